@@ -1,0 +1,1 @@
+//! Kerberos 5 authentication of Zephyr notices.

@@ -1,0 +1,1 @@
+//! The null authentication backend of Zephyr.

@@ -1,0 +1,1 @@
+//! Makes the authentication backend that a Zephyr domain's policy asks for.

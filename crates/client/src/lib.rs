@@ -1,0 +1,1 @@
+//! The library for programs that send and receive Zephyr notices.

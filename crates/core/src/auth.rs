@@ -1,0 +1,236 @@
+//! The seam behind which authentication lives: what is known about a notice's origin, and the traits of a backend.
+//!
+//! A backend is a crate that implements [`Acceptor`] for servers, [`Initiator`] for clients and [`Session`] for both.
+//! Nothing here, and nothing that uses it, knows which backend is at work.
+
+use crate::{
+    limits::Limits,
+    notice::{FormatError, Notice, Packet},
+    time::Now,
+};
+use bytes::Bytes;
+use std::{fmt, sync::Arc};
+
+/// What the receiver of a notice knows about its origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The notice claims nothing.
+    Unauthenticated,
+    /// The notice claims proof, and the proof does not hold.
+    Failed(Reason),
+    /// The notice was sent by this principal, and arrived as it was sent.
+    Authentic(Identity),
+}
+
+impl Verdict {
+    /// Who sent it, when that is proven.
+    pub const fn identity(&self) -> Option<&Identity> {
+        match self {
+            Self::Authentic(identity) => Some(identity),
+            _ => None,
+        }
+    }
+
+    /// True when the origin is proven.
+    pub const fn is_authentic(&self) -> bool {
+        self.identity().is_some()
+    }
+
+    /// What is known of a whole when this is known of one part and `other` of another: the weaker of the two
+    /// (wire format, section 7, step 13).
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (failed @ Self::Failed(_), _) | (_, failed @ Self::Failed(_)) => failed,
+            (Self::Authentic(a), Self::Authentic(b)) if a == b => Self::Authentic(a),
+            (Self::Authentic(_), Self::Authentic(_)) => Self::Failed(Reason::WrongPrincipal),
+            _ => Self::Unauthenticated,
+        }
+    }
+}
+
+/// A proven principal, as text with its realm: `alice@ATHENA.MIT.EDU`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Identity(Box<[u8]>);
+
+impl Identity {
+    /// The identity with this principal text.
+    pub fn new(principal: &[u8]) -> Self {
+        Self(principal.into())
+    }
+
+    /// The principal's text.
+    pub fn principal(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identity({})", self.0.escape_ascii())
+    }
+}
+
+/// Why a proof does not hold. All of these are the packet's fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// Proof is claimed, but the authenticator is empty.
+    #[error("no authenticator")]
+    NoAuthenticator,
+    /// The authenticator is not one.
+    #[error("malformed authenticator: {0}")]
+    Malformed(String),
+    /// The header has too few fields for its checksum to cover it.
+    #[error("too few header fields for a proof")]
+    Uncovered,
+    /// The authenticator proves somebody else than the notice names.
+    #[error("proven principal and sender differ")]
+    WrongPrincipal,
+    /// The checksum is missing, malformed or wrong: what arrived is not what was sent.
+    #[error("wrong checksum")]
+    Checksum,
+    /// The backend refuses the authenticator, in its own words.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Which way a notice goes between client and server; the two are proven differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Made by a client, or by a server towards another realm's server.
+    ToServer,
+    /// Made by a server for one of its clients.
+    ToClient,
+}
+
+/// A key that two parties share: proves outgoing notices, checks incoming ones.
+pub trait Session: Send + Sync {
+    /// The packet that carries `notice` with proof.
+    ///
+    /// Towards a server the proof holds a fresh authenticator, so two calls give different packets of slightly different
+    /// lengths. `limits` bounds header and packet.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::Format`] when the packet does not fit; others when the backend cannot make the proof.
+    fn seal(&self, notice: &Notice<'_>, direction: Direction, limits: Limits) -> Result<Bytes, AuthError>;
+
+    /// Whether the packet's checksum was made with this key for this direction.
+    fn check(&self, packet: &Packet<'_>, direction: Direction) -> bool;
+}
+
+/// What an [`Acceptor`] says of a packet.
+pub struct Judgement {
+    /// What is known about the origin.
+    pub verdict: Verdict,
+    /// The key to prove answers to this sender with; only with [`Verdict::Authentic`].
+    pub session: Option<Arc<dyn Session>>,
+}
+
+impl Judgement {
+    /// A judgement without a key.
+    pub const fn bare(verdict: Verdict) -> Self {
+        Self { verdict, session: None }
+    }
+}
+
+/// The server's side of a domain.
+pub trait Acceptor: Send + Sync {
+    /// Judges where a packet comes from. `expected` is the principal that must have made it: the notice's sender, or
+    /// another realm's server.
+    ///
+    /// # Errors
+    ///
+    /// Only for what is our own fault (no key, a library that fails): the packet could not be judged. What is the
+    /// packet's fault is a [`Verdict::Failed`].
+    fn judge(&self, packet: &Packet<'_>, expected: &[u8], now: Now) -> Result<Judgement, AuthError>;
+}
+
+/// The client's side of a domain.
+pub trait Initiator: Send + Sync {
+    /// The principal that this user's notices will be proven for, or `None` when there are no credentials at all.
+    ///
+    /// # Errors
+    ///
+    /// When credentials are there but cannot be read.
+    fn principal(&self) -> Result<Option<String>, AuthError>;
+
+    /// The realm that the server called `host` belongs to.
+    ///
+    /// # Errors
+    ///
+    /// When the backend's configuration cannot be read.
+    fn realm_of(&self, host: &str) -> Result<String, AuthError>;
+
+    /// A session with the servers of `realm`, made with the user's credentials of this moment.
+    ///
+    /// # Errors
+    ///
+    /// When there are no credentials, or they do not serve for that realm.
+    fn session(&self, realm: &str) -> Result<Arc<dyn Session>, AuthError>;
+}
+
+/// What went wrong on our own side, in the words that C programs use where they have some.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthError {
+    /// The user has no credentials.
+    #[error("No credentials cache found")]
+    NoCredentials,
+    /// The user's credentials have ended.
+    #[error("Ticket expired")]
+    Expired,
+    /// The credentials do not reach that realm.
+    #[error("No credentials for realm {realm}: {reason}")]
+    WrongRealm {
+        /// The realm that was wanted.
+        realm: String,
+        /// The backend's words.
+        reason: String,
+    },
+    /// This machine's clock and the other's are too far apart.
+    #[error("Clock skew too great")]
+    ClockSkew,
+    /// The server cannot read its keys.
+    #[error("cannot read keytab {path}: {reason}")]
+    KeytabUnreadable {
+        /// Which keytab.
+        path: String,
+        /// The system's words.
+        reason: String,
+    },
+    /// The server's keytab lacks the key of the service.
+    #[error("keytab {path} holds no key for {principal}")]
+    NoServiceKey {
+        /// Which keytab.
+        path: String,
+        /// Which principal.
+        principal: String,
+    },
+    /// The proven packet does not fit.
+    #[error("Notice header too large ({0})")]
+    Format(#[from] FormatError),
+    /// Anything else, in the backend's words.
+    #[error("{0}")]
+    Backend(String),
+}
+
+impl AuthError {
+    /// What the user or the admin can do about it: one or two sentences, or `None` when nobody knows.
+    pub fn advice(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NoCredentials => "Run kinit first, or send without proof (zwrite -d).",
+            Self::Expired => "Run kinit to get a new ticket.",
+            Self::WrongRealm { .. } => {
+                "Check with: kvno zephyr/zephyr@REALM. The principal must exist on the KDC and your realm must be trusted there."
+            }
+            Self::ClockSkew => "Set this machine's clock: it must be within five minutes of the KDC's and the server's.",
+            Self::KeytabUnreadable { .. } => "The keytab must exist and be readable by the server's user.",
+            Self::NoServiceKey { .. } => "On the KDC: kadmin -q 'ktadd -k KEYTAB zephyr/zephyr', then install KEYTAB on the server.",
+            Self::Format(FormatError::HeaderTooLong { .. }) => {
+                "The ticket is too large for C host managers and servers. On the KDC: kadmin -q 'modprinc +no_auth_data_required zephyr/zephyr', then kinit again."
+            }
+            Self::Format(_) | Self::Backend(_) => return None,
+        })
+    }
+}

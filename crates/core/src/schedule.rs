@@ -1,0 +1,36 @@
+//! When a packet that nobody acknowledged is sent again.
+
+use std::time::Duration;
+
+const fn seconds<const N: usize>(steps: [u64; N]) -> [Duration; N] {
+    let mut schedule = [Duration::ZERO; N];
+    let mut i = 0;
+    while i < N {
+        #[allow(clippy::indexing_slicing, reason = "evaluated at compile time, in bounds by the loop")]
+        {
+            schedule[i] = Duration::from_secs(steps[i]);
+        }
+        i += 1;
+    }
+    schedule
+}
+
+/// A server to a client: the wait after each transmission. After the last the packet is given up
+/// (server behaviour, section 9).
+pub const TO_CLIENT: [Duration; 12] = seconds([2, 2, 4, 4, 8, 8, 16, 32, 64, 128, 256, 512]);
+/// A client that has acknowledged something within this time is not given up.
+pub const CLIENT_SILENCE: Duration = Duration::from_secs(512);
+/// A host manager to its server: the wait after each transmission; after the last, the server is taken for dead
+/// (host manager, section 8).
+pub const TO_SERVER: [Duration; 5] = seconds([2, 2, 4, 4, 8]);
+/// A host manager that looks for a server: the wait after each greeting; the last repeats (host manager, section 6).
+pub const GREETING: [Duration; 4] = seconds([5, 10, 20, 40]);
+
+/// A client waits this long for its host manager (wire format, section 6).
+pub const HMACK_WAIT: Duration = Duration::from_secs(10);
+/// A client waits this long for the server's answer while nothing at all arrives.
+pub const SERVACK_WAIT: Duration = Duration::from_secs(60);
+/// A receiver forgets an incomplete notice this long after its last fragment (wire format, section 7).
+pub const FRAGMENT_PATIENCE: Duration = Duration::from_secs(30);
+/// A receiver remembers which packets it has seen for this long.
+pub const DUPLICATE_MEMORY: Duration = Duration::from_secs(900);

@@ -1,0 +1,77 @@
+//! Words with a meaning in the protocol (wire format, section 11). Compared octet for octet unless said otherwise.
+
+/// Class of messages between people; with instance [`PERSONAL`] or [`URGENT`] it needs a recipient.
+pub const MESSAGE: &[u8] = b"MESSAGE";
+/// Instance of ordinary personal messages.
+pub const PERSONAL: &[u8] = b"PERSONAL";
+/// Instance of urgent personal messages.
+pub const URGENT: &[u8] = b"URGENT";
+/// Opcode of an empty notice that only asks whether somebody would receive.
+pub const PING: &[u8] = b"PING";
+
+/// Class of subscription requests and of host managers' announcements to a server.
+pub const ZEPHYR_CTL: &[u8] = b"ZEPHYR_CTL";
+/// Instance of [`ZEPHYR_CTL`] that clients use.
+pub const CLIENT: &[u8] = b"CLIENT";
+/// Instance of [`ZEPHYR_CTL`] that host managers use.
+pub const HM: &[u8] = b"HM";
+/// Opcode: subscribe, and add the server's default subscriptions.
+pub const SUBSCRIBE: &[u8] = b"SUBSCRIBE";
+/// Opcode: subscribe to what is listed, no more.
+pub const SUBSCRIBE_NODEFS: &[u8] = b"SUBSCRIBE_NODEFS";
+/// Opcode: drop the listed subscriptions.
+pub const UNSUBSCRIBE: &[u8] = b"UNSUBSCRIBE";
+/// Opcode: forget this client.
+pub const CLEARSUB: &[u8] = b"CLEARSUB";
+/// Opcode: list a client's subscriptions.
+pub const GIMME: &[u8] = b"GIMME";
+/// Opcode: list the default subscriptions.
+pub const GIMMEDEFS: &[u8] = b"GIMMEDEFS";
+/// Opcode: forget all clients of a principal.
+pub const FLUSHSUBS: &[u8] = b"FLUSHSUBS";
+/// Opcode: the host has started; nothing of it is left.
+pub const BOOT: &[u8] = b"BOOT";
+/// Opcode: forget everything of this host.
+pub const FLUSH: &[u8] = b"FLUSH";
+/// Opcode: the host now talks to another server.
+pub const DETACH: &[u8] = b"DETACH";
+/// Opcode: the host now talks to this server.
+pub const ATTACH: &[u8] = b"ATTACH";
+
+/// Class of control notices to a host manager, and from it.
+pub const HM_CTL: &[u8] = b"HM_CTL";
+/// Instance of [`HM_CTL`] for notices from a server.
+pub const SERVER: &[u8] = b"SERVER";
+/// Opcode: the server is going down.
+pub const SHUTDOWN: &[u8] = b"SHUTDOWN";
+/// Opcode: a client asks its host manager for another server.
+pub const NEWSERV: &[u8] = b"NEWSERV";
+
+/// Class of questions to a host manager about itself.
+pub const HM_STAT: &[u8] = b"HM_STAT";
+/// Instance of [`HM_STAT`].
+pub const HMST_CLIENT: &[u8] = b"HMST_CLIENT";
+/// Opcode of [`HM_STAT`].
+pub const GIMMESTATS: &[u8] = b"GIMMESTATS";
+
+/// Class of location changes.
+pub const LOGIN: &[u8] = b"LOGIN";
+/// Class of location questions.
+pub const USER_LOCATE: &[u8] = b"USER_LOCATE";
+/// Class of administration between servers, and of status questions.
+pub const ZEPHYR_ADMIN: &[u8] = b"ZEPHYR_ADMIN";
+/// Class of control notices to a windowgram client.
+pub const WG_CTL: &[u8] = b"WG_CTL";
+
+/// The instance in a subscription that stands for every instance.
+pub const ANY_INSTANCE: &[u8] = b"*";
+
+/// Body word of an acknowledgement: delivered, or done.
+pub const SENT: &[u8] = b"SENT";
+/// Body word of an acknowledgement: nobody there (SERVACK), or not authorised (SERVNAK).
+pub const LOST: &[u8] = b"LOST";
+/// Body word of an acknowledgement: not found.
+pub const FAIL: &[u8] = b"FAIL";
+/// Second body word with which a server of this project tells a host manager, in its answer to [`BOOT`] and
+/// [`ATTACH`], that it takes and acknowledges headers as long as a packet. C host managers do not look at that body.
+pub const LONG_HEADERS: &[u8] = b"long-headers";

@@ -1,0 +1,1 @@
+//! zephyrd, the Zephyr server, and zhm, the host manager.

@@ -1,0 +1,1 @@
+//! Test realms, reference programs and golden vectors for the tests of Zephyr.

@@ -1,0 +1,1 @@
+//! zwrite and the other Zephyr commands.

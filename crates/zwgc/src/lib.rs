@@ -1,0 +1,1 @@
+//! zwgc, the WindowGram client.
