@@ -1,0 +1,69 @@
+//! Port numbers (wire format, section 1).
+
+use std::fs;
+
+/// Where servers listen for everything.
+pub const ZEPHYR_CLT: &str = "zephyr-clt";
+/// Where host managers listen for everything.
+pub const ZEPHYR_HM: &str = "zephyr-hm";
+/// A name that old services files have and nothing depends on.
+pub const ZEPHYR_HM_SRV: &str = "zephyr-hm-srv";
+
+/// The UDP port of a service: what `/etc/services` says, else the protocol's own number; 0 for a name that neither knows.
+///
+/// Only the file is asked, not what else the machine's name service switch may offer.
+pub fn port(name: &str) -> u16 {
+    fs::read_to_string("/etc/services")
+        .ok()
+        .and_then(|file| find(&file, name))
+        .unwrap_or_else(|| fallback(name))
+}
+
+fn fallback(name: &str) -> u16 {
+    match name {
+        ZEPHYR_CLT => 2103,
+        ZEPHYR_HM => 2104,
+        ZEPHYR_HM_SRV => 2105,
+        _ => 0,
+    }
+}
+
+/// The UDP port of `name` in the text of a services file.
+fn find(file: &str, name: &str) -> Option<u16> {
+    file.lines().find_map(|line| {
+        let entry = line.split('#').next()?;
+        let mut words = entry.split_ascii_whitespace();
+        let official = words.next()?;
+        let (number, protocol) = words.next()?.split_once('/')?;
+        let named = official == name || words.any(|alias| alias == name);
+        (named && protocol == "udp").then(|| number.parse().ok())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "\
+        # zephyr-clt 1/udp\n\
+        zephyr-clt 7/tcp\n\
+        zephyr-clt\t2203/udp\t# Zephyr serv-hm connection\n\
+        zephyr-clt 9/udp\n\
+        hostmanager 2204/udp other zephyr-hm # alias\n\
+        broken\n\
+        zephyr-hm-srv 99999/udp\n";
+
+    #[test]
+    fn the_first_udp_line_counts_also_by_an_alias() {
+        assert_eq!(find(FILE, ZEPHYR_CLT), Some(2203));
+        assert_eq!(find(FILE, ZEPHYR_HM), Some(2204));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_as_if_it_were_not_there() {
+        assert_eq!(find(FILE, ZEPHYR_HM_SRV), None);
+        assert_eq!(find(FILE, "broken"), None);
+        assert_eq!(fallback(ZEPHYR_HM_SRV), 2105);
+        assert_eq!(fallback("nonsense"), 0);
+    }
+}

@@ -1,0 +1,46 @@
+//! UDP sockets.
+
+use socket2::{Domain, Protocol, Socket, Type};
+use std::{io, net::SocketAddr};
+use tokio::net::UdpSocket;
+
+/// The receive buffer that a socket asks for, in octets. The system may give less.
+const RECEIVE_BUFFER: usize = 8 << 20;
+
+/// A UDP socket bound to `address`, with as large a receive buffer as the system gives.
+///
+/// # Errors
+///
+/// When the address cannot be bound, or no tokio runtime is running.
+pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
+    // Only a wish: an unprivileged process gets what the system's limit allows.
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[tokio::test]
+    async fn two_sockets_talk() -> io::Result<()> {
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (one, other) = (bind(loopback)?, bind(loopback)?);
+        one.send_to(b"hello", other.local_addr()?).await?;
+        let mut buffer = [0; 16];
+        let received = other.recv_from(&mut buffer).await?;
+        assert_eq!(
+            (received, &buffer[..5]),
+            ((5, one.local_addr()?), &b"hello"[..])
+        );
+        Ok(())
+    }
+}
