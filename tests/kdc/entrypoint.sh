@@ -7,7 +7,7 @@
 #   LISTEN, PORT      where the KDC answers, TCP and UDP                        [127.0.0.1, 8888]
 #   PAC               off: tickets for zephyr/zephyr carry no PAC               [on]
 #   ENCTYPES          key types of every principal, most wanted first           [aes256-, aes128-cts-hmac-sha1-96]
-#   SESSION_ENCTYPES  session key types allowed for zephyr/zephyr               [those of its keys]
+#   SESSION_ENCTYPES  session key types allowed for zephyr/zephyr               [ENCTYPES]
 #   WEAK              yes: allow des3 and rc4, too                              [no]
 #   MAXLIFE           longest life of a ticket                                  [10h]
 #   USERS             people; password = name; keytab in keytabs/NAME.keytab    [alice bob carol]
@@ -55,7 +55,8 @@ principals() {
         echo "ktadd -norandkey -k $keytab $name"
     done
     if [ "$PAC" = off ]; then echo "modprinc +no_auth_data_required zephyr/zephyr"; fi
-    if [ -n "${SESSION_ENCTYPES:-}" ]; then echo "setstr zephyr/zephyr session_enctypes \"$SESSION_ENCTYPES\""; fi
+    # Without this the KDC takes every service to know aes256-cts-hmac-sha1-96, whatever keys it has.
+    echo "setstr zephyr/zephyr session_enctypes \"${SESSION_ENCTYPES:-$ENCTYPES}\""
 }
 
 mkdir -p "$DATA/db" "$DATA/keytabs" "$DATA/krb5.conf.d"

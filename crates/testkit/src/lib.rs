@@ -1,1 +1,14 @@
 //! Test realms, reference programs and golden vectors for the tests of Zephyr.
+
+pub mod bins;
+pub mod container;
+pub mod deadline;
+mod native;
+pub mod packages;
+mod place;
+pub mod ports;
+pub mod process;
+pub mod realm;
+mod recipe;
+pub mod transcript;
+pub mod user;

@@ -1,0 +1,60 @@
+//! The project's own programs, as built beside the running test.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The path of our program `name`, from the same target directory and profile as the running executable.
+///
+/// # Errors
+/// When it has not been built; the message says how.
+pub fn path(name: &str) -> Result<PathBuf> {
+    let me = env::current_exe().context("cannot tell where this executable is")?;
+    beside(&me, name)
+}
+
+fn beside(executable: &Path, name: &str) -> Result<PathBuf> {
+    let mut folder = executable
+        .parent()
+        .context("this executable is in no directory")?;
+    // Tests and examples are built one floor below the programs.
+    if folder.ends_with("deps") || folder.ends_with("examples") {
+        folder = folder
+            .parent()
+            .context("no directory above that of the tests")?;
+    }
+    let program = folder.join(name);
+    if !program.is_file() {
+        bail!(
+            "{} is not there: run `cargo build --workspace --bins` first",
+            program.display()
+        );
+    }
+    Ok(program)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn looks_beside_a_program_and_above_a_test() {
+        let target = tempfile::tempdir().unwrap();
+        let deps = target.path().join("deps");
+        fs::create_dir(&deps).unwrap();
+        fs::write(target.path().join("zhm"), "").unwrap();
+        for executable in [target.path().join("xtask"), deps.join("e2e-0123")] {
+            assert_eq!(
+                beside(&executable, "zhm").unwrap(),
+                target.path().join("zhm")
+            );
+            let missing = beside(&executable, "zephyrd").unwrap_err().to_string();
+            assert!(
+                missing.contains("cargo build --workspace --bins"),
+                "{missing}"
+            );
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The KDC as a program of this machine.
+
+use std::process::Command;
+
+use crate::packages;
+use crate::place::Place;
+use crate::recipe::Recipe;
+
+use anyhow::{Result, bail};
+
+/// The command that makes the realm and becomes its KDC, at `place`.
+pub(crate) fn launch(recipe: &Recipe, place: Place) -> Result<Command> {
+    let missing = packages::missing(packages::KDC);
+    if let Some(line) = packages::install_line(&missing) {
+        bail!("a native KDC needs packages that are missing: {line}");
+    }
+    let mut command = place.command("sh");
+    command
+        .arg(Recipe::folder().join("entrypoint.sh"))
+        .envs(recipe.environment());
+    Ok(command)
+}

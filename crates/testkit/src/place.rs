@@ -1,0 +1,31 @@
+//! Where programs are started: on this machine as it is, or in a namespace of the reference lab.
+
+use std::ffi::OsStr;
+use std::process::Command;
+
+/// A place to start programs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// This machine.
+    Host,
+    /// The network, mount and UTS namespaces of the process with this number.
+    Namespace(u32),
+}
+
+impl Place {
+    /// A command that runs `program` here. In a namespace its working directory is the root.
+    pub(crate) fn command(self, program: impl AsRef<OsStr>) -> Command {
+        match self {
+            Self::Host => Command::new(program),
+            Self::Namespace(holder) => {
+                // nsenter becomes the program, so its process number is the program's.
+                let mut command = Command::new("nsenter");
+                command
+                    .arg(format!("--target={holder}"))
+                    .args(["--net", "--mount", "--uts", "--"]);
+                command.arg(program);
+                command
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Port numbers on the loopback address that nobody uses right now.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
+
+use anyhow::{Result, bail};
+
+/// Below the ports that the kernel hands out by itself, so that no outgoing connection takes ours
+/// between the moment we look and the moment a program binds it.
+const FIRST: u16 = 10_240;
+const LAST: u16 = 32_767;
+const ATTEMPTS: usize = 1000;
+
+/// A UDP port on 127.0.0.1 that is free.
+///
+/// # Errors
+/// When none is found after many attempts.
+pub fn free_udp() -> Result<u16> {
+    free(|address| UdpSocket::bind(address).map(drop))
+}
+
+/// A TCP port on 127.0.0.1 that is free.
+///
+/// # Errors
+/// When none is found after many attempts.
+pub fn free_tcp() -> Result<u16> {
+    free(|address| TcpListener::bind(address).map(drop))
+}
+
+/// A port on 127.0.0.1 that is free for UDP and for TCP, as a KDC wants it.
+///
+/// # Errors
+/// When none is found after many attempts.
+pub fn free_udp_and_tcp() -> Result<u16> {
+    free(|address| {
+        UdpSocket::bind(address)
+            .and(TcpListener::bind(address))
+            .map(drop)
+    })
+}
+
+fn free(bind: impl Fn(SocketAddrV4) -> io::Result<()>) -> Result<u16> {
+    for _ in 0..ATTEMPTS {
+        let port = random_port();
+        if bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port on 127.0.0.1 between {FIRST} and {LAST} after {ATTEMPTS} attempts");
+}
+
+/// Random, so that tests running side by side do not all try the same port next.
+fn random_port() -> u16 {
+    let span = u64::from(LAST - FIRST) + 1;
+    let offset = RandomState::new().hash_one(FIRST) % span;
+    FIRST + u16::try_from(offset).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_can_be_bound_and_is_not_given_while_bound() {
+        let address = |port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+        let both = free_udp_and_tcp().unwrap();
+        let _udp = UdpSocket::bind(address(both)).unwrap();
+        let _tcp = TcpListener::bind(address(both)).unwrap();
+        assert!((FIRST..=LAST).contains(&both));
+        assert_ne!(free_udp().unwrap(), both);
+        assert_ne!(free_tcp().unwrap(), both);
+    }
+}

@@ -1,0 +1,305 @@
+//! A throw-away Kerberos realm with a real MIT KDC.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::container::{self, Container};
+use crate::native;
+use crate::place::Place;
+use crate::ports;
+use crate::process::{self, Daemon, Output};
+use crate::recipe::Recipe;
+pub use crate::recipe::{Keys, RealmOptions};
+use crate::user::User;
+
+/// Names the variable that decides where KDCs run: `container` or `native`. Without it a container
+/// is used when a Docker engine answers.
+pub const KDC_VARIABLE: &str = "ZEPHYR_TEST_KDC";
+
+/// The Zephyr service's principal, without realm.
+pub const SERVICE: &str = "zephyr/zephyr";
+
+const READY: Duration = Duration::from_secs(60);
+const TOOL: Duration = Duration::from_secs(20);
+const PORT_ATTEMPTS: usize = 5;
+
+/// How a KDC is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// As a container.
+    Container,
+    /// As a program of this machine.
+    Native,
+}
+
+impl Engine {
+    /// What [`KDC_VARIABLE`] demands, else a container where one can be had.
+    ///
+    /// # Errors
+    /// When the variable holds something else.
+    pub fn choose() -> Result<Self> {
+        match env::var(KDC_VARIABLE).as_deref() {
+            Ok("container") => Ok(Self::Container),
+            Ok("native") => Ok(Self::Native),
+            Ok("") | Err(_) if !container::engine_answers() => Ok(Self::Native),
+            Ok("") | Err(_) => Ok(container::image().map_or_else(
+                |reason| {
+                    eprintln!("the KDC runs natively: {reason:#}");
+                    Self::Native
+                },
+                |_| Self::Container,
+            )),
+            Ok(other) => bail!("{KDC_VARIABLE} is {other:?}, but must be container or native"),
+        }
+    }
+}
+
+/// A running realm. Dropping it stops its KDC and removes all of its files.
+#[derive(Debug)]
+pub struct Realm {
+    // Dropped in this order: the KDC ends first, its files go last.
+    kdc: Daemon,
+    container: Option<Container>,
+    folder: TempDir,
+    place: Place,
+    name: String,
+    port: u16,
+}
+
+impl Realm {
+    /// Makes a realm and starts its KDC on 127.0.0.1; returns when the KDC serves.
+    ///
+    /// # Errors
+    /// When packages are missing (the message says which) or the KDC does not start; shows what it said.
+    pub fn start(options: RealmOptions) -> Result<Self> {
+        Self::start_on(Engine::choose()?, options)
+    }
+
+    /// As [`Realm::start`], on an engine of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`Realm::start`].
+    pub fn start_on(engine: Engine, options: RealmOptions) -> Result<Self> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let result = Self::launch(engine, &options, Place::Host, ports::free_udp_and_tcp()?);
+            match result {
+                // Somebody took the port after we had looked.
+                Err(error)
+                    if attempt < PORT_ATTEMPTS
+                        && format!("{error:#}").contains("Address already in use") => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// As [`Realm::start`], natively and inside the namespaces of a process.
+    pub(crate) fn start_in_namespace(holder: u32, options: &RealmOptions) -> Result<Self> {
+        Self::launch(
+            Engine::Native,
+            options,
+            Place::Namespace(holder),
+            ports::free_udp_and_tcp()?,
+        )
+    }
+
+    fn launch(engine: Engine, options: &RealmOptions, place: Place, port: u16) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("zephyr-realm-").tempdir()?;
+        let recipe = Recipe::new(options, folder.path(), port);
+        fs::create_dir(folder.path().join("homes"))?;
+        let (command, container) = match engine {
+            Engine::Native => (native::launch(&recipe, place)?, None),
+            Engine::Container => {
+                let container = Container::reserve();
+                (
+                    container.launch(&container::image()?, &recipe, folder.path()),
+                    Some(container),
+                )
+            }
+        };
+        let kdc = Daemon::spawn_with_lifeline(command, folder.path().join("krb5kdc.log"))?;
+        let realm = Self {
+            kdc,
+            container,
+            folder,
+            place,
+            name: options.realm.clone(),
+            port,
+        };
+        // Said after its sockets are open.
+        realm
+            .kdc
+            .wait_for(READY, |line| line == "krb5kdc: starting...")?;
+        Ok(realm)
+    }
+
+    /// The realm's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How its KDC runs.
+    pub fn engine(&self) -> Engine {
+        if self.container.is_some() {
+            Engine::Container
+        } else {
+            Engine::Native
+        }
+    }
+
+    /// The KDC's port on 127.0.0.1, UDP and TCP.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The KDC and its log.
+    pub fn kdc(&self) -> &Daemon {
+        &self.kdc
+    }
+
+    /// The realm's private directory: a place for a test's own files, too.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The krb5.conf for everything that shall use this realm.
+    pub fn krb5_conf(&self) -> PathBuf {
+        self.folder().join("krb5.conf")
+    }
+
+    /// The keytab of `zephyr/zephyr`.
+    pub fn service_keytab(&self) -> PathBuf {
+        self.folder().join("zephyr.keytab")
+    }
+
+    /// The keytab of one of [`RealmOptions::people`] or [`RealmOptions::principals`].
+    pub fn keytab(&self, name: &str) -> PathBuf {
+        self.folder()
+            .join("keytabs")
+            .join(format!("{}.keytab", name.replace('/', "_")))
+    }
+
+    /// `zephyr/zephyr@REALM`.
+    pub fn service(&self) -> String {
+        format!("{SERVICE}@{}", self.name)
+    }
+
+    /// Environment for a server of this realm: it has the service's keytab and nobody's tickets.
+    pub fn env(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("KRB5_CONFIG", self.krb5_conf().display().to_string()),
+            (
+                "KRB5_KTNAME",
+                format!("FILE:{}", self.service_keytab().display()),
+            ),
+            (
+                "KRB5CCNAME",
+                format!("FILE:{}", self.folder().join("no-tickets").display()),
+            ),
+        ]
+    }
+
+    /// A command with [`Realm::env`], started where the realm is.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = self.place.command(program);
+        command.envs(self.env());
+        command
+    }
+
+    /// Adds settings (sections of a krb5.conf) that win over the realm's own, for programs started
+    /// from now on. `name` may hold letters, digits, `-` and `_`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn add_settings(&self, name: &str, text: &str) -> Result<()> {
+        fs::write(self.folder().join("krb5.conf.d").join(name), text)
+            .with_context(|| format!("cannot write settings {name}"))
+    }
+
+    /// A person with a home directory and a credential cache of their own, without tickets yet.
+    ///
+    /// # Errors
+    /// When the home directory cannot be made.
+    pub fn user(&self, name: &str) -> Result<User> {
+        let home = self.folder().join("homes").join(name);
+        fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
+        Ok(User::new(
+            name,
+            &self.name,
+            home,
+            self.krb5_conf(),
+            self.place,
+        ))
+    }
+
+    /// A person as [`Realm::user`], with a ticket of the usual life.
+    ///
+    /// # Errors
+    /// When the KDC gives no ticket.
+    pub fn login(&self, name: &str) -> Result<User> {
+        let user = self.user(name)?;
+        self.kinit(&user, None)?;
+        Ok(user)
+    }
+
+    /// Gets a new ticket-granting ticket with the person's keytab, valid for `life` (whole seconds)
+    /// or as long as the realm allows.
+    ///
+    /// # Errors
+    /// When the KDC gives none.
+    pub fn kinit(&self, user: &User, life: Option<Duration>) -> Result<()> {
+        let mut command = user.command("kinit");
+        if let Some(life) = life {
+            command.arg("-l").arg(format!("{}s", life.as_secs()));
+        }
+        command
+            .arg("-k")
+            .arg("-t")
+            .arg(self.keytab(user.name()))
+            .arg(user.principal());
+        process::run(command, TOOL)?.success().map(drop)
+    }
+
+    /// Gets the person a ticket for the Zephyr service.
+    ///
+    /// # Errors
+    /// When the KDC gives none.
+    pub fn fetch_service_ticket(&self, user: &User) -> Result<()> {
+        let mut command = user.command("kvno");
+        command.arg(self.service());
+        process::run(command, TOOL)?.success().map(drop)
+    }
+
+    /// One kadmin command on the realm's database, such as `modprinc -maxlife 5min alice`.
+    ///
+    /// # Errors
+    /// When kadmin reports an error.
+    pub fn kadmin(&self, query: &str) -> Result<Output> {
+        let profile = self.folder().join("kdc.conf").display().to_string();
+        let config = self.krb5_conf().display().to_string();
+        let environment = [("KRB5_CONFIG", config), ("KRB5_KDC_PROFILE", profile)];
+        let mut command = match &self.container {
+            Some(container) => container.command("kadmin.local", &environment),
+            None => {
+                let mut command = self.place.command("kadmin.local");
+                command.envs(environment);
+                command
+            }
+        };
+        command.args(["-r", &self.name, "-p", "root/admin", "-q", query]);
+        let output = process::run(command, TOOL)?.success()?;
+        // Its exit code is 0 for many errors; all of them read "… while …".
+        if output.stderr.contains(" while ") {
+            bail!("kadmin {query}: {output}");
+        }
+        Ok(output)
+    }
+}

@@ -1,0 +1,105 @@
+//! A person of a test realm.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::place::Place;
+use crate::process;
+
+const TOOL: Duration = Duration::from_secs(20);
+
+/// A person: name, home directory and credential cache. Made by [`crate::realm::Realm::user`].
+#[derive(Debug, Clone)]
+pub struct User {
+    name: String,
+    realm: String,
+    home: PathBuf,
+    krb5_conf: PathBuf,
+    place: Place,
+}
+
+impl User {
+    pub(crate) fn new(
+        name: &str,
+        realm: &str,
+        home: PathBuf,
+        krb5_conf: PathBuf,
+        place: Place,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            realm: realm.to_owned(),
+            home,
+            krb5_conf,
+            place,
+        }
+    }
+
+    /// The name without realm.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name with realm.
+    pub fn principal(&self) -> String {
+        format!("{}@{}", self.name, self.realm)
+    }
+
+    /// The home directory.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// The credential cache's file.
+    pub fn ccache(&self) -> PathBuf {
+        self.home.join("ccache")
+    }
+
+    /// The file in which a WindowGram client leaves its port for the person's other programs.
+    pub fn wgfile(&self) -> PathBuf {
+        self.home.join("wgfile")
+    }
+
+    /// Environment for a program of this person.
+    pub fn env(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("HOME", self.home.display().to_string()),
+            ("USER", self.name.clone()),
+            ("LOGNAME", self.name.clone()),
+            ("WGFILE", self.wgfile().display().to_string()),
+            ("KRB5_CONFIG", self.krb5_conf.display().to_string()),
+            ("KRB5CCNAME", format!("FILE:{}", self.ccache().display())),
+        ]
+    }
+
+    /// A command with [`User::env`], started where the realm is.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = self.place.command(program);
+        command.envs(self.env());
+        command
+    }
+
+    /// What `klist -e` says about the tickets.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub fn tickets(&self) -> Result<String> {
+        let mut command = self.command("klist");
+        command.arg("-e");
+        Ok(process::run(command, TOOL)?.success()?.stdout)
+    }
+
+    /// Whether there is a ticket-granting ticket that is still valid.
+    ///
+    /// # Errors
+    /// When klist cannot be run.
+    pub fn has_valid_ticket(&self) -> Result<bool> {
+        let mut command = self.command("klist");
+        command.arg("-s");
+        Ok(process::run(command, TOOL)?.status.success())
+    }
+}
