@@ -224,9 +224,13 @@ impl AuthError {
             Self::WrongRealm { .. } => {
                 "Check with: kvno zephyr/zephyr@REALM. The principal must exist on the KDC and your realm must be trusted there."
             }
-            Self::ClockSkew => "Set this machine's clock: it must be within five minutes of the KDC's and the server's.",
+            Self::ClockSkew => {
+                "Set this machine's clock: it must be within five minutes of the KDC's and the server's."
+            }
             Self::KeytabUnreadable { .. } => "The keytab must exist and be readable by the server's user.",
-            Self::NoServiceKey { .. } => "On the KDC: kadmin -q 'ktadd -k KEYTAB zephyr/zephyr', then install KEYTAB on the server.",
+            Self::NoServiceKey { .. } => {
+                "On the KDC: kadmin -q 'ktadd -k KEYTAB zephyr/zephyr', then install KEYTAB on the server."
+            }
             Self::Format(FormatError::HeaderTooLong { .. }) => {
                 "The ticket is too large for C host managers and servers. On the KDC: kadmin -q 'modprinc +no_auth_data_required zephyr/zephyr', then kinit again."
             }

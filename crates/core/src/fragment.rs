@@ -1,1 +1,209 @@
-//! TODO
+//! Long notices travel in several packets (wire format, section 7): cutting them, and joining them again.
+
+use crate::{
+    auth::{AuthError, Verdict},
+    inbox::DropReason,
+    limits::{FRAGMENT_FUDGE, MAX_NOTICE, MAX_PACKET},
+    notice::{FormatError, Notice, Packet},
+    uid::Uid,
+};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+
+/// Which octets of the whole body a packet carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Where its body begins in the whole.
+    pub offset: usize,
+    /// Octets of the whole.
+    pub total: usize,
+}
+
+impl Span {
+    /// What the multinotice field says. One that says nothing sensible means that the packet stands alone.
+    ///
+    /// # Errors
+    ///
+    /// When the whole is larger than [`MAX_NOTICE`], or the body reaches beyond it: receivers, clients and servers alike,
+    /// drop such packets.
+    pub fn of(packet: &Packet<'_>) -> Result<Self, DropReason> {
+        let body = packet.notice.body.len();
+        let span = Self::read(packet.notice.multinotice).unwrap_or(Self { offset: 0, total: body });
+        if span.total > MAX_NOTICE {
+            return Err(DropReason::TooLarge(span.total));
+        }
+        if body > span.total - span.offset {
+            return Err(DropReason::BodyBeyondTotal);
+        }
+        Ok(span)
+    }
+
+    fn read(multinotice: &[u8]) -> Option<Self> {
+        let slash = multinotice.iter().position(|&octet| octet == b'/')?;
+        let offset = usize::try_from(leading_integer(multinotice.get(..slash)?)).ok()?;
+        let total = usize::try_from(leading_integer(multinotice.get(slash + 1..)?)).ok()?;
+        (total > 0 && offset <= total).then_some(Self { offset, total })
+    }
+}
+
+/// The decimal number at the beginning of a text, as deployed readers take it: blanks and a sign may precede it, anything
+/// may follow, and no digits mean zero.
+fn leading_integer(text: &[u8]) -> i64 {
+    let text = text.trim_ascii_start();
+    let (sign, digits) = match text.split_first() {
+        Some((b'-', rest)) => (-1, rest),
+        Some((b'+', rest)) => (1, rest),
+        _ => (1, text),
+    };
+    let digits = digits.iter().take_while(|digit| digit.is_ascii_digit());
+    sign * digits.fold(0_i64, |value, digit| value.saturating_mul(10).saturating_add(i64::from(digit - b'0')))
+}
+
+/// Makes the packets of one notice, each as large as fits.
+///
+/// How much body fits is found for every packet anew, since every fragment has its own proof, and proofs differ in length.
+#[derive(Debug)]
+pub struct Cutter<'a> {
+    whole: Notice<'a>,
+    /// Where `whole.body` begins in the notice it is part of.
+    base: usize,
+    /// Octets of that notice.
+    total: usize,
+    /// How much of `whole.body` is sent.
+    sent: usize,
+    room: usize,
+    done: bool,
+}
+
+impl<'a> Cutter<'a> {
+    /// Will send `whole`, whose uid and multiuid become those of the first packet.
+    pub const fn new(whole: Notice<'a>) -> Self {
+        Self { whole, base: 0, total: whole.body.len(), sent: 0, room: MAX_PACKET, done: false }
+    }
+
+    /// Will send what is already one fragment, and no longer fits into one packet.
+    pub fn again(piece: Notice<'a>) -> Self {
+        let whole = Self::new(piece);
+        match Span::read(piece.multinotice) {
+            Some(Span { offset, total }) if piece.body.len() <= total - offset => Self { base: offset, total, ..whole },
+            _ => whole,
+        }
+    }
+
+    /// The next packet, or `None` when all is sent.
+    ///
+    /// `uid` becomes the packet's uid, from the second packet on. `write` makes a packet of one fragment; it is called
+    /// again with less body until the packet fits.
+    ///
+    /// # Errors
+    ///
+    /// What `write` says, also when not even the header fits.
+    pub fn next_packet(
+        &mut self,
+        uid: Uid,
+        write: &mut dyn FnMut(&Notice<'_>) -> Result<Bytes, AuthError>,
+    ) -> Result<Option<Bytes>, AuthError> {
+        if self.done {
+            return Ok(None);
+        }
+        let rest = self.whole.body.get(self.sent..).unwrap_or_default();
+        let multinotice = format!("{}/{}", self.base + self.sent, self.total);
+        loop {
+            let body = rest.get(..self.room).unwrap_or(rest);
+            let uid = if self.sent == 0 { self.whole.uid } else { uid };
+            let piece = Notice { uid, multinotice: multinotice.as_bytes(), body, ..self.whole };
+            match write(&piece) {
+                Ok(packet) => {
+                    self.sent += body.len();
+                    self.done = body.len() == rest.len();
+                    return Ok(Some(packet));
+                }
+                Err(AuthError::Format(FormatError::PacketTooLong { len, limit })) if body.len() > 1 => {
+                    let excess = len.saturating_sub(limit) + FRAGMENT_FUDGE;
+                    self.room = body.len().saturating_sub(excess).max(1);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// A notice of which some packets have come.
+#[derive(Debug)]
+pub(crate) struct Partial {
+    total: usize,
+    /// Stretches of the body that have come: none overlaps or touches another.
+    stretches: BTreeMap<usize, Vec<u8>>,
+    received: usize,
+    header: Option<Bytes>,
+    verdict: Verdict,
+}
+
+/// Separate stretches that one notice may be in; packets beyond are dropped.
+const MAX_STRETCHES: usize = 8192;
+
+impl Partial {
+    /// Begins with the first packet that came, whichever part it is.
+    pub(crate) fn new(total: usize, verdict: Verdict) -> Self {
+        Self { total, stretches: BTreeMap::new(), received: 0, header: None, verdict }
+    }
+
+    /// Octets of the whole body, as the first packet said.
+    pub(crate) const fn total(&self) -> usize {
+        self.total
+    }
+
+    /// Adds a packet's part; what does not fit into the whole is ignored. Of octets that came twice the later ones stay.
+    pub(crate) fn add(&mut self, packet: &Packet<'_>, offset: usize, verdict: &Verdict) {
+        let body = packet.notice.body;
+        if offset + body.len() > self.total || self.stretches.len() >= MAX_STRETCHES {
+            return;
+        }
+        if offset == 0 && self.header.is_none() {
+            self.header = Some(Bytes::copy_from_slice(packet.octets()));
+        }
+        self.verdict = self.verdict.clone().and(verdict.clone());
+        if !body.is_empty() {
+            self.insert(offset, body);
+        }
+    }
+
+    fn insert(&mut self, offset: usize, body: &[u8]) {
+        let end = offset + body.len();
+        let mut start = offset;
+        let mut joined = Vec::new();
+        if let Some((&before, stretch)) = self.stretches.range_mut(..=offset).next_back()
+            && before + stretch.len() >= offset
+        {
+            start = before;
+            joined = std::mem::take(stretch);
+            self.stretches.remove(&before);
+            self.received -= joined.len();
+        }
+        let after = joined.get(end - start..).unwrap_or_default().to_vec();
+        joined.truncate(offset - start);
+        joined.extend_from_slice(body);
+        joined.extend_from_slice(&after);
+        while let Some((&next, _)) = self.stretches.range(start..=start + joined.len()).next() {
+            let Some(stretch) = self.stretches.remove(&next) else {
+                break;
+            };
+            self.received -= stretch.len();
+            if let Some(beyond) = stretch.get((start + joined.len()) - next..) {
+                joined.extend_from_slice(beyond);
+            }
+        }
+        self.received += joined.len();
+        self.stretches.insert(start, joined);
+    }
+
+    /// The packet with the header, the whole body, and what is known of all parts, once nothing is missing.
+    pub(crate) fn finished(&mut self) -> Option<(Bytes, Vec<u8>, Verdict)> {
+        if self.received < self.total {
+            return None;
+        }
+        let header = self.header.clone()?;
+        let body = self.stretches.pop_first().map(|(_, body)| body).unwrap_or_default();
+        Some((header, body, self.verdict.clone()))
+    }
+}

@@ -49,7 +49,9 @@ impl Realms {
     /// The recipient as it is matched with subscriptions: its realm spelled out, and empty when it is the whole local
     /// realm (`@LOCAL`).
     pub fn matched_recipient<'a>(&'a self, recipient: &'a [u8]) -> Cow<'a, [u8]> {
-        let Some(at) = recipient.iter().position(|&octet| octet == b'@') else { return Cow::Borrowed(recipient) };
+        let Some(at) = recipient.iter().position(|&octet| octet == b'@') else {
+            return Cow::Borrowed(recipient);
+        };
         let (user, realm) = (recipient.get(..at).unwrap_or_default(), recipient.get(at + 1..).unwrap_or_default());
         let realm = self.expand(realm);
         if user.is_empty() && realm == self.local() {

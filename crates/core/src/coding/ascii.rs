@@ -50,7 +50,9 @@ pub fn decode_into(text: &[u8], octets: &mut [u8]) -> Result<(), CodingError> {
     for octet in octets {
         rest = rest.strip_prefix(b" ").unwrap_or(rest);
         rest = rest.strip_prefix(b"0x").unwrap_or(rest);
-        let [high, low, after @ ..] = rest else { return Err(CodingError::TooShort) };
+        let [high, low, after @ ..] = rest else {
+            return Err(CodingError::TooShort);
+        };
         *octet = nibble(*high)? << 4 | nibble(*low)?;
         rest = after;
     }

@@ -32,7 +32,9 @@ pub fn encoded(octets: &[u8]) -> Vec<u8> {
 ///
 /// When the marker is missing, an escape is broken, or there are more than `max` octets.
 pub fn decode(text: &[u8], max: usize) -> Result<Vec<u8>, CodingError> {
-    let Some((&MARKER, coded)) = text.split_first() else { return Err(CodingError::NoMarker) };
+    let Some((&MARKER, coded)) = text.split_first() else {
+        return Err(CodingError::NoMarker);
+    };
     let mut octets = Vec::with_capacity(coded.len().min(max));
     let mut coded = coded.iter();
     while let Some(&octet) = coded.next() {

@@ -62,8 +62,12 @@ impl<'a> Notice<'a> {
         if self.written_fields() < MIN_PROVABLE_FIELDS {
             return Err(FormatError::Unprovable(self.written_fields()));
         }
-        let claim =
-            Claim { auth: 1, authent_len: i32::try_from(authent_len).unwrap_or(i32::MAX), authenticator, checksum: b"" };
+        let claim = Claim {
+            auth: 1,
+            authent_len: i32::try_from(authent_len).unwrap_or(i32::MAX),
+            authenticator,
+            checksum: b"",
+        };
         let mut header = Vec::with_capacity(crate::limits::MAX_PACKET);
         let mut checksum_at = 0;
         self.write_fields(&claim, &mut header, |at| checksum_at = at)?;

@@ -186,7 +186,9 @@ impl<'a> Fields<'a> {
         field: &'static str,
         read: impl FnOnce(&[u8]) -> Result<T, CodingError>,
     ) -> Result<Option<T>, ParseError> {
-        let Some(text) = self.next() else { return Ok(None) };
+        let Some(text) = self.next() else {
+            return Ok(None);
+        };
         read(text).map(Some).map_err(|reason| ParseError::BadField { field, reason })
     }
 }
