@@ -15,21 +15,14 @@ pub fn path(name: &str) -> Result<PathBuf> {
 }
 
 fn beside(executable: &Path, name: &str) -> Result<PathBuf> {
-    let mut folder = executable
-        .parent()
-        .context("this executable is in no directory")?;
+    let mut folder = executable.parent().context("this executable is in no directory")?;
     // Tests and examples are built one floor below the programs.
     if folder.ends_with("deps") || folder.ends_with("examples") {
-        folder = folder
-            .parent()
-            .context("no directory above that of the tests")?;
+        folder = folder.parent().context("no directory above that of the tests")?;
     }
     let program = folder.join(name);
     if !program.is_file() {
-        bail!(
-            "{} is not there: run `cargo build --workspace --bins` first",
-            program.display()
-        );
+        bail!("{} is not there: run `cargo build --workspace --bins` first", program.display());
     }
     Ok(program)
 }
@@ -46,15 +39,9 @@ mod tests {
         fs::create_dir(&deps).unwrap();
         fs::write(target.path().join("zhm"), "").unwrap();
         for executable in [target.path().join("xtask"), deps.join("e2e-0123")] {
-            assert_eq!(
-                beside(&executable, "zhm").unwrap(),
-                target.path().join("zhm")
-            );
+            assert_eq!(beside(&executable, "zhm").unwrap(), target.path().join("zhm"));
             let missing = beside(&executable, "zephyrd").unwrap_err().to_string();
-            assert!(
-                missing.contains("cargo build --workspace --bins"),
-                "{missing}"
-            );
+            assert!(missing.contains("cargo build --workspace --bins"), "{missing}");
         }
     }
 }

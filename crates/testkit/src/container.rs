@@ -21,8 +21,7 @@ static STARTED: AtomicU32 = AtomicU32::new(0);
 
 /// Whether a Docker engine of this machine answers (another machine's has another loopback address).
 pub fn engine_answers() -> bool {
-    let remote =
-        env::var("DOCKER_HOST").is_ok_and(|host| !host.is_empty() && !host.starts_with("unix:"));
+    let remote = env::var("DOCKER_HOST").is_ok_and(|host| !host.is_empty() && !host.starts_with("unix:"));
     let mut command = Command::new("docker");
     command.args(["version", "--format", "{{.Server.Version}}"]);
     !remote && process::run(command, ANSWER).is_ok_and(|output| output.status.success())
@@ -35,9 +34,7 @@ pub fn engine_answers() -> bool {
 pub fn image() -> Result<String> {
     let mut command = Command::new("sh");
     command.arg(Recipe::folder().join("build.sh"));
-    let output = process::run(command, BUILD)?
-        .success()
-        .context("the KDC's image cannot be built")?;
+    let output = process::run(command, BUILD)?.success().context("the KDC's image cannot be built")?;
     Ok(output.stdout.trim().to_owned())
 }
 
@@ -54,23 +51,14 @@ impl Container {
     /// A name nobody else on this machine uses: process number and a count.
     pub(crate) fn reserve() -> Self {
         let count = STARTED.fetch_add(1, Ordering::Relaxed);
-        Self {
-            name: format!("zephyr-kdc-{}-{count}", std::process::id()),
-        }
+        Self { name: format!("zephyr-kdc-{}-{count}", std::process::id()) }
     }
 
     /// The command that makes the realm in `folder` and becomes its KDC. `folder` has the same path
     /// inside and outside, and its files belong to us.
     pub(crate) fn launch(&self, image: &str, recipe: &Recipe, folder: &Path) -> Command {
         let mut command = Command::new("docker");
-        command.args([
-            "run",
-            "--rm",
-            "--interactive",
-            "--network=host",
-            "--name",
-            &self.name,
-        ]);
+        command.args(["run", "--rm", "--interactive", "--network=host", "--name", &self.name]);
         command.arg(format!("--user={}:{}", getuid(), getgid()));
         command.arg(format!("--volume={0}:{0}", folder.display()));
         for (name, value) in recipe.environment() {

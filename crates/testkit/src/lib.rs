@@ -10,5 +10,7 @@ pub mod ports;
 pub mod process;
 pub mod realm;
 mod recipe;
+pub mod reference;
+pub mod relay;
 pub mod transcript;
 pub mod user;

@@ -15,8 +15,6 @@ pub(crate) fn launch(recipe: &Recipe, place: Place) -> Result<Command> {
         bail!("a native KDC needs packages that are missing: {line}");
     }
     let mut command = place.command("sh");
-    command
-        .arg(Recipe::folder().join("entrypoint.sh"))
-        .envs(recipe.environment());
+    command.arg(Recipe::folder().join("entrypoint.sh")).envs(recipe.environment());
     Ok(command)
 }

@@ -25,17 +25,11 @@ pub enum Probe {
 }
 
 const fn program(name: &'static str, program: &'static str) -> Package {
-    Package {
-        name,
-        probe: Probe::Program(program),
-    }
+    Package { name, probe: Probe::Program(program) }
 }
 
 const fn file(name: &'static str, path: &'static str) -> Package {
-    Package {
-        name,
-        probe: Probe::File(path),
-    }
+    Package { name, probe: Probe::File(path) }
 }
 
 /// To build the workspace.
@@ -44,35 +38,23 @@ pub const BUILD: &[Package] = &[
     program("pkg-config", "pkg-config"),
     file("libkrb5-dev", "/usr/include/krb5/krb5.h"),
     file("libclang1-14", "/usr/lib/*/libclang-14.so.1"),
-    file(
-        "libclang-common-14-dev",
-        "/usr/lib/llvm-14/lib/clang/*/include/stddef.h",
-    ),
+    file("libclang-common-14-dev", "/usr/lib/llvm-14/lib/clang/*/include/stddef.h"),
 ];
 
 /// To get tickets from a test realm, wherever its KDC runs.
 pub const KERBEROS_CLIENT: &[Package] = &[program("krb5-user", "kinit")];
 
 /// To run the KDC of a test realm without a container.
-pub const KDC: &[Package] = &[
-    program("krb5-kdc", "krb5kdc"),
-    program("krb5-admin-server", "kadmin.local"),
-];
+pub const KDC: &[Package] = &[program("krb5-kdc", "krb5kdc"), program("krb5-admin-server", "kadmin.local")];
 
 /// To run the KDC in a container whose base image has to be made on the spot.
-pub const CONTAINER: &[Package] = &[
-    program("docker.io", "docker"),
-    program("debootstrap", "debootstrap"),
-];
+pub const CONTAINER: &[Package] = &[program("docker.io", "docker"), program("debootstrap", "debootstrap")];
 
 /// To run the C programs in a private network, for the interoperation tests.
 ///
 /// These two are asked of the package database: our own programs have the same names.
 pub const REFERENCE: &[Package] = &[
-    file(
-        "zephyr-server-krb5",
-        "/var/lib/dpkg/info/zephyr-server-krb5.list",
-    ),
+    file("zephyr-server-krb5", "/var/lib/dpkg/info/zephyr-server-krb5.list"),
     file("zephyr-clients", "/var/lib/dpkg/info/zephyr-clients.list"),
     program("iproute2", "ip"),
     program("util-linux", "nsenter"),
@@ -82,11 +64,7 @@ pub const REFERENCE: &[Package] = &[
 
 /// Those of `wanted` that are not installed.
 pub fn missing(wanted: &[Package]) -> Vec<Package> {
-    wanted
-        .iter()
-        .copied()
-        .filter(|package| !package.probe.is_there())
-        .collect()
+    wanted.iter().copied().filter(|package| !package.probe.is_there()).collect()
 }
 
 /// The command that installs `packages`, or nothing when there are none.
@@ -95,10 +73,7 @@ pub fn install_line(packages: &[Package]) -> Option<String> {
         return None;
     }
     let names: Vec<&str> = packages.iter().map(|package| package.name).collect();
-    Some(format!(
-        "apt-get install -y --no-install-recommends {}",
-        names.join(" ")
-    ))
+    Some(format!("apt-get install -y --no-install-recommends {}", names.join(" ")))
 }
 
 /// Where a program is, looking also where only root's PATH leads.
@@ -116,11 +91,9 @@ impl Probe {
             Self::Program(name) => find_program(name).is_some(),
             Self::File(path) => match path.split_once("/*/") {
                 None => Path::new(path).exists(),
-                Some((before, after)) => Path::new(before).read_dir().is_ok_and(|folders| {
-                    folders
-                        .flatten()
-                        .any(|folder| folder.path().join(after).exists())
-                }),
+                Some((before, after)) => Path::new(before)
+                    .read_dir()
+                    .is_ok_and(|folders| folders.flatten().any(|folder| folder.path().join(after).exists())),
             },
         }
     }
@@ -138,10 +111,7 @@ mod tests {
             file("base-files", "/etc/*/nothing/at/all"),
             file("dpkg", "/var/*/dpkg"),
         ];
-        let names: Vec<&str> = missing(&wanted)
-            .iter()
-            .map(|package| package.name)
-            .collect();
+        let names: Vec<&str> = missing(&wanted).iter().map(|package| package.name).collect();
         assert_eq!(names, ["no-such", "base-files"]);
         assert_eq!(
             install_line(&missing(&wanted)).as_deref(),

@@ -20,9 +20,7 @@ impl Place {
             Self::Namespace(holder) => {
                 // nsenter becomes the program, so its process number is the program's.
                 let mut command = Command::new("nsenter");
-                command
-                    .arg(format!("--target={holder}"))
-                    .args(["--net", "--mount", "--uts", "--"]);
+                command.arg(format!("--target={holder}")).args(["--net", "--mount", "--uts", "--"]);
                 command.arg(program);
                 command
             }

@@ -33,11 +33,7 @@ pub fn free_tcp() -> Result<u16> {
 /// # Errors
 /// When none is found after many attempts.
 pub fn free_udp_and_tcp() -> Result<u16> {
-    free(|address| {
-        UdpSocket::bind(address)
-            .and(TcpListener::bind(address))
-            .map(drop)
-    })
+    free(|address| UdpSocket::bind(address).and(TcpListener::bind(address)).map(drop))
 }
 
 fn free(bind: impl Fn(SocketAddrV4) -> io::Result<()>) -> Result<u16> {

@@ -43,23 +43,14 @@ impl Output {
     /// # Errors
     /// When the program did not succeed.
     pub fn success(self) -> Result<Self> {
-        if self.status.success() {
-            Ok(self)
-        } else {
-            Err(anyhow!("{self}"))
-        }
+        if self.status.success() { Ok(self) } else { Err(anyhow!("{self}")) }
     }
 }
 
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "`{}`: {}", self.command, self.status)?;
-        write!(
-            f,
-            "stdout: {}\nstderr: {}",
-            self.stdout.trim_end(),
-            self.stderr.trim_end()
-        )
+        write!(f, "stdout: {}\nstderr: {}", self.stdout.trim_end(), self.stderr.trim_end())
     }
 }
 
@@ -78,13 +69,8 @@ pub fn run(command: Command, limit: Duration) -> Result<Output> {
 /// As [`run`].
 pub fn run_with_input(mut command: Command, input: &[u8], limit: Duration) -> Result<Output> {
     let line = command_line(&command);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .with_context(|| format!("cannot start `{line}`"))?;
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("cannot start `{line}`"))?;
     let stdin = child.stdin.take();
     let stdout = collect(child.stdout.take());
     let stderr = collect(child.stderr.take());
@@ -95,10 +81,7 @@ pub fn run_with_input(mut command: Command, input: &[u8], limit: Duration) -> Re
     let status = wait_for_end(&mut child, limit)?;
     let outcome = match status {
         Some(status) => status,
-        None => child
-            .kill()
-            .and_then(|()| child.wait())
-            .with_context(|| format!("cannot kill `{line}`"))?,
+        None => child.kill().and_then(|()| child.wait()).with_context(|| format!("cannot kill `{line}`"))?,
     };
     let output = Output {
         command: line,
@@ -147,28 +130,16 @@ impl Daemon {
 
     fn start(mut command: Command, log: PathBuf) -> Result<Self> {
         let line = command_line(&command);
-        let label = log
-            .file_stem()
-            .unwrap_or(OsStr::new("daemon"))
-            .to_string_lossy()
-            .into_owned();
+        let label = log.file_stem().unwrap_or(OsStr::new("daemon")).to_string_lossy().into_owned();
         let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("cannot start `{line}`"))?;
+        let mut child = command.spawn().with_context(|| format!("cannot start `{line}`"))?;
         let transcript = Arc::new(Transcript::default());
         let file = Arc::new(file);
         watch(child.stdout.take(), &transcript, &file);
         watch(child.stderr.take(), &transcript, &file);
         let lifeline = child.stdin.take();
-        Ok(Self {
-            label,
-            child,
-            lifeline,
-            transcript,
-            ended: None,
-        })
+        Ok(Self { label, child, lifeline, transcript, ended: None })
     }
 
     /// Its process number.
@@ -193,21 +164,10 @@ impl Daemon {
     ///
     /// # Errors
     /// As [`Daemon::wait_for`].
-    pub fn wait_after(
-        &self,
-        mark: usize,
-        within: Duration,
-        wanted: impl FnMut(&str) -> bool,
-    ) -> Result<String> {
+    pub fn wait_after(&self, mark: usize, within: Duration, wanted: impl FnMut(&str) -> bool) -> Result<String> {
         self.transcript
             .wait_after(mark, within, wanted)
-            .map_err(|why| {
-                anyhow!(
-                    "{}: {why}; it said:\n{}",
-                    self.label,
-                    self.transcript.text()
-                )
-            })
+            .map_err(|why| anyhow!("{}: {why}; it said:\n{}", self.label, self.transcript.text()))
     }
 
     /// How it ended, if it has.
@@ -242,11 +202,7 @@ impl Daemon {
             self.ended = wait_for_end(&mut self.child, within)?;
         }
         self.ended.with_context(|| {
-            format!(
-                "{} still runs after {within:?}; it said:\n{}",
-                self.label,
-                self.transcript.text()
-            )
+            format!("{} still runs after {within:?}; it said:\n{}", self.label, self.transcript.text())
         })
     }
 
@@ -303,10 +259,7 @@ fn watch(pipe: Option<impl Read + Send + 'static>, transcript: &Arc<Transcript>,
     thread::spawn(move || {
         let mut reader = BufReader::new(pipe);
         let mut line = Vec::new();
-        while reader
-            .read_until(b'\n', &mut line)
-            .is_ok_and(|length| length > 0)
-        {
+        while reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
             transcript.add(&line);
             // The log is for people; a full disk shows in the test itself soon enough.
             let _ = (&*log).write_all(&line);
@@ -369,11 +322,7 @@ mod tests {
     fn run_gives_output_input_and_status() {
         let output = run_with_input(shell("cat; echo oops >&2; exit 3"), b"hello", LONG).unwrap();
         assert_eq!(
-            (
-                output.stdout.as_str(),
-                output.stderr.as_str(),
-                output.status.code()
-            ),
+            (output.stdout.as_str(), output.stderr.as_str(), output.status.code()),
             ("hello", "oops\n", Some(3))
         );
         assert!(output.success().unwrap_err().to_string().contains("oops"));
@@ -382,11 +331,7 @@ mod tests {
     #[test]
     fn run_kills_what_takes_too_long_and_shows_what_it_said() {
         let started = Instant::now();
-        let error = run(
-            shell("echo begun; exec sleep 60"),
-            Duration::from_millis(300),
-        )
-        .unwrap_err();
+        let error = run(shell("echo begun; exec sleep 60"), Duration::from_millis(300)).unwrap_err();
         assert!(error.to_string().contains("begun"), "{error}");
         assert!(started.elapsed() < LONG);
     }
@@ -417,10 +362,7 @@ mod tests {
         let mut daemon = Daemon::spawn(shell(script), folder.path().join("deaf.log")).unwrap();
         daemon.wait_for(LONG, |line| line == "up").unwrap();
         let status = daemon.stop(Duration::from_millis(100)).unwrap();
-        assert_eq!(
-            std::os::unix::process::ExitStatusExt::signal(&status),
-            Some(9)
-        );
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
     }
 
     #[test]
@@ -435,9 +377,7 @@ mod tests {
     fn an_early_end_is_told_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let daemon = Daemon::spawn(shell("echo broken"), folder.path().join("weak.log")).unwrap();
-        let error = daemon
-            .wait_for(Duration::from_secs(3600), |line| line == "up")
-            .unwrap_err();
+        let error = daemon.wait_for(Duration::from_secs(3600), |line| line == "up").unwrap_err();
         assert!(error.to_string().contains("broken"), "{error}");
     }
 }

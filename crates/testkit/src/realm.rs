@@ -45,18 +45,27 @@ impl Engine {
     /// # Errors
     /// When the variable holds something else.
     pub fn choose() -> Result<Self> {
-        match env::var(KDC_VARIABLE).as_deref() {
-            Ok("container") => Ok(Self::Container),
-            Ok("native") => Ok(Self::Native),
-            Ok("") | Err(_) if !container::engine_answers() => Ok(Self::Native),
-            Ok("") | Err(_) => Ok(container::image().map_or_else(
-                |reason| {
-                    eprintln!("the KDC runs natively: {reason:#}");
-                    Self::Native
-                },
-                |_| Self::Container,
-            )),
-            Ok(other) => bail!("{KDC_VARIABLE} is {other:?}, but must be container or native"),
+        if let Some(engine) = Self::demanded(&env::var(KDC_VARIABLE).unwrap_or_default())? {
+            return Ok(engine);
+        }
+        if !container::engine_answers() {
+            return Ok(Self::Native);
+        }
+        Ok(match container::image() {
+            Ok(_) => Self::Container,
+            Err(reason) => {
+                eprintln!("the KDC runs natively: {reason:#}");
+                Self::Native
+            }
+        })
+    }
+
+    fn demanded(value: &str) -> Result<Option<Self>> {
+        match value {
+            "" => Ok(None),
+            "container" => Ok(Some(Self::Container)),
+            "native" => Ok(Some(Self::Native)),
+            other => bail!("{KDC_VARIABLE} is {other:?}, but must be container or native"),
         }
     }
 }
@@ -93,22 +102,15 @@ impl Realm {
             let result = Self::launch(engine, &options, Place::Host, ports::free_udp_and_tcp()?);
             match result {
                 // Somebody took the port after we had looked.
-                Err(error)
-                    if attempt < PORT_ATTEMPTS
-                        && format!("{error:#}").contains("Address already in use") => {}
+                Err(error) if attempt < PORT_ATTEMPTS && format!("{error:#}").contains("Address already in use") => {}
                 result => return result,
             }
         }
     }
 
-    /// As [`Realm::start`], natively and inside the namespaces of a process.
-    pub(crate) fn start_in_namespace(holder: u32, options: &RealmOptions) -> Result<Self> {
-        Self::launch(
-            Engine::Native,
-            options,
-            Place::Namespace(holder),
-            ports::free_udp_and_tcp()?,
-        )
+    /// As [`Realm::start`], natively and inside a namespace, where every port is free.
+    pub(crate) fn start_in_namespace(place: Place, options: &RealmOptions) -> Result<Self> {
+        Self::launch(Engine::Native, options, place, ports::free_udp_and_tcp()?)
     }
 
     fn launch(engine: Engine, options: &RealmOptions, place: Place, port: u16) -> Result<Self> {
@@ -119,25 +121,13 @@ impl Realm {
             Engine::Native => (native::launch(&recipe, place)?, None),
             Engine::Container => {
                 let container = Container::reserve();
-                (
-                    container.launch(&container::image()?, &recipe, folder.path()),
-                    Some(container),
-                )
+                (container.launch(&container::image()?, &recipe, folder.path()), Some(container))
             }
         };
         let kdc = Daemon::spawn_with_lifeline(command, folder.path().join("krb5kdc.log"))?;
-        let realm = Self {
-            kdc,
-            container,
-            folder,
-            place,
-            name: options.realm.clone(),
-            port,
-        };
+        let realm = Self { kdc, container, folder, place, name: options.realm.clone(), port };
         // Said after its sockets are open.
-        realm
-            .kdc
-            .wait_for(READY, |line| line == "krb5kdc: starting...")?;
+        realm.kdc.wait_for(READY, |line| line == "krb5kdc: starting...")?;
         Ok(realm)
     }
 
@@ -148,11 +138,7 @@ impl Realm {
 
     /// How its KDC runs.
     pub fn engine(&self) -> Engine {
-        if self.container.is_some() {
-            Engine::Container
-        } else {
-            Engine::Native
-        }
+        if self.container.is_some() { Engine::Container } else { Engine::Native }
     }
 
     /// The KDC's port on 127.0.0.1, UDP and TCP.
@@ -182,9 +168,7 @@ impl Realm {
 
     /// The keytab of one of [`RealmOptions::people`] or [`RealmOptions::principals`].
     pub fn keytab(&self, name: &str) -> PathBuf {
-        self.folder()
-            .join("keytabs")
-            .join(format!("{}.keytab", name.replace('/', "_")))
+        self.folder().join("keytabs").join(format!("{}.keytab", name.replace('/', "_")))
     }
 
     /// `zephyr/zephyr@REALM`.
@@ -196,14 +180,8 @@ impl Realm {
     pub fn env(&self) -> Vec<(&'static str, String)> {
         vec![
             ("KRB5_CONFIG", self.krb5_conf().display().to_string()),
-            (
-                "KRB5_KTNAME",
-                format!("FILE:{}", self.service_keytab().display()),
-            ),
-            (
-                "KRB5CCNAME",
-                format!("FILE:{}", self.folder().join("no-tickets").display()),
-            ),
+            ("KRB5_KTNAME", format!("FILE:{}", self.service_keytab().display())),
+            ("KRB5CCNAME", format!("FILE:{}", self.folder().join("no-tickets").display())),
         ]
     }
 
@@ -231,13 +209,7 @@ impl Realm {
     pub fn user(&self, name: &str) -> Result<User> {
         let home = self.folder().join("homes").join(name);
         fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
-        Ok(User::new(
-            name,
-            &self.name,
-            home,
-            self.krb5_conf(),
-            self.place,
-        ))
+        Ok(User::new(name, &self.name, home, self.krb5_conf(), self.place))
     }
 
     /// A person as [`Realm::user`], with a ticket of the usual life.
@@ -260,11 +232,7 @@ impl Realm {
         if let Some(life) = life {
             command.arg("-l").arg(format!("{}s", life.as_secs()));
         }
-        command
-            .arg("-k")
-            .arg("-t")
-            .arg(self.keytab(user.name()))
-            .arg(user.principal());
+        command.arg("-k").arg("-t").arg(self.keytab(user.name())).arg(user.principal());
         process::run(command, TOOL)?.success().map(drop)
     }
 
@@ -301,5 +269,18 @@ impl Realm {
             bail!("kadmin {query}: {output}");
         }
         Ok(output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variable_forces_an_engine_and_takes_no_nonsense() {
+        assert_eq!(Engine::demanded("").unwrap(), None);
+        assert_eq!(Engine::demanded("native").unwrap(), Some(Engine::Native));
+        assert_eq!(Engine::demanded("container").unwrap(), Some(Engine::Container));
+        assert!(Engine::demanded("podman").unwrap_err().to_string().contains("podman"));
     }
 }

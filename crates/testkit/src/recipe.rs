@@ -87,19 +87,14 @@ impl Recipe {
             ("PRINCIPALS", options.principals.join(" ")),
             ("LIFELINE", "stdin".to_owned()),
         ];
-        let domain = options
-            .domain
-            .clone()
-            .unwrap_or_else(|| options.realm.to_lowercase());
+        let domain = options.domain.clone().unwrap_or_else(|| options.realm.to_lowercase());
         environment.push(("DOMAIN", domain));
         Self { environment }
     }
 
     /// The parameters as environment variables.
     pub(crate) fn environment(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.environment
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
+        self.environment.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
     /// The directory with the recipe.

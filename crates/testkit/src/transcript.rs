@@ -43,9 +43,7 @@ impl Transcript {
     /// Adds one line; bytes that are not UTF-8 become U+FFFD and the line end is cut off.
     pub fn add(&self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
-        self.lock()
-            .lines
-            .push(text.trim_end_matches(['\r', '\n']).to_owned());
+        self.lock().lines.push(text.trim_end_matches(['\r', '\n']).to_owned());
         self.changed.notify_all();
     }
 
@@ -89,11 +87,7 @@ impl Transcript {
             if left.is_zero() {
                 return Err(NoLine::TimedOut(within));
             }
-            state = self
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -114,10 +108,7 @@ mod tests {
         let transcript = Transcript::default();
         transcript.source_started();
         transcript.add(b"ready\r\n");
-        assert_eq!(
-            transcript.wait_after(0, LONG, |line| line == "ready"),
-            Ok("ready".to_owned())
-        );
+        assert_eq!(transcript.wait_after(0, LONG, |line| line == "ready"), Ok("ready".to_owned()));
         thread::scope(|scope| {
             scope.spawn(|| transcript.add(b"hello \xff"));
             let line = transcript.wait_after(1, LONG, |line| line.starts_with("hello"));
@@ -132,14 +123,8 @@ mod tests {
         transcript.add(b"ready");
         let mark = transcript.mark();
         let short = Duration::from_millis(1);
-        assert_eq!(
-            transcript.wait_after(mark, short, |_| true),
-            Err(NoLine::TimedOut(short))
-        );
+        assert_eq!(transcript.wait_after(mark, short, |_| true), Err(NoLine::TimedOut(short)));
         transcript.source_ended();
-        assert_eq!(
-            transcript.wait_after(mark, LONG, |_| true),
-            Err(NoLine::Ended)
-        );
+        assert_eq!(transcript.wait_after(mark, LONG, |_| true), Err(NoLine::Ended));
     }
 }

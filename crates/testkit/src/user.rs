@@ -23,20 +23,8 @@ pub struct User {
 }
 
 impl User {
-    pub(crate) fn new(
-        name: &str,
-        realm: &str,
-        home: PathBuf,
-        krb5_conf: PathBuf,
-        place: Place,
-    ) -> Self {
-        Self {
-            name: name.to_owned(),
-            realm: realm.to_owned(),
-            home,
-            krb5_conf,
-            place,
-        }
+    pub(crate) fn new(name: &str, realm: &str, home: PathBuf, krb5_conf: PathBuf, place: Place) -> Self {
+        Self { name: name.to_owned(), realm: realm.to_owned(), home, krb5_conf, place }
     }
 
     /// The name without realm.

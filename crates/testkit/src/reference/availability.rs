@@ -1,0 +1,46 @@
+//! Whether a lab can be had on this machine.
+
+use std::env;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::unistd::geteuid;
+
+use super::{Lab, LabOptions};
+use crate::{packages, process};
+
+const TRIAL: Duration = Duration::from_secs(10);
+
+/// Says why a lab cannot be had here, if so.
+///
+/// # Errors
+/// The reason, with the command that installs missing packages.
+pub fn available() -> Result<()> {
+    let wanted = [packages::REFERENCE, packages::KDC, packages::KERBEROS_CLIENT].concat();
+    if let Some(line) = packages::install_line(&packages::missing(&wanted)) {
+        bail!("the C programs need packages that are missing: {line}");
+    }
+    if !geteuid().is_root() {
+        bail!("the C programs need a network of their own, which only root can make");
+    }
+    let mut trial = Command::new("unshare");
+    trial.args(["--net", "--mount", "--uts", "--", "true"]);
+    process::run(trial, TRIAL)?.success().context("this system makes no namespaces").map(drop)
+}
+
+/// Starts a lab; where none can be had, says why and gives none, so that the caller can pass the
+/// test over. In continuous integration (`CI=true`) that is an error: nothing is skipped there.
+///
+/// # Errors
+/// When a lab does not start, or cannot be had and must.
+pub fn or_skip(options: LabOptions) -> Result<Option<Lab>> {
+    if let Err(reason) = available() {
+        if env::var("CI").is_ok_and(|value| value == "true") {
+            return Err(reason);
+        }
+        eprintln!("skipped: {reason:#}");
+        return Ok(None);
+    }
+    Lab::start(options).map(Some)
+}

@@ -1,0 +1,217 @@
+//! One machine with a Kerberos realm, where the C programs find everything where they look for it.
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use super::Namespace;
+use super::syslog::Syslog;
+use crate::deadline::wait_until;
+use crate::process::{Daemon, run};
+use crate::realm::{Realm, RealmOptions};
+use crate::transcript::Transcript;
+use crate::user::User;
+
+/// The port of zephyrd (`zephyr-clt`).
+pub const SERVER_PORT: u16 = 2103;
+/// The port of zhm (`zephyr-hm`).
+pub const HOST_MANAGER_PORT: u16 = 2104;
+
+const READY: Duration = Duration::from_secs(20);
+
+/// How a lab shall be. Start from [`LabOptions::default`], which suits the C programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabOptions {
+    /// Its realm. The default has no PAC in tickets: with it, the header of a notice outgrows what
+    /// the C programs send.
+    pub realm: RealmOptions,
+    /// The first part of the machine's name; the rest is the realm's domain.
+    pub host: String,
+    /// The machine's address. Not a loopback address: the C zhm takes what comes from 127.0.0.1 to
+    /// be from a client, never from a server.
+    pub address: Ipv4Addr,
+    /// More addresses of the machine, with the names that belong to them.
+    pub more_hosts: Vec<(Ipv4Addr, String)>,
+}
+
+impl Default for LabOptions {
+    fn default() -> Self {
+        let realm = RealmOptions { realm: "ATHENA.TEST".to_owned(), pac: false, ..RealmOptions::default() };
+        Self { realm, host: "zsrv".to_owned(), address: Ipv4Addr::new(10, 77, 0, 1), more_hosts: Vec::new() }
+    }
+}
+
+/// A running lab: a KDC and whatever was started in it. All of it ends when it is dropped.
+#[derive(Debug)]
+pub struct Lab {
+    // Dropped in this order: the KDC, then everything else inside, then the files.
+    realm: Realm,
+    namespace: Namespace,
+    syslog: Syslog,
+    folder: TempDir,
+    host_name: String,
+    address: Ipv4Addr,
+}
+
+impl Lab {
+    /// Makes the machine and starts its KDC. Needs root and the packages of
+    /// [`crate::packages::REFERENCE`]; see [`super::available`].
+    ///
+    /// # Errors
+    /// When something of it fails.
+    pub fn start(options: LabOptions) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("zephyr-lab-").tempdir()?;
+        let domain = options.realm.domain.clone().unwrap_or_else(|| options.realm.realm.to_lowercase());
+        let host_name = format!("{}.{domain}", options.host);
+
+        let mut hosts = format!("127.0.0.1 localhost\n{} {host_name} {}\n", options.address, options.host);
+        let mut addresses = options.address.to_string();
+        for (address, name) in &options.more_hosts {
+            writeln!(hosts, "{address} {name}")?;
+            write!(addresses, " {address}")?;
+        }
+        fs::write(folder.path().join("hosts"), hosts)?;
+        fs::write(folder.path().join("server.list"), format!("{host_name}\n"))?;
+        let syslog = Syslog::listen(&folder.path().join("syslog.socket"))?;
+
+        let namespace = Namespace::new(folder.path())?;
+        let lab = folder.path().display().to_string();
+        let environment = [("LAB", lab.as_str()), ("HOST", &options.host), ("ADDRESSES", &addresses)];
+        namespace.script(include_str!("setup.sh"), &environment).context("cannot furnish the lab")?;
+
+        let realm = Realm::start_in_namespace(namespace.place(), &options.realm)?;
+        // Written, not replaced: these two are mounted, or in a mounted directory.
+        fs::copy(realm.krb5_conf(), folder.path().join("krb5.conf"))?;
+        fs::copy(realm.service_keytab(), folder.path().join("etc-zephyr/krb5.keytab"))?;
+        Ok(Self { realm, namespace, syslog, folder, host_name, address: options.address })
+    }
+
+    /// The lab's realm. Its tools run inside.
+    pub fn realm(&self) -> &Realm {
+        &self.realm
+    }
+
+    /// The namespaces.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// The machine's full name.
+    pub fn host_name(&self) -> &str {
+        &self.host_name
+    }
+
+    /// The machine's address.
+    pub fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    /// What is /etc/zephyr inside.
+    pub fn etc_zephyr(&self) -> PathBuf {
+        self.folder().join("etc-zephyr")
+    }
+
+    /// The lab's private directory, the same inside and outside; log files go here.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What its programs wrote to the syslog: the C daemons' only way to say anything.
+    pub fn syslog(&self) -> &Transcript {
+        self.syslog.transcript()
+    }
+
+    /// A command inside, in the environment of a server (see [`Realm::env`]). Paths must be absolute.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        self.realm.command(program)
+    }
+
+    /// A command inside, as a person who has a ticket; they are logged in when they have none.
+    ///
+    /// # Errors
+    /// When the KDC gives no ticket.
+    pub fn as_user(&self, name: &str, program: impl AsRef<OsStr>) -> Result<Command> {
+        Ok(self.user(name)?.command(program))
+    }
+
+    /// A person with a ticket.
+    ///
+    /// # Errors
+    /// When the KDC gives none.
+    pub fn user(&self, name: &str) -> Result<User> {
+        let user = self.realm.user(name)?;
+        if !user.ccache().exists() {
+            self.realm.kinit(&user, None)?;
+        }
+        Ok(user)
+    }
+
+    /// Starts any program inside as a daemon; `label` names its log file.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(&self, label: &str, command: Command) -> Result<Daemon> {
+        Daemon::spawn(command, self.folder().join(format!("{label}.log")))
+    }
+
+    /// Starts the C zephyrd, and returns when it has its port open.
+    ///
+    /// # Errors
+    /// When it does not open it in time; shows the syslog.
+    pub fn start_c_zephyrd(&self) -> Result<Daemon> {
+        let mut command = self.command("/usr/sbin/zephyrd");
+        command.args(["-n", "-d"]);
+        self.spawn_at_port("c-zephyrd", command, SERVER_PORT)
+    }
+
+    /// Starts the C zhm for the server on this machine, and returns when it has its port open.
+    ///
+    /// # Errors
+    /// As [`Lab::start_c_zephyrd`].
+    pub fn start_c_zhm(&self) -> Result<Daemon> {
+        let mut command = self.command("/usr/sbin/zhm");
+        command.args(["-n", "-d", &self.host_name]);
+        self.spawn_at_port("c-zhm", command, HOST_MANAGER_PORT)
+    }
+
+    /// Starts a program as a daemon, and returns when somebody inside has the UDP port open.
+    ///
+    /// # Errors
+    /// When nobody has in time; shows the syslog and what the program said.
+    pub fn spawn_at_port(&self, label: &str, command: Command, port: u16) -> Result<Daemon> {
+        let daemon = self.spawn(label, command)?;
+        self.namespace.wait_for_udp(port, READY).with_context(|| {
+            let said = daemon.transcript().text();
+            format!("{label} does not serve; it said:\n{said}\nand the syslog:\n{}", self.syslog().text())
+        })?;
+        Ok(daemon)
+    }
+
+    /// Starts the C zwgc of a person in tty mode, and returns when personal messages reach it.
+    /// Needs a host manager and a server inside, ours or C's.
+    ///
+    /// # Errors
+    /// When none reaches it in time; shows what it said.
+    pub fn start_c_zwgc(&self, name: &str) -> Result<Daemon> {
+        let mut command = self.as_user(name, "/usr/bin/zwgc")?;
+        command.args(["-nofork", "-ttymode"]).env("TERM", "dumb");
+        let zwgc = self.spawn(&format!("c-zwgc-{name}"), command)?;
+        wait_until(&format!("zwgc of {name} subscribed"), READY, || self.is_reached_by_ping(name))
+            .with_context(|| format!("zwgc said:\n{}", zwgc.transcript().text()))?;
+        Ok(zwgc)
+    }
+
+    /// A ping, which a zwgc acknowledges and does not show; refused while nobody takes it.
+    fn is_reached_by_ping(&self, name: &str) -> Result<Option<()>> {
+        let mut ping = self.as_user(name, "/usr/bin/zwrite")?;
+        ping.args(["-q", "-O", "PING", name, "-m", ""]);
+        Ok(run(ping, READY)?.status.success().then_some(()))
+    }
+}
