@@ -48,7 +48,10 @@ fn a_pac_makes_the_c_zwrite_fail() -> Result<()> {
     let _zephyrd = lab.start_c_zephyrd()?;
     let _zhm = lab.start_c_zhm()?;
     let sent = zwrite(&lab, "bob", "alice", "too large")?;
-    assert!(!sent.status.success() && sent.stderr.contains("header too large"), "{sent}");
+    // Which of the two limits is met first depends on how many octets of the ticket need an escape.
+    let complaints = ["header too large", "Field too long for buffer"];
+    let complains = complaints.iter().any(|complaint| sent.stderr.contains(complaint));
+    assert!(!sent.status.success() && complains, "{sent}");
     Ok(())
 }
 
