@@ -135,8 +135,7 @@ impl Shared {
         let run = move || {
             shared.pump(&socket, |from, _| {
                 let from_server = from == shared.server;
-                let (way, to) =
-                    if from_server { (Way::ToClient, client) } else { (Way::FromClient, shared.server) };
+                let (way, to) = if from_server { (Way::ToClient, client) } else { (Way::FromClient, shared.server) };
                 Some((&socket, way, to))
             });
         };

@@ -1,0 +1,116 @@
+//! Cases of datagrams that arrive one after the other at a client.
+
+use super::{
+    Outcome,
+    auth::key,
+    octets::{Hex, Text, Uid},
+    with_quirk,
+};
+use serde::Deserialize;
+use std::time::{Duration, UNIX_EPOCH};
+use zephyr_core::{
+    auth::{Direction, Identity, Reason, Session, Verdict},
+    inbox::{self, Delivered, DropReason, Inbox},
+    notice::Packet,
+    time::Now,
+};
+
+#[derive(Deserialize)]
+pub(super) struct Case {
+    packets_hex: Vec<Hex>,
+    reference: Reference,
+    enctype: Option<i32>,
+    session_key_hex: Option<Hex>,
+    quirk: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Reference {
+    steps: Vec<Step>,
+    notices: Vec<Expected>,
+}
+
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+struct Step {
+    /// Notices complete so far, or -1 when the datagram was an error.
+    pending: i64,
+    clientacks: u32,
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    kind: i64,
+    checked_auth: i32,
+    message_len: usize,
+    uid: Uid,
+    multinotice: Text,
+    message_hex: Hex,
+}
+
+impl Case {
+    pub(super) fn run(&self) -> Outcome {
+        let session = match (self.enctype, &self.session_key_hex) {
+            (Some(enctype), Some(octets)) => match key(enctype, octets) {
+                Ok(session) => Some(session),
+                Err(outcome) => return outcome,
+            },
+            _ => None,
+        };
+        let mut judge = |packet: &Packet<'_>| judge(packet, session.as_deref());
+        let mut inbox = Inbox::new();
+        let mut delivered = Vec::new();
+        let mut steps = Vec::new();
+        for (second, datagram) in (0..).zip(&self.packets_hex) {
+            let now = Now { monotonic: Duration::from_millis(second), wall: UNIX_EPOCH };
+            let received = inbox.receive(now, &datagram.0, &mut judge);
+            let error = matches!(received.outcome, inbox::Outcome::Dropped(DropReason::Malformed(_)));
+            if let inbox::Outcome::Complete(notice) = received.outcome {
+                delivered.push(notice);
+            }
+            steps.push(Step {
+                pending: if error { -1 } else { i64::try_from(delivered.len()).unwrap_or(i64::MAX) },
+                clientacks: received.acknowledgement.is_some().into(),
+            });
+        }
+        let notices = self.reference.notices.iter().zip(&delivered).map(|(expected, came)| expected.compare(came));
+        let outcome = Outcome::first(
+            [
+                Outcome::compare("steps", &self.reference.steps, &steps),
+                Outcome::compare("notices", &self.reference.notices.len(), &delivered.len()),
+            ]
+            .into_iter()
+            .chain(notices),
+        );
+        with_quirk(self.quirk.as_deref(), delivered.is_empty(), outcome)
+    }
+}
+
+/// As a client that has this key and no other.
+fn judge(packet: &Packet<'_>, session: Option<&dyn Session>) -> Verdict {
+    match (packet.claim.auth, session) {
+        (0, _) => Verdict::Unauthenticated,
+        (_, Some(session)) if session.check(packet, Direction::ToClient) => {
+            Verdict::Authentic(Identity::new(packet.notice.sender))
+        }
+        _ => Verdict::Failed(Reason::Checksum),
+    }
+}
+
+impl Expected {
+    fn compare(&self, came: &Delivered) -> Outcome {
+        let notice = came.notice();
+        let checked = match came.verdict() {
+            Verdict::Unauthenticated => 0,
+            Verdict::Failed(_) => -1,
+            Verdict::Authentic(_) => 1,
+        };
+        Outcome::first([
+            Outcome::compare("kind", &self.kind, &notice.kind.number().cast_signed().into()),
+            Outcome::compare("checked authentication", &self.checked_auth, &checked),
+            Outcome::compare("body length", &self.message_len, &notice.body.len()),
+            Outcome::compare("uid", &self.uid, &notice.uid.into()),
+            Outcome::compare("multinotice", &self.multinotice.octets(), &notice.multinotice),
+            Outcome::compare("body", &self.message_hex, &Hex(notice.body.to_vec())),
+        ])
+    }
+}
