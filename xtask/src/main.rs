@@ -1,3 +1,66 @@
-//! The commands of the project: `cargo xtask demo | test | vectors`.
+//! The project's own commands: `cargo xtask demo | test | vectors | fuzz`.
+//!
+//! This program must build on a machine that has nothing but cargo and a C linker: it installs, or asks for, what the
+//! rest of the project needs, and only then builds that.
 
-fn main() {}
+mod cargo;
+mod demo;
+mod fuzz;
+mod interrupt;
+mod setup;
+mod test;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::{path::PathBuf, process::ExitCode};
+
+/// The project's own commands.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show the stack at work in a throw-away realm, and take it down again.
+    Demo(demo::Options),
+    /// Install what is needed, build, and run every check and test.
+    Test(test::Options),
+    /// Run golden vectors: the project's own, or those of a folder.
+    Vectors {
+        /// A folder with vector files.
+        dir: Option<PathBuf>,
+    },
+    /// Feed made-up data to every decoder.
+    Fuzz {
+        /// How long, for each decoder.
+        #[arg(default_value_t = 60)]
+        seconds: u32,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = interrupt::watch().and_then(|()| run(Arguments::parse().command));
+    match outcome {
+        _ if interrupt::came() => {
+            eprintln!("Interrupted; everything that was started is stopped.");
+            ExitCode::from(130)
+        }
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Demo(options) => demo::run(&options),
+        Command::Test(options) => test::run(&options),
+        Command::Vectors { dir } => test::vectors(dir),
+        Command::Fuzz { seconds } => fuzz::run(seconds),
+    }
+}

@@ -1,0 +1,69 @@
+//! Everything that must hold before a change lands.
+
+use crate::{
+    cargo::{cargo, has, step},
+    fuzz, setup,
+};
+use anyhow::Result;
+use clap::Args;
+use std::path::PathBuf;
+use zephyr_testkit::{container, packages, realm::KDC_VARIABLE};
+
+/// How long each fuzz target runs within the tests.
+const FUZZ_SECONDS: u32 = 5;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Where test KDCs run, for tests that do not say it themselves: container or native.
+    #[arg(long, value_name = "HOW", value_parser = ["container", "native"])]
+    kdc: Option<String>,
+}
+
+/// Installs, checks, builds, tests.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let mut wanted = vec![packages::BUILD, packages::KERBEROS_CLIENT, packages::KDC, packages::REFERENCE];
+    let docker = container::engine_answers();
+    if docker {
+        wanted.push(packages::CONTAINER);
+    }
+    setup::ensure(&wanted)?;
+
+    step("formatting", cargo(["fmt", "--all", "--check"]))?;
+    step("lints", cargo(["clippy", "--quiet", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
+    let mut doc = cargo(["doc", "--quiet", "--workspace", "--no-deps", "--locked"]);
+    doc.env("RUSTDOCFLAGS", "-D warnings");
+    step("documentation", doc)?;
+    if has("deny") {
+        step("licences and sources of dependencies", cargo(["deny", "check", "bans", "licenses", "sources"]))?;
+    } else {
+        println!(
+            "── licences of dependencies: not checked, for want of cargo-deny (cargo install --locked cargo-deny)"
+        );
+    }
+
+    step("building", cargo(["build", "--quiet", "--workspace", "--bins", "--locked"]))?;
+    if docker {
+        println!("── the KDC's image: {}", container::image()?);
+    }
+    let mut tests = if has("nextest") {
+        cargo(["nextest", "run", "--workspace", "--locked", "--no-fail-fast"])
+    } else {
+        cargo(["test", "--quiet", "--workspace", "--locked", "--no-fail-fast"])
+    };
+    if let Some(kdc) = &options.kdc {
+        tests.env(KDC_VARIABLE, kdc);
+    }
+    step("tests", tests)?;
+    vectors(None)?;
+    fuzz::run(FUZZ_SECONDS)
+}
+
+/// Runs the golden vectors of `dir`, or the project's own.
+pub(crate) fn vectors(dir: Option<PathBuf>) -> Result<()> {
+    setup::ensure(&[packages::BUILD])?;
+    let mut command = cargo(["run", "--quiet", "--locked", "--package", "zephyr-vectors", "--"]);
+    if let Some(dir) = dir {
+        command.arg(std::path::absolute(dir)?);
+    }
+    step("golden vectors", command)
+}
