@@ -1,1 +1,40 @@
 //! Kerberos 5 authentication of Zephyr notices.
+//!
+//! Servers judge packets with a [`KerberosAcceptor`], clients prove theirs with the sessions of a [`KerberosInitiator`];
+//! both speak the protocol of the C programs. libkrb5 does what needs tickets and keytabs, behind a small binding; what
+//! comes from the network is decoded strictly in Rust before it gets there.
+//!
+//! * `apreq`: that strict look
+//! * `checksum`, `session`: the session key at work
+//! * `acceptor`, `keytab`: the server's side
+//! * `initiator`, `gss`: the client's side
+//! * `binding`, `ticket`, `fault`: libkrb5, what it hands out, and its errors
+
+mod acceptor;
+mod apreq;
+mod binding;
+mod checksum;
+mod fault;
+mod gss;
+mod initiator;
+mod keytab;
+mod session;
+mod ticket;
+
+pub use acceptor::KerberosAcceptor;
+pub use checksum::KeyError;
+pub use gss::{Credentials, credentials};
+pub use initiator::KerberosInitiator;
+pub use keytab::DEFAULT_KEYTAB;
+pub use session::{KeySession, TicketSession};
+
+use zephyr_core::auth::AuthError;
+
+/// The realm that the Kerberos configuration calls the default one.
+///
+/// # Errors
+///
+/// When there is none, or the configuration cannot be read.
+pub fn default_realm() -> Result<String, AuthError> {
+    binding::Context::new().and_then(|context| context.default_realm()).map_err(fault::ours)
+}

@@ -1,1 +1,112 @@
-//! Makes the authentication backend that a Zephyr domain's policy asks for.
+//! Makes the authentication backend that a Zephyr domain asks for.
+//!
+//! This is the one place that knows every backend; programs name one with a [`Backend`] and get the traits of
+//! [`zephyr_core::auth`].
+
+use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+use zephyr_auth_krb::{KerberosAcceptor, KerberosInitiator};
+use zephyr_auth_none::{NullAcceptor, NullInitiator};
+use zephyr_core::auth::{Acceptor, AuthError, Initiator};
+
+/// How a domain proves who sent what. Written `kerberos` or `none`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// With Kerberos 5, as the C programs do.
+    #[default]
+    Kerberos,
+    /// Not at all: nothing is ever authentic.
+    None,
+}
+
+/// A word that names no backend.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown authentication backend {0:?}: it must be kerberos or none")]
+pub struct UnknownBackend(pub String);
+
+impl FromStr for Backend {
+    type Err = UnknownBackend;
+
+    fn from_str(word: &str) -> Result<Self, UnknownBackend> {
+        match word {
+            "kerberos" => Ok(Self::Kerberos),
+            "none" => Ok(Self::None),
+            other => Err(UnknownBackend(other.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kerberos => "kerberos",
+            Self::None => "none",
+        })
+    }
+}
+
+/// What a server says about its side of the domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AcceptorOptions {
+    /// The realm it serves; the default one when not given.
+    pub realm: Option<String>,
+    /// Where its keys are; the traditional place when not given.
+    pub keytab: Option<PathBuf>,
+}
+
+/// The server's side of a domain. Whatever it needs is read now, so that a server can say at its start what is wrong.
+///
+/// # Errors
+///
+/// When there is no realm to serve, or the keytab cannot be read or lacks the service's key.
+pub fn acceptor(backend: Backend, options: AcceptorOptions) -> Result<Arc<dyn Acceptor>, AuthError> {
+    Ok(match backend {
+        Backend::Kerberos => Arc::new(KerberosAcceptor::new(options.realm.as_deref(), options.keytab.as_deref())?),
+        Backend::None => Arc::new(NullAcceptor::new()),
+    })
+}
+
+/// The realm of this machine's servers when nothing else is said.
+///
+/// # Errors
+///
+/// When the backend's configuration names none or cannot be read.
+pub fn default_realm(backend: Backend) -> Result<String, AuthError> {
+    match backend {
+        Backend::Kerberos => zephyr_auth_krb::default_realm(),
+        Backend::None => zephyr_auth_none::default_realm(),
+    }
+}
+
+/// The client's side of a domain, for this user. Credentials are only looked at when they are needed.
+///
+/// # Errors
+///
+/// When the backend cannot work on this machine.
+pub fn initiator(backend: Backend) -> Result<Arc<dyn Initiator>, AuthError> {
+    Ok(match backend {
+        Backend::Kerberos => Arc::new(KerberosInitiator::new()),
+        Backend::None => Arc::new(NullInitiator::new()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for backend in [Backend::Kerberos, Backend::None] {
+            assert_eq!(backend.to_string().parse(), Ok(backend));
+        }
+        assert_eq!("Kerberos".parse::<Backend>(), Err(UnknownBackend("Kerberos".to_owned())));
+    }
+
+    #[test]
+    fn a_server_without_keys_says_so() {
+        let folder = std::env::temp_dir().join("no-such-folder-of-zephyr");
+        let options = AcceptorOptions { realm: Some("R".to_owned()), keytab: Some(folder.join("keytab")) };
+        let error = acceptor(Backend::Kerberos, options.clone()).err().unwrap();
+        assert!(matches!(error, AuthError::KeytabUnreadable { .. }), "{error:?}");
+        assert!(acceptor(Backend::None, options).is_ok());
+    }
+}

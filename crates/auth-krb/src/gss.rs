@@ -1,0 +1,48 @@
+//! Whose credentials are there, and for how long: asked through GSSAPI.
+
+use crate::fault;
+use libgssapi::{
+    credential::{Cred, CredUsage},
+    error::{Error, MajorFlags},
+    oid::{GSS_MECH_KRB5, OidSet},
+};
+use std::time::Duration;
+use zephyr_core::auth::AuthError;
+
+/// The user's credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Whose they are: a principal with its realm.
+    pub principal: String,
+    /// How long they still last, in whole seconds.
+    pub remaining: Duration,
+}
+
+/// The credentials that a client of this user's would use.
+///
+/// # Errors
+///
+/// [`AuthError::NoCredentials`] when there are none, [`AuthError::Expired`] when they have ended, others when they cannot be
+/// read.
+pub fn credentials() -> Result<Credentials, AuthError> {
+    read().map_err(of_gss)?.ok_or(AuthError::Expired)
+}
+
+fn read() -> Result<Option<Credentials>, Error> {
+    let mut kerberos = OidSet::new();
+    kerberos.add(GSS_MECH_KRB5)?;
+    let credential = Cred::acquire(None, None, CredUsage::Initiate, Some(&kerberos))?;
+    let name = credential.name()?.display_name()?;
+    let remaining = credential.lifetime()?;
+    let principal = String::from_utf8_lossy(&name).into_owned();
+    Ok((!remaining.is_zero()).then_some(Credentials { principal, remaining }))
+}
+
+fn of_gss(error: Error) -> AuthError {
+    const ROUTINE_ERRORS: u32 = 0x00ff_0000;
+    // Major codes are numbers in a part of the word, not flags.
+    if error.major.bits() & ROUTINE_ERRORS == MajorFlags::GSS_S_CREDENTIALS_EXPIRED.bits() {
+        return AuthError::Expired;
+    }
+    fault::of_code(error.minor.cast_signed(), error.to_string(), "")
+}

@@ -1,0 +1,76 @@
+//! The service's keytab: read once, and again when the file has changed.
+
+use crate::{
+    binding::{KeytabError, MemoryKeytab},
+    fault,
+};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
+use zephyr_core::auth::AuthError;
+
+/// Where servers have their keys when nothing else is said.
+pub const DEFAULT_KEYTAB: &str = "/etc/zephyr/krb5.keytab";
+
+/// What tells one state of a file from the next; `None` when it is not there.
+type Stamp = Option<[i64; 7]>;
+
+fn stamp(path: &Path) -> Stamp {
+    let file = fs::metadata(path).ok()?;
+    let (device, inode) = (file.dev().cast_signed(), file.ino().cast_signed());
+    let size = file.size().cast_signed();
+    Some([device, inode, size, file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()])
+}
+
+struct Read {
+    stamp: Stamp,
+    keys: Arc<MemoryKeytab>,
+}
+
+pub(crate) struct Keytab {
+    path: PathBuf,
+    realm: String,
+    read: RwLock<Read>,
+}
+
+impl Keytab {
+    /// Reads the keys that `realm`'s service has in the file at `path`.
+    pub(crate) fn open(path: &Path, realm: &str) -> Result<Self, AuthError> {
+        // Stamped before it is read: a change in between is then seen as one.
+        let stamp = stamp(path);
+        let keys = Arc::new(read(path, realm)?);
+        Ok(Self { path: path.to_owned(), realm: realm.to_owned(), read: RwLock::new(Read { stamp, keys }) })
+    }
+
+    /// The keys of this moment. When the file cannot be read any more, those that were read last.
+    pub(crate) fn keys(&self) -> Arc<MemoryKeytab> {
+        let stamp = stamp(&self.path);
+        {
+            let known = self.read.read().unwrap_or_else(PoisonError::into_inner);
+            if known.stamp == stamp {
+                return Arc::clone(&known.keys);
+            }
+        }
+        let mut known = self.read.write().unwrap_or_else(PoisonError::into_inner);
+        if known.stamp != stamp {
+            known.stamp = stamp;
+            match read(&self.path, &self.realm) {
+                Ok(keys) => known.keys = Arc::new(keys),
+                Err(error) => tracing::error!(%error, "going on with the keys that were read before"),
+            }
+        }
+        Arc::clone(&known.keys)
+    }
+}
+
+fn read(path: &Path, realm: &str) -> Result<MemoryKeytab, AuthError> {
+    let shown = || path.display().to_string();
+    MemoryKeytab::read(path, realm.as_bytes()).map_err(|error| match error {
+        KeytabError::Unreadable(reason) => AuthError::KeytabUnreadable { path: shown(), reason },
+        KeytabError::NoKey => AuthError::NoServiceKey { path: shown(), principal: format!("zephyr/zephyr@{realm}") },
+        KeytabError::Library(error) => fault::ours(error),
+    })
+}

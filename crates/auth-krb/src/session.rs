@@ -1,0 +1,110 @@
+//! The session key at work: sealing outgoing notices, checking incoming ones (authentication, sections 4, 6 and 7).
+
+use crate::{
+    apreq::MAX_AUTHENTICATOR,
+    binding::Context,
+    checksum::{Checksums, KeyError},
+    fault,
+    ticket::{Key, ServiceTicket},
+};
+use bytes::Bytes;
+use std::time::SystemTime;
+use zephyr_core::{
+    auth::{AuthError, Direction, Session},
+    coding::zcode,
+    limits::Limits,
+    notice::{Notice, Packet},
+};
+
+/// A session key without the ticket it came from: what a server has of its clients.
+///
+/// It seals notices for clients; towards a server it can only check.
+pub struct KeySession {
+    checksums: Checksums,
+}
+
+impl KeySession {
+    /// A session with this key, of Kerberos encryption type `enctype`.
+    ///
+    /// # Errors
+    ///
+    /// When no checksum goes with the type, or the key does not have the type's length.
+    pub fn from_raw(enctype: i32, key: &[u8]) -> Result<Self, KeyError> {
+        Self::new(Key { enctype, octets: key.to_vec().into() })
+    }
+
+    pub(crate) fn new(key: Key) -> Result<Self, KeyError> {
+        Ok(Self { checksums: Checksums::new(key)? })
+    }
+
+    /// The key's Kerberos encryption type.
+    pub const fn enctype(&self) -> i32 {
+        self.checksums.enctype()
+    }
+
+    fn sealed(
+        &self,
+        notice: &Notice<'_>,
+        direction: Direction,
+        authenticator: &[u8],
+        limits: Limits,
+    ) -> Result<Bytes, AuthError> {
+        let text = if authenticator.is_empty() { Vec::new() } else { zcode::encoded(authenticator) };
+        let unsealed = notice.unsealed(authenticator.len(), &text)?;
+        let checksum = self.checksums.make(direction, &unsealed.covered()).map_err(fault::ours)?;
+        Ok(unsealed.seal(&checksum, limits)?)
+    }
+}
+
+impl Session for KeySession {
+    fn seal(&self, notice: &Notice<'_>, direction: Direction, limits: Limits) -> Result<Bytes, AuthError> {
+        match direction {
+            Direction::ToClient => self.sealed(notice, direction, b"", limits),
+            Direction::ToServer => Err(AuthError::Backend("a session key alone proves nothing to a server".to_owned())),
+        }
+    }
+
+    fn check(&self, packet: &Packet<'_>, direction: Direction) -> bool {
+        let Some(covered) = packet.covered() else { return false };
+        let Ok(claimed) = zcode::decode(packet.claim.checksum, MAX_AUTHENTICATOR) else { return false };
+        self.checksums.verify(direction, &covered, &claimed).unwrap_or_else(|error| {
+            tracing::warn!(%error, enctype = self.enctype(), "cannot compute a checksum");
+            false
+        })
+    }
+}
+
+/// A ticket for the servers of a realm: what a client has.
+pub struct TicketSession {
+    key: KeySession,
+    ticket: ServiceTicket,
+}
+
+impl TicketSession {
+    pub(crate) fn new(ticket: ServiceTicket) -> Result<Self, KeyError> {
+        Ok(Self { key: KeySession::new(ticket.key.clone())?, ticket })
+    }
+
+    pub(crate) const fn ticket(&self) -> &ServiceTicket {
+        &self.ticket
+    }
+}
+
+impl Session for TicketSession {
+    fn seal(&self, notice: &Notice<'_>, direction: Direction, limits: Limits) -> Result<Bytes, AuthError> {
+        if direction == Direction::ToClient {
+            return self.key.seal(notice, direction, limits);
+        }
+        let now = SystemTime::now();
+        if self.ticket.has_ended(now) {
+            return Err(AuthError::Expired);
+        }
+        let authenticator =
+            Context::with_own(|context| context.make_request(&self.ticket, now)).map_err(fault::ours)?;
+        self.key.sealed(notice, direction, &authenticator, limits)
+    }
+
+    fn check(&self, packet: &Packet<'_>, direction: Direction) -> bool {
+        self.key.check(packet, direction)
+    }
+}

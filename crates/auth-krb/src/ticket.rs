@@ -1,0 +1,47 @@
+//! Keys and tickets as libkrb5 hands them out: plain values without ties to it.
+
+use std::{
+    ffi::CString,
+    time::{SystemTime, UNIX_EPOCH},
+};
+use zeroize::Zeroizing;
+
+/// A key and what it is for. Wiped from memory when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) enctype: i32,
+    pub(crate) octets: Zeroizing<Vec<u8>>,
+}
+
+/// A ticket for a Zephyr service, with what a client must know to use it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct ServiceTicket {
+    /// Who it was given to.
+    pub(crate) client: CString,
+    /// The realm of the service.
+    pub(crate) realm: Box<[u8]>,
+    /// The session key.
+    pub(crate) key: Key,
+    /// The ticket, encoded.
+    pub(crate) ticket: Box<[u8]>,
+    /// When it ends, in seconds since 1970 by the KDC's clock.
+    pub(crate) ends: u32,
+    /// How many seconds the KDC's clock is ahead of ours.
+    pub(crate) kdc_ahead: i32,
+}
+
+impl ServiceTicket {
+    /// Whether it has ended at this moment.
+    pub(crate) fn has_ended(&self, now: SystemTime) -> bool {
+        let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        seconds.saturating_add_signed(i64::from(self.kdc_ahead)) >= u64::from(self.ends)
+    }
+}
+
+/// Who made an authenticator, and the session key of the ticket that came with it.
+pub(crate) struct Accepted {
+    /// The principal's text.
+    pub(crate) client: Vec<u8>,
+    /// The ticket's session key.
+    pub(crate) key: Key,
+}
