@@ -1,1 +1,15 @@
-//! End-to-end tests of the whole stack.
+//! End-to-end tests of the whole stack: our programs, or the C ones, on a real KDC and real sockets.
+//!
+//! * [`stack`]: a realm of our own on loopback: KDC, zephyrd, zhm
+//! * [`person`]: somebody in it, who runs zwrite, zwgc and the listener
+//! * [`listener`]: what the `e2e-listener` program heard, octet for octet
+//! * [`middle`]: somebody between host manager and server, who changes what passes
+//! * [`stranger`]: somebody without any rights, who sends whatever he likes
+//! * [`engines`]: on which KDCs a test runs
+
+pub mod engines;
+pub mod listener;
+pub mod middle;
+pub mod person;
+pub mod stack;
+pub mod stranger;

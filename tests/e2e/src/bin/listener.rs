@@ -1,0 +1,47 @@
+//! Subscribes to the triples in its arguments, and writes a line about every notice that comes: what its origin is, and
+//! all of its body in hex. Takes its place and its user from the environment, as every client does.
+
+use std::env;
+use std::io::Write as _;
+
+use anyhow::{Result, bail};
+use zephyr_client::subscription::{Request, Subscription};
+use zephyr_client::{Client, Options, block_on};
+use zephyr_core::auth::Verdict;
+use zephyr_e2e::listener::{Heard, Origin, SUBSCRIBED};
+
+fn main() -> Result<()> {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let triples = words.chunks(3).map(|triple| match triple {
+        [class, instance, recipient] => Ok(Subscription::new(class, instance, recipient)),
+        _ => bail!("usage: e2e-listener [CLASS INSTANCE RECIPIENT]..."),
+    });
+    block_on(listen(triples.collect::<Result<_>>()?))?
+}
+
+async fn listen(subscriptions: Vec<Subscription>) -> Result<()> {
+    let mut client = Client::open(Options::from_environment()?).await?;
+    let port = client.port();
+    client.subscribe(Request::SubscribeWithoutDefaults, &subscriptions, port).await?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{SUBSCRIBED}{port}")?;
+    loop {
+        let arrival = client.receive().await?;
+        let notice = arrival.delivered.notice();
+        let text = |octets: &[u8]| octets.escape_ascii().to_string();
+        let heard = Heard {
+            origin: match arrival.delivered.verdict() {
+                Verdict::Authentic(_) => Origin::Authentic,
+                Verdict::Unauthenticated => Origin::Unauthenticated,
+                Verdict::Failed(_) => Origin::Failed,
+            },
+            sender: text(notice.sender),
+            class: text(notice.class),
+            instance: text(notice.instance),
+            opcode: text(notice.opcode),
+            recipient: text(notice.recipient),
+            body: notice.body.to_vec(),
+        };
+        writeln!(out, "{}", heard.line())?;
+    }
+}

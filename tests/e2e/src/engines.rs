@@ -1,0 +1,25 @@
+//! On which KDCs a test runs: a container where a Docker engine answers, and always a native one.
+
+use anyhow::Result;
+use zephyr_testkit::container;
+use zephyr_testkit::realm::Engine;
+
+/// Runs `scenario` on a native KDC.
+///
+/// # Errors
+/// Those of the scenario.
+pub fn natively(scenario: impl FnOnce(Engine) -> Result<()>) -> Result<()> {
+    scenario(Engine::Native)
+}
+
+/// Runs `scenario` on a KDC in a container, or says why not.
+///
+/// # Errors
+/// Those of the scenario.
+pub fn in_a_container(scenario: impl FnOnce(Engine) -> Result<()>) -> Result<()> {
+    if !container::engine_answers() {
+        eprintln!("skipped: no Docker engine answers");
+        return Ok(());
+    }
+    scenario(Engine::Container)
+}

@@ -1,0 +1,194 @@
+//! Somebody in a test domain, and the programs they run.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use zephyr_testkit::bins;
+use zephyr_testkit::deadline::wait_until;
+use zephyr_testkit::process::{self, Daemon, Output};
+use zephyr_testkit::user::User;
+
+use crate::listener::Listener;
+
+/// How long something may take that happens at once on an idle machine.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// Whose programs somebody runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Make {
+    /// This project's.
+    Ours,
+    /// Debian's C programs.
+    C,
+}
+
+impl Make {
+    fn program(self, name: &str) -> Result<PathBuf> {
+        match self {
+            Self::Ours => bins::path(name),
+            Self::C => Ok(Path::new("/usr/bin").join(name)),
+        }
+    }
+}
+
+/// What somebody is to the system.
+#[derive(Debug, Clone)]
+enum Account {
+    /// A principal of a test realm.
+    Principal(User),
+    /// Nobody in particular, with a home directory.
+    Bare(PathBuf),
+}
+
+/// A person.
+#[derive(Debug, Clone)]
+pub struct Person {
+    name: String,
+    account: Account,
+    make: Make,
+    environment: Vec<(String, String)>,
+}
+
+impl Person {
+    /// A person of a test realm, whose programs also get `environment`.
+    pub fn of_realm(user: User, environment: Vec<(String, String)>) -> Self {
+        Self { name: user.name().to_owned(), account: Account::Principal(user), make: Make::Ours, environment }
+    }
+
+    /// A person where there is no Kerberos. To the system everybody here is who runs the test.
+    pub fn bare(name: &str, home: PathBuf, environment: Vec<(String, String)>) -> Self {
+        Self { name: name.to_owned(), account: Account::Bare(home), make: Make::Ours, environment }
+    }
+
+    /// The same person with other programs.
+    #[must_use]
+    pub fn with(&self, make: Make) -> Self {
+        Self { make, ..self.clone() }
+    }
+
+    /// The same person with one more variable in the environment.
+    #[must_use]
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The name without realm.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The person's home directory.
+    pub fn home(&self) -> &Path {
+        match &self.account {
+            Account::Principal(user) => user.home(),
+            Account::Bare(home) => home,
+        }
+    }
+
+    /// The file in which their zwgc leaves its port.
+    pub fn wgfile(&self) -> PathBuf {
+        self.home().join("wgfile")
+    }
+
+    /// A command of this person.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = match &self.account {
+            Account::Principal(user) => user.command(program),
+            Account::Bare(home) => {
+                let mut command = Command::new(program);
+                command.env("HOME", home).env("WGFILE", self.wgfile());
+                command.env("KRB5_CONFIG", "/dev/null").env_remove("KRB5CCNAME").env_remove("KRB5_KTNAME");
+                command
+            }
+        };
+        // What the machine is set to must not change what is tested.
+        for variable in ["ZEPHYR_VARS", "ZEPHYR_SUBS", "ZEPHYR_CHARSET", "DISPLAY", "RUST_LOG"] {
+            command.env_remove(variable);
+        }
+        command.env("LC_ALL", "C.UTF-8").env("TERM", "dumb").env("TZ", "UTC");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs zwrite with these arguments to its end.
+    ///
+    /// # Errors
+    /// When it cannot be run or takes too long; that it fails is none.
+    pub fn zwrite(&self, arguments: &[&str]) -> Result<Output> {
+        self.zwrite_with_input(arguments, b"")
+    }
+
+    /// Runs zwrite with these arguments and `input` on standard input.
+    ///
+    /// # Errors
+    /// As [`Person::zwrite`].
+    pub fn zwrite_with_input(&self, arguments: &[&str], input: &[u8]) -> Result<Output> {
+        // A host manager that has lost its server needs up to 40 s to find it again.
+        const LIMIT: Duration = Duration::from_secs(75);
+        let mut command = self.command(self.make.program("zwrite")?);
+        command.args(arguments);
+        process::run_with_input(command, input, LIMIT)
+    }
+
+    /// Runs zwrite, which must succeed.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn send(&self, arguments: &[&str]) -> Result<Output> {
+        self.zwrite(arguments)?.success()
+    }
+
+    /// Starts zwgc in tty mode with these subscriptions besides the usual ones (class, instance, recipient), and returns
+    /// when notices reach it.
+    ///
+    /// # Errors
+    /// When none reaches it in time; shows what it said.
+    pub fn zwgc(&self, subscriptions: &[(&str, &str, &str)]) -> Result<Daemon> {
+        let lines: Vec<String> =
+            subscriptions.iter().map(|(class, instance, recipient)| format!("{class},{instance},{recipient}\n")).collect();
+        std::fs::write(self.home().join(".zephyr.subs"), lines.concat())?;
+        let mut command = self.command(self.make.program("zwgc")?);
+        command.args(["-nofork", "-ttymode"]);
+        let zwgc = Daemon::spawn(command, self.log("zwgc"))?;
+        wait_until(&format!("zwgc of {} subscribed", self.name), SOON, || self.is_reached_by_ping())
+            .with_context(|| format!("zwgc said:\n{}", zwgc.transcript().text()))?;
+        Ok(zwgc)
+    }
+
+    /// A ping, which a zwgc acknowledges and does not show; refused while nobody takes it.
+    fn is_reached_by_ping(&self) -> Result<Option<()>> {
+        let ping = self.zwrite(&["-q", "-O", "PING", &self.recipient(), "-m", ""])?;
+        Ok(ping.status.success().then_some(()))
+    }
+
+    /// What others write to reach this person.
+    pub fn recipient(&self) -> String {
+        match &self.account {
+            Account::Principal(user) => user.principal(),
+            Account::Bare(_) => self.name.clone(),
+        }
+    }
+
+    /// Starts a listener with these subscriptions (class, instance, recipient), and returns when it has subscribed.
+    ///
+    /// # Errors
+    /// When it does not subscribe in time; shows what it said.
+    pub fn listen(&self, subscriptions: &[(&str, &str, &str)]) -> Result<Listener> {
+        let mut command = self.command(bins::path("e2e-listener")?);
+        for (class, instance, recipient) in subscriptions {
+            command.args([class, instance, recipient]);
+        }
+        Listener::start(command, self.log("listener"))
+    }
+
+    fn log(&self, program: &str) -> PathBuf {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let count = STARTED.fetch_add(1, Ordering::Relaxed);
+        self.home().join(format!("{program}-of-{}-{count}.log", self.name))
+    }
+}

@@ -1,0 +1,207 @@
+//! A domain of our own on loopback: KDC, zephyrd and zhm, each on ports that nobody else has.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+use zephyr_testkit::bins;
+use zephyr_testkit::ports;
+use zephyr_testkit::process::Daemon;
+use zephyr_testkit::realm::{Engine, Realm, RealmOptions};
+
+use crate::middle::{Middle, Rule};
+use crate::person::{Person, SOON};
+
+/// What every daemon says when it serves, before its address.
+pub const READY: &str = "Ready for action on ";
+
+/// How often another port is tried when somebody took ours first.
+const PORT_ATTEMPTS: usize = 5;
+
+/// A running domain. All of it ends when it is dropped.
+#[derive(Debug)]
+pub struct Stack {
+    // Dropped in this order: whoever depends on others ends first, the files go last.
+    zhm: Daemon,
+    middle: Option<Middle>,
+    zephyrd: Daemon,
+    realm: Option<Realm>,
+    folder: TempDir,
+    server: SocketAddr,
+    host_manager: SocketAddr,
+}
+
+impl Stack {
+    /// A realm with its KDC on `engine`, and our daemons in it.
+    ///
+    /// # Errors
+    /// When something does not start; shows what it said.
+    pub fn start(engine: Engine, options: RealmOptions) -> Result<Self> {
+        Self::build(Some(Realm::start_on(engine, options)?), None)
+    }
+
+    /// As [`Stack::start`] with a native KDC, and somebody between the host manager and its clients on one side and the
+    /// server on the other.
+    ///
+    /// # Errors
+    /// As [`Stack::start`].
+    pub fn with_middle(options: RealmOptions, rule: impl Rule) -> Result<Self> {
+        Self::build(Some(Realm::start_on(Engine::Native, options)?), Some(Box::new(rule)))
+    }
+
+    /// A domain without Kerberos.
+    ///
+    /// # Errors
+    /// As [`Stack::start`].
+    pub fn without_kerberos() -> Result<Self> {
+        Self::build(None, None)
+    }
+
+    fn build(realm: Option<Realm>, rule: Option<Box<dyn Rule>>) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("zephyr-stack-").tempdir()?;
+        fs::create_dir(folder.path().join("etc-zephyr"))?;
+        let (zephyrd, server) = start_zephyrd(realm.as_ref(), folder.path())?;
+        let middle = rule.map(|rule| Middle::start(server, rule)).transpose()?;
+        let (zhm, host_manager) =
+            start_zhm(folder.path(), middle.as_ref().map_or(server, Middle::address))?;
+        Ok(Self { zhm, middle, zephyrd, realm, folder, server, host_manager })
+    }
+
+    /// A second host manager of the same server.
+    ///
+    /// # Errors
+    /// When it does not start; shows what it said.
+    pub fn another_zhm(&self) -> Result<(Daemon, SocketAddr)> {
+        start_zhm(self.folder.path(), self.server)
+    }
+
+    /// The realm.
+    ///
+    /// # Errors
+    /// When this domain is without Kerberos.
+    pub fn realm(&self) -> Result<&Realm> {
+        self.realm.as_ref().context("this domain has no Kerberos realm")
+    }
+
+    /// The server.
+    pub fn zephyrd(&mut self) -> &mut Daemon {
+        &mut self.zephyrd
+    }
+
+    /// The host manager.
+    pub fn zhm(&mut self) -> &mut Daemon {
+        &mut self.zhm
+    }
+
+    /// Who is in the middle.
+    ///
+    /// # Errors
+    /// When nobody is.
+    pub fn middle(&self) -> Result<&Middle> {
+        self.middle.as_ref().context("nobody is in the middle")
+    }
+
+    /// Where the server really is.
+    pub fn server(&self) -> SocketAddr {
+        self.server
+    }
+
+    /// Where the host manager is.
+    pub fn host_manager(&self) -> SocketAddr {
+        self.host_manager
+    }
+
+    /// The server's configuration directory.
+    pub fn config(&self) -> std::path::PathBuf {
+        self.folder.path().join("etc-zephyr")
+    }
+
+    /// A person with a fresh ticket.
+    ///
+    /// # Errors
+    /// When the KDC gives none.
+    pub fn login(&self, name: &str) -> Result<Person> {
+        Ok(Person::of_realm(self.realm()?.login(name)?, self.environment("kerberos")))
+    }
+
+    /// A person of the realm without any ticket.
+    ///
+    /// # Errors
+    /// When there is no home for them.
+    pub fn person(&self, name: &str) -> Result<Person> {
+        Ok(Person::of_realm(self.realm()?.user(name)?, self.environment("kerberos")))
+    }
+
+    /// A person who knows nothing of Kerberos.
+    ///
+    /// # Errors
+    /// When there is no home for them.
+    pub fn bare_person(&self, name: &str) -> Result<Person> {
+        let home = self.folder.path().join("homes").join(name);
+        fs::create_dir_all(&home)?;
+        Ok(Person::bare(name, home, self.environment("none")))
+    }
+
+    fn environment(&self, auth: &str) -> Vec<(String, String)> {
+        let variables = [
+            ("ZEPHYR_HM", self.host_manager.to_string()),
+            ("ZEPHYR_ADDRESS", Ipv4Addr::LOCALHOST.to_string()),
+            ("ZEPHYR_AUTH", auth.to_owned()),
+        ];
+        variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+fn start_zephyrd(realm: Option<&Realm>, folder: &Path) -> Result<(Daemon, SocketAddr)> {
+    let command = |listen: &str| -> Result<Command> {
+        let program = bins::path("zephyrd")?;
+        let mut command = match realm {
+            Some(realm) => realm.command(program),
+            None => Command::new(program),
+        };
+        command.args(["-n", "--listen", listen, "--hostname", "localhost", "--config-dir"]).arg(folder.join("etc-zephyr"));
+        match realm {
+            Some(realm) => command.arg("--keytab").arg(realm.service_keytab()),
+            None => command.args(["--auth", "none", "-k", "OPEN.TEST"]),
+        };
+        Ok(command)
+    };
+    on_a_free_port(folder, "zephyrd", command)
+}
+
+fn start_zhm(folder: &Path, server: SocketAddr) -> Result<(Daemon, SocketAddr)> {
+    let command = |listen: &str| -> Result<Command> {
+        let mut command = Command::new(bins::path("zhm")?);
+        // By name, as the realm of a client follows from the server's name.
+        command.args(["-n", "--listen", listen, &format!("localhost:{}", server.port())]);
+        Ok(command)
+    };
+    on_a_free_port(folder, "zhm", command)
+}
+
+/// Starts a daemon on a free port, and returns when it says that it serves.
+fn on_a_free_port(
+    folder: &Path,
+    label: &str,
+    command: impl Fn(&str) -> Result<Command>,
+) -> Result<(Daemon, SocketAddr)> {
+    static STARTED: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..PORT_ATTEMPTS {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free_udp()?));
+        let mut command = command(&address.to_string())?;
+        command.env("TZ", "UTC").env_remove("RUST_LOG");
+        let count = STARTED.fetch_add(1, Ordering::Relaxed);
+        let daemon = Daemon::spawn(command, folder.join(format!("{label}-{count}.log")))?;
+        match daemon.wait_for(SOON, |line| line.contains(READY)) {
+            Ok(_) => return Ok((daemon, address)),
+            // Somebody took the port after we had looked.
+            Err(error) if error.to_string().contains("in use") => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bail!("{label}: every port that was free was taken before it could be opened")
+}
