@@ -2,6 +2,7 @@
 
 use crate::{
     auth::{AuthError, Verdict},
+    coding::decimal::leading_integer,
     inbox::DropReason,
     limits::{FRAGMENT_FUDGE, MAX_NOTICE, MAX_PACKET},
     notice::{FormatError, Notice, Packet},
@@ -44,19 +45,6 @@ impl Span {
         let total = usize::try_from(leading_integer(multinotice.get(slash + 1..)?)).ok()?;
         (total > 0 && offset <= total).then_some(Self { offset, total })
     }
-}
-
-/// The decimal number at the beginning of a text, as deployed readers take it: blanks and a sign may precede it, anything
-/// may follow, and no digits mean zero.
-fn leading_integer(text: &[u8]) -> i64 {
-    let text = text.trim_ascii_start();
-    let (sign, digits) = match text.split_first() {
-        Some((b'-', rest)) => (-1, rest),
-        Some((b'+', rest)) => (1, rest),
-        _ => (1, text),
-    };
-    let digits = digits.iter().take_while(|digit| digit.is_ascii_digit());
-    sign * digits.fold(0_i64, |value, digit| value.saturating_mul(10).saturating_add(i64::from(digit - b'0')))
 }
 
 /// Makes the packets of one notice, each as large as fits.

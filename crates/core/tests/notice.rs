@@ -201,17 +201,17 @@ fn a_fresh_notice_is_written_as_released_programs_write_it() {
         "",
         uid,
     ];
-    let expected = [header.join("\0").as_bytes(), b"\0Z\x0A\x4D\xFF\xF1\xFF\xF0\00x0000\0m"].concat();
+    let expected = [header.join("\0").as_bytes(), b"\0Z\x0A\x4D\xFF\xF1\xFF\xF0\x000x0000\0m"].concat();
     assert_eq!(notice.write(&Claim::NONE, Limits::COMPATIBLE).unwrap(), expected);
 }
 
 #[test]
 fn limits_and_bad_texts_are_refused() {
-    let long = [b'x'; 700];
+    let long = [b'x'; 800];
     let header = Notice { default_format: &long, ..Notice::EMPTY };
     let len = header.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap().len();
     assert_eq!(header.write(&Claim::NONE, Limits::COMPATIBLE), Err(FormatError::HeaderTooLong { len, limit: 832 }));
-    let body = Notice { body: &long, ..Notice::EMPTY };
+    let body = Notice { body: &[b'x'; 900], ..Notice::EMPTY };
     assert!(matches!(
         body.write(&Claim::NONE, Limits::COMPATIBLE),
         Err(FormatError::PacketTooLong { limit: 1024, .. })

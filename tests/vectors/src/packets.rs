@@ -74,7 +74,7 @@ impl Case {
 }
 
 /// The name that C programs have for this error.
-fn result_of(error: &ParseError) -> &'static str {
+pub(super) fn result_of(error: &ParseError) -> &'static str {
     match error {
         ParseError::Version => "ZERR_VERS",
         _ => "ZERR_BADPKT",

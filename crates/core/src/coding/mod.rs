@@ -1,6 +1,7 @@
 //! The two ways octets are written in a header field, which cannot hold a NUL (wire format, section 2.2).
 
 pub mod ascii;
+pub(crate) mod decimal;
 pub mod zcode;
 
 /// A header field whose text is not what its coding demands.

@@ -3,7 +3,7 @@
 use super::{Claim, MIN_FIELDS, MIN_PROVABLE_FIELDS, Notice, OtherFields};
 use crate::{
     charset::Charset,
-    coding::{CodingError, ascii, zcode},
+    coding::{CodingError, ascii, decimal::leading_integer, zcode},
     kind::Kind,
     uid::Uid,
 };
@@ -12,9 +12,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// Why a datagram is not a notice.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
-    /// It does not begin with `ZEPH0.` and a minor version.
+    /// It does not begin with `ZEPH`, or is of another major version than 0.
     #[error("not a packet of protocol version ZEPH0")]
     Version,
+    /// It begins with `ZEPH` and says no version.
+    #[error("no protocol version")]
+    NoVersion,
     /// The header ends before this field.
     #[error("the header ends before its {0}")]
     Missing(&'static str),
@@ -63,9 +66,12 @@ impl<'a> Packet<'a> {
     pub fn parse(octets: &'a [u8]) -> Result<Self, ParseError> {
         let mut fields = Fields { octets, at: 0, left: u32::MAX };
 
-        let version = fields.next().ok_or(ParseError::Version)?;
-        let minor = version.strip_prefix(b"ZEPH0").ok_or(ParseError::Version)?;
-        if !matches!(minor.split_first(), None | Some((b'.', _))) {
+        let numbers = octets.strip_prefix(b"ZEPH").ok_or(ParseError::Version)?;
+        let version = fields.next().ok_or(ParseError::NoVersion)?;
+        if matches!(numbers.first(), None | Some(0)) {
+            return Err(ParseError::NoVersion);
+        }
+        if leading_integer(numbers) != 0 {
             return Err(ParseError::Version);
         }
 
