@@ -1,0 +1,45 @@
+//! Class ZEPHYR_ADMIN from whoever is no server (server behaviour, section 10).
+
+use super::{
+    delivery::Addressee,
+    engine::{Engine, Outbox},
+    event::Event,
+    reply::Request,
+};
+use zephyr_core::{kind::Kind, notice::Notice, words};
+
+/// Opcode: how is the server?
+const STATUS: &[u8] = b"STATUS";
+
+impl Engine {
+    /// A notice of class ZEPHYR_ADMIN.
+    pub(super) fn admin(&mut self, request: &Request<'_>, out: &mut Outbox) {
+        let opcode = request.notice.opcode;
+        if opcode != STATUS {
+            out.report(Event::UnknownOpcode { class: "admin", opcode: opcode.into(), from: request.from });
+            return;
+        }
+        let lines = [
+            self.config.version.clone(),
+            format!("{} pkts", self.counters.received),
+            format!("{} seconds operational", request.now.monotonic.saturating_sub(self.started).as_secs()),
+            format!("{}/SERV_UP", self.config.address),
+        ];
+        let body: Vec<u8> = lines.iter().flat_map(|line| [line.as_bytes(), b"\0"]).flatten().copied().collect();
+        let uid = self.uids.next(&request.now);
+        let host = self.config.host.clone();
+        let notice = Notice {
+            kind: Kind::Unsafe,
+            uid,
+            multiuid: uid,
+            port: self.config.port,
+            class: words::ZEPHYR_ADMIN,
+            opcode: STATUS,
+            sender: host.as_bytes(),
+            address: self.config.address.into(),
+            body: &body,
+            ..Notice::EMPTY
+        };
+        self.send_notice(request.now, request.from, notice, Addressee::Stranger, out);
+    }
+}

@@ -1,0 +1,282 @@
+//! The server as a state machine: packets, time and commands in, packets and events out.
+
+use super::{
+    clients::{ClientId, Clients},
+    counters::{Census, Counters},
+    defaults::Defaults,
+    delivery::{Deliveries, Due, Room},
+    event::Event,
+    hosts::Hosts,
+    judge::Judged,
+    locations::Locations,
+    recent::Recent,
+    reply::Request,
+    subscriptions::Subscriptions,
+};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+use zephyr_core::{
+    fold::fold, fragment::Span, kind::Kind, policy::Policy, realm::Realms, schedule::CLIENT_SILENCE, time::Now,
+    uid::UidSource, words,
+};
+
+/// What the server's engine puts out.
+pub type Outbox = crate::outbox::Outbox<Event>;
+
+/// What a server is told about itself.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its host name, the sender of its own notices.
+    pub host: String,
+    /// Its address, for uids and for those who ask.
+    pub address: Ipv4Addr,
+    /// The port it listens on.
+    pub port: u16,
+    /// The program and version that it tells those who ask.
+    pub version: String,
+    /// Its realm.
+    pub realms: Realms,
+    /// What its domain demands.
+    pub policy: Policy,
+    /// What it hands to every subscriber.
+    pub defaults: Defaults,
+    /// How much it holds.
+    pub bounds: Bounds,
+}
+
+/// How much of everything a server holds at most. What goes beyond is refused, and leaves others alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Clients in all.
+    pub clients: usize,
+    /// Clients of one host.
+    pub clients_per_host: usize,
+    /// Subscriptions of one client.
+    pub subscriptions_per_client: usize,
+    /// Octets of all subscriptions.
+    pub subscription_octets: usize,
+    /// Unacknowledged packets to one address and port.
+    pub pending_per_destination: usize,
+    /// Octets of unacknowledged packets to clients.
+    pub delivery_octets: usize,
+    /// Octets of unacknowledged packets to those who asked something.
+    pub answer_octets: usize,
+    /// Locations in all.
+    pub locations: usize,
+    /// Known hosts.
+    pub hosts: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            clients: 200_000,
+            clients_per_host: 4096,
+            subscriptions_per_client: 4096,
+            subscription_octets: 512 << 20,
+            pending_per_destination: 2048,
+            delivery_octets: 256 << 20,
+            answer_octets: 16 << 20,
+            locations: 200_000,
+            hosts: 100_000,
+        }
+    }
+}
+
+/// What can be asked of a running server.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Other default subscriptions from now on.
+    Reload(Defaults),
+    /// The server is about to end: tell the host managers.
+    Shutdown,
+}
+
+/// A server. See the crate's description for how it is driven.
+pub struct Engine {
+    pub(super) config: Config,
+    pub(super) uids: UidSource,
+    pub(super) clients: Clients,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) deliveries: Deliveries,
+    pub(super) locations: Locations,
+    pub(super) hosts: Hosts,
+    pub(super) recent: Recent,
+    pub(super) counters: Counters,
+    pub(super) started: Duration,
+}
+
+/// Due packets handled in one call of [`Engine::handle_timeout`], so that a shell can hear acknowledgements in between.
+const DUE_PER_CALL: usize = 512;
+
+impl Engine {
+    /// A server that knows nobody yet.
+    pub fn new(config: Config, now: Now) -> Self {
+        Self {
+            uids: UidSource::new(config.address),
+            config,
+            clients: Clients::default(),
+            subscriptions: Subscriptions::default(),
+            deliveries: Deliveries::default(),
+            locations: Locations::default(),
+            hosts: Hosts::default(),
+            recent: Recent::default(),
+            counters: Counters::default(),
+            started: now.monotonic,
+        }
+    }
+
+    /// A packet has come. Its answer, and what else it causes, goes to `out`.
+    pub fn handle(&mut self, now: Now, from: SocketAddr, judged: Judged<'_>, out: &mut Outbox) {
+        let from = SocketAddr::new(from.ip(), from.port());
+        let packet = judged.packet;
+        self.counters.received += 1;
+        if let Err(reason) = Span::of(&packet) {
+            self.counters.dropped += 1;
+            out.report(Event::Dropped { reason, from });
+            return;
+        }
+        match packet.notice.kind {
+            kind @ (Kind::Stat | Kind::Other(_)) => {
+                self.counters.bad_kinds += 1;
+                out.report(Event::BadKind { kind, from });
+            }
+            // Nothing was asked of anybody: whoever sends this has made it up, and it never reaches a class handler.
+            kind @ (Kind::ServAck | Kind::ServNak | Kind::HmAck) => {
+                self.counters.stray_answers += 1;
+                out.report(Event::StrayAnswer { kind, from });
+            }
+            Kind::ClientAck => self.acknowledged(now, from, &packet.notice.uid),
+            Kind::Unsafe | Kind::Unacked | Kind::Acked | Kind::HmCtl => {
+                let fingerprint = self.recent.fingerprint(from, packet.octets());
+                if let Some(answer) = self.recent.answer(&fingerprint) {
+                    self.counters.repeated += 1;
+                    if let Some(answer) = answer {
+                        out.send(from, answer);
+                    }
+                    return;
+                }
+                let mut request = Request::new(now, from, judged);
+                self.dispatch(&mut request, out);
+                self.recent.remember(now.monotonic, fingerprint, request.into_answer());
+            }
+        }
+    }
+
+    fn dispatch(&mut self, request: &mut Request<'_>, out: &mut Outbox) {
+        let class = fold(request.notice.class);
+        let is = |word: &[u8]| class.eq_ignore_ascii_case(word);
+        if is(words::HM_CTL) {
+            self.host_control(request, out);
+        } else if is(words::ZEPHYR_CTL) {
+            self.control(request, out);
+        } else if is(words::LOGIN) {
+            self.login(request, out);
+        } else if is(words::USER_LOCATE) {
+            self.locate(request, out);
+        } else if is(words::ZEPHYR_ADMIN) {
+            self.admin(request, out);
+        } else {
+            self.message(request, out);
+        }
+    }
+
+    /// When [`Engine::handle_timeout`] wants to be called next, on the monotonic clock.
+    pub fn next_timeout(&self) -> Option<Duration> {
+        self.deliveries.next_due()
+    }
+
+    /// Does what is due. When much is due at once, some of it stays due.
+    pub fn handle_timeout(&mut self, now: Now, out: &mut Outbox) {
+        for _ in 0..DUE_PER_CALL {
+            let Some(due) = self.deliveries.take_due(now.monotonic) else { break };
+            let due = match due {
+                Due::Undecided { packet, client } if self.is_alive(client, now) => {
+                    self.deliveries.keep(now.monotonic, packet).unwrap_or(Due::Forgotten)
+                }
+                due => due,
+            };
+            match due {
+                Due::Resend { to, payload, transmission } => {
+                    self.counters.resent += 1;
+                    out.report(Event::Resent { client: to, transmission });
+                    out.send(to, payload);
+                }
+                Due::Forgotten => self.counters.given_up += 1,
+                Due::Undecided { packet, client } => {
+                    self.counters.given_up += 1;
+                    self.deliveries.acknowledged(&packet);
+                    if let Some(gone) = self.remove_client(client) {
+                        self.locations.remove_address(gone.address);
+                        out.report(Event::ClientDead {
+                            client: gone.address,
+                            principal: gone.principal.as_ref().into(),
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what an operator or the shell asks.
+    pub fn command(&mut self, now: Now, command: Command, out: &mut Outbox) {
+        match command {
+            Command::Reload(defaults) => self.config.defaults = defaults,
+            Command::Shutdown => self.say_goodbye_to_hosts(now, out),
+        }
+    }
+
+    /// What was counted.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// How much of everything there is.
+    pub fn census(&self) -> Census {
+        Census {
+            clients: self.clients.len(),
+            subscriptions: self.subscriptions.len(),
+            subscription_octets: self.subscriptions.octets(),
+            pending: self.deliveries.len(),
+            pending_octets: self.deliveries.octets(),
+            locations: self.locations.len(),
+            hosts: self.hosts.len(),
+            recent: self.recent.len(),
+        }
+    }
+
+    pub(super) fn room(&self) -> Room {
+        Room {
+            per_destination: self.config.bounds.pending_per_destination,
+            client_octets: self.config.bounds.delivery_octets,
+            answer_octets: self.config.bounds.answer_octets,
+        }
+    }
+
+    fn is_alive(&self, client: ClientId, now: Now) -> bool {
+        let silence = |last_ack| now.monotonic.saturating_sub(last_ack);
+        self.clients.get(client).is_some_and(|client| silence(client.last_ack) <= CLIENT_SILENCE)
+    }
+
+    fn acknowledged(&mut self, now: Now, from: SocketAddr, uid: &zephyr_core::uid::Uid) {
+        if !self.deliveries.acknowledged(&(from, *uid)) {
+            return;
+        }
+        self.counters.acknowledged += 1;
+        if let Some(client) = self.clients.at(from).and_then(|id| self.clients.get_mut(id)) {
+            client.last_ack = now.monotonic;
+        }
+    }
+
+    /// Forgets a client, its subscriptions and what waits for it.
+    pub(super) fn remove_client(&mut self, id: ClientId) -> Option<super::clients::Client> {
+        let client = self.clients.remove(id)?;
+        for destination in &client.subscriptions {
+            self.subscriptions.remove(destination, id);
+        }
+        self.deliveries.forget_client(client.address, id);
+        Some(client)
+    }
+}

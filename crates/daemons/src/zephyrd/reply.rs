@@ -1,0 +1,178 @@
+//! What the sender of a notice hears (server behaviour, section 2.3), and answers that are notices of their own.
+
+use super::{
+    delivery::Addressee,
+    engine::{Engine, Outbox},
+    event::Event,
+    judge::Judged,
+};
+use crate::acknowledgement::acknowledgement;
+use bytes::Bytes;
+use std::{net::SocketAddr, sync::Arc};
+use zephyr_core::{
+    auth::{Session, Verdict},
+    fragment::Cutter,
+    kind::Kind,
+    limits::{Limits, MAX_PACKET},
+    notice::{Claim, Notice},
+    policy::Action,
+    realm::completed,
+    time::Now,
+    words,
+};
+
+/// What a sender is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Done, or delivered to at least one.
+    Sent,
+    /// Done, and the server takes long headers: to a host manager's greeting.
+    SentWithLongHeaders,
+    /// Nobody there, or nothing to do.
+    Lost,
+    /// Not authorised, or not proven.
+    Denied,
+    /// No such thing.
+    NotFound,
+}
+
+impl Answer {
+    const fn kind(self) -> Kind {
+        match self {
+            Self::Sent | Self::SentWithLongHeaders | Self::Lost => Kind::ServAck,
+            Self::Denied | Self::NotFound => Kind::ServNak,
+        }
+    }
+
+    fn body(self) -> Vec<u8> {
+        let words: &[&[u8]] = match self {
+            Self::Sent => &[words::SENT],
+            Self::SentWithLongHeaders => &[words::SENT, words::LONG_HEADERS],
+            Self::Lost | Self::Denied => &[words::LOST],
+            Self::NotFound => &[words::FAIL],
+        };
+        words.iter().flat_map(|word| [word, &b"\0"[..]]).flatten().copied().collect()
+    }
+}
+
+/// A notice that wants something of the server.
+pub(super) struct Request<'a> {
+    pub(super) now: Now,
+    /// Where it came from, and where its answer goes.
+    pub(super) from: SocketAddr,
+    /// What it says; handlers change it when the answer should show that.
+    pub(super) notice: Notice<'a>,
+    claim: Claim<'a>,
+    pub(super) verdict: Verdict,
+    pub(super) session: Option<Arc<dyn Session>>,
+    answer: Option<Bytes>,
+}
+
+impl<'a> Request<'a> {
+    pub(super) fn new(now: Now, from: SocketAddr, judged: Judged<'a>) -> Self {
+        Self {
+            now,
+            from,
+            notice: judged.packet.notice,
+            claim: judged.packet.claim,
+            verdict: judged.judgement.verdict,
+            session: judged.judgement.session,
+            answer: None,
+        }
+    }
+
+    /// Who sent it: proven if it is, else as it says.
+    pub(super) fn principal(&self) -> &[u8] {
+        self.verdict.identity().map_or(self.notice.sender, |identity| identity.principal())
+    }
+
+    /// The client that it speaks for: where it came from, at the port that it names.
+    pub(super) fn client_address(&self) -> SocketAddr {
+        SocketAddr::new(self.from.ip(), self.notice.port)
+    }
+
+    /// How it was answered.
+    pub(super) fn into_answer(self) -> Option<Bytes> {
+        self.answer
+    }
+}
+
+impl Engine {
+    /// Answers a request.
+    pub(super) fn reply(&self, request: &mut Request<'_>, answer: Answer, out: &mut Outbox) {
+        let recipient = completed(request.notice.recipient, self.config.realms.local());
+        let body = answer.body();
+        let notice = Notice { kind: answer.kind(), recipient: &recipient, body: &body, ..request.notice };
+        request.answer = acknowledgement(&notice, &request.claim);
+        if let Some(packet) = &request.answer {
+            out.send(request.from, packet.clone());
+        }
+    }
+
+    /// Whether a request may do what needs to be known of its sender.
+    pub(super) fn is_trusted(&self, request: &Request<'_>) -> bool {
+        self.config.policy.allows(Action::Receive, &request.verdict)
+    }
+
+    /// Answers a question with a list, in a notice of its own, directly to the program that asked.
+    ///
+    /// `entries` are the list's entries, none of them cut when the list must be shortened: whoever may have forged where he
+    /// asks from gets one packet, not more.
+    pub(super) fn answer_with_list(&mut self, request: &Request<'_>, entries: &[Vec<u8>], out: &mut Outbox) {
+        let to = request.client_address();
+        if to.port() == 0 {
+            return;
+        }
+        let trusted = self.is_trusted(request);
+        let recipient = completed(request.notice.recipient, self.config.realms.local());
+        let mut notice = Notice { kind: Kind::Acked, recipient: &recipient, body: b"", ..request.notice };
+        let most = if trusted {
+            usize::MAX
+        } else {
+            let header = notice.write(&Claim::NONE, Limits::WHOLE_PACKET).map_or(MAX_PACKET, |packet| packet.len());
+            // The list's own offset and total take a few octets of header as well.
+            (MAX_PACKET - header).saturating_sub("0/1024".len())
+        };
+        let mut body = Vec::new();
+        for entry in entries {
+            if body.len() + entry.len() > most {
+                break;
+            }
+            body.extend_from_slice(entry);
+        }
+        notice.body = &body;
+        let addressee = if trusted { Addressee::Asker } else { Addressee::Stranger };
+        self.send_notice(request.now, to, notice, addressee, out);
+    }
+
+    /// Sends a notice that proves nothing to somebody who is no subscriber, and again until it is acknowledged.
+    pub(super) fn send_notice(
+        &mut self,
+        now: Now,
+        to: SocketAddr,
+        notice: Notice<'_>,
+        addressee: Addressee,
+        out: &mut Outbox,
+    ) {
+        let mut cutter = Cutter::new(notice);
+        let mut uid = notice.uid;
+        let mut write = |piece: &Notice<'_>| Ok(piece.write(&Claim::NONE, Limits::WHOLE_PACKET)?);
+        loop {
+            match cutter.next_packet(uid, &mut write) {
+                Ok(Some(packet)) => {
+                    if self.deliveries.has_room(to, addressee, packet.len(), &self.room()) {
+                        self.deliveries.sent(now.monotonic, (to, uid), addressee, packet.clone());
+                    }
+                    out.send(to, packet);
+                    uid = self.uids.next(&now);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    self.counters.not_written += 1;
+                    out.report(Event::NotWritten { client: to, reason: error.to_string() });
+                    break;
+                }
+            }
+        }
+    }
+}

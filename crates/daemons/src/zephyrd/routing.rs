@@ -1,0 +1,136 @@
+//! Who gets a notice, and what he gets (server behaviour, section 8).
+
+use super::{
+    clients::ClientId,
+    delivery::Addressee,
+    engine::{Engine, Outbox},
+    event::Event,
+    reply::{Answer, Request},
+};
+use bytes::Bytes;
+use zephyr_core::{
+    auth::{AuthError, Direction, Session},
+    fragment::Cutter,
+    limits::Limits,
+    notice::{Claim, FormatError, Notice},
+    policy::Action,
+    realm::completed,
+    time::Now,
+    uid::{Uid, UidSource},
+};
+
+/// The packets that carry one notice to one client, each with its uid.
+type Packets = Vec<(Uid, Bytes)>;
+
+impl Engine {
+    /// A notice of a class that means nothing special to the server.
+    pub(super) fn message(&mut self, request: &mut Request<'_>, out: &mut Outbox) {
+        if !self.config.policy.allows(Action::Send, &request.verdict) {
+            self.refuse_unproven(request, out);
+            return;
+        }
+        let answer = self.publish(request, out);
+        self.reply(request, answer, out);
+    }
+
+    /// Delivers a notice to all who subscribed; tells what its sender is to hear.
+    pub(super) fn publish(&mut self, request: &mut Request<'_>, out: &mut Outbox) -> Answer {
+        let notice = &mut request.notice;
+        let recipient = self.config.realms.matched_recipient(notice.recipient);
+        if recipient.is_empty() {
+            notice.recipient = b"";
+        }
+        let clients = self.subscriptions.matching(notice.class, notice.instance, &recipient);
+        let notice = request.notice;
+        if self.deliver(request.now, notice, request.verdict.is_authentic(), &clients, out) {
+            Answer::Sent
+        } else {
+            Answer::Lost
+        }
+    }
+
+    /// Sends a notice to these clients, to each with proof if it is authentic and the client can check that; true when
+    /// at least one gets it.
+    fn deliver(
+        &mut self,
+        now: Now,
+        notice: Notice<'_>,
+        authentic: bool,
+        clients: &[ClientId],
+        out: &mut Outbox,
+    ) -> bool {
+        let recipient = completed(notice.recipient, self.config.realms.local());
+        let notice = Notice { recipient: &recipient, ..notice };
+        let room = self.room();
+        // What proves nothing is the same for everybody.
+        let mut unproven: Option<Result<Packets, AuthError>> = None;
+        let mut reached = false;
+        for &id in clients {
+            let Some(client) = self.clients.get(id) else { continue };
+            let to = client.address;
+            let session = client.session.as_deref().filter(|_| authentic);
+            let packets = match session {
+                Some(session) => packets_for(&notice, Some(session), &mut self.uids, now),
+                None => unproven.get_or_insert_with(|| packets_for(&notice, None, &mut self.uids, now)).clone(),
+            };
+            let packets = match packets {
+                Ok(packets) => packets,
+                Err(error) => {
+                    self.counters.not_written += 1;
+                    out.report(Event::NotWritten { client: to, reason: error.to_string() });
+                    continue;
+                }
+            };
+            let addressee = Addressee::Client(id);
+            for (uid, packet) in packets {
+                if !self.deliveries.has_room(to, addressee, packet.len(), &room) {
+                    self.counters.full += 1;
+                    out.report(Event::Full { what: "unacknowledged packets", from: to });
+                    break;
+                }
+                self.deliveries.sent(now.monotonic, (to, uid), addressee, packet.clone());
+                self.counters.delivered += 1;
+                out.send(to, packet);
+                reached = true;
+            }
+        }
+        reached
+    }
+
+    /// Refuses what the policy wants proof for.
+    pub(super) fn refuse_unproven(&mut self, request: &mut Request<'_>, out: &mut Outbox) {
+        self.counters.unauthenticated += 1;
+        out.report(Event::Unauthenticated {
+            opcode: request.notice.opcode.into(),
+            sender: request.notice.sender.into(),
+            from: request.from,
+        });
+        self.reply(request, Answer::Denied, out);
+    }
+}
+
+/// The packets of a notice: one as it came, or several when it has grown too long on the way.
+fn packets_for(
+    notice: &Notice<'_>,
+    session: Option<&dyn Session>,
+    uids: &mut UidSource,
+    now: Now,
+) -> Result<Packets, AuthError> {
+    let mut write = |piece: &Notice<'_>| match session {
+        Some(session) => session.seal(piece, Direction::ToClient, Limits::WHOLE_PACKET),
+        None => Ok(piece.write(&Claim::NONE, Limits::WHOLE_PACKET)?),
+    };
+    match write(notice) {
+        Ok(packet) => return Ok(vec![(notice.uid, packet)]),
+        Err(AuthError::Format(FormatError::PacketTooLong { .. })) => {}
+        Err(error) => return Err(error),
+    }
+    let mut cutter = Cutter::again(*notice);
+    let mut packets = Packets::new();
+    let mut uid = notice.uid;
+    while let Some(packet) = cutter.next_packet(uid, &mut write)? {
+        packets.push((uid, packet));
+        uid = uids.next(&now);
+    }
+    Ok(packets)
+}

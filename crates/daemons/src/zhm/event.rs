@@ -1,0 +1,57 @@
+//! What the host manager's engine reports: each value is one line of the log.
+
+use std::{fmt, net::SocketAddr};
+use zephyr_core::kind::Kind;
+
+/// Something worth a line. Texts from the net are octets and are escaped when shown.
+#[expect(missing_docs, reason = "the fields are what the line says")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A packet of a kind that this source does not send.
+    UnknownKind { kind: Kind, from: SocketAddr },
+    /// An answer, or an order, from somebody who is not the current server.
+    NotTheServer { from: SocketAddr },
+    /// An answer to something that is not in the queue: it was answered or dropped before.
+    NotInQueue { from: SocketAddr },
+    /// An order of the server that is none.
+    BadControl { opcode: Box<[u8]> },
+    /// A request of a program that is none.
+    BadRequest { opcode: Box<[u8]> },
+    /// A program asks to flush the host, and may not.
+    FlushRefused,
+    /// The server does not answer, or goes; another is tried.
+    ServerLost { old: Box<str>, new: Box<str> },
+    /// A server answers.
+    ServerFound { name: Box<str> },
+    /// The queue is full, and a packet was not taken.
+    QueueFull { from: SocketAddr },
+    /// The server never answered a packet, which is dropped.
+    Expired { class: Box<[u8]>, opcode: Box<[u8]> },
+}
+
+impl Event {
+    /// True for lines that matter only when somebody looks for a fault.
+    pub const fn is_detail(&self) -> bool {
+        matches!(self, Self::NotInQueue { .. })
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |octets: &[u8]| octets.escape_ascii().to_string();
+        match self {
+            Self::UnknownKind { kind, from } => write!(f, "Unknown notice type: {} from {from}", kind.number()),
+            Self::NotTheServer { from } => write!(f, "Bad notice from port {} ({from} is not the server)", from.port()),
+            Self::NotInQueue { from } => write!(f, "Hey! This packet isn't in my queue! ({from})"),
+            Self::BadControl { opcode } => write!(f, "Bad control message: {}", text(opcode)),
+            Self::BadRequest { opcode } => write!(f, "Bad control notice from client: {}", text(opcode)),
+            Self::FlushRefused => f.write_str("Client requested hm flush (rejected)"),
+            Self::ServerLost { old, new } => write!(f, "Server {old} went down, finding new server: {new}"),
+            Self::ServerFound { name } => write!(f, "Server {name} answers"),
+            Self::QueueFull { from } => write!(f, "queue full, a packet from {from} not taken"),
+            Self::Expired { class, opcode } => {
+                write!(f, "no answer to a notice of class {} opcode {}, dropped", text(class), text(opcode))
+            }
+        }
+    }
+}

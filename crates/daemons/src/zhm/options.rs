@@ -1,0 +1,56 @@
+//! The host manager's command line.
+
+use clap::Parser;
+use std::{net::SocketAddr, path::PathBuf};
+
+/// The Zephyr host manager: carries the notices of this machine's programs to a server.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "zhm", version, disable_help_flag = true)]
+pub struct Options {
+    /// Write debug lines
+    #[arg(short = 'd')]
+    pub debug: bool,
+    /// Stop on SIGHUP instead of flushing
+    #[arg(short = 'h')]
+    pub stop_on_hangup: bool,
+    /// Tell the server that this host has started, wait for its answer, and end
+    #[arg(short = 'r')]
+    pub boot_only: bool,
+    /// Started by inetd: the socket is standard input; implies -h
+    #[arg(short = 'i', conflicts_with = "listen")]
+    pub inetd: bool,
+    /// Stay in the foreground; accepted for old scripts, the host manager always does
+    #[arg(short = 'n')]
+    pub foreground: bool,
+    /// Refuse programs' requests to flush this host
+    #[arg(short = 'f')]
+    pub refuse_flush: bool,
+    /// Keep this host's subscriptions when starting
+    #[arg(short = 'N')]
+    pub attach: bool,
+    /// Where to listen [default: 0.0.0.0 at port zephyr-hm, 2104]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Where to write the process id [default: /var/run/zhm.pid, none with --listen]
+    #[arg(long, value_name = "FILE")]
+    pub pid_file: Option<PathBuf>,
+    /// Print help
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
+    /// Servers, the preferred one first; the port is zephyr-clt, 2103, when not given
+    #[arg(value_name = "HOST[:PORT]")]
+    pub servers: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_command_lines_are_understood() {
+        let options = Options::try_parse_from(["zhm", "-hNf", "-n", "one", "two:99"]).expect("good");
+        assert!(options.stop_on_hangup && options.attach && options.refuse_flush && options.foreground);
+        assert_eq!(options.servers, ["one", "two:99"]);
+        assert_eq!(Options::try_parse_from(["zhm", "-x"]).expect_err("bad").exit_code(), 2);
+    }
+}

@@ -1,0 +1,225 @@
+//! The host manager's I/O: one socket, one clock, the signals and the log.
+
+use super::{
+    engine::{Command, Config, Engine, Outbox},
+    event::Event,
+    options::Options,
+    servers::{Server, Servers},
+};
+use crate::{
+    logging::{self, RateLimit},
+    sending::{Sent, send_some},
+    signals::{Signal, Signals, sleep_until},
+};
+use std::{
+    fs,
+    hash::{BuildHasher, RandomState},
+    io,
+    mem::{Discriminant, discriminant},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
+use tokio::net::UdpSocket;
+use zephyr_core::{limits::MAX_PACKET, notice::Packet};
+use zephyr_net::{address, clock::Clock, host, services, socket};
+
+/// Packets heard in one turn, and sent.
+const PER_TURN: usize = 64;
+/// Exit status when no server is known.
+const NO_SERVER: u8 = 16;
+const PID_FILE: &str = "/var/run/zhm.pid";
+
+/// Runs a host manager until it is told to stop: exit status 0 then, 16 when it knows no server, 1 when it cannot begin
+/// for another reason.
+pub fn run(options: &Options) -> ExitCode {
+    let debug = logging::start(options.debug);
+    let Some(servers) = find_servers(&options.servers) else {
+        eprintln!("No valid primary server found, exiting.");
+        return NO_SERVER.into();
+    };
+    match serve(options, servers, &debug) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("zhm: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The servers of the command line whose names mean something.
+fn find_servers(names: &[String]) -> Option<Servers> {
+    let mut servers = Vec::new();
+    for name in names {
+        match find_server(name) {
+            Some(server) => servers.push(server),
+            None => eprintln!("Unknown server name: {name}"),
+        }
+    }
+    Servers::new(servers, RandomState::new().hash_one(names))
+}
+
+/// The server that `HOST` or `HOST:PORT` means.
+fn find_server(name: &str) -> Option<Server> {
+    let (host, port) = match name.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().ok()?),
+        None => (name, services::port(services::ZEPHYR_CLT)),
+    };
+    let address = address::resolve(host, port).ok()?;
+    let name = host::canonical_name(host).unwrap_or_else(|| host.to_owned());
+    Some(Server { name: name.into(), address: address.into() })
+}
+
+fn serve(options: &Options, servers: Servers, debug: &logging::DebugSwitch) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let socket = open_socket(options)?;
+        let listening = socket.local_addr()?;
+        let mut signals = Signals::new()?;
+        let _pid_file = PidFile::write(options);
+        let config = Config {
+            address: own_address(&servers),
+            port: listening.port(),
+            attach: options.attach,
+            refuse_flush: options.refuse_flush,
+            servers,
+        };
+        let clock = Clock::new();
+        let mut outbox = Outbox::new();
+        let engine = Engine::new(config, clock.now(), &mut outbox);
+        let mut shell = Shell { socket, clock, engine, outbox, lines: RateLimit::new() };
+        tracing::info!("Ready for action on {listening}");
+        shell.work(options, debug, &mut signals).await;
+        Ok(())
+    })
+}
+
+fn open_socket(options: &Options) -> io::Result<UdpSocket> {
+    if options.inetd {
+        let inherited = std::net::UdpSocket::from(io::stdin().as_fd().try_clone_to_owned()?);
+        inherited.set_nonblocking(true)?;
+        return UdpSocket::from_std(inherited);
+    }
+    let usual = || (Ipv4Addr::UNSPECIFIED, services::port(services::ZEPHYR_HM)).into();
+    let address = options.listen.unwrap_or_else(usual);
+    socket::bind(address).map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+}
+
+fn own_address(servers: &Servers) -> Ipv4Addr {
+    let SocketAddr::V4(server) = servers.current().address else { return Ipv4Addr::UNSPECIFIED };
+    address::towards(SocketAddrV4::new(*server.ip(), server.port())).unwrap_or(Ipv4Addr::UNSPECIFIED)
+}
+
+/// The file with the process id, as long as the host manager runs.
+struct PidFile(Option<PathBuf>);
+
+impl PidFile {
+    /// Scripts may miss the file, the host manager does not: failing to write it is no failure.
+    fn write(options: &Options) -> Self {
+        let usual = || options.listen.is_none().then(|| Path::new(PID_FILE).to_owned());
+        let path = options.pid_file.clone().or_else(usual);
+        let written = path.filter(|path| match fs::write(path, format!("{}\n", std::process::id())) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::debug!("cannot write {}: {error}", path.display());
+                false
+            }
+        });
+        Self(written)
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Kinds of lines that are counted together.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Line {
+    Event(Discriminant<Event>),
+    BadPacket,
+}
+
+struct Shell {
+    socket: UdpSocket,
+    clock: Clock,
+    engine: Engine,
+    outbox: Outbox,
+    lines: RateLimit<Line>,
+}
+
+impl Shell {
+    async fn work(&mut self, options: &Options, debug: &logging::DebugSwitch, signals: &mut Signals) {
+        loop {
+            let heard_all = self.hear();
+            let now = self.clock.now();
+            if self.engine.next_timeout().is_some_and(|due| due <= now.monotonic) {
+                self.engine.handle_timeout(now, &mut self.outbox);
+            }
+            self.write_log();
+            let sent = send_some(&self.socket, &mut self.outbox, PER_TURN);
+            if options.boot_only && sent == Sent::All && !self.engine.is_looking() {
+                return;
+            }
+            let busy = !heard_all || sent == Sent::Some;
+            let deadline = self.engine.next_timeout().map(|due| self.clock.instant(due).into());
+            tokio::select! {
+                biased;
+                signal = signals.next() => match signal {
+                    Signal::Stop(_) => return tracing::info!("Terminate signal caught..."),
+                    Signal::Reload if options.stop_on_hangup || options.inetd => {
+                        return tracing::info!("Hangup signal caught, stopping");
+                    }
+                    Signal::Reload => self.engine.command(now, Command::Flush, &mut self.outbox),
+                    Signal::DebugOn => debug.set(true),
+                    Signal::DebugOff => debug.set(options.debug),
+                },
+                () = tokio::task::yield_now(), if busy => {}
+                _ = self.socket.readable(), if !busy => {}
+                _ = self.socket.writable(), if sent == Sent::Blocked => {}
+                () = sleep_until(deadline), if !busy => {}
+            }
+        }
+    }
+
+    /// Takes what has come; false when there may be more.
+    fn hear(&mut self) -> bool {
+        let mut buffer = [0; MAX_PACKET];
+        for _ in 0..PER_TURN {
+            let Ok((len, from)) = self.socket.try_recv_from(&mut buffer) else { return true };
+            match Packet::parse(buffer.get(..len).unwrap_or_default()) {
+                Ok(packet) => self.engine.handle(self.clock.now(), from, &packet, &mut self.outbox),
+                Err(error) => {
+                    if self.may_write(Line::BadPacket) {
+                        tracing::warn!("bad notice parse ({from}): {error}");
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    fn write_log(&mut self) {
+        for event in self.outbox.take_events() {
+            if event.is_detail() {
+                tracing::debug!("{event}");
+            } else if self.may_write(Line::Event(discriminant(&event))) {
+                tracing::info!("{event}");
+            }
+        }
+    }
+
+    fn may_write(&mut self, line: Line) -> bool {
+        let (may, suppressed) = self.lines.admit(line, Instant::now());
+        if suppressed > 0 {
+            tracing::warn!("{suppressed} more lines of these kinds were not written");
+        }
+        may
+    }
+}
