@@ -48,7 +48,7 @@ impl Client {
     /// authentication's configuration fail.
     pub async fn open(options: Options) -> Result<Self, ClientError> {
         let clock = Clock::new();
-        let socket = socket::bind((Ipv4Addr::UNSPECIFIED, 0).into())?;
+        let socket = socket::bind((options.address.unwrap_or(Ipv4Addr::UNSPECIFIED), 0).into())?;
         let port = socket.local_addr()?.port();
         let status = ask_host_manager(&socket, &clock, options.host_manager, port).await?;
         let realm = options.initiator.realm_of(&status.server)?;
@@ -62,7 +62,7 @@ impl Client {
         let site = Site {
             sender: sender.into_bytes(),
             limits: status.limits,
-            address: own_address(&status.server, options.host_manager),
+            address: options.address.unwrap_or_else(|| own_address(&status.server, options.host_manager)),
             port,
             host_manager: options.host_manager,
             realm,

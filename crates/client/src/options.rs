@@ -15,6 +15,9 @@ use zephyr_net::{address, services};
 pub struct Options {
     /// Where the host manager listens.
     pub host_manager: SocketAddr,
+    /// The only address to receive at, and to be known by. Without it every address of the machine is heard, and the one
+    /// towards the server is named.
+    pub address: Option<Ipv4Addr>,
     /// The user's side of the domain's authentication.
     pub initiator: Arc<dyn Initiator>,
     /// The login name, for senders without credentials.
@@ -22,8 +25,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// What the environment says: `ZEPHYR_HM=ADDRESS:PORT` (default: 127.0.0.1, port `zephyr-hm`) and
-    /// `ZEPHYR_AUTH=kerberos|none` (default: `kerberos`).
+    /// What the environment says: `ZEPHYR_HM=ADDRESS:PORT` (default: 127.0.0.1, port `zephyr-hm`),
+    /// `ZEPHYR_AUTH=kerberos|none` (default: `kerberos`) and `ZEPHYR_ADDRESS=ADDRESS` (default: every address).
     ///
     /// # Errors
     ///
@@ -38,9 +41,16 @@ impl Options {
             Some(name) => name.parse().map_err(|error| AuthError::Backend(format!("ZEPHYR_AUTH={name}: {error}")))?,
             None => Backend::Kerberos,
         };
+        let address = variable("ZEPHYR_ADDRESS").map(|text| own_address(&text)).transpose()?;
         let login = Account::own().map(|account| account.login);
-        Ok(Self { host_manager, initiator: zephyr_auth::initiator(backend)?, login })
+        Ok(Self { host_manager, address, initiator: zephyr_auth::initiator(backend)?, login })
     }
+}
+
+fn own_address(text: &str) -> Result<Ipv4Addr, ClientError> {
+    let bad =
+        |_| io::Error::new(io::ErrorKind::InvalidInput, format!("ZEPHYR_ADDRESS={text}: expected an IPv4 address"));
+    Ok(text.parse().map_err(bad)?)
 }
 
 /// A place written `ADDRESS:PORT`, `HOST:PORT`, or without the port.
@@ -63,5 +73,7 @@ mod tests {
         assert_eq!(host_manager("127.0.0.9:5000").ok(), Some(([127, 0, 0, 9], 5000).into()));
         assert_eq!(host_manager("127.0.0.9").ok().map(|place| place.ip()), Some([127, 0, 0, 9].into()));
         assert!(host_manager("127.0.0.9:many").is_err());
+        assert_eq!(own_address("127.0.0.9").ok(), Some([127, 0, 0, 9].into()));
+        assert!(own_address("localhost").is_err_and(|error| error.to_string().contains("ZEPHYR_ADDRESS=localhost")));
     }
 }
