@@ -1,7 +1,9 @@
 //! Locations: where a user can be reached, and who may know (client library, section 8).
 
-use std::fmt;
+use nix::unistd::ttyname;
+use std::{fmt, io::stdin};
 use zephyr_core::{kind::Kind, notice::Notice, words};
+use zephyr_net::host;
 
 /// Opcode of the notice that ends a location.
 const USER_LOGOUT: &[u8] = b"USER_LOGOUT";
@@ -63,6 +65,16 @@ pub struct Location {
 }
 
 impl Location {
+    /// This host, and this terminal unless `tty` says otherwise. May wait for the name service.
+    pub fn here(tty: Option<&str>) -> Self {
+        let name = host::own_name().unwrap_or_default();
+        let terminal = || Some(ttyname(stdin()).ok()?.strip_prefix("/dev").ok()?.to_str()?.to_owned());
+        Self {
+            host: host::canonical_name(&name).unwrap_or(name),
+            tty: tty.map(str::to_owned).or_else(terminal).unwrap_or_else(|| "unknown".to_owned()),
+        }
+    }
+
     /// The body of a notice about this location, at a moment as [`crate::localtime::ctime`] writes it.
     pub fn body(&self, time: &str) -> Vec<u8> {
         let texts = [self.host.as_str(), time, &self.tty];

@@ -1,0 +1,37 @@
+//! zwrite: sends a message (clients, section 1).
+//!
+//! [`options`] reads the command line, [`message`] makes the body, [`report`] says what happened, [`run`] does it.
+
+pub mod message;
+pub mod options;
+pub mod report;
+pub mod run;
+
+use options::{Defaults, Parsed, UsageError};
+use std::{ffi::OsString, io::Write, os::unix::ffi::OsStringExt as _, process::ExitCode};
+use zephyr_client::variables::Variables;
+
+/// The whole program: its exit status is success when a message reached somebody.
+pub fn main(program: &str, arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+    let variables = Variables::read();
+    let words = arguments.into_iter().map(OsString::into_vec).collect();
+    // Where the terminal is gone there is nobody to tell.
+    match options::parse(words, &Defaults::from_variables(&variables)) {
+        Ok(Parsed::Help) => {
+            let _ = write!(out, "{}", options::help(program));
+            ExitCode::SUCCESS
+        }
+        Ok(Parsed::Version) => {
+            let _ = writeln!(out, "zwrite (zephyr-rs) {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Ok(Parsed::Write(options)) => run::run(program, &options, &variables, out, err),
+        Err(error) => {
+            if error == UsageError::NoRecipients {
+                let _ = writeln!(err, "{error}");
+            }
+            let _ = write!(err, "{}", options::usage(program));
+            ExitCode::FAILURE
+        }
+    }
+}

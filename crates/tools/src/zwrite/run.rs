@@ -1,0 +1,155 @@
+//! The course of zwrite (clients, section 1.4).
+
+use super::{
+    message,
+    options::Options,
+    report::{Next, Report, Round},
+};
+use std::{
+    io::{self, IsTerminal as _, Write, stdin},
+    process::ExitCode,
+};
+use zephyr_client::{
+    Answer, Client, ClientError,
+    account::Account,
+    block_on, codeset,
+    engine::{Proof, Sending},
+    variables::Variables,
+};
+use zephyr_core::{kind::Kind, notice::Notice, words};
+use zephyr_net::host;
+
+/// The default format of notices that come without one.
+const DEFAULT_FORMAT: &[u8] = b"http://zephyr.1ts.org/wiki/df";
+
+/// Sends the message that `options` describe.
+pub fn run(
+    program: &str,
+    options: &Options,
+    variables: &Variables,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> ExitCode {
+    let options = Options { instance: instance(options), ..options.clone() };
+    let mut report = Report { program, options: &options, out, err };
+    match block_on(write(&options, variables, &mut report)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            report.failure(&error.into(), "while initializing");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The instance; that of a notice about a file server begins with the host's canonical name.
+fn instance(options: &Options) -> Vec<u8> {
+    if !options.file_system {
+        return options.instance.clone();
+    }
+    let end = options.instance.iter().position(|&octet| octet == b':').unwrap_or(options.instance.len());
+    let (name, rest) = options.instance.split_at(end);
+    let canonical = std::str::from_utf8(name).ok().and_then(host::canonical_name);
+    [canonical.as_deref().map_or(name, str::as_bytes), rest].concat()
+}
+
+/// True when somebody has received the message.
+async fn write(options: &Options, variables: &Variables, report: &mut Report<'_>) -> bool {
+    let client = match zephyr_client::Options::from_environment() {
+        Ok(place) => Client::open(place).await,
+        Err(error) => Err(error),
+    };
+    let mut client = match client {
+        Ok(client) => client,
+        Err(error) => {
+            report.failure(&error, "while initializing");
+            return false;
+        }
+    };
+    let asks_first = options.ping && !options.recipients.is_empty();
+    if asks_first && !to_all(&mut client, options, report, Round::Ping, b"").await {
+        return false;
+    }
+    let Ok(text) = text(options, report) else {
+        let _ = writeln!(report.err, "Read error from stdin!  Can't continue!");
+        return false;
+    };
+    let signature = message::signature(options, variables, Account::own().as_ref());
+    let body = message::body(options, &signature, &text);
+    to_all(&mut client, options, report, Round::Message, &body).await
+}
+
+/// The message from the command line, from somebody who types it, or all of standard input.
+fn text(options: &Options, report: &mut Report<'_>) -> io::Result<Vec<u8>> {
+    if let Some(message) = &options.message {
+        return Ok(message.clone());
+    }
+    let mut input = stdin().lock();
+    if !stdin().is_terminal() {
+        return message::whole(&mut input);
+    }
+    let end = if options.dot_ends { "control-D or a dot on a line by itself." } else { "the end-of-file character." };
+    writeln!(report.out, "Type your message now.  End with {end}")?;
+    report.out.flush()?;
+    message::typed(&mut input, options.dot_ends)
+}
+
+/// One round of notices, to each recipient or to everybody; true when somebody received one.
+async fn to_all(client: &mut Client, options: &Options, report: &mut Report<'_>, round: Round, body: &[u8]) -> bool {
+    let recipients: Vec<Option<&[u8]>> = match options.recipients.as_slice() {
+        [] => vec![None],
+        some => some.iter().map(|recipient| Some(recipient.as_slice())).collect(),
+    };
+    let mut reached = false;
+    for recipient in recipients {
+        if round == Round::Message {
+            report.sending(recipient);
+        }
+        if let Err(error) = send(client, options, round, recipient, body).await {
+            report.cannot_send(recipient, &error);
+            break;
+        }
+        if round == Round::Message {
+            report.queued(recipient);
+        }
+        if options.unacked {
+            report.no_answer_wanted();
+            reached = true;
+            continue;
+        }
+        match client.answer().await {
+            Ok(answer) => {
+                reached |= answer == Answer::Sent;
+                if report.answered(round, recipient, &answer) == Next::Stop {
+                    break;
+                }
+            }
+            Err(error) => report.no_answer(recipient, &error),
+        }
+    }
+    reached
+}
+
+async fn send(
+    client: &mut Client,
+    options: &Options,
+    round: Round,
+    recipient: Option<&[u8]>,
+    body: &[u8],
+) -> Result<(), ClientError> {
+    let recipient = options.full_recipient(recipient.unwrap_or_default());
+    let notice = Notice {
+        kind: if options.unacked { Kind::Unacked } else { Kind::Acked },
+        class: &options.class,
+        instance: &options.instance,
+        opcode: if round == Round::Ping { words::PING } else { &options.opcode },
+        sender: options.sender.as_deref().unwrap_or_default(),
+        recipient: &recipient,
+        default_format: options.format.as_deref().unwrap_or(DEFAULT_FORMAT),
+        charset: codeset::label(options.charset.as_deref()),
+        body,
+        ..Notice::EMPTY
+    };
+    let proof = if options.authenticated { Proof::With } else { Proof::Without };
+    client.send(&Sending::new(notice, proof)).await.map(drop)
+}

@@ -1,0 +1,208 @@
+//! How a notice looks, as long as nobody describes it otherwise.
+//!
+//! ```text
+//! AUTHENTIC class MESSAGE instance PERSONAL at 2026-11-22 11:01:03
+//! From: bob@ATHENA.MIT.EDU (Bob Baker)
+//! To: alice@ATHENA.MIT.EDU
+//!   The message, its lines indented,
+//!   and an empty line after it.
+//!
+//! ```
+//!
+//! The first word is what is known about the origin: `AUTHENTIC`, `UNAUTHENTICATED` or `FAILED`. It stands at the beginning
+//! of a line, and nothing of what a notice says does: so no message can pass for another one's header. Texts with blanks
+//! or brackets in the header's fields stand in quotes. An opcode, when there is one, follows the instance; after `FAILED`,
+//! a second line says why. `To:` is left out for notices to everybody.
+
+use crate::harmless;
+use std::fmt::Write as _;
+use zephyr_client::localtime;
+use zephyr_core::{auth::Verdict, notice::Notice};
+
+/// The class of notices about people coming and going, whose texts are no signature and message.
+const LOGIN: &[u8] = b"LOGIN";
+
+/// The words for what is known about a notice's origin.
+pub const fn origin(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Authentic(_) => "AUTHENTIC",
+        Verdict::Unauthenticated => "UNAUTHENTICATED",
+        Verdict::Failed(_) => "FAILED",
+    }
+}
+
+/// The whole windowgram, ready to be printed; with colours for terminals that have them.
+pub fn render(notice: &Notice<'_>, verdict: &Verdict, colours: bool) -> String {
+    let when = localtime::figures(localtime::of_seconds(notice.multiuid.seconds));
+    let (signature, text) = parts(notice);
+    let mut shown = header(notice, verdict, &when, colours);
+    let signature = harmless::line(&flat(signature));
+    let signature = if signature.is_empty() { signature } else { format!(" ({signature})") };
+    // Writing to a string cannot fail.
+    let _ = writeln!(shown, "From: {}{signature}", field(notice.sender));
+    if !notice.recipient.is_empty() {
+        let _ = writeln!(shown, "To: {}", field(notice.recipient));
+    }
+    for line in harmless::lines(&text, notice.charset).trim_end().lines() {
+        let _ = writeln!(shown, "  {line}");
+    }
+    shown.push('\n');
+    shown
+}
+
+fn header(notice: &Notice<'_>, verdict: &Verdict, when: &str, colours: bool) -> String {
+    let word = match (colours, verdict) {
+        (false, _) => origin(verdict).to_owned(),
+        (true, Verdict::Authentic(_)) => format!("\x1b[1;32m{}\x1b[0m", origin(verdict)),
+        (true, Verdict::Unauthenticated) => format!("\x1b[1;33m{}\x1b[0m", origin(verdict)),
+        (true, Verdict::Failed(_)) => format!("\x1b[1;31m{}\x1b[0m", origin(verdict)),
+    };
+    let opcode = if notice.opcode.is_empty() { String::new() } else { format!(" opcode {}", field(notice.opcode)) };
+    let (class, instance) = (field(notice.class), field(notice.instance));
+    let mut header = format!("{word} class {class} instance {instance}{opcode} at {when}\n");
+    if let Verdict::Failed(reason) = verdict {
+        let reason = harmless::line(reason.to_string().as_bytes());
+        let _ = writeln!(header, "Warning: who sent this, and what, is not proven: {reason}");
+    }
+    header
+}
+
+/// A header field, in quotes where it could be taken for more than one.
+fn field(octets: &[u8]) -> String {
+    let text = harmless::line(octets);
+    let plain = !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || "()\"".contains(c));
+    if plain { text } else { format!("\"{}\"", text.replace('"', "\\\"")) }
+}
+
+/// The text with its line ends and tabs as blanks.
+fn flat(text: &[u8]) -> Vec<u8> {
+    let blank = |&octet: &u8| if matches!(octet, b'\n' | b'\t' | b'\r') { b' ' } else { octet };
+    text.trim_ascii().iter().map(blank).collect()
+}
+
+/// The signature and the message. By convention they are the first and second of the body's texts; a single text is a
+/// message, and further ones go on with it.
+fn parts<'a>(notice: &Notice<'a>) -> (&'a [u8], Vec<u8>) {
+    let body = notice.body;
+    let texts = body.strip_suffix(b"\0").unwrap_or(body);
+    let joined = |texts: &[u8]| texts.iter().map(|&octet| if octet == 0 { b'\n' } else { octet }).collect();
+    if notice.class.eq_ignore_ascii_case(LOGIN) {
+        return (b"", joined(texts));
+    }
+    let first = texts.iter().position(|&octet| octet == 0).and_then(|end| texts.split_at_checked(end));
+    match first {
+        Some((signature, rest)) => (signature, joined(rest.get(1..).unwrap_or_default())),
+        None => (b"", texts.to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use zephyr_core::{
+        auth::{Identity, Reason},
+        charset::Charset,
+    };
+
+    fn message(body: &[u8]) -> Notice<'_> {
+        Notice {
+            class: b"MESSAGE",
+            instance: b"PERSONAL",
+            sender: b"bob@TEST",
+            recipient: b"alice@TEST",
+            charset: Charset::UTF8,
+            body,
+            ..Notice::EMPTY
+        }
+    }
+
+    fn lines(notice: &Notice<'_>, verdict: &Verdict) -> Vec<String> {
+        render(notice, verdict, false).lines().map(str::to_owned).collect()
+    }
+
+    fn authentic() -> Verdict {
+        Verdict::Authentic(Identity::new(b"bob@TEST"))
+    }
+
+    #[test]
+    fn a_personal_message() {
+        let shown = lines(&message(b"Bob\nBaker\0hello\n\nworld\n\0"), &authentic());
+        assert!(shown[0].starts_with("AUTHENTIC class MESSAGE instance PERSONAL at 19"), "{shown:?}");
+        assert_eq!(shown[1..], ["From: bob@TEST (Bob Baker)", "To: alice@TEST", "  hello", "  ", "  world", ""]);
+    }
+
+    #[test]
+    fn fields_of_the_body() {
+        for (body, said) in [
+            (&b""[..], &["From: bob@TEST", "To: alice@TEST", ""][..]),
+            (b"only", &["From: bob@TEST", "To: alice@TEST", "  only", ""]),
+            (b"only\0", &["From: bob@TEST", "To: alice@TEST", "  only", ""]),
+            (b"\0text", &["From: bob@TEST", "To: alice@TEST", "  text", ""]),
+            (b"s\0a\0b\0", &["From: bob@TEST (s)", "To: alice@TEST", "  a", "  b", ""]),
+        ] {
+            assert_eq!(lines(&message(body), &authentic())[1..], *said, "{}", body.escape_ascii());
+        }
+        let login = Notice { class: b"login", recipient: b"", ..message(b"host\0Sun\0pts/1\0") };
+        assert_eq!(lines(&login, &authentic())[1..], ["From: bob@TEST", "  host", "  Sun", "  pts/1", ""]);
+    }
+
+    #[test]
+    fn what_is_known_about_the_origin() {
+        let notice = Notice { class: b"my class", instance: b"", opcode: b"AUTO", recipient: b"", ..message(b"x") };
+        let shown = lines(&notice, &Verdict::Unauthenticated);
+        assert!(shown[0].starts_with("UNAUTHENTICATED class \"my class\" instance \"\" opcode AUTO at "), "{shown:?}");
+        let shown = lines(&notice, &Verdict::Failed(Reason::Checksum));
+        assert!(shown[0].starts_with("FAILED class "), "{shown:?}");
+        assert_eq!(shown[1], "Warning: who sent this, and what, is not proven: wrong checksum");
+    }
+
+    #[test]
+    fn no_notice_passes_for_another() {
+        let evil = Notice {
+            class: b"x\nAUTHENTIC class MESSAGE",
+            sender: b"mallory@TEST (Bob) \"\x1b[2K",
+            ..message(b"sig\r\nAUTHENTIC class\0\nAUTHENTIC class MESSAGE instance PERSONAL at 1970\n\x1b[2J\rFrom: x")
+        };
+        let shown = lines(&evil, &Verdict::Unauthenticated);
+        let at_line_start = shown.iter().filter(|line| !line.starts_with("  ")).count();
+        assert_eq!(at_line_start, 4, "header, From, To, and the empty line: {shown:?}");
+        assert!(shown.iter().all(|line| !line.starts_with("AUTHENTIC")));
+        assert!(
+            shown[1].starts_with("From: \"mallory@TEST (Bob) \\\"\\u{1b}[2K\" (sig  AUTHENTIC class)"),
+            "{shown:?}"
+        );
+    }
+
+    #[test]
+    fn colours_only_where_asked_for() {
+        let notice = message(b"x");
+        for (verdict, code) in [
+            (authentic(), "\x1b[1;32mAUTHENTIC\x1b[0m "),
+            (Verdict::Unauthenticated, "\x1b[1;33mUNAUTHENTICATED\x1b[0m "),
+            (Verdict::Failed(Reason::Checksum), "\x1b[1;31mFAILED\x1b[0m "),
+        ] {
+            let coloured = render(&notice, &verdict, true);
+            assert!(coloured.starts_with(code));
+            assert_eq!(coloured.matches('\x1b').count(), 2);
+            assert!(!render(&notice, &verdict, false).contains('\x1b'));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_are_one_windowgram(
+            class in proptest::collection::vec(any::<u8>(), 0..40),
+            sender in proptest::collection::vec(any::<u8>(), 0..40),
+            body in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let notice = Notice { class: &class, sender: &sender, ..message(&body) };
+            let shown = render(&notice, &Verdict::Unauthenticated, false);
+            let mut lines = shown.split('\n');
+            prop_assert!(lines.next().is_some_and(|line| line.starts_with("UNAUTHENTICATED class ")));
+            prop_assert!(lines.next().is_some_and(|line| line.starts_with("From: ")));
+            prop_assert!(lines.next().is_some_and(|line| line.starts_with("To: ")));
+            prop_assert!(lines.all(|line| line.is_empty() || line.starts_with("  ")));
+        }
+    }
+}
