@@ -6,7 +6,10 @@
 
 pub mod zwrite;
 
-use std::env;
+use std::{
+    env,
+    io::{IsTerminal as _, stderr},
+};
 
 /// The program's name as it was typed, which its messages begin with.
 pub fn program_name() -> String {
@@ -15,8 +18,6 @@ pub fn program_name() -> String {
 
 /// Sends log lines to standard error; `RUST_LOG` says which.
 pub fn log_to_stderr() {
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .with_writer(std::io::stderr)
-        .init();
+    let log = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env());
+    log.with_writer(stderr).with_ansi(stderr().is_terminal()).init();
 }
