@@ -10,7 +10,7 @@ pub(crate) const MAX_AUTHENTICATOR: usize = zephyr_core::limits::MAX_PACKET;
 const VERSION: i128 = 5;
 /// The number of AP-REQ among Kerberos messages.
 const AP_REQ: i128 = 14;
-/// The types of long-term keys that a keytab may hold for the service: those of session keys, and exportable RC4.
+/// A type of long-term keys that session keys do not have: exportable RC4.
 const RC4_EXPORT: i32 = 24;
 
 /// Why octets are not an AP-REQ for this service.
@@ -78,4 +78,114 @@ fn encrypted(data: &EncryptedData, is_known: impl Fn(i32) -> bool) -> Result<(),
         return Err(Refusal::Enctype(data.etype));
     }
     if data.cipher.is_empty() { Err(Refusal::Empty) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kerberos_asn1::{Asn1Object, EncryptedData as Encrypted, PrincipalName, Ticket};
+
+    const REALM: &[u8] = b"ATHENA.TEST";
+
+    /// An AP-REQ as clients send it, written by the other decoder.
+    fn request() -> kerberos_asn1::ApReq {
+        let encrypted = |etype, kvno, len| Encrypted { etype, kvno, cipher: vec![0x5A; len] };
+        let name = PrincipalName { name_type: 1, name_string: vec!["zephyr".into(), "zephyr".into()] };
+        kerberos_asn1::ApReq {
+            pvno: 5,
+            msg_type: 14,
+            ap_options: kerberos_asn1::ApOptions::default(),
+            ticket: Ticket::new("ATHENA.TEST".into(), name, encrypted(18, Some(3), 200)),
+            authenticator: encrypted(18, None, 90),
+        }
+    }
+
+    fn said_of(change: impl FnOnce(&mut kerberos_asn1::ApReq)) -> Result<(), Refusal> {
+        let mut request = request();
+        change(&mut request);
+        inspect(&request.build(), REALM)
+    }
+
+    #[test]
+    fn what_a_client_sends_gets_through() {
+        assert_eq!(said_of(|_| ()), Ok(()));
+        assert_eq!(said_of(|request| request.ticket.enc_part.kvno = None), Ok(()));
+        assert_eq!(said_of(|request| request.ticket.enc_part.kvno = Some(0x7FFF_FFFF)), Ok(()));
+        assert_eq!(said_of(|request| request.ticket.sname.name_type = 2), Ok(()));
+        for enctype in [16, 17, 18, 19, 20, 23, 25, 26] {
+            let both = |request: &mut kerberos_asn1::ApReq| {
+                request.ticket.enc_part.etype = enctype;
+                request.authenticator.etype = enctype;
+            };
+            assert_eq!(said_of(both), Ok(()), "{enctype}");
+        }
+    }
+
+    #[test]
+    fn anything_else_does_not() {
+        assert_eq!(said_of(|request| request.pvno = 4), Err(Refusal::Version("4".into())));
+        assert_eq!(said_of(|request| request.ticket.tkt_vno = -5), Err(Refusal::Version("-5".into())));
+        assert_eq!(said_of(|request| request.msg_type = 15), Err(Refusal::MessageType("15".into())));
+        for flag in [0, 1, 2, 31] {
+            assert_eq!(said_of(|request| request.ap_options.flags = 1 << flag), Err(Refusal::Options), "{flag}");
+        }
+        assert_eq!(said_of(|request| request.ticket.realm = "ATHENA.TESt".into()), Err(Refusal::OtherRealm));
+        for name in [&["zephyr"][..], &["zephyr", "zephyr", ""], &["zephyr", "host"], &["zephyr/zephyr"], &[]] {
+            let name: Vec<String> = name.iter().map(|part| (*part).into()).collect();
+            let said = said_of(|request| request.ticket.sname.name_string = name.clone());
+            assert_eq!(said, Err(Refusal::OtherService), "{name:?}");
+        }
+        for enctype in [0, 1, 3, 24, 27, -138, i32::MIN] {
+            assert_eq!(said_of(|request| request.authenticator.etype = enctype), Err(Refusal::Enctype(enctype)));
+        }
+        assert_eq!(said_of(|request| request.ticket.enc_part.etype = 3), Err(Refusal::Enctype(3)));
+        assert_eq!(said_of(|request| request.ticket.enc_part.cipher.clear()), Err(Refusal::Empty));
+        assert_eq!(said_of(|request| request.authenticator.cipher.clear()), Err(Refusal::Empty));
+        let long = said_of(|request| request.authenticator.cipher = vec![0; 1024]);
+        assert!(matches!(long, Err(Refusal::TooLong(_))), "{long:?}");
+    }
+
+    #[test]
+    fn only_the_canonical_form_gets_through() {
+        let good = request().build();
+        let [0x6E, 0x82, high, low] = good[..4] else { panic!("no tag 14 with a length of two octets") };
+        assert!(inspect(&[&good[..], b"\0"].concat(), REALM).is_err());
+        let long_length = [&[0x6E, 0x83, 0, high, low], &good[4..]].concat();
+        assert!(inspect(&long_length, REALM).is_err());
+        // A number marked as made of parts, which the decoder forgives.
+        assert_eq!(good[10..13], [0x02, 0x01, 0x05]);
+        let of_parts = [&good[..10], &[0x22], &good[11..]].concat();
+        assert_eq!(inspect(&of_parts, REALM), Err(Refusal::NotCanonical));
+        let endless = [&[0x6E, 0x80], &good[4..], b"\0\0"].concat();
+        assert!(inspect(&endless, REALM).is_err());
+        for len in 0..good.len() {
+            assert!(inspect(&good[..len], REALM).is_err(), "cut to {len}");
+        }
+    }
+
+    /// Wherever the strict look lets a changed request through, the other decoder reads the same and finds nothing that
+    /// should have been refused.
+    #[test]
+    fn the_other_decoder_agrees_about_changed_requests() {
+        let good = request().build();
+        let (mut changed, mut through) = (good.clone(), 0);
+        for (at, &octet) in good.iter().enumerate() {
+            for other in (0..=u8::MAX).filter(|&other| other != octet) {
+                changed[at] = other;
+                if inspect(&changed, REALM).is_ok() {
+                    through += 1;
+                    let (rest, read) = kerberos_asn1::ApReq::parse(&changed).unwrap();
+                    assert!(rest.is_empty());
+                    assert_eq!(read.build(), changed, "octet {at}: {other:#x}");
+                    let names = (read.pvno, read.msg_type, read.ap_options.flags, read.ticket.tkt_vno);
+                    assert_eq!(names, (5, 14, 0, 5));
+                    assert_eq!(read.ticket.realm.as_bytes(), REALM);
+                    assert_eq!(read.ticket.sname.name_string, ["zephyr", "zephyr"]);
+                }
+            }
+            changed[at] = octet;
+        }
+        // All changes of the two ciphers' octets, and a few of types and numbers.
+        assert!((290 * 255..300 * 255).contains(&through), "{through}");
+    }
 }

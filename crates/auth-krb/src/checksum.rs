@@ -193,7 +193,10 @@ mod tests {
     use super::*;
 
     fn key(enctype: i32, len: usize) -> Key {
-        let octets = (0..len).map(|i| u8::try_from(i * 37 % 251).unwrap()).collect();
+        let octet = |i| u8::try_from(i * 37 % 251).unwrap();
+        // The octets of a triple-DES key have an odd number of ones.
+        let odd = |octet: u8| octet ^ u8::from(octet.count_ones().is_multiple_of(2));
+        let octets = (0..len).map(|i| if enctype == 16 { odd(octet(i)) } else { octet(i) }).collect();
         Key { enctype, octets: Zeroizing::new(octets) }
     }
 

@@ -31,10 +31,10 @@ pub(crate) struct ServiceTicket {
 }
 
 impl ServiceTicket {
-    /// Whether it has ended at this moment.
+    /// Whether it has ended at this moment. As for libkrb5, its last second is the one that it names.
     pub(crate) fn has_ended(&self, now: SystemTime) -> bool {
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        seconds.saturating_add_signed(i64::from(self.kdc_ahead)) >= u64::from(self.ends)
+        seconds.saturating_add_signed(i64::from(self.kdc_ahead)) > u64::from(self.ends)
     }
 }
 
