@@ -149,20 +149,30 @@ impl Person {
     /// # Errors
     /// When none reaches it in time; shows what it said.
     pub fn zwgc(&self, subscriptions: &[(&str, &str, &str)]) -> Result<Daemon> {
-        let lines: Vec<String> =
-            subscriptions.iter().map(|(class, instance, recipient)| format!("{class},{instance},{recipient}\n")).collect();
+        self.zwgc_as(&self.recipient(), subscriptions)
+    }
+
+    /// As [`Person::zwgc`], where notices for this person are addressed otherwise than by name.
+    ///
+    /// # Errors
+    /// As [`Person::zwgc`].
+    pub fn zwgc_as(&self, recipient: &str, subscriptions: &[(&str, &str, &str)]) -> Result<Daemon> {
+        let lines: Vec<String> = subscriptions
+            .iter()
+            .map(|(class, instance, recipient)| format!("{class},{instance},{recipient}\n"))
+            .collect();
         std::fs::write(self.home().join(".zephyr.subs"), lines.concat())?;
         let mut command = self.command(self.make.program("zwgc")?);
         command.args(["-nofork", "-ttymode"]);
         let zwgc = Daemon::spawn(command, self.log("zwgc"))?;
-        wait_until(&format!("zwgc of {} subscribed", self.name), SOON, || self.is_reached_by_ping())
+        wait_until(&format!("zwgc of {} subscribed", self.name), SOON, || self.is_reached_by_ping(recipient))
             .with_context(|| format!("zwgc said:\n{}", zwgc.transcript().text()))?;
         Ok(zwgc)
     }
 
     /// A ping, which a zwgc acknowledges and does not show; refused while nobody takes it.
-    fn is_reached_by_ping(&self) -> Result<Option<()>> {
-        let ping = self.zwrite(&["-q", "-O", "PING", &self.recipient(), "-m", ""])?;
+    fn is_reached_by_ping(&self, recipient: &str) -> Result<Option<()>> {
+        let ping = self.zwrite(&["-q", "-O", "PING", recipient, "-m", ""])?;
         Ok(ping.status.success().then_some(()))
     }
 

@@ -64,19 +64,24 @@ impl Stack {
     fn build(realm: Option<Realm>, rule: Option<Box<dyn Rule>>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("zephyr-stack-").tempdir()?;
         fs::create_dir(folder.path().join("etc-zephyr"))?;
-        let (zephyrd, server) = start_zephyrd(realm.as_ref(), folder.path())?;
+        let (zephyrd, server) =
+            on_a_free_port(folder.path(), "zephyrd", |listen| zephyrd(realm.as_ref(), folder.path(), listen))?;
         let middle = rule.map(|rule| Middle::start(server, rule)).transpose()?;
-        let (zhm, host_manager) =
-            start_zhm(folder.path(), middle.as_ref().map_or(server, Middle::address))?;
+        let towards = middle.as_ref().map_or(server, Middle::address);
+        let (zhm, host_manager) = on_a_free_port(folder.path(), "zhm", |listen| zhm(towards, listen))?;
         Ok(Self { zhm, middle, zephyrd, realm, folder, server, host_manager })
     }
 
-    /// A second host manager of the same server.
+    /// Starts a new server where the last one was, which must have ended.
     ///
     /// # Errors
     /// When it does not start; shows what it said.
-    pub fn another_zhm(&self) -> Result<(Daemon, SocketAddr)> {
-        start_zhm(self.folder.path(), self.server)
+    pub fn restart_zephyrd(&mut self) -> Result<()> {
+        let command = zephyrd(self.realm.as_ref(), self.folder.path(), self.server)?;
+        let daemon = Daemon::spawn(command, self.folder.path().join("zephyrd-again.log"))?;
+        daemon.wait_for(SOON, |line| line.contains(READY))?;
+        self.zephyrd = daemon;
+        Ok(())
     }
 
     /// The realm.
@@ -156,43 +161,39 @@ impl Stack {
     }
 }
 
-fn start_zephyrd(realm: Option<&Realm>, folder: &Path) -> Result<(Daemon, SocketAddr)> {
-    let command = |listen: &str| -> Result<Command> {
-        let program = bins::path("zephyrd")?;
-        let mut command = match realm {
-            Some(realm) => realm.command(program),
-            None => Command::new(program),
-        };
-        command.args(["-n", "--listen", listen, "--hostname", "localhost", "--config-dir"]).arg(folder.join("etc-zephyr"));
-        match realm {
-            Some(realm) => command.arg("--keytab").arg(realm.service_keytab()),
-            None => command.args(["--auth", "none", "-k", "OPEN.TEST"]),
-        };
-        Ok(command)
+fn zephyrd(realm: Option<&Realm>, folder: &Path, listen: SocketAddr) -> Result<Command> {
+    let program = bins::path("zephyrd")?;
+    let mut command = match realm {
+        Some(realm) => realm.command(program),
+        None => Command::new(program),
     };
-    on_a_free_port(folder, "zephyrd", command)
+    command.args(["-n", "--hostname", "localhost", "--listen", &listen.to_string()]);
+    command.arg("--config-dir").arg(folder.join("etc-zephyr"));
+    match realm {
+        Some(realm) => command.arg("--keytab").arg(realm.service_keytab()),
+        // The realm of both sides is then that of this machine.
+        None => command.args(["--auth", "none"]),
+    };
+    Ok(command)
 }
 
-fn start_zhm(folder: &Path, server: SocketAddr) -> Result<(Daemon, SocketAddr)> {
-    let command = |listen: &str| -> Result<Command> {
-        let mut command = Command::new(bins::path("zhm")?);
-        // By name, as the realm of a client follows from the server's name.
-        command.args(["-n", "--listen", listen, &format!("localhost:{}", server.port())]);
-        Ok(command)
-    };
-    on_a_free_port(folder, "zhm", command)
+fn zhm(server: SocketAddr, listen: SocketAddr) -> Result<Command> {
+    let mut command = Command::new(bins::path("zhm")?);
+    // By name, as the realm of a client follows from the server's name.
+    command.args(["-n", "--listen", &listen.to_string(), &format!("localhost:{}", server.port())]);
+    Ok(command)
 }
 
 /// Starts a daemon on a free port, and returns when it says that it serves.
 fn on_a_free_port(
     folder: &Path,
     label: &str,
-    command: impl Fn(&str) -> Result<Command>,
+    command: impl Fn(SocketAddr) -> Result<Command>,
 ) -> Result<(Daemon, SocketAddr)> {
     static STARTED: AtomicU32 = AtomicU32::new(0);
     for _ in 0..PORT_ATTEMPTS {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free_udp()?));
-        let mut command = command(&address.to_string())?;
+        let mut command = command(address)?;
         command.env("TZ", "UTC").env_remove("RUST_LOG");
         let count = STARTED.fetch_add(1, Ordering::Relaxed);
         let daemon = Daemon::spawn(command, folder.join(format!("{label}-{count}.log")))?;

@@ -1,0 +1,335 @@
+//! Whatever somebody in the middle does, nothing of theirs is shown as authentic.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, Result};
+use zephyr_core::kind::Kind;
+use zephyr_core::notice::{Claim, Notice, Packet};
+use zephyr_e2e::listener::{Listener, Origin};
+use zephyr_e2e::middle::{Way, contains, harmless, places};
+use zephyr_e2e::person::Person;
+use zephyr_e2e::stack::Stack;
+use zephyr_e2e::stranger::Stranger;
+use zephyr_testkit::realm::RealmOptions;
+
+/// Places of the header fields that people ask about.
+const CLASS: usize = 8;
+const CHECKSUM: usize = 14;
+const FIELDS: usize = 19;
+
+const CLASS_NAME: &str = "tamper";
+/// The class with the lowest bit of its first octet flipped.
+const FLIPPED_CLASS: &str = "uamper";
+
+/// Which bit is flipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Flip {
+    way: Way,
+    place: Place,
+    bit: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// A header field's number, or [`FIELDS`] for the body, and where in it.
+    Field(usize, Position),
+    /// An octet of the packet.
+    Octet(usize),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Position {
+    First,
+    Middle,
+    Last,
+    /// The NUL after a field.
+    End,
+}
+
+impl Flip {
+    fn apply(self, packet: &mut [u8]) -> Option<()> {
+        let (fields, body) = places(packet)?;
+        let at = match self.place {
+            Place::Octet(at) => at,
+            Place::Field(field, position) => {
+                let place = if field == FIELDS { body } else { fields.get(field)?.clone() };
+                // An empty field has no octet of its own but the NUL.
+                match position {
+                    Position::First => place.start,
+                    Position::Middle => place.start.midpoint(place.end),
+                    Position::Last => place.end.checked_sub(1)?,
+                    Position::End => place.end,
+                }
+            }
+        };
+        *packet.get_mut(at)? ^= 1 << self.bit;
+        Some(())
+    }
+}
+
+/// Alice's way to bob's listener leads past the middle.
+struct Scene {
+    stack: Stack,
+    alice: Person,
+    bobs: Listener,
+}
+
+impl Scene {
+    fn set() -> Result<Self> {
+        let stack = Stack::with_middle(RealmOptions::default(), harmless)?;
+        let alice = stack.login("alice")?;
+        let bobs = stack.login("bob")?.listen(&[(CLASS_NAME, "*", "*"), (FLIPPED_CLASS, "*", "*")])?;
+        Ok(Self { stack, alice, bobs })
+    }
+
+    /// Sends without waiting for the server, whose answer may be lost in what is done to the notice.
+    fn send_and_forget(&self, message: &str) -> Result<()> {
+        // Its exit code is always 1: nothing is known to have been sent.
+        let sent = self.alice.zwrite(&["-U", "-c", CLASS_NAME, "-i", message, "-s", "", "-m", message])?;
+        anyhow::ensure!(!sent.stderr.contains("zwrite: "), "{sent}");
+        Ok(())
+    }
+
+    fn untouched_is_authentic(&self, message: &str) -> Result<()> {
+        self.alice.send(&["-c", CLASS_NAME, "-m", message])?;
+        self.bobs.expect(message, Origin::Authentic).map(drop)
+    }
+}
+
+fn name(number: usize) -> String {
+    format!("flip-{number:03}")
+}
+
+/// The number of the flip that a packet is for. Looked for once, as whoever is slow in the middle loses packets.
+fn number_in(packet: &[u8]) -> Option<usize> {
+    let at = packet.windows(5).position(|window| window == b"flip-")? + 5;
+    std::str::from_utf8(packet.get(at..at + 3)?).ok()?.parse().ok()
+}
+
+#[test]
+fn a_flipped_bit_is_never_shown_as_authentic() -> Result<()> {
+    let scene = Scene::set()?;
+    scene.untouched_is_authentic("before")?;
+
+    let mut flips = Vec::new();
+    for way in [Way::ToServer, Way::ToClient] {
+        for field in 0..=FIELDS {
+            let positions = [Position::First, Position::Middle, Position::Last, Position::End];
+            // Nothing comes after the body.
+            for position in positions.into_iter().filter(|&position| (field, position) != (FIELDS, Position::End)) {
+                flips.push(Flip { way, place: Place::Field(field, position), bit: 0 });
+            }
+        }
+        // Other bits of what matters most.
+        for field in [CLASS, CHECKSUM, FIELDS] {
+            for bit in 1..8 {
+                flips.push(Flip { way, place: Place::Field(field, Position::Middle), bit });
+            }
+        }
+        // All over the packet, which is longer towards the server for its authenticator.
+        let length = if way == Way::ToServer { 780 } else { 220 };
+        for (number, at) in (0..length).step_by(5).enumerate() {
+            flips.push(Flip { way, place: Place::Octet(at), bit: (number % 8) as u8 });
+        }
+    }
+    let done = Arc::new(Mutex::new(vec![false; flips.len()]));
+    let (plan, record) = (flips.clone(), Arc::clone(&done));
+    scene.stack.middle()?.change(move |way, packet: &mut Vec<u8>| {
+        // A notice that is sent again is changed again in the same way.
+        let Some((number, flip)) = number_in(packet).and_then(|number| Some((number, plan.get(number)?))) else {
+            return true;
+        };
+        if flip.way == way && flip.apply(packet).is_some() {
+            record.lock().unwrap()[number] = true;
+        }
+        true
+    });
+    for number in 0..flips.len() {
+        scene.send_and_forget(&name(number))?;
+    }
+    scene.untouched_is_authentic("after")?;
+
+    let heard = scene.bobs.all();
+    let is_about = |number: usize, text: &str| text.contains(&name(number));
+    for (number, flip) in flips.iter().enumerate() {
+        let about: Vec<_> = heard
+            .iter()
+            .filter(|heard| is_about(number, &heard.message()) || is_about(number, &heard.instance))
+            .collect();
+        assert!(done.lock().unwrap()[number], "{flip:?} was not done");
+        assert!(about.iter().all(|heard| heard.origin != Origin::Authentic), "{flip:?}: {about:?}");
+        // Where the notice still reaches him, bob sees it, but not as authentic.
+        let reaches = match flip.place {
+            Place::Field(CHECKSUM | FIELDS, position) => position != Position::End,
+            Place::Field(CLASS, Position::First) => flip.bit == 0,
+            Place::Field(..) | Place::Octet(_) => false,
+        };
+        if reaches {
+            let expected = if flip.way == Way::ToServer { Origin::Unauthenticated } else { Origin::Failed };
+            assert!(about.iter().any(|heard| heard.origin == expected), "{flip:?}: heard {about:?}");
+        }
+    }
+    let shown = heard.iter().filter(|heard| heard.origin != Origin::Authentic).count();
+    assert!(shown * 3 > flips.len(), "only {shown} of {} changed notices were heard", flips.len());
+    Ok(())
+}
+
+#[test]
+fn zwgc_says_what_is_wrong() -> Result<()> {
+    let stack = Stack::with_middle(RealmOptions::default(), harmless)?;
+    let (alice, bob) = (stack.login("alice")?, stack.login("bob")?);
+    let zwgc = bob.zwgc(&[])?;
+    let mark = zwgc.transcript().mark();
+    stack.middle()?.change(|way, packet: &mut Vec<u8>| {
+        if way == Way::ToClient
+            && let Some(at) = packet.windows(7).position(|window| window == b"pay 100")
+        {
+            packet[at + 4] = b'9';
+        }
+        true
+    });
+    alice.send(&["bob", "-m", "pay 100 dollars"])?;
+    zwgc.wait_after(mark, zephyr_e2e::person::SOON, |line| line.contains("pay 900 dollars"))?;
+    let shown = zwgc.transcript().lines_after(mark).join("\n");
+    let words: Vec<&str> = shown.split(|c: char| !c.is_ascii_alphabetic()).collect();
+    assert!(words.contains(&"FAILED") && !words.contains(&"AUTHENTIC"), "{shown}");
+    Ok(())
+}
+
+#[test]
+fn a_part_of_a_long_message_that_was_changed_spoils_the_whole() -> Result<()> {
+    let scene = Scene::set()?;
+    let text = |name: &str| format!("{name} {} the end", "x".repeat(3000));
+    // Only the last fragment has these words.
+    let rule = |which: Way| {
+        move |way, packet: &mut Vec<u8>| {
+            if way == which
+                && let Some(at) = packet.windows(7).position(|window| window == b"the end")
+            {
+                packet[at] = b'T';
+            }
+            true
+        }
+    };
+    for (way, name, origin) in [(Way::ToServer, "up", Origin::Unauthenticated), (Way::ToClient, "down", Origin::Failed)]
+    {
+        scene.stack.middle()?.change(rule(way));
+        scene.alice.send(&["-c", CLASS_NAME, "-m", &text(name)])?;
+        scene.bobs.expect(&text(name).replace("the end", "The end"), origin)?;
+    }
+    scene.stack.middle()?.change(harmless);
+    scene.alice.send(&["-c", CLASS_NAME, "-m", &text("whole")])?;
+    scene.bobs.expect(&text("whole"), Origin::Authentic)?;
+    Ok(())
+}
+
+/// Keeps the last packet with these octets that passes in this direction.
+fn keep(
+    way: Way,
+    octets: &'static [u8],
+) -> (Arc<Mutex<Option<Vec<u8>>>>, impl FnMut(Way, &mut Vec<u8>) -> bool + Send) {
+    let kept = Arc::new(Mutex::new(None));
+    let keeper = Arc::clone(&kept);
+    let rule = move |passing, packet: &mut Vec<u8>| {
+        if passing == way && contains(packet, octets) {
+            *keeper.lock().unwrap() = Some(packet.clone());
+        }
+        true
+    };
+    (kept, rule)
+}
+
+#[test]
+fn a_replayed_notice_is_shown_once() -> Result<()> {
+    let scene = Scene::set()?;
+    let (kept, rule) = keep(Way::ToClient, b"only once");
+    scene.stack.middle()?.change(rule);
+    scene.alice.send(&["-c", CLASS_NAME, "-m", "only once"])?;
+    scene.bobs.expect("only once", Origin::Authentic)?;
+
+    let packet = kept.lock().unwrap().clone().context("nothing passed")?;
+    let bob = SocketAddr::from((Ipv4Addr::LOCALHOST, scene.bobs.port()));
+    let mut stranger = Stranger::at(Ipv4Addr::LOCALHOST)?;
+    for _ in 0..3 {
+        stranger.send(bob, &packet)?;
+        // He acknowledges what he does not show.
+        stranger.receive(|packet| packet.notice.kind == Kind::ClientAck)?;
+    }
+    // Under another uid it gets past the filter, and so shows that the way to him is open; but its checksum is wrong.
+    let again = Packet::parse(&packet)?;
+    let notice = Notice { uid: Notice::EMPTY.uid, ..again.notice };
+    stranger.send_notice(bob, notice, &again.claim)?;
+    stranger.receive(|packet| packet.notice.kind == Kind::ClientAck)?;
+
+    scene.untouched_is_authentic("after")?;
+    let origins: Vec<Origin> = scene.bobs.all_before("after")?.iter().map(|heard| heard.origin).collect();
+    assert_eq!(origins, [Origin::Authentic, Origin::Failed]);
+    Ok(())
+}
+
+#[test]
+fn a_proof_is_good_for_one_direction_and_one_person_only() -> Result<()> {
+    let scene = Scene::set()?;
+    let carols = scene.stack.login("carol")?.listen(&[(CLASS_NAME, "*", "*")])?;
+    let (upwards, rule) = keep(Way::ToServer, b"genuine");
+    scene.stack.middle()?.change(rule);
+    scene.alice.send(&["-c", CLASS_NAME, "-m", "genuine"])?;
+    let packet = upwards.lock().unwrap().clone().context("nothing passed")?;
+
+    // What alice proved to the server, sent straight to others: not proven to them.
+    let stranger = Stranger::at(Ipv4Addr::LOCALHOST)?;
+    for listener in [&scene.bobs, &carols] {
+        listener.expect("genuine", Origin::Authentic)?;
+        let mut changed = packet.clone();
+        let (fields, _) = places(&changed).context("not a packet")?;
+        // Another kind passes the duplicate filter.
+        let kind = fields.get(2).context("no kind")?.end - 1;
+        changed[kind] = b'1';
+        for datagram in [&packet, &changed] {
+            stranger.send(SocketAddr::from((Ipv4Addr::LOCALHOST, listener.port())), datagram)?;
+        }
+    }
+
+    // What the server proved to bob: not proven to carol, nor to the server.
+    let (downwards, rule) = keep(Way::ToClient, b"for all");
+    scene.stack.middle()?.change(rule);
+    scene.alice.send(&["-c", CLASS_NAME, "-m", "for all"])?;
+    scene.bobs.expect("for all", Origin::Authentic)?;
+    carols.expect("for all", Origin::Authentic)?;
+    let packet = downwards.lock().unwrap().clone().context("nothing passed")?;
+    stranger.send(scene.stack.server(), &packet)?;
+    stranger.receive(|packet| packet.notice.kind == Kind::ServAck)?;
+
+    scene.untouched_is_authentic("after")?;
+    carols.hear("after")?;
+    for listener in [&scene.bobs, &carols] {
+        let heard = listener.all_before("after")?;
+        let count = |origin, message: &str| {
+            heard.iter().filter(|heard| heard.origin == origin && heard.message() == message).count()
+        };
+        assert_eq!((count(Origin::Authentic, "genuine"), count(Origin::Authentic, "for all")), (1, 1), "{heard:?}");
+        assert_eq!(count(Origin::Failed, "genuine"), 1, "{heard:?}");
+        // The duplicate filter knows the uid of what the server was sent.
+        assert_eq!(count(Origin::Unauthenticated, "for all"), 0, "{heard:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_stripped_proof_leaves_an_unauthenticated_notice() -> Result<()> {
+    let scene = Scene::set()?;
+    scene.stack.middle()?.change(|way, datagram: &mut Vec<u8>| {
+        let stripped = way == Way::ToClient && contains(datagram, b"bare");
+        if stripped && let Ok(packet) = Packet::parse(datagram) {
+            let bare = packet.notice.write(&Claim::NONE, zephyr_core::limits::Limits::WHOLE_PACKET);
+            if let Ok(bare) = bare {
+                *datagram = bare.to_vec();
+            }
+        }
+        true
+    });
+    scene.alice.send(&["-c", CLASS_NAME, "-m", "bare"])?;
+    scene.bobs.expect("bare", Origin::Unauthenticated)?;
+    Ok(())
+}
