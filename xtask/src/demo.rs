@@ -6,6 +6,7 @@ use crate::{
 };
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
+use nix::unistd::{Uid, User};
 use std::{
     ffi::OsString,
     fs,
@@ -85,6 +86,8 @@ impl Stage {
         let folder = people.folder();
         let config = folder.join("etc-zephyr");
         fs::create_dir(&config)?;
+        // What everybody receives without asking: his own messages.
+        fs::write(config.join("default.subscriptions"), "message,personal,%me%\nmessage,urgent,%me%\n")?;
 
         let server = SocketAddr::from(([127, 0, 0, 1], ports::free_udp()?));
         let mut command = people.server(bins::path("zephyrd")?);
@@ -100,7 +103,7 @@ impl Stage {
         command.arg("--config-dir").arg(&config);
         match &people {
             People::WithTickets(realm) => command.arg("--keytab").arg(realm.service_keytab()),
-            People::Without(_) => command.args(["-k", "ZEPHYR.TEST"]),
+            People::Without(_) => &mut command,
         };
         let zephyrd = Daemon::spawn(command, folder.join("zephyrd.log"))?;
         zephyrd.wait_for(PATIENCE, |line| line.contains("Ready for action"))?;
@@ -112,6 +115,7 @@ impl Stage {
         command.args(["-n", "--listen", &host_manager.to_string()]);
         command.arg("--pid-file").arg(folder.join("zhm.pid")).arg(relay.address().to_string());
         let zhm = Daemon::spawn(command, folder.join("zhm.log"))?;
+        zhm.wait_for(PATIENCE, |line| line.contains("Ready for action"))?;
         println!("── zephyrd serves at {server}, zhm at {host_manager}");
 
         let mut command = people.command("bob", bins::path("zwgc")?, host_manager)?;
@@ -123,13 +127,26 @@ impl Stage {
     }
 
     fn play(&self) -> Result<()> {
-        println!("\n1. alice writes to bob.");
-        self.zwrite(&["bob", "-m", "Lunch at noon?"], "Lunch at noon?")?;
-        println!("\n2. The same without proof.");
-        self.zwrite(&["-d", "bob", "-m", "Says who?"], "Says who?")?;
-        println!("\n3. On its way to bob, somebody changes one bit of the next one, and so the time.");
+        let bob = self.people.address("bob");
+        let (first, second, tampering) = match &self.people {
+            People::WithTickets(_) => (
+                "alice writes to bob.",
+                ("The same without proof.", vec!["-d"]),
+                "On its way to bob, somebody changes one bit of the next one, and so the time.",
+            ),
+            People::Without(_) => (
+                "Two people who share an account write to each other.",
+                ("Without proof, anybody can be anybody.", vec!["-S", "president"]),
+                "And nobody sees that one bit, and so the time, was changed on the way.",
+            ),
+        };
+        println!("\n1. {first}");
+        self.zwrite(&[&bob, "-m", "Lunch at noon?"], "Lunch at noon?")?;
+        println!("\n2. {}", second.0);
+        self.zwrite(&[&second.1[..], &[&bob, "-m", "Says who?"]].concat(), "Says who?")?;
+        println!("\n3. {tampering}");
         self.tamper.store(true, Ordering::Relaxed);
-        self.zwrite(&["bob", "-m", "Make that 12:30."], "Make that")?;
+        self.zwrite(&[&bob, "-m", "Make that 12:30."], "Make that")?;
         println!("\n4. Carol is not there.");
         self.zwrite(&["carol", "-m", "Hello?"], "")
     }
@@ -146,7 +163,7 @@ impl Stage {
             .iter()
             .map(|word| if word.contains(' ') { format!("'{word}'") } else { (*word).into() })
             .collect();
-        println!("   alice$ zwrite {}", shown.join(" "));
+        println!("   $ zwrite {}", shown.join(" "));
         let output = process::run(command, PATIENCE)?;
         for line in output.stdout.lines().chain(output.stderr.lines()) {
             println!("   {line}");
@@ -194,6 +211,15 @@ impl People {
         match self {
             Self::WithTickets(realm) => realm.folder(),
             Self::Without(folder) => folder.path(),
+        }
+    }
+
+    /// What one types to reach a person. Without tickets everybody here is who runs the demo.
+    fn address(&self, name: &str) -> String {
+        let account = || User::from_uid(Uid::current()).ok().flatten().map(|user| user.name);
+        match self {
+            Self::WithTickets(_) => name.to_owned(),
+            Self::Without(_) => account().unwrap_or_else(|| "unknown".to_owned()),
         }
     }
 
