@@ -52,6 +52,11 @@ pub(crate) fn is_known(enctype: i32) -> bool {
     KINDS.iter().any(|kind| kind.enctype == enctype)
 }
 
+/// Whether C programs can check what is proven with a session key of this type.
+pub(crate) fn is_known_to_c(enctype: i32) -> bool {
+    KINDS.iter().any(|kind| kind.enctype == enctype && kind.method != Method::AesSha2)
+}
+
 /// Why a key is none for proving notices with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {

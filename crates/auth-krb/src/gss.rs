@@ -22,8 +22,8 @@ pub struct Credentials {
 ///
 /// # Errors
 ///
-/// [`AuthError::NoCredentials`] when there are none, [`AuthError::Expired`] when they have ended, others when they cannot be
-/// read.
+/// [`AuthError::NoCredentials`] when there are none that can be read, [`AuthError::Expired`] when they have ended, others when
+/// GSSAPI does not work.
 pub fn credentials() -> Result<Credentials, AuthError> {
     read().map_err(of_gss)?.ok_or(AuthError::Expired)
 }

@@ -44,12 +44,14 @@ impl KerberosInitiator {
 
 impl Initiator for KerberosInitiator {
     fn principal(&self) -> Result<Option<String>, AuthError> {
-        match gss::credentials() {
-            Ok(credentials) => Ok(Some(credentials.principal)),
+        if let Ok(credentials) = gss::credentials() {
+            return Ok(Some(credentials.principal));
+        }
+        // GSSAPI has no name for tickets that have ended, nor for a cache that cannot be read. Whoever has old ones is still the
+        // same person.
+        match owner_of_cache() {
             Err(AuthError::NoCredentials) => Ok(None),
-            // Whoever has old tickets is still the same person.
-            Err(AuthError::Expired) => owner_of_cache().map(Some),
-            Err(error) => Err(error),
+            owner => owner.map(Some),
         }
     }
 
@@ -73,14 +75,6 @@ impl Initiator for KerberosInitiator {
         if let Some(session) = known.filter(|session| *session.ticket() == ticket) {
             return Ok(session);
         }
-        if !KNOWN_TO_C.contains(&ticket.key.enctype) {
-            tracing::info!(
-                realm,
-                enctype = ticket.key.enctype,
-                "C servers and clients do not know this type of session key; where there are some, on the KDC: \
-                 kadmin -q 'setstr zephyr/zephyr session_enctypes aes256-cts-hmac-sha1-96'"
-            );
-        }
         let session = Arc::new(TicketSession::new(ticket).map_err(|error| AuthError::Backend(error.to_string()))?);
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.insert(realm.to_owned(), Arc::clone(&session));
@@ -94,7 +88,7 @@ fn owner_of_cache() -> Result<String, AuthError> {
         let cache = context.default_cache()?;
         context.text(&context.principal_of(&cache)?)
     };
-    let owner = read().map_err(fault::ours)?;
+    let owner = read().map_err(fault::in_realm(""))?;
     owner.into_string().map_err(|_| AuthError::Backend("the principal's name is not UTF-8".to_owned()))
 }
 

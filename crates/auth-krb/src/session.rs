@@ -3,12 +3,12 @@
 use crate::{
     apreq::MAX_AUTHENTICATOR,
     binding::Context,
-    checksum::{Checksums, KeyError},
+    checksum::{self, Checksums, KeyError},
     fault,
     ticket::{Key, ServiceTicket},
 };
 use bytes::Bytes;
-use std::time::SystemTime;
+use std::{sync::Once, time::SystemTime};
 use zephyr_core::{
     auth::{AuthError, Direction, Session},
     coding::zcode,
@@ -78,15 +78,31 @@ impl Session for KeySession {
 pub struct TicketSession {
     key: KeySession,
     ticket: ServiceTicket,
+    warning: Once,
 }
 
 impl TicketSession {
     pub(crate) fn new(ticket: ServiceTicket) -> Result<Self, KeyError> {
-        Ok(Self { key: KeySession::new(ticket.key.clone())?, ticket })
+        Ok(Self { key: KeySession::new(ticket.key.clone())?, ticket, warning: Once::new() })
     }
 
     pub(crate) const fn ticket(&self) -> &ServiceTicket {
         &self.ticket
+    }
+
+    /// Says once that a C program, if one is on the way, will not see the proof.
+    fn warn_of_c_programs(&self, limits: Limits) {
+        let enctype = self.key.enctype();
+        if limits == Limits::COMPATIBLE && !checksum::is_known_to_c(enctype) {
+            self.warning.call_once(|| {
+                tracing::warn!(
+                    enctype,
+                    "C servers and clients do not know this type of session key and will take the notice for \
+                     unauthenticated; on the KDC: kadmin -q 'setstr zephyr/zephyr session_enctypes \
+                     aes256-cts-hmac-sha1-96', then kinit again"
+                );
+            });
+        }
     }
 }
 
@@ -95,6 +111,7 @@ impl Session for TicketSession {
         if direction == Direction::ToClient {
             return self.key.seal(notice, direction, limits);
         }
+        self.warn_of_c_programs(limits);
         let now = SystemTime::now();
         if self.ticket.has_ended(now) {
             return Err(AuthError::Expired);

@@ -350,6 +350,70 @@ fn realms_of_hosts() -> Result<()> {
 }
 
 #[test]
+fn tickets_in_a_folder() -> Result<()> {
+    const NAME: &str = "tickets_in_a_folder";
+    as_alice(NAME, RealmOptions::default(), |home| {
+        let initiator = KerberosInitiator::new();
+        if env::var("KRB5CCNAME")?.starts_with("DIR:") {
+            assert_eq!(initiator.principal()?.as_deref(), Some("alice@ZEPHYR.TEST"));
+            return there_and_back(&home.acceptor()?, &*initiator.session(REALM)?);
+        }
+        let folder = format!("DIR:{}", home.path("tickets"));
+        home.kinit(&["-c", &folder])?;
+        assert_eq!(initiator.session(REALM).err(), Some(AuthError::NoCredentials), "they are not in the default cache");
+        support::rerun(NAME, [("KRB5CCNAME", folder)])
+    })
+}
+
+#[test]
+fn a_broken_cache() -> Result<()> {
+    as_alice("a_broken_cache", RealmOptions::default(), |_| {
+        let cache = env::var("KRB5CCNAME")?;
+        fs::write(cache.trim_start_matches("FILE:"), "no credential cache")?;
+        let initiator = KerberosInitiator::new();
+        let errors = [initiator.principal().err(), initiator.session(REALM).err()];
+        for error in errors {
+            assert!(matches!(&error, Some(AuthError::Backend(text)) if text.contains("cache")), "{error:?}");
+        }
+        Ok(())
+    })
+}
+
+/// Alice speaks to the servers of a realm that trusts hers.
+#[test]
+fn across_realms() -> Result<()> {
+    const OTHER: &str = "OTHER.TEST";
+    const KEYTAB: &str = "ZEPHYR_TEST_OTHER_KEYTAB";
+    if support::is_inside() {
+        let home = Home { folder: env::var_os(FOLDER).context("no folder")?.into() };
+        home.kinit(&[])?;
+        let keytab = PathBuf::from(env::var_os(KEYTAB).context("no keytab")?);
+        let initiator = KerberosInitiator::new();
+        let (here, there) = (initiator.session(REALM)?, initiator.session(OTHER)?);
+        let acceptor = KerberosAcceptor::new(Some(OTHER), Some(&keytab))?;
+        assert_eq!(acceptor.realm(), OTHER);
+        there_and_back(&acceptor, &*there)?;
+        let packet = here.seal(&notice(), Direction::ToServer, Limits::WHOLE_PACKET)?;
+        let verdict = judged(&acceptor, &packet, ALICE, now())?.verdict;
+        assert_eq!(verdict, Verdict::Failed(Reason::Malformed("a ticket for the service of another realm".to_owned())));
+        return Ok(());
+    }
+    let realm = Realm::start_on(Engine::Native, RealmOptions::default())?;
+    let other = Realm::start_on(Engine::Native, RealmOptions { realm: OTHER.to_owned(), ..RealmOptions::default() })?;
+    for realm in [&realm, &other] {
+        realm.kadmin(&format!("addprinc -pw between krbtgt/{OTHER}@{REALM}"))?;
+    }
+    realm.add_settings("other", &format!("[realms]\n{OTHER} = {{\nkdc = 127.0.0.1:{}\n}}\n", other.port()))?;
+    let path = |path: PathBuf| path.display().to_string();
+    let environment = realm
+        .user("alice")?
+        .env()
+        .into_iter()
+        .chain([(FOLDER, path(realm.folder().to_owned())), (KEYTAB, path(other.service_keytab()))]);
+    support::rerun("across_realms", environment)
+}
+
+#[test]
 fn keytabs() -> Result<()> {
     as_alice("keytabs", RealmOptions::default(), |home| {
         let missing = KerberosAcceptor::new(None, Some(Path::new("/nonexistent/keytab"))).err();
