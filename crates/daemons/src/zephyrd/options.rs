@@ -6,7 +6,7 @@ use zephyr_auth::Backend;
 
 /// The Zephyr server: hands notices to whoever subscribed to them.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "zephyrd", version)]
+#[command(name = "zephyrd", version, args_override_self = true)]
 pub struct Options {
     /// Write debug lines from the start
     #[arg(short = 'd', long)]

@@ -115,16 +115,16 @@ impl Engine {
         // A server may be on this very host, so it is told from a program by its port as well.
         let is_server = self.servers.is_server(from);
         match kind {
-            Kind::ServAck | Kind::ServNak | Kind::HmCtl if is_server => self.from_server(now, from, packet, out),
+            Kind::ServAck | Kind::ServNak | Kind::HmCtl if is_server => self.hear_server(now, from, packet, out),
             Kind::Unsafe | Kind::Unacked | Kind::Acked | Kind::HmCtl if !is_server && from.ip().is_loopback() => {
-                self.from_client(now, from, packet, out);
+                self.hear_client(now, from, packet, out);
             }
             Kind::ServAck | Kind::ServNak | Kind::HmCtl => out.report(Event::NotTheServer { from }),
             _ => out.report(Event::UnknownKind { kind, from }),
         }
     }
 
-    fn from_client(&mut self, now: Now, from: SocketAddr, packet: &Packet<'_>, out: &mut Outbox) {
+    fn hear_client(&mut self, now: Now, from: SocketAddr, packet: &Packet<'_>, out: &mut Outbox) {
         self.statistics.client_packets += 1;
         let notice = &packet.notice;
         if notice.kind == Kind::HmCtl {
@@ -164,7 +164,7 @@ impl Engine {
         }
     }
 
-    fn from_server(&mut self, now: Now, from: SocketAddr, packet: &Packet<'_>, out: &mut Outbox) {
+    fn hear_server(&mut self, now: Now, from: SocketAddr, packet: &Packet<'_>, out: &mut Outbox) {
         if from != self.servers.current().address {
             out.report(Event::NotTheServer { from });
             return;

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 /// The Zephyr host manager: carries the notices of this machine's programs to a server.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "zhm", version, disable_help_flag = true)]
+#[command(name = "zhm", version, disable_help_flag = true, args_override_self = true)]
 pub struct Options {
     /// Write debug lines
     #[arg(short = 'd')]

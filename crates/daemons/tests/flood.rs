@@ -1,0 +1,243 @@
+//! A hundred thousand random and mutated packets: both engines go on serving, and hold no more than they may.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod stage;
+
+use stage::*;
+use std::{net::SocketAddr, time::Duration};
+use zephyr_core::{
+    kind::Kind,
+    notice::{Notice, Packet},
+};
+use zephyr_daemons::{
+    zephyrd::engine::Bounds,
+    zhm::{
+        engine::{Config, Engine, Outbox},
+        servers::{Server, Servers},
+    },
+};
+
+const PACKETS: usize = 100_000;
+
+/// Random numbers that are the same every time (splitmix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() >> 33).unwrap() % end
+    }
+
+    fn one<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
+        of[self.below(of.len())]
+    }
+}
+
+const KINDS: [Kind; 10] = [
+    Kind::Unsafe,
+    Kind::Unacked,
+    Kind::Acked,
+    Kind::HmAck,
+    Kind::HmCtl,
+    Kind::ServAck,
+    Kind::ServNak,
+    Kind::ClientAck,
+    Kind::Stat,
+    Kind::Other(9),
+];
+
+/// Packets of every class and opcode with a meaning, and then bits and pieces of them exchanged, added and cut off.
+fn mutated(random: &mut Random, stage: &mut Stage) -> Vec<u8> {
+    let class =
+        random.one(&["c1", "c2", "ZEPHYR_CTL", "ZEPHYR_CTL", "HM_CTL", "LOGIN", "USER_LOCATE", "ZEPHYR_ADMIN", "x"]);
+    let opcode = random.one(&[
+        "SUBSCRIBE",
+        "SUBSCRIBE",
+        "SUBSCRIBE",
+        "SUBSCRIBE",
+        "SUBSCRIBE_NODEFS",
+        "UNSUBSCRIBE",
+        "CLEARSUB",
+        "FLUSHSUBS",
+        "GIMME",
+        "GIMMEDEFS",
+        "BOOT",
+        "ATTACH",
+        "DETACH",
+        "FLUSH",
+        "NEWSERV",
+        "SHUTDOWN",
+        "PING",
+        "STATUS",
+        "LOCATE",
+        "NET-ANNOUNCED",
+        "REALM-VISIBLE",
+        "NONE",
+        "USER_LOGOUT",
+        "USER_FLUSH",
+        "",
+    ]);
+    let senders: Vec<String> = (0..50).map(|number| format!("user{number}@ATHENA.TEST")).collect();
+    let sender = senders[random.below(50)].as_str();
+    let names: String = (0..random.below(12)).map(|_| format!("c{}\0*\0\0", random.below(20))).collect();
+    let instance = random.one(&["CLIENT", "CLIENT", "CLIENT", "HM", "c1", "personal", sender]);
+    let body = match random.below(3) {
+        0 => names.as_bytes(),
+        1 => b"machine\0time\0tty\0",
+        _ => b"0x1388\0",
+    };
+    let recipient = random.one(&["", sender, "@", "@ATHENA.TEST", "nobody"]);
+    let notice = Notice {
+        kind: KINDS[random.below(KINDS.len())],
+        port: u16::try_from(random.below(65536)).unwrap(),
+        recipient: recipient.as_bytes(),
+        multinotice: random.one(&[
+            &b""[..],
+            b"",
+            b"",
+            b"",
+            b"",
+            b"0/5",
+            b"9/3",
+            b"-1/5",
+            b"0/99999999999999999999",
+            b"/",
+        ]),
+        body,
+        ..notice(class, instance, opcode, sender)
+    };
+    let mut octets = stage.packet(notice, No).to_vec();
+    for _ in 0..random.below(5).saturating_sub(2) {
+        let at = random.below(octets.len());
+        match random.below(5) {
+            0 => octets[at] ^= 1 << random.below(8),
+            1 => octets[at] = 0,
+            2 => octets.truncate(at.max(1)),
+            3 => octets.insert(at, u8::try_from(random.below(256)).unwrap()),
+            _ => {
+                let piece = octets[at..(at + random.below(40)).min(octets.len())].to_vec();
+                let to = random.below(octets.len());
+                octets.splice(to..to, piece);
+            }
+        }
+    }
+    octets.truncate(1024);
+    octets
+}
+
+fn anything(random: &mut Random) -> Vec<u8> {
+    let len = random.below(1024);
+    let mut octets: Vec<u8> = (0..len).map(|_| u8::try_from(random.below(256)).unwrap()).collect();
+    if random.below(2) == 0 {
+        let start = b"ZEPH0.2\x000x00000013\x000x00000002\0";
+        let end = start.len().min(len);
+        octets[..end].copy_from_slice(&start[..end]);
+    }
+    octets
+}
+
+fn source(random: &mut Random) -> SocketAddr {
+    let number = u8::try_from(random.below(30)).unwrap();
+    SocketAddr::from((
+        [10, 0, u8::try_from(random.below(3)).unwrap(), number],
+        if random.below(2) == 0 { 2104 } else { 5000 },
+    ))
+}
+
+#[test]
+fn a_server_survives() {
+    let bounds = Bounds {
+        clients: 2000,
+        clients_per_host: 50,
+        subscriptions_per_client: 40,
+        subscription_octets: 4 << 20,
+        pending_per_destination: 20,
+        delivery_octets: 4 << 20,
+        answer_octets: 1 << 20,
+        locations: 1000,
+        hosts: 500,
+    };
+    let mut stage = Stage::with(|config| config.bounds = bounds);
+    let mut random = Random(20_261_124);
+    let mut understood = 0;
+    for number in 0..PACKETS {
+        let octets = if number % 4 == 0 { anything(&mut random) } else { mutated(&mut random, &mut stage) };
+        let from = source(&mut random);
+        if Packet::parse(&octets).is_ok_and(|packet| packet.notice.sender.is_ascii()) {
+            understood += 1;
+            let proof = [Yes, Yes, No, Failed][random.below(4)];
+            let heard = stage.give(from, &octets, proof);
+            for packet in heard.iter().filter(|packet| packet.to.port() != 2104) {
+                if random.below(2) == 0 {
+                    stage.acknowledge(packet);
+                }
+            }
+            assert!(heard.len() < 3000, "a single packet causes no avalanche: {}", heard.len());
+        }
+        if number % 1000 == 0 {
+            stage.wait(3);
+            stage.events.clear();
+        }
+        let census = stage.engine.census();
+        assert!(
+            census.clients <= bounds.clients && census.hosts <= bounds.hosts && census.locations <= bounds.locations,
+            "{census:?}"
+        );
+        assert!(census.pending_octets <= bounds.delivery_octets + bounds.answer_octets, "{census:?}");
+        assert!(census.subscription_octets <= bounds.subscription_octets + 1024 && census.recent <= 8192, "{census:?}");
+    }
+    assert!(understood > PACKETS / 4, "{understood}");
+    assert!(stage.engine.counters().delivered > 1000, "{:?}", stage.engine.counters());
+    assert!(stage.engine.census().clients > 100, "the flood had an effect: {:?}", stage.engine.census());
+
+    stage.wait(4000);
+    assert_eq!(stage.engine.census().pending, 0, "in the end nothing waits");
+    stage.send(HM, Notice { kind: Kind::HmCtl, ..notice("HM_CTL", "x", "BOOT", "HM") }, No);
+    stage.subscribe(HM, ALICE, 5000, b"foo\0bar\0\0");
+    assert_eq!(stage.send(HM2, notice("foo", "bar", "", BOB), Yes).len(), 2, "still serving");
+}
+
+#[test]
+fn a_host_manager_survives() {
+    let server = SocketAddr::from(([10, 0, 0, 1], 2103));
+    let config = Config {
+        servers: Servers::new(vec![Server { name: "s".into(), address: server }], 0).unwrap(),
+        address: std::net::Ipv4Addr::LOCALHOST,
+        port: 2104,
+        attach: false,
+        refuse_flush: false,
+    };
+    let mut stage = Stage::new();
+    let mut out = Outbox::new();
+    let mut engine = Engine::new(config, stage.now, &mut out);
+    let mut random = Random(42);
+    for number in 0..PACKETS {
+        let octets = if number % 4 == 0 { anything(&mut random) } else { mutated(&mut random, &mut stage) };
+        let from = match random.below(3) {
+            0 => server,
+            1 => source(&mut random),
+            _ => SocketAddr::from(([127, 0, 0, 1], u16::try_from(random.below(65536)).unwrap())),
+        };
+        if let Ok(packet) = Packet::parse(&octets) {
+            engine.handle(stage.now, from, &packet, &mut out);
+        }
+        if number % 100 == 0 {
+            stage.now.monotonic += Duration::from_secs(1);
+            engine.handle_timeout(stage.now, &mut out);
+        }
+        assert!(engine.queued() <= 4096);
+        while out.next_transmit().is_some() {}
+        out.take_events();
+    }
+    assert!(engine.statistics().client_packets > 1000 && engine.statistics().server_packets > 1000);
+    stage.now.monotonic += Duration::from_secs(301);
+    engine.handle_timeout(stage.now, &mut out);
+    assert_eq!(engine.queued(), 0, "in the end nothing waits");
+}

@@ -1,0 +1,262 @@
+//! A server engine with a scripted clock, people who talk to it, and what they hear.
+
+#![allow(dead_code, unreachable_pub, reason = "every test file uses its own part of the stage")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a stage is only used by tests")]
+
+use bytes::Bytes;
+use std::{
+    collections::hash_map::DefaultHasher,
+    hash::{Hash, Hasher},
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
+use zephyr_core::{
+    auth::{AuthError, Direction, Identity, Judgement, Reason, Session, Verdict},
+    kind::Kind,
+    limits::Limits,
+    notice::{Claim, Notice, Packet},
+    policy::Policy,
+    realm::Realms,
+    time::Now,
+    uid::Uid,
+};
+use zephyr_daemons::zephyrd::{
+    defaults::Defaults,
+    engine::{Bounds, Command, Config, Engine, Outbox},
+    event::Event,
+    judge::Judged,
+};
+
+pub const REALM: &str = "ATHENA.TEST";
+/// The host manager of the first host.
+pub const HM: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 77, 0, 1)), 2104);
+/// The host manager of another host.
+pub const HM2: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 77, 0, 2)), 2104);
+
+/// The program at this port of a host.
+pub fn at(host: SocketAddr, port: u16) -> SocketAddr {
+    SocketAddr::new(host.ip(), port)
+}
+
+/// A session whose checksum is a hash of its key and what must be covered.
+pub struct Key(pub u64);
+
+impl Key {
+    fn checksum(&self, covered: [&[u8]; 3], direction: Direction) -> [u8; 8] {
+        let mut hasher = DefaultHasher::new();
+        (self.0, covered.concat(), direction).hash(&mut hasher);
+        hasher.finish().to_be_bytes()
+    }
+}
+
+impl Session for Key {
+    fn seal(&self, notice: &Notice<'_>, direction: Direction, limits: Limits) -> Result<Bytes, AuthError> {
+        let unsealed = notice.unsealed(0, b"")?;
+        let checksum = self.checksum(unsealed.covered(), direction);
+        Ok(unsealed.seal(&checksum, limits)?)
+    }
+
+    fn check(&self, packet: &Packet<'_>, direction: Direction) -> bool {
+        let mut expected = Vec::new();
+        let Some(covered) = packet.covered() else { return false };
+        zephyr_core::coding::zcode::encode(&self.checksum(covered, direction), &mut expected);
+        packet.claim.checksum == expected
+    }
+}
+
+/// What a packet proves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Proof {
+    Yes,
+    No,
+    Failed,
+}
+pub use Proof::{Failed, No, Yes};
+
+/// A packet that the server sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    pub to: SocketAddr,
+    pub octets: Bytes,
+}
+
+impl Heard {
+    pub fn packet(&self) -> Packet<'_> {
+        Packet::parse(&self.octets).unwrap()
+    }
+
+    pub fn notice(&self) -> Notice<'_> {
+        self.packet().notice
+    }
+
+    pub fn body(&self) -> String {
+        String::from_utf8_lossy(self.notice().body).replace('\0', "|")
+    }
+
+    /// `SERVACK SENT` and the like.
+    pub fn answer(&self) -> String {
+        format!("{} {}", self.notice().kind, self.body().trim_end_matches('|'))
+    }
+}
+
+pub struct Stage {
+    pub engine: Engine,
+    pub now: Now,
+    pub events: Vec<Event>,
+    micros: u32,
+}
+
+/// A notice without a uid: the stage gives it one.
+pub fn notice<'a>(class: &'a str, instance: &'a str, opcode: &'a str, sender: &'a str) -> Notice<'a> {
+    Notice {
+        kind: Kind::Acked,
+        port: 5000,
+        class: class.as_bytes(),
+        instance: instance.as_bytes(),
+        opcode: opcode.as_bytes(),
+        sender: sender.as_bytes(),
+        address: Ipv4Addr::new(10, 77, 0, 1).into(),
+        ..Notice::EMPTY
+    }
+}
+
+pub fn control<'a>(opcode: &'a str, sender: &'a str, body: &'a [u8]) -> Notice<'a> {
+    Notice { body, ..notice("ZEPHYR_CTL", "CLIENT", opcode, sender) }
+}
+
+pub const ALICE: &str = "alice@ATHENA.TEST";
+pub const BOB: &str = "bob@ATHENA.TEST";
+
+/// The key that a person's session has on this stage.
+pub fn key_of(person: &str) -> Key {
+    let mut hasher = DefaultHasher::new();
+    person.hash(&mut hasher);
+    Key(hasher.finish())
+}
+
+impl Stage {
+    pub fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    pub fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let defaults = b"operations,message,*\nmessage,personal,%me%\nmessage,urgent,%me%\n";
+        let mut config = Config {
+            host: "zsrv.zlab.example".to_owned(),
+            address: Ipv4Addr::new(10, 77, 0, 100),
+            port: 2103,
+            version: "Zephyr Server test".to_owned(),
+            realms: Realms::local_only(REALM.as_bytes()),
+            policy: Policy::KERBEROS,
+            defaults: Defaults::read(defaults).unwrap(),
+            bounds: Bounds::default(),
+        };
+        change(&mut config);
+        let now = Now { monotonic: Duration::from_secs(1000), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
+        Self { engine: Engine::new(config, now), now, events: Vec::new(), micros: 0 }
+    }
+
+    /// A packet's octets, with a uid of its own.
+    pub fn packet(&mut self, notice: Notice<'_>, proof: Proof) -> Bytes {
+        self.micros += 1;
+        let uid = Uid { address: Ipv4Addr::new(10, 77, 0, 1), seconds: 1_800_000_000, micros: self.micros };
+        let notice = Notice { uid, multiuid: uid, ..notice };
+        let claim = match proof {
+            No => Claim::NONE,
+            Yes | Failed => Claim { auth: 1, authent_len: 3, authenticator: b"Zabc", checksum: b"Zsum" },
+        };
+        notice.write(&claim, Limits::WHOLE_PACKET).unwrap()
+    }
+
+    /// Gives octets to the engine; proven ones have the session of their sender.
+    pub fn give(&mut self, from: SocketAddr, octets: &[u8], proof: Proof) -> Vec<Heard> {
+        let packet = Packet::parse(octets).unwrap();
+        let sender = packet.notice.sender;
+        let judgement = match proof {
+            No => Judgement::bare(Verdict::Unauthenticated),
+            Failed => Judgement::bare(Verdict::Failed(Reason::Checksum)),
+            Yes => Judgement {
+                verdict: Verdict::Authentic(Identity::new(sender)),
+                session: Some(Arc::new(key_of(std::str::from_utf8(sender).unwrap()))),
+            },
+        };
+        let mut out = Outbox::new();
+        self.engine.handle(self.now, from, Judged { packet, judgement }, &mut out);
+        self.drain(out)
+    }
+
+    pub fn send(&mut self, from: SocketAddr, notice: Notice<'_>, proof: Proof) -> Vec<Heard> {
+        let octets = self.packet(notice, proof);
+        self.give(from, &octets, proof)
+    }
+
+    /// Sends what gets one answer and nothing else, and gives the answer.
+    pub fn ask(&mut self, notice: Notice<'_>, proof: Proof) -> String {
+        let heard = self.send(HM, notice, proof);
+        assert_eq!(heard.len(), 1, "{heard:?}");
+        assert_eq!(heard[0].to, HM);
+        heard[0].answer()
+    }
+
+    /// Subscribes without defaults.
+    pub fn subscribe(&mut self, host: SocketAddr, person: &str, port: u16, body: &[u8]) {
+        let heard = self.send(host, Notice { port, ..control("SUBSCRIBE_NODEFS", person, body) }, Yes);
+        assert_eq!(heard[0].answer(), "SERVACK SENT");
+    }
+
+    /// What a client holds, asked by its owner.
+    pub fn list(&mut self, host: SocketAddr, person: &str, port: u16) -> String {
+        let body = format!("0x{port:04X}\0");
+        let heard = self.send(host, Notice { port, ..control("GIMME", person, body.as_bytes()) }, Yes);
+        assert_eq!(heard[0].answer(), "SERVACK SENT");
+        for answer in &heard[1..] {
+            assert_eq!(answer.to, at(host, port));
+            self.acknowledge(answer);
+        }
+        heard[1..].iter().map(Heard::body).collect()
+    }
+
+    /// The recipient acknowledges a packet.
+    pub fn acknowledge(&mut self, heard: &Heard) {
+        let ack = Notice { kind: Kind::ClientAck, body: b"", ..heard.notice() };
+        let octets = ack.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap();
+        assert_eq!(self.give(heard.to, &octets, No), []);
+    }
+
+    /// Lets time pass, doing whatever becomes due exactly when it is due. Gives the seconds and the packets.
+    pub fn wait(&mut self, seconds: u64) -> Vec<(u64, Heard)> {
+        let start = self.now.monotonic;
+        let end = start + Duration::from_secs(seconds);
+        let mut heard = Vec::new();
+        while let Some(due) = self.engine.next_timeout().filter(|due| *due <= end) {
+            assert!(due >= self.now.monotonic, "time does not go back");
+            self.pass_to(due);
+            let mut out = Outbox::new();
+            self.engine.handle_timeout(self.now, &mut out);
+            let passed = (due - start).as_secs();
+            heard.extend(self.drain(out).into_iter().map(|packet| (passed, packet)));
+        }
+        self.pass_to(end);
+        heard
+    }
+
+    pub fn command(&mut self, command: Command) -> Vec<Heard> {
+        let mut out = Outbox::new();
+        self.engine.command(self.now, command, &mut out);
+        self.drain(out)
+    }
+
+    fn pass_to(&mut self, moment: Duration) {
+        self.now.wall += moment - self.now.monotonic;
+        self.now.monotonic = moment;
+    }
+
+    fn drain(&mut self, mut out: Outbox) -> Vec<Heard> {
+        self.events.extend(out.take_events());
+        let heard = std::iter::from_fn(|| out.next_transmit());
+        let heard: Vec<Heard> = heard.map(|transmit| Heard { to: transmit.to, octets: transmit.payload }).collect();
+        assert!(heard.iter().all(|packet| packet.octets.len() <= 1024), "no packet is too long");
+        heard
+    }
+}

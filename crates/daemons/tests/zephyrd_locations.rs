@@ -1,0 +1,220 @@
+//! The rows of the semantics table about locations and administration (sections F, G and H).
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod stage;
+
+use stage::*;
+use zephyr_core::{
+    auth::{Direction, Session},
+    kind::Kind,
+    notice::Notice,
+};
+use zephyr_daemons::zephyrd::event::Event;
+
+const PLACE: &[u8] = b"machine\0Tue Nov 24 22:08:04 2026\0pts/1\0";
+
+fn login<'a>(user: &'a str, opcode: &'a str, sender: &'a str) -> Notice<'a> {
+    Notice { body: PLACE, ..notice("LOGIN", user, opcode, sender) }
+}
+
+fn locate<'a>(user: &'a str, sender: &'a str) -> Notice<'a> {
+    Notice { kind: Kind::Unacked, port: 7000, ..notice("USER_LOCATE", user, "LOCATE", sender) }
+}
+
+impl Stage {
+    /// What somebody sees of alice's locations.
+    fn seen(&mut self, user: &str, sender: &str, proof: Proof) -> String {
+        let heard = self.send(HM2, locate(user, sender), proof);
+        assert_eq!((heard[0].answer().as_str(), heard[1].to), ("SERVACK SENT", at(HM2, 7000)));
+        assert_eq!((heard[1].notice().kind, heard[1].packet().claim.auth), (Kind::Acked, 0));
+        heard[1].body()
+    }
+
+    /// Logs alice in with this exposure.
+    fn exposed(exposure: &str) -> Self {
+        let mut stage = Self::new();
+        let answer = stage.ask(login(ALICE, exposure, ALICE), Yes);
+        assert!(answer.starts_with("SERVACK"), "{answer}");
+        stage
+    }
+
+    /// With bob watching alice.
+    fn watched() -> Self {
+        let mut stage = Self::new();
+        stage.subscribe(HM2, BOB, 6000, b"login\0alice@ATHENA.TEST\0\0");
+        stage
+    }
+}
+
+const SEEN: &str = "machine|Tue Nov 24 22:08:04 2026|pts/1|";
+
+#[test]
+fn s91_s92_visible_is_not_announced() {
+    for exposure in ["REALM-VISIBLE", "OPSTAFF"] {
+        let mut stage = Stage::watched();
+        assert_eq!(stage.ask(login(ALICE, exposure, ALICE), Yes), "SERVACK SENT");
+        assert_eq!(stage.engine.census().locations, 1);
+    }
+}
+
+#[test]
+fn s93_s94_s95_s96_announced() {
+    for exposure in ["REALM-ANNOUNCED", "NET-VISIBLE", "NET-ANNOUNCED"] {
+        let mut stage = Stage::new();
+        let heard = stage.send(HM, login(ALICE, exposure, ALICE), Yes);
+        assert_eq!((heard[0].answer().as_str(), heard[0].notice().opcode), ("SERVACK LOST", &b"USER_LOGIN"[..]));
+
+        let mut stage = Stage::watched();
+        let heard = stage.send(HM, login(ALICE, exposure, ALICE), Yes);
+        assert_eq!(
+            (heard[0].to, heard[0].notice().opcode, heard[0].notice().body),
+            (at(HM2, 6000), &b"USER_LOGIN"[..], PLACE)
+        );
+        assert!(key_of(BOB).check(&heard[0].packet(), Direction::ToClient));
+        assert_eq!((heard[1].answer().as_str(), heard[1].notice().opcode), ("SERVACK SENT", &b"USER_LOGIN"[..]));
+    }
+}
+
+#[test]
+fn s97_a_new_location_needs_three_texts() {
+    let mut stage = Stage::new();
+    let short = Notice { body: b"machine\0time\0", ..login(ALICE, "REALM-VISIBLE", ALICE) };
+    assert_eq!(stage.ask(short, Yes), "SERVACK LOST");
+    assert_eq!(stage.events, [Event::MalformedLocation { sender: ALICE.as_bytes().into() }]);
+    let mut stage = Stage::exposed("REALM-VISIBLE");
+    assert_eq!(
+        stage.ask(Notice { body: b"", ..login(ALICE, "NET-VISIBLE", ALICE) }, Yes),
+        "SERVACK LOST",
+        "nobody watches"
+    );
+    assert_eq!(stage.seen(ALICE, BOB, No), SEEN, "the exposure alone has changed");
+    let update = Notice { body: b"other\0later\0pts/2\0", ..login(ALICE, "REALM-VISIBLE", ALICE) };
+    assert_eq!(stage.ask(update, Yes), "SERVACK SENT");
+    assert_eq!(stage.seen(ALICE, BOB, Yes), "machine|later|pts/2|");
+}
+
+#[test]
+fn s98_s100_s107_only_for_oneself_and_with_proof() {
+    let mut stage = Stage::new();
+    for opcode in ["REALM-VISIBLE", "USER_FLUSH", "NONE"] {
+        assert_eq!(stage.ask(login(BOB, opcode, ALICE), Yes), "SERVNAK LOST");
+        assert_eq!(stage.ask(login(ALICE, opcode, ALICE), No), "SERVNAK LOST");
+    }
+    assert_eq!(stage.engine.census().locations, 0);
+}
+
+#[test]
+fn s101_s102_none() {
+    let mut stage = Stage::exposed("NET-ANNOUNCED");
+    assert_eq!(stage.ask(Notice { port: 9, ..login(ALICE, "NONE", ALICE) }, Yes), "SERVNAK FAIL");
+    assert_eq!(stage.ask(login(ALICE, "NONE", ALICE), Yes), "SERVACK SENT");
+    assert_eq!(stage.ask(login(ALICE, "NONE", ALICE), Yes), "SERVNAK FAIL");
+}
+
+#[test]
+fn s103_s104_a_logout_is_shown_as_what_it_is() {
+    for proof in [No, Yes] {
+        let mut stage = Stage::watched();
+        stage.send(HM, login(ALICE, "REALM-ANNOUNCED", ALICE), Yes);
+        assert_eq!(
+            stage.send(HM2, login(ALICE, "USER_LOGOUT", ALICE), proof)[0].answer(),
+            "SERVNAK FAIL",
+            "another host"
+        );
+        assert_eq!(stage.ask(Notice { port: 9, ..login(ALICE, "USER_LOGOUT", ALICE) }, proof), "SERVNAK FAIL");
+        let heard = stage.send(HM, login(ALICE, "USER_LOGOUT", ALICE), proof);
+        assert_eq!((heard[0].to, heard[0].notice().opcode), (at(HM2, 6000), &b"USER_LOGOUT"[..]));
+        assert_eq!(key_of(BOB).check(&heard[0].packet(), Direction::ToClient), proof == Yes);
+        assert_eq!(heard[1].answer(), "SERVACK SENT");
+        assert_eq!(stage.ask(login(ALICE, "USER_LOGOUT", ALICE), proof), "SERVNAK FAIL");
+    }
+}
+
+#[test]
+fn s106_user_flush_takes_all_of_one_user() {
+    let mut stage = Stage::new();
+    for (host, user, port) in
+        [(HM, ALICE, 1), (HM2, ALICE, 2), (HM, ALICE, 3), (HM, BOB, 4), (HM2, "carol@ATHENA.TEST", 5)]
+    {
+        stage.send(host, Notice { port, ..login(user, "NET-VISIBLE", user) }, Yes);
+    }
+    assert_eq!(stage.ask(login(ALICE, "USER_FLUSH", ALICE), Yes), "SERVACK SENT");
+    assert_eq!(stage.ask(login(ALICE, "USER_FLUSH", ALICE), Yes), "SERVACK SENT", "also of none");
+    assert_eq!(stage.seen(ALICE, BOB, Yes), "");
+    assert_eq!(stage.seen(BOB, ALICE, Yes), SEEN);
+    assert_eq!(stage.seen("carol@ATHENA.TEST", ALICE, Yes), SEEN);
+}
+
+#[test]
+fn s108_s109_opcodes_that_are_none() {
+    let mut stage = Stage::new();
+    assert_eq!(stage.ask(login(ALICE, "USER_LOGIN", ALICE), Yes), "SERVACK LOST");
+    assert_eq!(stage.events, []);
+    assert_eq!(stage.ask(login(ALICE, "BOGUS", ALICE), Yes), "SERVACK LOST");
+    assert!(matches!(stage.events.as_slice(), [Event::UnknownOpcode { class: "ulog", .. }]));
+}
+
+#[test]
+fn s110_s111_s112_s113_s114_who_sees_whom() {
+    let far = "bob@ELSEWHERE.TEST";
+    for (exposure, stranger, local, foreign) in [
+        ("NET-VISIBLE", true, true, true),
+        ("NET-ANNOUNCED", true, true, true),
+        ("REALM-VISIBLE", false, true, false),
+        ("REALM-ANNOUNCED", false, true, false),
+        ("OPSTAFF", false, false, false),
+    ] {
+        let mut stage = Stage::exposed(exposure);
+        let expected = |visible| if visible { SEEN } else { "" };
+        assert_eq!(stage.seen(ALICE, BOB, No), expected(stranger), "{exposure}");
+        assert_eq!(stage.seen(ALICE, BOB, Failed), expected(stranger), "{exposure}");
+        assert_eq!(stage.seen(ALICE, BOB, Yes), expected(local), "{exposure}");
+        assert_eq!(stage.seen(ALICE, far, Yes), expected(foreign), "{exposure}");
+    }
+}
+
+#[test]
+fn s116_names_are_exact() {
+    assert_eq!(Stage::exposed("NET-VISIBLE").seen("Alice@ATHENA.TEST", BOB, Yes), "");
+}
+
+#[test]
+fn s118_hiding_is_not_done_this_way() {
+    let mut stage = Stage::exposed("NET-VISIBLE");
+    assert_eq!(stage.ask(notice("USER_LOCATE", ALICE, "USER_HIDE", ALICE), Yes), "SERVACK LOST");
+    assert_eq!(stage.seen(ALICE, BOB, No), SEEN);
+}
+
+#[test]
+fn s119_status() {
+    let mut stage = Stage::new();
+    stage.wait(61);
+    let heard = stage.send(
+        at(HM, 7777),
+        Notice { kind: Kind::Unsafe, port: 0, ..notice("ZEPHYR_ADMIN", "", "STATUS", ALICE) },
+        No,
+    );
+    assert_eq!((heard.len(), heard[0].to), (1, at(HM, 7777)), "to the source, whatever the port says");
+    let status = heard[0].notice();
+    assert_eq!(
+        (status.kind, status.class, status.opcode, status.port),
+        (Kind::Unsafe, &b"ZEPHYR_ADMIN"[..], &b"STATUS"[..], 2103)
+    );
+    assert_eq!((status.sender, status.recipient), (&b"zsrv.zlab.example"[..], &b""[..]));
+    assert_eq!(heard[0].body(), "Zephyr Server test|1 pkts|61 seconds operational|10.77.0.100/SERV_UP|");
+    assert_eq!(stage.wait(2).len(), 1);
+    stage.acknowledge(&heard[0]);
+    assert_eq!(stage.wait(3600), []);
+}
+
+#[test]
+fn s120_s121_nobody_else_administers() {
+    let mut stage = Stage::new();
+    for (kind, opcode) in
+        [(Kind::Unsafe, "HELLO"), (Kind::Acked, "GOODBYE"), (Kind::Acked, "KILL_CLIENT"), (Kind::Acked, "DUMP_AVAIL")]
+    {
+        assert_eq!(stage.send(HM, Notice { kind, ..notice("ZEPHYR_ADMIN", "", opcode, ALICE) }, Yes), []);
+        assert!(matches!(stage.events.pop(), Some(Event::UnknownOpcode { class: "admin", .. })));
+    }
+}

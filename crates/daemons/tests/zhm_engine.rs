@@ -1,0 +1,437 @@
+//! The rows of the semantics table about the host manager (section K), its schedules, and its choice of servers.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+use bytes::Bytes;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::{Duration, UNIX_EPOCH},
+};
+use zephyr_core::{
+    kind::Kind,
+    limits::Limits,
+    notice::{Claim, Notice, Packet},
+    time::Now,
+    uid::Uid,
+};
+use zephyr_daemons::zhm::{
+    engine::{Command, Config, Engine, Outbox},
+    event::Event,
+    servers::{Server, Servers},
+};
+
+const CLIENT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 40_000);
+const OTHER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 3, 2, 1)), 40_001);
+
+fn server(number: u8) -> SocketAddr {
+    SocketAddr::from(([10, 77, 0, number], 2103))
+}
+
+/// A packet that the host manager sent.
+#[derive(Clone, Debug, PartialEq)]
+struct Heard {
+    to: SocketAddr,
+    octets: Bytes,
+}
+
+impl Heard {
+    fn notice(&self) -> Notice<'_> {
+        Packet::parse(&self.octets).unwrap().notice
+    }
+
+    /// `10.77.0.1:2103 BOOT` and the like.
+    fn told(&self) -> String {
+        format!("{} {}", self.to, self.notice().opcode.escape_ascii())
+    }
+}
+
+struct Stage {
+    engine: Engine,
+    now: Now,
+    events: Vec<Event>,
+    micros: u32,
+}
+
+impl Stage {
+    fn with(servers: u8, change: impl FnOnce(&mut Config)) -> (Self, Vec<Heard>) {
+        let server = |number| Server { name: format!("s{number}.zlab.example").into(), address: server(number) };
+        let mut config = Config {
+            servers: Servers::new((1..=servers).map(server).collect(), 1).unwrap(),
+            address: Ipv4Addr::new(10, 77, 0, 9),
+            port: 2104,
+            attach: false,
+            refuse_flush: false,
+        };
+        change(&mut config);
+        let now = Now { monotonic: Duration::from_secs(50), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
+        let mut out = Outbox::new();
+        let engine = Engine::new(config, now, &mut out);
+        let mut stage = Self { engine, now, events: Vec::new(), micros: 0 };
+        let greeting = stage.drain(out);
+        (stage, greeting)
+    }
+
+    /// With one server that has answered the greeting.
+    fn settled() -> Self {
+        Self::settled_with(1, b"SENT\0long-headers\0")
+    }
+
+    fn settled_with(servers: u8, answer: &[u8]) -> Self {
+        let (mut stage, greeting) = Self::with(servers, |_| ());
+        assert_eq!(stage.answer(&greeting[0], Kind::ServAck, answer), []);
+        assert!(!stage.engine.is_looking());
+        stage.events.clear();
+        stage
+    }
+
+    fn packet(&mut self, notice: Notice<'_>) -> Bytes {
+        self.micros += 1;
+        let uid = Uid { address: Ipv4Addr::new(10, 77, 0, 8), seconds: 1_800_000_000, micros: self.micros };
+        let claim = Claim { auth: 1, authent_len: 3, authenticator: b"Zabc", checksum: b"Zsum" };
+        Notice { uid, multiuid: uid, ..notice }.write(&claim, Limits::WHOLE_PACKET).unwrap()
+    }
+
+    fn give(&mut self, from: SocketAddr, octets: &[u8]) -> Vec<Heard> {
+        let mut out = Outbox::new();
+        self.engine.handle(self.now, from, &Packet::parse(octets).unwrap(), &mut out);
+        self.drain(out)
+    }
+
+    fn send(&mut self, from: SocketAddr, notice: Notice<'_>) -> Vec<Heard> {
+        let octets = self.packet(notice);
+        self.give(from, &octets)
+    }
+
+    /// The server that got a packet answers it.
+    fn answer(&mut self, heard: &Heard, kind: Kind, body: &[u8]) -> Vec<Heard> {
+        let answer = Notice { kind, multinotice: b"", body, ..heard.notice() };
+        let octets = answer.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap();
+        self.give(heard.to, &octets)
+    }
+
+    fn wait(&mut self, seconds: u64) -> Vec<(u64, Heard)> {
+        let start = self.now.monotonic;
+        let end = start + Duration::from_secs(seconds);
+        let mut heard = Vec::new();
+        while let Some(due) = self.engine.next_timeout().filter(|due| *due <= end) {
+            assert!(due >= self.now.monotonic);
+            self.now.monotonic = due;
+            let mut out = Outbox::new();
+            self.engine.handle_timeout(self.now, &mut out);
+            heard.extend(self.drain(out).into_iter().map(|packet| ((due - start).as_secs(), packet)));
+        }
+        self.now.monotonic = end;
+        heard
+    }
+
+    /// The same, as text.
+    fn told(&mut self, seconds: u64) -> Vec<String> {
+        self.wait(seconds).iter().map(|(second, packet)| format!("{second} {}", packet.told())).collect()
+    }
+
+    fn statistics(&mut self) -> Vec<String> {
+        let question = Notice { kind: Kind::Stat, ..notice("HM_STAT", "GIMMESTATS") };
+        let heard = self.send(OTHER, question);
+        let answer = heard[0].notice();
+        assert_eq!((heard[0].to, answer.kind, answer.class), (OTHER, Kind::HmAck, &b"HM_STAT"[..]));
+        let lines = answer.body.strip_suffix(b"\0").unwrap().split(|&octet| octet == 0);
+        lines.map(|line| String::from_utf8(line.to_vec()).unwrap()).collect()
+    }
+
+    fn drain(&mut self, mut out: Outbox) -> Vec<Heard> {
+        self.events.extend(out.take_events());
+        std::iter::from_fn(|| out.next_transmit())
+            .map(|transmit| Heard { to: transmit.to, octets: transmit.payload })
+            .collect()
+    }
+}
+
+fn notice<'a>(class: &'a str, opcode: &'a str) -> Notice<'a> {
+    Notice {
+        kind: Kind::Acked,
+        port: 40_000,
+        class: class.as_bytes(),
+        instance: b"i",
+        opcode: opcode.as_bytes(),
+        sender: b"alice@ATHENA.TEST",
+        multinotice: b"0/6",
+        body: b"hello\0",
+        ..Notice::EMPTY
+    }
+}
+
+#[test]
+fn the_greeting_is_as_c_servers_know_it() {
+    let (_, greeting) = Stage::with(1, |_| ());
+    assert_eq!(greeting.len(), 1);
+    let boot = greeting[0].notice();
+    assert_eq!((greeting[0].to, boot.kind, boot.port), (server(1), Kind::HmCtl, 2104));
+    assert_eq!((boot.class, boot.instance, boot.opcode), (&b"ZEPHYR_CTL"[..], &b"HM"[..], &b"BOOT"[..]));
+    assert_eq!(
+        (boot.sender, boot.recipient, boot.multinotice, boot.body),
+        (&b"HM"[..], &b""[..], &b"0/0"[..], &b""[..])
+    );
+    let (_, greeting) = Stage::with(1, |config| config.attach = true);
+    assert_eq!(greeting[0].notice().opcode, b"ATTACH");
+}
+
+#[test]
+fn an_unanswered_greeting_is_repeated_ever_slower() {
+    let (mut stage, _) = Stage::with(1, |_| ());
+    let server = server(1);
+    let expected: Vec<String> = [5, 15, 35, 75, 115]
+        .iter()
+        .flat_map(|second| [format!("{second} {server} DETACH"), format!("{second} {server} BOOT")])
+        .collect();
+    assert_eq!(stage.told(116), expected);
+    assert_eq!(stage.statistics()[6], "yes");
+
+    let (mut stage, _) = Stage::with(2, |_| ());
+    let seconds: Vec<u64> = stage.wait(60).iter().map(|&(second, _)| second).collect();
+    assert_eq!(seconds, [5, 5, 10, 10, 20, 20, 30, 30, 50, 50], "a step per round over all servers");
+}
+
+#[test]
+fn s144_acknowledged_and_forwarded_as_it_is() {
+    let mut stage = Stage::settled();
+    let octets = stage.packet(notice("message", ""));
+    let heard = stage.give(CLIENT, &octets);
+    assert_eq!(heard.len(), 2);
+    let ack = Packet::parse(&heard[0].octets).unwrap();
+    assert_eq!(
+        (heard[0].to, ack.notice.kind, ack.notice.body, ack.notice.multinotice),
+        (CLIENT, Kind::HmAck, &b""[..], &b""[..])
+    );
+    assert_eq!((ack.claim.authenticator, ack.claim.checksum), (&b"Zabc"[..], &b"0x00000000"[..]));
+    assert_eq!(heard[1], Heard { to: server(1), octets });
+    let answer = stage.answer(&heard[1], Kind::ServNak, b"LOST\0");
+    assert_eq!((answer.len(), answer[0].to, answer[0].notice().kind), (1, CLIENT, Kind::ServNak));
+    assert_eq!((answer[0].notice().body, answer[0].notice().uid), (&b"LOST\0"[..], ack.notice.uid));
+    assert_eq!(stage.wait(1000), [], "nothing is left");
+    assert_eq!(stage.answer(&heard[1], Kind::ServAck, b"SENT\0"), []);
+    assert_eq!(stage.events, [Event::NotInQueue { from: server(1) }]);
+}
+
+#[test]
+fn headers_as_long_as_a_packet_are_acknowledged() {
+    let mut stage = Stage::settled();
+    let class = "c".repeat(750);
+    let heard = stage.send(CLIENT, notice(&class, ""));
+    assert!(Packet::parse(&heard[0].octets).unwrap().header_len() > 900);
+    assert_eq!(heard[0].notice().class.len(), 750);
+}
+
+#[test]
+fn the_source_port_stands_in_for_a_missing_port() {
+    let mut stage = Stage::settled();
+    let heard = stage.send(CLIENT, Notice { port: 0, ..notice("message", "") });
+    assert_eq!((heard[0].notice().port, heard[1].notice().port), (40_000, 0));
+}
+
+#[test]
+fn s145_s146_who_does_not_want_answers_gets_none() {
+    let mut stage = Stage::settled();
+    for (kind, hmacks) in [(Kind::Unacked, 1), (Kind::Unsafe, 0)] {
+        let heard = stage.send(OTHER, Notice { kind, ..notice("message", "") });
+        assert_eq!(heard.len(), hmacks + 1);
+        assert_eq!(stage.engine.queued(), 1);
+        assert_eq!(stage.answer(heard.last().unwrap(), Kind::ServAck, b"SENT\0"), []);
+        assert_eq!(stage.engine.queued(), 0);
+    }
+}
+
+#[test]
+fn s147_flush_and_a_new_beginning() {
+    let mut stage = Stage::settled();
+    let flush = stage.send(CLIENT, Notice { kind: Kind::HmCtl, ..notice("HM_CTL", "FLUSH") });
+    assert_eq!(flush.iter().map(Heard::told).collect::<Vec<_>>(), ["10.77.0.1:2103 FLUSH"]);
+    let heard = stage.send(CLIENT, notice("ZEPHYR_CTL", "SUBSCRIBE"));
+    assert_eq!(heard.iter().map(Heard::told).collect::<Vec<_>>(), ["10.77.0.1:2103 BOOT", "127.0.0.1:40000 SUBSCRIBE"]);
+    let sent = stage.answer(&heard[0], Kind::ServAck, b"SENT\0");
+    assert_eq!(
+        sent.iter().map(Heard::told).collect::<Vec<_>>(),
+        ["10.77.0.1:2103 SUBSCRIBE"],
+        "only after the server has begun anew"
+    );
+
+    let (mut stage, greeting) = Stage::with(1, |config| config.refuse_flush = true);
+    stage.answer(&greeting[0], Kind::ServAck, b"SENT\0");
+    assert_eq!(stage.send(CLIENT, Notice { kind: Kind::HmCtl, ..notice("HM_CTL", "FLUSH") }), []);
+    assert_eq!(stage.events.last(), Some(&Event::FlushRefused));
+}
+
+#[test]
+fn hangup_flushes() {
+    let mut stage = Stage::settled();
+    let mut out = Outbox::new();
+    stage.engine.command(stage.now, Command::Flush, &mut out);
+    assert_eq!(stage.drain(out)[0].told(), "10.77.0.1:2103 FLUSH");
+}
+
+#[test]
+fn s148_another_server_on_request() {
+    let mut stage = Stage::settled_with(2, b"SENT\0");
+    let heard = stage.send(CLIENT, Notice { kind: Kind::HmCtl, ..notice("HM_CTL", "NEWSERV") });
+    assert_eq!(heard.iter().map(Heard::told).collect::<Vec<_>>(), ["10.77.0.1:2103 DETACH", "10.77.0.2:2103 ATTACH"]);
+    assert_eq!((stage.statistics()[0].as_str(), stage.statistics()[4].as_str()), ("s2.zlab.example", "1"));
+}
+
+#[test]
+fn s149_s151_s152_s153_what_is_not_understood_is_dropped() {
+    let mut stage = Stage::settled();
+    assert_eq!(stage.send(CLIENT, Notice { kind: Kind::HmCtl, ..notice("HM_CTL", "other") }), []);
+    assert_eq!(stage.events.pop(), Some(Event::BadRequest { opcode: b"other"[..].into() }));
+    for kind in [Kind::HmAck, Kind::ClientAck, Kind::Other(77)] {
+        assert_eq!(stage.send(CLIENT, Notice { kind, ..notice("message", "") }), []);
+        assert_eq!(stage.events.pop(), Some(Event::UnknownKind { kind, from: CLIENT }));
+    }
+    let far = SocketAddr::from(([10, 77, 0, 50], 2103));
+    for kind in [Kind::Unsafe, Kind::Unacked, Kind::Acked] {
+        assert_eq!(stage.send(far, Notice { kind, ..notice("message", "") }), []);
+        assert_eq!(stage.events.pop(), Some(Event::UnknownKind { kind, from: far }));
+    }
+    let nearly = SocketAddr::from(([10, 77, 0, 1], 2104));
+    for from in [far, nearly, CLIENT] {
+        for kind in [Kind::ServAck, Kind::ServNak] {
+            assert_eq!(stage.send(from, Notice { kind, ..notice("message", "") }), []);
+            assert_eq!(stage.events.pop(), Some(Event::NotTheServer { from }));
+        }
+    }
+    assert_eq!(stage.send(far, Notice { kind: Kind::HmCtl, ..notice("HM_CTL", "SHUTDOWN") }), []);
+    assert_eq!(stage.statistics()[4], "0");
+}
+
+#[test]
+fn s150_statistics() {
+    let mut stage = Stage::settled();
+    stage.send(CLIENT, notice("message", ""));
+    stage.wait(1);
+    let lines = stage.statistics();
+    let version = concat!(env!("CARGO_PKG_VERSION"), " (5) zephyr-rs long-headers");
+    assert_eq!(lines[..9], ["s1.zlab.example", "1", "1", "1", "0", version, "no", "1", "0"]);
+    assert!((1..=31).contains(&lines[9].len()) && lines.len() == 10);
+    let mut plain = Stage::settled_with(1, b"SENT\0");
+    assert_eq!(plain.statistics()[5], concat!(env!("CARGO_PKG_VERSION"), " (5) zephyr-rs"), "a C server");
+}
+
+#[test]
+fn s154_a_server_that_goes() {
+    let mut stage = Stage::settled();
+    let shutdown = Notice { kind: Kind::HmCtl, body: b"", ..notice("HM_CTL", "SHUTDOWN") };
+    let heard = stage.send(server(1), shutdown);
+    assert_eq!(heard.iter().map(Heard::told).collect::<Vec<_>>(), ["10.77.0.1:2103 DETACH", "10.77.0.1:2103 ATTACH"]);
+
+    let mut stage = Stage::settled_with(4, b"SENT\0");
+    let heard = stage.send(server(1), Notice { body: b"10.77.0.3\0", multinotice: b"0/10", ..shutdown });
+    assert_eq!(heard[1].told(), "10.77.0.3:2103 ATTACH", "the one that it names");
+}
+
+#[test]
+fn s155_ping() {
+    let mut stage = Stage::settled();
+    let heard = stage.send(server(1), Notice { kind: Kind::HmCtl, ..notice("HM_CTL", "PING") });
+    assert_eq!((heard[0].to, heard[0].notice().kind, heard[0].notice().opcode), (server(1), Kind::HmAck, &b"PING"[..]));
+}
+
+#[test]
+fn resends_until_the_server_is_taken_for_dead() {
+    let mut stage = Stage::settled_with(2, b"SENT\0");
+    let octets = stage.packet(notice("message", "x"));
+    stage.give(CLIENT, &octets);
+    let heard = stage.wait(20);
+    let resent: Vec<u64> =
+        heard.iter().filter(|(_, packet)| packet.octets == octets).map(|&(second, _)| second).collect();
+    assert_eq!(resent, [2, 4, 8, 12]);
+    let told: Vec<String> = heard[4..].iter().map(|(second, packet)| format!("{second} {}", packet.told())).collect();
+    assert_eq!(told, ["20 10.77.0.1:2103 DETACH", "20 10.77.0.2:2103 ATTACH"]);
+    let sent = stage.answer(&heard[5].1, Kind::ServAck, b"SENT\0");
+    assert_eq!(sent, [Heard { to: server(2), octets }]);
+    assert_eq!(stage.told(3), ["2 10.77.0.2:2103 x"]);
+}
+
+#[test]
+fn a_new_server_gets_the_oldest_first() {
+    let (mut stage, greeting) = Stage::with(1, |_| ());
+    for opcode in ["one", "two", "three"] {
+        let heard = stage.send(CLIENT, notice("message", opcode));
+        assert_eq!((heard.len(), heard[0].to), (1, CLIENT), "acknowledged, kept, not sent");
+    }
+    let sent = stage.answer(&greeting[0], Kind::ServAck, b"SENT\0");
+    let opcodes: Vec<&[u8]> = sent.iter().map(|packet| packet.notice().opcode).collect();
+    assert_eq!(opcodes, [&b"one"[..], b"two", b"three"]);
+}
+
+#[test]
+fn an_unanswerable_packet_does_not_drive_the_host_from_server_to_server() {
+    let mut stage = Stage::settled_with(2, b"SENT\0");
+    stage.send(CLIENT, notice("zephyr_admin", "STATUS"));
+    let mut changes = 0;
+    for _ in 0..400 {
+        for (_, packet) in stage.wait(1) {
+            if packet.notice().opcode == b"ATTACH" {
+                changes += 1;
+                stage.answer(&packet, Kind::ServAck, b"SENT\0");
+            }
+        }
+    }
+    assert_eq!(changes, 1, "a server may be given up for it once");
+    assert_eq!(stage.engine.queued(), 0, "and then it is dropped");
+    assert!(stage.events.contains(&Event::Expired { class: b"zephyr_admin"[..].into(), opcode: b"STATUS"[..].into() }));
+}
+
+#[test]
+fn a_server_that_answers_others_is_not_given_up() {
+    let mut stage = Stage::settled_with(2, b"SENT\0");
+    stage.send(CLIENT, notice("zephyr_admin", "STATUS"));
+    for _ in 0..40 {
+        stage.wait(10);
+        let heard = stage.send(CLIENT, notice("message", "x"));
+        assert_eq!(stage.answer(&heard[1], Kind::ServAck, b"SENT\0").len(), 1);
+    }
+    assert_eq!((stage.statistics()[4].as_str(), stage.engine.queued()), ("0", 0));
+}
+
+#[test]
+fn a_users_notice_with_a_greetings_opcode_is_answered() {
+    let mut stage = Stage::settled();
+    for (class, opcode) in [("message", "BOOT"), ("ZEPHYR_CTL", "ATTACH")] {
+        let heard = stage.send(CLIENT, Notice { instance: b"HM", ..notice(class, opcode) });
+        let answer = stage.answer(&heard[1], Kind::ServNak, b"LOST\0");
+        assert_eq!((answer.len(), answer[0].to), (1, CLIENT));
+    }
+}
+
+#[test]
+fn the_same_packet_again_is_forwarded_and_kept_once() {
+    let mut stage = Stage::settled();
+    let octets = stage.packet(notice("message", ""));
+    stage.give(CLIENT, &octets);
+    assert_eq!(stage.give(CLIENT, &octets).len(), 2);
+    assert_eq!(stage.engine.queued(), 1);
+}
+
+#[test]
+fn a_full_queue_is_said_so_by_silence() {
+    let (mut stage, _) = Stage::with(1, |_| ());
+    for _ in 0..4096 {
+        assert_eq!(stage.send(CLIENT, notice("message", "")).len(), 1);
+    }
+    assert_eq!(stage.send(CLIENT, notice("message", "")), []);
+    assert_eq!(stage.events.last(), Some(&Event::QueueFull { from: CLIENT }));
+    stage.wait(301);
+    assert_eq!(stage.engine.queued(), 0, "what waits too long is dropped");
+    assert_eq!(stage.send(CLIENT, notice("message", "")).len(), 1);
+}
+
+#[test]
+fn a_server_on_this_host_is_told_from_programs_by_its_port() {
+    let local = SocketAddr::from(([127, 0, 0, 1], 2203));
+    let (mut stage, greeting) = Stage::with(1, |config| {
+        config.servers = Servers::new(vec![Server { name: "localhost".into(), address: local }], 0).unwrap();
+    });
+    assert_eq!(greeting[0].to, local);
+    stage.answer(&greeting[0], Kind::ServAck, b"SENT\0");
+    let heard = stage.send(CLIENT, notice("message", ""));
+    assert_eq!((heard[0].to, heard[1].to), (CLIENT, local));
+    assert_eq!(stage.answer(&heard[1], Kind::ServAck, b"SENT\0")[0].to, CLIENT);
+}
