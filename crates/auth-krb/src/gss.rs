@@ -32,8 +32,9 @@ fn read() -> Result<Option<Credentials>, Error> {
     let mut kerberos = OidSet::new();
     kerberos.add(GSS_MECH_KRB5)?;
     let credential = Cred::acquire(None, None, CredUsage::Initiate, Some(&kerberos))?;
-    let name = credential.name()?.display_name()?;
+    // This first: asked for the name of credentials that have ended, MIT's library loses memory.
     let remaining = credential.lifetime()?;
+    let name = credential.name()?.display_name()?;
     let principal = String::from_utf8_lossy(&name).into_owned();
     Ok((!remaining.is_zero()).then_some(Credentials { principal, remaining }))
 }
