@@ -221,6 +221,24 @@ fn headers_as_long_as_a_packet_are_acknowledged() {
     assert_eq!(heard[0].notice().class.len(), 750);
 }
 
+/// Otherwise whoever has a large ticket could not even queue a message while the server is away.
+#[test]
+fn what_a_server_takes_is_remembered_while_it_is_away() {
+    let mut stage = Stage::settled();
+    let shutdown = Notice { kind: Kind::HmCtl, body: b"", ..notice("HM_CTL", "SHUTDOWN") };
+    let heard = stage.send(server(1), shutdown);
+    assert!(stage.engine.is_looking() && stage.engine.server_takes_long_headers());
+    stage.answer(&heard[1], Kind::ServAck, b"SENT\0");
+    assert!(!stage.engine.server_takes_long_headers(), "it came back as a C server");
+
+    let mut stage = Stage::settled_with(2, b"SENT\0long-headers\0");
+    let newserv = Notice { kind: Kind::HmCtl, ..notice("HM_CTL", "NEWSERV") };
+    stage.send(CLIENT, newserv);
+    assert!(!stage.engine.server_takes_long_headers(), "of the other one nothing is known");
+    stage.send(CLIENT, newserv);
+    assert!(stage.engine.server_takes_long_headers());
+}
+
 #[test]
 fn the_source_port_stands_in_for_a_missing_port() {
     let mut stage = Stage::settled();

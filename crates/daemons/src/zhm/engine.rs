@@ -9,6 +9,7 @@ use super::{
 use crate::acknowledgement::acknowledgement;
 use bytes::Bytes;
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
@@ -75,7 +76,8 @@ pub struct Engine {
     timeouts: usize,
     /// When the current server last sent anything.
     heard: Option<Duration>,
-    long_headers: bool,
+    /// Servers that take headers as long as a packet. Each is one of the list, so they are few.
+    long_headers: BTreeSet<SocketAddr>,
 }
 
 impl Engine {
@@ -95,7 +97,7 @@ impl Engine {
             greeting: None,
             timeouts: 0,
             heard: None,
-            long_headers: false,
+            long_headers: BTreeSet::new(),
         };
         engine.greet(now, out);
         engine
@@ -210,7 +212,11 @@ impl Engine {
                 out.send(entry.client, Bytes::copy_from_slice(packet.octets()));
             }
         } else if notice.instance == words::HM && matches!(notice.opcode, words::BOOT | words::ATTACH) {
-            self.long_headers = notice.body.split(|&octet| octet == 0).any(|word| word == words::LONG_HEADERS);
+            if notice.body.split(|&octet| octet == 0).any(|word| word == words::LONG_HEADERS) {
+                self.long_headers.insert(from);
+            } else {
+                self.long_headers.remove(&from);
+            }
         } else {
             out.report(Event::NotInQueue { from });
         }
@@ -255,7 +261,6 @@ impl Engine {
 
     fn change_server(&mut self, now: Now, suggestion: Option<IpAddr>, out: &mut Outbox) {
         self.looking = true;
-        self.long_headers = false;
         self.heard = None;
         self.queue.stop();
         self.tell_server(now, words::DETACH, out);
@@ -317,9 +322,9 @@ impl Engine {
         self.looking
     }
 
-    /// Whether the current server said that it takes headers as long as a packet.
+    /// Whether the current server said, when it last answered a greeting, that it takes headers as long as a packet.
     pub fn server_takes_long_headers(&self) -> bool {
-        self.long_headers
+        self.long_headers.contains(&self.servers.current().address)
     }
 
     /// Packets that wait for an answer of the server.
