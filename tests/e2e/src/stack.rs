@@ -61,15 +61,26 @@ impl Stack {
         Self::build(None, None)
     }
 
+    /// Waits until the host manager has found its server: until then it does not know what that can take.
+    fn settled(self) -> Result<Self> {
+        self.zhm.wait_for(SOON, |line| line.ends_with("answers"))?;
+        Ok(self)
+    }
+
     fn build(realm: Option<Realm>, rule: Option<Box<dyn Rule>>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("zephyr-stack-").tempdir()?;
         fs::create_dir(folder.path().join("etc-zephyr"))?;
+        // What Debian's server gives everybody, too.
+        fs::write(
+            folder.path().join("etc-zephyr/default.subscriptions"),
+            "message,personal,%me%\nmessage,urgent,%me%\n",
+        )?;
         let (zephyrd, server) =
             on_a_free_port(folder.path(), "zephyrd", |listen| zephyrd(realm.as_ref(), folder.path(), listen))?;
         let middle = rule.map(|rule| Middle::start(server, rule)).transpose()?;
         let towards = middle.as_ref().map_or(server, Middle::address);
         let (zhm, host_manager) = on_a_free_port(folder.path(), "zhm", |listen| zhm(towards, listen))?;
-        Ok(Self { zhm, middle, zephyrd, realm, folder, server, host_manager })
+        Self { zhm, middle, zephyrd, realm, folder, server, host_manager }.settled()
     }
 
     /// Starts a new server where the last one was, which must have ended.

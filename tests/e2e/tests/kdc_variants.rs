@@ -1,6 +1,6 @@
 //! Realms as today's KDCs make them, and people without a valid ticket.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use zephyr_e2e::engines::{in_a_container, natively};
@@ -162,6 +162,10 @@ fn an_expired_ticket_is_told(engine: Engine) -> Result<()> {
 
     let user = stack.realm()?.user("alice")?;
     wait_until("alice's ticket expires", SOON, || Ok((!user.has_valid_ticket()?).then_some(())))?;
+    // Times in tickets are whole seconds, and the last one still counts.
+    let expired = Instant::now();
+    let a_second = Duration::from_secs(1);
+    wait_until("a second later", SOON, || Ok((expired.elapsed() > a_second).then_some(())))?;
     let failed = alice.zwrite(&["bob", "-m", "too late"])?;
     assert_eq!(failed.status.code(), Some(1), "{failed}");
     assert_eq!(failed.stdout, "", "{failed}");
