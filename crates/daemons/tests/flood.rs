@@ -2,10 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod running;
 mod stage;
 
+use running::*;
 use stage::*;
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    time::Duration,
+};
 use zephyr_core::{
     kind::Kind,
     notice::{Notice, Packet},
@@ -240,4 +245,51 @@ fn a_host_manager_survives() {
     stage.now.monotonic += Duration::from_secs(301);
     engine.handle_timeout(stage.now, &mut out);
     assert_eq!(engine.queued(), 0, "in the end nothing waits");
+}
+
+/// Octets of memory that a process holds.
+fn resident(daemon: &Daemon) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
+}
+
+#[test]
+fn running_daemons_survive_and_do_not_grow() {
+    const AT_ONCE: usize = 100;
+    let server = server(&[]);
+    let manager = host_manager(&server, &[]);
+    let flood = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut alice = Program::new(manager.address, "alice@OPEN.TEST");
+    let mut straight = Program::new(server.address, "alice@OPEN.TEST");
+    let mut random = Random(7);
+    let mut stage = Stage::new();
+    let mut halfway = Vec::new();
+    for round in 0..2 * PACKETS / AT_ONCE {
+        for number in 0..AT_ONCE {
+            let octets = if number % 4 == 0 { anything(&mut random) } else { mutated(&mut random, &mut stage) };
+            let to = if number % 2 == 0 { server.address } else { manager.address };
+            flood.send_to(&octets, to).unwrap();
+        }
+        // Its answer shows that the server has read all that came before.
+        let uid = straight.send(acked(b"nobody", b"there", b"", b""));
+        while straight.hear().1 != uid {}
+        let question = alice.send(Notice { kind: Kind::Stat, ..acked(b"HM_STAT", b"HMST_CLIENT", b"GIMMESTATS", b"") });
+        while alice.hear().1 != question {}
+        if round == PACKETS / AT_ONCE {
+            halfway = vec![resident(&server), resident(&manager)];
+        }
+    }
+    let grown = [
+        resident(&server) - halfway[0].min(resident(&server)),
+        resident(&manager) - halfway[1].min(resident(&manager)),
+    ];
+    println!("resident halfway {halfway:?}, grown {grown:?}");
+    assert!(grown.iter().all(|&octets| octets < 16 << 20), "grown by {grown:?} from {halfway:?}");
+
+    let mut bob = Program::new(server.address, "bob@OPEN.TEST");
+    bob.send(acked(b"ZEPHYR_CTL", b"CLIENT", b"SUBSCRIBE_NODEFS", b"survived\0*\0\0"));
+    assert_eq!(bob.hear().2, b"SENT\0");
+    straight.send(acked(b"survived", b"x", b"", b"yes\0"));
+    assert_eq!(bob.hear().2, b"yes\0");
 }

@@ -351,3 +351,16 @@ fn what_was_set_up_with_proof_is_not_changed_without() {
     assert_eq!(stage.ask(control("FLUSHSUBS", ALICE, b""), No), "SERVACK SENT");
     assert_eq!(stage.list(HM, ALICE, 5000), "a|b||");
 }
+
+#[test]
+fn after_a_flush_what_is_sent_again_is_done_again() {
+    let mut stage = Stage::new();
+    let subscribe = stage.packet(control("SUBSCRIBE_NODEFS", ALICE, b"a\0b\0\0"), Yes);
+    stage.give(HM, &subscribe, Yes);
+    stage.hm(HM2, "ZEPHYR_CTL", "HM", "FLUSH");
+    assert_eq!(stage.give(HM, &subscribe, Yes).len(), 1);
+    assert_eq!(stage.engine.counters().repeated, 1, "another host's flush changes nothing");
+    stage.hm(HM, "ZEPHYR_CTL", "HM", "BOOT");
+    assert_eq!(stage.give(HM, &subscribe, Yes)[0].answer(), "SERVACK SENT");
+    assert_eq!(stage.list(HM, ALICE, 5000), "a|b||");
+}

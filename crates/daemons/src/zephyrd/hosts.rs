@@ -77,6 +77,7 @@ impl Engine {
             self.remove_client(id);
         }
         self.locations.remove_host(manager.ip());
+        self.recent.forget_host(manager.ip());
     }
 
     /// Tells every known host manager that this server goes. There is no other server to name.

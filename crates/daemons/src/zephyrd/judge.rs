@@ -42,3 +42,50 @@ impl Judge {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
+    use zephyr_core::{
+        auth::Identity,
+        limits::Limits,
+        notice::{Claim, Notice},
+    };
+
+    /// Believes everybody but mallory, for whom it fails.
+    struct Gullible;
+
+    impl Acceptor for Gullible {
+        fn judge(&self, _: &Packet<'_>, expected: &[u8], _: Now) -> Result<Judgement, AuthError> {
+            match expected {
+                b"mallory@R" => Err(AuthError::Backend("broken".to_owned())),
+                sender => Ok(Judgement::bare(Verdict::Authentic(Identity::new(sender)))),
+            }
+        }
+    }
+
+    fn judged(kind: Kind, sender: &[u8]) -> (Verdict, bool) {
+        let now = Now { monotonic: Duration::ZERO, wall: UNIX_EPOCH };
+        let octets = Notice { kind, sender, ..Notice::EMPTY }.write(&Claim::NONE, Limits::COMPATIBLE).unwrap();
+        let judge = Judge::new(Arc::new(Gullible));
+        let (judged, error) = judge.judge(Packet::parse(&octets).unwrap(), now);
+        (judged.judgement.verdict, error.is_some())
+    }
+
+    #[test]
+    fn only_what_asks_for_something_is_judged() {
+        let alice = Verdict::Authentic(Identity::new(b"alice@R"));
+        for kind in [Kind::Unsafe, Kind::Unacked, Kind::Acked, Kind::HmCtl] {
+            assert_eq!(judged(kind, b"alice@R"), (alice.clone(), false));
+        }
+        for kind in [Kind::HmAck, Kind::ServAck, Kind::ServNak, Kind::ClientAck, Kind::Stat, Kind::Other(9)] {
+            assert_eq!(judged(kind, b"alice@R"), (Verdict::Unauthenticated, false), "{kind}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_judged_proves_nothing() {
+        assert_eq!(judged(Kind::Acked, b"mallory@R"), (Verdict::Unauthenticated, true));
+    }
+}

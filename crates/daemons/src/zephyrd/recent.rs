@@ -5,15 +5,15 @@
 
 use bytes::Bytes;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     hash::{BuildHasher, RandomState},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     time::Duration,
 };
 use zephyr_core::schedule::DUPLICATE_MEMORY;
 
 /// A packet, recognisable: its source and a keyed hash of its octets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Fingerprint {
     from: SocketAddr,
     octets: u64,
@@ -22,7 +22,7 @@ pub(super) struct Fingerprint {
 /// The packets of the last quarter of an hour, the newest [`Recent::MOST`] of them, with their answers.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    answers: HashMap<Fingerprint, Option<Bytes>>,
+    answers: BTreeMap<Fingerprint, Option<Bytes>>,
     order: VecDeque<(Duration, Fingerprint)>,
     // The key is random, so nobody can make two packets that look the same.
     key: RandomState,
@@ -51,6 +51,16 @@ impl Recent {
         }
         if self.answers.insert(packet, answer).is_none() {
             self.order.push_back((now, packet));
+        }
+    }
+
+    /// Forgets the packets of a host that begins anew: what it sends again then must be done again.
+    pub(super) fn forget_host(&mut self, host: IpAddr) {
+        let first = Fingerprint { from: SocketAddr::new(host, 0), octets: 0 };
+        let last = Fingerprint { from: SocketAddr::new(host, u16::MAX), octets: u64::MAX };
+        let packets: Vec<Fingerprint> = self.answers.range(first..=last).map(|(&packet, _)| packet).collect();
+        for packet in packets {
+            self.answers.remove(&packet);
         }
     }
 
