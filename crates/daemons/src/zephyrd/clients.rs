@@ -33,12 +33,18 @@ pub(super) struct Clients {
     clients: HashMap<ClientId, Client>,
     by_address: BTreeMap<SocketAddr, ClientId>,
     by_principal: BTreeSet<(Arc<[u8]>, ClientId)>,
+    per_host: HashMap<IpAddr, usize>,
     last_id: u64,
 }
 
 impl Clients {
     pub(super) fn len(&self) -> usize {
         self.clients.len()
+    }
+
+    /// How many clients a host has.
+    pub(super) fn count_of_host(&self, host: IpAddr) -> usize {
+        self.per_host.get(&host).copied().unwrap_or(0)
     }
 
     /// The client at this address and port.
@@ -60,6 +66,7 @@ impl Clients {
         let id = ClientId(self.last_id);
         let principal: Arc<[u8]> = principal.into();
         self.by_address.insert(address, id);
+        *self.per_host.entry(address.ip()).or_insert(0) += 1;
         self.by_principal.insert((principal.clone(), id));
         let client = Client { address, principal, session: None, subscriptions: Vec::new(), last_ack: now };
         self.clients.insert(id, client);
@@ -70,6 +77,12 @@ impl Clients {
     pub(super) fn remove(&mut self, id: ClientId) -> Option<Client> {
         let client = self.clients.remove(&id)?;
         self.by_address.remove(&client.address);
+        if let Some(count) = self.per_host.get_mut(&client.address.ip()) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_host.remove(&client.address.ip());
+            }
+        }
         self.by_principal.remove(&(client.principal.clone(), id));
         Some(client)
     }
@@ -107,5 +120,6 @@ mod tests {
         assert_eq!(clients.at(at(1, 7)), None);
         assert_eq!(clients.of_principal(b"alice@R").collect::<Vec<_>>(), [c]);
         assert_eq!(clients.len(), 3);
+        assert_eq!([1, 2, 3].map(|host| clients.count_of_host(at(host, 0).ip())), [1, 2, 0]);
     }
 }

@@ -250,8 +250,7 @@ impl Engine {
 
     fn has_room_for_client(&self, request: &Request<'_>) -> bool {
         let bounds = &self.config.bounds;
-        self.clients.len() < bounds.clients
-            && self.clients.of_host(request.from.ip()).take(bounds.clients_per_host).count() < bounds.clients_per_host
+        self.clients.len() < bounds.clients && self.clients.count_of_host(request.from.ip()) < bounds.clients_per_host
     }
 }
 

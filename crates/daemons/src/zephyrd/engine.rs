@@ -73,7 +73,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             clients: 200_000,
-            clients_per_host: 4096,
+            clients_per_host: 16_384,
             subscriptions_per_client: 4096,
             subscription_octets: 512 << 20,
             pending_per_destination: 2048,
