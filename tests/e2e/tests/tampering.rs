@@ -1,5 +1,7 @@
 //! Whatever somebody in the middle does, nothing of theirs is shown as authentic.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
@@ -224,12 +226,12 @@ fn a_part_of_a_long_message_that_was_changed_spoils_the_whole() -> Result<()> {
     Ok(())
 }
 
+/// The last packet that somebody in the middle wrote down.
+type Kept = Arc<Mutex<Option<Vec<u8>>>>;
+
 /// Keeps the last packet with these octets that passes in this direction.
-fn keep(
-    way: Way,
-    octets: &'static [u8],
-) -> (Arc<Mutex<Option<Vec<u8>>>>, impl FnMut(Way, &mut Vec<u8>) -> bool + Send) {
-    let kept = Arc::new(Mutex::new(None));
+fn keep(way: Way, octets: &'static [u8]) -> (Kept, impl FnMut(Way, &mut Vec<u8>) -> bool + Send) {
+    let kept = Kept::default();
     let keeper = Arc::clone(&kept);
     let rule = move |passing, packet: &mut Vec<u8>| {
         if passing == way && contains(packet, octets) {
