@@ -9,6 +9,7 @@
 mod acknowledgement;
 pub mod logging;
 pub mod outbox;
+pub mod problem;
 mod sending;
 mod signals;
 pub mod zephyrd;

@@ -1,51 +1,117 @@
 //! What the server counts.
 
-/// Numbers since the start. They only grow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Packets that were notices.
-    pub received: u64,
-    /// Packets whose kind no server takes.
-    pub bad_kinds: u64,
-    /// Answers from somebody whom nothing was asked.
-    pub stray_answers: u64,
-    /// Packets that receivers drop: fragments that contradict themselves.
-    pub dropped: u64,
-    /// Packets that came again and were only answered again.
-    pub repeated: u64,
-    /// Requests refused because proof was wanted and missing.
-    pub unauthenticated: u64,
-    /// Requests refused because a limit was reached.
-    pub full: u64,
-    /// Packets sent to subscribers, the first time each.
-    pub delivered: u64,
-    /// Packets sent again.
-    pub resent: u64,
-    /// Acknowledgements that something waited for.
-    pub acknowledged: u64,
-    /// Packets given up without an acknowledgement.
-    pub given_up: u64,
-    /// Notices that could not be written for a subscriber.
-    pub not_written: u64,
+/// One number, as metrics show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name without labels. Metrics of one name follow each other.
+    pub name: &'static str,
+    /// Its label and the label's value; both empty when it has none.
+    pub label: (&'static str, &'static str),
+    /// What it counts.
+    pub help: &'static str,
+    /// How much it is.
+    pub value: u64,
 }
 
-/// How much of everything the server holds at the moment; each is bounded by [`super::engine::Bounds`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Census {
-    /// Clients.
-    pub clients: usize,
-    /// Subscriptions of all clients.
-    pub subscriptions: usize,
-    /// Octets that these subscriptions take.
-    pub subscription_octets: usize,
-    /// Packets that wait for an acknowledgement.
-    pub pending: usize,
-    /// Octets of these packets.
-    pub pending_octets: usize,
-    /// Locations.
-    pub locations: usize,
-    /// Known hosts.
-    pub hosts: usize,
-    /// Packets remembered in order to be recognised.
-    pub recent: usize,
+/// Makes a struct of numbers that also knows how each is called among the metrics, so that none can be forgotten there.
+macro_rules! numbers {
+    (
+        $(#[doc = $about:literal])* $type:ident: $number:ty {
+            $( $(#[doc = $help:literal])* $field:ident => $name:literal $($label:ident = $value:literal)?, )*
+        }
+    ) => {
+        $(#[doc = $about])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $type {
+            $( $(#[doc = $help])* pub $field: $number, )*
+        }
+
+        impl $type {
+            /// Every number with its name, in the order of the struct.
+            pub fn metrics(&self) -> Vec<Metric> {
+                vec![$( Metric {
+                    name: $name,
+                    label: numbers!(@label $($label = $value)?),
+                    help: concat!($($help),*),
+                    value: u64::try_from(self.$field).unwrap_or(u64::MAX),
+                }, )*]
+            }
+        }
+    };
+    (@label) => { ("", "") };
+    (@label $label:ident = $value:literal) => { (stringify!($label), $value) };
+}
+
+numbers! {
+    /// Numbers since the start. They only grow.
+    Counters: u64 {
+        /// Packets that were notices.
+        received => "zephyrd_received_total",
+        /// Packets dropped because no server takes their kind.
+        bad_kinds => "zephyrd_dropped_total" reason = "kind",
+        /// Packets dropped because they answer what nobody asked.
+        stray_answers => "zephyrd_dropped_total" reason = "stray_answer",
+        /// Packets dropped because they are fragments that contradict themselves.
+        dropped => "zephyrd_dropped_total" reason = "fragment",
+        /// Host manager requests dropped because one host sent too many.
+        host_floods => "zephyrd_dropped_total" reason = "host_flood",
+        /// Packets that came again and were only answered again.
+        repeated => "zephyrd_repeated_total",
+        /// Requests and notices whose sender was proven.
+        authentic => "zephyrd_judged_total" verdict = "authentic",
+        /// Requests and notices without proof.
+        unproven => "zephyrd_judged_total" verdict = "unauthenticated",
+        /// Requests and notices whose proof failed.
+        failed => "zephyrd_judged_total" verdict = "failed",
+        /// Requests answered SENT: done, or delivered to somebody.
+        answered_sent => "zephyrd_answered_total" answer = "sent",
+        /// Requests answered LOST: nobody there, or nothing to do.
+        answered_lost => "zephyrd_answered_total" answer = "lost",
+        /// Requests answered with a refusal.
+        answered_denied => "zephyrd_answered_total" answer = "denied",
+        /// Requests answered FAIL: no such thing.
+        answered_not_found => "zephyrd_answered_total" answer = "not_found",
+        /// Requests refused because proof was wanted and missing.
+        unauthenticated => "zephyrd_refused_total" reason = "unauthenticated",
+        /// Requests refused because a limit was reached.
+        full => "zephyrd_refused_total" reason = "full",
+        /// Hosts not remembered because too many are known: they are not told when the server ends.
+        hosts_full => "zephyrd_refused_total" reason = "hosts_full",
+        /// Packets sent to subscribers, the first time each.
+        delivered => "zephyrd_delivered_total",
+        /// Packets sent again.
+        resent => "zephyrd_retransmitted_total",
+        /// Acknowledgements that something waited for.
+        acknowledged => "zephyrd_acknowledged_total",
+        /// Packets given up without an acknowledgement.
+        given_up => "zephyrd_given_up_total",
+        /// Clients forgotten because they answered no longer.
+        dead_clients => "zephyrd_dead_clients_total",
+        /// Notices that could not be written for a subscriber.
+        not_written => "zephyrd_not_written_total",
+        /// Hosts whose clients and locations were forgotten because the host asked for it.
+        host_flushes => "zephyrd_host_flushes_total",
+    }
+}
+
+numbers! {
+    /// How much of everything the server holds at the moment; each is bounded by [`super::engine::Bounds`].
+    Census: usize {
+        /// Clients.
+        clients => "zephyrd_clients",
+        /// Subscriptions of all clients.
+        subscriptions => "zephyrd_subscriptions",
+        /// Octets that these subscriptions take.
+        subscription_octets => "zephyrd_subscription_octets",
+        /// Packets that wait for an acknowledgement.
+        pending => "zephyrd_pending_packets",
+        /// Octets of these packets.
+        pending_octets => "zephyrd_pending_octets",
+        /// Locations.
+        locations => "zephyrd_locations",
+        /// Known hosts.
+        hosts => "zephyrd_hosts",
+        /// Packets remembered in order to be recognised.
+        recent => "zephyrd_recent_packets",
+    }
 }

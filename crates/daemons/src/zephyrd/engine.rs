@@ -18,8 +18,8 @@ use std::{
     time::Duration,
 };
 use zephyr_core::{
-    fold::fold, fragment::Span, kind::Kind, policy::Policy, realm::Realms, schedule::CLIENT_SILENCE, time::Now,
-    uid::UidSource, words,
+    auth::Verdict, fold::fold, fragment::Span, kind::Kind, policy::Policy, realm::Realms, schedule::CLIENT_SILENCE,
+    time::Now, uid::UidSource, words,
 };
 
 /// What the server's engine puts out.
@@ -159,6 +159,11 @@ impl Engine {
                     return;
                 }
                 let mut request = Request::new(now, from, judged);
+                match request.verdict {
+                    Verdict::Authentic(_) => self.counters.authentic += 1,
+                    Verdict::Unauthenticated => self.counters.unproven += 1,
+                    Verdict::Failed(_) => self.counters.failed += 1,
+                }
                 self.dispatch(&mut request, out);
                 self.recent.remember(now.monotonic, fingerprint, request.into_answer());
             }
@@ -209,6 +214,7 @@ impl Engine {
                     self.counters.given_up += 1;
                     self.deliveries.acknowledged(&packet);
                     if let Some(gone) = self.remove_client(client) {
+                        self.counters.dead_clients += 1;
                         self.locations.remove_address(gone.address);
                         out.report(Event::ClientDead {
                             client: gone.address,

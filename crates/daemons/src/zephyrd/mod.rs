@@ -30,4 +30,4 @@ pub mod shell;
 pub mod start;
 mod subscriptions;
 
-pub use counters::{Census, Counters};
+pub use counters::{Census, Counters, Metric};

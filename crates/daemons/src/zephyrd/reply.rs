@@ -99,11 +99,17 @@ impl<'a> Request<'a> {
 
 impl Engine {
     /// Answers a request.
-    pub(super) fn reply(&self, request: &mut Request<'_>, answer: Answer, out: &mut Outbox) {
+    pub(super) fn reply(&mut self, request: &mut Request<'_>, answer: Answer, out: &mut Outbox) {
         let recipient = completed(request.notice.recipient, self.config.realms.local());
         let body = answer.body();
         let notice = Notice { kind: answer.kind(), recipient: &recipient, body: &body, ..request.notice };
         request.answer = acknowledgement(&notice, &request.claim);
+        *match answer {
+            Answer::Sent | Answer::SentWithLongHeaders => &mut self.counters.answered_sent,
+            Answer::Lost => &mut self.counters.answered_lost,
+            Answer::Denied => &mut self.counters.answered_denied,
+            Answer::NotFound => &mut self.counters.answered_not_found,
+        } += 1;
         if let Some(packet) = &request.answer {
             out.send(request.from, packet.clone());
         }
