@@ -11,6 +11,7 @@ pub mod logging;
 pub mod outbox;
 pub mod problem;
 mod sending;
+pub mod settings;
 mod signals;
 pub mod zephyrd;
 pub mod zhm;

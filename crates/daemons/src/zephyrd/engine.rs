@@ -22,6 +22,8 @@ use zephyr_core::{
     time::Now, uid::UidSource, words,
 };
 
+pub use super::bounds::Bounds;
+
 /// What the server's engine puts out.
 pub type Outbox = crate::outbox::Outbox<Event>;
 
@@ -44,45 +46,6 @@ pub struct Config {
     pub defaults: Defaults,
     /// How much it holds.
     pub bounds: Bounds,
-}
-
-/// How much of everything a server holds at most. What goes beyond is refused, and leaves others alone.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// Clients in all.
-    pub clients: usize,
-    /// Clients of one host.
-    pub clients_per_host: usize,
-    /// Subscriptions of one client.
-    pub subscriptions_per_client: usize,
-    /// Octets of all subscriptions.
-    pub subscription_octets: usize,
-    /// Unacknowledged packets to one address and port.
-    pub pending_per_destination: usize,
-    /// Octets of unacknowledged packets to clients.
-    pub delivery_octets: usize,
-    /// Octets of unacknowledged packets to those who asked something.
-    pub answer_octets: usize,
-    /// Locations in all.
-    pub locations: usize,
-    /// Known hosts.
-    pub hosts: usize,
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self {
-            clients: 200_000,
-            clients_per_host: 16_384,
-            subscriptions_per_client: 4096,
-            subscription_octets: 512 << 20,
-            pending_per_destination: 2048,
-            delivery_octets: 256 << 20,
-            answer_octets: 16 << 20,
-            locations: 200_000,
-            hosts: 100_000,
-        }
-    }
 }
 
 /// What can be asked of a running server.

@@ -11,6 +11,7 @@
 //! * `reply`: what the sender hears; `recent` tells a packet sent again from a new one
 
 mod admin;
+mod bounds;
 mod clients;
 mod control;
 mod counters;
