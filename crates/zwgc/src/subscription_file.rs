@@ -98,7 +98,7 @@ mod tests {
         );
         assert_eq!(wishes.unsubscriptions, [Subscription::new("operations", "message", "*")]);
         assert_eq!(wishes.punts, [Subscription::new("message", "noise", "*")]);
-        assert_eq!(wishes.malformed, []);
+        assert!(wishes.malformed.is_empty());
     }
 
     #[test]
@@ -106,6 +106,6 @@ mod tests {
         let wishes = parsed("a,b,*\nc\nd,e\nf,g,\n!x,y\n,,z\n");
         assert_eq!(wishes.subscriptions, [Subscription::new("a", "b", "*"), Subscription::new("", "", "z")]);
         assert_eq!(wishes.malformed, [2, 3, 4, 5]);
-        assert_eq!(wishes.unsubscriptions, []);
+        assert!(wishes.unsubscriptions.is_empty());
     }
 }

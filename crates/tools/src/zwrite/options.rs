@@ -204,7 +204,7 @@ pub fn parse(arguments: Vec<Vec<u8>>, defaults: &Defaults) -> Result<Parsed, Usa
 /// What a wrong command line gets to see.
 pub fn usage(program: &str) -> String {
     format!(
-        "usage: {program} [-a] [-o] [-d] [-v] [-q] [-n] [-t] [-u] [-l] [-U]\n\
+        "Usage: {program} [-a] [-o] [-d] [-v] [-q] [-n] [-t] [-u] [-l] [-U]\n\
          \x20      [-c class] [-i inst] [-O opcode] [-f fsname] [-s signature] [-C]\n\
          \x20      [user ...] [-F format] [-r realm] [-x charset] [-S sender] [-m message]\n\
          \x20 -f excludes -c\n\

@@ -60,7 +60,7 @@ impl Report<'_> {
         }
     }
 
-    /// The host manager has the message.
+    /// The host manager has the message, and the server's answer is waited for.
     pub fn queued(&mut self, recipient: Option<&[u8]>) {
         if !self.options.quiet {
             let destination = self.destination(recipient);
@@ -69,13 +69,6 @@ impl Report<'_> {
                 false => write!(self.out, "Message queued for {destination}... "),
             };
             let _ = self.out.flush();
-        }
-    }
-
-    /// Nothing more will be known about the message.
-    pub fn no_answer_wanted(&mut self) {
-        if !self.options.quiet {
-            let _ = writeln!(self.out);
         }
     }
 

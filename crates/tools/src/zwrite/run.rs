@@ -109,13 +109,12 @@ async fn to_all(client: &mut Client, options: &Options, report: &mut Report<'_>,
             report.cannot_send(recipient, &error);
             break;
         }
-        if round == Round::Message {
-            report.queued(recipient);
-        }
         if options.unacked {
-            report.no_answer_wanted();
             reached = true;
             continue;
+        }
+        if round == Round::Message {
+            report.queued(recipient);
         }
         match client.answer().await {
             Ok(answer) => {
