@@ -6,10 +6,7 @@
 
 pub mod zwrite;
 
-use std::{
-    env,
-    io::{IsTerminal as _, stderr},
-};
+use std::{env, io::stderr};
 
 /// The program's name as it was typed, which its messages begin with.
 pub fn program_name() -> String {
@@ -19,5 +16,5 @@ pub fn program_name() -> String {
 /// Sends log lines to standard error; `RUST_LOG` says which.
 pub fn log_to_stderr() {
     let log = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env());
-    log.with_writer(stderr).with_ansi(stderr().is_terminal()).init();
+    log.with_writer(stderr).with_ansi(false).init();
 }

@@ -1,10 +1,6 @@
 //! Shows the notices that somebody has subscribed to, on the terminal.
 
-use std::{
-    env,
-    io::{IsTerminal as _, stderr},
-    process::ExitCode,
-};
+use std::{env, io::stderr, process::ExitCode};
 use tracing_subscriber::EnvFilter;
 use zephyr_zwgc::{
     options::{self, Parsed},
@@ -13,7 +9,7 @@ use zephyr_zwgc::{
 
 fn main() -> ExitCode {
     let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env());
-    log.with_writer(stderr).with_ansi(stderr().is_terminal()).init();
+    log.with_writer(stderr).with_ansi(false).init();
     match options::parse(env::args_os().skip(1)) {
         Some(Parsed::Run(options)) => ExitCode::from(run::run(&options)),
         Some(Parsed::Help) => {
