@@ -89,6 +89,9 @@ pub enum Reason {
     /// The checksum is missing, malformed or wrong: what arrived is not what was sent.
     #[error("wrong checksum")]
     Checksum,
+    /// The authenticator has already served another notice.
+    #[error("authenticator used before")]
+    Replayed,
     /// The backend refuses the authenticator, in its own words.
     #[error("{0}")]
     Refused(String),

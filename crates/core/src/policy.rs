@@ -21,6 +21,22 @@ pub enum Action {
     Send,
     /// Subscribe, and so receive.
     Receive,
+    /// Tell where one is, hide it, or forget it.
+    Login,
+    /// Leave a place, from that place. C clients never prove it.
+    Logout,
+}
+
+/// What becomes of a notice that claims proof when the proof does not hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FailedProof {
+    /// It counts as one without proof, so recipients see that it is not authentic. As C servers do.
+    #[default]
+    Show,
+    /// Nobody gets it, and its sender is told so.
+    Refuse,
+    /// Nobody gets it, and nobody is told.
+    Drop,
 }
 
 /// The demands of one domain.
@@ -30,19 +46,28 @@ pub struct Policy {
     pub send: Demand,
     /// For [`Action::Receive`].
     pub receive: Demand,
+    /// For [`Action::Login`].
+    pub login: Demand,
+    /// For [`Action::Logout`].
+    pub logout: Demand,
 }
 
 impl Policy {
-    /// As a C server with Kerberos: anybody may send, and is shown as what he is; only proven users receive.
-    pub const KERBEROS: Self = Self { send: Demand::Optional, receive: Demand::Required };
+    /// As a C server with Kerberos: anybody may send, and is shown as what he is; only proven users receive and log in;
+    /// whoever speaks from a place may leave it.
+    pub const KERBEROS: Self =
+        Self { send: Demand::Optional, receive: Demand::Required, login: Demand::Required, logout: Demand::Optional };
     /// No proof is asked for anything.
-    pub const OPEN: Self = Self { send: Demand::Optional, receive: Demand::Optional };
+    pub const OPEN: Self =
+        Self { send: Demand::Optional, receive: Demand::Optional, login: Demand::Optional, logout: Demand::Optional };
 
     /// Whether a sender of whom `verdict` is known may do `action`. A failed proof is no proof.
     pub fn allows(&self, action: Action, verdict: &Verdict) -> bool {
         let demand = match action {
             Action::Send => self.send,
             Action::Receive => self.receive,
+            Action::Login => self.login,
+            Action::Logout => self.logout,
         };
         demand == Demand::Optional || verdict.is_authentic()
     }
