@@ -30,10 +30,7 @@ pub fn resolve(host: &str, port: u16) -> io::Result<SocketAddrV4> {
         SocketAddr::V4(address) => Some(address),
         SocketAddr::V6(_) => None,
     };
-    (host, port)
-        .to_socket_addrs()?
-        .find_map(v4)
-        .ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+    (host, port).to_socket_addrs()?.find_map(v4).ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
 }
 
 #[cfg(test)]
@@ -42,23 +39,14 @@ mod tests {
 
     #[test]
     fn towards_loopback_is_from_loopback() {
-        for peer in [
-            SocketAddrV4::new(Ipv4Addr::LOCALHOST, 2103),
-            SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0),
-        ] {
-            assert!(
-                towards(peer).is_ok_and(|address| address.is_loopback()),
-                "{peer}"
-            );
+        for peer in [SocketAddrV4::new(Ipv4Addr::LOCALHOST, 2103), SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)] {
+            assert!(towards(peer).is_ok_and(|address| address.is_loopback()), "{peer}");
         }
     }
 
     #[test]
     fn numbers_resolve_to_themselves() {
-        assert_eq!(
-            resolve("127.0.0.7", 5).ok(),
-            Some(SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 7), 5))
-        );
+        assert_eq!(resolve("127.0.0.7", 5).ok(), Some(SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 7), 5)));
         assert!(resolve("::1", 5).is_err());
     }
 }

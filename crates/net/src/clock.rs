@@ -11,30 +11,20 @@ pub struct Clock {
 
 impl Clock {
     /// A clock whose monotonic time begins now.
-    #[expect(
-        clippy::new_without_default,
-        reason = "reads the system's clock, so two of them differ"
-    )]
+    #[expect(clippy::new_without_default, reason = "reads the system's clock, so two of them differ")]
     pub fn new() -> Self {
-        Self {
-            start: Instant::now(),
-        }
+        Self { start: Instant::now() }
     }
 
     /// This moment.
     pub fn now(&self) -> Now {
-        Now {
-            monotonic: self.start.elapsed(),
-            wall: SystemTime::now(),
-        }
+        Now { monotonic: self.start.elapsed(), wall: SystemTime::now() }
     }
 
     /// The moment of an engine's deadline, to sleep until. A deadline too far to be represented is a day away.
     pub fn instant(&self, monotonic: std::time::Duration) -> Instant {
         const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
-        self.start
-            .checked_add(monotonic)
-            .unwrap_or_else(|| Instant::now() + DAY)
+        self.start.checked_add(monotonic).unwrap_or_else(|| Instant::now() + DAY)
     }
 }
 

@@ -13,9 +13,7 @@ use std::{fs, io};
 ///
 /// When the system has none, or one that is not text.
 pub fn own_name() -> io::Result<String> {
-    nix::unistd::gethostname()?
-        .into_string()
-        .map_err(|_| io::ErrorKind::InvalidData.into())
+    nix::unistd::gethostname()?.into_string().map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 /// The full name of a host, or `None` when the name does not resolve. May wait for the name service.
@@ -29,27 +27,16 @@ pub fn canonical_name(host: &str) -> Option<String> {
         return resolves(host).then(|| host.to_owned());
     }
     let resolver = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    let qualified = search_domains(&resolver)
-        .into_iter()
-        .map(|domain| format!("{host}.{domain}"));
-    qualified
-        .chain([host.to_owned()])
-        .find(|name| resolves(name))
+    let qualified = search_domains(&resolver).into_iter().map(|domain| format!("{host}.{domain}"));
+    qualified.chain([host.to_owned()]).find(|name| resolves(name))
 }
 
 /// The first name on the line of a hosts file that knows `host`, compared without case.
 fn in_hosts_file<'a>(file: &'a str, host: &str) -> Option<&'a str> {
     file.lines().find_map(|line| {
-        let mut names = line
-            .split('#')
-            .next()?
-            .split_ascii_whitespace()
-            .skip(1)
-            .peekable();
+        let mut names = line.split('#').next()?.split_ascii_whitespace().skip(1).peekable();
         let canonical = *names.peek()?;
-        names
-            .any(|name| name.eq_ignore_ascii_case(host))
-            .then_some(canonical)
+        names.any(|name| name.eq_ignore_ascii_case(host)).then_some(canonical)
     })
 }
 
@@ -75,24 +62,15 @@ mod tests {
     fn the_hosts_file_knows_full_names() {
         let file = "127.0.0.1 localhost\n# 10.0.0.1 hidden\n10.77.0.1\tzsrv.zlab.example zsrv # the server\n10.0.0.2\n";
         assert_eq!(in_hosts_file(file, "zsrv"), Some("zsrv.zlab.example"));
-        assert_eq!(
-            in_hosts_file(file, "ZSRV.zlab.example"),
-            Some("zsrv.zlab.example")
-        );
+        assert_eq!(in_hosts_file(file, "ZSRV.zlab.example"), Some("zsrv.zlab.example"));
         assert_eq!(in_hosts_file(file, "hidden"), None);
         assert_eq!(in_hosts_file(file, "10.77.0.1"), None);
     }
 
     #[test]
     fn the_last_search_line_counts() {
-        assert_eq!(
-            search_domains("nameserver 1.2.3.4\nsearch a.example b.example\n"),
-            ["a.example", "b.example"]
-        );
-        assert_eq!(
-            search_domains("search a.example\ndomain c.example junk\n"),
-            ["c.example"]
-        );
+        assert_eq!(search_domains("nameserver 1.2.3.4\nsearch a.example b.example\n"), ["a.example", "b.example"]);
+        assert_eq!(search_domains("search a.example\ndomain c.example junk\n"), ["c.example"]);
         assert!(search_domains("# search x\n").is_empty());
     }
 

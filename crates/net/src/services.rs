@@ -13,10 +13,7 @@ pub const ZEPHYR_HM_SRV: &str = "zephyr-hm-srv";
 ///
 /// Only the file is asked, not what else the machine's name service switch may offer.
 pub fn port(name: &str) -> u16 {
-    fs::read_to_string("/etc/services")
-        .ok()
-        .and_then(|file| find(&file, name))
-        .unwrap_or_else(|| fallback(name))
+    fs::read_to_string("/etc/services").ok().and_then(|file| find(&file, name)).unwrap_or_else(|| fallback(name))
 }
 
 fn fallback(name: &str) -> u16 {

@@ -13,11 +13,7 @@ const RECEIVE_BUFFER: usize = 8 << 20;
 ///
 /// When the address cannot be bound, or no tokio runtime is running.
 pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::DGRAM,
-        Some(Protocol::UDP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     // Only a wish: an unprivileged process gets what the system's limit allows.
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     socket.set_nonblocking(true)?;
@@ -37,10 +33,7 @@ mod tests {
         one.send_to(b"hello", other.local_addr()?).await?;
         let mut buffer = [0; 16];
         let received = other.recv_from(&mut buffer).await?;
-        assert_eq!(
-            (received, &buffer[..5]),
-            ((5, one.local_addr()?), &b"hello"[..])
-        );
+        assert_eq!((received, &buffer[..5]), ((5, one.local_addr()?), &b"hello"[..]));
         Ok(())
     }
 }
