@@ -50,16 +50,28 @@ pub struct Policy {
     pub login: Demand,
     /// For [`Action::Logout`].
     pub logout: Demand,
+    /// For whatever comes with a proof that does not hold.
+    pub failed_proof: FailedProof,
 }
 
 impl Policy {
     /// As a C server with Kerberos: anybody may send, and is shown as what he is; only proven users receive and log in;
     /// whoever speaks from a place may leave it.
-    pub const KERBEROS: Self =
-        Self { send: Demand::Optional, receive: Demand::Required, login: Demand::Required, logout: Demand::Optional };
+    pub const KERBEROS: Self = Self {
+        send: Demand::Optional,
+        receive: Demand::Required,
+        login: Demand::Required,
+        logout: Demand::Optional,
+        failed_proof: FailedProof::Show,
+    };
     /// No proof is asked for anything.
-    pub const OPEN: Self =
-        Self { send: Demand::Optional, receive: Demand::Optional, login: Demand::Optional, logout: Demand::Optional };
+    pub const OPEN: Self = Self {
+        send: Demand::Optional,
+        receive: Demand::Optional,
+        login: Demand::Optional,
+        logout: Demand::Optional,
+        failed_proof: FailedProof::Show,
+    };
 
     /// Whether a sender of whom `verdict` is known may do `action`. A failed proof is no proof.
     pub fn allows(&self, action: Action, verdict: &Verdict) -> bool {
