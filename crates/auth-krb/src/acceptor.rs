@@ -1,10 +1,13 @@
 //! The server's side: judging packets with the service's keys (authentication, section 5).
 
 use crate::{
-    apreq::{self, MAX_AUTHENTICATOR},
+    apreq::{self, MAX_AUTHENTICATOR, Parts},
     binding::Context,
-    default_realm, fault,
+    default_realm,
+    enctype::{Enctype, Permitted},
+    fault,
     keytab::{DEFAULT_KEYTAB, Keytab},
+    known::KnownTicket,
     session::KeySession,
 };
 use std::{path::Path, sync::Arc};
@@ -17,14 +20,28 @@ use zephyr_core::{
 
 /// Judges packets for the service `zephyr/zephyr` of one realm.
 ///
+/// A ticket that is new is judged by all of libkrb5's rules. One that libkrb5 has accepted before is not opened again:
+/// then only the authenticator and the times are looked at.
+///
 /// Any number of threads may judge at once. The time that counts is the one given with each packet.
 pub struct KerberosAcceptor {
     realm: String,
     keytab: Keytab,
+    permitted: Permitted,
+    /// How many seconds clocks may be apart.
+    skew: u32,
+    remembers: bool,
+}
+
+/// Whoever made an authenticator, and the session key that goes with it.
+struct Proven {
+    session: Arc<KeySession>,
+    is_expected: bool,
 }
 
 impl KerberosAcceptor {
-    /// An acceptor for `realm`, or for the default realm; with the keys in `keytab`, or in [`DEFAULT_KEYTAB`].
+    /// An acceptor for `realm`, or for the default realm; with the keys in `keytab`, or in [`DEFAULT_KEYTAB`]. It takes keys
+    /// of the types in [`Enctype::DEFAULT`].
     ///
     /// # Errors
     ///
@@ -32,7 +49,23 @@ impl KerberosAcceptor {
     pub fn new(realm: Option<&str>, keytab: Option<&Path>) -> Result<Self, AuthError> {
         let realm = realm.map_or_else(default_realm, |realm| Ok(realm.to_owned()))?;
         let keytab = Keytab::open(keytab.unwrap_or(Path::new(DEFAULT_KEYTAB)), &realm)?;
-        Ok(Self { realm, keytab })
+        let skew = Context::new().and_then(|context| context.clock_skew()).map_err(fault::ours)?;
+        Ok(Self { realm, keytab, permitted: Permitted::new(&Enctype::DEFAULT), skew, remembers: true })
+    }
+
+    /// The same, for service and session keys of these types alone. libkrb5 must know and permit them as well.
+    #[must_use]
+    pub fn permitting(mut self, enctypes: &[Enctype]) -> Self {
+        self.permitted = Permitted::new(enctypes);
+        self
+    }
+
+    /// The same, but every ticket is judged as if it had never been seen.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn forgetting(mut self) -> Self {
+        self.remembers = false;
+        self
     }
 
     /// The realm it judges for.
@@ -41,7 +74,12 @@ impl KerberosAcceptor {
     }
 
     /// The session key behind a proof that holds.
-    fn proven(&self, packet: &Packet<'_>, expected: &[u8], now: Now) -> Result<Result<KeySession, Reason>, AuthError> {
+    fn proven(
+        &self,
+        packet: &Packet<'_>,
+        expected: &[u8],
+        now: Now,
+    ) -> Result<Result<Arc<KeySession>, Reason>, AuthError> {
         let claim = &packet.claim;
         if claim.authent_len <= 0 {
             return Ok(Err(Reason::NoAuthenticator));
@@ -53,24 +91,51 @@ impl KerberosAcceptor {
             Ok(request) => request,
             Err(error) => return Ok(Err(Reason::Malformed(error.to_string()))),
         };
-        if let Err(refusal) = apreq::inspect(&request, self.realm.as_bytes()) {
-            return Ok(Err(Reason::Malformed(refusal.to_string())));
-        }
+        let Proven { session, is_expected } = match self.maker(&request, expected, now)? {
+            Ok(proven) => proven,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        Ok(if !is_expected {
+            Err(Reason::WrongPrincipal)
+        } else if session.check(packet, Direction::ToServer) {
+            Ok(session)
+        } else {
+            Err(Reason::Checksum)
+        })
+    }
+
+    /// Who made the AP-REQ.
+    fn maker(&self, request: &[u8], expected: &[u8], now: Now) -> Result<Result<Proven, Reason>, AuthError> {
         let keys = self.keytab.keys();
-        let accepted = Context::with_own(|context| context.accept(&request, self.realm.as_bytes(), &keys, now));
+        let parts = if self.remembers { Parts::of(request) } else { None };
+        if let Some(known) = parts.and_then(|parts| keys.known.proven(&parts, now, self.skew)) {
+            let is_expected = known.client == expected;
+            return Ok(Ok(Proven { session: Arc::clone(&known.session), is_expected }));
+        }
+        let enctypes = match apreq::inspect(request, self.realm.as_bytes()) {
+            Ok(enctypes) => enctypes,
+            Err(refusal) => return Ok(Err(Reason::Malformed(refusal.to_string()))),
+        };
+        let refusal = self.permitted.refusal("the ticket", enctypes.ticket);
+        if let Some(refusal) = refusal.or_else(|| self.permitted.refusal("the session key", enctypes.session)) {
+            return Ok(Err(Reason::Refused(refusal)));
+        }
+        let accepted = Context::with_own(|context| context.accept(request, self.realm.as_bytes(), &keys.keytab, now));
         let accepted = match accepted {
             Ok(accepted) => accepted,
             Err(error) if error.is_of_the_system() => return Err(fault::ours(error)),
             Err(error) => return Ok(Err(Reason::Refused(error.text))),
         };
-        if accepted.client != expected {
-            return Ok(Err(Reason::WrongPrincipal));
-        }
-        let session = match KeySession::new(accepted.key) {
-            Ok(session) => session,
+        let session = match KeySession::new(accepted.key.clone()) {
+            Ok(session) => Arc::new(session),
             Err(error) => return Ok(Err(Reason::Refused(error.to_string()))),
         };
-        Ok(if session.check(packet, Direction::ToServer) { Ok(session) } else { Err(Reason::Checksum) })
+        if let Some(parts) = parts
+            && let Some(ticket) = KnownTicket::new(&accepted, &session, &parts)
+        {
+            keys.known.remember(&parts, ticket);
+        }
+        Ok(Ok(Proven { session, is_expected: accepted.client == expected }))
     }
 }
 
@@ -80,9 +145,7 @@ impl Acceptor for KerberosAcceptor {
             return Ok(Judgement::bare(Verdict::Unauthenticated));
         }
         Ok(match self.proven(packet, expected, now)? {
-            Ok(session) => {
-                Judgement { verdict: Verdict::Authentic(Identity::new(expected)), session: Some(Arc::new(session)) }
-            }
+            Ok(session) => Judgement { verdict: Verdict::Authentic(Identity::new(expected)), session: Some(session) },
             Err(reason) => Judgement::bare(Verdict::Failed(reason)),
         })
     }

@@ -1,6 +1,10 @@
 //! A strict look at an AP-REQ before libkrb5 sees it: nothing but what a client of this service sends gets through.
 
-use crate::{binding::SERVICE, checksum};
+use crate::{
+    binding::SERVICE,
+    checksum,
+    der::{Reader, unsigned},
+};
 use rasn_kerberos::{ApReq, EncryptedData};
 
 /// The largest authenticator, in octets: a packet holds no more.
@@ -38,8 +42,17 @@ pub(crate) enum Refusal {
     Empty,
 }
 
+/// The types of the keys that an AP-REQ says it was made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Enctypes {
+    /// Of the service's key, which the ticket is encrypted with.
+    pub(crate) ticket: i32,
+    /// Of the session key, which the authenticator is encrypted with.
+    pub(crate) session: i32,
+}
+
 /// Looks at an AP-REQ that should be for the service of `realm`.
-pub(crate) fn inspect(octets: &[u8], realm: &[u8]) -> Result<(), Refusal> {
+pub(crate) fn inspect(octets: &[u8], realm: &[u8]) -> Result<Enctypes, Refusal> {
     if octets.len() > MAX_AUTHENTICATOR {
         return Err(Refusal::TooLong(octets.len()));
     }
@@ -70,7 +83,8 @@ pub(crate) fn inspect(octets: &[u8], realm: &[u8]) -> Result<(), Refusal> {
         return Err(Refusal::OtherRealm);
     }
     encrypted(&request.ticket.enc_part, |enctype| checksum::is_known(enctype) || enctype == RC4_EXPORT)?;
-    encrypted(&request.authenticator, checksum::is_known)
+    encrypted(&request.authenticator, checksum::is_known)?;
+    Ok(Enctypes { ticket: request.ticket.enc_part.etype, session: request.authenticator.etype })
 }
 
 fn encrypted(data: &EncryptedData, is_known: impl Fn(i32) -> bool) -> Result<(), Refusal> {
@@ -78,6 +92,37 @@ fn encrypted(data: &EncryptedData, is_known: impl Fn(i32) -> bool) -> Result<(),
         return Err(Refusal::Enctype(data.etype));
     }
     if data.cipher.is_empty() { Err(Refusal::Empty) } else { Ok(()) }
+}
+
+/// An AP-REQ in its parts.
+#[derive(Clone, Copy)]
+pub(crate) struct Parts<'a> {
+    /// The ticket, encoded.
+    pub(crate) ticket: &'a [u8],
+    /// The type of the session key.
+    pub(crate) enctype: i32,
+    /// The encrypted authenticator.
+    pub(crate) cipher: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    /// The parts of an AP-REQ that looks like all others, but for what is in the ticket: when that is one of an AP-REQ that
+    /// was [inspected](inspect), this one would pass, too.
+    pub(crate) fn of(octets: &'a [u8]) -> Option<Self> {
+        const BEGINNING: &[u8] = b"\xa0\x03\x02\x01\x05\xa1\x03\x02\x01\x0e\xa2\x07\x03\x05\0\0\0\0\0";
+        let mut outside = Reader::new(octets);
+        let mut message = outside.enter(0x6E)?;
+        let mut fields = Reader::new(message.take(0x30)?.strip_prefix(BEGINNING)?);
+        let mut inside = fields.enter(0xA3)?;
+        let (_, ticket) = inside.whole(0x61)?;
+        let mut authenticator = fields.enter(0xA4)?;
+        let mut encrypted = authenticator.enter(0x30)?;
+        let enctype = unsigned(encrypted.only(0xA0, 0x02)?)?.cast_signed();
+        let cipher = encrypted.only(0xA2, 0x04)?;
+        let ends = [outside, message, fields, inside, authenticator, encrypted].iter().all(Reader::end);
+        (ends && octets.len() <= MAX_AUTHENTICATOR && !cipher.is_empty() && checksum::is_known(enctype))
+            .then_some(Self { ticket, enctype, cipher })
+    }
 }
 
 #[cfg(test)]
@@ -103,7 +148,7 @@ mod tests {
     fn said_of(change: impl FnOnce(&mut kerberos_asn1::ApReq)) -> Result<(), Refusal> {
         let mut request = request();
         change(&mut request);
-        inspect(&request.build(), REALM)
+        inspect(&request.build(), REALM).map(drop)
     }
 
     #[test]
@@ -168,7 +213,8 @@ mod tests {
     #[test]
     fn the_other_decoder_agrees_about_changed_requests() {
         let good = request().build();
-        let (mut changed, mut through) = (good.clone(), 0);
+        let ticket = request().ticket.build();
+        let (mut changed, mut through, mut in_parts) = (good.clone(), 0, 0);
         for (at, &octet) in good.iter().enumerate() {
             for other in (0..=u8::MAX).filter(|&other| other != octet) {
                 changed[at] = other;
@@ -182,10 +228,17 @@ mod tests {
                     assert_eq!(read.ticket.realm.as_bytes(), REALM);
                     assert_eq!(read.ticket.sname.name_string, ["zephyr", "zephyr"]);
                 }
+                if let Some(parts) = Parts::of(&changed).filter(|parts| parts.ticket == ticket) {
+                    let (_, read) = kerberos_asn1::ApReq::parse(&changed).unwrap();
+                    assert!(inspect(&changed, REALM).is_ok(), "octet {at}: {other:#x}");
+                    assert_eq!((parts.enctype, parts.cipher), (read.authenticator.etype, &*read.authenticator.cipher));
+                    in_parts += 1;
+                }
             }
             changed[at] = octet;
         }
         // All changes of the two ciphers' octets, and a few of types and numbers.
         assert!((290 * 255..300 * 255).contains(&through), "{through}");
+        assert!((90 * 255..91 * 255).contains(&in_parts), "{in_parts}");
     }
 }

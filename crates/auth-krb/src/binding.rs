@@ -1,4 +1,4 @@
-//! The binding to libkrb5 and libk5crypto: the only file with unsafe code.
+//! The binding to libkrb5 and libk5crypto: the only place with unsafe code.
 //!
 //! Declared by hand, and only what is used. The library's structures are declared as they have been since the 1990s;
 //! whatever is not listed in [`ffi`] stays opaque. Everything public here is safe to call.
@@ -6,19 +6,13 @@
 #![allow(unsafe_code)]
 
 use crate::{
-    fault::{Error, code},
-    ticket::{Accepted, Key, ServiceTicket},
+    fault::Error,
+    ticket::{Accepted, Key, ServiceTicket, Validity},
 };
 use std::{
     cell::OnceCell,
-    ffi::{CStr, CString, OsString, c_char},
-    os::unix::ffi::OsStringExt,
-    path::Path,
+    ffi::{CStr, CString, c_char},
     ptr::{self, NonNull},
-    sync::{
-        Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
     time::{SystemTime, UNIX_EPOCH},
 };
 use zephyr_core::time::Now;
@@ -27,266 +21,10 @@ use zeroize::Zeroizing;
 /// The service that every Zephyr server is.
 pub(crate) const SERVICE: [&CStr; 2] = [c"zephyr", c"zephyr"];
 
-mod ffi {
-    use std::ffi::{c_char, c_int, c_uint, c_void};
+mod ffi;
+mod keys;
 
-    macro_rules! opaque {
-        ($($name:ident)*) => {$(
-            #[repr(C)]
-            pub(super) struct $name {
-                _private: [u8; 0],
-            }
-        )*};
-    }
-    opaque!(Context Principal Cache Keytab AuthContext);
-
-    /// A text that the library allocated: of a principal, or of a realm.
-    #[repr(transparent)]
-    pub(super) struct PrincipalText(pub(super) c_char);
-    #[repr(transparent)]
-    pub(super) struct RealmText(pub(super) c_char);
-    /// An array of texts, ended by a null pointer.
-    #[repr(transparent)]
-    pub(super) struct RealmList(pub(super) *mut c_char);
-
-    #[repr(C)]
-    pub(super) struct Data {
-        pub(super) magic: i32,
-        pub(super) length: c_uint,
-        pub(super) data: *mut c_char,
-    }
-
-    #[repr(C)]
-    pub(super) struct Keyblock {
-        pub(super) magic: i32,
-        pub(super) enctype: i32,
-        pub(super) length: c_uint,
-        pub(super) contents: *mut u8,
-    }
-
-    #[repr(C)]
-    pub(super) struct Checksum {
-        pub(super) magic: i32,
-        pub(super) checksum_type: i32,
-        pub(super) length: c_uint,
-        pub(super) contents: *mut u8,
-    }
-
-    #[repr(C)]
-    pub(super) struct Times {
-        pub(super) authenticated: i32,
-        pub(super) starts: i32,
-        pub(super) ends: i32,
-        pub(super) renewable_till: i32,
-    }
-
-    #[repr(C)]
-    pub(super) struct Creds {
-        pub(super) magic: i32,
-        pub(super) client: *mut Principal,
-        pub(super) server: *mut Principal,
-        pub(super) keyblock: Keyblock,
-        pub(super) times: Times,
-        pub(super) is_skey: c_uint,
-        pub(super) ticket_flags: i32,
-        pub(super) addresses: *mut c_void,
-        pub(super) ticket: Data,
-        pub(super) second_ticket: Data,
-        pub(super) authdata: *mut c_void,
-    }
-
-    #[repr(C)]
-    pub(super) struct Authenticator {
-        pub(super) magic: i32,
-        pub(super) client: *mut Principal,
-        pub(super) checksum: *mut Checksum,
-        pub(super) cusec: i32,
-        pub(super) ctime: i32,
-        pub(super) subkey: *mut Keyblock,
-        pub(super) seq_number: u32,
-        pub(super) authdata: *mut c_void,
-    }
-
-    #[repr(C)]
-    pub(super) struct KeytabEntry {
-        pub(super) magic: i32,
-        pub(super) principal: *mut Principal,
-        pub(super) timestamp: i32,
-        pub(super) vno: c_uint,
-        pub(super) key: Keyblock,
-    }
-
-    impl Data {
-        pub(super) const EMPTY: Self = Self { magic: 0, length: 0, data: std::ptr::null_mut() };
-
-        /// The library's view of `octets`, which it does not write to.
-        pub(super) fn of(octets: &[u8]) -> Self {
-            let length = c_uint::try_from(octets.len()).unwrap_or(c_uint::MAX);
-            Self { magic: 0, length, data: octets.as_ptr().cast_mut().cast() }
-        }
-    }
-
-    impl Keyblock {
-        pub(super) const fn empty(enctype: i32) -> Self {
-            Self { magic: 0, enctype, length: 0, contents: std::ptr::null_mut() }
-        }
-
-        /// The library's view of `key`, which it does not write to.
-        pub(super) fn of(key: &crate::ticket::Key) -> Self {
-            let length = c_uint::try_from(key.octets.len()).unwrap_or(c_uint::MAX);
-            Self { magic: 0, enctype: key.enctype, length, contents: key.octets.as_ptr().cast_mut() }
-        }
-    }
-
-    impl Creds {
-        /// Credentials of which only the two names and the wanted enctype (0: any) are known.
-        pub(super) fn wanted(client: *mut Principal, server: *mut Principal, enctype: i32) -> Self {
-            Self {
-                magic: 0,
-                client,
-                server,
-                keyblock: Keyblock::empty(enctype),
-                times: Times { authenticated: 0, starts: 0, ends: 0, renewable_till: 0 },
-                is_skey: 0,
-                ticket_flags: 0,
-                addresses: std::ptr::null_mut(),
-                ticket: Data::EMPTY,
-                second_ticket: Data::EMPTY,
-                authdata: std::ptr::null_mut(),
-            }
-        }
-    }
-
-    /// `KRB5_GC_CACHED`: look only into the credential cache.
-    pub(super) const GC_CACHED: i32 = 2;
-
-    unsafe extern "C" {
-        pub(super) fn krb5_init_context(context: *mut *mut Context) -> c_int;
-        pub(super) fn krb5_free_context(context: *mut Context);
-        pub(super) fn krb5_get_error_message(context: *mut Context, code: c_int) -> *const c_char;
-        pub(super) fn krb5_free_error_message(context: *mut Context, message: *const c_char);
-
-        pub(super) fn krb5_set_real_time(context: *mut Context, seconds: i32, micros: i32) -> c_int;
-        pub(super) fn krb5_get_time_offsets(context: *mut Context, seconds: *mut i32, micros: *mut i32) -> c_int;
-
-        pub(super) fn krb5_get_default_realm(context: *mut Context, realm: *mut *mut RealmText) -> c_int;
-        pub(super) fn krb5_free_default_realm(context: *mut Context, realm: *mut RealmText);
-        pub(super) fn krb5_get_host_realm(
-            context: *mut Context,
-            host: *const c_char,
-            realms: *mut *mut RealmList,
-        ) -> c_int;
-        pub(super) fn krb5_get_fallback_host_realm(
-            context: *mut Context,
-            host: *mut Data,
-            realms: *mut *mut RealmList,
-        ) -> c_int;
-        pub(super) fn krb5_free_host_realm(context: *mut Context, realms: *mut RealmList) -> c_int;
-
-        pub(super) fn krb5_build_principal(
-            context: *mut Context,
-            principal: *mut *mut Principal,
-            realm_length: c_uint,
-            realm: *const c_char,
-            ...
-        ) -> c_int;
-        pub(super) fn krb5_parse_name(
-            context: *mut Context,
-            name: *const c_char,
-            principal: *mut *mut Principal,
-        ) -> c_int;
-        pub(super) fn krb5_unparse_name(
-            context: *mut Context,
-            principal: *const Principal,
-            name: *mut *mut PrincipalText,
-        ) -> c_int;
-        pub(super) fn krb5_free_unparsed_name(context: *mut Context, name: *mut PrincipalText);
-        pub(super) fn krb5_principal_compare(context: *mut Context, a: *const Principal, b: *const Principal)
-        -> c_uint;
-        pub(super) fn krb5_free_principal(context: *mut Context, principal: *mut Principal);
-
-        pub(super) fn krb5_cc_default(context: *mut Context, cache: *mut *mut Cache) -> c_int;
-        pub(super) fn krb5_cc_get_principal(
-            context: *mut Context,
-            cache: *mut Cache,
-            principal: *mut *mut Principal,
-        ) -> c_int;
-        pub(super) fn krb5_cc_close(context: *mut Context, cache: *mut Cache) -> c_int;
-        pub(super) fn krb5_get_credentials(
-            context: *mut Context,
-            options: i32,
-            cache: *mut Cache,
-            wanted: *mut Creds,
-            found: *mut *mut Creds,
-        ) -> c_int;
-        pub(super) fn krb5_free_creds(context: *mut Context, creds: *mut Creds);
-
-        pub(super) fn krb5_kt_resolve(context: *mut Context, name: *const c_char, keytab: *mut *mut Keytab) -> c_int;
-        pub(super) fn krb5_kt_close(context: *mut Context, keytab: *mut Keytab) -> c_int;
-        pub(super) fn krb5_kt_start_seq_get(
-            context: *mut Context,
-            keytab: *mut Keytab,
-            cursor: *mut *mut c_void,
-        ) -> c_int;
-        pub(super) fn krb5_kt_next_entry(
-            context: *mut Context,
-            keytab: *mut Keytab,
-            entry: *mut KeytabEntry,
-            cursor: *mut *mut c_void,
-        ) -> c_int;
-        pub(super) fn krb5_kt_end_seq_get(
-            context: *mut Context,
-            keytab: *mut Keytab,
-            cursor: *mut *mut c_void,
-        ) -> c_int;
-        pub(super) fn krb5_kt_add_entry(context: *mut Context, keytab: *mut Keytab, entry: *mut KeytabEntry) -> c_int;
-        pub(super) fn krb5_free_keytab_entry_contents(context: *mut Context, entry: *mut KeytabEntry) -> c_int;
-
-        pub(super) fn krb5_auth_con_init(context: *mut Context, auth: *mut *mut AuthContext) -> c_int;
-        pub(super) fn krb5_auth_con_free(context: *mut Context, auth: *mut AuthContext) -> c_int;
-        pub(super) fn krb5_auth_con_setflags(context: *mut Context, auth: *mut AuthContext, flags: i32) -> c_int;
-        pub(super) fn krb5_auth_con_getkey(
-            context: *mut Context,
-            auth: *mut AuthContext,
-            key: *mut *mut Keyblock,
-        ) -> c_int;
-        pub(super) fn krb5_free_keyblock(context: *mut Context, key: *mut Keyblock);
-        pub(super) fn krb5_auth_con_getauthenticator(
-            context: *mut Context,
-            auth: *mut AuthContext,
-            authenticator: *mut *mut Authenticator,
-        ) -> c_int;
-        pub(super) fn krb5_free_authenticator(context: *mut Context, authenticator: *mut Authenticator);
-        pub(super) fn krb5_mk_req_extended(
-            context: *mut Context,
-            auth: *mut *mut AuthContext,
-            options: i32,
-            checksummed: *mut Data,
-            creds: *mut Creds,
-            request: *mut Data,
-        ) -> c_int;
-        pub(super) fn krb5_rd_req(
-            context: *mut Context,
-            auth: *mut *mut AuthContext,
-            request: *const Data,
-            server: *const Principal,
-            keytab: *mut Keytab,
-            options: *mut i32,
-            ticket: *mut *mut c_void,
-        ) -> c_int;
-        pub(super) fn krb5_free_data_contents(context: *mut Context, data: *mut Data);
-
-        pub(super) fn krb5_c_make_checksum(
-            context: *mut Context,
-            checksum_type: i32,
-            key: *const Keyblock,
-            usage: i32,
-            input: *const Data,
-            checksum: *mut Checksum,
-        ) -> c_int;
-        pub(super) fn krb5_free_checksum_contents(context: *mut Context, checksum: *mut Checksum);
-    }
-}
+pub(crate) use keys::{KeytabError, MemoryKeytab};
 
 // The sizes that a C compiler gives these structures where pointers have eight octets.
 #[cfg(target_pointer_width = "64")]
@@ -294,6 +32,8 @@ const _: () = {
     assert!(size_of::<ffi::Data>() == 16 && size_of::<ffi::Keyblock>() == 24 && size_of::<ffi::Checksum>() == 24);
     assert!(size_of::<ffi::Creds>() == 120 && std::mem::offset_of!(ffi::Creds, ticket) == 80);
     assert!(size_of::<ffi::Authenticator>() == 56 && size_of::<ffi::KeytabEntry>() == 48);
+    assert!(size_of::<ffi::EncryptedData>() == 32 && std::mem::offset_of!(ffi::Ticket, inside) == 48);
+    assert!(std::mem::offset_of!(ffi::TicketInside, times) == 48);
 };
 
 /// The library with its configuration. One thread at a time may use it.
@@ -337,6 +77,7 @@ released_by! {
     Creds: krb5_free_creds,
     Keytab: krb5_kt_close,
     AuthContext: krb5_auth_con_free,
+    Ticket: krb5_free_ticket,
     Keyblock: krb5_free_keyblock,
     Authenticator: krb5_free_authenticator,
 }
@@ -577,26 +318,61 @@ impl Context {
         let auth = self.auth_context()?;
         let mut slot = auth.raw();
         let request = ffi::Data::of(request);
-        // SAFETY: all arguments are open and outlive the call; the two null places are for results nobody wants.
-        self.checked(unsafe {
-            ffi::krb5_rd_req(
-                self.raw(),
-                &raw mut slot,
-                &raw const request,
-                service.0.raw(),
-                keytab.raw(),
-                ptr::null_mut(),
-                ptr::null_mut(),
-            )
+        // SAFETY: all arguments are open and outlive the call; the place is for one ticket, which `Owned` gives back.
+        let ticket = self.receive(|context, out| unsafe {
+            let (service, keytab) = (service.0.raw(), keytab.raw());
+            ffi::krb5_rd_req(context, &raw mut slot, &raw const request, service, keytab, ptr::null_mut(), out)
         })?;
         let auth = auth.raw();
         // SAFETY: `auth` is open; the places are for one thing each, which `Owned` gives back.
         let key = self.receive(|context, out| unsafe { ffi::krb5_auth_con_getkey(context, auth, out) })?;
         // SAFETY: as above.
         let maker = self.receive(|context, out| unsafe { ffi::krb5_auth_con_getauthenticator(context, auth, out) })?;
-        // SAFETY: the library made both structures, nobody else has them, and they live as long as their owners.
+        // SAFETY: the library made the structures, nobody else has them, and they live as long as their owners.
         let (key, maker) = unsafe { (copied_key(key.raw.as_ref()), self.text_of(maker.raw.as_ref().client)?) };
-        Ok(Accepted { client: maker.into_bytes(), key })
+        // SAFETY: as above; what is inside was decrypted, or is not there.
+        let validity = unsafe { ticket.raw.as_ref().inside.as_ref() }.map(|inside| {
+            let ffi::Times { authenticated, starts, ends, .. } = inside.times;
+            let starts = if starts == 0 { authenticated } else { starts };
+            Validity { starts: starts.cast_unsigned(), ends: ends.cast_unsigned() }
+        });
+        let validity = validity.ok_or_else(|| Error::invalid("the Kerberos library hides what is in the ticket"))?;
+        Ok(Accepted { client: maker.into_bytes(), key, validity })
+    }
+
+    /// How many seconds clocks may be apart, by the library's configuration.
+    pub(crate) fn clock_skew(&self) -> Result<u32, Error> {
+        const SOME_TIME: i32 = 1_000_000_000;
+        let is_within = |seconds: i32| {
+            self.set_time(SOME_TIME, 0)?;
+            // SAFETY: plain numbers.
+            let checked = self.checked(unsafe { ffi::krb5_check_clockskew(self.raw(), SOME_TIME + seconds) });
+            Ok::<bool, Error>(checked.is_ok())
+        };
+        // The library does not tell, so it is asked whether it would take this and that time.
+        let (mut within, mut beyond) = (0, SOME_TIME);
+        while within + 1 < beyond {
+            let middle = i32::midpoint(within, beyond);
+            if is_within(middle)? { within = middle } else { beyond = middle }
+        }
+        Ok(within.cast_unsigned())
+    }
+
+    /// What was encrypted with `key` for this usage; there may be octets after its end.
+    pub(crate) fn decrypt(&self, key: &Key, usage: i32, cipher: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let mut plain = Zeroizing::new(vec![0; cipher.len()]);
+        let block = ffi::Keyblock::of(key);
+        let input = ffi::EncryptedData { magic: 0, enctype: key.enctype, kvno: 0, cipher: ffi::Data::of(cipher) };
+        let mut output = ffi::Data::of(&plain);
+        output.data = plain.as_mut_ptr().cast();
+        // SAFETY: key and input are views of things that outlive the call; `output` is a view of `plain`, which nobody
+        // else has and which is as long as the library asks for.
+        self.checked(unsafe {
+            let (key, input) = (&raw const block, &raw const input);
+            ffi::krb5_c_decrypt(self.raw(), key, usage, ptr::null(), input, &raw mut output)
+        })?;
+        plain.truncate(usize::try_from(output.length).unwrap_or(0));
+        Ok(plain)
     }
 
     /// A checksum of `input` by the library.
@@ -626,109 +402,6 @@ impl Context {
         // SAFETY: both are open. Without the time flag there is no replay cache; times are checked nevertheless.
         self.checked(unsafe { ffi::krb5_auth_con_setflags(self.raw(), auth.raw(), 0) })?;
         Ok(auth)
-    }
-}
-
-/// Why a keytab cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum KeytabError {
-    /// It cannot be read.
-    #[error("{0}")]
-    Unreadable(String),
-    /// It can be read, but the service's key is not in it.
-    #[error("no key for the service")]
-    NoKey,
-    /// The library fails.
-    #[error(transparent)]
-    Library(#[from] Error),
-}
-
-/// The service's keys, in the library's memory and visible to all threads.
-pub(crate) struct MemoryKeytab {
-    name: CString,
-    /// Keeps the keys alive; they are gone when the last one who opened them closes them.
-    _keys: Mutex<HeldKeytab>,
-}
-
-struct HeldKeytab {
-    context: Context,
-    keytab: NonNull<ffi::Keytab>,
-}
-
-// SAFETY: a memory keytab is an entry of a list that the library keeps behind a lock of its own; the context is `Send`.
-unsafe impl Send for HeldKeytab {}
-
-impl Drop for HeldKeytab {
-    fn drop(&mut self) {
-        // SAFETY: opened by `MemoryKeytab::read`, closed here once.
-        unsafe { ffi::Keytab::release(self.context.raw(), self.keytab.as_ptr()) }
-    }
-}
-
-impl MemoryKeytab {
-    /// Reads the keys of the service in `realm` from a keytab file.
-    pub(crate) fn read(path: &Path, realm: &[u8]) -> Result<Self, KeytabError> {
-        static MADE: AtomicU64 = AtomicU64::new(0);
-        let context = Context::new()?;
-        let name = CString::new(format!("MEMORY:zephyr-{}", MADE.fetch_add(1, Ordering::Relaxed))).unwrap_or_default();
-        let keytab = context.open_keytab(&name)?;
-        let raw = keytab.raw;
-        // From here on the guard below closes it.
-        std::mem::forget(keytab);
-        let keys = HeldKeytab { context, keytab: raw };
-        if keys.copy_from(path, realm)? == 0 {
-            return Err(KeytabError::NoKey);
-        }
-        Ok(Self { name, _keys: Mutex::new(keys) })
-    }
-}
-
-impl HeldKeytab {
-    fn copy_from(&self, path: &Path, realm: &[u8]) -> Result<usize, KeytabError> {
-        let context = &self.context;
-        let service = context.service(realm)?;
-        let mut name = OsString::from("FILE:");
-        name.push(path);
-        let name = CString::new(name.into_vec()).map_err(|_| KeytabError::Unreadable("NUL in its name".to_owned()))?;
-        let unreadable = |error: Error| KeytabError::Unreadable(error.text);
-        let file = context.open_keytab(&name).map_err(unreadable)?;
-
-        let mut cursor = ptr::null_mut();
-        // SAFETY: the keytab is open, and `cursor` is a place for the position.
-        let begun = unsafe { ffi::krb5_kt_start_seq_get(context.raw(), file.raw(), &raw mut cursor) };
-        context.checked(begun).map_err(unreadable)?;
-        let mut copied = 0;
-        let outcome = loop {
-            let mut entry = ffi::KeytabEntry {
-                magic: 0,
-                principal: ptr::null_mut(),
-                timestamp: 0,
-                vno: 0,
-                key: ffi::Keyblock::empty(0),
-            };
-            // SAFETY: the keytab is open at `cursor`, and `entry` is a place for the result.
-            let next = unsafe { ffi::krb5_kt_next_entry(context.raw(), file.raw(), &raw mut entry, &raw mut cursor) };
-            if next != 0 {
-                break if next == code::KT_END { Ok(copied) } else { context.checked(next).map(|()| copied) };
-            }
-            // SAFETY: both principals are the library's and open.
-            let ours = unsafe { ffi::krb5_principal_compare(context.raw(), entry.principal, service.0.raw()) } != 0;
-            let added = if ours {
-                // SAFETY: the keytab is open; the entry is copied.
-                unsafe { ffi::krb5_kt_add_entry(context.raw(), self.keytab.as_ptr(), &raw mut entry) }
-            } else {
-                0
-            };
-            // SAFETY: the library filled the entry, and its contents are given back once.
-            unsafe { ffi::krb5_free_keytab_entry_contents(context.raw(), &raw mut entry) };
-            if let Err(error) = context.checked(added) {
-                break Err(error);
-            }
-            copied += usize::from(ours);
-        };
-        // SAFETY: begun above, ended once.
-        unsafe { ffi::krb5_kt_end_seq_get(context.raw(), file.raw(), &raw mut cursor) };
-        outcome.map_err(unreadable)
     }
 }
 

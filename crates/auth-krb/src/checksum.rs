@@ -3,13 +3,16 @@
 //! The AES families are computed here, with a derived key that is kept: a server makes one checksum for every recipient
 //! of every notice. The rest is left to libkrb5.
 
-use crate::{binding::Context, fault::Error, ticket::Key};
-use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use crate::{
+    binding::Context,
+    derivation::{self, Purpose},
+    fault::Error,
+    ticket::Key,
+};
 use ring::hmac;
 use std::sync::OnceLock;
 use subtle::ConstantTimeEq;
 use zephyr_core::auth::Direction;
-use zeroize::Zeroizing;
 
 /// How the checksum of an enctype is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +104,8 @@ impl Checksums {
         let usage = usage(direction);
         let derive: fn(&[u8], i32) -> hmac::Key = match self.kind.method {
             Method::Library => return self.by_library(usage, parts),
-            Method::AesSha1 => derived_by_rfc3961,
-            Method::AesSha2 => derived_by_rfc8009,
+            Method::AesSha1 => |key, usage| derivation::hmac_of_rfc3961(key, usage, Purpose::Checksum),
+            Method::AesSha2 => |key, usage| derivation::hmac_of_rfc8009(key, usage, Purpose::Checksum),
         };
         let derived = match direction {
             Direction::ToServer => &self.to_server,
@@ -135,67 +138,10 @@ const fn usage(direction: Direction) -> i32 {
     }
 }
 
-/// What a checksum key is derived from: the usage and the octet that stands for checksums.
-fn constant(usage: i32) -> [u8; 5] {
-    const FOR_CHECKSUMS: u8 = 0x99;
-    let [a, b, c, d] = usage.to_be_bytes();
-    [a, b, c, d, FOR_CHECKSUMS]
-}
-
-/// RFC 3961, section 5.1: the folded constant, encrypted again and again until there are octets enough for a key.
-fn derived_by_rfc3961(key: &[u8], usage: i32) -> hmac::Key {
-    let mut block = n_folded(constant(usage)).to_be_bytes().into();
-    let mut derived = Zeroizing::new(Vec::with_capacity(key.len()));
-    while derived.len() < key.len() {
-        // The length was checked when the key came.
-        if let Ok(cipher) = aes::Aes256::new_from_slice(key) {
-            cipher.encrypt_block(&mut block);
-        } else if let Ok(cipher) = aes::Aes128::new_from_slice(key) {
-            cipher.encrypt_block(&mut block);
-        }
-        derived.extend_from_slice(&block);
-    }
-    hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &derived)
-}
-
-/// RFC 3961, section 5.1, n-fold of five octets to sixteen: sixteen copies, each turned right by thirteen bits more than
-/// the one before, cut into sixteens and added with the carry going round.
-fn n_folded(constant: [u8; 5]) -> u128 {
-    const BITS: u32 = 40;
-    let [a, b, c, d, e] = constant;
-    let value = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
-    let mut row = [0; 80];
-    for (copy, place) in (0..).zip(row.chunks_exact_mut(5)) {
-        let turn = 13 * copy % BITS;
-        let turned = (value >> turn) | (value << (BITS - turn));
-        let [_, _, _, turned @ ..] = turned.to_be_bytes();
-        place.copy_from_slice(&turned);
-    }
-    row.as_chunks().0.iter().fold(0, |sum: u128, chunk| {
-        let (sum, carry) = sum.overflowing_add(u128::from_be_bytes(*chunk));
-        // A sum that overflowed has room for the carry.
-        sum.wrapping_add(u128::from(carry))
-    })
-}
-
-/// RFC 8009, section 3: KDF-HMAC-SHA2.
-fn derived_by_rfc8009(key: &[u8], usage: i32) -> hmac::Key {
-    const AES256_LEN: usize = 32;
-    let (algorithm, bits): (_, u32) =
-        if key.len() == AES256_LEN { (hmac::HMAC_SHA384, 192) } else { (hmac::HMAC_SHA256, 128) };
-    let mut context = hmac::Context::with_key(&hmac::Key::new(algorithm, key));
-    context.update(&1_u32.to_be_bytes());
-    context.update(&constant(usage));
-    context.update(&[0]);
-    context.update(&bits.to_be_bytes());
-    let derived = context.sign();
-    let octets = usize::try_from(bits / 8).unwrap_or(0);
-    hmac::Key::new(algorithm, derived.as_ref().get(..octets).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use zeroize::Zeroizing;
 
     fn key(enctype: i32, len: usize) -> Key {
         let octet = |i| u8::try_from(i * 37 % 251).unwrap();

@@ -3,6 +3,7 @@
 use crate::{
     binding::{KeytabError, MemoryKeytab},
     fault,
+    known::KnownTickets,
 };
 use std::{
     fs,
@@ -25,9 +26,18 @@ fn stamp(path: &Path) -> Stamp {
     Some([device, inode, size, file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()])
 }
 
+/// What one state of the file gives us.
+pub(crate) struct Keys {
+    /// The keys themselves.
+    pub(crate) keytab: MemoryKeytab,
+    /// Tickets that were opened with them. Another state of the file may mean that they are not good any more, so it begins
+    /// without any.
+    pub(crate) known: KnownTickets,
+}
+
 struct Read {
     stamp: Stamp,
-    keys: Arc<MemoryKeytab>,
+    keys: Arc<Keys>,
 }
 
 pub(crate) struct Keytab {
@@ -46,7 +56,7 @@ impl Keytab {
     }
 
     /// The keys of this moment. When the file cannot be read any more, those that were read last.
-    pub(crate) fn keys(&self) -> Arc<MemoryKeytab> {
+    pub(crate) fn keys(&self) -> Arc<Keys> {
         let stamp = stamp(&self.path);
         {
             let known = self.read.read().unwrap_or_else(PoisonError::into_inner);
@@ -66,11 +76,12 @@ impl Keytab {
     }
 }
 
-fn read(path: &Path, realm: &str) -> Result<MemoryKeytab, AuthError> {
+fn read(path: &Path, realm: &str) -> Result<Keys, AuthError> {
     let shown = || path.display().to_string();
-    MemoryKeytab::read(path, realm.as_bytes()).map_err(|error| match error {
+    let keytab = MemoryKeytab::read(path, realm.as_bytes()).map_err(|error| match error {
         KeytabError::Unreadable(reason) => AuthError::KeytabUnreadable { path: shown(), reason },
         KeytabError::NoKey => AuthError::NoServiceKey { path: shown(), principal: format!("zephyr/zephyr@{realm}") },
         KeytabError::Library(error) => fault::ours(error),
-    })
+    })?;
+    Ok(Keys { keytab, known: KnownTickets::default() })
 }

@@ -4,25 +4,32 @@
 //! both speak the protocol of the C programs. libkrb5 does what needs tickets and keytabs, behind a small binding; what
 //! comes from the network is decoded strictly in Rust before it gets there.
 //!
-//! * `apreq`: that strict look
-//! * `checksum`, `session`: the session key at work
-//! * `acceptor`, `keytab`: the server's side
+//! * `apreq`, `authenticator`, `der`: that strict look
+//! * `derivation`, `checksum`, `decryption`, `session`: the session key at work
+//! * `acceptor`, `keytab`, `known`, `enctype`: the server's side
 //! * `initiator`, `gss`: the client's side
 //! * `binding`, `ticket`, `fault`: libkrb5, what it hands out, and its errors
 
 mod acceptor;
 mod apreq;
+mod authenticator;
 mod binding;
 mod checksum;
+mod decryption;
+mod der;
+mod derivation;
+mod enctype;
 mod fault;
 mod gss;
 mod initiator;
 mod keytab;
+mod known;
 mod session;
 mod ticket;
 
 pub use acceptor::KerberosAcceptor;
 pub use checksum::KeyError;
+pub use enctype::{Enctype, UnknownEnctype};
 pub use gss::{Credentials, credentials};
 pub use initiator::KerberosInitiator;
 pub use keytab::DEFAULT_KEYTAB;

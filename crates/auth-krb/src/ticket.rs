@@ -38,10 +38,19 @@ impl ServiceTicket {
     }
 }
 
-/// Who made an authenticator, and the session key of the ticket that came with it.
+/// From when to when a ticket is good, in seconds since 1970; both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Validity {
+    pub(crate) starts: u32,
+    pub(crate) ends: u32,
+}
+
+/// Who made an authenticator, and what was in the ticket that came with it.
 pub(crate) struct Accepted {
     /// The principal's text.
     pub(crate) client: Vec<u8>,
     /// The ticket's session key.
     pub(crate) key: Key,
+    /// When the ticket is good.
+    pub(crate) validity: Validity,
 }

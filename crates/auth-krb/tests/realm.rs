@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
-use zephyr_auth_krb::{KerberosAcceptor, KerberosInitiator, credentials, default_realm};
+use zephyr_auth_krb::{Enctype, KerberosAcceptor, KerberosInitiator, credentials, default_realm};
 use zephyr_core::{
     auth::{Acceptor, AuthError, Direction, Identity, Initiator, Judgement, Reason, Session, Verdict},
     coding::zcode,
@@ -211,7 +211,8 @@ fn every_type_of_session_key() -> Result<()> {
             home.folder.join("krb5.conf.d/every-type"),
             format!("[libdefaults]\npermitted_enctypes = {}\n", names.join(" ")),
         )?;
-        let acceptor = home.acceptor()?;
+        let every = names.map(|name| name.parse::<Enctype>().unwrap());
+        let acceptor = home.acceptor()?.permitting(&every);
         for name in names {
             home.kadmin(&format!("setstr zephyr/zephyr session_enctypes {name}"))?;
             home.kinit(&[])?;

@@ -4,6 +4,7 @@
 //! [`zephyr_core::auth`].
 
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+pub use zephyr_auth_krb::{Enctype, UnknownEnctype};
 use zephyr_auth_krb::{KerberosAcceptor, KerberosInitiator};
 use zephyr_auth_none::{NullAcceptor, NullInitiator};
 use zephyr_core::auth::{Acceptor, AuthError, Initiator};
@@ -51,6 +52,9 @@ pub struct AcceptorOptions {
     pub realm: Option<String>,
     /// Where its keys are; the traditional place when not given.
     pub keytab: Option<PathBuf>,
+    /// The Kerberos encryption types that its keys and those of its clients may have; [`Enctype::DEFAULT`] when not given.
+    /// What is not among them is a [failed](zephyr_core::auth::Verdict::Failed) proof.
+    pub permitted_enctypes: Option<Vec<Enctype>>,
 }
 
 /// The server's side of a domain. Whatever it needs is read now, so that a server can say at its start what is wrong.
@@ -60,7 +64,11 @@ pub struct AcceptorOptions {
 /// When there is no realm to serve, or the keytab cannot be read or lacks the service's key.
 pub fn acceptor(backend: Backend, options: AcceptorOptions) -> Result<Arc<dyn Acceptor>, AuthError> {
     Ok(match backend {
-        Backend::Kerberos => Arc::new(KerberosAcceptor::new(options.realm.as_deref(), options.keytab.as_deref())?),
+        Backend::Kerberos => {
+            let acceptor = KerberosAcceptor::new(options.realm.as_deref(), options.keytab.as_deref())?;
+            let permitted = options.permitted_enctypes.as_deref().unwrap_or(&Enctype::DEFAULT);
+            Arc::new(acceptor.permitting(permitted))
+        }
         Backend::None => Arc::new(NullAcceptor::new()),
     })
 }
@@ -104,7 +112,8 @@ mod tests {
     #[test]
     fn a_server_without_keys_says_so() {
         let folder = std::env::temp_dir().join("no-such-folder-of-zephyr");
-        let options = AcceptorOptions { realm: Some("R".to_owned()), keytab: Some(folder.join("keytab")) };
+        let keytab = Some(folder.join("keytab"));
+        let options = AcceptorOptions { realm: Some("R".to_owned()), keytab, ..AcceptorOptions::default() };
         let error = acceptor(Backend::Kerberos, options.clone()).err().unwrap();
         assert!(matches!(error, AuthError::KeytabUnreadable { .. }), "{error:?}");
         assert!(acceptor(Backend::None, options).is_ok());

@@ -81,8 +81,10 @@ pub(super) fn prepare(options: &Options, listening: SocketAddr) -> Result<(Confi
         None => zephyr_auth::default_realm(options.auth)?,
     };
     let keytab = options.keytab.clone().unwrap_or_else(|| options.config_dir.join("krb5.keytab"));
-    let acceptor =
-        zephyr_auth::acceptor(options.auth, AcceptorOptions { realm: Some(realm.clone()), keytab: Some(keytab) })?;
+    let acceptor = zephyr_auth::acceptor(
+        options.auth,
+        AcceptorOptions { realm: Some(realm.clone()), keytab: Some(keytab), ..AcceptorOptions::default() },
+    )?;
     let name = match &options.hostname {
         Some(name) => name.clone(),
         None => {

@@ -1,0 +1,117 @@
+//! The service's keys: read from a keytab file, held in the library's memory.
+
+use super::{Context, Release, ffi};
+use crate::fault::{Error, code};
+use std::{
+    ffi::{CString, OsString},
+    os::unix::ffi::OsStringExt,
+    path::Path,
+    ptr::{self, NonNull},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Why a keytab cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeytabError {
+    /// It cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// It can be read, but the service's key is not in it.
+    #[error("no key for the service")]
+    NoKey,
+    /// The library fails.
+    #[error(transparent)]
+    Library(#[from] Error),
+}
+
+/// The service's keys, in the library's memory and visible to all threads.
+pub(crate) struct MemoryKeytab {
+    pub(super) name: CString,
+    /// Keeps the keys alive; they are gone when the last one who opened them closes them.
+    _keys: Mutex<HeldKeytab>,
+}
+
+struct HeldKeytab {
+    context: Context,
+    keytab: NonNull<ffi::Keytab>,
+}
+
+// SAFETY: a memory keytab is an entry of a list that the library keeps behind a lock of its own; the context is `Send`.
+unsafe impl Send for HeldKeytab {}
+
+impl Drop for HeldKeytab {
+    fn drop(&mut self) {
+        // SAFETY: opened by `MemoryKeytab::read`, closed here once.
+        unsafe { ffi::Keytab::release(self.context.raw(), self.keytab.as_ptr()) }
+    }
+}
+
+impl MemoryKeytab {
+    /// Reads the keys of the service in `realm` from a keytab file.
+    pub(crate) fn read(path: &Path, realm: &[u8]) -> Result<Self, KeytabError> {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let context = Context::new()?;
+        let name = CString::new(format!("MEMORY:zephyr-{}", MADE.fetch_add(1, Ordering::Relaxed))).unwrap_or_default();
+        let keytab = context.open_keytab(&name)?;
+        let raw = keytab.raw;
+        // From here on the guard below closes it.
+        std::mem::forget(keytab);
+        let keys = HeldKeytab { context, keytab: raw };
+        if keys.copy_from(path, realm)? == 0 {
+            return Err(KeytabError::NoKey);
+        }
+        Ok(Self { name, _keys: Mutex::new(keys) })
+    }
+}
+
+impl HeldKeytab {
+    fn copy_from(&self, path: &Path, realm: &[u8]) -> Result<usize, KeytabError> {
+        let context = &self.context;
+        let service = context.service(realm)?;
+        let mut name = OsString::from("FILE:");
+        name.push(path);
+        let name = CString::new(name.into_vec()).map_err(|_| KeytabError::Unreadable("NUL in its name".to_owned()))?;
+        let unreadable = |error: Error| KeytabError::Unreadable(error.text);
+        let file = context.open_keytab(&name).map_err(unreadable)?;
+
+        let mut cursor = ptr::null_mut();
+        // SAFETY: the keytab is open, and `cursor` is a place for the position.
+        let begun = unsafe { ffi::krb5_kt_start_seq_get(context.raw(), file.raw(), &raw mut cursor) };
+        context.checked(begun).map_err(unreadable)?;
+        let mut copied = 0;
+        let outcome = loop {
+            let mut entry = ffi::KeytabEntry {
+                magic: 0,
+                principal: ptr::null_mut(),
+                timestamp: 0,
+                vno: 0,
+                key: ffi::Keyblock::empty(0),
+            };
+            // SAFETY: the keytab is open at `cursor`, and `entry` is a place for the result.
+            let next = unsafe { ffi::krb5_kt_next_entry(context.raw(), file.raw(), &raw mut entry, &raw mut cursor) };
+            if next != 0 {
+                break if next == code::KT_END { Ok(copied) } else { context.checked(next).map(|()| copied) };
+            }
+            // SAFETY: both principals are the library's and open.
+            let ours = unsafe { ffi::krb5_principal_compare(context.raw(), entry.principal, service.0.raw()) } != 0;
+            let added = if ours {
+                // SAFETY: the keytab is open; the entry is copied.
+                unsafe { ffi::krb5_kt_add_entry(context.raw(), self.keytab.as_ptr(), &raw mut entry) }
+            } else {
+                0
+            };
+            // SAFETY: the library filled the entry, and its contents are given back once.
+            unsafe { ffi::krb5_free_keytab_entry_contents(context.raw(), &raw mut entry) };
+            if let Err(error) = context.checked(added) {
+                break Err(error);
+            }
+            copied += usize::from(ours);
+        };
+        // SAFETY: begun above, ended once.
+        unsafe { ffi::krb5_kt_end_seq_get(context.raw(), file.raw(), &raw mut cursor) };
+        outcome.map_err(unreadable)
+    }
+}

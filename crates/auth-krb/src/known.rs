@@ -1,0 +1,135 @@
+//! Tickets that libkrb5 has accepted once: what comes with them again need not be judged from the beginning.
+//!
+//! Of a known ticket everything is known that stays as it is: that the service's key opens it, whose it is, that the way
+//! through other realms is allowed, and from when to when it is good. What remains is the authenticator, and the time. This
+//! way only ever says yes: what it does not accept is judged by libkrb5.
+
+use crate::{
+    apreq::Parts,
+    authenticator::Authenticator,
+    decryption::Decryption,
+    session::KeySession,
+    ticket::{Accepted, Validity},
+};
+use ring::digest;
+use std::{
+    collections::HashMap,
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+};
+use zephyr_core::time::Now;
+
+/// Tickets that are remembered at most.
+const CAPACITY: usize = 32 * 1024;
+
+/// The usage of authenticators' keys (RFC 4120, section 7.5.1).
+const AUTHENTICATOR: i32 = 11;
+
+/// A ticket, without its session's secrets lying around more than once.
+pub(crate) struct KnownTicket {
+    /// The client's text.
+    pub(crate) client: Vec<u8>,
+    /// The ticket's session key at work.
+    pub(crate) session: Arc<KeySession>,
+    enctype: i32,
+    realm: Box<[u8]>,
+    name: Box<[u8]>,
+    validity: Validity,
+    authenticators: Decryption,
+}
+
+impl KnownTicket {
+    /// What is to be remembered of a ticket that libkrb5 has just accepted; `None` when its authenticator is not one of the
+    /// usual kind.
+    pub(crate) fn new(accepted: &Accepted, session: &Arc<KeySession>, parts: &Parts<'_>) -> Option<Self> {
+        let authenticators = Decryption::new(accepted.key.clone(), AUTHENTICATOR);
+        let plain = authenticators.decrypt(parts.cipher)?;
+        let Authenticator { realm, name, .. } = Authenticator::decode(&plain)?;
+        Some(Self {
+            client: accepted.client.clone(),
+            session: Arc::clone(session),
+            enctype: accepted.key.enctype,
+            realm: realm.into(),
+            name: name.into(),
+            validity: accepted.validity,
+            authenticators,
+        })
+    }
+
+    /// Whether this authenticator proves that the ticket's owner made it, at about this time.
+    fn is_proven(&self, parts: &Parts<'_>, now: u32, skew: u32) -> bool {
+        let is_good =
+            self.validity.starts <= now.saturating_add(skew) && now <= self.validity.ends.saturating_add(skew);
+        if !is_good || parts.enctype != self.enctype {
+            return false;
+        }
+        let Some(plain) = self.authenticators.decrypt(parts.cipher) else { return false };
+        Authenticator::decode(&plain).is_some_and(|maker| {
+            maker.realm == &*self.realm && maker.name == &*self.name && maker.made.abs_diff(now) <= skew
+        })
+    }
+}
+
+type Digest = [u8; digest::SHA256_OUTPUT_LEN];
+
+/// The tickets that one state of the keytab opens.
+#[derive(Default)]
+pub(crate) struct KnownTickets {
+    tickets: Mutex<Generations>,
+}
+
+/// Tickets that are in use are in the young half; when that is full it becomes the old one, and what nobody has used since
+/// it last did is forgotten.
+#[derive(Default)]
+struct Generations {
+    young: HashMap<Digest, Arc<KnownTicket>>,
+    old: HashMap<Digest, Arc<KnownTicket>>,
+}
+
+impl Generations {
+    fn find(&mut self, digest: &Digest) -> Option<Arc<KnownTicket>> {
+        if let Some(ticket) = self.young.get(digest) {
+            return Some(Arc::clone(ticket));
+        }
+        let ticket = self.old.remove(digest)?;
+        self.insert(*digest, Arc::clone(&ticket));
+        Some(ticket)
+    }
+
+    fn insert(&mut self, digest: Digest, ticket: Arc<KnownTicket>) {
+        if self.young.len() >= CAPACITY / 2 {
+            self.old = mem::take(&mut self.young);
+        }
+        self.young.insert(digest, ticket);
+    }
+}
+
+impl KnownTickets {
+    /// The ticket that came with this authenticator, if it is a known one and the authenticator proves that its owner made
+    /// the packet now. `skew` is how many seconds clocks may be apart.
+    pub(crate) fn proven(&self, parts: &Parts<'_>, now: Now, skew: u32) -> Option<Arc<KnownTicket>> {
+        let digest = digest(parts.ticket)?;
+        let ticket = self.lock(|tickets| tickets.find(&digest))?;
+        let (now, _) = now.unix();
+        if ticket.validity.ends.saturating_add(skew) < now {
+            self.lock(|tickets| tickets.young.remove(&digest));
+            return None;
+        }
+        ticket.is_proven(parts, now, skew).then_some(ticket)
+    }
+
+    /// Remembers the ticket that came with this authenticator.
+    pub(crate) fn remember(&self, parts: &Parts<'_>, ticket: KnownTicket) {
+        if let Some(digest) = digest(parts.ticket) {
+            self.lock(|tickets| tickets.insert(digest, Arc::new(ticket)));
+        }
+    }
+
+    fn lock<T>(&self, action: impl FnOnce(&mut Generations) -> T) -> T {
+        action(&mut self.tickets.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn digest(ticket: &[u8]) -> Option<Digest> {
+    digest::digest(&digest::SHA256, ticket).as_ref().try_into().ok()
+}
