@@ -92,6 +92,9 @@ pub enum Reason {
     /// The authenticator has already served another notice.
     #[error("authenticator used before")]
     Replayed,
+    /// It is proven by a realm that may not speak for the sender here.
+    #[error("realm {0} may not speak for this sender here")]
+    Untrusted(String),
     /// The backend refuses the authenticator, in its own words.
     #[error("{0}")]
     Refused(String),

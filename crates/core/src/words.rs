@@ -56,6 +56,8 @@ pub const GIMMESTATS: &[u8] = b"GIMMESTATS";
 
 /// Class of location changes.
 pub const LOGIN: &[u8] = b"LOGIN";
+/// Opcode of [`LOGIN`]: the user leaves the place.
+pub const USER_LOGOUT: &[u8] = b"USER_LOGOUT";
 /// Class of location questions.
 pub const USER_LOCATE: &[u8] = b"USER_LOCATE";
 /// Class of administration between servers, and of status questions.

@@ -1,0 +1,274 @@
+//! What a domain demands of those who use it, and what that means for one notice.
+//!
+//! One domain, one [`Policy`]. Without a policy file it is that of a C server with Kerberos ([`Policy::KERBEROS`]); a
+//! department without a KDC runs [`Policy::OPEN`]. [`decide`] is the one place where a policy is applied: servers and
+//! clients ask it alike.
+
+mod decide;
+mod pattern;
+mod refusal;
+
+pub use decide::{Decision, Parties, Rule, Ruling, Section, Setting, Shown, decide};
+pub use pattern::Pattern;
+pub use refusal::{Refusal, Why};
+
+use crate::{
+    auth::{Reason, Verdict},
+    fold::fold,
+    limits::MAX_NOTICE,
+    notice::Notice,
+    words,
+};
+use std::borrow::Cow;
+
+/// Whether an action needs proof of who does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Demand {
+    /// Only with proof.
+    Required,
+    /// With or without.
+    Optional,
+    /// Not at all, whoever asks.
+    Closed,
+}
+
+/// Something that a sender wants done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Action {
+    /// Send a notice to whoever subscribed.
+    Send,
+    /// Subscribe, and so receive.
+    Receive,
+    /// Ask where somebody is.
+    Locate,
+    /// Tell where one is, hide it, or forget it.
+    Login,
+    /// Leave a place, from that place. C clients never prove it.
+    Logout,
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Send, Self::Receive, Self::Locate, Self::Login, Self::Logout];
+
+    /// The name in policy files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Receive => "receive",
+            Self::Locate => "locate",
+            Self::Login => "login",
+            Self::Logout => "logout",
+        }
+    }
+
+    /// What a notice asks a server to do; `None` where no policy is asked: what host managers and operators say, and what
+    /// a program says to itself.
+    pub fn of(notice: &Notice<'_>) -> Option<Self> {
+        let class = fold(notice.class);
+        let is = |word: &[u8]| class.eq_ignore_ascii_case(word);
+        let unasked = [words::HM_CTL, words::HM_STAT, words::ZEPHYR_ADMIN, words::WG_CTL].into_iter().any(is);
+        match () {
+            () if unasked => None,
+            () if is(words::ZEPHYR_CTL) => {
+                let by_host_manager = notice.instance.eq_ignore_ascii_case(words::HM);
+                (!by_host_manager && notice.opcode != words::GIMMEDEFS).then_some(Self::Receive)
+            }
+            () if is(words::LOGIN) && notice.opcode == words::USER_LOGOUT => Some(Self::Logout),
+            () if is(words::LOGIN) => Some(Self::Login),
+            () if is(words::USER_LOCATE) => Some(Self::Locate),
+            () => Some(Self::Send),
+        }
+    }
+}
+
+/// What becomes of a notice that claims proof when the proof does not hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FailedProof {
+    /// It counts as one without proof, so recipients see that it is not authentic. As C servers do. On its way from the
+    /// server to a recipient it claims nothing: the protocol has no other word for it.
+    #[default]
+    Show,
+    /// Nobody gets it, and its sender is told so.
+    Refuse,
+    /// Nobody gets it, and its sender only hears that nobody did.
+    Drop,
+}
+
+/// Other demands for some classes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassRules {
+    /// Which classes, folded.
+    pub classes: Pattern,
+    /// For [`Action::Send`], if it differs.
+    pub send: Option<Demand>,
+    /// For [`Action::Receive`], if it differs.
+    pub receive: Option<Demand>,
+    /// For failed proofs, if it differs.
+    pub failed_proof: Option<FailedProof>,
+}
+
+/// Whom a foreign realm may speak for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignRule {
+    /// Which realms.
+    pub realms: Pattern,
+    /// Which senders they may speak for, by whole name; a pattern without `@` is about the realm's own.
+    pub speaks_for: Vec<Pattern>,
+}
+
+/// How much one notice, and one source of notices, may bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measure {
+    /// Octets of a notice's body, over all of its packets.
+    pub notice_octets: usize,
+    /// Notices that one host sends in a second in the long run; 0: any number.
+    pub notices_per_second: usize,
+    /// Notices that one host sends at once after a pause.
+    pub notice_burst: usize,
+}
+
+impl Default for Measure {
+    fn default() -> Self {
+        Self { notice_octets: MAX_NOTICE, notices_per_second: 0, notice_burst: 200 }
+    }
+}
+
+impl Measure {
+    /// What the protocol allows, and no limit of rate. As C servers do.
+    pub const USUAL: Self = Self { notice_octets: MAX_NOTICE, notices_per_second: 0, notice_burst: 200 };
+}
+
+/// The demands of one domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// For [`Action::Send`].
+    pub send: Demand,
+    /// For [`Action::Receive`].
+    pub receive: Demand,
+    /// For [`Action::Locate`].
+    pub locate: Demand,
+    /// For [`Action::Login`].
+    pub login: Demand,
+    /// For [`Action::Logout`].
+    pub logout: Demand,
+    /// For whatever comes with a proof that does not hold.
+    pub failed_proof: FailedProof,
+    /// Whether who sends without proof is believed to be who he says: only sensible where nobody can prove anything.
+    pub believe_unproven: bool,
+    /// Other demands for some classes. The most specific pattern counts, and of equally specific ones the first.
+    pub classes: Vec<ClassRules>,
+    /// Whom foreign realms may speak for. The most specific pattern counts, and of equally specific ones the first; a
+    /// realm that none is about may speak for its own.
+    pub foreign: Vec<ForeignRule>,
+    /// How much a notice may bring.
+    pub measure: Measure,
+}
+
+impl Policy {
+    /// As a C server with Kerberos: anybody may send, and is shown as what he is; only proven users receive and log in;
+    /// whoever speaks from a place may leave it.
+    pub const KERBEROS: Self = Self::for_strangers(Demand::Required);
+    /// No proof is asked for anything.
+    pub const OPEN: Self = Self::for_strangers(Demand::Optional);
+
+    /// What a C server allows strangers, with this demand for what it does not.
+    const fn for_strangers(rest: Demand) -> Self {
+        Self {
+            send: Demand::Optional,
+            receive: rest,
+            locate: Demand::Optional,
+            login: rest,
+            logout: Demand::Optional,
+            failed_proof: FailedProof::Show,
+            believe_unproven: false,
+            classes: Vec::new(),
+            foreign: Vec::new(),
+            measure: Measure::USUAL,
+        }
+    }
+
+    /// What is demanded for an action where no class says otherwise.
+    pub const fn demand(&self, action: Action) -> Demand {
+        match action {
+            Action::Send => self.send,
+            Action::Receive => self.receive,
+            Action::Locate => self.locate,
+            Action::Login => self.login,
+            Action::Logout => self.logout,
+        }
+    }
+
+    /// What is demanded for an action where no class says otherwise, to be changed.
+    pub const fn demand_mut(&mut self, action: Action) -> &mut Demand {
+        match action {
+            Action::Send => &mut self.send,
+            Action::Receive => &mut self.receive,
+            Action::Locate => &mut self.locate,
+            Action::Login => &mut self.login,
+            Action::Logout => &mut self.logout,
+        }
+    }
+
+    /// The rules for a class that are not the domain's, and their number.
+    pub(crate) fn class_rules(&self, class: &[u8]) -> Option<(usize, &ClassRules)> {
+        if self.classes.is_empty() {
+            return None;
+        }
+        let class = fold(class);
+        pattern::most_specific(&self.classes, |rules| &rules.classes, &class)
+    }
+
+    /// A verdict as this domain sees it: where a foreign realm has spoken for somebody whom it may not speak for, the proof
+    /// has failed. With it the number of the foreign rule that says so, if one does.
+    pub fn trusted<'v>(&self, verdict: &'v Verdict, parties: &Parties<'_>) -> (Cow<'v, Verdict>, Option<usize>) {
+        let Verdict::Authentic(identity) = verdict else { return (Cow::Borrowed(verdict), None) };
+        let principal = identity.principal();
+        let (user, realm) = user_and_realm(principal);
+        let own = realm.unwrap_or(parties.home);
+        let speaker = parties.relay.unwrap_or(own);
+        if speaker == parties.home {
+            return (Cow::Borrowed(verdict), None);
+        }
+        let (rule, trusted) = match pattern::most_specific(&self.foreign, |rule| &rule.realms, speaker) {
+            None => (None, own == speaker),
+            Some((number, rule)) => {
+                let covers = |pattern: &Pattern| match pattern.text().contains(&b'@') {
+                    true => pattern.matches(principal),
+                    false => own == speaker && pattern.matches(user),
+                };
+                (Some(number), rule.speaks_for.iter().any(covers))
+            }
+        };
+        if trusted {
+            return (Cow::Borrowed(verdict), None);
+        }
+        let realm = String::from_utf8_lossy(speaker).into_owned();
+        (Cow::Owned(Verdict::Failed(Reason::Untrusted(realm))), rule)
+    }
+
+    /// Whether a sender of whom `verdict` is known may do `action` where no class says otherwise.
+    pub fn allows(&self, action: Action, verdict: &Verdict) -> bool {
+        match self.demand(action) {
+            Demand::Optional => true,
+            Demand::Required => {
+                verdict.is_authentic() || (self.believe_unproven && *verdict == Verdict::Unauthenticated)
+            }
+            Demand::Closed => false,
+        }
+    }
+}
+
+/// A principal's parts before and after the first `@` that belongs to neither: Kerberos writes one of a name as `\@`.
+fn user_and_realm(principal: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let mut escaped = false;
+    let at = principal.iter().position(|&octet| {
+        let is_border = octet == b'@' && !escaped;
+        escaped = octet == b'\\' && !escaped;
+        is_border
+    });
+    match at.and_then(|at| principal.split_at_checked(at)) {
+        Some((user, realm)) => (user, realm.get(1..)),
+        None => (principal, None),
+    }
+}

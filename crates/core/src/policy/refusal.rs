@@ -1,0 +1,85 @@
+//! Refusals, in words that can be shown to whoever is refused.
+
+use super::Action;
+use crate::auth::Reason;
+use std::fmt;
+
+/// Octets of the longest refusal: it must fit into an acknowledgement beside the header that it answers.
+const MAX_WORDS: usize = 200;
+
+/// Why something is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Nobody may.
+    Closed,
+    /// It needs proof, and comes without.
+    Unproven,
+    /// It needs proof, and the proof does not hold; or what comes with such a proof is refused in any case.
+    Failed(Reason),
+    /// The notice is too large; so many octets are taken.
+    TooLarge(usize),
+    /// Its host sends too many.
+    TooMany,
+}
+
+/// Something that a domain does not do for somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What.
+    pub action: Action,
+    /// Why.
+    pub why: Why,
+}
+
+impl Refusal {
+    /// What is refused, as in "to ... you must".
+    const fn verb(&self) -> &'static str {
+        match self.action {
+            Action::Send => "send",
+            Action::Receive => "subscribe",
+            Action::Locate => "locate people",
+            Action::Login => "tell where you are",
+            Action::Logout => "log out",
+        }
+    }
+
+    /// The same words, cut where they are too long for an acknowledgement.
+    pub fn words(&self) -> String {
+        let mut words = self.to_string();
+        let end = (0..=MAX_WORDS.min(words.len())).rev().find(|&end| words.is_char_boundary(end));
+        words.truncate(end.unwrap_or_default());
+        words
+    }
+}
+
+/// One sentence without an end, which needs no knowledge of the protocol.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = self.verb();
+        match &self.why {
+            Why::Closed => write!(f, "nobody may {verb} here"),
+            Why::Unproven => {
+                write!(f, "you must prove who you are to {verb} here: run kinit, and try again with proof")
+            }
+            Why::Failed(reason) => {
+                write!(f, "the proof of who you are does not hold ({reason}), so you cannot {verb} here")
+            }
+            Why::TooLarge(most) => write!(f, "this is too long to {verb} here: at most {most} octets are taken"),
+            Why::TooMany => write!(f, "too many notices come from your machine: wait, and {verb} less"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_short() {
+        let why = Why::Failed(Reason::Refused("ä".repeat(500)));
+        let words = Refusal { action: Action::Send, why }.words();
+        assert!(words.len() <= MAX_WORDS && words.len() > MAX_WORDS - 2);
+        let words = Refusal { action: Action::Receive, why: Why::Unproven }.words();
+        assert_eq!(words, "you must prove who you are to subscribe here: run kinit, and try again with proof");
+    }
+}
