@@ -391,6 +391,24 @@ impl Context {
         Ok(octets)
     }
 
+    /// Whether `claimed` is the checksum of `input`, by the library.
+    pub(crate) fn verify(&self, claimed: (i32, &[u8]), key: &Key, usage: i32, input: &[u8]) -> Result<bool, Error> {
+        let (kind, octets) = claimed;
+        let key = ffi::Keyblock::of(key);
+        let input = ffi::Data::of(input);
+        let length = u32::try_from(octets.len()).unwrap_or(u32::MAX);
+        let contents = octets.as_ptr().cast_mut();
+        let claimed = ffi::Checksum { magic: 0, checksum_type: kind, length, contents };
+        let mut holds = 0;
+        // SAFETY: all are views of things that outlive the call and that the library does not write to; `holds` is a place
+        // for the result.
+        self.checked(unsafe {
+            let (key, input, claimed) = (&raw const key, &raw const input, &raw const claimed);
+            ffi::krb5_c_verify_checksum(self.raw(), key, usage, input, claimed, &raw mut holds)
+        })?;
+        Ok(holds != 0)
+    }
+
     fn open_keytab(&self, name: &CStr) -> Result<Owned<'_, ffi::Keytab>, Error> {
         // SAFETY: the name ends in NUL; the place is for one keytab, which `Owned` gives back.
         self.receive(|context, out| unsafe { ffi::krb5_kt_resolve(context, name.as_ptr(), out) })

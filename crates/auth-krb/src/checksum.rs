@@ -60,6 +60,11 @@ pub(crate) fn is_known_to_c(enctype: i32) -> bool {
     KINDS.iter().any(|kind| kind.enctype == enctype && kind.method != Method::AesSha2)
 }
 
+/// The number of the checksum that goes with session keys of this type.
+pub(crate) fn checksum_type(enctype: i32) -> Option<i32> {
+    KINDS.iter().find(|kind| kind.enctype == enctype).map(|kind| kind.checksum_type)
+}
+
 /// Why a key is none for proving notices with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {

@@ -26,6 +26,8 @@ mod keytab;
 mod known;
 mod session;
 mod ticket;
+#[doc(hidden)]
+pub mod workings;
 
 pub use acceptor::KerberosAcceptor;
 pub use checksum::KeyError;

@@ -5,99 +5,16 @@
 
 mod support;
 
-use serde::Deserialize;
-use std::{
-    fs,
-    net::Ipv4Addr,
-    path::{Path, PathBuf},
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{fs, path::Path, time::Duration};
+use support::vectors::{REALM, Vector, keytab, later, made_at, unhex, vectors};
 use zephyr_auth_krb::{Enctype, KerberosAcceptor, KeySession};
 use zephyr_core::{
     auth::{Acceptor, Direction, Identity, Reason, Session, Verdict},
     notice::Packet,
-    time::Now,
 };
 
-const REALM: &str = "ATHENA.TEST";
 /// The types that are only taken when asked for.
 const WEAK: [i32; 2] = [16, 23];
-
-#[derive(Deserialize)]
-struct Vectors {
-    service_keys: Vec<ServiceKey>,
-    vectors: Vec<Vector>,
-}
-
-#[derive(Deserialize)]
-struct ServiceKey {
-    kvno: u8,
-    enctype: u16,
-    key_hex: String,
-}
-
-#[derive(Deserialize)]
-struct Vector {
-    name: String,
-    direction: String,
-    enctype: i32,
-    key_usage: i32,
-    session_key_hex: String,
-    packet_hex: String,
-    parse: String,
-    expect: String,
-}
-
-impl Vector {
-    fn is_from_client(&self) -> bool {
-        self.direction == "client-to-server"
-    }
-}
-
-fn vectors() -> Vectors {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/vectors/auth.json");
-    serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
-}
-
-/// A keytab file in the format 0x0502.
-fn keytab(folder: &Path, keys: &[ServiceKey]) -> PathBuf {
-    let counted = |octets: &[u8]| [&u16::try_from(octets.len()).unwrap().to_be_bytes()[..], octets].concat();
-    let mut file = vec![5, 2];
-    for key in keys {
-        let entry = [
-            &2_u16.to_be_bytes()[..],
-            &counted(REALM.as_bytes()),
-            &counted(b"zephyr"),
-            &counted(b"zephyr"),
-            &1_u32.to_be_bytes(),
-            &0_u32.to_be_bytes(),
-            &[key.kvno],
-            &key.enctype.to_be_bytes(),
-            &counted(&unhex(&key.key_hex)),
-        ]
-        .concat();
-        file.extend(i32::try_from(entry.len()).unwrap().to_be_bytes());
-        file.extend(entry);
-    }
-    let path = folder.join("keytab");
-    fs::write(&path, file).unwrap();
-    path
-}
-
-/// The moment at which a packet was made, by its uid.
-fn made_at(packet: &Packet<'_>) -> Now {
-    later(packet, Duration::ZERO)
-}
-
-fn later(packet: &Packet<'_>, by: Duration) -> Now {
-    let uid = packet.notice.uid;
-    assert_ne!(uid.address, Ipv4Addr::UNSPECIFIED);
-    Now { monotonic: Duration::ZERO, wall: UNIX_EPOCH + Duration::new(u64::from(uid.seconds), uid.micros * 1000) + by }
-}
 
 fn with_configuration(test: &str, settings: &str, body: impl FnOnce(&Path)) {
     let folder = tempfile::tempdir().unwrap();

@@ -283,5 +283,13 @@ unsafe extern "C" {
         input: *const Data,
         checksum: *mut Checksum,
     ) -> c_int;
+    pub(crate) fn krb5_c_verify_checksum(
+        context: *mut Context,
+        key: *const Keyblock,
+        usage: i32,
+        input: *const Data,
+        checksum: *const Checksum,
+        holds: *mut c_uint,
+    ) -> c_int;
     pub(crate) fn krb5_free_checksum_contents(context: *mut Context, checksum: *mut Checksum);
 }

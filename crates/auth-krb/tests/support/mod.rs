@@ -1,6 +1,10 @@
 //! Tests in an environment of their own: libkrb5 takes its settings from variables, which a process with threads cannot
 //! change.
 
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+pub(crate) mod vectors;
+
 use std::{env, ffi::OsStr, process::Command};
 
 const INSIDE: &str = "ZEPHYR_TEST_INSIDE";
