@@ -1,6 +1,6 @@
-//! zephyrd, the Zephyr server, and zhm, the host manager.
+//! zephyrd, the Zephyr server, zhm, the host manager, and zephyrctl, with which operators ask the server.
 //!
-//! Each is an engine and a shell. The engine is a state machine without I/O: packets, time and commands go in, packets
+//! Each daemon is an engine and a shell. The engine is a state machine without I/O: packets, time and commands go in, packets
 //! and reportable events come out ([`outbox::Outbox`]). The shell owns the socket, the clock, the files, the signals and
 //! the log, and only asks the engine when it wants to be woken.
 
@@ -8,10 +8,14 @@
 
 mod acknowledgement;
 pub mod logging;
+mod notify;
+pub mod operator;
 pub mod outbox;
+mod private_file;
 pub mod problem;
 mod sending;
 pub mod settings;
 mod signals;
+pub mod zephyrctl;
 pub mod zephyrd;
 pub mod zhm;

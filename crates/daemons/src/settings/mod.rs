@@ -55,6 +55,8 @@ pub struct Server {
     pub auth: Backend,
     /// Where the server writes what it knows, when asked to.
     pub dump_file: PathBuf,
+    /// Octets of receive buffer to ask the system for; it may give less.
+    pub receive_buffer: usize,
 }
 
 impl Default for Server {
@@ -66,6 +68,7 @@ impl Default for Server {
             keytab: None,
             auth: Backend::Kerberos,
             dump_file: PathBuf::from("/var/lib/zephyr/zephyr.db"),
+            receive_buffer: 8 << 20,
         }
     }
 }
@@ -236,6 +239,7 @@ impl Settings {
         section.read_text("keytab", &mut server.keytab, |path| absolute(path).map(Some));
         section.read_text("auth", &mut server.auth, str::parse);
         section.read_text("dump-file", &mut server.dump_file, absolute);
+        section.read_checked("receive-buffer", &mut server.receive_buffer, at_least_one);
         section.finish();
 
         let mut section = top.section("bounds");

@@ -8,27 +8,44 @@
 //! * `hosts`: what host managers say
 //! * `login`: classes LOGIN and USER_LOCATE, on `locations`
 //! * `admin`: class ZEPHYR_ADMIN
-//! * `reply`: what the sender hears; `recent` tells a packet sent again from a new one
+//! * `authority`: who may do what, by the rules of [`access`] that [`rule_files`] reads
+//! * `reply`: what the sender hears
+//! * `admission`: whether a request is looked at at all; `recent` knows packets, `replay` authenticators, `quota` sources
 
+pub mod access;
 mod admin;
+mod admission;
+mod authority;
 mod bounds;
 mod clients;
+pub mod configuration;
 mod control;
 mod counters;
 pub mod defaults;
 mod delivery;
+mod digest;
+mod doors;
+mod dump;
+mod dump_signal;
 pub mod engine;
 pub mod event;
 mod hosts;
 pub mod judge;
 mod locations;
+mod log_lines;
 mod login;
+mod metrics;
 pub mod options;
+mod pace;
+mod questions;
+mod quota;
 mod recent;
+mod replay;
 mod reply;
 mod routing;
+pub mod rule_files;
 pub mod shell;
 pub mod start;
 mod subscriptions;
 
-pub use counters::{Census, Counters, Metric};
+pub use counters::{Census, Counters, Metric, Surroundings};

@@ -1,10 +1,13 @@
 //! The server's command line.
 
+use crate::settings::{Control, Settings};
 use clap::Parser;
 use std::{net::SocketAddr, path::PathBuf};
 use zephyr_auth::Backend;
 
 /// The Zephyr server: hands notices to whoever subscribed to them.
+///
+/// What is not given here is taken from zephyr.toml in the configuration folder.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "zephyrd", version, args_override_self = true)]
 pub struct Options {
@@ -29,24 +32,54 @@ pub struct Options {
     /// The keys of zephyr/zephyr [default: krb5.keytab in the configuration folder]
     #[arg(long, value_name = "FILE")]
     pub keytab: Option<PathBuf>,
-    /// How senders are proven: kerberos, or none for a domain that trusts everybody
-    #[arg(long, value_name = "BACKEND", default_value = "kerberos")]
-    pub auth: Backend,
+    /// How senders are proven: kerberos, or none for a domain that trusts everybody [default: kerberos]
+    #[arg(long, value_name = "BACKEND")]
+    pub auth: Option<Backend>,
     /// The server's name in its own notices [default: this host's]
     #[arg(long, value_name = "NAME")]
     pub hostname: Option<String>,
+    /// The socket that zephyrctl talks to [default: /run/zephyr/zephyrd.sock, none with --listen]
+    #[arg(long, value_name = "PATH")]
+    pub control_socket: Option<PathBuf>,
+}
+
+impl Options {
+    /// The settings of the file, overruled by what the command line says.
+    pub(super) fn overrule(&self, mut settings: Settings) -> Settings {
+        fn replace<T: Clone>(setting: &mut T, option: Option<&T>) {
+            if let Some(option) = option {
+                setting.clone_from(option);
+            }
+        }
+        let server = &mut settings.zephyrd;
+        replace(&mut server.auth, self.auth.as_ref());
+        server.listen = self.listen.or(server.listen);
+        server.realm = self.realm.clone().or(server.realm.take());
+        server.keytab = self.keytab.clone().or(server.keytab.take());
+        server.hostname = self.hostname.clone().or(server.hostname.take());
+        replace(&mut settings.control.socket, self.control_socket.as_ref());
+        settings.log.debug |= self.debug;
+        settings
+    }
+
+    /// Whether the control socket is wanted: an additional server, told to listen elsewhere, does not take the usual
+    /// one's.
+    pub(super) fn wants_control(&self, settings: &Settings) -> bool {
+        self.listen.is_none() || settings.control != Control::default()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn old_command_lines_are_understood() {
         let options = Options::try_parse_from(["zephyrd", "-dn", "-k", "ATHENA.TEST", "-f", "dump"]).expect("good");
         assert!(options.debug && options.foreground);
         assert_eq!(options.realm.as_deref(), Some("ATHENA.TEST"));
-        assert_eq!(options.auth, Backend::Kerberos);
+        assert_eq!(options.auth, None);
     }
 
     #[test]
@@ -55,5 +88,21 @@ mod tests {
         {
             assert_eq!(Options::try_parse_from(wrong).expect_err("bad").exit_code(), 2, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn the_command_line_overrules_the_file() {
+        let file = "[zephyrd]\nrealm = \"FILE\"\nhostname = \"file\"\nauth = \"none\"\n[control]\nsocket = \"/file\"\n";
+        let settings = Settings::read(Path::new("f"), file).expect("good");
+        let options = |line: &[&str]| Options::try_parse_from([&["zephyrd"], line].concat()).expect("good");
+        let settings = options(&["-k", "LINE", "--auth", "kerberos"]).overrule(settings);
+        assert_eq!(settings.zephyrd.realm.as_deref(), Some("LINE"));
+        assert_eq!(settings.zephyrd.hostname.as_deref(), Some("file"));
+        assert_eq!(settings.zephyrd.auth, Backend::Kerberos);
+        assert_eq!(settings.control.socket, Path::new("/file"));
+
+        let elsewhere = options(&["--listen", "127.0.0.1:0"]);
+        assert!(elsewhere.wants_control(&settings) && !elsewhere.wants_control(&Settings::default()));
+        assert!(options(&[]).wants_control(&Settings::default()));
     }
 }

@@ -1,31 +1,34 @@
-//! The server's I/O: one socket, one clock, the signals and the log.
+//! The server's I/O: one socket, one clock, the signals, the log, and those who ask.
 
 use super::{
+    configuration::Configuration,
+    counters::Surroundings,
+    doors::Doors,
+    dump_signal::DumpSignal,
     engine::{Command, Engine, Outbox},
-    event::{Event, Level},
     judge::Judge,
+    log_lines::{Cause, LogLines},
     options::Options,
+    pace::{Departure, Pace},
     start::{self, StartError},
 };
 use crate::{
-    logging::{self, DebugSwitch, RateLimit},
-    sending::{Sent, send_some},
+    logging::{self, DebugSwitch},
+    notify::ServiceManager,
+    sending::Sent,
+    settings::Settings,
     signals::{Signal, Signals, sleep_until},
 };
-use std::{
-    collections::VecDeque,
-    mem::{Discriminant, discriminant},
-    net::SocketAddr,
-    process::ExitCode,
-    time::Instant,
-};
+use std::{collections::VecDeque, io, net::SocketAddr, process::ExitCode, time::Instant};
 use tokio::net::UdpSocket;
 use zephyr_core::{kind::Kind, limits::MAX_PACKET, notice::Packet};
 use zephyr_net::{clock::Clock, socket};
 
+mod attendance;
+
 /// Packets heard in one turn.
 const HEARD_PER_TURN: usize = 256;
-/// Packets sent in one turn: acknowledgements are heard in between, so that a large fan-out does not drown them.
+/// Packets sent in one turn; what has come is heard in between.
 const SENT_PER_TURN: usize = 64;
 /// Packets in the outbox beyond which only acknowledgements are handled.
 const ENOUGH_TO_SEND: usize = 1024;
@@ -34,8 +37,7 @@ const MOST_WAITING: usize = 8192;
 
 /// Runs a server until it is told to stop: exit status 0 then, 1 when it cannot begin.
 pub fn run(options: &Options) -> ExitCode {
-    let debug = logging::start(options.debug);
-    match serve(options, debug) {
+    match begin(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("zephyrd: {error}");
@@ -44,81 +46,140 @@ pub fn run(options: &Options) -> ExitCode {
     }
 }
 
-fn serve(options: &Options, debug: DebugSwitch) -> Result<(), StartError> {
+fn begin(options: &Options) -> Result<(), StartError> {
+    let dumps = DumpSignal::new()?;
+    let mut configuration = Configuration::load(&options.config_dir)?;
+    configuration.settings = options.overrule(configuration.settings);
+    let debug = logging::start("zephyrd", &configuration.settings.log, false);
+    for remark in &configuration.remarks {
+        tracing::warn!("{remark}");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let address = start::listen_address(options);
-        let socket = socket::bind(address).map_err(|error| StartError::Listen { address, error })?;
-        let listening = socket.local_addr()?;
-        let (config, acceptor) = start::prepare(options, listening)?;
-        let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
-        tracing::info!(
-            "serving realm {realm} with authentication {}, {} default subscriptions",
-            options.auth,
-            config.defaults.len()
-        );
-        let clock = Clock::new();
-        let mut shell = Shell {
-            socket,
-            clock,
-            engine: Engine::new(config, clock.now()),
-            judge: Judge::new(acceptor),
-            outbox: Outbox::new(),
-            waiting: VecDeque::new(),
-            lines: RateLimit::new(),
-        };
-        let mut signals = Signals::new()?;
-        tracing::info!("Ready for action on {listening}");
-        shell.work(options, &debug, &mut signals).await;
-        Ok(())
-    })
+    runtime.block_on(serve(options, configuration, debug, dumps))
 }
 
-/// Kinds of lines that are counted together.
-#[derive(Debug, PartialEq, Eq, Hash)]
-enum Line {
-    Event(Discriminant<Event>),
-    BadPacket,
-    CannotJudge,
+async fn serve(
+    options: &Options,
+    configuration: Configuration,
+    debug: DebugSwitch,
+    dumps: DumpSignal,
+) -> Result<(), StartError> {
+    let Configuration { settings, rules, .. } = configuration;
+    let address = start::listen_address(&settings.zephyrd);
+    let socket = socket::bind_with(address, settings.zephyrd.receive_buffer)
+        .map_err(|error| StartError::Listen { address, error })?;
+    let receive_buffer = socket::receive_buffer(&socket)?;
+    tracing::debug!("the socket's receive buffer has {receive_buffer} octets");
+    let listening = socket.local_addr()?;
+    let (config, acceptor) = start::prepare(&settings.zephyrd, settings.bounds, rules, &options.config_dir, listening)?;
+    let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
+    tracing::info!(
+        "serving realm {} with authentication {}, {} default subscriptions, {} restricted classes",
+        realm.escape_debug(),
+        settings.zephyrd.auth,
+        config.rules.defaults.len(),
+        config.rules.registered()
+    );
+    let doors = open_doors(options, &settings).await?;
+    let clock = Clock::new();
+    let mut shell = Shell {
+        options: options.clone(),
+        settings,
+        socket,
+        engine: Engine::new(config, clock.now()),
+        clock,
+        judge: Judge::new(acceptor),
+        outbox: Outbox::new(),
+        pace: Pace::new(receive_buffer),
+        waiting: VecDeque::new(),
+        lines: LogLines::new(),
+        surroundings: Surroundings::default(),
+        doors,
+        debug,
+        manager: ServiceManager::new(),
+        status: format!("Serving realm {realm} on {listening}"),
+    };
+    let mut signals = Signals::new()?;
+    tracing::info!("Ready for action on {listening}");
+    shell.manager.ready(&shell.status);
+    shell.work(&mut signals, &dumps).await;
+    Ok(())
+}
+
+/// Lets operators and collectors in. Without operators a server still serves its users; without the metrics that its
+/// settings promise it does not begin.
+async fn open_doors(options: &Options, settings: &Settings) -> Result<Doors, StartError> {
+    let mut doors = Doors::new();
+    let path = &settings.control.socket;
+    if options.wants_control(settings) {
+        match doors.admit_operators(path) {
+            Ok(()) => tracing::debug!("zephyrctl is answered at {}", path.display()),
+            Err(error) => tracing::warn!("zephyrctl is not answered: {}: {error}", path.display()),
+        }
+    }
+    if let Some(address) = &settings.metrics.listen {
+        let place = doors.admit_collectors(address).await.map_err(StartError::Metrics)?;
+        tracing::info!("metrics are offered on {place}");
+    }
+    Ok(doors)
 }
 
 struct Shell {
+    options: Options,
+    settings: Settings,
     socket: UdpSocket,
     clock: Clock,
     engine: Engine,
     judge: Judge,
     outbox: Outbox,
+    pace: Pace,
     waiting: VecDeque<(SocketAddr, Vec<u8>)>,
-    lines: RateLimit<Line>,
+    lines: LogLines,
+    surroundings: Surroundings,
+    doors: Doors,
+    debug: DebugSwitch,
+    manager: ServiceManager,
+    /// What the service manager shows.
+    status: String,
 }
 
 impl Shell {
-    async fn work(&mut self, options: &Options, debug: &DebugSwitch, signals: &mut Signals) {
+    async fn work(&mut self, signals: &mut Signals, dumps: &DumpSignal) {
         loop {
             let heard_all = self.hear();
             self.catch_up();
-            self.write_log();
-            let sent = send_some(&self.socket, &mut self.outbox, SENT_PER_TURN);
-            let busy = !heard_all || sent == Sent::Some || (sent == Sent::All && !self.waiting.is_empty());
-            let deadline = self.engine.next_timeout().map(|due| self.clock.instant(due).into());
+            let now = Instant::now();
+            self.lines.sum_up(now);
+            self.manager.sign_of_life(now);
+            let sent = self.send();
+            let waiting = !self.waiting.is_empty() && self.has_little_to_send();
+            let busy = !heard_all || sent == Sent::Some || (sent == Sent::All && waiting);
+            let due = if self.may_repeat() { self.engine.next_timeout() } else { None };
+            let [due, chance] = [due, self.pace.next_chance()].map(|due| Some(self.clock.instant(due?)));
+            let deadline =
+                [due, chance, self.lines.next_summary(), self.manager.next_sign()].into_iter().flatten().min();
             tokio::select! {
                 biased;
                 signal = signals.next() => match signal {
                     Signal::Stop(number) => return self.stop(number).await,
-                    Signal::Reload => self.reload(options),
+                    Signal::Reload => {
+                        self.reload();
+                    }
                     Signal::DebugOn => {
-                        debug.set(true);
+                        self.debug.set(true);
                         tracing::debug!("debugging on: {:?} {:?}", self.engine.counters(), self.engine.census());
                     }
                     Signal::DebugOff => {
                         tracing::debug!("debugging off");
-                        debug.set(options.debug);
+                        self.debug.set(self.settings.log.debug);
                     }
                 },
+                () = dumps.next() => self.dump_to_file(None),
+                inquiry = self.doors.next() => self.attend(inquiry),
                 () = tokio::task::yield_now(), if busy => {}
                 _ = self.socket.readable(), if !busy => {}
                 _ = self.socket.writable(), if sent == Sent::Blocked => {}
-                () = sleep_until(deadline), if !busy => {}
+                () = sleep_until(deadline.map(Into::into)), if !busy => {}
             }
         }
     }
@@ -141,34 +202,46 @@ impl Shell {
         let packet = match Packet::parse(octets) {
             Ok(packet) => packet,
             Err(error) => {
-                if self.may_write(Line::BadPacket) {
-                    tracing::warn!("bad notice parse ({from}): {error}");
-                }
-                return;
+                self.surroundings.malformed += 1;
+                return self.lines.bad_packet(from, &error);
             }
         };
         let is_ack = packet.notice.kind == Kind::ClientAck;
-        if is_ack || (self.outbox.waiting() < ENOUGH_TO_SEND && self.waiting.is_empty()) {
+        if is_ack {
+            self.pace.acknowledged(from, packet.notice.uid);
+        }
+        if is_ack || (self.has_little_to_send() && self.waiting.is_empty()) {
             self.handle(from, packet);
         } else if self.waiting.len() < MOST_WAITING {
             self.waiting.push_back((from, octets.to_vec()));
+        } else {
+            self.surroundings.overload += 1;
         }
     }
 
     fn handle(&mut self, from: SocketAddr, packet: Packet<'_>) {
         let now = self.clock.now();
-        let (judged, error) = self.judge.judge(packet, now);
-        if let Some(error) = error
-            && self.may_write(Line::CannotJudge)
-        {
-            tracing::error!("cannot judge a notice from {from}: {error}");
+        let cause = || Cause::new(from, &packet);
+        let (judge, lines, surroundings) = (&self.judge, &mut self.lines, &mut self.surroundings);
+        let mut ask = |packet: &Packet<'_>| {
+            let (judgement, error) = judge.judge(packet, now);
+            if let Some(error) = error {
+                surroundings.not_judged += 1;
+                lines.cannot_judge(&cause(), &error);
+            }
+            judgement
+        };
+        self.engine.handle(now, from, packet, &mut ask, &mut self.outbox);
+        // Whatever is reported now was caused by this packet.
+        let events = self.outbox.take_events();
+        if !events.is_empty() {
+            self.lines.write(events, Some(&cause()));
         }
-        self.engine.handle(now, from, judged, &mut self.outbox);
     }
 
     /// Handles what waited and what is due, as long as there is little to send.
     fn catch_up(&mut self) {
-        while self.outbox.waiting() < ENOUGH_TO_SEND
+        while self.has_little_to_send()
             && let Some((from, octets)) = self.waiting.pop_front()
         {
             if let Ok(packet) = Packet::parse(&octets) {
@@ -176,52 +249,56 @@ impl Shell {
             }
         }
         let now = self.clock.now();
-        if self.outbox.waiting() < ENOUGH_TO_SEND && self.engine.next_timeout().is_some_and(|due| due <= now.monotonic)
-        {
+        if self.may_repeat() && self.engine.next_timeout().is_some_and(|due| due <= now.monotonic) {
             self.engine.handle_timeout(now, &mut self.outbox);
+            self.lines.write(self.outbox.take_events(), None);
         }
     }
 
-    fn write_log(&mut self) {
-        for event in self.outbox.take_events() {
-            match event.level() {
-                Level::Debug => tracing::debug!("{event}"),
-                level => {
-                    if self.may_write(Line::Event(discriminant(&event))) {
-                        match level {
-                            Level::Warning => tracing::warn!("{event}"),
-                            Level::Info | Level::Debug => tracing::info!("{event}"),
-                        }
-                    }
+    fn has_little_to_send(&self) -> bool {
+        self.outbox.waiting() + self.pace.waiting() < ENOUGH_TO_SEND
+    }
+
+    /// What was not acknowledged is not sent again while there is much to send, nor before everything is sent once.
+    fn may_repeat(&self) -> bool {
+        self.has_little_to_send()
+            && self.pace.repetitions() < ENOUGH_TO_SEND
+            && !self.pace.is_behind(self.clock.now().monotonic)
+    }
+
+    /// Sends what may go, but not all of it at once: acknowledgements are heard in between.
+    fn send(&mut self) -> Sent {
+        let now = self.clock.now();
+        for _ in 0..SENT_PER_TURN {
+            let Some(Departure { transmit, late }) = self.pace.next(now.monotonic, &mut self.outbox) else {
+                return Sent::All;
+            };
+            match self.socket.try_send_to(&transmit.payload, transmit.to) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.pace.not_yet(transmit);
+                    return Sent::Blocked;
                 }
+                // It is lost, as it could be on its way.
+                Err(error) => tracing::debug!("cannot send to {}: {error}", transmit.to),
+            }
+            if let Some((to, uid)) = late {
+                self.engine.sent_late(now, to, uid);
             }
         }
-    }
-
-    fn may_write(&mut self, line: Line) -> bool {
-        let (may, suppressed) = self.lines.admit(line, Instant::now());
-        if suppressed > 0 {
-            tracing::warn!("{suppressed} more lines of these kinds were not written");
-        }
-        may
-    }
-
-    fn reload(&mut self, options: &Options) {
-        match start::read_defaults(&options.config_dir) {
-            Ok(defaults) => {
-                tracing::info!("restart completed, {} default subscriptions", defaults.len());
-                self.engine.command(self.clock.now(), Command::Reload(defaults), &mut self.outbox);
-            }
-            Err(error) => tracing::error!("nothing changed: {error}"),
-        }
+        Sent::Some
     }
 
     async fn stop(&mut self, signal: i32) {
+        self.manager.stopping();
         self.engine.command(self.clock.now(), Command::Shutdown, &mut self.outbox);
-        self.write_log();
-        while send_some(&self.socket, &mut self.outbox, SENT_PER_TURN) != Sent::All {
-            if self.socket.writable().await.is_err() {
-                break;
+        self.lines.write(self.outbox.take_events(), None);
+        loop {
+            match self.send() {
+                Sent::All => break,
+                Sent::Some => {}
+                Sent::Blocked if self.socket.writable().await.is_err() => break,
+                Sent::Blocked => {}
             }
         }
         tracing::info!("goodbye (sig {signal})");

@@ -1,14 +1,11 @@
 //! What a server needs before it can begin, and what can be missing.
 
-use super::{
-    defaults::{Defaults, DefaultsError},
-    engine::{Bounds, Config},
-    options::Options,
-};
+use super::{access::Rules, bounds::Bounds, engine::Config};
+use crate::{problem::Problems, settings::Server};
 use std::{
-    fs, io,
+    io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 use zephyr_auth::{AcceptorOptions, Backend};
@@ -29,22 +26,12 @@ pub enum StartError {
         #[from]
         error: AuthError,
     },
-    /// A configuration file cannot be read.
-    #[error("cannot read {path}: {error}")]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// The system's words.
-        error: io::Error,
-    },
-    /// The default subscriptions make no sense.
-    #[error("{path}: {error}")]
-    Defaults {
-        /// Which file.
-        path: PathBuf,
-        /// Which line, and why.
-        error: DefaultsError,
-    },
+    /// The configuration files cannot be used.
+    #[error("{0}")]
+    Configuration(#[from] Problems),
+    /// Metrics cannot be offered where the settings say.
+    #[error("cannot offer metrics: {0}")]
+    Metrics(io::Error),
     /// The socket cannot be had.
     #[error("cannot listen on {address}: {error}")]
     Listen {
@@ -59,33 +46,29 @@ pub enum StartError {
 }
 
 /// Where to listen.
-pub(super) fn listen_address(options: &Options) -> SocketAddr {
+pub(super) fn listen_address(settings: &Server) -> SocketAddr {
     let usual = || (Ipv4Addr::UNSPECIFIED, services::port(services::ZEPHYR_CLT)).into();
-    options.listen.unwrap_or_else(usual)
-}
-
-/// The default subscriptions of this configuration folder. None are there when there is no such file.
-pub(super) fn read_defaults(config_dir: &Path) -> Result<Defaults, StartError> {
-    let path = config_dir.join("default.subscriptions");
-    match fs::read(&path) {
-        Ok(file) => Defaults::read(&file).map_err(|error| StartError::Defaults { path, error }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Defaults::default()),
-        Err(error) => Err(StartError::File { path, error }),
-    }
+    settings.listen.unwrap_or_else(usual)
 }
 
 /// What the engine is told, and who judges for it. `listening` is where the socket is bound.
-pub(super) fn prepare(options: &Options, listening: SocketAddr) -> Result<(Config, Arc<dyn Acceptor>), StartError> {
-    let realm = match &options.realm {
+pub(super) fn prepare(
+    settings: &Server,
+    bounds: Bounds,
+    rules: Arc<Rules>,
+    config_dir: &Path,
+    listening: SocketAddr,
+) -> Result<(Config, Arc<dyn Acceptor>), StartError> {
+    let realm = match &settings.realm {
         Some(realm) => realm.clone(),
-        None => zephyr_auth::default_realm(options.auth)?,
+        None => zephyr_auth::default_realm(settings.auth)?,
     };
-    let keytab = options.keytab.clone().unwrap_or_else(|| options.config_dir.join("krb5.keytab"));
+    let keytab = settings.keytab.clone().unwrap_or_else(|| config_dir.join("krb5.keytab"));
     let acceptor = zephyr_auth::acceptor(
-        options.auth,
+        settings.auth,
         AcceptorOptions { realm: Some(realm.clone()), keytab: Some(keytab), ..AcceptorOptions::default() },
     )?;
-    let name = match &options.hostname {
+    let name = match &settings.hostname {
         Some(name) => name.clone(),
         None => {
             let own = host::own_name()?;
@@ -103,12 +86,12 @@ pub(super) fn prepare(options: &Options, listening: SocketAddr) -> Result<(Confi
             std::env::consts::OS
         ),
         realms: Realms::local_only(realm.as_bytes()),
-        policy: match options.auth {
+        policy: match settings.auth {
             Backend::Kerberos => Policy::KERBEROS,
             Backend::None => Policy::OPEN,
         },
-        defaults: read_defaults(&options.config_dir)?,
-        bounds: Bounds::default(),
+        rules,
+        bounds,
     };
     Ok((config, acceptor))
 }
@@ -123,22 +106,5 @@ fn own_address(listening: SocketAddr, name: &str) -> Ipv4Addr {
                 Ipv4Addr::UNSPECIFIED
             }
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn default_subscriptions_of_a_folder() {
-        let folder = tempfile::tempdir().expect("a folder");
-        assert_eq!(read_defaults(folder.path()).expect("none is fine").len(), 0);
-        let file = folder.path().join("default.subscriptions");
-        fs::write(&file, "message,personal,%me%\n").expect("written");
-        assert_eq!(read_defaults(folder.path()).expect("good").len(), 1);
-        fs::write(&file, "message,personal,%me%\noops\n").expect("written");
-        let error = read_defaults(folder.path()).expect_err("bad").to_string();
-        assert_eq!(error, format!("{}: line 2: 1 fields, expected class,instance,recipient", file.display()));
     }
 }

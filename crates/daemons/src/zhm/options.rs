@@ -31,13 +31,16 @@ pub struct Options {
     /// Where to listen [default: 0.0.0.0 at port zephyr-hm, 2104]
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<SocketAddr>,
+    /// The folder of the settings file, zephyr.toml
+    #[arg(long, value_name = "DIR", default_value = "/etc/zephyr")]
+    pub config_dir: PathBuf,
     /// Where to write the process id [default: /var/run/zhm.pid, none with --listen]
     #[arg(long, value_name = "FILE")]
     pub pid_file: Option<PathBuf>,
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
-    /// Servers, the preferred one first; the port is zephyr-clt, 2103, when not given
+    /// Servers, the preferred one first, instead of those of the settings; the port is zephyr-clt, 2103, when not given
     #[arg(value_name = "HOST[:PORT]")]
     pub servers: Vec<String>,
 }

@@ -8,7 +8,9 @@ use super::{
 };
 use crate::{
     logging::{self, RateLimit},
+    notify::ServiceManager,
     sending::{Sent, send_some},
+    settings::Settings,
     signals::{Signal, Signals, sleep_until},
 };
 use std::{
@@ -35,12 +37,20 @@ const PID_FILE: &str = "/var/run/zhm.pid";
 /// Runs a host manager until it is told to stop: exit status 0 then, 16 when it knows no server, 1 when it cannot begin
 /// for another reason.
 pub fn run(options: &Options) -> ExitCode {
-    let debug = logging::start(options.debug);
-    let Some(servers) = find_servers(&options.servers) else {
+    let settings = match Settings::load(&options.config_dir) {
+        Ok(settings) => settings,
+        Err(problems) => {
+            eprintln!("zhm: {problems}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let debug = logging::start("zhm", &settings.log, options.debug);
+    let names = if options.servers.is_empty() { &settings.zhm.servers } else { &options.servers };
+    let Some(servers) = find_servers(names) else {
         eprintln!("No valid primary server found, exiting.");
         return NO_SERVER.into();
     };
-    match serve(options, servers, &debug) {
+    match serve(options, &settings, servers, &debug) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("zhm: {error}");
@@ -72,10 +82,10 @@ fn find_server(name: &str) -> Option<Server> {
     Some(Server { name: name.into(), address: address.into() })
 }
 
-fn serve(options: &Options, servers: Servers, debug: &logging::DebugSwitch) -> io::Result<()> {
+fn serve(options: &Options, settings: &Settings, servers: Servers, debug: &logging::DebugSwitch) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let socket = open_socket(options)?;
+        let socket = open_socket(options, settings)?;
         let listening = socket.local_addr()?;
         let mut signals = Signals::new()?;
         let _pid_file = PidFile::write(options);
@@ -89,21 +99,31 @@ fn serve(options: &Options, servers: Servers, debug: &logging::DebugSwitch) -> i
         let clock = Clock::new();
         let mut outbox = Outbox::new();
         let engine = Engine::new(config, clock.now(), &mut outbox);
-        let mut shell = Shell { socket, clock, engine, outbox, lines: RateLimit::new() };
+        let mut shell = Shell {
+            socket,
+            clock,
+            engine,
+            outbox,
+            lines: RateLimit::new(),
+            manager: ServiceManager::new(),
+            debug: settings.log.debug,
+        };
         tracing::info!("Ready for action on {listening}");
+        shell.manager.ready(&format!("Listening on {listening}"));
         shell.work(options, debug, &mut signals).await;
+        shell.manager.stopping();
         Ok(())
     })
 }
 
-fn open_socket(options: &Options) -> io::Result<UdpSocket> {
+fn open_socket(options: &Options, settings: &Settings) -> io::Result<UdpSocket> {
     if options.inetd {
         let inherited = std::net::UdpSocket::from(io::stdin().as_fd().try_clone_to_owned()?);
         inherited.set_nonblocking(true)?;
         return UdpSocket::from_std(inherited);
     }
     let usual = || (Ipv4Addr::UNSPECIFIED, services::port(services::ZEPHYR_HM)).into();
-    let address = options.listen.unwrap_or_else(usual);
+    let address = options.listen.or(settings.zhm.listen).unwrap_or_else(usual);
     socket::bind(address).map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
 }
 
@@ -152,6 +172,9 @@ struct Shell {
     engine: Engine,
     outbox: Outbox,
     lines: RateLimit<Line>,
+    manager: ServiceManager,
+    /// Whether the settings want debug lines.
+    debug: bool,
 }
 
 impl Shell {
@@ -163,12 +186,17 @@ impl Shell {
                 self.engine.handle_timeout(now, &mut self.outbox);
             }
             self.write_log();
+            for summary in self.lines.summaries(Instant::now()) {
+                tracing::warn!("{summary}");
+            }
+            self.manager.sign_of_life(Instant::now());
             let sent = send_some(&self.socket, &mut self.outbox, PER_TURN);
             if options.boot_only && sent == Sent::All && !self.engine.is_looking() {
                 return;
             }
             let busy = !heard_all || sent == Sent::Some;
-            let deadline = self.engine.next_timeout().map(|due| self.clock.instant(due).into());
+            let due = self.engine.next_timeout().map(|due| self.clock.instant(due));
+            let deadline = [due, self.lines.next_summary(), self.manager.next_sign()].into_iter().flatten().min();
             tokio::select! {
                 biased;
                 signal = signals.next() => match signal {
@@ -178,12 +206,12 @@ impl Shell {
                     }
                     Signal::Reload => self.engine.command(now, Command::Flush, &mut self.outbox),
                     Signal::DebugOn => debug.set(true),
-                    Signal::DebugOff => debug.set(options.debug),
+                    Signal::DebugOff => debug.set(options.debug || self.debug),
                 },
                 () = tokio::task::yield_now(), if busy => {}
                 _ = self.socket.readable(), if !busy => {}
                 _ = self.socket.writable(), if sent == Sent::Blocked => {}
-                () = sleep_until(deadline), if !busy => {}
+                () = sleep_until(deadline.map(Into::into)), if !busy => {}
             }
         }
     }
@@ -196,8 +224,9 @@ impl Shell {
             match Packet::parse(buffer.get(..len).unwrap_or_default()) {
                 Ok(packet) => self.engine.handle(self.clock.now(), from, &packet, &mut self.outbox),
                 Err(error) => {
-                    if self.may_write(Line::BadPacket) {
-                        tracing::warn!("bad notice parse ({from}): {error}");
+                    let line = || format!("bad notice parse ({from}): {error}");
+                    if self.may_write(Line::BadPacket, line) {
+                        tracing::warn!("{}", line());
                     }
                 }
             }
@@ -209,17 +238,13 @@ impl Shell {
         for event in self.outbox.take_events() {
             if event.is_detail() {
                 tracing::debug!("{event}");
-            } else if self.may_write(Line::Event(discriminant(&event))) {
+            } else if self.may_write(Line::Event(discriminant(&event)), || event.to_string()) {
                 tracing::info!("{event}");
             }
         }
     }
 
-    fn may_write(&mut self, line: Line) -> bool {
-        let (may, suppressed) = self.lines.admit(line, Instant::now());
-        if suppressed > 0 {
-            tracing::warn!("{suppressed} more lines of these kinds were not written");
-        }
-        may
+    fn may_write(&mut self, line: Line, text: impl FnOnce() -> String) -> bool {
+        self.lines.admit(line, Instant::now(), text)
     }
 }

@@ -1,0 +1,89 @@
+//! The log: on standard error, in systemd's journal or in the system's log.
+//!
+//! Texts from the net are escaped before they become part of a line, and how many lines a hostile network can cause is
+//! limited by [`RateLimit`].
+
+mod rate_limit;
+mod syslog;
+
+pub use rate_limit::RateLimit;
+
+use crate::settings::{Log, LogTarget};
+use std::{
+    fs::File,
+    io::{self, IsTerminal},
+    os::{fd::AsFd, unix::fs::MetadataExt},
+};
+use syslog::Syslog;
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, layer::Layered, layer::SubscriberExt, reload, util::SubscriberInitExt,
+};
+
+/// Turns debug lines on and off while the program runs.
+pub struct DebugSwitch(Box<dyn Fn(bool) + Send + Sync>);
+
+impl DebugSwitch {
+    /// Debug lines are written from now on, or no longer.
+    pub fn set(&self, on: bool) {
+        (self.0)(on);
+    }
+}
+
+type Filtered = Layered<reload::Layer<EnvFilter, Registry>, Registry>;
+type Target = Box<dyn Layer<Filtered> + Send + Sync>;
+
+/// Begins to write log lines. `RUST_LOG` overrules `debug` and the setting.
+pub fn start(program: &str, settings: &Log, debug: bool) -> DebugSwitch {
+    let filter = std::env::var("RUST_LOG").ok().and_then(|text| text.parse().ok());
+    let (filter, handle) = reload::Layer::new(filter.unwrap_or_else(|| level(debug || settings.debug)));
+    // A second start in one process, as in tests, keeps the first one's log.
+    let _ = tracing_subscriber::registry().with(filter).with(target(program, settings)).try_init();
+    DebugSwitch(Box::new(move |on| {
+        // Fails only when the log is gone already.
+        let _ = handle.reload(level(on));
+    }))
+}
+
+fn target(program: &str, settings: &Log) -> Target {
+    match settings.target {
+        LogTarget::Stderr => stderr(),
+        LogTarget::Auto if !stderr_is_journal() => stderr(),
+        LogTarget::Auto | LogTarget::Journald => match tracing_journald::layer() {
+            Ok(journal) => journal.with_field_prefix(None).with_syslog_identifier(program.to_owned()).boxed(),
+            Err(error) => {
+                eprintln!("{program}: cannot reach the journal ({error}), the log goes to standard error");
+                stderr()
+            }
+        },
+        LogTarget::Syslog => {
+            let syslog = Syslog::new(program, settings);
+            if let Err(error) = syslog.connect() {
+                eprintln!(
+                    "{program}: cannot reach the system's log at {} ({error}), lines are lost until it is there",
+                    settings.syslog_socket.display()
+                );
+            }
+            syslog.boxed()
+        }
+    }
+}
+
+/// Lines on standard error, in colours only to a terminal.
+fn stderr() -> Target {
+    tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false)
+        .boxed()
+}
+
+/// Whether standard error ends in systemd's journal: the journal then takes lines with their fields as well.
+fn stderr_is_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    let stderr = io::stderr().as_fd().try_clone_to_owned().map(File::from).and_then(|file| file.metadata());
+    stderr.is_ok_and(|stderr| format!("{}:{}", stderr.dev(), stderr.ino()) == stream)
+}
+
+fn level(debug: bool) -> EnvFilter {
+    EnvFilter::new(if debug { "debug" } else { "info" })
+}

@@ -1,0 +1,61 @@
+//! What systemd is told: that a daemon is ready, reloads or stops, and that it is alive.
+//!
+//! Without systemd nobody listens and nothing happens.
+
+use sd_notify::NotifyState;
+use std::time::{Duration, Instant};
+
+/// The service manager that started this daemon, if there is one.
+#[derive(Debug)]
+pub(crate) struct ServiceManager {
+    /// How often it wants a sign of life.
+    interval: Option<Duration>,
+    last_sign: Option<Instant>,
+}
+
+impl ServiceManager {
+    pub(crate) fn new() -> Self {
+        // Twice as often as it must be, as the manager itself advises.
+        let interval = sd_notify::watchdog_enabled().map(|limit| limit / 2).filter(|interval| !interval.is_zero());
+        Self { interval, last_sign: None }
+    }
+
+    /// The daemon works, or works again after a reload.
+    pub(crate) fn ready(&self, status: &str) {
+        tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+    }
+
+    /// The daemon begins to read its files again.
+    pub(crate) fn reloading(&self) {
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => tell(&[NotifyState::Reloading, now]),
+            Err(_) => tell(&[NotifyState::Reloading]),
+        }
+    }
+
+    /// The daemon is about to end.
+    pub(crate) fn stopping(&self) {
+        tell(&[NotifyState::Stopping]);
+    }
+
+    /// When a sign of life is due.
+    pub(crate) fn next_sign(&self) -> Option<Instant> {
+        Some(self.last_sign? + self.interval?)
+    }
+
+    /// Gives a sign of life when it is due. To be called by the loop that does the work, and by nothing else: a loop that
+    /// hangs must be noticed.
+    pub(crate) fn sign_of_life(&mut self, now: Instant) {
+        if self.interval.is_some() && self.next_sign().is_none_or(|due| due <= now) {
+            self.last_sign = Some(now);
+            tell(&[NotifyState::Watchdog]);
+        }
+    }
+}
+
+/// A manager that cannot be told is only worth a debug line: it will act as it sees fit.
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!("cannot tell the service manager: {error}");
+    }
+}

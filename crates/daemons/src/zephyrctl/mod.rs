@@ -1,0 +1,174 @@
+//! zephyrctl, with which operators ask a server.
+//!
+//! It sends one question over the server's local socket and shows the answer; `check` reads the configuration files
+//! itself, with the server's own code.
+
+pub mod options;
+mod show;
+
+use crate::{
+    operator::{Answer, Question},
+    private_file,
+    problem::{Problem, Problems},
+    settings::Settings,
+    zephyrd::configuration::Configuration,
+};
+use options::{AclVerb, Act, Options, Verb};
+use serde::Serialize;
+use std::{
+    io::{self, BufRead, BufReader, Read, Write},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+/// How a verb ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// It is done, and all is well.
+    Done,
+    /// There is a problem, or the server refuses.
+    Problem,
+    /// There is no server.
+    Unreachable,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Done => Self::SUCCESS,
+            Outcome::Problem => Self::from(1),
+            Outcome::Unreachable => Self::from(3),
+        }
+    }
+}
+
+/// Until the server has taken the question, and begun to answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Octets of an answer at most.
+const MOST_ANSWER_OCTETS: u64 = 4 << 30;
+
+/// What `check` found.
+#[derive(Debug, Serialize)]
+struct Findings {
+    problems: Vec<Problem>,
+    remarks: Vec<Problem>,
+}
+
+/// Does what the command line says.
+pub fn run(options: &Options) -> ExitCode {
+    let outcome = match question(&options.verb) {
+        None => check(options),
+        Some(question) => match ask(&socket(options), &question) {
+            Ok(answer) => deal_with(options, answer),
+            Err(error) => {
+                eprintln!("zephyrctl: cannot reach the server at {}: {error}", socket(options).display());
+                Outcome::Unreachable
+            }
+        },
+    };
+    outcome.into()
+}
+
+/// What the server is asked; `None` for what needs no server.
+fn question(verb: &Verb) -> Option<Question> {
+    Some(match verb.clone() {
+        Verb::Status => Question::Status {},
+        Verb::Dump { file } => Question::Dump { here: file.is_some() },
+        Verb::Clients { limit } => Question::Clients { limit },
+        Verb::Subscriptions { class, limit } => Question::Subscriptions { class, limit },
+        Verb::Acl(AclVerb::Check { principal, class, address, .. }) => Question::AclCheck { principal, class, address },
+        Verb::Reload => Question::Reload {},
+        Verb::Check => return None,
+    })
+}
+
+fn socket(options: &Options) -> PathBuf {
+    options.control_socket.clone().unwrap_or_else(|| {
+        // A broken file is for `check` to complain about; the server that runs may well be at the usual place.
+        Settings::load(&options.config_dir).unwrap_or_default().control.socket
+    })
+}
+
+fn ask(socket: &Path, question: &Question) -> io::Result<Answer> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut line = serde_json::to_vec(question)?;
+    line.push(b'\n');
+    // A server that refuses to listen answers all the same.
+    let written = stream.write_all(&line);
+    let mut answer = Vec::new();
+    BufReader::new(stream.take(MOST_ANSWER_OCTETS)).read_until(b'\n', &mut answer)?;
+    if answer.is_empty() {
+        written?;
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it does not answer"));
+    }
+    Ok(serde_json::from_slice(&answer)?)
+}
+
+/// Shows an answer, or puts it where it is wanted.
+fn deal_with(options: &Options, answer: Answer) -> Outcome {
+    let answer = match (&options.verb, answer) {
+        (Verb::Dump { file: Some(file) }, Answer::Dump(dump)) if file != Path::new("-") => {
+            match private_file::write(file, dump.as_bytes()) {
+                Ok(()) => Answer::DumpedTo(file.display().to_string()),
+                Err(error) => Answer::Refused(format!("cannot write {}: {error}", file.display())),
+            }
+        }
+        (Verb::Acl(AclVerb::Check { act: Some(act), .. }), Answer::AclCheck(mut check)) => {
+            check.rulings.retain(|ruling| ruling.list == list_of(*act));
+            Answer::AclCheck(check)
+        }
+        (_, answer) => answer,
+    };
+    let outcome = match &answer {
+        Answer::Problems(_) | Answer::Refused(_) => Outcome::Problem,
+        Answer::AclCheck(check) if check.rulings.iter().any(|ruling| !ruling.allowed) => Outcome::Problem,
+        _ => Outcome::Done,
+    };
+    if options.json {
+        print_json(&answer);
+    } else if let Answer::Refused(why) = &answer {
+        eprintln!("zephyrctl: refused: {}", show::printable(why));
+    } else {
+        print(&show::answer(&answer));
+    }
+    outcome
+}
+
+const fn list_of(act: Act) -> &'static str {
+    match act {
+        Act::Xmt => "xmt",
+        Act::Sub => "sub",
+        Act::Iws => "iws",
+        Act::Iui => "iui",
+    }
+}
+
+fn check(options: &Options) -> Outcome {
+    let findings = match Configuration::load(&options.config_dir) {
+        Ok(configuration) => Findings { problems: Vec::new(), remarks: configuration.remarks },
+        Err(Problems(problems)) => Findings { problems, remarks: Vec::new() },
+    };
+    if options.json {
+        print_json(&findings);
+    } else {
+        print(&show::findings(&options.config_dir, &findings.problems, &findings.remarks));
+    }
+    if findings.problems.is_empty() { Outcome::Done } else { Outcome::Problem }
+}
+
+fn print_json(value: &impl Serialize) {
+    match serde_json::to_string(value) {
+        Ok(line) => print(&format!("{line}\n")),
+        Err(error) => eprintln!("zephyrctl: {error}"),
+    }
+}
+
+/// Prints; a reader who has seen enough is no failure.
+fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

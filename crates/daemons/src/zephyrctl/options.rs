@@ -1,0 +1,105 @@
+//! zephyrctl's command line.
+
+use crate::operator::USUAL_ENTRIES;
+use clap::{Parser, Subcommand, ValueEnum};
+use std::{net::IpAddr, path::PathBuf};
+
+/// Asks the Zephyr server of this machine how it is and what it knows, and checks its configuration.
+///
+/// Exit status: 0 done, 1 a problem was found or the server refuses, 2 usage, 3 the server cannot be reached.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "zephyrctl", version)]
+pub struct Options {
+    /// Print what programs read, instead of what people read
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The server's socket [default: that of zephyr.toml, /run/zephyr/zephyrd.sock]
+    #[arg(long, global = true, value_name = "PATH", env = "ZEPHYR_CONTROL_SOCKET")]
+    pub control_socket: Option<PathBuf>,
+    /// The folder of the configuration files
+    #[arg(long, global = true, value_name = "DIR", default_value = "/etc/zephyr")]
+    pub config_dir: PathBuf,
+    /// What to do
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What zephyrctl can do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Verb {
+    /// Say how the server is: what it holds, and what it has counted
+    Status,
+    /// Write down everything that the server knows
+    Dump {
+        /// Where to; - for standard output [default: the server's own dump file]
+        file: Option<PathBuf>,
+    },
+    /// List the programs that receive notices
+    Clients {
+        /// Clients listed at most
+        #[arg(long, value_name = "NUMBER", default_value_t = USUAL_ENTRIES)]
+        limit: usize,
+    },
+    /// List who subscribed to a class
+    Subscriptions {
+        /// The class
+        class: String,
+        /// Subscriptions listed at most
+        #[arg(long, value_name = "NUMBER", default_value_t = USUAL_ENTRIES)]
+        limit: usize,
+    },
+    /// Ask the server's access control lists
+    #[command(subcommand)]
+    Acl(AclVerb),
+    /// Make the server read its configuration files again; when one is broken, it goes on with the old ones
+    Reload,
+    /// Look for problems in the configuration files; needs no server
+    Check,
+}
+
+/// What can be asked of access control lists.
+#[derive(Clone, Debug, Subcommand)]
+pub enum AclVerb {
+    /// Say what a principal may do with a class
+    Check {
+        /// The principal, as in alice@REALM; empty for somebody unproven
+        principal: String,
+        /// The class
+        class: String,
+        /// Where the principal is; without it, entries for addresses do not count
+        #[arg(long, value_name = "ADDR")]
+        address: Option<IpAddr>,
+        /// Ask for this alone
+        #[arg(long, value_name = "LIST")]
+        act: Option<Act>,
+    },
+}
+
+/// One of the lists of a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Act {
+    /// Who may send
+    Xmt,
+    /// Who may subscribe
+    Sub,
+    /// Who may subscribe to all instances
+    Iws,
+    /// Who may send to instances that are not his name
+    Iui,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Options::command().debug_assert();
+        for wrong in [&["zephyrctl"][..], &["zephyrctl", "destroy"], &["zephyrctl", "acl", "check", "alice@R"]] {
+            assert_eq!(Options::try_parse_from(wrong).expect_err("bad").exit_code(), 2, "{wrong:?}");
+        }
+        let options = Options::try_parse_from(["zephyrctl", "clients", "--limit", "3", "--json"]).expect("good");
+        assert!(options.json && matches!(options.verb, Verb::Clients { limit: 3 }));
+    }
+}

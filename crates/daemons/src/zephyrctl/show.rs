@@ -1,0 +1,195 @@
+//! Answers as people read them.
+
+use crate::{
+    operator::{AclCheck, Answer, Listing, Status},
+    problem::Problem,
+};
+use std::{collections::BTreeMap, fmt::Display, path::Path};
+
+/// A text of the net without what could harm a terminal.
+pub(super) fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '\'' | '"' | '\\' => printable.push(char),
+            char => printable.extend(char.escape_debug()),
+        }
+    }
+    printable
+}
+
+/// What an answer says.
+pub(super) fn answer(answer: &Answer) -> String {
+    match answer {
+        Answer::Status(status) => self::status(status),
+        // The server has escaped what it holds already.
+        Answer::Dump(dump) => dump.clone(),
+        Answer::DumpedTo(file) => format!("written to {}\n", printable(file)),
+        Answer::Clients(clients) => {
+            listing(clients, ["PRINCIPAL", "ADDRESS", "SUBSCRIPTIONS", "PENDING", "SILENT", "PROVEN"], |client| {
+                [
+                    printable(&client.principal),
+                    client.address.to_string(),
+                    client.subscriptions.to_string(),
+                    client.pending.to_string(),
+                    format!("{} s", client.seconds_silent),
+                    yes(client.proven),
+                ]
+            })
+        }
+        Answer::Subscriptions(subscriptions) => {
+            listing(subscriptions, ["INSTANCE", "RECIPIENT", "PRINCIPAL", "CLIENT"], |subscription| {
+                let recipient = if subscription.recipient.is_empty() { "*" } else { &subscription.recipient };
+                [
+                    printable(&subscription.instance),
+                    printable(recipient),
+                    printable(&subscription.principal),
+                    subscription.client.to_string(),
+                ]
+            })
+        }
+        Answer::AclCheck(check) => acl_check(check),
+        Answer::Reloaded(reloaded) => {
+            let mut lines = format!(
+                "reloaded: {} default subscriptions, {} restricted classes\n",
+                reloaded.default_subscriptions, reloaded.restricted_classes
+            );
+            for section in &reloaded.needs_restart {
+                lines += &format!("section {} of zephyr.toml has changed, which takes a restart\n", printable(section));
+            }
+            lines
+        }
+        Answer::Problems(problems) => {
+            lines(problems) + &format!("nothing changed: {}\n", counted(problems.len(), "problem"))
+        }
+        Answer::Refused(why) => format!("refused: {}\n", printable(why)),
+    }
+}
+
+/// What was found in the configuration files.
+pub(super) fn findings(folder: &Path, problems: &[Problem], remarks: &[Problem]) -> String {
+    let remarks: String =
+        remarks.iter().map(|remark| format!("remark: {}\n", printable(&remark.to_string()))).collect();
+    let end = match problems.len() {
+        0 => format!("no problems in {}\n", folder.display()),
+        count => format!("{} in {}\n", counted(count, "problem"), folder.display()),
+    };
+    lines(problems) + &remarks + &end
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| printable(&problem.to_string()) + "\n").collect()
+}
+
+fn counted(count: usize, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
+fn status(status: &Status) -> String {
+    let pair = |name: &str, value: &dyn Display| [name.to_owned(), printable(&value.to_string())];
+    let head = [
+        pair("server", &format_args!("{} ({})", status.host, status.address)),
+        pair("realm", &status.realm),
+        pair("authentication", &status.authentication),
+        pair("operational", &duration(status.seconds_operational)),
+    ];
+    let numbers = |numbers: &BTreeMap<String, u64>| -> Vec<[String; 2]> {
+        numbers.iter().map(|(name, value)| pair(&name.replace('_', " "), value)).collect()
+    };
+    format!(
+        "{}\n{}holds\n{}counted\n{}",
+        printable(&status.version),
+        table(&head, "  "),
+        table(&numbers(&status.holds), "  "),
+        table(&numbers(&status.counts), "  ")
+    )
+}
+
+fn duration(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, ..) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+fn acl_check(check: &AclCheck) -> String {
+    let rows: Vec<[String; 3]> = check
+        .rulings
+        .iter()
+        .map(|ruling| [printable(&ruling.act), yes(ruling.allowed), printable(&ruling.why)])
+        .collect();
+    table(&rows, "")
+}
+
+fn yes(yes: bool) -> String {
+    if yes { "yes" } else { "no" }.to_owned()
+}
+
+fn listing<T, const N: usize>(listing: &Listing<T>, header: [&str; N], row: impl Fn(&T) -> [String; N]) -> String {
+    if listing.total == 0 {
+        return "none\n".to_owned();
+    }
+    let mut rows = vec![header.map(str::to_owned)];
+    rows.extend(listing.entries.iter().map(row));
+    let mut text = table(&rows, "");
+    let hidden = listing.total.saturating_sub(listing.entries.len());
+    if hidden > 0 {
+        text += &format!("and {hidden} more; see --limit\n");
+    }
+    text
+}
+
+/// Rows whose columns begin below each other.
+fn table<const N: usize>(rows: &[[String; N]], indent: &str) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        text += indent;
+        text += cells.join("  ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::ClientLine;
+
+    #[test]
+    fn columns_are_aligned_and_terminals_safe() {
+        let client = |principal: &str| ClientLine {
+            address: ([10, 0, 0, 1], 7).into(),
+            principal: principal.to_owned(),
+            proven: true,
+            subscriptions: 3,
+            pending: 0,
+            seconds_silent: 12,
+        };
+        let entries = vec![client("eve\u{1b}[2J\u{202e}\n"), client("é")];
+        assert_eq!(
+            answer(&Answer::Clients(Listing { total: 5, entries })),
+            "PRINCIPAL               ADDRESS     SUBSCRIPTIONS  PENDING  SILENT  PROVEN\n\
+             eve\\u{1b}[2J\\u{202e}\\n  10.0.0.1:7  3              0        12 s    yes\n\
+             é                       10.0.0.1:7  3              0        12 s    yes\n\
+             and 3 more; see --limit\n"
+        );
+        assert_eq!(answer(&Answer::Clients(Listing { total: 0, entries: Vec::new() })), "none\n");
+    }
+
+    #[test]
+    fn times_are_said_as_people_do() {
+        for (seconds, said) in [(5, "5 s"), (65, "1 min 5 s"), (3_660, "1 h 1 min"), (90_000, "1 d 1 h")] {
+            assert_eq!(duration(seconds), said);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! All configuration files of a server as one: either all of them can be used, or it is said what is wrong in each.
+
+use super::{access::Rules, rule_files};
+use crate::{
+    problem::{Problem, Problems},
+    settings::Settings,
+};
+use std::{path::Path, sync::Arc};
+
+/// What the files of a configuration folder say.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// `zephyr.toml`.
+    pub settings: Settings,
+    /// The class registry, access control lists, operators and default subscriptions.
+    pub rules: Arc<Rules>,
+    /// What is allowed but hardly meant.
+    pub remarks: Vec<Problem>,
+}
+
+impl Configuration {
+    /// Reads all files of a folder. Those that are missing are no problem.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, in all files.
+    pub fn load(folder: &Path) -> Result<Self, Problems> {
+        match (Settings::load(folder), rule_files::load(folder)) {
+            (Ok(settings), Ok(loaded)) => Ok(Self { settings, rules: Arc::new(loaded.rules), remarks: loaded.remarks }),
+            (settings, loaded) => {
+                let problems = [settings.err(), loaded.err()].into_iter().flatten();
+                Err(Problems(problems.flat_map(|Problems(found)| found).collect()))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn the_problems_of_all_files_are_found_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        Configuration::load(folder.path()).expect("nothing is fine");
+        let write = |name: &str, content| fs::write(folder.path().join(name), content).unwrap();
+        write("default.subscriptions", "message,personal,%me%\n");
+        assert_eq!(Configuration::load(folder.path()).unwrap().rules.defaults.len(), 1);
+        write("default.subscriptions", "message,personal,%me%\noops\n");
+        write("zephyr.toml", "[bounds]\nclients = -1\n");
+        let Problems(problems) = Configuration::load(folder.path()).unwrap_err();
+        let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[0].contains("zephyr.toml:2:11: clients: "), "{lines:?}");
+        assert!(lines[1].contains("default.subscriptions:2:1: "), "{lines:?}");
+    }
+}

@@ -1,0 +1,139 @@
+//! What the shell does for operators and collectors: everything that touches files, and passing on what only the engine
+//! knows.
+
+use super::Shell;
+use crate::{
+    operator::{Answer, Question, Reloaded},
+    private_file,
+    problem::Problems,
+    settings::Settings,
+    zephyrd::{configuration::Configuration, counters::Metric, doors::Inquiry, engine::Command, metrics},
+};
+use tokio::sync::oneshot;
+
+impl Shell {
+    /// Answers whoever asks. Somebody who no longer waits for the answer is no failure.
+    pub(super) fn attend(&mut self, inquiry: Inquiry) {
+        match inquiry {
+            Inquiry::Operator(Question::Dump { here: false }, answer) => self.dump_to_file(Some(answer)),
+            Inquiry::Operator(Question::Reload {}, answer) => {
+                let result = self.reload();
+                let _ = answer.send(result);
+            }
+            Inquiry::Operator(question, answer) => {
+                let _ = answer.send(self.answer(&question));
+            }
+            Inquiry::Metrics(answer) => {
+                let _ = answer.send(metrics::render(&self.metrics()));
+            }
+        }
+    }
+
+    fn answer(&self, question: &Question) -> Answer {
+        let refused = || Answer::Refused("the server does not answer that".to_owned());
+        match self.engine.answer(self.clock.now(), question).unwrap_or_else(refused) {
+            Answer::Status(mut status) => {
+                status.authentication = self.settings.zephyrd.auth.to_string();
+                let surroundings = self.surroundings().into_iter();
+                status.counts.extend(surroundings.map(|metric| (metric.field.to_owned(), metric.value)));
+                Answer::Status(status)
+            }
+            answer => answer,
+        }
+    }
+
+    fn metrics(&self) -> Vec<Metric> {
+        let uptime = self.engine.uptime(self.clock.now());
+        let uptime = Metric {
+            field: "seconds_operational",
+            name: "zephyrd_uptime_seconds",
+            label: ("", ""),
+            help: "Seconds since the server began.",
+            value: uptime.as_secs(),
+        };
+        [self.engine.counters().metrics(), self.engine.census().metrics(), self.surroundings(), vec![uptime]].concat()
+    }
+
+    fn surroundings(&self) -> Vec<Metric> {
+        let mut surroundings = self.surroundings;
+        surroundings.lines_left_out = self.lines.left_out();
+        surroundings.metrics()
+    }
+
+    /// Writes down what the server knows, without waiting for the disk.
+    pub(super) fn dump_to_file(&self, answer: Option<oneshot::Sender<Answer>>) {
+        tracing::info!("dumping to disk");
+        let (path, dump) = (self.settings.zephyrd.dump_file.clone(), self.engine.dump());
+        tokio::task::spawn_blocking(move || {
+            let result = match private_file::write(&path, dump.as_bytes()) {
+                Ok(()) => {
+                    tracing::info!("dump done: {}", path.display());
+                    Answer::DumpedTo(path.display().to_string())
+                }
+                Err(error) => {
+                    tracing::error!("cannot dump to {}: {error}", path.display());
+                    Answer::Refused(format!("cannot write {}: {error}", path.display()))
+                }
+            };
+            if let Some(answer) = answer {
+                let _ = answer.send(result);
+            }
+        });
+    }
+
+    /// Reads the configuration files again: either all of them are in use afterwards, or nothing has changed.
+    pub(super) fn reload(&mut self) -> Answer {
+        self.manager.reloading();
+        let answer = match Configuration::load(&self.options.config_dir) {
+            Ok(configuration) => self.take_over(configuration),
+            Err(Problems(problems)) => {
+                self.surroundings.failed_reloads += 1;
+                for problem in &problems {
+                    tracing::error!("{problem}");
+                }
+                tracing::error!("nothing changed: {} problems in the configuration files", problems.len());
+                Answer::Problems(problems)
+            }
+        };
+        self.manager.ready(&self.status);
+        answer
+    }
+
+    fn take_over(&mut self, configuration: Configuration) -> Answer {
+        for remark in &configuration.remarks {
+            tracing::warn!("{remark}");
+        }
+        let (settings, rules) = (self.options.overrule(configuration.settings), configuration.rules);
+        let reloaded = Reloaded {
+            default_subscriptions: rules.defaults.len(),
+            restricted_classes: rules.registered(),
+            needs_restart: needs_restart(&self.settings, &settings),
+        };
+        for setting in &reloaded.needs_restart {
+            tracing::warn!("section {setting} of the settings has changed, which takes a restart");
+        }
+        let now = self.clock.now();
+        self.engine.command(now, Command::Rebound(settings.bounds), &mut self.outbox);
+        self.engine.command(now, Command::Reload(rules), &mut self.outbox);
+        self.lines.write(self.outbox.take_events(), None);
+        self.settings.bounds = settings.bounds;
+        self.surroundings.reloads += 1;
+        tracing::info!(
+            "restart completed, {} default subscriptions, {} restricted classes",
+            reloaded.default_subscriptions,
+            reloaded.restricted_classes
+        );
+        Answer::Reloaded(reloaded)
+    }
+}
+
+/// The sections that are only read when a server begins, and differ.
+fn needs_restart(used: &Settings, read: &Settings) -> Vec<String> {
+    let sections = [
+        ("zephyrd", used.zephyrd == read.zephyrd),
+        ("control", used.control == read.control),
+        ("metrics", used.metrics == read.metrics),
+        ("log", used.log == read.log),
+    ];
+    sections.into_iter().filter(|(_, same)| !same).map(|(name, _)| name.to_owned()).collect()
+}

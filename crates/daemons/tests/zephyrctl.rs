@@ -1,0 +1,579 @@
+//! A running server and those who operate it: zephyrctl, signals, metrics, the log, the service manager.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod running;
+
+use running::{Daemon, PATIENCE, Program, acked, server};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    os::unix::{
+        fs::{FileTypeExt, PermissionsExt},
+        net::{UnixDatagram, UnixStream},
+        process::CommandExt,
+    },
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// A server with a configuration folder of its own, and its socket.
+struct Operated {
+    folder: tempfile::TempDir,
+    server: Daemon,
+}
+
+/// What a command said.
+struct Said {
+    status: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Operated {
+    /// `files` are names below the configuration folder, and contents. `$` in a content is the folder.
+    fn start(files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            write(folder.path(), name, content);
+        }
+        let (path, socket) = (folder.path().to_str().unwrap(), folder.path().join("sock"));
+        let server = server(&["--config-dir", path, "--control-socket", socket.to_str().unwrap()]);
+        Self { folder, server }
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        write(self.folder.path(), name, content);
+    }
+
+    fn socket(&self) -> std::path::PathBuf {
+        self.folder.path().join("sock")
+    }
+
+    fn ctl(&self, arguments: &[&str]) -> Said {
+        zephyrctl(&self.socket(), arguments)
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let said = self.ctl(&[arguments, &["--json"]].concat());
+        serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {:?} {:?}", said.out, said.err))
+    }
+
+    /// Writes these octets to the control socket and reads what comes.
+    fn raw(&self, octets: &[u8]) -> String {
+        let mut stream = UnixStream::connect(self.socket()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // The server may refuse to read it all.
+        let _ = stream.write_all(octets);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8(answer).unwrap()
+    }
+}
+
+fn write(folder: &Path, name: &str, content: &str) {
+    let file = folder.join(name);
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(file, content.replace('$', folder.to_str().unwrap())).unwrap();
+}
+
+fn zephyrctl(socket: &Path, arguments: &[&str]) -> Said {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zephyrctl"));
+    said(command.arg("--control-socket").arg(socket).args(arguments))
+}
+
+fn said(command: &mut Command) -> Said {
+    let output = command.output().unwrap();
+    Said {
+        status: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Waits until something is so.
+fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn subscribed(server: &Daemon, person: &'static str, body: &[u8]) -> Program {
+    let mut program = Program::new(server.address, person);
+    program.send(acked(b"ZEPHYR_CTL", b"CLIENT", b"SUBSCRIBE_NODEFS", body));
+    assert_eq!(program.hear().2, b"SENT\0");
+    program
+}
+
+#[test]
+fn every_verb_answers_people_and_programs() {
+    let operated = Operated::start(&[
+        ("acl/class-registry.acl", "secret:\n"),
+        ("acl/xmt-secret.acl", "alice@OPEN.TEST\n"),
+        ("zephyr.toml", "[zephyrd]\ndump-file = \"$/zephyr.db\"\n"),
+    ]);
+    let alice = subscribed(&operated.server, "alice@OPEN.TEST", b"Talk\0*\0\0");
+
+    let status = operated.ctl(&["status"]);
+    assert_eq!(status.status, Some(0), "{}", status.err);
+    for line in ["  realm           OPEN.TEST", "  authentication  none", "  clients "] {
+        assert!(status.out.contains(line), "{}", status.out);
+    }
+    let status = &operated.json(&["status"])["status"];
+    assert_eq!((&status["holds"]["clients"], &status["realm"]), (&1.into(), &"OPEN.TEST".into()));
+    assert_eq!(status["counts"]["received"], 1);
+
+    let clients = operated.ctl(&["clients"]);
+    let row: Vec<&str> = clients.out.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(row[..3], ["alice@OPEN.TEST", &format!("127.0.0.1:{}", alice.port()), "1"]);
+    assert_eq!(operated.json(&["clients"])["clients"]["total"], 1);
+
+    let found = operated.ctl(&["subscriptions", "TALK"]);
+    assert!(found.status == Some(0) && found.out.contains("alice@OPEN.TEST"), "{}", found.out);
+    assert_eq!(operated.ctl(&["subscriptions", "silence"]).out, "none\n");
+    assert_eq!(operated.json(&["subscriptions", "talk"])["subscriptions"]["entries"][0]["instance"], "*");
+
+    let refused = operated.ctl(&["acl", "check", "bob@OPEN.TEST", "secret"]);
+    assert_eq!(refused.status, Some(1), "something is refused");
+    assert!(refused.out.starts_with("send "), "{}", refused.out);
+    let allowed = operated.ctl(&["acl", "check", "bob@OPEN.TEST", "secret", "--act", "sub"]);
+    assert_eq!(allowed.status, Some(0), "{}", allowed.out);
+    let allowed = operated.ctl(&["acl", "check", "alice@OPEN.TEST", "secret", "--address", "10.0.0.1"]);
+    assert_eq!(allowed.status, Some(0), "{}", allowed.out);
+
+    let reloaded = operated.ctl(&["reload"]);
+    assert_eq!(
+        (reloaded.status, &*reloaded.out),
+        (Some(0), "reloaded: 3 default subscriptions, 1 restricted classes\n")
+    );
+
+    let dumped = operated.ctl(&["dump"]);
+    assert_eq!(dumped.status, Some(0), "{}", dumped.err);
+    let file = operated.folder.path().join("zephyr.db");
+    let dump = fs::read_to_string(&file).unwrap();
+    assert!(dump.contains("\t'talk' '*' ''\n"), "{dump}");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(operated.ctl(&["dump", "-"]).out, dump);
+    let other = operated.folder.path().join("other");
+    assert_eq!(operated.ctl(&["dump", other.to_str().unwrap()]).status, Some(0));
+    assert_eq!(fs::read_to_string(other).unwrap(), dump);
+    assert_eq!(operated.ctl(&["dump", "/no/such/folder/file"]).status, Some(1));
+}
+
+#[test]
+fn exit_statuses_tell_what_went_wrong() {
+    let nowhere = Path::new("/no/such/socket");
+    let unreachable = zephyrctl(nowhere, &["status"]);
+    assert_eq!(unreachable.status, Some(3));
+    assert!(unreachable.err.contains("/no/such/socket"), "{}", unreachable.err);
+    assert_eq!(zephyrctl(nowhere, &["levitate"]).status, Some(2));
+    assert_eq!(zephyrctl(nowhere, &[]).status, Some(2));
+}
+
+#[test]
+fn check_names_every_problem_and_needs_no_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let check = |more: &[&str]| zephyrctl(Path::new("/nowhere"), &[&["check", "--config-dir", path], more].concat());
+    let good = check(&[]);
+    assert_eq!(good.status, Some(0), "{}", good.out);
+    assert!(good.out.ends_with(&format!("no problems in {path}\n")), "{}", good.out);
+
+    write(folder.path(), "zephyr.toml", "[zephyrd]\nhostnme = \"x\"\n");
+    write(folder.path(), "default.subscriptions", "# good\nbad\n");
+    write(folder.path(), "acl/class-registry.acl", "secret:\n");
+    write(folder.path(), "acl/xmt-secret.acl", "alice@R\n@10.0.0.999\n");
+    let bad = check(&[]);
+    assert_eq!(bad.status, Some(1));
+    for start in ["zephyr.toml:2:1: unknown setting hostnme", "default.subscriptions:2:1: ", "acl/xmt-secret.acl:2:"] {
+        assert!(bad.out.contains(&format!("{path}/{start}")), "{start}: {}", bad.out);
+    }
+    assert!(bad.out.ends_with(&format!("3 problems in {path}\n")), "{}", bad.out);
+    let json: Value = serde_json::from_str(&check(&["--json"]).out).unwrap();
+    assert_eq!(json["problems"].as_array().unwrap().len(), 3);
+    assert_eq!(json["problems"][0]["line"], 2);
+}
+
+#[test]
+fn a_broken_file_changes_nothing_and_is_reported() {
+    let operated =
+        Operated::start(&[("acl/class-registry.acl", "secret:\n"), ("acl/sub-secret.acl", "alice@OPEN.TEST\n")]);
+    let allowed = || operated.ctl(&["acl", "check", "bob@OPEN.TEST", "secret", "--act", "sub"]).status == Some(0);
+    assert!(!allowed());
+    operated.write("acl/sub-secret.acl", "*@*\n!@not-an-address\n");
+    let broken = operated.ctl(&["reload"]);
+    assert_eq!(broken.status, Some(1));
+    assert!(broken.out.contains("acl/sub-secret.acl:2:"), "{}", broken.out);
+    assert!(broken.out.ends_with("nothing changed: 1 problem\n"), "{}", broken.out);
+    assert!(!allowed(), "the old rules hold");
+
+    operated.server.signal("HUP");
+    operated.server.line_with("acl/sub-secret.acl:2:");
+    operated.server.line_with("nothing changed");
+    assert!(!allowed());
+    assert_eq!(operated.json(&["status"])["status"]["counts"]["failed_reloads"], 2);
+
+    operated.write("acl/sub-secret.acl", "*@*\n");
+    operated.server.signal("HUP");
+    operated.server.line_with("restart completed");
+    assert!(allowed());
+}
+
+#[test]
+fn bounds_are_read_again_and_the_rest_is_said_to_need_a_restart() {
+    let operated = Operated::start(&[("zephyr.toml", "[bounds]\nclients = 1\n")]);
+    let _one = subscribed(&operated.server, "alice@OPEN.TEST", b"c\0*\0\0");
+    let mut two = Program::new(operated.server.address, "bob@OPEN.TEST");
+    two.send(acked(b"ZEPHYR_CTL", b"CLIENT", b"SUBSCRIBE_NODEFS", b"c\0*\0\0"));
+    assert_eq!(two.hear().2, b"LOST\0");
+    operated.write("zephyr.toml", "[bounds]\nclients = 2\n[metrics]\nlisten = \"127.0.0.1:0\"\n");
+    assert!(
+        operated.ctl(&["reload"]).out.contains("section metrics of zephyr.toml has changed, which takes a restart")
+    );
+    two.send(acked(b"ZEPHYR_CTL", b"CLIENT", b"SUBSCRIBE_NODEFS", b"c\0*\0\0"));
+    assert_eq!(two.hear().2, b"SENT\0");
+}
+
+#[test]
+fn malformed_questions_do_no_harm() {
+    let operated = Operated::start(&[]);
+    for (question, word) in [
+        (&b"\n"[..], "not a question"),
+        (b"{}\n", "not a question"),
+        (b"{\"verb\":\"destroy\"}\n", "not a question"),
+        (b"{\"verb\":\"clients\",\"limit\":-1}\n", "not a question"),
+        (b"{\"verb\":\"reload\",\"really\":1}\n", "not a question"),
+        (b"\xff\xfe\0\n", "not a question"),
+        (b"{\"verb\":\"status\"}", "no end"),
+        (b"", "no end"),
+        (&[b'['; 100_000], "too long"),
+    ] {
+        let answer = operated.raw(question);
+        assert!(answer.starts_with("{\"refused\":\"") && answer.contains(word), "{question:?}: {answer:?}");
+    }
+    // Guests who say nothing, more of them than are let in at a time, do not keep notices from being delivered.
+    let guests: Vec<UnixStream> = (0..40).map(|_| UnixStream::connect(operated.socket()).unwrap()).collect();
+    let mut alice = subscribed(&operated.server, "alice@OPEN.TEST", b"c\0*\0\0");
+    alice.send(acked(b"c", b"i", b"", b"still here\0"));
+    let heard = [alice.hear().2, alice.hear().2];
+    assert!(heard.contains(&b"still here\0".to_vec()), "{heard:?}");
+    drop(guests);
+    assert_eq!(operated.ctl(&["status"]).status, Some(0));
+}
+
+#[test]
+fn other_users_are_refused() {
+    let operated = Operated::start(&[]);
+    let socket = operated.socket();
+    let metadata = fs::metadata(&socket).unwrap();
+    assert!(metadata.file_type().is_socket());
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    if !Command::new("id").arg("-u").output().unwrap().stdout.starts_with(b"0\n") {
+        eprintln!("not root: the rest cannot be tried");
+        return;
+    }
+    // Even when the file system lets everybody in, the server does not.
+    fs::set_permissions(operated.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
+    let copy = operated.folder.path().join("zephyrctl");
+    fs::copy(env!("CARGO_BIN_EXE_zephyrctl"), &copy).unwrap();
+    let stranger = said(
+        Command::new(&copy).uid(65534).gid(65534).current_dir("/").arg("--control-socket").arg(&socket).arg("status"),
+    );
+    assert_eq!(stranger.status, Some(1), "{} {}", stranger.out, stranger.err);
+    assert!(stranger.err.contains("only root and the server's own user may ask"), "{}", stranger.err);
+    assert_eq!(operated.ctl(&["status"]).status, Some(0));
+}
+
+#[test]
+fn the_control_socket_is_taken_over_from_the_dead_and_not_from_the_living() {
+    let mut first = Operated::start(&[]);
+    let socket = first.socket();
+    let path = socket.to_str().unwrap();
+    let second = server(&["--control-socket", path]);
+    assert_eq!(first.ctl(&["status"]).status, Some(0), "the first server still answers");
+    drop(second);
+    assert!(socket.exists(), "and the second does not remove what is not its own");
+    first.server.child.kill().unwrap();
+    first.server.wait();
+    assert!(socket.exists(), "a killed server leaves its socket behind");
+    let mut third = server(&["--control-socket", path]);
+    assert_eq!(zephyrctl(&socket, &["status"]).status, Some(0));
+    third.signal("TERM");
+    assert_eq!(third.wait(), Some(0));
+    assert!(!socket.exists());
+
+    fs::write(&socket, "precious").unwrap();
+    drop(server(&["--control-socket", path]));
+    assert_eq!(fs::read_to_string(&socket).unwrap(), "precious");
+}
+
+#[test]
+fn the_dump_signal_writes_the_dump_and_follows_no_link() {
+    let operated = Operated::start(&[("zephyr.toml", "[zephyrd]\ndump-file = \"$/db\"\n"), ("victim", "precious")]);
+    let (file, victim) = (operated.folder.path().join("db"), operated.folder.path().join("victim"));
+    std::os::unix::fs::symlink(&victim, &file).unwrap();
+    operated.server.signal("FPE");
+    operated.server.line_with("dumping to disk");
+    operated.server.line_with("dump done");
+    assert_eq!(fs::read_to_string(victim).unwrap(), "precious");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "0:0.0.0.0/SERV_DEAD\n1:127.0.0.1/SERV_UP\n");
+    assert!(fs::symlink_metadata(&file).unwrap().is_file());
+    operated.server.signal("FPE");
+    operated.server.line_with("dump done");
+}
+
+/// The numbers by name and labels, as a collector reads them.
+fn parsed(text: &str) -> BTreeMap<String, u64> {
+    let (mut numbers, mut kinds) = (BTreeMap::new(), BTreeMap::new());
+    for line in text.lines() {
+        if let Some(comment) = line.strip_prefix("# ") {
+            let words: Vec<&str> = comment.splitn(3, ' ').collect();
+            match words[0] {
+                "HELP" => assert!(!words[2].is_empty(), "{line}"),
+                "TYPE" => assert_eq!(kinds.insert(words[1], words[2]), None, "each name once: {line}"),
+                _ => panic!("{line}"),
+            }
+            continue;
+        }
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        let bare = name.split('{').next().unwrap();
+        assert!(bare.starts_with("zephyrd_") && kinds.contains_key(bare), "{line}");
+        assert_eq!(kinds[bare] == "counter", bare.ends_with("_total"), "{line}");
+        assert_eq!(numbers.insert(name.to_owned(), value.parse().unwrap()), None, "{line}");
+    }
+    numbers
+}
+
+fn http(mut stream: impl Read + Write, request: &str) -> (String, String) {
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}
+
+#[test]
+fn metrics_show_every_counter() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "zephyr.toml", "[metrics]\nlisten = \"unix:$/metrics\"\n");
+    let server = server(&["--config-dir", folder.path().to_str().unwrap()]);
+    let read = || http(UnixStream::connect(folder.path().join("metrics")).unwrap(), "GET /metrics HTTP/1.1\r\n\r\n");
+    let (head, body) = read();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("text/plain; version=0.0.4"), "{head}");
+    let before = parsed(&body);
+    let counters = zephyr_daemons::zephyrd::Counters::default().metrics();
+    let census = zephyr_daemons::zephyrd::Census::default().metrics();
+    let surroundings = zephyr_daemons::zephyrd::Surroundings::default().metrics();
+    for metric in [counters, census, surroundings].concat() {
+        let name = match metric.label {
+            ("", _) => metric.name.to_owned(),
+            (label, value) => format!("{}{{{label}=\"{value}\"}}", metric.name),
+        };
+        assert!(before.contains_key(&name), "{name} is missing in {body}");
+    }
+
+    let mut alice = subscribed(&server, "alice@OPEN.TEST", b"c\0*\0\0");
+    alice.socket.send_to(b"no notice", server.address).unwrap();
+    alice.send(acked(b"nobody", b"listens", b"", b""));
+    assert_eq!(alice.hear().2, b"LOST\0");
+    let after = parsed(&read().1);
+    for (name, value) in [
+        ("zephyrd_received_total", 2),
+        ("zephyrd_clients", 1),
+        ("zephyrd_subscriptions", 1),
+        ("zephyrd_dropped_total{reason=\"malformed\"}", 1),
+        ("zephyrd_answered_total{answer=\"sent\"}", 1),
+        ("zephyrd_answered_total{answer=\"lost\"}", 1),
+    ] {
+        assert_eq!(after[name] - before[name], value, "{name}");
+    }
+}
+
+#[test]
+fn metrics_are_offered_on_loopback_alone_unless_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    write(folder.path(), "zephyr.toml", "[metrics]\nlisten = \"0.0.0.0:0\"\n");
+    let refused = said(Command::new(env!("CARGO_BIN_EXE_zephyrd")).args(["--config-dir", path, "--auth", "none"]));
+    assert_eq!(refused.status, Some(1));
+    assert!(
+        refused.err.contains("zephyr.toml:2:10: listen: ") && refused.err.contains("allow-remote"),
+        "{}",
+        refused.err
+    );
+
+    write(folder.path(), "zephyr.toml", "[metrics]\nlisten = \"127.0.0.1:0\"\n[log]\ntarget = \"stderr\"\n");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_zephyrd"))
+        .args(["--config-dir", path, "--auth", "none", "-k", "R", "--hostname", "here", "--listen", "127.0.0.1:0"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines =
+        std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap())).map_while(Result::ok);
+    let line = lines.find(|line| line.contains("metrics are offered on")).unwrap();
+    let address = line.rsplit(' ').next().unwrap().to_owned();
+    let get = |request: &str| http(TcpStream::connect(&address).unwrap(), request).0;
+    assert!(get("GET /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 "));
+    assert!(get("GET / HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404 "));
+    assert!(get("PUT /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405 "));
+    assert!(get("nonsense\r\n\r\n").starts_with("HTTP/1.1 400 "));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn lines_of_the_log_cannot_be_forged_and_are_not_endless() {
+    let server = server(&[]);
+    let mut eve = Program::new(server.address, "eve\n2026-11-24T00:00:00Z  INFO forged\u{1b}[2J@OPEN.TEST");
+    let bad = acked(b"ZEPHYR_CTL", b"CLIENT", b"OPCODE\r\n\x1b]0;title\x07", b"");
+    for _ in 0..30 {
+        eve.send(bad);
+        eve.hear();
+    }
+    let line = server.line_with("unknown ctl opcode");
+    assert!(line.contains(r"OPCODE\r\n\x1b]0;title\x07"), "{line}");
+    for field in [r#"class="ZEPHYR_CTL""#, r"sender=", "source=127.0.0.1:", "uid=127.0.0.1/", r#"realm="OPEN.TEST""#] {
+        assert!(line.contains(field), "{field} is not in {line}");
+    }
+    let mut lines = 1;
+    let summary = loop {
+        let line = server.lines.recv_timeout(PATIENCE).expect("a summary comes");
+        assert!(!line.chars().any(char::is_control) && !line.starts_with("2026-11-24T00"), "{line:?}");
+        if line.contains("more like this") {
+            break line;
+        }
+        lines += usize::from(line.contains("unknown ctl opcode"));
+    };
+    assert_eq!(lines, 20);
+    assert!(summary.contains("10 more like this: unknown ctl opcode"), "{summary}");
+}
+
+#[test]
+fn the_service_manager_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let hear = || {
+        let mut buffer = [0; 4096];
+        let len = manager.recv(&mut buffer).expect("something comes");
+        String::from_utf8(buffer[..len].to_vec()).unwrap()
+    };
+    let hear_but_watchdog = || {
+        loop {
+            let message = hear();
+            if message != "WATCHDOG=1\n" {
+                return message;
+            }
+        }
+    };
+    let config = folder.path().to_str().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_zephyrd"))
+        .args(["--config-dir", config, "--auth", "none", "-k", "R", "--hostname", "here", "--listen", "127.0.0.1:0"])
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "200000")
+        .env_remove("WATCHDOG_PID")
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let ready = hear();
+    assert!(ready.starts_with("READY=1\nSTATUS=Serving realm R on 127.0.0.1:"), "{ready}");
+    assert_eq!(hear(), "WATCHDOG=1\n");
+    let begin = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(hear(), "WATCHDOG=1\n");
+    }
+    // Every 100 ms, as half the limit; a slow machine may be later but never earlier.
+    assert!(begin.elapsed() >= Duration::from_millis(450), "{:?}", begin.elapsed());
+    let kill = |signal: &str| {
+        assert!(Command::new("kill").arg(signal).arg(child.id().to_string()).status().unwrap().success())
+    };
+    kill("-HUP");
+    let reloading = hear_but_watchdog();
+    assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
+    assert!(hear_but_watchdog().starts_with("READY=1\n"));
+
+    // A loop that hangs is noticed: a stopped process gives no sign of life.
+    kill("-STOP");
+    manager.set_read_timeout(Some(Duration::from_millis(600))).unwrap();
+    let silent = eventually("silence", || {
+        let mut buffer = [0; 64];
+        manager.recv(&mut buffer).is_err().then_some(())
+    });
+    assert_eq!(silent, ());
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    kill("-CONT");
+    kill("-TERM");
+    assert_eq!(hear_but_watchdog(), "STOPPING=1\n");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_system_log_gets_fields_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = UnixDatagram::bind(folder.path().join("log")).unwrap();
+    log.set_read_timeout(Some(PATIENCE)).unwrap();
+    write(folder.path(), "zephyr.toml", "[log]\ntarget = \"syslog\"\nsyslog-socket = \"$/log\"\n");
+    let config = folder.path().to_str().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_zephyrd"))
+        .args(["--config-dir", config, "--auth", "none", "-k", "R", "--hostname", "here", "--listen", "127.0.0.1:0"])
+        .env_remove("RUST_LOG")
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let line_with = |text: &str| {
+        loop {
+            let mut buffer = [0; 8192];
+            let len = log.recv(&mut buffer).expect("a line comes");
+            let line = String::from_utf8(buffer[..len].to_vec()).unwrap();
+            if line.contains(text) {
+                return line;
+            }
+        }
+    };
+    let ready = line_with("Ready for action on ");
+    assert!(ready.starts_with("<182>") && ready.contains(&format!(" zephyrd[{}]: Ready", child.id())), "{ready}");
+    let address = ready.rsplit(' ').next().unwrap().parse().unwrap();
+    let mut eve = Program::new(address, "eve\n@R");
+    eve.send(acked(b"LOGIN", b"alice@R", b"NONE\n", b""));
+    let line = line_with("unauth location");
+    assert!(
+        line.starts_with("<180>") && line.contains(" class=LOGIN realm=R sender=eve\\n@R source=127.0.0.1:"),
+        "{line}"
+    );
+    assert!(!line.chars().any(char::is_control), "{line:?}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn the_host_manager_takes_its_servers_from_the_same_file() {
+    let server = server(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let content = format!("[zhm]\nservers = [\"{}\"]\nlisten = \"127.0.0.1:0\"\n", server.address);
+    write(folder.path(), "zephyr.toml", &content);
+    let manager = Daemon::start(
+        env!("CARGO_BIN_EXE_zhm"),
+        &["--config-dir", folder.path().to_str().unwrap(), "--pid-file", "/dev/null/none"],
+    );
+    manager.line_with("answers");
+    write(folder.path(), "zephyr.toml", "[zhm]\nserver = 1\n");
+    let refused = said(Command::new(env!("CARGO_BIN_EXE_zhm")).arg("--config-dir").arg(folder.path()));
+    assert_eq!(refused.status, Some(1));
+    assert!(
+        refused.err.contains("zephyr.toml:2:1: unknown setting server in section zhm, did you mean servers?"),
+        "{}",
+        refused.err
+    );
+}

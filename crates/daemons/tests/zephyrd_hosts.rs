@@ -1,0 +1,148 @@
+//! Host managers and what operators ask, with a scripted clock.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod stage;
+
+use stage::*;
+use zephyr_core::{kind::Kind, notice::Notice};
+use zephyr_daemons::{
+    operator::{Answer, Question},
+    zephyrd::{
+        engine::{Bounds, Command},
+        event::Event,
+    },
+};
+
+fn hm(opcode: &str) -> Notice<'_> {
+    Notice { kind: Kind::HmCtl, port: 2104, ..notice("ZEPHYR_CTL", "HM", opcode, "hm") }
+}
+
+#[test]
+fn a_host_is_only_emptied_by_itself() {
+    let mut stage = Stage::new();
+    stage.subscribe(HM, ALICE, 5000, b"c\0*\0\0");
+    stage.subscribe(HM2, BOB, 5000, b"c\0*\0\0");
+    // The address inside the notice names the first host; where the packet comes from is what counts.
+    for opcode in ["FLUSH", "BOOT"] {
+        stage.send(HM2, hm(opcode), No);
+    }
+    assert_eq!(stage.list(HM, ALICE, 5000), "c|*||");
+    assert_eq!(stage.engine.census().clients, 1);
+    stage.send(HM, hm("FLUSH"), No);
+    assert_eq!(stage.engine.census().clients, 0);
+    assert_eq!(stage.engine.counters().host_flushes, 3);
+}
+
+#[test]
+fn a_flood_of_boots_does_bounded_work_and_harms_no_other_host() {
+    let mut stage = Stage::new();
+    let answered = (0..500).filter(|_| !stage.send(HM, hm("BOOT"), No).is_empty()).count();
+    assert_eq!(answered, 50);
+    let counters = *stage.engine.counters();
+    assert_eq!((counters.host_flushes, counters.host_floods), (50, 450));
+    assert!(stage.events.iter().any(|event| matches!(event, Event::Full { what: "host manager requests", .. })));
+
+    stage.subscribe(HM, ALICE, 5000, b"c\0*\0\0");
+    stage.send(HM, hm("FLUSH"), No);
+    assert_eq!(stage.engine.census().clients, 1, "a flood may not flush either");
+    assert!(stage.send(HM2, hm("BOOT"), No)[0].answer().starts_with("SERVACK SENT"));
+    stage.wait(10);
+    assert!(!stage.send(HM, hm("BOOT"), No).is_empty(), "after a pause the host is heard again");
+    assert_eq!(stage.engine.census().clients, 0);
+}
+
+#[test]
+fn hosts_beyond_the_bound_are_served_but_not_remembered() {
+    let mut stage = Stage::with(|config| config.bounds = Bounds { hosts: 1, ..Bounds::default() });
+    assert!(!stage.send(HM, hm("ATTACH"), No).is_empty());
+    assert!(!stage.send(HM2, hm("ATTACH"), No).is_empty());
+    assert_eq!((stage.engine.census().hosts, stage.engine.counters().hosts_full), (1, 1));
+    let told = stage.command(Command::Shutdown);
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].to, told[0].notice().opcode), (HM, &b"SHUTDOWN"[..]));
+}
+
+#[test]
+fn the_dump_is_as_c_servers_write_it() {
+    let mut stage = Stage::new();
+    stage.subscribe(HM, ALICE, 5000, b"Message\0PERSONAL\0alice@ATHENA.TEST\0it's\0new\nline\0\0");
+    stage.subscribe(HM2, BOB, 6000, b"message\0*\0@ELSEWHERE\0it's\0new\nline\0\0");
+    for (host, user, opcode) in [(HM, ALICE, "NET-ANNOUNCED"), (HM2, BOB, "OPSTAFF"), (HM2, ALICE, "REALM-VISIBLE")] {
+        let body = b"host\0Tue Nov 24 2026\0tty'1\0";
+        stage.send(host, Notice { body, ..notice("LOGIN", user, opcode, user) }, Yes);
+    }
+    let expected = "\
+0:0.0.0.0/SERV_DEAD
+1:10.77.0.100/SERV_UP
+'alice@ATHENA.TEST' 'host' 'Tue Nov 24 2026' 'tty\\q1' RLM_VIS 10.77.0.2/5000
+'alice@ATHENA.TEST' 'host' 'Tue Nov 24 2026' 'tty\\q1' NET_ANN 10.77.0.1/5000
+'bob@ATHENA.TEST' 'host' 'Tue Nov 24 2026' 'tty\\q1' OPSTAFF 10.77.0.2/5000
+10.77.0.1/5000 (alice@ATHENA.TEST):
+\t'message' 'personal' 'alice@ATHENA.TEST'
+\t'it\\qs' 'new\\nline' ''
+10.77.0.2/6000 (bob@ATHENA.TEST):
+\t'message' '*' '@ELSEWHERE'
+\t'it\\qs' 'new\\nline' ''
+Triplet 'it\\qs' 'new\\nline' '':
+\t10.77.0.1 5000 (alice@ATHENA.TEST)
+\t10.77.0.2 6000 (bob@ATHENA.TEST)
+Triplet 'message' '*' '@ELSEWHERE':
+\t10.77.0.2 6000 (bob@ATHENA.TEST)
+Triplet 'message' 'personal' 'alice@ATHENA.TEST':
+\t10.77.0.1 5000 (alice@ATHENA.TEST)
+";
+    assert_eq!(stage.engine.dump(), expected);
+    let answer = stage.engine.answer(stage.now, &Question::Dump { here: true });
+    assert_eq!(answer, Some(Answer::Dump(expected.to_owned())));
+}
+
+#[test]
+fn clients_and_subscribers_are_listed() {
+    let mut stage = Stage::new();
+    for port in 5000..5010 {
+        stage.subscribe(HM, ALICE, port, b"Big\0*\0\0other\0x\0\0");
+    }
+    stage.wait(30);
+    let Some(Answer::Clients(clients)) = stage.engine.answer(stage.now, &Question::Clients { limit: 3 }) else {
+        panic!("no clients");
+    };
+    assert_eq!((clients.total, clients.entries.len()), (10, 3));
+    let first = &clients.entries[0];
+    assert_eq!((first.address, &*first.principal, first.subscriptions), (at(HM, 5000), ALICE, 2));
+    assert_eq!((first.proven, first.seconds_silent), (true, 30));
+
+    let question = Question::Subscriptions { class: "bIG".to_owned(), limit: 4 };
+    let Some(Answer::Subscriptions(found)) = stage.engine.answer(stage.now, &question) else { panic!("none") };
+    assert_eq!((found.total, found.entries.len()), (10, 4), "in any spelling");
+    assert_eq!((&*found.entries[3].instance, found.entries[3].client), ("*", at(HM, 5003)));
+}
+
+#[test]
+fn access_is_explained() {
+    let lists = [("xmt-secret", "*@ATHENA.TEST\n!bob@ATHENA.TEST\n"), ("sub-secret", "@10.77.0.0/24\n")];
+    let stage = Stage::with(|config| config.rules = rules(&lists));
+    let check = |principal: &str, class: &str, address: Option<&str>| {
+        let question = Question::AclCheck {
+            principal: principal.to_owned(),
+            class: class.to_owned(),
+            address: address.map(|address| address.parse().unwrap()),
+        };
+        let Some(Answer::AclCheck(check)) = stage.engine.answer(stage.now, &question) else { panic!("no answer") };
+        let rulings: Vec<_> =
+            check.rulings.iter().map(|ruling| format!("{} {} {}", ruling.list, ruling.allowed, ruling.why)).collect();
+        (check.restricted, rulings)
+    };
+    let (restricted, rulings) = check(ALICE, "SECRET", None);
+    assert!(restricted);
+    assert_eq!(rulings[0], "xmt true line 1 of its xmt list");
+    assert_eq!(rulings[1], "sub false nothing in its sub list admits");
+    assert_eq!(rulings[2], "iws true the class has no iws list");
+    assert_eq!(
+        check(BOB, "secret", Some("10.77.0.9")).1[..2],
+        ["xmt false line 2 of its xmt list".to_owned(), "sub true line 1 of its sub list".to_owned()]
+    );
+    assert!(check("", "secret", None).1[0].starts_with("xmt false"));
+    let (restricted, rulings) = check(ALICE, "free", None);
+    assert!(!restricted && rulings.iter().all(|ruling| ruling.contains("true the class is not in the registry")));
+}
