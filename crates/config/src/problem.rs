@@ -1,0 +1,75 @@
+//! What is wrong in a configuration file, and where.
+
+use serde::{Deserialize, Serialize};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// Something in a file that cannot be meant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Problem {
+    /// The file.
+    pub file: PathBuf,
+    /// Counted from one; 0 when it concerns the whole file.
+    pub line: usize,
+    /// In characters, counted from one; 0 when it concerns the whole line.
+    pub column: usize,
+    /// What is wrong, in one line.
+    pub text: String,
+}
+
+impl Problem {
+    /// A problem of a whole file, such as one that cannot be read.
+    pub fn whole_file(file: &Path, text: impl fmt::Display) -> Self {
+        Self { file: file.to_owned(), line: 0, column: 0, text: text.to_string() }
+    }
+
+    /// A problem at an octet of the text of a file. Beyond the end is the end.
+    pub fn at(file: &Path, content: &str, offset: usize, text: impl fmt::Display) -> Self {
+        let before = content.get(..offset).unwrap_or(content);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        Self { file: file.to_owned(), line, column, text: text.to_string() }
+    }
+}
+
+/// `FILE:LINE:COLUMN: TEXT`, without what is 0.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file.display())?;
+        for number in [self.line, self.column].into_iter().take_while(|&number| number > 0) {
+            write!(f, "{number}:")?;
+        }
+        write!(f, " {}", self.text)
+    }
+}
+
+/// All problems, one a line.
+#[derive(Debug)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(Problem::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_from_one() {
+        let file = Path::new("f");
+        let at = |offset| Problem::at(file, "äb\nc\n", offset, "x").to_string();
+        assert_eq!(at(0), "f:1:1: x");
+        assert_eq!(at(2), "f:1:2: x", "characters, not octets");
+        assert_eq!(at(4), "f:2:1: x");
+        assert_eq!(at(99), "f:3:1: x");
+        assert_eq!(Problem::whole_file(file, "gone").to_string(), "f: gone");
+    }
+}
