@@ -2,6 +2,18 @@
 
 use bytes::Bytes;
 use std::{collections::VecDeque, net::SocketAddr};
+use zephyr_core::uid::Uid;
+
+/// How soon a packet must be on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// At once.
+    Answers,
+    /// When there is room to hear its acknowledgement, which has this uid.
+    Deliveries(Uid),
+    /// As deliveries, but to somebody who may not be there: must not hold up others.
+    Repetitions(Uid),
+}
 
 /// One packet to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +22,8 @@ pub struct Transmit {
     pub to: SocketAddr,
     /// The datagram.
     pub payload: Bytes,
+    /// How soon.
+    pub lane: Lane,
 }
 
 /// Collects what an engine wants done, in order. `E` is what the engine reports.
@@ -33,7 +47,12 @@ impl<E> Outbox<E> {
 
     /// Asks for a packet to be sent.
     pub fn send(&mut self, to: SocketAddr, payload: Bytes) {
-        self.transmits.push_back(Transmit { to, payload });
+        self.send_by(Lane::Answers, to, payload);
+    }
+
+    /// Asks for a packet to be sent on a lane.
+    pub fn send_by(&mut self, lane: Lane, to: SocketAddr, payload: Bytes) {
+        self.transmits.push_back(Transmit { to, payload, lane });
     }
 
     /// Reports an event.

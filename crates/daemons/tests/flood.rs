@@ -168,6 +168,8 @@ fn a_server_survives() {
         answer_octets: 1 << 20,
         locations: 1000,
         hosts: 500,
+        replays: 5000,
+        ..Bounds::default()
     };
     let mut stage = Stage::with(|config| config.bounds = bounds);
     let mut random = Random(20_261_124);
@@ -197,6 +199,7 @@ fn a_server_survives() {
         );
         assert!(census.pending_octets <= bounds.delivery_octets + bounds.answer_octets, "{census:?}");
         assert!(census.subscription_octets <= bounds.subscription_octets + 1024 && census.recent <= 8192, "{census:?}");
+        assert!(census.replays <= bounds.replays, "{census:?}");
     }
     assert!(understood > PACKETS / 4, "{understood}");
     assert!(stage.engine.counters().delivered > 1000, "{:?}", stage.engine.counters());

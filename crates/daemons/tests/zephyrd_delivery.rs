@@ -96,7 +96,7 @@ fn a_client_that_does_not_read_costs_a_bounded_amount() {
         assert_eq!(packets.len(), if number < 5 { 2 } else { 1 });
         stage.acknowledge(packets.iter().find(|packet| packet.to.port() == 6001).unwrap());
     }
-    assert_eq!((stage.engine.census().pending, stage.engine.counters().full), (5, 15));
+    assert_eq!((stage.engine.census().pending, stage.engine.counters().client_pending_full), (5, 15));
 }
 
 #[test]

@@ -13,12 +13,30 @@ const RECEIVE_BUFFER: usize = 8 << 20;
 ///
 /// When the address cannot be bound, or no tokio runtime is running.
 pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    bind_with(address, RECEIVE_BUFFER)
+}
+
+/// As [`bind`], asking for a receive buffer of so many octets.
+///
+/// # Errors
+///
+/// As [`bind`].
+pub fn bind_with(address: SocketAddr, receive_buffer: usize) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     // Only a wish: an unprivileged process gets what the system's limit allows.
-    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    let _ = socket.set_recv_buffer_size(receive_buffer);
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     UdpSocket::from_std(socket.into())
+}
+
+/// Octets that the system keeps of what a socket has not read yet, its own bookkeeping included.
+///
+/// # Errors
+///
+/// When the system does not say.
+pub fn receive_buffer(socket: &UdpSocket) -> io::Result<usize> {
+    socket2::SockRef::from(socket).recv_buffer_size()
 }
 
 #[cfg(test)]

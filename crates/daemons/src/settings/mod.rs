@@ -3,25 +3,21 @@
 //! The file is optional and so is every setting; the command line overrules it. A setting that does not exist is an error,
 //! because a misspelt limit is no limit. The shipped example names every setting with its default.
 
-mod reader;
-
 use crate::{
     problem::{Problem, Problems},
     zephyrd::engine::Bounds,
 };
-use reader::Reader;
 use serde::Deserialize;
 use std::{
-    fs, io,
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 use zephyr_auth::Backend;
+use zephyr_config::{read_bounded, reader::Reader};
 
 /// The file's name in the configuration folder.
 pub const FILE_NAME: &str = "zephyr.toml";
-/// Octets of a settings file at most.
-const MOST_OCTETS: u64 = 1 << 20;
 
 /// All settings; the default is what holds without a file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -243,7 +239,9 @@ impl Settings {
         section.finish();
 
         let mut section = top.section("bounds");
-        settings.bounds.each(|name, bound| section.read_checked(name, bound, at_least_one));
+        settings.bounds.each(|name, bound| {
+            section.read_checked(name, bound, at_least_one);
+        });
         section.finish();
 
         let mut section = top.section("control");
@@ -279,14 +277,6 @@ impl Settings {
         let (problems, asked) = reader.finish();
         (settings, problems, asked)
     }
-}
-
-/// The text of a file that is not unreasonably long.
-pub(crate) fn read_bounded(file: &Path) -> io::Result<String> {
-    if fs::metadata(file)?.len() > MOST_OCTETS {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {MOST_OCTETS} octets")));
-    }
-    fs::read_to_string(file)
 }
 
 fn address(text: &str) -> Result<Option<SocketAddr>, String> {

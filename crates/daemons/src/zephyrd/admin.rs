@@ -1,12 +1,16 @@
 //! Class ZEPHYR_ADMIN from whoever is no server (server behaviour, section 10).
 
 use super::{
-    delivery::Addressee,
     engine::{Engine, Outbox},
     event::Event,
     reply::Request,
 };
-use zephyr_core::{kind::Kind, notice::Notice, words};
+use zephyr_core::{
+    kind::Kind,
+    limits::{Limits, MAX_PACKET},
+    notice::{Claim, Notice},
+    words,
+};
 
 /// Opcode: how is the server?
 const STATUS: &[u8] = b"STATUS";
@@ -40,6 +44,9 @@ impl Engine {
             body: &body,
             ..Notice::EMPTY
         };
-        self.send_notice(request.now, request.from, notice, Addressee::Stranger, out);
+        let octets = notice.write(&Claim::NONE, Limits::WHOLE_PACKET).map_or(MAX_PACKET, |packet| packet.len());
+        if let Some(stranger) = self.stranger(request, octets) {
+            self.send_notice(request.now, request.from, notice, stranger, out);
+        }
     }
 }

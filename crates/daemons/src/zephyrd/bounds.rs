@@ -29,18 +29,45 @@ bounds! {
     clients: "clients" = 200_000,
     /// Clients of one host.
     clients_per_host: "clients-per-host" = 4096,
+    /// Clients of one principal.
+    clients_per_principal: "clients-per-principal" = 1024,
     /// Subscriptions of one client.
     subscriptions_per_client: "subscriptions-per-client" = 4096,
+    /// Subscriptions of all clients of one principal.
+    subscriptions_per_principal: "subscriptions-per-principal" = 16_384,
+    /// Subscriptions of all clients of one host.
+    subscriptions_per_host: "subscriptions-per-host" = 131_072,
     /// Octets of all subscriptions.
     subscription_octets: "subscription-octets" = 512 << 20,
     /// Unacknowledged packets to one address and port.
     pending_per_destination: "pending-per-destination" = 2048,
+    /// Octets of unacknowledged packets to one host.
+    pending_octets_per_host: "pending-octets-per-host" = 64 << 20,
+    /// Octets of unacknowledged packets to the clients of one principal.
+    pending_octets_per_principal: "pending-octets-per-principal" = 16 << 20,
     /// Octets of unacknowledged packets to clients.
     delivery_octets: "delivery-octets" = 256 << 20,
     /// Octets of unacknowledged packets to those who asked something.
     answer_octets: "answer-octets" = 16 << 20,
+    /// How many times as long as a question without proof its answers may be, repetitions included: whoever forges where
+    /// he asks from cannot flood others with them.
+    stranger_factor: "unproven-answer-factor" = 4,
     /// Locations in all.
     locations: "locations" = 200_000,
+    /// Locations of one user.
+    locations_per_user: "locations-per-user" = 64,
+    /// Locations told from one host.
+    locations_per_host: "locations-per-host" = 4096,
+    /// Proofs of one source address that are checked in a second; one that fails counts as ten.
+    proofs_per_second: "proofs-per-second" = 10_000,
+    /// Proofs of one source address that are checked at once after a pause.
+    proof_burst: "proof-burst" = 20_000,
+    /// Source addresses whose proofs are counted apart; the further ones share what one may.
+    proof_sources: "proof-sources" = 65_536,
+    /// Authenticators remembered so that none proves two notices; beyond, the oldest can be used again.
+    replays: "replays" = 262_144,
+    /// Seconds that an authenticator is remembered: twice the clock skew that Kerberos allows.
+    replay_seconds: "replay-seconds" = 600,
     /// Known hosts.
     hosts: "hosts" = 100_000,
     /// Requests of one host's manager in ten seconds.

@@ -1,45 +1,104 @@
 //! The programs that receive notices (server behaviour, section 4.1).
+//!
+//! There may be many, so each takes as few octets as can be: no hash table has a place for it alone.
 
 use super::subscriptions::Destination;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 use zephyr_core::auth::Session;
 
-/// Which client; never used twice.
+/// Which client; never used twice, until four thousand million have come and gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct ClientId(u64);
+pub(super) struct ClientId {
+    /// Clients that came later have a higher one.
+    number: u32,
+    place: u32,
+}
+
+impl ClientId {
+    const FIRST: Self = Self { number: 0, place: 0 };
+    const LAST: Self = Self { number: u32::MAX, place: u32::MAX };
+}
+
+/// An address and port in eighteen octets, where [`SocketAddr`] takes thirty-two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Address {
+    host: [u8; 16],
+    port: [u8; 2],
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        let host = match address.ip() {
+            IpAddr::V4(host) => host.to_ipv6_mapped(),
+            IpAddr::V6(host) => host,
+        };
+        Self { host: host.octets(), port: address.port().to_be_bytes() }
+    }
+}
+
+impl From<Address> for SocketAddr {
+    fn from(address: Address) -> Self {
+        Self::new(Ipv6Addr::from(address.host).to_canonical(), u16::from_be_bytes(address.port))
+    }
+}
 
 /// One receiving program: an address and port, the principal whose program it is, and what it wants.
 pub(super) struct Client {
-    /// Source address of its requests, with the port that its requests name.
-    pub(super) address: SocketAddr,
+    number: u32,
+    address: Address,
+    /// It has not acknowledged what was sent to it twice or more often.
+    pub(super) silent: bool,
     /// Who it belongs to, from its first request on.
     pub(super) principal: Arc<[u8]>,
     /// The key of its last subscription request; none when that was not proven.
     pub(super) session: Option<Arc<dyn Session>>,
     /// What it wants: newest request first, within one request as given.
     pub(super) subscriptions: Vec<Destination>,
+    /// When it last acknowledged something, or began; in milliseconds.
+    last_ack: u64,
+}
+
+impl Client {
+    /// Source address of its requests, with the port that its requests name.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address.into()
+    }
+
     /// When it last acknowledged something, or began.
-    pub(super) last_ack: Duration,
+    pub(super) fn last_ack(&self) -> Duration {
+        Duration::from_millis(self.last_ack)
+    }
+
+    /// It has acknowledged something.
+    pub(super) fn acknowledged(&mut self, now: Duration) {
+        self.last_ack = milliseconds(now);
+        self.silent = false;
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// All clients, findable by address, host and principal.
 #[derive(Default)]
 pub(super) struct Clients {
-    clients: HashMap<ClientId, Client>,
-    by_address: BTreeMap<SocketAddr, ClientId>,
+    places: Vec<Option<Client>>,
+    free: Vec<u32>,
+    by_address: BTreeMap<Address, ClientId>,
     by_principal: BTreeSet<(Arc<[u8]>, ClientId)>,
     per_host: HashMap<IpAddr, usize>,
-    last_id: u64,
+    last_number: u32,
 }
 
 impl Clients {
     pub(super) fn len(&self) -> usize {
-        self.clients.len()
+        self.by_address.len()
     }
 
     /// How many clients a host has.
@@ -49,55 +108,93 @@ impl Clients {
 
     /// The client at this address and port.
     pub(super) fn at(&self, address: SocketAddr) -> Option<ClientId> {
-        self.by_address.get(&address).copied()
+        self.by_address.get(&address.into()).copied()
     }
 
     pub(super) fn get(&self, id: ClientId) -> Option<&Client> {
-        self.clients.get(&id)
+        self.places.get(id.place as usize)?.as_ref().filter(|client| client.number == id.number)
     }
 
     pub(super) fn get_mut(&mut self, id: ClientId) -> Option<&mut Client> {
-        self.clients.get_mut(&id)
+        self.places.get_mut(id.place as usize)?.as_mut().filter(|client| client.number == id.number)
     }
 
     /// A new client without subscriptions. There must be none at its address.
     pub(super) fn register(&mut self, address: SocketAddr, principal: &[u8], now: Duration) -> ClientId {
-        self.last_id += 1;
-        let id = ClientId(self.last_id);
-        let principal: Arc<[u8]> = principal.into();
-        self.by_address.insert(address, id);
+        self.last_number = self.last_number.wrapping_add(1);
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
+        });
+        let id = ClientId { number: self.last_number, place };
+        let principal = self.shared(principal);
+        self.by_address.insert(address.into(), id);
         *self.per_host.entry(address.ip()).or_insert(0) += 1;
         self.by_principal.insert((principal.clone(), id));
-        let client = Client { address, principal, session: None, subscriptions: Vec::new(), last_ack: now };
-        self.clients.insert(id, client);
+        let client = Client {
+            number: id.number,
+            address: address.into(),
+            silent: false,
+            principal,
+            session: None,
+            subscriptions: Vec::new(),
+            last_ack: milliseconds(now),
+        };
+        if let Some(empty) = self.places.get_mut(place as usize) {
+            *empty = Some(client);
+        }
         id
+    }
+
+    /// All clients of one principal share its text.
+    fn shared(&self, principal: &[u8]) -> Arc<[u8]> {
+        let known = self.of_principal(principal).next().and_then(|id| self.get(id));
+        known.map_or_else(|| principal.into(), |client| client.principal.clone())
     }
 
     /// Forgets a client, and gives back what it was.
     pub(super) fn remove(&mut self, id: ClientId) -> Option<Client> {
-        let client = self.clients.remove(&id)?;
+        self.get(id)?;
+        let client = self.places.get_mut(id.place as usize)?.take()?;
+        self.free.push(id.place);
         self.by_address.remove(&client.address);
-        if let Some(count) = self.per_host.get_mut(&client.address.ip()) {
+        let host = client.address().ip();
+        if let Some(count) = self.per_host.get_mut(&host) {
             *count -= 1;
             if *count == 0 {
-                self.per_host.remove(&client.address.ip());
+                self.per_host.remove(&host);
             }
         }
         self.by_principal.remove(&(client.principal.clone(), id));
         Some(client)
     }
 
+    /// All clients, in the order of their addresses.
+    pub(super) fn by_address(&self) -> impl Iterator<Item = (ClientId, &Client)> {
+        self.by_address.values().filter_map(|&id| Some((id, self.get(id)?)))
+    }
+
+    /// All clients.
+    pub(super) fn ids(&self) -> impl Iterator<Item = ClientId> {
+        self.by_address.values().copied()
+    }
+
     /// The clients of one host.
     pub(super) fn of_host(&self, host: IpAddr) -> impl Iterator<Item = ClientId> {
-        let ports = SocketAddr::new(host, 0)..=SocketAddr::new(host, u16::MAX);
+        let ports = Address::from(SocketAddr::new(host, 0))..=Address::from(SocketAddr::new(host, u16::MAX));
         self.by_address.range(ports).map(|(_, &id)| id)
     }
 
     /// The clients of one principal.
     pub(super) fn of_principal(&self, principal: &[u8]) -> impl Iterator<Item = ClientId> {
         let principal: Arc<[u8]> = principal.into();
-        let all = (principal.clone(), ClientId(0))..=(principal, ClientId(u64::MAX));
+        let all = (principal.clone(), ClientId::FIRST)..=(principal, ClientId::LAST);
         self.by_principal.range(all).map(|&(_, id)| id)
+    }
+
+    /// How many subscriptions all clients of one principal have. Looks at every one of these clients.
+    pub(super) fn subscriptions_of_principal(&self, principal: &[u8]) -> usize {
+        self.of_principal(principal).filter_map(|id| self.get(id)).map(|client| client.subscriptions.len()).sum()
     }
 }
 
@@ -114,6 +211,7 @@ mod tests {
         let c = clients.register(at(2, 1), b"alice@R", Duration::ZERO);
         let _ = clients.register(at(2, 2), b"alice@RR", Duration::ZERO);
         assert_eq!(clients.at(at(1, 7)), Some(a));
+        assert_eq!(clients.get(a).map(Client::address), Some(at(1, 7)));
         assert_eq!(clients.of_host(at(1, 0).ip()).collect::<Vec<_>>(), [a, b]);
         assert_eq!(clients.of_principal(b"alice@R").collect::<Vec<_>>(), [a, c]);
         clients.remove(a);
@@ -121,5 +219,25 @@ mod tests {
         assert_eq!(clients.of_principal(b"alice@R").collect::<Vec<_>>(), [c]);
         assert_eq!(clients.len(), 3);
         assert_eq!([1, 2, 3].map(|host| clients.count_of_host(at(host, 0).ip())), [1, 2, 0]);
+    }
+
+    #[test]
+    fn who_takes_anothers_place_is_not_taken_for_him() {
+        let mut clients = Clients::default();
+        let at = |port| SocketAddr::from(([10, 0, 0, 1], port));
+        let first = clients.register(at(1), b"alice@R", Duration::ZERO);
+        clients.remove(first);
+        let second = clients.register(at(2), b"bob@R", Duration::ZERO);
+        assert_eq!(first.place, second.place);
+        assert!(clients.get(first).is_none() && clients.remove(first).is_none());
+        assert_eq!(clients.get(second).map(|client| &*client.principal), Some(&b"bob@R"[..]));
+    }
+
+    #[test]
+    fn addresses_of_both_kinds_come_back() {
+        for text in ["10.1.2.3:65535", "[2001:db8::1]:2104", "0.0.0.0:0"] {
+            let address: SocketAddr = text.parse().expect("an address");
+            assert_eq!(SocketAddr::from(Address::from(address)), address);
+        }
     }
 }

@@ -103,7 +103,7 @@ impl Engine {
             Ok(Some(id)) => id,
             Ok(None) if self.has_room_for_client(request) => self.clients.register(address, request.principal(), now),
             Ok(None) => {
-                self.counters.full += 1;
+                self.counters.clients_full += 1;
                 out.report(Event::Full { what: "clients", from: address });
                 return Answer::Lost;
             }
@@ -113,21 +113,23 @@ impl Engine {
             client.session.clone_from(&request.session);
         }
 
-        let mut wanted = self.permitted(request, out);
+        let mut wanted = self.own_triples(request, out);
         if with_defaults {
-            wanted.extend(self.config.defaults.of(request.principal()));
+            wanted.extend(self.config.rules.defaults.of(request.principal()));
         }
-        self.add_subscriptions(id, wanted, request, out)
+        let permitted = self.permitted(wanted, request, out);
+        self.add_subscriptions(id, permitted, request, out)
     }
 
-    /// The subscriptions that a request asks for and may have.
-    fn permitted(&self, request: &Request<'_>, out: &mut Outbox) -> Vec<Destination> {
+    /// The subscriptions that a request asks for, without those for notices to somebody else.
+    fn own_triples(&mut self, request: &Request<'_>, out: &mut Outbox) -> Vec<Destination> {
         let sender = request.principal();
         let mut permitted = Vec::new();
         for [class, instance, recipient] in self.triples(request, out) {
             if recipient.is_empty() || recipient == sender || recipient.starts_with(b"@") {
                 permitted.push(Destination::new(class, instance, recipient));
             } else {
+                self.counters.recipient_refused += 1;
                 out.report(Event::RecipientRefused { sender: sender.into(), recipient: recipient.into() });
             }
         }
@@ -141,20 +143,24 @@ impl Engine {
         request: &Request<'_>,
         out: &mut Outbox,
     ) -> Answer {
-        let Some(client) = self.clients.get_mut(id) else { return Answer::Lost };
         let bounds = &self.config.bounds;
+        let of_principal = self.clients.subscriptions_of_principal(request.principal());
+        let host = request.from.ip();
+        let Some(client) = self.clients.get_mut(id) else { return Answer::Lost };
         let mut added = Vec::new();
         let mut answer = Answer::Sent;
         for destination in wanted {
             if client.subscriptions.len() + added.len() >= bounds.subscriptions_per_client
+                || of_principal + added.len() >= bounds.subscriptions_per_principal
+                || self.subscriptions.count_of_host(host) >= bounds.subscriptions_per_host
                 || self.subscriptions.octets() >= bounds.subscription_octets
             {
-                self.counters.full += 1;
+                self.counters.subscriptions_full += 1;
                 out.report(Event::Full { what: "subscriptions", from: request.client_address() });
                 answer = Answer::Lost;
                 break;
             }
-            added.extend(self.subscriptions.add(destination, id));
+            added.extend(self.subscriptions.add(destination, id, host));
         }
         client.subscriptions.splice(0..0, added);
         answer
@@ -168,7 +174,7 @@ impl Engine {
         };
         for [class, instance, recipient] in self.triples(request, out) {
             let destination = Destination::new(class, instance, recipient);
-            if self.subscriptions.remove(&destination, id)
+            if self.subscriptions.remove(&destination, id, request.from.ip())
                 && let Some(client) = self.clients.get_mut(id)
             {
                 client.subscriptions.retain(|held| *held != destination);
@@ -201,7 +207,8 @@ impl Engine {
                 }
             },
         };
-        if target != sender {
+        if target != sender && !self.is_operator(request) {
+            self.counters.operator_refused += 1;
             out.report(Event::FlushRefused { sender: sender.into(), target: target.into() });
             return Answer::Denied;
         }
@@ -231,7 +238,7 @@ impl Engine {
 
     /// The default subscriptions, last line first, for whoever the asker says he is.
     fn default_list(&self, request: &Request<'_>) -> Vec<Vec<u8>> {
-        self.config.defaults.of(request.principal()).rev().map(|destination| listed(&destination)).collect()
+        self.config.rules.defaults.of(request.principal()).rev().map(|destination| listed(&destination)).collect()
     }
 
     /// The triples of a request; recipient `@LOCAL` is nobody in particular.
@@ -250,7 +257,10 @@ impl Engine {
 
     fn has_room_for_client(&self, request: &Request<'_>) -> bool {
         let bounds = &self.config.bounds;
-        self.clients.len() < bounds.clients && self.clients.count_of_host(request.from.ip()) < bounds.clients_per_host
+        let of_principal = self.clients.of_principal(request.principal()).take(bounds.clients_per_principal).count();
+        self.clients.len() < bounds.clients
+            && self.clients.count_of_host(request.from.ip()) < bounds.clients_per_host
+            && of_principal < bounds.clients_per_principal
     }
 }
 

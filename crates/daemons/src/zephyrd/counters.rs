@@ -3,6 +3,8 @@
 /// One number, as metrics show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metric {
+    /// The number's own name among those of its kind.
+    pub field: &'static str,
     /// Its name without labels. Metrics of one name follow each other.
     pub name: &'static str,
     /// Its label and the label's value; both empty when it has none.
@@ -30,6 +32,7 @@ macro_rules! numbers {
             /// Every number with its name, in the order of the struct.
             pub fn metrics(&self) -> Vec<Metric> {
                 vec![$( Metric {
+                    field: stringify!($field),
                     name: $name,
                     label: numbers!(@label $($label = $value)?),
                     help: concat!($($help),*),
@@ -55,8 +58,19 @@ numbers! {
         dropped => "zephyrd_dropped_total" reason = "fragment",
         /// Host manager requests dropped because one host sent too many.
         host_floods => "zephyrd_dropped_total" reason = "host_flood",
+        /// Packets dropped because their source had too many proofs checked.
+        proof_floods => "zephyrd_dropped_total" reason = "proof_flood",
+        /// Notices dropped because their proof failed, where the domain wants that.
+        failed_dropped => "zephyrd_dropped_total" reason = "failed_proof",
         /// Packets that came again and were only answered again.
         repeated => "zephyrd_repeated_total",
+        /// Packets that came again from another source, with an authenticator that had proved them already: only
+        /// answered again.
+        copies => "zephyrd_copies_total",
+        /// Packets whose authenticator had proved another notice.
+        replayed => "zephyrd_replayed_total",
+        /// Authenticators forgotten before their time because too many are in use.
+        replays_forgotten => "zephyrd_replays_forgotten_total",
         /// Requests and notices whose sender was proven.
         authentic => "zephyrd_judged_total" verdict = "authentic",
         /// Requests and notices without proof.
@@ -73,12 +87,40 @@ numbers! {
         answered_not_found => "zephyrd_answered_total" answer = "not_found",
         /// Requests refused because proof was wanted and missing.
         unauthenticated => "zephyrd_refused_total" reason = "unauthenticated",
-        /// Requests refused because a limit was reached.
-        full => "zephyrd_refused_total" reason = "full",
+        /// Notices refused because their proof failed, where the domain wants that.
+        failed_refused => "zephyrd_refused_total" reason = "failed_proof",
+        /// Subscriptions refused because there are too many clients, in all, of the host or of the principal.
+        clients_full => "zephyrd_refused_total" reason = "clients_full",
+        /// Subscriptions refused because there are too many, in all, of the host, of the principal or of the client.
+        subscriptions_full => "zephyrd_refused_total" reason = "subscriptions_full",
+        /// Locations refused because there are too many, in all, of the host or of the user.
+        locations_full => "zephyrd_refused_total" reason = "locations_full",
         /// Hosts not remembered because too many are known: they are not told when the server ends.
         hosts_full => "zephyrd_refused_total" reason = "hosts_full",
+        /// Notices refused because their class's list does not admit who sent them.
+        send_refused => "zephyrd_refused_total" reason = "acl_send",
+        /// Notices refused because their instance is not their sender's name.
+        instance_refused => "zephyrd_refused_total" reason = "acl_instance",
+        /// Subscriptions refused because the class's list does not admit who wants them.
+        subscription_refused => "zephyrd_refused_total" reason = "acl_subscribe",
+        /// Subscriptions refused because they are for somebody else's notices.
+        recipient_refused => "zephyrd_refused_total" reason = "recipient",
+        /// Requests refused because they concern somebody else and their sender is no operator.
+        operator_refused => "zephyrd_refused_total" reason = "not_operator",
+        /// Subscriptions ended because new rules forbid them.
+        subscriptions_ended => "zephyrd_subscriptions_ended_total",
         /// Packets sent to subscribers, the first time each.
         delivered => "zephyrd_delivered_total",
+        /// Packets not sent because too many to the same client are unacknowledged.
+        client_pending_full => "zephyrd_not_sent_total" reason = "client",
+        /// Packets not sent because too many octets to the same host are unacknowledged.
+        host_pending_full => "zephyrd_not_sent_total" reason = "host",
+        /// Packets not sent because too many octets to the same principal's clients are unacknowledged.
+        principal_pending_full => "zephyrd_not_sent_total" reason = "principal",
+        /// Packets not sent because too many octets are unacknowledged in all.
+        pending_full => "zephyrd_not_sent_total" reason = "server",
+        /// Answers that are not sent again because too much is unacknowledged.
+        answers_full => "zephyrd_sent_once_total",
         /// Packets sent again.
         resent => "zephyrd_retransmitted_total",
         /// Acknowledgements that something waited for.
@@ -113,5 +155,25 @@ numbers! {
         hosts => "zephyrd_hosts",
         /// Packets remembered in order to be recognised.
         recent => "zephyrd_recent_packets",
+        /// Authenticators remembered in order to be recognised.
+        replays => "zephyrd_remembered_authenticators",
+    }
+}
+
+numbers! {
+    /// What happened around the engine since the start. The numbers only grow.
+    Surroundings: u64 {
+        /// Packets dropped because they are no notices.
+        malformed => "zephyrd_dropped_total" reason = "malformed",
+        /// Packets dropped because too much waits to be sent.
+        overload => "zephyrd_dropped_total" reason = "overload",
+        /// Notices taken as unproven because of a fault of our own, such as a key file that cannot be read.
+        not_judged => "zephyrd_not_judged_total",
+        /// Reloads after which new files are in use.
+        reloads => "zephyrd_reloads_total" result = "done",
+        /// Reloads that changed nothing because a file is broken.
+        failed_reloads => "zephyrd_reloads_total" result = "failed",
+        /// Log lines left out because there were too many alike.
+        lines_left_out => "zephyrd_log_lines_left_out_total",
     }
 }

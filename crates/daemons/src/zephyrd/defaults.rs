@@ -4,23 +4,19 @@
 //! skipped, blanks around the names are not part of them, and a line that is not three names is an error instead of
 //! shifting all that follows.
 
-use super::subscriptions::Destination;
+use super::{
+    access::{SyntaxError, lines},
+    subscriptions::Destination,
+};
 
-/// A line of the file that cannot be meant.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {reason}")]
-pub struct DefaultsError {
-    /// Counted from one.
-    pub line: usize,
-    /// What is wrong with it.
-    pub reason: LineError,
-}
+/// What everybody got from C servers as Debian configures them, and gets where there is no file.
+const USUAL: &[u8] = b"operations,message,*\nmessage,personal,%me%\nmessage,urgent,%me%\n";
 
 /// What can be wrong with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
     /// Not three fields.
-    #[error("{0} fields, expected class,instance,recipient")]
+    #[error("expected class,instance,recipient, not {} field{}", .0, if *.0 == 1 { "" } else { "s" })]
     FieldCount(usize),
     /// Class or instance is empty.
     #[error("an empty class or instance")]
@@ -31,6 +27,9 @@ pub enum LineError {
     /// A NUL.
     #[error("a NUL octet")]
     Nul,
+    /// Longer than a request to subscribe can be.
+    #[error("a name of more than {LONGEST_NAME} octets")]
+    TooLong,
     /// Too many lines.
     #[error("more than {MOST} default subscriptions")]
     TooMany,
@@ -38,6 +37,8 @@ pub enum LineError {
 
 /// Default subscriptions of a server at most.
 const MOST: usize = 256;
+/// Octets of a name, at most: a notice's header must have room for it.
+const LONGEST_NAME: usize = 512;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct DefaultSubscription {
@@ -52,21 +53,25 @@ struct DefaultSubscription {
 pub struct Defaults(Vec<DefaultSubscription>);
 
 impl Defaults {
+    /// What holds where there is no file; an empty file means none.
+    pub fn usual() -> Self {
+        Self::read(USUAL).unwrap_or_default()
+    }
+
     /// Reads the text of a file.
     ///
     /// # Errors
     ///
     /// The first line that cannot be meant.
-    pub fn read(file: &[u8]) -> Result<Self, DefaultsError> {
+    pub fn read(file: &[u8]) -> Result<Self, SyntaxError<LineError>> {
         let mut defaults = Vec::new();
-        for (index, line) in file.split(|&octet| octet == b'\n').enumerate() {
-            let line = line.trim_ascii();
+        for (number, column, line) in lines(file) {
             if line.is_empty() || line.starts_with(b"#") {
                 continue;
             }
-            let error = |reason| DefaultsError { line: index + 1, reason };
+            let error = |(offset, reason)| SyntaxError { line: number, column: column + offset, reason };
             if defaults.len() >= MOST {
-                return Err(error(LineError::TooMany));
+                return Err(error((0, LineError::TooMany)));
             }
             defaults.push(read_line(line).map_err(error)?);
         }
@@ -92,21 +97,38 @@ impl Defaults {
     }
 }
 
-fn read_line(line: &[u8]) -> Result<DefaultSubscription, LineError> {
-    let fields: Vec<&[u8]> = line.split(|&octet| octet == b',').map(<[u8]>::trim_ascii).collect();
-    let &[class, instance, recipient] = fields.as_slice() else { return Err(LineError::FieldCount(fields.len())) };
-    if line.contains(&0) {
-        return Err(LineError::Nul);
+/// Reads a line; an error comes with the offset of what is wrong.
+fn read_line(line: &[u8]) -> Result<DefaultSubscription, (usize, LineError)> {
+    if let Some(nul) = line.iter().position(|&octet| octet == 0) {
+        return Err((nul, LineError::Nul));
     }
-    if class.is_empty() || instance.is_empty() {
-        return Err(LineError::EmptyName);
+    let mut start = 0;
+    let fields: Vec<(usize, &[u8])> = line
+        .split(|&octet| octet == b',')
+        .map(|field| {
+            let begun = field.trim_ascii_start();
+            let offset = start + field.len() - begun.len();
+            start += field.len() + 1;
+            (offset, begun.trim_ascii_end())
+        })
+        .collect();
+    let &[class, instance, (place, recipient)] = fields.as_slice() else {
+        return Err((0, LineError::FieldCount(fields.len())));
+    };
+    for (offset, name) in [class, instance] {
+        if name.is_empty() {
+            return Err((offset, LineError::EmptyName));
+        }
+        if name.len() > LONGEST_NAME {
+            return Err((offset, LineError::TooLong));
+        }
     }
     let personal = match recipient {
         b"*" => false,
         b"%me%" => true,
-        _ => return Err(LineError::Recipient),
+        _ => return Err((place, LineError::Recipient)),
     };
-    Ok(DefaultSubscription { class: class.into(), instance: instance.into(), personal })
+    Ok(DefaultSubscription { class: class.1.into(), instance: instance.1.into(), personal })
 }
 
 #[cfg(test)]
@@ -123,18 +145,28 @@ mod tests {
 
     #[test]
     fn what_c_servers_misread_is_an_error_with_its_line() {
-        for (line, reason) in [
-            ("message,urgent", LineError::FieldCount(2)),
-            ("message", LineError::FieldCount(1)),
-            ("a,b,*,d", LineError::FieldCount(4)),
-            ("a,b,bob@R", LineError::Recipient),
-            ("a,b,", LineError::Recipient),
-            (",b,*", LineError::EmptyName),
-            ("a,,*", LineError::EmptyName),
-            ("a,b\0c,*", LineError::Nul),
+        for (line, column, reason) in [
+            ("message,urgent", 1, LineError::FieldCount(2)),
+            ("  message", 3, LineError::FieldCount(1)),
+            ("a,b,*,d", 1, LineError::FieldCount(4)),
+            ("a, b, bob@R", 7, LineError::Recipient),
+            ("a,b,", 5, LineError::Recipient),
+            (",b,*", 1, LineError::EmptyName),
+            ("a,,*", 3, LineError::EmptyName),
+            ("a,b\0c,*", 4, LineError::Nul),
         ] {
             let file = format!("# top\na,b,*\n{line}\n");
-            assert_eq!(Defaults::read(file.as_bytes()), Err(DefaultsError { line: 3, reason }), "{line:?}");
+            let error = SyntaxError { line: 3, column, reason };
+            assert_eq!(Defaults::read(file.as_bytes()), Err(error), "{line:?}");
         }
+        let long = format!("{},b,*", "a".repeat(513));
+        assert_eq!(Defaults::read(long.as_bytes()).map_err(|error| error.reason), Err(LineError::TooLong));
+    }
+
+    #[test]
+    fn the_usual_ones_are_those_that_debian_ships() {
+        let defaults = Defaults::usual();
+        let listed: Vec<_> = defaults.of(b"alice@R").map(|destination| destination.text().to_vec()).collect();
+        assert_eq!(listed, [&b"operations\0message\0"[..], b"message\0personal\0alice@R", b"message\0urgent\0alice@R"]);
     }
 }

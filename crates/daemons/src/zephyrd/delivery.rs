@@ -3,8 +3,10 @@
 use super::clients::ClientId;
 use bytes::Bytes;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    net::{Ipv4Addr, SocketAddr},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    hash::Hash,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 use zephyr_core::{
@@ -19,8 +21,8 @@ pub(super) enum Addressee {
     Client(ClientId),
     /// Somebody proven who asked a question: as long as he waits for the answer.
     Asker,
-    /// Somebody who may have forged where he asks from: few times, so that nobody is flooded in his name.
-    Stranger,
+    /// Somebody who may have forged where he asks from: so many times, so that nobody is flooded in his name.
+    Stranger { transmissions: usize },
 }
 
 impl Addressee {
@@ -29,7 +31,7 @@ impl Addressee {
         match self {
             Self::Client(_) => TO_CLIENT.len(),
             Self::Asker => 7,
-            Self::Stranger => 3,
+            Self::Stranger { transmissions } => transmissions,
         }
     }
 }
@@ -41,6 +43,7 @@ pub(super) type PacketKey = (SocketAddr, Uid);
 struct Pending {
     payload: Bytes,
     addressee: Addressee,
+    owner: Option<Arc<[u8]>>,
     /// How often it was sent.
     transmissions: usize,
     due: Duration,
@@ -49,7 +52,7 @@ struct Pending {
 /// What is to be done with a packet whose time has come.
 pub(super) enum Due {
     /// Send it again; this is transmission number so-and-so.
-    Resend { to: SocketAddr, payload: Bytes, transmission: usize },
+    Resend { packet: PacketKey, payload: Bytes, transmission: usize },
     /// Its last wait is over and it belongs to this client; the packet is still pending.
     Undecided { packet: PacketKey, client: ClientId },
     /// It was forgotten.
@@ -61,10 +64,36 @@ pub(super) enum Due {
 pub(super) struct Room {
     /// Packets to one address and port.
     pub(super) per_destination: usize,
+    /// Octets to one host.
+    pub(super) host_octets: usize,
+    /// Octets to the clients of one principal.
+    pub(super) principal_octets: usize,
     /// Octets to clients.
     pub(super) client_octets: usize,
     /// Octets to those who asked something.
     pub(super) answer_octets: usize,
+}
+
+/// Whose room is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    /// The client's, or the asker's.
+    Destination,
+    /// The host's.
+    Host,
+    /// The principal's.
+    Principal,
+    /// The server's.
+    Server,
+}
+
+/// A packet to be remembered.
+pub(super) struct Outgoing {
+    pub(super) key: PacketKey,
+    pub(super) addressee: Addressee,
+    /// Whose client it is for.
+    pub(super) owner: Option<Arc<[u8]>>,
+    pub(super) payload: Bytes,
 }
 
 /// All packets on their way.
@@ -73,12 +102,18 @@ pub(super) struct Deliveries {
     pending: BTreeMap<PacketKey, Pending>,
     due: BTreeSet<(Duration, PacketKey)>,
     per_destination: HashMap<SocketAddr, usize>,
+    host_octets: HashMap<IpAddr, usize>,
+    principal_octets: HashMap<Arc<[u8]>, usize>,
     client_octets: usize,
     answer_octets: usize,
+    /// Clients that are gone, whose packets are still to be forgotten.
+    gone: VecDeque<(SocketAddr, ClientId)>,
 }
 
 /// Octets that a waiting packet takes beside its own.
-const OVERHEAD: usize = 256;
+const OVERHEAD: usize = 320;
+/// Packets of clients that are gone, forgotten in one go: nobody waits because somebody else had many.
+const FORGOTTEN_PER_STEP: usize = 64;
 
 const fn key_range(to: SocketAddr) -> std::ops::RangeInclusive<PacketKey> {
     let first = Uid { address: Ipv4Addr::UNSPECIFIED, seconds: 0, micros: 0 };
@@ -86,28 +121,57 @@ const fn key_range(to: SocketAddr) -> std::ops::RangeInclusive<PacketKey> {
     (to, first)..=(to, last)
 }
 
-impl Deliveries {
-    /// Whether packets of so many octets for this addressee may be waited for.
-    pub(super) fn has_room(&self, to: SocketAddr, addressee: Addressee, octets: usize, room: &Room) -> bool {
-        let (used, allowed) = match addressee {
-            Addressee::Client(_) => (self.client_octets, room.client_octets),
-            Addressee::Asker | Addressee::Stranger => (self.answer_octets, room.answer_octets),
-        };
-        self.per_destination.get(&to).is_none_or(|&count| count < room.per_destination)
-            && used + octets + OVERHEAD <= allowed
+/// Takes from a sum that is kept only while there is one.
+fn take<K: Eq + Hash>(sums: &mut HashMap<K, usize>, key: &K, amount: usize) {
+    if let Some(sum) = sums.get_mut(key) {
+        *sum = sum.saturating_sub(amount);
+        if *sum == 0 {
+            sums.remove(key);
+        }
     }
+}
 
+impl Deliveries {
     /// Remembers a packet that is sent for the first time now. One of the same uid that already waits there stays as it
     /// is: nobody cancels another's packet by reusing its uid.
-    pub(super) fn sent(&mut self, now: Duration, packet: PacketKey, addressee: Addressee, payload: Bytes) {
-        if self.pending.contains_key(&packet) {
-            return;
+    ///
+    /// # Errors
+    ///
+    /// When somebody's room is used up; the packet is not remembered then.
+    pub(super) fn remember(&mut self, now: Duration, packet: Outgoing, room: &Room) -> Result<(), Full> {
+        let Outgoing { key, addressee, owner, payload } = packet;
+        let host = key.0.ip();
+        let octets = payload.len() + OVERHEAD;
+        let (used, allowed) = match addressee {
+            Addressee::Client(_) => (self.client_octets, room.client_octets),
+            Addressee::Asker | Addressee::Stranger { .. } => (self.answer_octets, room.answer_octets),
+        };
+        let sum_of = |owner: &Arc<[u8]>| self.principal_octets.get(owner).copied().unwrap_or(0);
+        if self.waiting_for(key.0) >= room.per_destination {
+            return Err(Full::Destination);
+        }
+        if self.host_octets.get(&host).copied().unwrap_or(0) + octets > room.host_octets {
+            return Err(Full::Host);
+        }
+        if owner.as_ref().map_or(0, sum_of) + octets > room.principal_octets {
+            return Err(Full::Principal);
+        }
+        if used + octets > allowed {
+            return Err(Full::Server);
+        }
+        if self.pending.contains_key(&key) {
+            return Ok(());
         }
         let due = now + wait_after(1);
-        *self.octets_of(addressee) += payload.len() + OVERHEAD;
-        *self.per_destination.entry(packet.0).or_insert(0) += 1;
-        self.due.insert((due, packet));
-        self.pending.insert(packet, Pending { payload, addressee, transmissions: 1, due });
+        *self.octets_of(addressee) += octets;
+        *self.per_destination.entry(key.0).or_insert(0) += 1;
+        *self.host_octets.entry(host).or_insert(0) += octets;
+        if let Some(owner) = &owner {
+            *self.principal_octets.entry(owner.clone()).or_insert(0) += octets;
+        }
+        self.due.insert((due, key));
+        self.pending.insert(key, Pending { payload, addressee, owner, transmissions: 1, due });
+        Ok(())
     }
 
     /// An acknowledgement has come; true when something waited for it.
@@ -115,14 +179,38 @@ impl Deliveries {
         self.forget(packet).is_some()
     }
 
-    /// Forgets all packets to a client. Costs as much as that client has waiting, not what others have.
+    /// Forgets all packets to a client that is gone: some at once, the others bit by bit, so that this costs the same
+    /// however many there are.
     pub(super) fn forget_client(&mut self, address: SocketAddr, client: ClientId) {
-        let own = |pending: &Pending| pending.addressee == Addressee::Client(client);
-        let packets = self.pending.range(key_range(address));
-        let packets: Vec<_> = packets.filter(|(_, pending)| own(pending)).map(|(&packet, _)| packet).collect();
-        for packet in packets {
-            self.forget(&packet);
+        if self.per_destination.contains_key(&address) {
+            self.gone.push_back((address, client));
+            self.forget_some();
         }
+    }
+
+    /// Forgets some packets of clients that are gone; true when there are more.
+    pub(super) fn forget_some(&mut self) -> bool {
+        let mut left = FORGOTTEN_PER_STEP;
+        while left > 0
+            && let Some(&(address, client)) = self.gone.front()
+        {
+            let own = |pending: &Pending| pending.addressee == Addressee::Client(client);
+            let packets = self.pending.range(key_range(address)).filter(|(_, pending)| own(pending));
+            let packets: Vec<PacketKey> = packets.map(|(&packet, _)| packet).take(left).collect();
+            if packets.is_empty() {
+                self.gone.pop_front();
+            }
+            left = left.saturating_sub(packets.len().max(1));
+            for packet in packets {
+                self.forget(&packet);
+            }
+        }
+        !self.gone.is_empty()
+    }
+
+    /// How many packets to this address wait.
+    pub(super) fn waiting_for(&self, to: SocketAddr) -> usize {
+        self.per_destination.get(&to).copied().unwrap_or(0)
     }
 
     /// When something is to be done next.
@@ -141,11 +229,11 @@ impl Deliveries {
             pending.transmissions += 1;
             let (payload, transmission) = (pending.payload.clone(), pending.transmissions);
             self.postpone(packet, now + wait_after(transmission));
-            return Some(Due::Resend { to: packet.0, payload, transmission });
+            return Some(Due::Resend { packet, payload, transmission });
         }
         match pending.addressee {
             Addressee::Client(client) => Some(Due::Undecided { packet, client }),
-            Addressee::Asker | Addressee::Stranger => {
+            Addressee::Asker | Addressee::Stranger { .. } => {
                 self.forget(&packet);
                 Some(Due::Forgotten)
             }
@@ -159,7 +247,14 @@ impl Deliveries {
         pending.transmissions += 1;
         let (payload, transmission) = (pending.payload.clone(), pending.transmissions);
         self.postpone(packet, now + CLIENT_SILENCE);
-        Some(Due::Resend { to: packet.0, payload, transmission })
+        Some(Due::Resend { packet, payload, transmission })
+    }
+
+    /// A packet was sent for the first time only now.
+    pub(super) fn sent_late(&mut self, now: Duration, packet: PacketKey) {
+        if self.pending.get(&packet).is_some_and(|pending| pending.transmissions == 1) {
+            self.postpone(packet, now + wait_after(1));
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -181,12 +276,12 @@ impl Deliveries {
     fn forget(&mut self, packet: &PacketKey) -> Option<()> {
         let pending = self.pending.remove(packet)?;
         self.due.remove(&(pending.due, *packet));
-        *self.octets_of(pending.addressee) -= pending.payload.len() + OVERHEAD;
-        if let Some(count) = self.per_destination.get_mut(&packet.0) {
-            *count -= 1;
-            if *count == 0 {
-                self.per_destination.remove(&packet.0);
-            }
+        let octets = pending.payload.len() + OVERHEAD;
+        *self.octets_of(pending.addressee) -= octets;
+        take(&mut self.per_destination, &packet.0, 1);
+        take(&mut self.host_octets, &packet.0.ip(), octets);
+        if let Some(owner) = &pending.owner {
+            take(&mut self.principal_octets, owner, octets);
         }
         Some(())
     }
@@ -194,7 +289,7 @@ impl Deliveries {
     fn octets_of(&mut self, addressee: Addressee) -> &mut usize {
         match addressee {
             Addressee::Client(_) => &mut self.client_octets,
-            Addressee::Asker | Addressee::Stranger => &mut self.answer_octets,
+            Addressee::Asker | Addressee::Stranger { .. } => &mut self.answer_octets,
         }
     }
 }

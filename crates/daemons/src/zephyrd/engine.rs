@@ -1,25 +1,37 @@
 //! The server as a state machine: packets, time and commands in, packets and events out.
 
+pub use super::admission::AskJudge;
 use super::{
+    access::Rules,
     clients::{ClientId, Clients},
     counters::{Census, Counters},
-    defaults::Defaults,
     delivery::{Deliveries, Due, Room},
     event::Event,
     hosts::Hosts,
-    judge::Judged,
     locations::Locations,
+    quota::Quota,
     recent::Recent,
+    replay::Replays,
     reply::Request,
     subscriptions::Subscriptions,
 };
+use crate::outbox::Lane;
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 use zephyr_core::{
-    auth::Verdict, fold::fold, fragment::Span, kind::Kind, policy::Policy, realm::Realms, schedule::CLIENT_SILENCE,
-    time::Now, uid::UidSource, words,
+    fold::fold,
+    fragment::Span,
+    kind::Kind,
+    notice::Packet,
+    policy::Policy,
+    realm::Realms,
+    schedule::CLIENT_SILENCE,
+    time::Now,
+    uid::{Uid, UidSource},
+    words,
 };
 
 pub use super::bounds::Bounds;
@@ -42,8 +54,8 @@ pub struct Config {
     pub realms: Realms,
     /// What its domain demands.
     pub policy: Policy,
-    /// What it hands to every subscriber.
-    pub defaults: Defaults,
+    /// Who may do what, and what every subscriber gets.
+    pub rules: Arc<Rules>,
     /// How much it holds.
     pub bounds: Bounds,
 }
@@ -51,8 +63,10 @@ pub struct Config {
 /// What can be asked of a running server.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Other default subscriptions from now on.
-    Reload(Defaults),
+    /// Other rules from now on, also for those who subscribed under the old ones.
+    Reload(Arc<Rules>),
+    /// Other bounds from now on. What is there already stays.
+    Rebound(Bounds),
     /// The server is about to end: tell the host managers.
     Shutdown,
 }
@@ -67,6 +81,9 @@ pub struct Engine {
     pub(super) locations: Locations,
     pub(super) hosts: Hosts,
     pub(super) recent: Recent,
+    pub(super) replays: Replays,
+    pub(super) proofs: Quota,
+    pub(super) host_requests: Quota,
     pub(super) counters: Counters,
     pub(super) started: Duration,
 }
@@ -86,15 +103,19 @@ impl Engine {
             locations: Locations::default(),
             hosts: Hosts::default(),
             recent: Recent::default(),
+            replays: Replays::default(),
+            proofs: Quota::default(),
+            host_requests: Quota::default(),
             counters: Counters::default(),
             started: now.monotonic,
         }
     }
 
-    /// A packet has come. Its answer, and what else it causes, goes to `out`.
-    pub fn handle(&mut self, now: Now, from: SocketAddr, judged: Judged<'_>, out: &mut Outbox) {
+    /// A packet has come. Its answer, and what else it causes, goes to `out`. The judge is asked only about what is new
+    /// and wants something.
+    pub fn handle(&mut self, now: Now, from: SocketAddr, packet: Packet<'_>, judge: AskJudge<'_>, out: &mut Outbox) {
         let from = SocketAddr::new(from.ip(), from.port());
-        let packet = judged.packet;
+        self.deliveries.forget_some();
         self.counters.received += 1;
         if let Err(reason) = Span::of(&packet) {
             self.counters.dropped += 1;
@@ -112,28 +133,12 @@ impl Engine {
                 out.report(Event::StrayAnswer { kind, from });
             }
             Kind::ClientAck => self.acknowledged(now, from, &packet.notice.uid),
-            Kind::Unsafe | Kind::Unacked | Kind::Acked | Kind::HmCtl => {
-                let fingerprint = self.recent.fingerprint(from, packet.octets());
-                if let Some(answer) = self.recent.answer(&fingerprint) {
-                    self.counters.repeated += 1;
-                    if let Some(answer) = answer {
-                        out.send(from, answer);
-                    }
-                    return;
-                }
-                let mut request = Request::new(now, from, judged);
-                match request.verdict {
-                    Verdict::Authentic(_) => self.counters.authentic += 1,
-                    Verdict::Unauthenticated => self.counters.unproven += 1,
-                    Verdict::Failed(_) => self.counters.failed += 1,
-                }
-                self.dispatch(&mut request, out);
-                self.recent.remember(now.monotonic, fingerprint, request.into_answer());
-            }
+            Kind::Unsafe | Kind::Unacked | Kind::Acked | Kind::HmCtl => self.admit(now, from, packet, judge, out),
         }
     }
 
-    fn dispatch(&mut self, request: &mut Request<'_>, out: &mut Outbox) {
+    /// Hands a request to who knows; true when it was about its own host, and not only a notice for others.
+    pub(super) fn dispatch(&mut self, request: &mut Request<'_>, out: &mut Outbox) -> bool {
         let class = fold(request.notice.class);
         let is = |word: &[u8]| class.eq_ignore_ascii_case(word);
         if is(words::HM_CTL) {
@@ -148,7 +153,9 @@ impl Engine {
             self.admin(request, out);
         } else {
             self.message(request, out);
+            return false;
         }
+        true
     }
 
     /// When [`Engine::handle_timeout`] wants to be called next, on the monotonic clock.
@@ -158,6 +165,9 @@ impl Engine {
 
     /// Does what is due. When much is due at once, some of it stays due.
     pub fn handle_timeout(&mut self, now: Now, out: &mut Outbox) {
+        if self.deliveries.forget_some() {
+            return;
+        }
         for _ in 0..DUE_PER_CALL {
             let Some(due) = self.deliveries.take_due(now.monotonic) else { break };
             let due = match due {
@@ -167,10 +177,13 @@ impl Engine {
                 due => due,
             };
             match due {
-                Due::Resend { to, payload, transmission } => {
+                Due::Resend { packet: (to, uid), payload, transmission } => {
                     self.counters.resent += 1;
+                    if let Some(client) = self.clients.at(to).and_then(|id| self.clients.get_mut(id)) {
+                        client.silent = true;
+                    }
                     out.report(Event::Resent { client: to, transmission });
-                    out.send(to, payload);
+                    out.send_by(Lane::Repetitions(uid), to, payload);
                 }
                 Due::Forgotten => self.counters.given_up += 1,
                 Due::Undecided { packet, client } => {
@@ -178,9 +191,9 @@ impl Engine {
                     self.deliveries.acknowledged(&packet);
                     if let Some(gone) = self.remove_client(client) {
                         self.counters.dead_clients += 1;
-                        self.locations.remove_address(gone.address);
+                        self.locations.remove_address(gone.address());
                         out.report(Event::ClientDead {
-                            client: gone.address,
+                            client: gone.address(),
                             principal: gone.principal.as_ref().into(),
                         });
                     }
@@ -189,12 +202,26 @@ impl Engine {
         }
     }
 
+    /// A packet to a client went out only now, as others had to go first: its acknowledgement is waited for from now on.
+    pub fn sent_late(&mut self, now: Now, to: SocketAddr, uid: Uid) {
+        self.deliveries.sent_late(now.monotonic, (to, uid));
+    }
+
     /// Does what an operator or the shell asks.
     pub fn command(&mut self, now: Now, command: Command, out: &mut Outbox) {
         match command {
-            Command::Reload(defaults) => self.config.defaults = defaults,
+            Command::Reload(rules) => {
+                self.config.rules = rules;
+                self.end_forbidden_subscriptions(out);
+            }
+            Command::Rebound(bounds) => self.config.bounds = bounds,
             Command::Shutdown => self.say_goodbye_to_hosts(now, out),
         }
+    }
+
+    /// How long it has been running.
+    pub fn uptime(&self, now: Now) -> Duration {
+        now.monotonic.saturating_sub(self.started)
     }
 
     /// What was counted.
@@ -213,12 +240,15 @@ impl Engine {
             locations: self.locations.len(),
             hosts: self.hosts.len(),
             recent: self.recent.len(),
+            replays: self.replays.len(),
         }
     }
 
     pub(super) fn room(&self) -> Room {
         Room {
             per_destination: self.config.bounds.pending_per_destination,
+            host_octets: self.config.bounds.pending_octets_per_host,
+            principal_octets: self.config.bounds.pending_octets_per_principal,
             client_octets: self.config.bounds.delivery_octets,
             answer_octets: self.config.bounds.answer_octets,
         }
@@ -226,16 +256,16 @@ impl Engine {
 
     fn is_alive(&self, client: ClientId, now: Now) -> bool {
         let silence = |last_ack| now.monotonic.saturating_sub(last_ack);
-        self.clients.get(client).is_some_and(|client| silence(client.last_ack) <= CLIENT_SILENCE)
+        self.clients.get(client).is_some_and(|client| silence(client.last_ack()) <= CLIENT_SILENCE)
     }
 
-    fn acknowledged(&mut self, now: Now, from: SocketAddr, uid: &zephyr_core::uid::Uid) {
+    fn acknowledged(&mut self, now: Now, from: SocketAddr, uid: &Uid) {
         if !self.deliveries.acknowledged(&(from, *uid)) {
             return;
         }
         self.counters.acknowledged += 1;
         if let Some(client) = self.clients.at(from).and_then(|id| self.clients.get_mut(id)) {
-            client.last_ack = now.monotonic;
+            client.acknowledged(now.monotonic);
         }
     }
 
@@ -243,9 +273,9 @@ impl Engine {
     pub(super) fn remove_client(&mut self, id: ClientId) -> Option<super::clients::Client> {
         let client = self.clients.remove(id)?;
         for destination in &client.subscriptions {
-            self.subscriptions.remove(destination, id);
+            self.subscriptions.remove(destination, id, client.address().ip());
         }
-        self.deliveries.forget_client(client.address, id);
+        self.deliveries.forget_client(client.address(), id);
         Some(client)
     }
 }

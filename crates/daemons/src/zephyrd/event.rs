@@ -1,7 +1,7 @@
 //! What the server's engine reports: each value is one line of the log.
 
 use std::{fmt, net::SocketAddr};
-use zephyr_core::{inbox::DropReason, kind::Kind};
+use zephyr_core::{auth::Reason, inbox::DropReason, kind::Kind};
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,12 +24,24 @@ pub enum Event {
     StrayAnswer { kind: Kind, from: SocketAddr },
     /// A packet that receivers drop.
     Dropped { reason: DropReason, from: SocketAddr },
+    /// A proven packet came again from another source.
+    Copied { sender: Box<[u8]>, from: SocketAddr },
+    /// A proof that does not hold.
+    FailedProof { sender: Box<[u8]>, from: SocketAddr, reason: Reason },
     /// A request that needs proof came without.
     Unauthenticated { opcode: Box<[u8]>, sender: Box<[u8]>, from: SocketAddr },
     /// A client's port is used by another principal.
     PortTaken { opcode: Box<[u8]>, sender: Box<[u8]>, owner: Box<[u8]>, client: SocketAddr },
     /// A subscription to notices for somebody else.
     RecipientRefused { sender: Box<[u8]>, recipient: Box<[u8]> },
+    /// A subscription that the class's list refuses; `any_instance`: because it is to all instances.
+    SubscriptionRefused { sender: Box<[u8]>, class: Box<[u8]>, any_instance: bool, client: SocketAddr },
+    /// Subscriptions of a client, so many, that new rules forbid.
+    SubscriptionsEnded { principal: Box<[u8]>, client: SocketAddr, count: usize },
+    /// A notice that the class's list refuses.
+    SendRefused { sender: Box<[u8]>, class: Box<[u8]>, proven: bool, from: SocketAddr },
+    /// A notice to an instance that is not its sender's name, in a class that wants that.
+    InstanceRefused { sender: Box<[u8]>, class: Box<[u8]>, instance: Box<[u8]>, proven: bool, from: SocketAddr },
     /// A list of subscriptions that ends in the middle of a triple; this is the triple's number.
     MalformedSubscription { sender: Box<[u8]>, number: usize },
     /// A request to flush subscriptions whose body is no text.
@@ -58,8 +70,8 @@ impl Event {
     /// How much it matters.
     pub const fn level(&self) -> Level {
         match self {
-            Self::Resent { .. } | Self::HostFlushed { .. } | Self::Dropped { .. } => Level::Debug,
-            Self::Unauthenticated { .. } | Self::ClientDead { .. } => Level::Info,
+            Self::Resent { .. } | Self::Copied { .. } | Self::HostFlushed { .. } | Self::Dropped { .. } => Level::Debug,
+            Self::FailedProof { .. } | Self::Unauthenticated { .. } | Self::ClientDead { .. } => Level::Info,
             _ => Level::Warning,
         }
     }
@@ -72,6 +84,12 @@ impl fmt::Display for Event {
             Self::BadKind { kind, from } => write!(f, "bad notice kind {:#x} from {from}", kind.number()),
             Self::StrayAnswer { kind, from } => write!(f, "{kind} from {from}, who is no server"),
             Self::Dropped { reason, from } => write!(f, "dropped a packet from {from}: {reason}"),
+            Self::Copied { sender, from } => {
+                write!(f, "copy of a packet of {} from {from}, only answered", text(sender))
+            }
+            Self::FailedProof { sender, from, reason } => {
+                write!(f, "no proof for {} ({from}): {reason}", text(sender))
+            }
             Self::Unauthenticated { opcode, sender, from } => {
                 write!(f, "unauthenticated {} message purportedly from {} ({from})", text(opcode), text(sender))
             }
@@ -80,6 +98,22 @@ impl fmt::Display for Event {
             }
             Self::RecipientRefused { sender, recipient } => {
                 write!(f, "subscr unauth {} recipient {}", text(sender), text(recipient))
+            }
+            Self::SubscriptionRefused { sender, class, any_instance, client } => {
+                let wild = if *any_instance { " wild inst" } else { "" };
+                write!(f, "subscr unauth {} class {}{wild} ({client})", text(sender), text(class))
+            }
+            Self::SubscriptionsEnded { principal, client, count } => {
+                write!(f, "{count} subscriptions of {} ended by the new rules ({client})", text(principal))
+            }
+            Self::SendRefused { sender, class, proven, from } => {
+                let unauth = if *proven { "" } else { " (unauth)" };
+                write!(f, "sendit unauthorized {} from {}{unauth} ({from})", text(class), text(sender))
+            }
+            Self::InstanceRefused { sender, class, instance, proven, from } => {
+                let unauth = if *proven { "" } else { " (unauth)" };
+                let (class, instance) = (text(class), text(instance));
+                write!(f, "sendit unauth uid {}{unauth} to {class} instance {instance} ({from})", text(sender))
             }
             Self::MalformedSubscription { sender, number } => {
                 write!(f, "malformed subscription {number} from {}", text(sender))

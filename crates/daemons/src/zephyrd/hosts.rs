@@ -6,6 +6,7 @@
 use super::{
     engine::{Engine, Outbox},
     event::Event,
+    quota::Rate,
     reply::{Answer, Request},
 };
 use std::{
@@ -20,6 +21,9 @@ use zephyr_core::{
     words,
 };
 
+/// Seconds in which a host's manager may make as many requests as the bounds say.
+const PERIOD: usize = 10;
+
 /// Hosts whose manager talks to this server, with the manager's port.
 #[derive(Default)]
 pub(super) struct Hosts(BTreeMap<IpAddr, u16>);
@@ -29,10 +33,13 @@ impl Hosts {
         self.0.len()
     }
 
-    fn remember(&mut self, manager: SocketAddr, most: usize) {
-        if self.0.len() < most || self.0.contains_key(&manager.ip()) {
+    /// Remembers a host; false when too many are known.
+    fn remember(&mut self, manager: SocketAddr, most: usize) -> bool {
+        let has_room = self.0.len() < most || self.0.contains_key(&manager.ip());
+        if has_room {
             self.0.insert(manager.ip(), manager.port());
         }
+        has_room
     }
 
     fn forget(&mut self, host: IpAddr) {
@@ -51,16 +58,26 @@ impl Engine {
             self.reply(request, Answer::Denied, out);
             return;
         }
-        let most = self.config.bounds.hosts;
+        let bounds = &self.config.bounds;
+        let rate = Rate {
+            per_second: bounds.host_requests.div_ceil(PERIOD),
+            burst: bounds.host_requests,
+            sources: bounds.hosts,
+        };
+        if !self.host_requests.spend(request.now.monotonic, request.from.ip(), 1, &rate) {
+            self.counters.host_floods += 1;
+            out.report(Event::Full { what: "host manager requests", from: request.from });
+            return;
+        }
         match request.notice.opcode {
             words::FLUSH => self.flush_host(request.from, out),
             words::BOOT => {
                 self.flush_host(request.from, out);
-                self.hosts.remember(request.from, most);
+                self.remember_host(request.from, out);
                 self.reply(request, Answer::SentWithLongHeaders, out);
             }
             words::ATTACH => {
-                self.hosts.remember(request.from, most);
+                self.remember_host(request.from, out);
                 self.reply(request, Answer::SentWithLongHeaders, out);
             }
             words::DETACH => self.hosts.forget(request.from.ip()),
@@ -70,14 +87,23 @@ impl Engine {
         }
     }
 
+    /// A host that is not remembered is served all the same, only not told when the server ends.
+    fn remember_host(&mut self, manager: SocketAddr, out: &mut Outbox) {
+        if !self.hosts.remember(manager, self.config.bounds.hosts) {
+            self.counters.hosts_full += 1;
+            out.report(Event::Full { what: "hosts", from: manager });
+        }
+    }
+
     fn flush_host(&mut self, manager: SocketAddr, out: &mut Outbox) {
         let clients: Vec<_> = self.clients.of_host(manager.ip()).collect();
+        self.counters.host_flushes += 1;
         out.report(Event::HostFlushed { host: manager, clients: clients.len() });
         for id in clients {
             self.remove_client(id);
         }
         self.locations.remove_host(manager.ip());
-        self.recent.forget_host(manager.ip());
+        self.forget_packets_of(manager.ip());
     }
 
     /// Tells every known host manager that this server goes. There is no other server to name.

@@ -1,7 +1,8 @@
 //! Where users are, as far as they say so (server behaviour, section 6).
 
+use super::bounds::Bounds;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
@@ -32,6 +33,17 @@ impl Exposure {
             b"NET-ANNOUNCED" => Self::NetAnnounced,
             _ => return None,
         })
+    }
+
+    /// What the dump calls it (server behaviour, section 1.6).
+    pub(super) const fn dump_word(self) -> &'static str {
+        match self {
+            Self::Opstaff => "OPSTAFF",
+            Self::RealmVisible => "RLM_VIS",
+            Self::RealmAnnounced => "RLM_ANN",
+            Self::NetVisible => "NET_VIS",
+            Self::NetAnnounced => "NET_ANN",
+        }
     }
 
     /// Whether coming and going is told to those who subscribed. Visible to the net is announced to the realm: so it has
@@ -66,12 +78,19 @@ pub(super) struct Location {
     /// Source address and port field of the notice that told of it.
     pub(super) address: SocketAddr,
     pub(super) exposure: Exposure,
+    /// Whether it was told with proof.
+    proven: bool,
     machine: Box<[u8]>,
     time: Box<[u8]>,
     tty: Box<[u8]>,
 }
 
 impl Location {
+    /// Machine, time and terminal.
+    pub(super) fn texts(&self) -> [&[u8]; 3] {
+        [&self.machine, &self.time, &self.tty]
+    }
+
     /// Appends machine, time and terminal as an answer lists them.
     pub(super) fn list(&self, out: &mut Vec<u8>) {
         for text in [&self.machine, &self.time, &self.tty] {
@@ -81,15 +100,37 @@ impl Location {
     }
 }
 
-/// What became of a location that was told.
+/// What a user tells of a location.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told<'a> {
+    /// Who is there.
+    pub(super) user: &'a [u8],
+    /// Where that was told from.
+    pub(super) address: SocketAddr,
+    /// With proof.
+    pub(super) proven: bool,
+    pub(super) exposure: Exposure,
+    pub(super) place: Place<'a>,
+}
+
+/// What became of a location that was told, or that shall be forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stored {
     /// It is new, or changed.
     Yes,
-    /// The texts are missing and there was no such location.
-    Malformed,
     /// There are too many.
     Full,
+    /// It was told with proof, and what should change it came without.
+    Proven,
+}
+
+/// A location that was not forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// There is none.
+    Unknown,
+    /// It was told with proof, and what should end it came without.
+    Proven,
 }
 
 /// The locations of all users.
@@ -98,14 +139,17 @@ pub(super) struct Locations {
     /// Newest first.
     by_user: BTreeMap<Arc<[u8]>, Vec<Location>>,
     by_address: BTreeSet<(SocketAddr, Arc<[u8]>)>,
+    per_host: HashMap<IpAddr, usize>,
 }
 
 impl Locations {
-    /// Locations that one user may have.
-    const PER_USER: usize = 64;
-
     pub(super) fn len(&self) -> usize {
         self.by_address.len()
+    }
+
+    /// All locations with their users, in the order of the users' names.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&[u8], &Location)> {
+        self.by_user.iter().flat_map(|(user, locations)| locations.iter().map(|location| (user.as_ref(), location)))
     }
 
     /// A user's locations, newest first.
@@ -113,58 +157,69 @@ impl Locations {
         self.by_user.get(user).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Stores what a user says. A location that is known keeps its machine; without texts only its exposure changes.
-    pub(super) fn set(
-        &mut self,
-        user: &[u8],
-        address: SocketAddr,
-        exposure: Exposure,
-        place: Option<Place<'_>>,
-        most: usize,
-    ) -> Stored {
-        let full = self.len() >= most;
-        if let Some(location) =
-            self.by_user.get_mut(user).and_then(|all| all.iter_mut().find(|known| known.address == address))
-        {
-            location.exposure = exposure;
-            if let Some(place) = place {
-                (location.time, location.tty) = (place.time.into(), place.tty.into());
-            }
-            return Stored::Yes;
-        }
-        let Some(place) = place else { return Stored::Malformed };
-        if full || self.of(user).len() >= Self::PER_USER {
-            return Stored::Full;
-        }
-        let user: Arc<[u8]> = user.into();
+    /// Stores what a user tells.
+    pub(super) fn set(&mut self, told: &Told<'_>, bounds: &Bounds) -> Stored {
+        let Told { user, address, proven, exposure, place } = *told;
         let location = Location {
             address,
             exposure,
+            proven,
             machine: place.machine.into(),
             time: place.time.into(),
             tty: place.tty.into(),
         };
+        let known = self.by_user.get_mut(user).and_then(|all| all.iter_mut().find(|known| known.address == address));
+        if let Some(known) = known {
+            if known.proven && !proven {
+                return Stored::Proven;
+            }
+            *known = location;
+            return Stored::Yes;
+        }
+        let on_host = self.per_host.get(&address.ip()).copied().unwrap_or(0);
+        if self.len() >= bounds.locations
+            || self.of(user).len() >= bounds.locations_per_user
+            || on_host >= bounds.locations_per_host
+        {
+            return Stored::Full;
+        }
+        let user: Arc<[u8]> = user.into();
         self.by_address.insert((address, user.clone()));
+        *self.per_host.entry(address.ip()).or_insert(0) += 1;
         self.by_user.entry(user).or_default().insert(0, location);
         Stored::Yes
     }
 
-    /// Forgets one location of a user; its exposure, when there was one.
-    pub(super) fn remove(&mut self, user: &[u8], address: SocketAddr) -> Option<Exposure> {
-        let locations = self.by_user.get_mut(user)?;
-        let place = locations.iter().position(|location| location.address == address)?;
+    /// Forgets one location of a user, gives its exposure. What was told with proof is kept unless `proven`.
+    pub(super) fn remove(&mut self, user: &[u8], address: SocketAddr, proven: bool) -> Result<Exposure, Kept> {
+        let locations = self.by_user.get_mut(user).ok_or(Kept::Unknown)?;
+        let place = locations.iter().position(|location| location.address == address).ok_or(Kept::Unknown)?;
+        if !proven && locations.get(place).is_some_and(|location| location.proven) {
+            return Err(Kept::Proven);
+        }
         let exposure = locations.remove(place).exposure;
         if locations.is_empty() {
             self.by_user.remove(user);
         }
-        self.by_address.remove(&(address, user.into()));
-        Some(exposure)
+        self.unlist(address, user);
+        Ok(exposure)
     }
 
-    /// Forgets all locations of a user.
-    pub(super) fn remove_user(&mut self, user: &[u8]) {
-        for location in self.by_user.remove(user).unwrap_or_default() {
-            self.by_address.remove(&(location.address, user.into()));
+    /// Forgets all locations of a user. Those that were told with proof are kept unless `proven`.
+    pub(super) fn remove_user(&mut self, user: &[u8], proven: bool) {
+        let addresses: Vec<SocketAddr> = self.of(user).iter().map(|location| location.address).collect();
+        for address in addresses {
+            let _ = self.remove(user, address, proven);
+        }
+    }
+
+    fn unlist(&mut self, address: SocketAddr, user: &[u8]) {
+        self.by_address.remove(&(address, user.into()));
+        if let Some(count) = self.per_host.get_mut(&address.ip()) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_host.remove(&address.ip());
+            }
         }
     }
 
@@ -183,7 +238,7 @@ impl Locations {
         let from_first = self.by_address.range((first, none)..);
         let found: Vec<_> = from_first.take_while(|(address, _)| *address <= last).cloned().collect();
         for (address, user) in found {
-            self.remove(&user, address);
+            let _ = self.remove(&user, address, true);
         }
     }
 }
@@ -192,21 +247,65 @@ impl Locations {
 mod tests {
     use super::*;
 
+    const PLACE: Place<'static> = Place { machine: b"m", time: b"t", tty: b"y" };
+
+    fn at(host: u8, port: u16) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, host], port))
+    }
+
+    fn told(user: &'static [u8], address: SocketAddr) -> Told<'static> {
+        Told { user, address, proven: true, exposure: Exposure::NetVisible, place: PLACE }
+    }
+
     #[test]
     fn hosts_and_users_go_alone() {
-        let at = |host: u8, port| SocketAddr::from(([10, 0, 0, host], port));
         let mut locations = Locations::default();
-        let place = Place::read(b"m\0t\0y\0");
-        for (user, address) in [("a", at(1, 5)), ("a", at(2, 5)), ("b", at(1, 6)), ("b", at(3, 6)), ("c", at(1, 5))] {
-            assert_eq!(locations.set(user.as_bytes(), address, Exposure::NetVisible, place, 9), Stored::Yes);
+        for (user, address) in
+            [(b"a", at(1, 5)), (b"a", at(2, 5)), (b"b", at(1, 6)), (b"b", at(3, 6)), (b"c", at(1, 5))]
+        {
+            assert_eq!(locations.set(&told(user, address), &Bounds::default()), Stored::Yes);
         }
         assert_eq!(locations.of(b"a")[0].address, at(2, 5), "newest first");
         locations.remove_address(at(1, 5));
         assert_eq!((locations.of(b"a").len(), locations.of(b"b").len(), locations.of(b"c").len()), (1, 2, 0));
         locations.remove_host(at(1, 0).ip());
         assert_eq!((locations.of(b"a").len(), locations.of(b"b").len()), (1, 1));
-        locations.remove_user(b"a");
+        locations.remove_user(b"a", true);
         assert_eq!(locations.len(), 1, "b is still there: removing a user with several locations harms nobody else");
+        locations.remove_user(b"b", true);
+        assert!(locations.per_host.is_empty() && locations.by_user.is_empty());
+    }
+
+    #[test]
+    fn each_limit_refuses_alone() {
+        let bounds = Bounds { locations: 4, locations_per_user: 2, locations_per_host: 3, ..Bounds::default() };
+        let mut locations = Locations::default();
+        for (user, address, stored) in [
+            (b"a", at(1, 1), Stored::Yes),
+            (b"a", at(1, 2), Stored::Yes),
+            (b"a", at(2, 3), Stored::Full),
+            (b"a", at(1, 1), Stored::Yes),
+            (b"b", at(1, 1), Stored::Yes),
+            (b"c", at(1, 1), Stored::Full),
+            (b"c", at(2, 1), Stored::Yes),
+            (b"d", at(3, 1), Stored::Full),
+        ] {
+            assert_eq!(locations.set(&told(user, address), &bounds), stored, "{address}");
+        }
+    }
+
+    #[test]
+    fn what_was_told_with_proof_is_not_changed_without() {
+        let mut locations = Locations::default();
+        locations.set(&told(b"a", at(1, 1)), &Bounds::default());
+        let unproven = |address| Told { proven: false, ..told(b"a", address) };
+        assert_eq!(locations.set(&unproven(at(1, 1)), &Bounds::default()), Stored::Proven);
+        assert_eq!(locations.set(&unproven(at(1, 2)), &Bounds::default()), Stored::Yes);
+        assert_eq!(locations.remove(b"a", at(1, 1), false), Err(Kept::Proven));
+        locations.remove_user(b"a", false);
+        assert_eq!(locations.of(b"a").len(), 1);
+        assert_eq!(locations.remove(b"a", at(1, 1), true), Ok(Exposure::NetVisible));
+        assert_eq!(locations.remove(b"a", at(1, 1), true), Err(Kept::Unknown));
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! Classes LOGIN and USER_LOCATE: telling and asking where users are (server behaviour, sections 6 and 7).
 
 use super::{
+    access::Who,
     engine::{Engine, Outbox},
     event::Event,
-    locations::{Exposure, Location, Place, Stored},
+    locations::{Exposure, Kept, Location, Place, Stored, Told},
     reply::{Answer, Request},
 };
-use zephyr_core::realm::realm_of;
+use zephyr_core::{
+    policy::{Action, Demand},
+    realm::realm_of,
+};
 
 const USER_LOGIN: &[u8] = b"USER_LOGIN";
 const USER_LOGOUT: &[u8] = b"USER_LOGOUT";
@@ -17,44 +21,72 @@ const LOCATE: &[u8] = b"LOCATE";
 impl Engine {
     /// A notice of class LOGIN; its instance is the user whom it is about.
     pub(super) fn login(&mut self, request: &mut Request<'_>, out: &mut Outbox) {
-        let answer = match request.notice.opcode {
-            USER_LOGOUT => self.logout(request, out),
-            _ if !self.is_trusted(request) => {
-                self.refuse_unproven(request, out);
-                return;
-            }
-            _ if request.principal() != request.notice.instance => {
-                out.report(Event::LoginRefused {
-                    sender: request.principal().into(),
-                    user: request.notice.instance.into(),
-                });
-                Answer::Denied
-            }
-            opcode => self.change_location(request, opcode, out),
+        let opcode = request.notice.opcode;
+        let action = if opcode == USER_LOGOUT { Action::Logout } else { Action::Login };
+        if !self.config.policy.allows(action, &request.verdict) {
+            self.refuse_unproven(request, out);
+            return;
+        }
+        // Without proof a logout may be from anybody: it is believed for the place that it comes from.
+        let anybody = action == Action::Logout && !request.verdict.is_authentic();
+        let concerns_other = request.principal() != request.notice.instance;
+        let answer = if concerns_other && !anybody && !self.is_operator(request) {
+            self.counters.operator_refused += 1;
+            self.refuse_change(request, out)
+        } else if action == Action::Logout {
+            self.logout(request, out)
+        } else {
+            self.change_location(request, opcode, out)
         };
         self.reply(request, answer, out);
     }
 
-    /// A logout is believed for the address and port that it comes from, whoever it says it is from; it is shown to others
-    /// as what it is, proven or not.
+    fn refuse_change(&self, request: &Request<'_>, out: &mut Outbox) -> Answer {
+        let (sender, user) = (request.principal().into(), request.notice.instance.into());
+        out.report(Event::LoginRefused { sender, user });
+        Answer::Denied
+    }
+
+    /// A logout, proven or of a domain that believes it unproven, ends the location of the address and port that it comes
+    /// from. Others see it as what it is, proven or not.
     fn logout(&mut self, request: &mut Request<'_>, out: &mut Outbox) -> Answer {
-        match self.locations.remove(request.notice.instance, request.client_address()) {
-            None => Answer::NotFound,
-            Some(exposure) if exposure.is_announced() => self.publish(request, out),
-            Some(_) => Answer::Sent,
+        match self.locations.remove(request.notice.instance, request.client_address(), true) {
+            Err(_) => Answer::NotFound,
+            Ok(exposure) if exposure.is_announced() => self.announce(request, out),
+            Ok(_) => Answer::Sent,
         }
+    }
+
+    /// Tells who subscribed that somebody came or went, as far as the lists of class LOGIN allow.
+    fn announce(&mut self, request: &mut Request<'_>, out: &mut Outbox) -> Answer {
+        let authentic = request.verdict.is_authentic();
+        if !authentic && self.config.policy.send == Demand::Required {
+            return Answer::Sent;
+        }
+        // Unproven logouts come this far only where the domain believes them, from the very place that is left. The lists
+        // take them as from who they say; to the subscribers they prove nothing.
+        let sender = request.notice.sender;
+        let mut who = request.who();
+        if !authentic && request.notice.opcode == USER_LOGOUT {
+            who = Who { principal: Some(sender), ..who };
+        }
+        if self.may_send(request, who, out) { self.publish(request, out) } else { Answer::Denied }
     }
 
     fn change_location(&mut self, request: &mut Request<'_>, opcode: &[u8], out: &mut Outbox) -> Answer {
         let (user, address) = (request.notice.instance, request.client_address());
+        let proven = request.verdict.is_authentic();
         let Some(exposure) = Exposure::from_opcode(opcode) else {
             return match opcode {
                 USER_FLUSH => {
-                    self.locations.remove_user(user);
+                    self.locations.remove_user(user, proven);
                     Answer::Sent
                 }
-                NONE if self.locations.remove(user, address).is_some() => Answer::Sent,
-                NONE => Answer::NotFound,
+                NONE => match self.locations.remove(user, address, proven) {
+                    Ok(_) => Answer::Sent,
+                    Err(Kept::Unknown) => Answer::NotFound,
+                    Err(Kept::Proven) => self.refuse_change(request, out),
+                },
                 USER_LOGIN => Answer::Lost,
                 _ => {
                     out.report(Event::UnknownOpcode { class: "ulog", opcode: opcode.into(), from: request.from });
@@ -62,19 +94,19 @@ impl Engine {
                 }
             };
         };
-        let place = Place::read(request.notice.body);
-        match self.locations.set(user, address, exposure, place, self.config.bounds.locations) {
+        let Some(place) = Place::read(request.notice.body) else {
+            out.report(Event::MalformedLocation { sender: request.principal().into() });
+            return Answer::Lost;
+        };
+        match self.locations.set(&Told { user, address, proven, exposure, place }, &self.config.bounds) {
             Stored::Yes if exposure.is_announced() => {
                 request.notice.opcode = USER_LOGIN;
-                self.publish(request, out)
+                self.announce(request, out)
             }
             Stored::Yes => Answer::Sent,
-            Stored::Malformed => {
-                out.report(Event::MalformedLocation { sender: request.principal().into() });
-                Answer::Lost
-            }
+            Stored::Proven => self.refuse_change(request, out),
             Stored::Full => {
-                self.counters.full += 1;
+                self.counters.locations_full += 1;
                 out.report(Event::Full { what: "locations", from: request.from });
                 Answer::Lost
             }
@@ -106,14 +138,11 @@ impl Engine {
     }
 
     fn may_see(&self, request: &Request<'_>, exposure: Exposure) -> bool {
+        let local = || realm_of(request.principal()).is_none_or(|realm| realm == self.config.realms.local());
         match exposure {
             Exposure::NetVisible | Exposure::NetAnnounced => true,
-            Exposure::RealmVisible | Exposure::RealmAnnounced => {
-                let local = realm_of(request.principal()).is_none_or(|realm| realm == self.config.realms.local());
-                self.is_trusted(request) && local
-            }
-            // Nobody is an operator until there is a list of operators.
-            Exposure::Opstaff => false,
+            Exposure::RealmVisible | Exposure::RealmAnnounced => self.is_trusted(request) && local(),
+            Exposure::Opstaff => self.is_operator(request) && local(),
         }
     }
 }

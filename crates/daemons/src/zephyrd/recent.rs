@@ -1,71 +1,83 @@
 //! Telling a packet that is sent again from a new one.
 //!
 //! A host manager repeats a packet, octet for octet, until it hears an answer. The repetition is answered as the first
-//! was and nothing else happens, so a notice is delivered once however often its acknowledgement is lost.
+//! was and nothing else happens, so a notice is delivered once however often its acknowledgement is lost. It is recognised
+//! before anybody asks who sent it, so it costs no Kerberos work.
 
+use super::digest::Digest;
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, VecDeque},
-    hash::{BuildHasher, RandomState},
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
 use zephyr_core::schedule::DUPLICATE_MEMORY;
 
-/// A packet, recognisable: its source and a keyed hash of its octets.
+/// A packet, recognisable: its source and its octets.
+///
+/// The source belongs to it, because what a packet without proof means depends on where it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Fingerprint {
-    from: SocketAddr,
-    octets: u64,
+    pub(super) from: SocketAddr,
+    pub(super) octets: Digest,
+}
+
+impl Fingerprint {
+    pub(super) fn of(from: SocketAddr, octets: &[u8]) -> Self {
+        Self { from, octets: Digest::of(octets) }
+    }
+}
+
+/// What became of a packet.
+#[derive(Debug)]
+pub(super) struct Handled {
+    pub(super) answer: Option<Bytes>,
+    /// Its authenticator, when it was proven.
+    pub(super) authenticator: Option<Digest>,
+    /// It changed what the server knows of its host, and not only handed a notice to others.
+    pub(super) of_host: bool,
 }
 
 /// The packets of the last quarter of an hour, the newest [`Recent::MOST`] of them, with their answers.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    answers: BTreeMap<Fingerprint, Option<Bytes>>,
+    packets: BTreeMap<Fingerprint, Handled>,
     order: VecDeque<(Duration, Fingerprint)>,
-    // The key is random, so nobody can make two packets that look the same.
-    key: RandomState,
 }
 
 impl Recent {
     /// Packets remembered, so about ten megaoctets at most.
     pub(super) const MOST: usize = 8192;
 
-    pub(super) fn fingerprint(&self, from: SocketAddr, octets: &[u8]) -> Fingerprint {
-        Fingerprint { from, octets: self.key.hash_one(octets) }
-    }
-
     /// The answer that this packet got, when it has come before.
     pub(super) fn answer(&self, packet: &Fingerprint) -> Option<Option<Bytes>> {
-        self.answers.get(packet).cloned()
+        self.packets.get(packet).map(|handled| handled.answer.clone())
     }
 
-    /// Remembers a packet that was handled, and how it was answered.
-    pub(super) fn remember(&mut self, now: Duration, packet: Fingerprint, answer: Option<Bytes>) {
+    /// Remembers a packet that was handled, and how.
+    pub(super) fn remember(&mut self, now: Duration, packet: Fingerprint, handled: Handled) {
         while let Some(&(at, oldest)) = self.order.front()
             && (self.order.len() >= Self::MOST || now.saturating_sub(at) > DUPLICATE_MEMORY)
         {
             self.order.pop_front();
-            self.answers.remove(&oldest);
+            self.packets.remove(&oldest);
         }
-        if self.answers.insert(packet, answer).is_none() {
+        if self.packets.insert(packet, handled).is_none() {
             self.order.push_back((now, packet));
         }
     }
 
-    /// Forgets the packets of a host that begins anew: what it sends again then must be done again.
-    pub(super) fn forget_host(&mut self, host: IpAddr) {
-        let first = Fingerprint { from: SocketAddr::new(host, 0), octets: 0 };
-        let last = Fingerprint { from: SocketAddr::new(host, u16::MAX), octets: u64::MAX };
-        let packets: Vec<Fingerprint> = self.answers.range(first..=last).map(|(&packet, _)| packet).collect();
-        for packet in packets {
-            self.answers.remove(&packet);
-        }
+    /// Forgets what a host that begins anew has told of itself: what it sends again then must be done again. What it has
+    /// sent to others stays done. Gives the authenticators of what is forgotten.
+    pub(super) fn forget_host(&mut self, host: IpAddr) -> Vec<Digest> {
+        let first = Fingerprint { from: SocketAddr::new(host, 0), octets: Digest::FIRST };
+        let last = Fingerprint { from: SocketAddr::new(host, u16::MAX), octets: Digest::LAST };
+        let forgotten = self.packets.extract_if(first..=last, |_, handled| handled.of_host);
+        forgotten.filter_map(|(_, handled)| handled.authenticator).collect()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.answers.len()
+        self.packets.len()
     }
 }
 
@@ -74,25 +86,41 @@ mod tests {
     use super::*;
     use std::net::Ipv4Addr;
 
+    fn handled(answer: Option<&'static [u8]>, of_host: bool) -> Handled {
+        let authenticator = Some(Digest::of(b"authenticator"));
+        Handled { answer: answer.map(Bytes::from_static), authenticator, of_host }
+    }
+
     #[test]
     fn memory_is_bounded_in_number_and_time() {
         let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 2104));
+        let packet = |octets: &[u8]| Fingerprint::of(from, octets);
         let mut recent = Recent::default();
-        let first = recent.fingerprint(from, b"first");
         for number in 0..Recent::MOST {
-            let packet = recent.fingerprint(from, &number.to_be_bytes());
-            recent.remember(Duration::ZERO, packet, None);
+            recent.remember(Duration::ZERO, packet(&number.to_be_bytes()), handled(None, true));
         }
         assert_eq!(recent.len(), Recent::MOST);
-        recent.remember(Duration::from_secs(1), first, Some(Bytes::from_static(b"ack")));
+        recent.remember(Duration::from_secs(1), packet(b"first"), handled(Some(b"ack"), true));
         assert_eq!(recent.len(), Recent::MOST);
-        assert_eq!(recent.answer(&recent.fingerprint(from, &0_usize.to_be_bytes())), None, "the oldest is forgotten");
-        assert_eq!(recent.answer(&first), Some(Some(Bytes::from_static(b"ack"))));
+        assert_eq!(recent.answer(&packet(&0_usize.to_be_bytes())), None, "the oldest is forgotten");
+        assert_eq!(recent.answer(&packet(b"first")), Some(Some(Bytes::from_static(b"ack"))));
 
-        let other = recent.fingerprint(from, b"other");
-        recent.remember(Duration::from_secs(901), other, None);
+        recent.remember(Duration::from_secs(901), packet(b"other"), handled(None, true));
         assert_eq!(recent.len(), 2, "all but the two of the last 900 s are forgotten");
         let elsewhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 2105));
-        assert_eq!(recent.answer(&recent.fingerprint(elsewhere, b"first")), None, "another source, another packet");
+        assert_eq!(recent.answer(&Fingerprint::of(elsewhere, b"first")), None, "another source, another packet");
+    }
+
+    #[test]
+    fn a_host_that_begins_anew_may_tell_of_itself_again() {
+        let at = |host: u8| SocketAddr::from(([10, 0, 0, host], 2104));
+        let mut recent = Recent::default();
+        for (host, octets, of_host) in [(1, b"subscribe", true), (1, b"a notice.", false), (2, b"subscribe", true)] {
+            recent.remember(Duration::ZERO, Fingerprint::of(at(host), octets), handled(None, of_host));
+        }
+        assert_eq!(recent.forget_host(at(1).ip()), [Digest::of(b"authenticator")]);
+        assert_eq!(recent.answer(&Fingerprint::of(at(1), b"subscribe")), None);
+        assert_eq!(recent.answer(&Fingerprint::of(at(1), b"a notice.")), Some(None), "delivered is delivered");
+        assert_eq!(recent.answer(&Fingerprint::of(at(2), b"subscribe")), Some(None));
     }
 }

@@ -1,7 +1,8 @@
 //! What the sender of a notice hears (server behaviour, section 2.3), and answers that are notices of their own.
 
 use super::{
-    delivery::Addressee,
+    access::Who,
+    delivery::{Addressee, Outgoing},
     engine::{Engine, Outbox},
     event::Event,
     judge::Judged,
@@ -10,16 +11,19 @@ use crate::acknowledgement::acknowledgement;
 use bytes::Bytes;
 use std::{net::SocketAddr, sync::Arc};
 use zephyr_core::{
-    auth::{Session, Verdict},
+    auth::{Identity, Session, Verdict},
     fragment::Cutter,
     kind::Kind,
     limits::{Limits, MAX_PACKET},
-    notice::{Claim, Notice},
+    notice::{Claim, Notice, Packet},
     policy::Action,
     realm::completed,
     time::Now,
     words,
 };
+
+/// How often an answer to somebody unproven is sent at most.
+const STRANGER_TRANSMISSIONS: usize = 3;
 
 /// What a sender is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +67,11 @@ pub(super) struct Request<'a> {
     /// What it says; handlers change it when the answer should show that.
     pub(super) notice: Notice<'a>,
     claim: Claim<'a>,
+    /// How long its packet is.
+    octets: usize,
     pub(super) verdict: Verdict,
     pub(super) session: Option<Arc<dyn Session>>,
+    answered: Option<Answer>,
     answer: Option<Bytes>,
 }
 
@@ -75,8 +82,10 @@ impl<'a> Request<'a> {
             from,
             notice: judged.packet.notice,
             claim: judged.packet.claim,
+            octets: judged.packet.octets().len(),
             verdict: judged.judgement.verdict,
             session: judged.judgement.session,
+            answered: None,
             answer: None,
         }
     }
@@ -86,9 +95,19 @@ impl<'a> Request<'a> {
         self.verdict.identity().map_or(self.notice.sender, |identity| identity.principal())
     }
 
+    /// Who it is for the rules: only what is proven.
+    pub(super) fn who(&self) -> Who<'_> {
+        Who { principal: self.verdict.identity().map(Identity::principal), address: Some(self.from.ip()) }
+    }
+
     /// The client that it speaks for: where it came from, at the port that it names.
     pub(super) fn client_address(&self) -> SocketAddr {
         SocketAddr::new(self.from.ip(), self.notice.port)
+    }
+
+    /// What it was told.
+    pub(super) fn answered(&self) -> Option<Answer> {
+        self.answered
     }
 
     /// How it was answered.
@@ -100,10 +119,8 @@ impl<'a> Request<'a> {
 impl Engine {
     /// Answers a request.
     pub(super) fn reply(&mut self, request: &mut Request<'_>, answer: Answer, out: &mut Outbox) {
-        let recipient = completed(request.notice.recipient, self.config.realms.local());
-        let body = answer.body();
-        let notice = Notice { kind: answer.kind(), recipient: &recipient, body: &body, ..request.notice };
-        request.answer = acknowledgement(&notice, &request.claim);
+        request.answered = Some(answer);
+        request.answer = self.answer_packet(&request.notice, &request.claim, answer);
         *match answer {
             Answer::Sent | Answer::SentWithLongHeaders => &mut self.counters.answered_sent,
             Answer::Lost => &mut self.counters.answered_lost,
@@ -112,6 +129,19 @@ impl Engine {
         } += 1;
         if let Some(packet) = &request.answer {
             out.send(request.from, packet.clone());
+        }
+    }
+
+    fn answer_packet(&self, notice: &Notice<'_>, claim: &Claim<'_>, answer: Answer) -> Option<Bytes> {
+        let recipient = completed(notice.recipient, self.config.realms.local());
+        let body = answer.body();
+        acknowledgement(&Notice { kind: answer.kind(), recipient: &recipient, body: &body, ..*notice }, claim)
+    }
+
+    /// Answers a copy of a packet as the packet was answered.
+    pub(super) fn answer_copy(&self, from: SocketAddr, packet: &Packet<'_>, answer: Option<Answer>, out: &mut Outbox) {
+        if let Some(packet) = answer.and_then(|answer| self.answer_packet(&packet.notice, &packet.claim, answer)) {
+            out.send(from, packet);
         }
     }
 
@@ -132,13 +162,11 @@ impl Engine {
         let trusted = self.is_trusted(request);
         let recipient = completed(request.notice.recipient, self.config.realms.local());
         let mut notice = Notice { kind: Kind::Acked, recipient: &recipient, body: b"", ..request.notice };
-        let most = if trusted {
-            usize::MAX
-        } else {
-            let header = notice.write(&Claim::NONE, Limits::WHOLE_PACKET).map_or(MAX_PACKET, |packet| packet.len());
-            // The list's own offset and total take a few octets of header as well.
-            (MAX_PACKET - header).saturating_sub("0/1024".len())
-        };
+        let header = notice.write(&Claim::NONE, Limits::WHOLE_PACKET).map_or(MAX_PACKET, |packet| packet.len());
+        // The list's own offset and total take a few octets of header as well.
+        let header = header + "0/1024".len();
+        let most =
+            if trusted { usize::MAX } else { self.stranger_octets(request).min(MAX_PACKET).saturating_sub(header) };
         let mut body = Vec::new();
         for entry in entries {
             if body.len() + entry.len() > most {
@@ -147,8 +175,23 @@ impl Engine {
             body.extend_from_slice(entry);
         }
         notice.body = &body;
-        let addressee = if trusted { Addressee::Asker } else { Addressee::Stranger };
-        self.send_notice(request.now, to, notice, addressee, out);
+        let addressee = if trusted { Some(Addressee::Asker) } else { self.stranger(request, header + body.len()) };
+        if let Some(addressee) = addressee {
+            self.send_notice(request.now, to, notice, addressee, out);
+        }
+    }
+
+    /// Octets that may still be sent because somebody asked who may have forged where he asks from: a small multiple of
+    /// what he sent, so that nobody is flooded in his name.
+    fn stranger_octets(&self, request: &Request<'_>) -> usize {
+        let answered = request.answer.as_ref().map_or(0, Bytes::len);
+        (self.config.bounds.stranger_factor * request.octets).saturating_sub(answered)
+    }
+
+    /// How often an answer of so many octets may be sent to such an asker; `None` when that is never.
+    pub(super) fn stranger(&self, request: &Request<'_>, octets: usize) -> Option<Addressee> {
+        let transmissions = (self.stranger_octets(request) / octets.max(1)).min(STRANGER_TRANSMISSIONS);
+        (transmissions > 0).then_some(Addressee::Stranger { transmissions })
     }
 
     /// Sends a notice that proves nothing to somebody who is no subscriber, and again until it is acknowledged.
@@ -166,8 +209,10 @@ impl Engine {
         loop {
             match cutter.next_packet(uid, &mut write) {
                 Ok(Some(packet)) => {
-                    if self.deliveries.has_room(to, addressee, packet.len(), &self.room()) {
-                        self.deliveries.sent(now.monotonic, (to, uid), addressee, packet.clone());
+                    let outgoing = Outgoing { key: (to, uid), addressee, owner: None, payload: packet.clone() };
+                    // Without room it is sent once.
+                    if self.deliveries.remember(now.monotonic, outgoing, &self.room()).is_err() {
+                        self.counters.answers_full += 1;
                     }
                     out.send(to, packet);
                     uid = self.uids.next(&now);

@@ -2,11 +2,12 @@
 
 use super::{
     clients::ClientId,
-    delivery::Addressee,
+    delivery::{Addressee, Full, Outgoing},
     engine::{Engine, Outbox},
     event::Event,
     reply::{Answer, Request},
 };
+use crate::outbox::Lane;
 use bytes::Bytes;
 use zephyr_core::{
     auth::{AuthError, Direction, Session},
@@ -29,11 +30,12 @@ impl Engine {
             self.refuse_unproven(request, out);
             return;
         }
-        let answer = self.publish(request, out);
+        let answer =
+            if self.may_send(request, request.who(), out) { self.publish(request, out) } else { Answer::Denied };
         self.reply(request, answer, out);
     }
 
-    /// Delivers a notice to all who subscribed; tells what its sender is to hear.
+    /// Delivers a notice, which may be sent, to all who subscribed; tells what its sender is to hear.
     pub(super) fn publish(&mut self, request: &mut Request<'_>, out: &mut Outbox) -> Answer {
         let notice = &mut request.notice;
         let recipient = self.config.realms.matched_recipient(notice.recipient);
@@ -67,7 +69,7 @@ impl Engine {
         let mut reached = false;
         for &id in clients {
             let Some(client) = self.clients.get(id) else { continue };
-            let to = client.address;
+            let to = client.address();
             let session = client.session.as_deref().filter(|_| authentic);
             let packets = match session {
                 Some(session) => packets_for(&notice, Some(session), &mut self.uids, now),
@@ -81,20 +83,35 @@ impl Engine {
                     continue;
                 }
             };
-            let addressee = Addressee::Client(id);
-            for (uid, packet) in packets {
-                if !self.deliveries.has_room(to, addressee, packet.len(), &room) {
-                    self.counters.full += 1;
+            let (owner, silent) = (client.principal.clone(), client.silent);
+            for (uid, payload) in packets {
+                let outgoing = Outgoing {
+                    key: (to, uid),
+                    addressee: Addressee::Client(id),
+                    owner: Some(owner.clone()),
+                    payload: payload.clone(),
+                };
+                if let Err(full) = self.deliveries.remember(now.monotonic, outgoing, &room) {
+                    self.count_full(full);
                     out.report(Event::Full { what: "unacknowledged packets", from: to });
                     break;
                 }
-                self.deliveries.sent(now.monotonic, (to, uid), addressee, packet.clone());
                 self.counters.delivered += 1;
-                out.send(to, packet);
+                let lane = if silent { Lane::Repetitions(uid) } else { Lane::Deliveries(uid) };
+                out.send_by(lane, to, payload);
                 reached = true;
             }
         }
         reached
+    }
+
+    fn count_full(&mut self, full: Full) {
+        *match full {
+            Full::Destination => &mut self.counters.client_pending_full,
+            Full::Host => &mut self.counters.host_pending_full,
+            Full::Principal => &mut self.counters.principal_pending_full,
+            Full::Server => &mut self.counters.pending_full,
+        } += 1;
     }
 
     /// Refuses what the policy wants proof for.

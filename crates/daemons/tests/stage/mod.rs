@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use std::{
-    collections::hash_map::DefaultHasher,
+    collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
@@ -22,10 +22,10 @@ use zephyr_core::{
     uid::Uid,
 };
 use zephyr_daemons::zephyrd::{
+    access::{Acl, ClassRules, Rules},
     defaults::Defaults,
     engine::{Bounds, Command, Config, Engine, Outbox},
     event::Event,
-    judge::Judged,
 };
 
 pub const REALM: &str = "ATHENA.TEST";
@@ -100,10 +100,54 @@ impl Heard {
     }
 }
 
+/// Rules from what files would say: lists by file name without `.acl`, and operators; the usual defaults.
+pub fn rules(lists: &[(&str, &str)]) -> Arc<Rules> {
+    let read = |text: &str| Acl::read(text.as_bytes()).unwrap();
+    let mut classes: BTreeMap<&str, ClassRules> = BTreeMap::new();
+    let mut operators = Acl::default();
+    for (name, text) in lists {
+        let Some((act, class)) = name.split_once('-') else {
+            assert_eq!(*name, "opstaff");
+            operators = read(text);
+            continue;
+        };
+        let class = classes.entry(class).or_default();
+        match act {
+            "xmt" => class.xmt = Some(read(text)),
+            "sub" => class.sub = Some(read(text)),
+            "iws" => class.iws = Some(read(text)),
+            "iui" => class.iui = Some(read(text)),
+            // Registered, without a list.
+            _ => assert_eq!(act, "all"),
+        }
+    }
+    let mut rules = Rules::new(operators, Defaults::usual());
+    for (class, lists) in classes {
+        rules.register(&zephyr_core::fold::fold(class.as_bytes()), lists);
+    }
+    Arc::new(rules)
+}
+
+/// The rules of the lists that Debian ships, as far as they matter to what is told of locations and operations.
+pub fn shipped_rules() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("xmt-login", "*.*@*"),
+        ("sub-login", "*.*@*"),
+        ("iws-login", ""),
+        ("iui-login", ""),
+        ("xmt-operations", ""),
+        ("sub-operations", "*.*@*"),
+        ("iws-operations", "*.*@*"),
+        ("iui-operations", "*.*@*"),
+    ]
+}
+
 pub struct Stage {
     pub engine: Engine,
     pub now: Now,
     pub events: Vec<Event>,
+    /// How often it was asked where a packet comes from.
+    pub judged: usize,
     micros: u32,
 }
 
@@ -149,12 +193,12 @@ impl Stage {
             version: "Zephyr Server test".to_owned(),
             realms: Realms::local_only(REALM.as_bytes()),
             policy: Policy::KERBEROS,
-            defaults: Defaults::read(defaults).unwrap(),
+            rules: Arc::new(Rules::new(Acl::default(), Defaults::read(defaults).unwrap())),
             bounds: Bounds::default(),
         };
         change(&mut config);
         let now = Now { monotonic: Duration::from_secs(1000), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
-        Self { engine: Engine::new(config, now), now, events: Vec::new(), micros: 0 }
+        Self { engine: Engine::new(config, now), now, events: Vec::new(), judged: 0, micros: 0 }
     }
 
     /// A packet's octets, with a uid of its own.
@@ -162,27 +206,32 @@ impl Stage {
         self.micros += 1;
         let uid = Uid { address: Ipv4Addr::new(10, 77, 0, 1), seconds: 1_800_000_000, micros: self.micros };
         let notice = Notice { uid, multiuid: uid, ..notice };
+        let digit = |place: u32| u8::try_from(self.micros / 100_u32.pow(place) % 100).unwrap() + b'0';
+        let authenticator = [b'Z', digit(2), digit(1), digit(0)];
         let claim = match proof {
             No => Claim::NONE,
-            Yes | Failed => Claim { auth: 1, authent_len: 3, authenticator: b"Zabc", checksum: b"Zsum" },
+            // An authenticator is never the same.
+            Yes | Failed => Claim { auth: 1, authent_len: 3, authenticator: &authenticator, checksum: b"Zsum" },
         };
         notice.write(&claim, Limits::WHOLE_PACKET).unwrap()
     }
 
     /// Gives octets to the engine; proven ones have the session of their sender.
     pub fn give(&mut self, from: SocketAddr, octets: &[u8], proof: Proof) -> Vec<Heard> {
-        let packet = Packet::parse(octets).unwrap();
-        let sender = packet.notice.sender;
-        let judgement = match proof {
-            No => Judgement::bare(Verdict::Unauthenticated),
-            Failed => Judgement::bare(Verdict::Failed(Reason::Checksum)),
-            Yes => Judgement {
-                verdict: Verdict::Authentic(Identity::new(sender)),
-                session: Some(Arc::new(key_of(std::str::from_utf8(sender).unwrap()))),
-            },
+        let mut judge = |packet: &Packet<'_>| {
+            self.judged += 1;
+            let sender = packet.notice.sender;
+            match proof {
+                No => Judgement::bare(Verdict::Unauthenticated),
+                Failed => Judgement::bare(Verdict::Failed(Reason::Checksum)),
+                Yes => Judgement {
+                    verdict: Verdict::Authentic(Identity::new(sender)),
+                    session: Some(Arc::new(key_of(std::str::from_utf8(sender).unwrap()))),
+                },
+            }
         };
         let mut out = Outbox::new();
-        self.engine.handle(self.now, from, Judged { packet, judgement }, &mut out);
+        self.engine.handle(self.now, from, Packet::parse(octets).unwrap(), &mut judge, &mut out);
         self.drain(out)
     }
 

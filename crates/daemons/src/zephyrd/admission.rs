@@ -1,0 +1,148 @@
+//! What happens to a request before it is looked at: is it new, may it cause work, and who made it?
+//!
+//! In this order, so that nobody makes the server open tickets by repeating himself or others:
+//!
+//! 1. the same octets from the same source: answered as the first time
+//! 2. an authenticator that has served: the same octets are acknowledged as the first time, other octets prove nothing
+//! 3. a source that has caused too much work: dropped; a host manager sends again
+//! 4. only now the proof is judged
+
+use super::{
+    digest::Digest,
+    engine::{Engine, Outbox},
+    event::Event,
+    judge::Judged,
+    quota::Rate,
+    recent::{Fingerprint, Handled},
+    replay::Seen,
+    reply::{Answer, Request},
+};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+use zephyr_core::{
+    auth::{Judgement, Reason, Verdict},
+    fold::fold,
+    notice::Packet,
+    policy::FailedProof,
+    time::Now,
+};
+
+/// What a proof that fails costs its source, in proofs that hold: honest senders do not fail by the thousand.
+const FAILURE_COSTS: usize = 10;
+
+/// Finds out where a packet comes from. Called at most once for a packet, and only when that must be known.
+pub type AskJudge<'a> = &'a mut dyn FnMut(&Packet<'_>) -> Judgement;
+
+impl Engine {
+    /// Handles a packet that wants something of the server.
+    pub(super) fn admit(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        packet: Packet<'_>,
+        judge: AskJudge<'_>,
+        out: &mut Outbox,
+    ) {
+        let print = Fingerprint::of(from, packet.octets());
+        if let Some(answer) = self.recent.answer(&print) {
+            self.counters.repeated += 1;
+            if let Some(answer) = answer {
+                out.send(from, answer);
+            }
+            return;
+        }
+        let claim = &packet.claim;
+        let authenticator =
+            (claim.auth != 0 && !claim.authenticator.is_empty()).then(|| Digest::of(claim.authenticator));
+        let judgement = match authenticator.map(|it| self.replays.seen(&it, &print)) {
+            None => judge(&packet),
+            Some(Seen::WithThisNotice(answer)) => {
+                self.counters.copies += 1;
+                out.report(Event::Copied { sender: packet.notice.sender.into(), from });
+                self.answer_copy(from, &packet, answer, out);
+                return;
+            }
+            Some(Seen::WithAnother) => {
+                self.counters.replayed += 1;
+                Judgement::bare(Verdict::Failed(Reason::Replayed))
+            }
+            Some(Seen::No) => match self.affordable_judgement(now, &packet, from, judge) {
+                Some(judgement) => judgement,
+                None => {
+                    self.counters.proof_floods += 1;
+                    out.report(Event::Full { what: "proofs to check", from });
+                    return;
+                }
+            },
+        };
+        let mut request = Request::new(now, from, Judged { packet, judgement });
+        let of_host = self.judged(&mut request, out);
+        let authenticator = authenticator.filter(|_| request.verdict.is_authentic());
+        if let Some(authenticator) = authenticator {
+            let bounds = &self.config.bounds;
+            let limits = (Duration::from_secs(bounds.replay_seconds as u64), bounds.replays);
+            if self.replays.remember(now.monotonic, authenticator, &print, request.answered(), limits) {
+                self.counters.replays_forgotten += 1;
+            }
+        }
+        self.recent.remember(now.monotonic, print, Handled { answer: request.into_answer(), authenticator, of_host });
+    }
+
+    /// Forgets which packets a host has sent about itself, as it begins anew.
+    pub(super) fn forget_packets_of(&mut self, host: IpAddr) {
+        for authenticator in self.recent.forget_host(host) {
+            self.replays.undo(&authenticator);
+        }
+    }
+
+    /// The judgement of a packet whose source has not caused too much work.
+    fn affordable_judgement(
+        &mut self,
+        now: Now,
+        packet: &Packet<'_>,
+        from: SocketAddr,
+        judge: AskJudge<'_>,
+    ) -> Option<Judgement> {
+        let bounds = &self.config.bounds;
+        let rate =
+            Rate { per_second: bounds.proofs_per_second, burst: bounds.proof_burst, sources: bounds.proof_sources };
+        if !self.proofs.spend(now.monotonic, from.ip(), 1, &rate) {
+            return None;
+        }
+        let judgement = judge(packet);
+        if let Verdict::Failed(_) = judgement.verdict {
+            self.proofs.charge(now.monotonic, from.ip(), FAILURE_COSTS - 1, &rate);
+        }
+        Some(judgement)
+    }
+
+    /// Does what a request wants, unless the domain does not take it; true when that was something about its own host.
+    fn judged(&mut self, request: &mut Request<'_>, out: &mut Outbox) -> bool {
+        let counter = match &request.verdict {
+            Verdict::Authentic(_) => &mut self.counters.authentic,
+            Verdict::Unauthenticated => &mut self.counters.unproven,
+            Verdict::Failed(_) => &mut self.counters.failed,
+        };
+        *counter += 1;
+        if let Verdict::Failed(reason) = &request.verdict {
+            let (sender, from) = (request.notice.sender.into(), request.from);
+            out.report(Event::FailedProof { sender, from, reason: reason.clone() });
+            match self.config.policy.failed_proof_in(&fold(request.notice.class)) {
+                FailedProof::Show => {}
+                FailedProof::Refuse => {
+                    self.counters.failed_refused += 1;
+                    self.reply(request, Answer::Denied, out);
+                    return false;
+                }
+                FailedProof::Drop => {
+                    self.counters.failed_dropped += 1;
+                    self.reply(request, Answer::Lost, out);
+                    return false;
+                }
+            }
+        }
+        self.dispatch(request, out)
+    }
+}

@@ -1,0 +1,110 @@
+//! Who may do what: the engine's questions to its rules (server behaviour, sections 8.3 and 11).
+//!
+//! Rules know proven principals and hosts. What a notice only says of its sender is no answer to any of these questions.
+
+use super::{
+    access::{Act, Rules, Who},
+    clients::ClientId,
+    engine::{Engine, Outbox},
+    event::Event,
+    reply::Request,
+    subscriptions::Destination,
+};
+use zephyr_core::{fold::fold, words::ANY_INSTANCE};
+
+/// Why a subscription is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Forbidden {
+    Class,
+    AnyInstance,
+}
+
+fn forbidden(rules: &Rules, destination: &Destination, who: Who<'_>) -> Option<Forbidden> {
+    let class = destination.class();
+    if !rules.decide(class, Act::Subscribe, who).admits() {
+        return Some(Forbidden::Class);
+    }
+    let everything = destination.instance() == ANY_INSTANCE;
+    (everything && !rules.decide(class, Act::AnyInstance, who).admits()).then_some(Forbidden::AnyInstance)
+}
+
+impl Engine {
+    /// Whether `who` may send this notice to its class and instance.
+    pub(super) fn may_send(&mut self, request: &Request<'_>, who: Who<'_>, out: &mut Outbox) -> bool {
+        let notice = &request.notice;
+        let class = fold(notice.class);
+        let proven = request.verdict.is_authentic();
+        if !self.config.rules.decide(&class, Act::Send, who).admits() {
+            self.counters.send_refused += 1;
+            let (sender, class) = (notice.sender.into(), notice.class.into());
+            out.report(Event::SendRefused { sender, class, proven, from: request.from });
+            return false;
+        }
+        let own_instance = who.principal == Some(notice.instance);
+        if !own_instance && !self.config.rules.decide(&class, Act::OtherInstance, who).admits() {
+            self.counters.instance_refused += 1;
+            out.report(Event::InstanceRefused {
+                sender: notice.sender.into(),
+                class: notice.class.into(),
+                instance: notice.instance.into(),
+                proven,
+                from: request.from,
+            });
+            return false;
+        }
+        true
+    }
+
+    /// Those of the wanted subscriptions that the rules admit.
+    pub(super) fn permitted(
+        &mut self,
+        mut wanted: Vec<Destination>,
+        request: &Request<'_>,
+        out: &mut Outbox,
+    ) -> Vec<Destination> {
+        wanted.retain(|destination| {
+            let Some(reason) = forbidden(&self.config.rules, destination, request.who()) else { return true };
+            self.counters.subscription_refused += 1;
+            out.report(Event::SubscriptionRefused {
+                sender: request.principal().into(),
+                class: destination.class().into(),
+                any_instance: reason == Forbidden::AnyInstance,
+                client: request.client_address(),
+            });
+            false
+        });
+        wanted
+    }
+
+    /// Whether a request is proven to be an operator's.
+    pub(super) fn is_operator(&self, request: &Request<'_>) -> bool {
+        request.verdict.identity().is_some_and(|identity| self.config.rules.is_operator(identity.principal()))
+    }
+
+    /// Ends what clients subscribed to and may no longer.
+    pub(super) fn end_forbidden_subscriptions(&mut self, out: &mut Outbox) {
+        let rules = self.config.rules.clone();
+        if rules.registered() == 0 {
+            return;
+        }
+        let ids: Vec<ClientId> = self.clients.ids().collect();
+        for id in ids {
+            let Some(client) = self.clients.get_mut(id) else { continue };
+            let principal = client.session.as_ref().map(|_| &*client.principal);
+            let who = Who { principal, address: Some(client.address().ip()) };
+            let (kept, ended) = std::mem::take(&mut client.subscriptions)
+                .into_iter()
+                .partition::<Vec<_>, _>(|destination| forbidden(&rules, destination, who).is_none());
+            client.subscriptions = kept;
+            if ended.is_empty() {
+                continue;
+            }
+            let (principal, address) = (client.principal.as_ref().into(), client.address());
+            for destination in &ended {
+                self.subscriptions.remove(destination, id, address.ip());
+            }
+            self.counters.subscriptions_ended += ended.len() as u64;
+            out.report(Event::SubscriptionsEnded { principal, client: address, count: ended.len() });
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The files that a server's rules stand in: found and read here, understood by [`access`](super::access).
+
+use super::{
+    access::{Acl, Act, ClassRules, Registry, Rules, SyntaxError},
+    defaults::Defaults,
+};
+use crate::problem::{Problem, Problems};
+use std::{
+    collections::{HashMap, HashSet},
+    ffi::OsStr,
+    fs::{self, File},
+    io::{self, Read},
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
+use zephyr_core::fold::fold;
+
+/// The folder of access control lists, in the configuration folder.
+const ACL_FOLDER: &str = "acl";
+/// The class registry, in the folder of access control lists.
+const REGISTRY: &str = "class-registry.acl";
+/// The operators, in the folder of access control lists.
+const OPERATORS: &str = "opstaff.acl";
+/// The default subscriptions, in the configuration folder.
+const DEFAULTS: &str = "default.subscriptions";
+
+/// Octets of a file, at most.
+const MOST_OCTETS: u64 = 4 << 20;
+/// Names looked at in the folder of access control lists, at most.
+const MOST_NAMES: usize = 50_000;
+
+/// Rules, and what the operator should know about their files.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The rules.
+    pub rules: Rules,
+    /// What is allowed but hardly meant.
+    pub remarks: Vec<Problem>,
+}
+
+/// Reads the rules of a configuration folder. Without a registry all classes are free, without a list for an act everybody
+/// may do it, without operators nobody is one, and without default subscriptions the usual ones hold.
+///
+/// # Errors
+///
+/// Everything that is wrong: a file that is there and cannot be read, or cannot be meant. Then there are no rules, because
+/// half of them could admit whom the other half refuses.
+pub fn load(config_dir: &Path) -> Result<Loaded, Problems> {
+    let mut loader = Loader { folder: config_dir.join(ACL_FOLDER), problems: Vec::new(), remarks: Vec::new() };
+    let rules = loader.rules(config_dir);
+    if loader.problems.is_empty() {
+        Ok(Loaded { rules, remarks: loader.remarks })
+    } else {
+        loader.problems.sort();
+        Err(Problems(loader.problems))
+    }
+}
+
+/// Where the list of a class for an act stands, in a configuration folder. The class is spelled as the registry spells it.
+pub fn list_file(config_dir: &Path, act: Act, spelling: &[u8]) -> PathBuf {
+    config_dir.join(ACL_FOLDER).join(OsStr::from_bytes(&list_name(act, spelling)))
+}
+
+fn list_name(act: Act, spelling: &[u8]) -> Vec<u8> {
+    [act.word().as_bytes(), b"-", spelling, b".acl"].concat()
+}
+
+struct Loader {
+    folder: PathBuf,
+    problems: Vec<Problem>,
+    remarks: Vec<Problem>,
+}
+
+impl Loader {
+    fn rules(&mut self, config_dir: &Path) -> Rules {
+        let defaults = self.read(&config_dir.join(DEFAULTS), Defaults::read).unwrap_or_else(Defaults::usual);
+        let operators = self.acl(&self.folder.join(OPERATORS)).unwrap_or_default();
+        let file = self.folder.join(REGISTRY);
+        let registry = self.read(&file, Registry::read);
+        let mut rules = Rules::new(operators, defaults);
+        let Some(registry) = registry else {
+            self.remarks.push(Problem::whole_file(&file, "no registry available, all classes are free"));
+            return rules;
+        };
+        for class in registry.classes() {
+            let mut list = |act| self.acl(&list_file(config_dir, act, &class.spelling));
+            let lists = ClassRules {
+                xmt: list(Act::Send),
+                sub: list(Act::Subscribe),
+                iws: list(Act::AnyInstance),
+                iui: list(Act::OtherInstance),
+            };
+            rules.register(&class.folded, lists);
+        }
+        self.look_for_strays(&registry);
+        rules
+    }
+
+    fn acl(&mut self, file: &Path) -> Option<Acl> {
+        let acl = self.read(file, Acl::read)?;
+        for line in acl.without_realm() {
+            let text = "a principal without realm: it names nobody where principals have realms";
+            self.remarks.push(Problem { line, ..Problem::whole_file(file, text) });
+        }
+        Some(acl)
+    }
+
+    /// Reads a file and what it means; `None` when it is not there, or when that is a problem.
+    fn read<T, R: std::error::Error>(
+        &mut self,
+        file: &Path,
+        understand: impl Fn(&[u8]) -> Result<T, SyntaxError<R>>,
+    ) -> Option<T> {
+        let content = match content(file) {
+            Ok(content) => content?,
+            Err(error) => {
+                self.problems.push(Problem::whole_file(file, error));
+                return None;
+            }
+        };
+        match understand(&content) {
+            Ok(meaning) => Some(meaning),
+            Err(error) => {
+                let line = content.split(|&octet| octet == b'\n').nth(error.line.saturating_sub(1)).unwrap_or_default();
+                let before = line.get(..error.column.saturating_sub(1)).unwrap_or(line);
+                let column = String::from_utf8_lossy(before).chars().count() + 1;
+                self.problems.push(Problem {
+                    file: file.to_owned(),
+                    line: error.line,
+                    column,
+                    text: error.reason.to_string(),
+                });
+                None
+            }
+        }
+    }
+
+    /// Looks for lists that nobody reads. One that differs in spelling alone would leave its class open, so it is a problem.
+    fn look_for_strays(&mut self, registry: &Registry) {
+        let names = match names_in(&self.folder) {
+            Ok(names) => names,
+            Err(error) => return self.problems.push(Problem::whole_file(&self.folder, error)),
+        };
+        let spellings: HashMap<&[u8], &[u8]> =
+            registry.classes().iter().map(|class| (&*class.folded, &*class.spelling)).collect();
+        for name in &names {
+            let Some((act, class)) = list_of(name) else { continue };
+            let file = self.folder.join(OsStr::from_bytes(name));
+            match spellings.get(&*fold(class)) {
+                Some(&spelling) if spelling == class => {}
+                Some(spelling) => {
+                    let read = list_name(act, spelling);
+                    let text = format!("the registry spells this class so that {} is read", read.escape_ascii());
+                    let found = Problem::whole_file(&file, text);
+                    if names.contains(&read) { self.remarks.push(found) } else { self.problems.push(found) }
+                }
+                None => {
+                    let text = format!("not read, because {REGISTRY} lacks its class");
+                    self.remarks.push(Problem::whole_file(&file, text));
+                }
+            }
+        }
+        self.remarks.sort();
+    }
+}
+
+/// The act and class of a list with this file name.
+fn list_of(name: &[u8]) -> Option<(Act, &[u8])> {
+    let stem = name.strip_suffix(b".acl")?;
+    Act::ALL.iter().find_map(|&act| {
+        let class = stem.strip_prefix(act.word().as_bytes())?.strip_prefix(b"-")?;
+        Some((act, class))
+    })
+}
+
+fn names_in(folder: &Path) -> io::Result<HashSet<Vec<u8>>> {
+    let entries = fs::read_dir(folder)?.take(MOST_NAMES + 1);
+    let names: HashSet<_> =
+        entries.map(|entry| Ok(entry?.file_name().as_bytes().to_vec())).collect::<io::Result<_>>()?;
+    if names.len() > MOST_NAMES {
+        return Err(io::Error::other(format!("more than {MOST_NAMES} files")));
+    }
+    Ok(names)
+}
+
+/// The content of a file; `None` when there is none of that name, not even a symbolic link that leads nowhere.
+fn content(file: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::metadata(file) {
+        Ok(about) if !about.is_file() => return Err(io::Error::other("this is no file")),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(file).is_err() => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    }
+    let mut content = Vec::new();
+    File::open(file)?.take(MOST_OCTETS + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > MOST_OCTETS {
+        return Err(io::Error::other(format!("longer than {MOST_OCTETS} octets")));
+    }
+    Ok(Some(content))
+}
