@@ -16,7 +16,7 @@ use std::{
 };
 use tokio::{
     net::UdpSocket,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
 use zephyr_core::{
     coding::ascii,
@@ -28,6 +28,9 @@ use zephyr_core::{
     words,
 };
 use zephyr_net::{address, clock::Clock, services, socket};
+
+/// How often the host manager is asked who and where we are, while it does not answer or looks for a server.
+const ASKING_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long a server may take to answer questions and location changes (wire format, section 6).
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
@@ -97,7 +100,13 @@ impl Client {
     ///
     /// When it cannot be made or sent, or the host manager does not acknowledge a packet within 10 s.
     pub async fn send(&mut self, sending: &Sending<'_>) -> Result<Uid, ClientError> {
-        let uid = self.engine.begin(self.clock.now(), sending)?;
+        let uid = match self.engine.begin(self.clock.now(), sending) {
+            Err(error) if error.is_of_header_length() => {
+                self.learn_limits().await?;
+                self.engine.begin(self.clock.now(), sending)?
+            }
+            begun => begun?,
+        };
         loop {
             match self.engine.stage() {
                 Some(Stage::Queuing) => self.step().await?,
@@ -238,6 +247,25 @@ impl Client {
         self.answer().await?.done()
     }
 
+    /// Asks the host manager again how long headers may be: it may not have known when we started, or has another
+    /// server by now.
+    async fn learn_limits(&mut self) -> Result<(), ClientError> {
+        let site = self.engine.site();
+        let host_manager = site.host_manager;
+        // On a socket of its own, so that no notice gets lost among the answers.
+        let local = if host_manager.ip().is_loopback() { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
+        let socket = socket::bind((local, 0).into())?;
+        let deadline = Instant::now() + HMACK_WAIT;
+        loop {
+            let status = ask_host_manager(&socket, &self.clock, host_manager, site.port).await?;
+            if !status.searching || Instant::now() >= deadline {
+                self.engine.set_limits(status.limits);
+                return Ok(());
+            }
+            sleep(ASKING_PAUSE).await;
+        }
+    }
+
     /// Sends what is to be sent, and waits for the next datagram or deadline.
     async fn step(&mut self) -> Result<(), ClientError> {
         self.flush().await?;
@@ -295,19 +323,23 @@ async fn ask_host_manager(
 ) -> Result<Status, ClientError> {
     let asked = UidSource::new(Ipv4Addr::UNSPECIFIED).next(&clock.now());
     let question = host_manager::question(asked, port).write(&Claim::NONE, Limits::COMPATIBLE)?;
-    socket.send_to(&question, host_manager).await?;
     let deadline = Instant::now() + HMACK_WAIT;
     let mut buffer = [0; MAX_PACKET];
-    loop {
-        let received = timeout_at(deadline, socket.recv_from(&mut buffer)).await;
-        let (len, from) = received.map_err(|_| ClientError::HostManagerSilent)??;
-        let packet = Packet::parse(buffer.get(..len).unwrap_or_default());
-        if let Some(status) = packet.ok().and_then(|packet| Status::read(&packet, asked))
-            && from.port() == host_manager.port()
-        {
-            return Ok(status);
+    while Instant::now() < deadline {
+        // Asked again and again, since it may just be starting.
+        socket.send_to(&question, host_manager).await?;
+        let pause = deadline.min(Instant::now() + ASKING_PAUSE);
+        while let Ok(received) = timeout_at(pause, socket.recv_from(&mut buffer)).await {
+            let (len, from) = received?;
+            let packet = Packet::parse(buffer.get(..len).unwrap_or_default());
+            if let Some(status) = packet.ok().and_then(|packet| Status::read(&packet, asked))
+                && from.port() == host_manager.port()
+            {
+                return Ok(status);
+            }
         }
     }
+    Err(ClientError::HostManagerSilent)
 }
 
 /// The address from which the system would send to the server; where that fails, to the host manager.

@@ -133,6 +133,11 @@ impl Engine {
         &self.site
     }
 
+    /// From now on packets for the host manager may be this long.
+    pub const fn set_limits(&mut self, limits: Limits) {
+        self.site.limits = limits;
+    }
+
     /// Begins to send a notice, in place of one that may still be on its way.
     ///
     /// # Errors

@@ -12,6 +12,8 @@ use zephyr_core::{
 const SERVER: usize = 0;
 /// The place of the host manager's version.
 const VERSION: usize = 5;
+/// The place of `yes` or `no`: whether it looks for a server.
+const SEARCHING: usize = 6;
 
 /// The question "how are you?", which also asks for the server's name.
 pub const fn question(uid: Uid, port: u16) -> Notice<'static> {
@@ -33,8 +35,10 @@ pub const fn question(uid: Uid, port: u16) -> Notice<'static> {
 pub struct Status {
     /// The current server's name, as the host manager has it; may be empty.
     pub server: String,
-    /// How long headers the host manager and its server can acknowledge.
+    /// How long headers the host manager and its server can acknowledge, as far as it knows yet.
     pub limits: Limits,
+    /// It has no server that answers, and so does not know what that one can do.
+    pub searching: bool,
 }
 
 impl Status {
@@ -51,6 +55,7 @@ impl Status {
         Some(Self {
             server: String::from_utf8_lossy(strings().nth(SERVER).unwrap_or_default()).into_owned(),
             limits: if long { Limits::WHOLE_PACKET } else { Limits::COMPATIBLE },
+            searching: strings().nth(SEARCHING) == Some(b"yes"),
         })
     }
 }
@@ -74,10 +79,15 @@ mod tests {
         let ours = b"zsrv.example\x000\x000\x000\x000\x000.1.0 (5) zephyr-rs long-headers\0no\x001\x000\0x\0";
         let plain = b"zsrv.example\x000\x000\x000\x000\x003.1.2 (5)\0no\x001\x000\0x\0";
         let similar = b"zsrv.example\x000\x000\x000\x000\x00no-long-headers\0no\x001\x000\0x\0";
-        for (body, limits) in
-            [(&ours[..], Limits::WHOLE_PACKET), (plain, Limits::COMPATIBLE), (similar, Limits::COMPATIBLE)]
-        {
-            assert_eq!(read(Kind::HmAck, ASKED, body)?, Some(Status { server: "zsrv.example".to_owned(), limits }));
+        let searching = b"zsrv.example\x000\x000\x000\x000\x000.1.0 (5) zephyr-rs\0yes\x001\x000\0x\0";
+        for (body, limits, searching) in [
+            (&ours[..], Limits::WHOLE_PACKET, false),
+            (plain, Limits::COMPATIBLE, false),
+            (similar, Limits::COMPATIBLE, false),
+            (searching, Limits::COMPATIBLE, true),
+        ] {
+            let status = Status { server: "zsrv.example".to_owned(), limits, searching };
+            assert_eq!(read(Kind::HmAck, ASKED, body)?, Some(status));
         }
         Ok(())
     }
@@ -87,7 +97,7 @@ mod tests {
         assert_eq!(read(Kind::Stat, ASKED, b"x\0")?, None);
         assert_eq!(read(Kind::HmAck, Uid { micros: 7, ..ASKED }, b"x\0")?, None);
         let empty = read(Kind::HmAck, ASKED, b"")?;
-        assert_eq!(empty, Some(Status { server: String::new(), limits: Limits::COMPATIBLE }));
+        assert_eq!(empty, Some(Status { server: String::new(), limits: Limits::COMPATIBLE, searching: false }));
         Ok(())
     }
 }

@@ -35,6 +35,8 @@ enum Server {
     Answers(Kind, &'static [u8]),
     /// Answers SENT, and then sends the request's sender this body.
     Replies(Vec<u8>),
+    /// Answers SENT; but the host manager has only just started, and must first find a server.
+    Starts,
 }
 
 fn packet(notice: &Notice<'_>) -> Bytes {
@@ -70,13 +72,22 @@ impl Drop for Side {
 
 async fn serve(socket: UdpSocket, server: Server, requests: Arc<Mutex<Vec<Bytes>>>) {
     let mut buffer = [0; 2 * MAX_PACKET];
+    let mut questions = 0;
     loop {
         let (len, client) = socket.recv_from(&mut buffer).await.unwrap();
         let request = Packet::parse(&buffer[..len]).unwrap().notice;
         let ack = Notice { kind: Kind::HmAck, multinotice: b"", body: b"", ..request };
         if request.kind == Kind::Stat {
-            let body = b"zsrv.athena.example\x000\x000\x000\x000\x000.1.0 (5) zephyr-rs\0no\x000\x000\0x\0";
-            socket.send_to(&packet(&Notice { body, ..ack }), client).await.unwrap();
+            questions += 1;
+            let (version, searching) = match &server {
+                // Deaf at first, then without a server, then with one.
+                Server::Starts if questions == 1 => continue,
+                Server::Starts if questions < 4 => ("0.1.0 (5) zephyr-rs", "yes"),
+                Server::Starts => ("0.1.0 (5) zephyr-rs long-headers", "no"),
+                _ => ("0.1.0 (5) zephyr-rs", "no"),
+            };
+            let body = format!("zsrv.athena.example\x000\x000\x000\x000\x00{version}\0{searching}\x000\x000\0x\0");
+            socket.send_to(&packet(&Notice { body: body.as_bytes(), ..ack }), client).await.unwrap();
             continue;
         }
         if request.kind.is_acknowledgement() {
@@ -86,7 +97,7 @@ async fn serve(socket: UdpSocket, server: Server, requests: Arc<Mutex<Vec<Bytes>
         socket.send_to(&packet(&ack), client).await.unwrap();
         let (kind, body) = match &server {
             Server::Answers(kind, body) => (*kind, *body),
-            Server::Replies(_) => (Kind::ServAck, &b"SENT\0"[..]),
+            Server::Replies(_) | Server::Starts => (Kind::ServAck, &b"SENT\0"[..]),
         };
         socket.send_to(&packet(&Notice { kind, body, ..ack }), client).await.unwrap();
         let Server::Replies(body) = &server else { continue };
@@ -129,6 +140,28 @@ async fn the_host_manager_says_who_we_are() {
     let notice = Packet::parse(&sent[0]).unwrap().notice;
     assert_eq!(notice.recipient, format!("bob@{realm}").as_bytes());
     assert_eq!((notice.sender, notice.port, notice.body), (&sender[..], client.port(), &b"Alice\0hello\n"[..]));
+}
+
+#[tokio::test]
+async fn long_headers_are_used_once_the_host_manager_knows_of_them() {
+    let side = Side::new(Server::Starts).await;
+    let mut client = open(side.address).await.unwrap();
+    let format = "x".repeat(700);
+    let long = Notice { default_format: format.as_bytes(), ..message(b"hello") };
+    client.send(&Sending::new(long, Proof::Without)).await.unwrap();
+    assert_eq!(timeout(DEADLINE, client.answer()).await.unwrap().unwrap(), Answer::Sent);
+    assert!(Packet::parse(&side.requests()[0]).unwrap().header_len() > Limits::COMPATIBLE.header);
+}
+
+#[tokio::test]
+async fn headers_that_stay_too_long_are_an_error() {
+    let side = Side::new(Server::Answers(Kind::ServAck, b"SENT\0")).await;
+    let mut client = open(side.address).await.unwrap();
+    let format = "x".repeat(700);
+    let long = Notice { default_format: format.as_bytes(), ..message(b"hello") };
+    let error = client.send(&Sending::new(long, Proof::Without)).await.unwrap_err();
+    assert!(error.to_string().starts_with("Notice header too large"), "{error}");
+    assert!(side.requests().is_empty());
 }
 
 #[tokio::test]
