@@ -12,10 +12,11 @@ mod notify;
 pub mod operator;
 pub mod outbox;
 mod private_file;
-pub mod problem;
 mod sending;
 pub mod settings;
 mod signals;
 pub mod zephyrctl;
 pub mod zephyrd;
 pub mod zhm;
+
+pub use zephyr_config::problem;

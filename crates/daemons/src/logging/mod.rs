@@ -15,6 +15,7 @@ use std::{
     os::{fd::AsFd, unix::fs::MetadataExt},
 };
 use syslog::Syslog;
+use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry, layer::Layered, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
@@ -49,7 +50,15 @@ fn target(program: &str, settings: &Log) -> Target {
         LogTarget::Stderr => stderr(),
         LogTarget::Auto if !stderr_is_journal() => stderr(),
         LogTarget::Auto | LogTarget::Journald => match tracing_journald::layer() {
-            Ok(journal) => journal.with_field_prefix(None).with_syslog_identifier(program.to_owned()).boxed(),
+            Ok(journal) => {
+                let priorities = PriorityMappings {
+                    info: Priority::Informational,
+                    debug: Priority::Debug,
+                    ..PriorityMappings::new()
+                };
+                let journal = journal.with_priority_mappings(priorities).with_field_prefix(None);
+                journal.with_syslog_identifier(program.to_owned()).boxed()
+            }
             Err(error) => {
                 eprintln!("{program}: cannot reach the journal ({error}), the log goes to standard error");
                 stderr()
