@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use zephyr_core::kind::Kind;
-use zephyr_core::notice::{Claim, Notice};
+use zephyr_core::notice::{Claim, Notice, Packet};
 use zephyr_core::words;
 use zephyr_e2e::listener::Origin;
 use zephyr_e2e::stack::Stack;
@@ -20,10 +20,15 @@ const PACKETS: usize = 100_000;
 const WARM_UP: usize = 20_000;
 /// So few that the smallest receive buffer a system gives holds them, and the answers.
 const BURST: usize = 50;
-/// How much a daemon may have grown after the warm-up, in kibioctets. By design a server remembers the last 8192 packets
-/// with their answers, ten megaoctets at most, and a host manager 4096 packets that wait for an answer; neither needs to
-/// be full when the warm-up ends. What follows it is 80 000 packets, some 40 MiB: who keeps a third of them is found out.
-const GROWTH: u64 = 12 * 1024;
+/// How much a server may have grown after the warm-up, in kibioctets. What follows are 80 000 packets, of which some
+/// 25 000 are requests that were never seen before and get some 15 MiB of answers: who keeps a third of that is found out.
+/// By design a server remembers 8192 of them, most of which have come by then.
+const GROWTH: u64 = 4 * 1024;
+/// The same for a host manager, in whose queue 4096 packets may wait, each of up to 1024 octets and something around them.
+const HOST_MANAGER_GROWTH: u64 = 8 * 1024;
+/// The same for a server behind a flooded host manager, which hears fewer during the warm-up: ten megaoctets of
+/// remembered requests at most, and some play.
+const GROWTH_BEHIND: u64 = 12 * 1024;
 
 #[derive(Deserialize)]
 struct Vectors {
@@ -69,17 +74,26 @@ impl Random {
 /// Makes packets out of genuine ones.
 struct Forger {
     genuine: Vec<Vec<u8>>,
+    /// Those of the genuine packets that want something of a daemon.
+    requests: Vec<Vec<u8>>,
     random: Random,
 }
 
 impl Forger {
     fn new(seed: u64) -> Result<Self> {
-        Ok(Self { genuine: genuine_packets()?, random: Random(seed) })
+        let genuine = genuine_packets()?;
+        let is_request = |packet: &&Vec<u8>| {
+            Packet::parse(packet)
+                .is_ok_and(|packet| matches!(packet.notice.kind, Kind::Unsafe | Kind::Unacked | Kind::Acked))
+        };
+        let requests = genuine.iter().filter(is_request).cloned().collect();
+        Ok(Self { genuine, requests, random: Random(seed) })
     }
 
     fn pick(&mut self) -> Vec<u8> {
-        let which = self.random.below(self.genuine.len());
-        self.genuine.get(which).cloned().unwrap_or_default()
+        // What is kept of anything is kept of requests, so most are such.
+        let list = if self.random.below(4) > 0 { &self.requests } else { &self.genuine };
+        list.get(self.random.below(list.len())).cloned().unwrap_or_default()
     }
 
     fn packet(&mut self) -> Vec<u8> {
@@ -240,7 +254,10 @@ fn zhm_stands_a_flood() -> Result<()> {
     // What it takes it hands on to the server.
     let watched = [stack.zhm().pid(), stack.zephyrd().pid()];
     let growth = flood(stack.host_manager(), Question::Status, 3, &watched)?;
-    assert!(growth.iter().all(|&growth| growth < GROWTH), "grown by {growth:?} KiB");
+    assert!(
+        matches!(growth[..], [zhm, zephyrd] if zhm < HOST_MANAGER_GROWTH && zephyrd < GROWTH_BEHIND),
+        "grown by {growth:?} KiB"
+    );
     still_serves(&stack)
 }
 
@@ -248,7 +265,7 @@ fn zhm_stands_a_flood() -> Result<()> {
 fn the_flood_has_all_kinds_of_packets() -> Result<()> {
     let mut forger = Forger::new(1)?;
     let packets: Vec<_> = (0..2000).map(|_| forger.packet()).collect();
-    let parsed = packets.iter().filter(|packet| zephyr_core::notice::Packet::parse(packet).is_ok()).count();
+    let parsed = packets.iter().filter(|packet| Packet::parse(packet).is_ok()).count();
     assert!((500..1500).contains(&parsed), "{parsed} of {} are well-formed", packets.len());
     Ok(())
 }
