@@ -1,49 +1,24 @@
 //! Makes the authentication backend that a Zephyr domain asks for.
 //!
-//! This is the one place that knows every backend; programs name one with a [`Backend`] and get the traits of
-//! [`zephyr_core::auth`].
+//! This is the one place that knows every backend; programs name one with a [`Backend`], or let the domain's policy do so,
+//! and get the traits of [`zephyr_core::auth`].
+//!
+//! * [`policy_file`]: what each domain demands
+//! * [`client_side`]: the domain that a client is in
 
-use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+#![forbid(unsafe_code)]
+
+mod backend;
+pub mod client_side;
+pub mod policy_file;
+
+pub use backend::{Backend, UnknownBackend};
+
+use std::{path::PathBuf, sync::Arc};
 pub use zephyr_auth_krb::{Enctype, UnknownEnctype};
 use zephyr_auth_krb::{KerberosAcceptor, KerberosInitiator};
 use zephyr_auth_none::{NullAcceptor, NullInitiator};
 use zephyr_core::auth::{Acceptor, AuthError, Initiator};
-
-/// How a domain proves who sent what. Written `kerberos` or `none`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Backend {
-    /// With Kerberos 5, as the C programs do.
-    #[default]
-    Kerberos,
-    /// Not at all: nothing is ever authentic.
-    None,
-}
-
-/// A word that names no backend.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown authentication backend {0:?}: it must be kerberos or none")]
-pub struct UnknownBackend(pub String);
-
-impl FromStr for Backend {
-    type Err = UnknownBackend;
-
-    fn from_str(word: &str) -> Result<Self, UnknownBackend> {
-        match word {
-            "kerberos" => Ok(Self::Kerberos),
-            "none" => Ok(Self::None),
-            other => Err(UnknownBackend(other.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for Backend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Kerberos => "kerberos",
-            Self::None => "none",
-        })
-    }
-}
 
 /// What a server says about its side of the domain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,6 +30,8 @@ pub struct AcceptorOptions {
     /// The Kerberos encryption types that its keys and those of its clients may have; [`Enctype::DEFAULT`] when not given.
     /// What is not among them is a [failed](zephyr_core::auth::Verdict::Failed) proof.
     pub permitted_enctypes: Option<Vec<Enctype>>,
+    /// Without a backend: believe who claims proof, without looking at it.
+    pub believe_unproven: bool,
 }
 
 /// The server's side of a domain. Whatever it needs is read now, so that a server can say at its start what is wrong.
@@ -69,6 +46,7 @@ pub fn acceptor(backend: Backend, options: AcceptorOptions) -> Result<Arc<dyn Ac
             let permitted = options.permitted_enctypes.as_deref().unwrap_or(&Enctype::DEFAULT);
             Arc::new(acceptor.permitting(permitted))
         }
+        Backend::None if options.believe_unproven => Arc::new(NullAcceptor::believing_unproven_senders()),
         Backend::None => Arc::new(NullAcceptor::new()),
     })
 }

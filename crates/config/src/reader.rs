@@ -61,6 +61,8 @@ impl<'a> Reader<'a> {
     /// Everything that was wrong, in the file's order, and every setting that exists.
     pub fn finish(mut self) -> (Vec<Problem>, Vec<String>) {
         self.problems.sort();
+        // The parser says some things once for each level of what they are in.
+        self.problems.dedup();
         (self.problems, self.asked)
     }
 
@@ -137,9 +139,9 @@ impl<'a> Section<'_, 'a> {
         (place.line, place.column)
     }
 
-    /// Changes `setting` to what the file says.
-    pub fn read<T: DeserializeOwned>(&mut self, key: &'static str, setting: &mut T) {
-        self.read_checked(key, setting, |value: T| Ok::<_, String>(value));
+    /// Changes `setting` to what the file says; gives where that stands.
+    pub fn read<T: DeserializeOwned>(&mut self, key: &'static str, setting: &mut T) -> Option<usize> {
+        self.read_checked(key, setting, |value: T| Ok::<_, String>(value))
     }
 
     /// Changes `setting` to what `check` makes of what the file says. Texts that are empty change nothing.
@@ -198,6 +200,18 @@ impl<'a> Section<'_, 'a> {
             }
         }
         Some(offset)
+    }
+
+    /// The sections within this one that nobody has asked for so far, which are no longer unknown then.
+    pub fn unknown_sections(&mut self) -> Vec<Named<'a>> {
+        let mut found = Vec::new();
+        for place in (0..self.entries.len()).rev() {
+            if self.entries.get(place).is_some_and(|entry| matches!(entry.value.get_ref(), DeValue::Table(_))) {
+                let Entry { key, offset, .. } = self.entries.remove(place);
+                found.push(Named { path: self.path_of(&key), name: key, offset, entries: Vec::new() });
+            }
+        }
+        found
     }
 
     /// Reports what the file has in this section and nobody asked for.

@@ -1,0 +1,121 @@
+//! `policy.toml`: what each domain demands, one file for a whole machine, read by servers and clients alike.
+//!
+//! [`PolicyFile`] is the file, [`Domain`] what it says of one domain. A domain is described by one section: the one whose
+//! pattern says most of those that fit its realm. What a section leaves out is as in C.
+
+mod domain;
+mod read;
+
+pub use domain::{Domain, Place};
+
+use std::{
+    env, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use zephyr_config::{
+    problem::{Problem, Problems},
+    read_bounded,
+};
+use zephyr_core::policy::Pattern;
+
+/// The file's name in the configuration folder.
+pub const FILE_NAME: &str = "policy.toml";
+/// Where the file is when nothing else is said.
+pub const DEFAULT_PATH: &str = "/etc/zephyr/policy.toml";
+/// The variable that names another file.
+pub const VARIABLE: &str = "ZEPHYR_POLICY";
+
+/// A policy file, or what holds without one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyFile {
+    names: Vec<Pattern>,
+    domains: Vec<Arc<Domain>>,
+}
+
+impl PolicyFile {
+    /// The file that [`VARIABLE`] names, which then must be there; else the one at `usual`, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong in the file.
+    pub fn find(usual: &Path) -> Result<Self, Problems> {
+        match env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
+            Some(path) => Self::load(Path::new(&path)),
+            None => Self::load_if_there(usual),
+        }
+    }
+
+    /// The file at `path`, or what holds without one.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong in the file.
+    pub fn load_if_there(path: &Path) -> Result<Self, Problems> {
+        match read_bounded(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            read => Self::loaded(path, read),
+        }
+    }
+
+    /// The file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong in the file.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        Self::loaded(path, read_bounded(path))
+    }
+
+    fn loaded(path: &Path, read: io::Result<String>) -> Result<Self, Problems> {
+        let content = read.map_err(|error| Problems(vec![Problem::whole_file(path, error)]))?;
+        Self::read(path, &content).map_err(Problems)
+    }
+
+    /// A file with this content.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong in it.
+    pub fn read(path: &Path, content: &str) -> Result<Self, Vec<Problem>> {
+        let (domains, problems) = read::read(path, content);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Self {
+            names: domains.iter().map(|domain| Pattern::new(domain.name.as_bytes())).collect(),
+            domains: domains.into_iter().map(Arc::new).collect(),
+        })
+    }
+
+    /// What holds in the domain of this realm. Realms are the same here in any case.
+    pub fn domain(&self, realm: &str) -> Arc<Domain> {
+        self.section(realm).cloned().unwrap_or_default()
+    }
+
+    /// The section that describes the domain of this realm, if one does.
+    pub fn section(&self, realm: &str) -> Option<&Arc<Domain>> {
+        let number = Pattern::most_specific(&self.names, realm.to_ascii_uppercase().as_bytes())?;
+        self.domains.get(number)
+    }
+
+    /// The realm that has this host among its servers, if the file says so, and what holds there.
+    pub fn realm_of_server(&self, host: &str) -> Option<(&str, &Arc<Domain>)> {
+        let host = host.trim_end_matches('.');
+        let serves = |domain: &&Arc<Domain>| domain.servers.iter().any(|server| server.eq_ignore_ascii_case(host));
+        self.domains.iter().find(serves).map(|domain| (domain.name.as_str(), domain))
+    }
+
+    /// The domains that the file describes, in its order.
+    pub fn domains(&self) -> impl Iterator<Item = &Domain> {
+        self.domains.iter().map(AsRef::as_ref)
+    }
+
+    /// Where the file is that a program of this machine reads.
+    pub fn path(usual: &Path) -> PathBuf {
+        env::var_os(VARIABLE).filter(|path| !path.is_empty()).map_or_else(|| usual.to_owned(), PathBuf::from)
+    }
+}
+
+#[cfg(test)]
+mod tests;
