@@ -137,7 +137,8 @@ fn access_is_explained() {
     assert!(restricted);
     assert_eq!(rulings[0], "xmt true line 1 of its xmt list");
     assert_eq!(rulings[1], "sub false nothing in its sub list admits");
-    assert_eq!(rulings[2], "iws true the class has no iws list");
+    assert_eq!(rulings[2], "iws false the sub list refuses already");
+    assert_eq!(rulings[3], "iui true the class has no iui list");
     assert_eq!(
         check(BOB, "secret", Some("10.77.0.9")).1[..2],
         ["xmt false line 2 of its xmt list".to_owned(), "sub true line 1 of its sub list".to_owned()]

@@ -93,15 +93,16 @@ fn status(status: &Status) -> String {
         pair("authentication", &status.authentication),
         pair("operational", &duration(status.seconds_operational)),
     ];
-    let numbers = |numbers: &BTreeMap<String, u64>| -> Vec<[String; 2]> {
-        numbers.iter().map(|(name, value)| pair(&name.replace('_', " "), value)).collect()
+    let numbers = |numbers: &BTreeMap<String, u64>, least| -> Vec<[String; 2]> {
+        let shown = numbers.iter().filter(|(_, value)| **value >= least);
+        shown.map(|(name, value)| pair(&name.replace('_', " "), value)).collect()
     };
     format!(
-        "{}\n{}holds\n{}counted\n{}",
+        "{}\n{}holds\n{}counted, what is not listed is 0\n{}",
         printable(&status.version),
         table(&head, "  "),
-        table(&numbers(&status.holds), "  "),
-        table(&numbers(&status.counts), "  ")
+        table(&numbers(&status.holds, 0), "  "),
+        table(&numbers(&status.counts, 1), "  ")
     )
 }
 

@@ -3,7 +3,7 @@
 use super::{
     engine::{Engine, Outbox},
     event::Event,
-    reply::Request,
+    reply::{Answer, Request},
 };
 use zephyr_core::{
     kind::Kind,
@@ -17,10 +17,12 @@ const STATUS: &[u8] = b"STATUS";
 
 impl Engine {
     /// A notice of class ZEPHYR_ADMIN.
-    pub(super) fn admin(&mut self, request: &Request<'_>, out: &mut Outbox) {
+    pub(super) fn admin(&mut self, request: &mut Request<'_>, out: &mut Outbox) {
         let opcode = request.notice.opcode;
         if opcode != STATUS {
             out.report(Event::UnknownOpcode { class: "admin", opcode: opcode.into(), from: request.from });
+            // A host manager that hears nothing would take the server for dead.
+            self.reply(request, Answer::Lost, out);
             return;
         }
         let lines = [

@@ -120,12 +120,11 @@ impl Engine {
 
     /// Does what a request wants, unless the domain does not take it; true when that was something about its own host.
     fn judged(&mut self, request: &mut Request<'_>, out: &mut Outbox) -> bool {
-        let counter = match &request.verdict {
-            Verdict::Authentic(_) => &mut self.counters.authentic,
-            Verdict::Unauthenticated => &mut self.counters.unproven,
-            Verdict::Failed(_) => &mut self.counters.failed,
-        };
-        *counter += 1;
+        match &request.verdict {
+            Verdict::Authentic(_) => self.counters.authentic += 1,
+            Verdict::Unauthenticated => self.counters.unproven += 1,
+            Verdict::Failed(reason) => self.counters.count_failure(reason),
+        }
         if let Verdict::Failed(reason) = &request.verdict {
             let (sender, from) = (request.notice.sender.into(), request.from);
             out.report(Event::FailedProof { sender, from, reason: reason.clone() });

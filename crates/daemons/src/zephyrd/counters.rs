@@ -1,5 +1,7 @@
 //! What the server counts.
 
+use zephyr_core::auth::Reason;
+
 /// One number, as metrics show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metric {
@@ -77,6 +79,20 @@ numbers! {
         unproven => "zephyrd_judged_total" verdict = "unauthenticated",
         /// Requests and notices whose proof failed.
         failed => "zephyrd_judged_total" verdict = "failed",
+        /// Proofs claimed without an authenticator, or in a header too short for one.
+        failed_without => "zephyrd_failed_proofs_total" reason = "missing",
+        /// Authenticators that are none.
+        failed_malformed => "zephyrd_failed_proofs_total" reason = "malformed",
+        /// Authenticators of somebody else than the notice names.
+        failed_principal => "zephyrd_failed_proofs_total" reason = "principal",
+        /// Notices that are not what was sent.
+        failed_checksum => "zephyrd_failed_proofs_total" reason = "checksum",
+        /// Authenticators that had proved another notice.
+        failed_replayed => "zephyrd_failed_proofs_total" reason = "replayed",
+        /// Proofs of realms, or by means, that the domain does not trust.
+        failed_untrusted => "zephyrd_failed_proofs_total" reason = "untrusted",
+        /// Authenticators that Kerberos refuses: expired, for another service, with a key that is not ours.
+        failed_ticket => "zephyrd_failed_proofs_total" reason = "ticket",
         /// Requests answered SENT: done, or delivered to somebody.
         answered_sent => "zephyrd_answered_total" answer = "sent",
         /// Requests answered LOST: nobody there, or nothing to do.
@@ -133,6 +149,22 @@ numbers! {
         not_written => "zephyrd_not_written_total",
         /// Hosts whose clients and locations were forgotten because the host asked for it.
         host_flushes => "zephyrd_host_flushes_total",
+    }
+}
+
+impl Counters {
+    /// Counts a proof that failed.
+    pub(super) const fn count_failure(&mut self, reason: &Reason) {
+        self.failed += 1;
+        *match reason {
+            Reason::NoAuthenticator | Reason::Uncovered => &mut self.failed_without,
+            Reason::Malformed(_) => &mut self.failed_malformed,
+            Reason::WrongPrincipal => &mut self.failed_principal,
+            Reason::Checksum => &mut self.failed_checksum,
+            Reason::Replayed => &mut self.failed_replayed,
+            Reason::Untrusted(_) => &mut self.failed_untrusted,
+            Reason::Refused(_) => &mut self.failed_ticket,
+        } += 1;
     }
 }
 

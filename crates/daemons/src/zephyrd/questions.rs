@@ -48,6 +48,11 @@ impl Engine {
             let ruling = rules.decide(&class, act, who);
             restricted |= ruling != ClassRuling::Free;
             let list = act.word();
+            let before = needed_before(act);
+            if let Some(refused) = before.filter(|&before| !rules.decide(&class, before, who).admits()) {
+                let why = format!("the {} list refuses already", refused.word());
+                return AclRuling { act: described(act).to_owned(), list: list.to_owned(), allowed: false, why };
+            }
             let why = match ruling {
                 ClassRuling::Free => "the class is not in the registry".to_owned(),
                 ClassRuling::NoList => format!("the class has no {list} list"),
@@ -80,7 +85,7 @@ impl Engine {
             client.subscriptions.iter().filter_map(move |destination| {
                 let mut names = destination.text().splitn(3, |&octet| octet == 0);
                 let (held, instance, recipient) = (names.next()?, names.next()?, names.next()?);
-                (held == class).then(|| (client, instance, recipient))
+                (held == class).then_some((client, instance, recipient))
             })
         });
         let mut total = 0;
@@ -97,6 +102,15 @@ impl Engine {
             }
         }
         Listing { total, entries }
+    }
+}
+
+/// What must be allowed before this can be.
+const fn needed_before(act: Act) -> Option<Act> {
+    match act {
+        Act::Send | Act::Subscribe => None,
+        Act::AnyInstance => Some(Act::Subscribe),
+        Act::OtherInstance => Some(Act::Send),
     }
 }
 
