@@ -5,7 +5,7 @@ use std::{
     fs::{self, OpenOptions},
     hash::{BuildHasher, RandomState},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
 };
 
@@ -23,6 +23,14 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+/// Makes the folder of a file, for its owner alone, when only that one is missing.
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if !folder.exists() => fs::DirBuilder::new().mode(0o700).create(folder),
+        _ => Ok(()),
+    }
 }
 
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {

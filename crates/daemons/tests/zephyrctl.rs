@@ -120,7 +120,7 @@ fn every_verb_answers_people_and_programs() {
     let operated = Operated::start(&[
         ("acl/class-registry.acl", "secret:\n"),
         ("acl/xmt-secret.acl", "alice@OPEN.TEST\n"),
-        ("zephyr.toml", "[zephyrd]\ndump-file = \"$/zephyr.db\"\n"),
+        ("zephyr.toml", "[zephyrd]\ndump-file = \"$/state/zephyr.db\"\n"),
     ]);
     let alice = subscribed(&operated.server, "alice@OPEN.TEST", b"Talk\0*\0\0");
 
@@ -159,7 +159,7 @@ fn every_verb_answers_people_and_programs() {
 
     let dumped = operated.ctl(&["dump"]);
     assert_eq!(dumped.status, Some(0), "{}", dumped.err);
-    let file = operated.folder.path().join("zephyr.db");
+    let file = operated.folder.path().join("state/zephyr.db");
     let dump = fs::read_to_string(&file).unwrap();
     assert!(dump.contains("\t'talk' '*' ''\n"), "{dump}");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
@@ -320,8 +320,9 @@ fn the_control_socket_is_taken_over_from_the_dead_and_not_from_the_living() {
 
 #[test]
 fn the_dump_signal_writes_the_dump_and_follows_no_link() {
-    let operated = Operated::start(&[("zephyr.toml", "[zephyrd]\ndump-file = \"$/db\"\n"), ("victim", "precious")]);
-    let (file, victim) = (operated.folder.path().join("db"), operated.folder.path().join("victim"));
+    let operated =
+        Operated::start(&[("zephyr.toml", "[zephyrd]\ndump-file = \"$/state/db\"\n"), ("state/victim", "precious")]);
+    let (file, victim) = (operated.folder.path().join("state/db"), operated.folder.path().join("state/victim"));
     std::os::unix::fs::symlink(&victim, &file).unwrap();
     operated.server.signal("FPE");
     operated.server.line_with("dumping to disk");

@@ -100,7 +100,8 @@ impl LogLines {
     pub(super) fn cannot_judge(&mut self, cause: &Cause, error: &AuthError) {
         let line = || format!("cannot judge a notice from {}: {error}", cause.source);
         if self.admit(Line::CannotJudge, line) {
-            write_line!(Level::Warning, Some(cause), "{}", line());
+            let Cause { class, realm, sender, source, uid } = cause;
+            tracing::error!(class, realm = realm.as_deref(), sender, %source, %uid, "{}", line());
         }
     }
 

@@ -5,11 +5,18 @@ use super::Shell;
 use crate::{
     operator::{Answer, Question, Reloaded},
     private_file,
-    problem::Problems,
+    problem::{Problem, Problems},
     settings::Settings,
-    zephyrd::{configuration::Configuration, counters::Metric, doors::Inquiry, engine::Command, metrics},
+    zephyrd::{
+        configuration::Configuration, counters::Metric, doors::Inquiry, engine::Command, judge::Judge, metrics, start,
+    },
 };
 use tokio::sync::oneshot;
+use zephyr_auth::{
+    policy_file::{self, PolicyFile},
+    server_side::ServerSide,
+};
+use zephyr_core::auth::AuthError;
 
 impl Shell {
     /// Answers whoever asks. Somebody who no longer waits for the answer is no failure.
@@ -33,7 +40,7 @@ impl Shell {
         let refused = || Answer::Refused("the server does not answer that".to_owned());
         match self.engine.answer(self.clock.now(), question).unwrap_or_else(refused) {
             Answer::Status(mut status) => {
-                status.authentication = self.settings.zephyrd.auth.to_string();
+                status.authentication = self.side.domain.backend.to_string();
                 let surroundings = self.surroundings().into_iter();
                 status.counts.extend(surroundings.map(|metric| (metric.field.to_owned(), metric.value)));
                 Answer::Status(status)
@@ -65,7 +72,8 @@ impl Shell {
         tracing::info!("dumping to disk");
         let (path, dump) = (self.settings.zephyrd.dump_file.clone(), self.engine.dump());
         tokio::task::spawn_blocking(move || {
-            let result = match private_file::write(&path, dump.as_bytes()) {
+            let written = private_file::make_folder(&path).and_then(|()| private_file::write(&path, dump.as_bytes()));
+            let result = match written {
                 Ok(()) => {
                     tracing::info!("dump done: {}", path.display());
                     Answer::DumpedTo(path.display().to_string())
@@ -84,8 +92,18 @@ impl Shell {
     /// Reads the configuration files again: either all of them are in use afterwards, or nothing has changed.
     pub(super) fn reload(&mut self) -> Answer {
         self.manager.reloading();
-        let answer = match Configuration::load(&self.options.config_dir) {
-            Ok(configuration) => self.take_over(configuration),
+        let loaded = Configuration::load(&self.options.config_dir).and_then(|configuration| {
+            let (side, judge) = self.judge_by(&configuration)?;
+            Ok((configuration, side, judge))
+        });
+        let answer = match loaded {
+            Ok((configuration, side, judge)) => {
+                if let Some(judge) = judge {
+                    self.judge = judge;
+                }
+                self.side = side;
+                self.take_over(configuration)
+            }
             Err(Problems(problems)) => {
                 self.surroundings.failed_reloads += 1;
                 for problem in &problems {
@@ -97,6 +115,22 @@ impl Shell {
         };
         self.manager.ready(&self.status);
         answer
+    }
+
+    /// The domain as a new policy has it, and a judge if that takes another one. The realm stays: it takes a restart.
+    fn judge_by(&self, configuration: &Configuration) -> Result<(ServerSide, Option<Judge>), Problems> {
+        let settings = &self.settings.zephyrd;
+        let fault = |error: AuthError| {
+            let file = PolicyFile::path(&self.options.config_dir.join(policy_file::FILE_NAME));
+            Problems(vec![Problem::whole_file(&file, error)])
+        };
+        let realm = Some(self.side.realm.as_str());
+        let side = ServerSide::find(&configuration.policies, settings.auth, realm).map_err(fault)?;
+        if side.judges_as(&self.side) {
+            return Ok((side, None));
+        }
+        let acceptor = start::acceptor(&side, settings, &self.options.config_dir).map_err(fault)?;
+        Ok((side, Some(Judge::new(acceptor))))
     }
 
     fn take_over(&mut self, configuration: Configuration) -> Answer {
@@ -115,9 +149,12 @@ impl Shell {
         let now = self.clock.now();
         self.engine.command(now, Command::Rebound(settings.bounds), &mut self.outbox);
         self.engine.command(now, Command::Reload(rules), &mut self.outbox);
+        let policy = Box::new(self.side.domain.policy.clone());
+        self.engine.command(now, Command::Enforce(policy), &mut self.outbox);
         self.lines.write(self.outbox.take_events(), None);
         self.settings.bounds = settings.bounds;
         self.surroundings.reloads += 1;
+        tracing::info!("the policy is {}", self.side.domain.origin());
         tracing::info!(
             "restart completed, {} default subscriptions, {} restricted classes",
             reloaded.default_subscriptions,
