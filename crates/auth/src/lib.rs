@@ -4,13 +4,14 @@
 //! and get the traits of [`zephyr_core::auth`].
 //!
 //! * [`policy_file`]: what each domain demands
-//! * [`client_side`]: the domain that a client is in
+//! * [`client_side`], [`server_side`]: the domain that a client or server is in
 
 #![forbid(unsafe_code)]
 
 mod backend;
 pub mod client_side;
 pub mod policy_file;
+pub mod server_side;
 
 pub use backend::{Backend, UnknownBackend};
 

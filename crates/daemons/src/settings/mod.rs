@@ -47,8 +47,8 @@ pub struct Server {
     pub realm: Option<String>,
     /// The keys of zephyr/zephyr; `None`: `krb5.keytab` in the configuration folder.
     pub keytab: Option<PathBuf>,
-    /// How senders are proven.
-    pub auth: Backend,
+    /// How senders are proven; `None`: as the domain's policy says.
+    pub auth: Option<Backend>,
     /// Where the server writes what it knows, when asked to.
     pub dump_file: PathBuf,
     /// Octets of receive buffer to ask the system for; it may give less.
@@ -62,7 +62,7 @@ impl Default for Server {
             hostname: None,
             realm: None,
             keytab: None,
-            auth: Backend::Kerberos,
+            auth: None,
             dump_file: PathBuf::from("/var/lib/zephyr/zephyr.db"),
             receive_buffer: 8 << 20,
         }
@@ -233,7 +233,7 @@ impl Settings {
         section.read_text("hostname", &mut server.hostname, one_word);
         section.read_text("realm", &mut server.realm, one_word);
         section.read_text("keytab", &mut server.keytab, |path| absolute(path).map(Some));
-        section.read_text("auth", &mut server.auth, str::parse);
+        section.read_text("auth", &mut server.auth, |name| name.parse().map(Some));
         section.read_text("dump-file", &mut server.dump_file, absolute);
         section.read_checked("receive-buffer", &mut server.receive_buffer, at_least_one);
         section.finish();

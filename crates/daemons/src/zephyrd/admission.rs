@@ -23,9 +23,8 @@ use std::{
 };
 use zephyr_core::{
     auth::{Judgement, Reason, Verdict},
-    fold::fold,
     notice::Packet,
-    policy::FailedProof,
+    policy::{Action, FailedProof, Refusal, Why},
     time::Now,
 };
 
@@ -120,6 +119,7 @@ impl Engine {
 
     /// Does what a request wants, unless the domain does not take it; true when that was something about its own host.
     fn judged(&mut self, request: &mut Request<'_>, out: &mut Outbox) -> bool {
+        self.apply_trust(request);
         match &request.verdict {
             Verdict::Authentic(_) => self.counters.authentic += 1,
             Verdict::Unauthenticated => self.counters.unproven += 1,
@@ -128,10 +128,12 @@ impl Engine {
         if let Verdict::Failed(reason) = &request.verdict {
             let (sender, from) = (request.notice.sender.into(), request.from);
             out.report(Event::FailedProof { sender, from, reason: reason.clone() });
-            match self.config.policy.failed_proof_in(&fold(request.notice.class)) {
+            match self.config.policy.failed_proof_in(request.notice.class) {
                 FailedProof::Show => {}
                 FailedProof::Refuse => {
                     self.counters.failed_refused += 1;
+                    let action = Action::of(&request.notice).unwrap_or(Action::Send);
+                    request.words = Some(Refusal { action, why: Why::Failed(reason.clone()) }.words());
                     self.reply(request, Answer::Denied, out);
                     return false;
                 }

@@ -5,22 +5,40 @@
 use super::{
     access::{Act, Rules, Who},
     clients::ClientId,
+    demands::verdict_of,
     engine::{Engine, Outbox},
     event::Event,
     reply::Request,
     subscriptions::Destination,
 };
-use zephyr_core::{fold::fold, words::ANY_INSTANCE};
+use zephyr_core::{
+    auth::{Identity, Verdict},
+    fold::fold,
+    policy::{Action, Parties, Policy, Refusal, decide},
+    words::ANY_INSTANCE,
+};
 
 /// Why a subscription is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Forbidden {
+    /// By the domain's policy; with words, where who subscribes may know why.
+    Policy(Option<Refusal>),
     Class,
     AnyInstance,
 }
 
-fn forbidden(rules: &Rules, destination: &Destination, who: Who<'_>) -> Option<Forbidden> {
+fn forbidden(
+    (policy, parties): (&Policy, &Parties<'_>),
+    rules: &Rules,
+    destination: &Destination,
+    verdict: &Verdict,
+    who: Who<'_>,
+) -> Option<Forbidden> {
     let class = destination.class();
+    let decision = decide(policy, Action::Receive, verdict, Some(class), parties);
+    if !decision.allows() {
+        return Some(Forbidden::Policy(decision.refusal().cloned()));
+    }
     if !rules.decide(class, Act::Subscribe, who).admits() {
         return Some(Forbidden::Class);
     }
@@ -59,11 +77,18 @@ impl Engine {
     pub(super) fn permitted(
         &mut self,
         mut wanted: Vec<Destination>,
-        request: &Request<'_>,
+        request: &mut Request<'_>,
         out: &mut Outbox,
     ) -> Vec<Destination> {
+        let (policy, parties) = (&self.config.policy, Parties::direct(self.config.realms.local()));
         wanted.retain(|destination| {
-            let Some(reason) = forbidden(&self.config.rules, destination, request.who()) else { return true };
+            let (verdict, who) = (&request.verdict, request.who());
+            let Some(reason) = forbidden((policy, &parties), &self.config.rules, destination, verdict, who) else {
+                return true;
+            };
+            if let Forbidden::Policy(refusal) = &reason {
+                request.words = refusal.as_ref().map(Refusal::words);
+            }
             self.counters.subscription_refused += 1;
             out.report(Event::SubscriptionRefused {
                 sender: request.principal().into(),
@@ -83,18 +108,19 @@ impl Engine {
 
     /// Ends what clients subscribed to and may no longer.
     pub(super) fn end_forbidden_subscriptions(&mut self, out: &mut Outbox) {
-        let rules = self.config.rules.clone();
-        if rules.registered() == 0 {
-            return;
-        }
+        let (rules, policy) = (self.config.rules.clone(), self.config.policy.clone());
+        let home = self.config.realms.local().to_vec();
+        let parties = Parties::direct(&home);
         let ids: Vec<ClientId> = self.clients.ids().collect();
         for id in ids {
             let Some(client) = self.clients.get_mut(id) else { continue };
-            let principal = client.session.as_ref().map(|_| &*client.principal);
+            let verdict = verdict_of(client);
+            let principal = verdict.identity().map(Identity::principal);
             let who = Who { principal, address: Some(client.address().ip()) };
-            let (kept, ended) = std::mem::take(&mut client.subscriptions)
-                .into_iter()
-                .partition::<Vec<_>, _>(|destination| forbidden(&rules, destination, who).is_none());
+            let (kept, ended) =
+                std::mem::take(&mut client.subscriptions).into_iter().partition::<Vec<_>, _>(|destination| {
+                    forbidden((&policy, &parties), &rules, destination, &verdict, who).is_none()
+                });
             client.subscriptions = kept;
             if ended.is_empty() {
                 continue;

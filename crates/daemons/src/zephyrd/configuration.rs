@@ -6,6 +6,7 @@ use crate::{
     settings::Settings,
 };
 use std::{path::Path, sync::Arc};
+use zephyr_auth::policy_file::{self, PolicyFile};
 
 /// What the files of a configuration folder say.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub struct Configuration {
     pub settings: Settings,
     /// The class registry, access control lists, operators and default subscriptions.
     pub rules: Arc<Rules>,
+    /// `policy.toml`, or the file that takes its place.
+    pub policies: PolicyFile,
     /// What is allowed but hardly meant.
     pub remarks: Vec<Problem>,
 }
@@ -25,10 +28,13 @@ impl Configuration {
     ///
     /// Everything that is wrong, in all files.
     pub fn load(folder: &Path) -> Result<Self, Problems> {
-        match (Settings::load(folder), rule_files::load(folder)) {
-            (Ok(settings), Ok(loaded)) => Ok(Self { settings, rules: Arc::new(loaded.rules), remarks: loaded.remarks }),
-            (settings, loaded) => {
-                let problems = [settings.err(), loaded.err()].into_iter().flatten();
+        let policies = PolicyFile::find(&folder.join(policy_file::FILE_NAME));
+        match (Settings::load(folder), rule_files::load(folder), policies) {
+            (Ok(settings), Ok(loaded), Ok(policies)) => {
+                Ok(Self { settings, rules: Arc::new(loaded.rules), policies, remarks: loaded.remarks })
+            }
+            (settings, loaded, policies) => {
+                let problems = [settings.err(), policies.err(), loaded.err()].into_iter().flatten();
                 Err(Problems(problems.flat_map(|Problems(found)| found).collect()))
             }
         }
@@ -49,10 +55,12 @@ mod tests {
         assert_eq!(Configuration::load(folder.path()).unwrap().rules.defaults.len(), 1);
         write("default.subscriptions", "message,personal,%me%\noops\n");
         write("zephyr.toml", "[bounds]\nclients = -1\n");
+        write("policy.toml", "[domain.A]\nsend = \"never\"\n");
         let Problems(problems) = Configuration::load(folder.path()).unwrap_err();
         let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
-        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert_eq!(lines.len(), 3, "{lines:?}");
         assert!(lines[0].contains("zephyr.toml:2:11: clients: "), "{lines:?}");
-        assert!(lines[1].contains("default.subscriptions:2:1: "), "{lines:?}");
+        assert!(lines[1].contains("policy.toml:2:8: send: "), "{lines:?}");
+        assert!(lines[2].contains("default.subscriptions:2:1: "), "{lines:?}");
     }
 }

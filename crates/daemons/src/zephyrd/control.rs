@@ -7,7 +7,7 @@ use super::{
     reply::{Answer, Request},
     subscriptions::Destination,
 };
-use zephyr_core::{coding::ascii, words};
+use zephyr_core::{coding::ascii, policy::Action, words};
 
 /// A list of subscriptions, read until its end or until it makes no sense.
 struct Triples<'a> {
@@ -55,8 +55,7 @@ impl Engine {
             self.answer_with_list(request, &entries, out);
             return;
         }
-        if !self.is_trusted(request) {
-            self.refuse_unproven(request, out);
+        if !self.is_trusted(request) && !self.allowed(request, Action::Receive, None, out) {
             return;
         }
         let answer = match opcode {
@@ -93,7 +92,7 @@ impl Engine {
         Err(Answer::Denied)
     }
 
-    fn subscribe(&mut self, request: &Request<'_>, with_defaults: bool, out: &mut Outbox) -> Answer {
+    fn subscribe(&mut self, request: &mut Request<'_>, with_defaults: bool, out: &mut Outbox) -> Answer {
         let address = request.client_address();
         if address.port() == 0 {
             return Answer::Denied;
@@ -113,11 +112,19 @@ impl Engine {
             client.session.clone_from(&request.session);
         }
 
-        let mut wanted = self.own_triples(request, out);
-        if with_defaults {
-            wanted.extend(self.config.rules.defaults.of(request.principal()));
+        let wanted = self.own_triples(request, out);
+        let asked_for = wanted.len();
+        let mut permitted = self.permitted(wanted, request, out);
+        if permitted.is_empty() && asked_for > 0 && request.words.is_some() {
+            return Answer::Denied;
         }
-        let permitted = self.permitted(wanted, request, out);
+        if with_defaults {
+            // What was not asked for is not missed where it is not to be had.
+            let words = request.words.take();
+            let defaults = self.config.rules.clone();
+            permitted.extend(self.permitted(defaults.defaults.of(request.principal()).collect(), request, out));
+            request.words = words;
+        }
         self.add_subscriptions(id, permitted, request, out)
     }
 

@@ -103,6 +103,8 @@ numbers! {
         answered_not_found => "zephyrd_answered_total" answer = "not_found",
         /// Requests refused because proof was wanted and missing.
         unauthenticated => "zephyrd_refused_total" reason = "unauthenticated",
+        /// Requests that the domain's policy refuses, whoever makes them.
+        policy_refused => "zephyrd_refused_total" reason = "policy",
         /// Notices refused because their proof failed, where the domain wants that.
         failed_refused => "zephyrd_refused_total" reason = "failed_proof",
         /// Subscriptions refused because there are too many clients, in all, of the host or of the principal.

@@ -65,6 +65,8 @@ pub struct Config {
 pub enum Command {
     /// Other rules from now on, also for those who subscribed under the old ones.
     Reload(Arc<Rules>),
+    /// Another policy from now on, also for those who subscribed under the old one.
+    Enforce(Box<Policy>),
     /// Other bounds from now on. What is there already stays.
     Rebound(Bounds),
     /// The server is about to end: tell the host managers.
@@ -84,6 +86,7 @@ pub struct Engine {
     pub(super) replays: Replays,
     pub(super) proofs: Quota,
     pub(super) host_requests: Quota,
+    pub(super) notices: Quota,
     pub(super) counters: Counters,
     pub(super) started: Duration,
 }
@@ -106,6 +109,7 @@ impl Engine {
             replays: Replays::default(),
             proofs: Quota::default(),
             host_requests: Quota::default(),
+            notices: Quota::default(),
             counters: Counters::default(),
             started: now.monotonic,
         }
@@ -214,6 +218,7 @@ impl Engine {
                 self.config.rules = rules;
                 self.end_forbidden_subscriptions(out);
             }
+            Command::Enforce(policy) => self.enforce(*policy, out),
             Command::Rebound(bounds) => self.config.bounds = bounds,
             Command::Shutdown => self.say_goodbye_to_hosts(now, out),
         }

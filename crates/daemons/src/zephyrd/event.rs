@@ -1,7 +1,7 @@
 //! What the server's engine reports: each value is one line of the log.
 
 use std::{fmt, net::SocketAddr};
-use zephyr_core::{auth::Reason, inbox::DropReason, kind::Kind};
+use zephyr_core::{auth::Reason, inbox::DropReason, kind::Kind, policy::Refusal};
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum Event {
     FailedProof { sender: Box<[u8]>, from: SocketAddr, reason: Reason },
     /// A request that needs proof came without.
     Unauthenticated { opcode: Box<[u8]>, sender: Box<[u8]>, from: SocketAddr },
+    /// A request that the domain's policy refuses, whoever makes it.
+    PolicyRefused { sender: Box<[u8]>, class: Box<[u8]>, refusal: Refusal, from: SocketAddr },
     /// A client's port is used by another principal.
     PortTaken { opcode: Box<[u8]>, sender: Box<[u8]>, owner: Box<[u8]>, client: SocketAddr },
     /// A subscription to notices for somebody else.
@@ -92,6 +94,9 @@ impl fmt::Display for Event {
             }
             Self::Unauthenticated { opcode, sender, from } => {
                 write!(f, "unauthenticated {} message purportedly from {} ({from})", text(opcode), text(sender))
+            }
+            Self::PolicyRefused { sender, class, refusal, from } => {
+                write!(f, "refused class {} to {} ({from}): {refusal}", text(class), text(sender))
             }
             Self::PortTaken { opcode, sender, owner, client } => {
                 write!(f, "{} request from {} on port used by {} ({client})", text(opcode), text(sender), text(owner))

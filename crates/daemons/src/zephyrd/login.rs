@@ -7,13 +7,9 @@ use super::{
     locations::{Exposure, Kept, Location, Place, Stored, Told},
     reply::{Answer, Request},
 };
-use zephyr_core::{
-    policy::{Action, Demand},
-    realm::realm_of,
-};
+use zephyr_core::{policy::Action, realm::realm_of, words};
 
 const USER_LOGIN: &[u8] = b"USER_LOGIN";
-const USER_LOGOUT: &[u8] = b"USER_LOGOUT";
 const USER_FLUSH: &[u8] = b"USER_FLUSH";
 const NONE: &[u8] = b"NONE";
 const LOCATE: &[u8] = b"LOCATE";
@@ -22,9 +18,8 @@ impl Engine {
     /// A notice of class LOGIN; its instance is the user whom it is about.
     pub(super) fn login(&mut self, request: &mut Request<'_>, out: &mut Outbox) {
         let opcode = request.notice.opcode;
-        let action = if opcode == USER_LOGOUT { Action::Logout } else { Action::Login };
-        if !self.config.policy.allows(action, &request.verdict) {
-            self.refuse_unproven(request, out);
+        let action = if opcode == words::USER_LOGOUT { Action::Logout } else { Action::Login };
+        if !self.allowed(request, action, None, out) {
             return;
         }
         // Without proof a logout may be from anybody: it is believed for the place that it comes from.
@@ -60,14 +55,14 @@ impl Engine {
     /// Tells who subscribed that somebody came or went, as far as the lists of class LOGIN allow.
     fn announce(&mut self, request: &mut Request<'_>, out: &mut Outbox) -> Answer {
         let authentic = request.verdict.is_authentic();
-        if !authentic && self.config.policy.send == Demand::Required {
+        if !self.decision(request, Action::Send, Some(words::LOGIN)).allows() {
             return Answer::Sent;
         }
         // Unproven logouts come this far only where the domain believes them, from the very place that is left. The lists
         // take them as from who they say; to the subscribers they prove nothing.
         let sender = request.notice.sender;
         let mut who = request.who();
-        if !authentic && request.notice.opcode == USER_LOGOUT {
+        if !authentic && request.notice.opcode == words::USER_LOGOUT {
             who = Who { principal: Some(sender), ..who };
         }
         if self.may_send(request, who, out) { self.publish(request, out) } else { Answer::Denied }
@@ -119,6 +114,9 @@ impl Engine {
         if opcode != LOCATE {
             out.report(Event::UnknownOpcode { class: "uloc", opcode: opcode.into(), from: request.from });
             self.reply(request, Answer::Lost, out);
+            return;
+        }
+        if !self.allowed(request, Action::Locate, None, out) {
             return;
         }
         self.reply(request, Answer::Sent, out);

@@ -8,6 +8,7 @@
 //! * `hosts`: what host managers say
 //! * `login`: classes LOGIN and USER_LOCATE, on `locations`
 //! * `admin`: class ZEPHYR_ADMIN
+//! * `demands`: what the domain's policy demands, and what is said to whom it refuses
 //! * `authority`: who may do what, by the rules of [`access`] that [`rule_files`] reads
 //! * `reply`: what the sender hears
 //! * `admission`: whether a request is looked at at all; `recent` knows packets, `replay` authenticators, `quota` sources
@@ -23,6 +24,7 @@ mod control;
 mod counters;
 pub mod defaults;
 mod delivery;
+mod demands;
 mod digest;
 mod doors;
 mod dump;

@@ -32,7 +32,7 @@ pub struct Options {
     /// The keys of zephyr/zephyr [default: krb5.keytab in the configuration folder]
     #[arg(long, value_name = "FILE")]
     pub keytab: Option<PathBuf>,
-    /// How senders are proven: kerberos, or none for a domain that trusts everybody [default: kerberos]
+    /// How senders are proven: kerberos, or none without a KDC [default: as policy.toml says, else kerberos]
     #[arg(long, value_name = "BACKEND")]
     pub auth: Option<Backend>,
     /// The server's name in its own notices [default: this host's]
@@ -52,7 +52,7 @@ impl Options {
             }
         }
         let server = &mut settings.zephyrd;
-        replace(&mut server.auth, self.auth.as_ref());
+        server.auth = self.auth.or(server.auth);
         server.listen = self.listen.or(server.listen);
         server.realm = self.realm.clone().or(server.realm.take());
         server.keytab = self.keytab.clone().or(server.keytab.take());
@@ -98,7 +98,7 @@ mod tests {
         let settings = options(&["-k", "LINE", "--auth", "kerberos"]).overrule(settings);
         assert_eq!(settings.zephyrd.realm.as_deref(), Some("LINE"));
         assert_eq!(settings.zephyrd.hostname.as_deref(), Some("file"));
-        assert_eq!(settings.zephyrd.auth, Backend::Kerberos);
+        assert_eq!(settings.zephyrd.auth, Some(Backend::Kerberos));
         assert_eq!(settings.control.socket, Path::new("/file"));
 
         let elsewhere = options(&["--listen", "127.0.0.1:0"]);

@@ -12,11 +12,10 @@ use bytes::Bytes;
 use std::{net::SocketAddr, sync::Arc};
 use zephyr_core::{
     auth::{Identity, Session, Verdict},
-    fragment::Cutter,
+    fragment::{Cutter, Span},
     kind::Kind,
     limits::{Limits, MAX_PACKET},
     notice::{Claim, Notice, Packet},
-    policy::Action,
     realm::completed,
     time::Now,
     words,
@@ -71,6 +70,10 @@ pub(super) struct Request<'a> {
     octets: usize,
     pub(super) verdict: Verdict,
     pub(super) session: Option<Arc<dyn Session>>,
+    /// Octets of the whole notice, of which the packet may be a part.
+    pub(super) total: usize,
+    /// What its sender is told beside the answer's word.
+    pub(super) words: Option<String>,
     answered: Option<Answer>,
     answer: Option<Bytes>,
 }
@@ -83,6 +86,8 @@ impl<'a> Request<'a> {
             notice: judged.packet.notice,
             claim: judged.packet.claim,
             octets: judged.packet.octets().len(),
+            total: Span::of(&judged.packet).map_or(0, |span| span.total),
+            words: None,
             verdict: judged.judgement.verdict,
             session: judged.judgement.session,
             answered: None,
@@ -120,7 +125,11 @@ impl Engine {
     /// Answers a request.
     pub(super) fn reply(&mut self, request: &mut Request<'_>, answer: Answer, out: &mut Outbox) {
         request.answered = Some(answer);
-        request.answer = self.answer_packet(&request.notice, &request.claim, answer);
+        let words = request.words.as_deref().unwrap_or_default();
+        // The word matters more than the words.
+        request.answer = self
+            .answer_packet(&request.notice, &request.claim, answer, words)
+            .or_else(|| self.answer_packet(&request.notice, &request.claim, answer, ""));
         *match answer {
             Answer::Sent | Answer::SentWithLongHeaders => &mut self.counters.answered_sent,
             Answer::Lost => &mut self.counters.answered_lost,
@@ -132,22 +141,22 @@ impl Engine {
         }
     }
 
-    fn answer_packet(&self, notice: &Notice<'_>, claim: &Claim<'_>, answer: Answer) -> Option<Bytes> {
+    /// `words` follow the answer's word as a text of their own, which C programs do not look at.
+    fn answer_packet(&self, notice: &Notice<'_>, claim: &Claim<'_>, answer: Answer, words: &str) -> Option<Bytes> {
         let recipient = completed(notice.recipient, self.config.realms.local());
-        let body = answer.body();
+        let mut body = answer.body();
+        if !words.is_empty() {
+            body.extend_from_slice(words.as_bytes());
+            body.push(0);
+        }
         acknowledgement(&Notice { kind: answer.kind(), recipient: &recipient, body: &body, ..*notice }, claim)
     }
 
     /// Answers a copy of a packet as the packet was answered.
     pub(super) fn answer_copy(&self, from: SocketAddr, packet: &Packet<'_>, answer: Option<Answer>, out: &mut Outbox) {
-        if let Some(packet) = answer.and_then(|answer| self.answer_packet(&packet.notice, &packet.claim, answer)) {
+        if let Some(packet) = answer.and_then(|answer| self.answer_packet(&packet.notice, &packet.claim, answer, "")) {
             out.send(from, packet);
         }
-    }
-
-    /// Whether a request may do what needs to be known of its sender.
-    pub(super) fn is_trusted(&self, request: &Request<'_>) -> bool {
-        self.config.policy.allows(Action::Receive, &request.verdict)
     }
 
     /// Answers a question with a list, in a notice of its own, directly to the program that asked.

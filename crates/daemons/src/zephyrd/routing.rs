@@ -26,8 +26,8 @@ type Packets = Vec<(Uid, Bytes)>;
 impl Engine {
     /// A notice of a class that means nothing special to the server.
     pub(super) fn message(&mut self, request: &mut Request<'_>, out: &mut Outbox) {
-        if !self.config.policy.allows(Action::Send, &request.verdict) {
-            self.refuse_unproven(request, out);
+        let class = request.notice.class;
+        if !self.allowed(request, Action::Send, Some(class), out) || !self.within_measure(request, out) {
             return;
         }
         let answer =
@@ -112,17 +112,6 @@ impl Engine {
             Full::Principal => &mut self.counters.principal_pending_full,
             Full::Server => &mut self.counters.pending_full,
         } += 1;
-    }
-
-    /// Refuses what the policy wants proof for.
-    pub(super) fn refuse_unproven(&mut self, request: &mut Request<'_>, out: &mut Outbox) {
-        self.counters.unauthenticated += 1;
-        out.report(Event::Unauthenticated {
-            opcode: request.notice.opcode.into(),
-            sender: request.notice.sender.into(),
-            from: request.from,
-        });
-        self.reply(request, Answer::Denied, out);
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{
 };
 use std::{collections::VecDeque, io, net::SocketAddr, process::ExitCode, time::Instant};
 use tokio::net::UdpSocket;
+use zephyr_auth::server_side::ServerSide;
 use zephyr_core::{kind::Kind, limits::MAX_PACKET, notice::Packet};
 use zephyr_net::{clock::Clock, socket};
 
@@ -64,27 +65,31 @@ async fn serve(
     debug: DebugSwitch,
     dumps: DumpSignal,
 ) -> Result<(), StartError> {
-    let Configuration { settings, rules, .. } = configuration;
+    let Configuration { settings, rules, policies, .. } = configuration;
     let address = start::listen_address(&settings.zephyrd);
     let socket = socket::bind_with(address, settings.zephyrd.receive_buffer)
         .map_err(|error| StartError::Listen { address, error })?;
     let receive_buffer = socket::receive_buffer(&socket)?;
     tracing::debug!("the socket's receive buffer has {receive_buffer} octets");
     let listening = socket.local_addr()?;
-    let (config, acceptor) = start::prepare(&settings.zephyrd, settings.bounds, rules, &options.config_dir, listening)?;
+    let side = start::side(&settings.zephyrd, &policies)?;
+    let acceptor = start::acceptor(&side, &settings.zephyrd, &options.config_dir)?;
+    let config = start::prepare(&settings.zephyrd, &side, settings.bounds, rules, listening)?;
     let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
     tracing::info!(
         "serving realm {} with authentication {}, {} default subscriptions, {} restricted classes",
         realm.escape_debug(),
-        settings.zephyrd.auth,
+        side.domain.backend,
         config.rules.defaults.len(),
         config.rules.registered()
     );
+    tracing::info!("the policy is {}", side.domain.origin());
     let doors = open_doors(options, &settings).await?;
     let clock = Clock::new();
     let mut shell = Shell {
         options: options.clone(),
         settings,
+        side,
         socket,
         engine: Engine::new(config, clock.now()),
         clock,
@@ -127,6 +132,8 @@ async fn open_doors(options: &Options, settings: &Settings) -> Result<Doors, Sta
 struct Shell {
     options: Options,
     settings: Settings,
+    /// The domain that is served.
+    side: ServerSide,
     socket: UdpSocket,
     clock: Clock,
     engine: Engine,

@@ -8,10 +8,9 @@ use std::{
     path::Path,
     sync::Arc,
 };
-use zephyr_auth::{AcceptorOptions, Backend};
+use zephyr_auth::{policy_file::PolicyFile, server_side::ServerSide};
 use zephyr_core::{
     auth::{Acceptor, AuthError},
-    policy::Policy,
     realm::Realms,
 };
 use zephyr_net::{address, host, services};
@@ -51,23 +50,28 @@ pub(super) fn listen_address(settings: &Server) -> SocketAddr {
     settings.listen.unwrap_or_else(usual)
 }
 
-/// What the engine is told, and who judges for it. `listening` is where the socket is bound.
+/// The domain that is served.
+pub(super) fn side(settings: &Server, policies: &PolicyFile) -> Result<ServerSide, AuthError> {
+    ServerSide::find(policies, settings.auth, settings.realm.as_deref())
+}
+
+/// Who judges.
+pub(super) fn acceptor(
+    side: &ServerSide,
+    settings: &Server,
+    config_dir: &Path,
+) -> Result<Arc<dyn Acceptor>, AuthError> {
+    side.acceptor(settings.keytab.clone().unwrap_or_else(|| config_dir.join("krb5.keytab")))
+}
+
+/// What the engine is told. `listening` is where the socket is bound.
 pub(super) fn prepare(
     settings: &Server,
+    side: &ServerSide,
     bounds: Bounds,
     rules: Arc<Rules>,
-    config_dir: &Path,
     listening: SocketAddr,
-) -> Result<(Config, Arc<dyn Acceptor>), StartError> {
-    let realm = match &settings.realm {
-        Some(realm) => realm.clone(),
-        None => zephyr_auth::default_realm(settings.auth)?,
-    };
-    let keytab = settings.keytab.clone().unwrap_or_else(|| config_dir.join("krb5.keytab"));
-    let acceptor = zephyr_auth::acceptor(
-        settings.auth,
-        AcceptorOptions { realm: Some(realm.clone()), keytab: Some(keytab), ..AcceptorOptions::default() },
-    )?;
+) -> Result<Config, StartError> {
     let name = match &settings.hostname {
         Some(name) => name.clone(),
         None => {
@@ -75,7 +79,7 @@ pub(super) fn prepare(
             host::canonical_name(&own).unwrap_or(own)
         }
     };
-    let config = Config {
+    Ok(Config {
         address: own_address(listening, &name),
         host: name,
         port: listening.port(),
@@ -85,15 +89,11 @@ pub(super) fn prepare(
             std::env::consts::ARCH,
             std::env::consts::OS
         ),
-        realms: Realms::local_only(realm.as_bytes()),
-        policy: match settings.auth {
-            Backend::Kerberos => Policy::KERBEROS,
-            Backend::None => Policy::OPEN,
-        },
+        realms: Realms::local_only(side.realm.as_bytes()),
+        policy: side.domain.policy.clone(),
         rules,
         bounds,
-    };
-    Ok((config, acceptor))
+    })
 }
 
 fn own_address(listening: SocketAddr, name: &str) -> Ipv4Addr {

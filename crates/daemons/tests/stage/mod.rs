@@ -96,7 +96,13 @@ impl Heard {
 
     /// `SERVACK SENT` and the like.
     pub fn answer(&self) -> String {
-        format!("{} {}", self.notice().kind, self.body().trim_end_matches('|'))
+        let body = self.body();
+        format!("{} {}", self.notice().kind, body.split('|').next().unwrap_or_default())
+    }
+
+    /// What is said beside that.
+    pub fn words(&self) -> Option<String> {
+        self.body().split('|').nth(1).filter(|words| !words.is_empty()).map(str::to_owned)
     }
 }
 

@@ -1,0 +1,111 @@
+//! What the domain's policy says of a request, and what the sender hears of that.
+
+use super::{
+    engine::{Engine, Outbox},
+    event::Event,
+    quota::Rate,
+    reply::{Answer, Request},
+};
+use zephyr_core::{
+    auth::Verdict,
+    policy::{Action, Decision, Parties, Policy, Refusal, Ruling, Why, decide},
+};
+
+impl Engine {
+    /// The parties to whatever comes to this server. Only senders themselves come to it so far.
+    pub(super) fn parties(&self) -> Parties<'_> {
+        Parties::direct(self.config.realms.local())
+    }
+
+    /// What the policy says of a request's action; `class` is what it is about, if it is about a class.
+    pub(super) fn decision(&self, request: &Request<'_>, action: Action, class: Option<&[u8]>) -> Decision {
+        decide(&self.config.policy, action, &request.verdict, class, &self.parties())
+    }
+
+    /// Whether the policy allows a request; if not, it is answered.
+    pub(super) fn allowed(
+        &mut self,
+        request: &mut Request<'_>,
+        action: Action,
+        class: Option<&[u8]>,
+        out: &mut Outbox,
+    ) -> bool {
+        match self.decision(request, action, class).ruling {
+            Ruling::Allow => true,
+            Ruling::Refuse(refusal) => {
+                self.refuse(request, refusal, out);
+                false
+            }
+            Ruling::Drop => {
+                self.counters.failed_dropped += 1;
+                self.reply(request, Answer::Lost, out);
+                false
+            }
+        }
+    }
+
+    /// Whether a notice is small enough, and its host has not sent too many; if not, it is answered.
+    pub(super) fn within_measure(&mut self, request: &mut Request<'_>, out: &mut Outbox) -> bool {
+        let measure = self.config.policy.measure;
+        let rate = Rate {
+            per_second: measure.notices_per_second,
+            burst: measure.notice_burst,
+            sources: self.config.bounds.proof_sources,
+        };
+        let why = if request.total > measure.notice_octets {
+            Why::TooLarge(measure.notice_octets)
+        } else if rate.per_second > 0 && !self.notices.spend(request.now.monotonic, request.from.ip(), 1, &rate) {
+            Why::TooMany
+        } else {
+            return true;
+        };
+        self.refuse(request, Refusal { action: Action::Send, why }, out);
+        false
+    }
+
+    /// Whether a request may do what needs to be known of its sender: somewhere, since classes may differ.
+    pub(super) fn is_trusted(&self, request: &Request<'_>) -> bool {
+        self.config.policy.allows_somewhere(Action::Receive, &request.verdict, &self.parties())
+    }
+
+    /// Refuses a request, with words for its sender.
+    pub(super) fn refuse(&mut self, request: &mut Request<'_>, refusal: Refusal, out: &mut Outbox) {
+        let (sender, from) = (request.notice.sender.into(), request.from);
+        request.words = Some(refusal.words());
+        match refusal.why {
+            Why::Unproven | Why::Failed(_) => {
+                self.counters.unauthenticated += 1;
+                out.report(Event::Unauthenticated { opcode: request.notice.opcode.into(), sender, from });
+            }
+            Why::Closed | Why::TooLarge(_) | Why::TooMany => {
+                self.counters.policy_refused += 1;
+                let class = request.notice.class.into();
+                out.report(Event::PolicyRefused { sender, class, refusal, from });
+            }
+        }
+        self.reply(request, Answer::Denied, out);
+    }
+
+    /// The verdict as this domain sees it: foreign realms are only believed for whom they may speak for.
+    pub(super) fn apply_trust(&self, request: &mut Request<'_>) {
+        let trusted = self.config.policy.trusted(&request.verdict, &self.parties()).0.into_owned();
+        if !trusted.is_authentic() {
+            request.session = None;
+        }
+        request.verdict = trusted;
+    }
+
+    /// Another policy from now on. What clients subscribed to and may no longer ends.
+    pub(super) fn enforce(&mut self, policy: Policy, out: &mut Outbox) {
+        self.config.policy = policy;
+        self.end_forbidden_subscriptions(out);
+    }
+}
+
+/// What is known of a client from its last subscription.
+pub(super) fn verdict_of(client: &super::clients::Client) -> Verdict {
+    match client.session {
+        Some(_) => Verdict::Authentic(zephyr_core::auth::Identity::new(&client.principal)),
+        None => Verdict::Unauthenticated,
+    }
+}
