@@ -9,8 +9,9 @@ use zephyr_core::{
     auth::{Direction, Session},
     kind::Kind,
     notice::Notice,
+    policy::{Demand, Policy},
 };
-use zephyr_daemons::zephyrd::event::Event;
+use zephyr_daemons::zephyrd::{engine::Bounds, event::Event};
 
 const PLACE: &[u8] = b"machine\0Tue Nov 24 22:08:04 2026\0pts/1\0";
 
@@ -82,16 +83,95 @@ fn s97_a_new_location_needs_three_texts() {
     let short = Notice { body: b"machine\0time\0", ..login(ALICE, "REALM-VISIBLE", ALICE) };
     assert_eq!(stage.ask(short, Yes), "SERVACK LOST");
     assert_eq!(stage.events, [Event::MalformedLocation { sender: ALICE.as_bytes().into() }]);
+}
+
+#[test]
+fn an_update_changes_all_or_nothing() {
+    // C servers keep the machine, and of a malformed update take the exposure.
     let mut stage = Stage::exposed("REALM-VISIBLE");
-    assert_eq!(
-        stage.ask(Notice { body: b"", ..login(ALICE, "NET-VISIBLE", ALICE) }, Yes),
-        "SERVACK LOST",
-        "nobody watches"
-    );
-    assert_eq!(stage.seen(ALICE, BOB, No), SEEN, "the exposure alone has changed");
+    for body in [&b""[..], b"other\0later\0", b"other\0later\0pts/2"] {
+        assert_eq!(stage.ask(Notice { body, ..login(ALICE, "NET-VISIBLE", ALICE) }, Yes), "SERVACK LOST");
+        assert_eq!(stage.events.pop(), Some(Event::MalformedLocation { sender: ALICE.as_bytes().into() }));
+        assert_eq!(stage.seen(ALICE, BOB, No), "", "the exposure has not changed");
+        assert_eq!(stage.seen(ALICE, BOB, Yes), SEEN);
+    }
     let update = Notice { body: b"other\0later\0pts/2\0", ..login(ALICE, "REALM-VISIBLE", ALICE) };
     assert_eq!(stage.ask(update, Yes), "SERVACK SENT");
-    assert_eq!(stage.seen(ALICE, BOB, Yes), "machine|later|pts/2|");
+    assert_eq!(stage.seen(ALICE, BOB, Yes), "other|later|pts/2|");
+    assert_eq!(stage.engine.census().locations, 1);
+}
+
+#[test]
+fn newest_first_and_one_for_each_place() {
+    let mut stage = Stage::new();
+    for (host, port, machine) in [(HM, 1, "one"), (HM2, 1, "two"), (HM, 2, "three"), (HM, 1, "four")] {
+        let body = format!("{machine}\0t\0y\0");
+        let told = Notice { port, body: body.as_bytes(), ..login(ALICE, "NET-VISIBLE", ALICE) };
+        stage.send(host, told, Yes);
+    }
+    assert_eq!(stage.seen(ALICE, BOB, No), "three|t|y|two|t|y|four|t|y|");
+}
+
+#[test]
+fn nobody_is_logged_out_by_another_who_proves_that_he_is_another() {
+    let mut stage = Stage::watched();
+    stage.send(HM, login(ALICE, "NET-ANNOUNCED", ALICE), Yes);
+    assert_eq!(stage.ask(login(ALICE, "USER_LOGOUT", BOB), Yes), "SERVNAK LOST");
+    assert!(matches!(stage.events.pop(), Some(Event::LoginRefused { .. })));
+    assert_eq!(stage.engine.census().locations, 1);
+}
+
+#[test]
+fn a_domain_may_want_proof_of_logouts() {
+    let mut stage = Stage::with(|config| config.policy.logout = Demand::Required);
+    stage.send(HM, login(ALICE, "NET-VISIBLE", ALICE), Yes);
+    for proof in [No, Failed] {
+        assert_eq!(stage.ask(login(ALICE, "USER_LOGOUT", ALICE), proof), "SERVNAK LOST");
+        assert!(matches!(stage.events.pop(), Some(Event::Unauthenticated { .. })));
+    }
+    assert_eq!(stage.engine.census().locations, 1);
+    assert_eq!(stage.ask(login(ALICE, "USER_LOGOUT", ALICE), Yes), "SERVACK LOST", "gone, and nobody watches");
+    assert_eq!(stage.engine.census().locations, 0);
+}
+
+#[test]
+fn where_sending_needs_proof_an_unproven_logout_is_not_told() {
+    let mut stage = Stage::with(|config| config.policy.send = Demand::Required);
+    stage.subscribe(HM2, BOB, 6000, b"login\0alice@ATHENA.TEST\0\0");
+    stage.send(HM, login(ALICE, "NET-VISIBLE", ALICE), Yes);
+    assert_eq!(stage.ask(login(ALICE, "USER_LOGOUT", ALICE), No), "SERVACK SENT");
+    assert_eq!(stage.engine.census().locations, 0);
+}
+
+#[test]
+fn what_was_told_with_proof_is_not_changed_without() {
+    let mut stage = Stage::with(|config| config.policy = Policy::OPEN);
+    stage.send(HM, login(ALICE, "NET-VISIBLE", ALICE), Yes);
+    for opcode in ["NONE", "OPSTAFF"] {
+        assert_eq!(stage.ask(login(ALICE, opcode, ALICE), No), "SERVNAK LOST", "{opcode}");
+    }
+    assert_eq!(stage.ask(login(ALICE, "USER_FLUSH", ALICE), No), "SERVACK SENT");
+    assert_eq!(stage.seen(ALICE, BOB, No), SEEN);
+    let elsewhere = Notice { port: 9, ..login(ALICE, "NET-VISIBLE", ALICE) };
+    assert_eq!(stage.ask(elsewhere, No), "SERVACK LOST");
+    assert_eq!(stage.ask(Notice { opcode: b"NONE", ..elsewhere }, No), "SERVACK SENT", "what was not, is");
+}
+
+#[test]
+fn locations_are_bounded_per_user_and_per_host() {
+    let bounds = Bounds { locations_per_user: 2, locations_per_host: 3, ..Bounds::default() };
+    let mut stage = Stage::with(|config| config.bounds = bounds);
+    let mut tell = |host, user: &str, port| {
+        stage.send(host, Notice { port, ..login(user, "REALM-VISIBLE", user) }, Yes)[0].answer()
+    };
+    assert_eq!(tell(HM, ALICE, 1), "SERVACK SENT");
+    assert_eq!(tell(HM, ALICE, 2), "SERVACK SENT");
+    assert_eq!(tell(HM2, ALICE, 3), "SERVACK LOST", "the user's limit");
+    assert_eq!(tell(HM, ALICE, 2), "SERVACK SENT", "an update is none more");
+    assert_eq!(tell(HM, BOB, 1), "SERVACK SENT");
+    assert_eq!(tell(HM, "carol@ATHENA.TEST", 1), "SERVACK LOST", "the host's limit");
+    assert_eq!(tell(HM2, "carol@ATHENA.TEST", 1), "SERVACK SENT", "others are not concerned");
+    assert_eq!(stage.engine.census().locations, 4);
 }
 
 #[test]
