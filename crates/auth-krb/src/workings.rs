@@ -6,7 +6,7 @@ use crate::{
     binding::{Context, MemoryKeytab},
     checksum,
     decryption::Decryption,
-    fault,
+    derivation, fault,
     ticket::Key,
 };
 use std::path::Path;
@@ -90,4 +90,31 @@ pub fn authenticator(plain: &[u8]) -> Option<(&[u8], &[u8], u32)> {
 pub fn decrypt(enctype: i32, key: &[u8], usage: i32, cipher: &[u8]) -> Option<Vec<u8>> {
     let key = Key { enctype, octets: key.to_vec().into() };
     Decryption::new(key, usage).decrypt(cipher).map(|plain| plain.to_vec())
+}
+
+/// What a derived key is for.
+pub enum Purpose {
+    /// Encryption.
+    Encryption,
+    /// Proving that what is encrypted was not changed.
+    Integrity,
+}
+
+/// The key that is derived from one of types 17 to 20.
+pub fn derived(enctype: i32, key: &[u8], usage: i32, purpose: &Purpose) -> Vec<u8> {
+    let purpose = match purpose {
+        Purpose::Encryption => derivation::Purpose::Encryption,
+        Purpose::Integrity => derivation::Purpose::Integrity,
+    };
+    match enctype {
+        19 | 20 => derivation::rfc8009(key, usage, purpose).to_vec(),
+        _ => derivation::rfc3961(key, usage, purpose).to_vec(),
+    }
+}
+
+/// The checksum that goes with this key, for any usage, by libkrb5.
+pub fn checksum(enctype: i32, key: &[u8], usage: i32, input: &[u8]) -> Option<Vec<u8>> {
+    let key = Key { enctype, octets: key.to_vec().into() };
+    let kind = checksum::checksum_type(enctype)?;
+    Context::with_own(|context| context.checksum(kind, &key, usage, input)).ok()
 }

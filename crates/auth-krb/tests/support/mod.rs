@@ -3,6 +3,8 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+pub(crate) mod forge;
+pub(crate) mod pure;
 pub(crate) mod vectors;
 
 use std::{env, ffi::OsStr, process::Command};
