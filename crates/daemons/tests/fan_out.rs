@@ -42,10 +42,8 @@ async fn read(number: usize, server: SocketAddr, acknowledging: bool, heard: mps
     let host = Ipv4Addr::new(127, 0, 1, u8::try_from(1 + number / PER_HOST).unwrap());
     let socket = UdpSocket::bind((host, 0)).await.unwrap();
     let sender = format!("reader{number}@OPEN.TEST");
-    let subscribe = Notice {
-        sender: sender.as_bytes(),
-        ..acked(b"ZEPHYR_CTL", b"CLIENT", b"SUBSCRIBE_NODEFS", b"all\0*\0\0")
-    };
+    let subscribe =
+        Notice { sender: sender.as_bytes(), ..acked(b"ZEPHYR_CTL", b"CLIENT", b"SUBSCRIBE_NODEFS", b"all\0*\0\0") };
     socket.send_to(&written(subscribe, number, socket.local_addr().unwrap().port()), server).await.unwrap();
     let mut buffer = [0; 1024];
     loop {

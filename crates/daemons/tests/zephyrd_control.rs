@@ -8,16 +8,9 @@ use stage::*;
 use std::{net::SocketAddr, sync::Arc};
 use zephyr_core::{kind::Kind, notice::Notice, policy::Policy};
 use zephyr_daemons::zephyrd::{
-    access::{Acl, Rules},
-    defaults::Defaults,
     engine::{Bounds, Command},
     event::Event,
 };
-
-/// Rules that have only these default subscriptions.
-fn with_defaults(file: &[u8]) -> Arc<Rules> {
-    Arc::new(Rules::new(Acl::default(), Defaults::read(file).unwrap()))
-}
 
 /// A stage on which alice, at port 5000 of the first host, wants (a,b).
 fn with_alice() -> Stage {

@@ -114,6 +114,8 @@ pub(super) struct Deliveries {
 const OVERHEAD: usize = 320;
 /// Packets of clients that are gone, forgotten in one go: nobody waits because somebody else had many.
 const FORGOTTEN_PER_STEP: usize = 64;
+/// So few packets are forgotten before anything else is done.
+const FEW: usize = 32;
 
 const fn key_range(to: SocketAddr) -> std::ops::RangeInclusive<PacketKey> {
     let first = Uid { address: Ipv4Addr::UNSPECIFIED, seconds: 0, micros: 0 };
@@ -179,11 +181,13 @@ impl Deliveries {
         self.forget(packet).is_some()
     }
 
-    /// Forgets all packets to a client that is gone: some at once, the others bit by bit, so that this costs the same
-    /// however many there are.
+    /// Forgets all packets to a client that is gone: a few at once, many bit by bit, so that nobody waits for that.
     pub(super) fn forget_client(&mut self, address: SocketAddr, client: ClientId) {
-        if self.per_destination.contains_key(&address) {
+        let waiting = self.waiting_for(address);
+        if waiting > 0 {
             self.gone.push_back((address, client));
+        }
+        if (1..=FEW).contains(&waiting) {
             self.forget_some();
         }
     }

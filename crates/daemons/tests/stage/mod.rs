@@ -74,6 +74,11 @@ pub enum Proof {
 }
 pub use Proof::{Failed, No, Yes};
 
+/// Rules that restrict nothing, with these default subscriptions.
+pub fn with_defaults(file: &[u8]) -> Arc<Rules> {
+    Arc::new(Rules::new(Acl::default(), Defaults::read(file).unwrap()))
+}
+
 /// A packet that the server sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heard {

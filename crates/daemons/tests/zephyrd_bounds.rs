@@ -1,0 +1,124 @@
+//! What one source, one principal or all together may take up: beyond it there is a clear refusal and a number, and others
+//! notice nothing.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod stage;
+
+use stage::*;
+use zephyr_core::notice::Notice;
+use zephyr_daemons::zephyrd::engine::Bounds;
+
+fn bounded(change: impl FnOnce(&mut Bounds)) -> Stage {
+    Stage::with(|config| change(&mut config.bounds))
+}
+
+/// How a subscription of a client is answered.
+fn subscribed(stage: &mut Stage, host: std::net::SocketAddr, person: &str, port: u16, class: &str) -> String {
+    let body = format!("{class}\0*\0\0");
+    let heard = stage.send(host, Notice { port, ..control("SUBSCRIBE_NODEFS", person, body.as_bytes()) }, Yes);
+    heard[0].answer()
+}
+
+const SENT: &str = "SERVACK SENT";
+const LOST: &str = "SERVACK LOST";
+
+#[test]
+fn clients_of_a_host_of_a_principal_and_in_all() {
+    let mut stage = bounded(|bounds| {
+        (bounds.clients, bounds.clients_per_host, bounds.clients_per_principal) = (5, 3, 2);
+    });
+    assert_eq!([1, 2].map(|port| subscribed(&mut stage, HM, ALICE, port, "c")), [SENT; 2]);
+    assert_eq!(subscribed(&mut stage, HM2, ALICE, 3, "c"), LOST, "alice has two");
+    assert_eq!(subscribed(&mut stage, HM, BOB, 4, "c"), SENT);
+    assert_eq!(subscribed(&mut stage, HM, "carol@ATHENA.TEST", 5, "c"), LOST, "the host has three");
+    assert_eq!(subscribed(&mut stage, HM2, "carol@ATHENA.TEST", 5, "c"), SENT);
+    assert_eq!(subscribed(&mut stage, HM2, "dave@ATHENA.TEST", 6, "c"), SENT);
+    assert_eq!(subscribed(&mut stage, HM2, "erin@ATHENA.TEST", 7, "c"), LOST, "there are five");
+    assert_eq!(subscribed(&mut stage, HM, ALICE, 1, "d"), SENT, "who is there goes on");
+    assert_eq!((stage.engine.counters().clients_full, stage.engine.census().clients), (3, 5));
+}
+
+#[test]
+fn subscriptions_of_a_client_of_a_principal_and_of_a_host() {
+    let mut stage = bounded(|bounds| {
+        bounds.subscriptions_per_client = 2;
+        bounds.subscriptions_per_principal = 3;
+        bounds.subscriptions_per_host = 4;
+    });
+    assert_eq!(["a", "b"].map(|class| subscribed(&mut stage, HM, ALICE, 1, class)), [SENT; 2]);
+    assert_eq!(subscribed(&mut stage, HM, ALICE, 1, "c"), LOST, "the client has two");
+    assert_eq!(subscribed(&mut stage, HM2, ALICE, 1, "c"), SENT);
+    assert_eq!(subscribed(&mut stage, HM2, ALICE, 1, "d"), LOST, "alice has three");
+    assert_eq!(["a", "b"].map(|class| subscribed(&mut stage, HM, BOB, 2, class)), [SENT; 2]);
+    assert_eq!(subscribed(&mut stage, HM, "carol@ATHENA.TEST", 3, "a"), LOST, "the host has four");
+    assert_eq!(subscribed(&mut stage, HM2, "carol@ATHENA.TEST", 3, "a"), SENT, "another has not");
+    assert_eq!((stage.engine.counters().subscriptions_full, stage.engine.census().subscriptions), (3, 6));
+    stage.send(HM, Notice { port: 1, ..control("CLEARSUB", ALICE, b"") }, Yes);
+    assert_eq!(subscribed(&mut stage, HM, "carol@ATHENA.TEST", 3, "a"), SENT, "what is given back can be had");
+}
+
+/// Notices of class foo until nobody of `silent` gets one any more, while bob acknowledges and gets all.
+fn flood(stage: &mut Stage, notices: usize) -> (usize, usize) {
+    let (mut silent, mut bobs) = (0, 0);
+    for _ in 0..notices {
+        let heard = stage.send(HM2, Notice { body: &[b'x'; 300], ..notice("foo", "bar", "", BOB) }, Yes);
+        for delivery in heard.iter().filter(|packet| !packet.notice().kind.is_acknowledgement()) {
+            if delivery.to == at(HM2, 6000) {
+                bobs += 1;
+                stage.acknowledge(delivery);
+            } else {
+                silent += 1;
+            }
+        }
+    }
+    (silent, bobs)
+}
+
+#[test]
+fn who_never_acknowledges_costs_bounded_memory_and_bounded_sends() {
+    let mut stage = bounded(|bounds| bounds.pending_per_destination = 10);
+    stage.subscribe(HM, ALICE, 5000, b"foo\0*\0\0");
+    stage.subscribe(HM2, BOB, 6000, b"foo\0*\0\0");
+    assert_eq!(flood(&mut stage, 100), (10, 100), "bob notices nothing");
+    assert_eq!(stage.engine.counters().client_pending_full, 90);
+    assert_eq!(stage.engine.census().pending, 10);
+    let resent = stage.wait(2000).len();
+    assert_eq!(resent, 10 * 11, "each is sent twelve times in all");
+    assert_eq!(stage.engine.census().clients, 1, "and then she is given up");
+    assert_eq!(stage.engine.census().pending_octets, 0);
+}
+
+#[test]
+fn octets_that_wait_for_a_host_and_for_a_principal() {
+    let mut stage = bounded(|bounds| {
+        bounds.pending_octets_per_host = 20_000;
+        bounds.pending_octets_per_principal = 8_000;
+    });
+    stage.subscribe(HM2, BOB, 6000, b"foo\0*\0\0");
+    stage.subscribe(HM, ALICE, 5000, b"foo\0*\0\0");
+    let (silent, bobs) = flood(&mut stage, 60);
+    assert!((5..=10).contains(&silent) && bobs == 60, "{silent} {bobs}");
+    assert!(stage.engine.census().pending_octets <= 8_000);
+    assert_eq!(stage.engine.counters().principal_pending_full, 60 - silent as u64);
+    for number in 0..10_u16 {
+        stage.subscribe(HM, &format!("user{number}@ATHENA.TEST"), 5001 + number, b"foo\0*\0\0");
+    }
+    assert_eq!(flood(&mut stage, 60).1, 60, "bob's host is another");
+    assert!(stage.engine.census().pending_octets <= 20_000);
+    assert!(stage.engine.counters().host_pending_full > 0);
+}
+
+#[test]
+fn leaving_costs_no_more_when_much_waits() {
+    let mut stage = bounded(|bounds| bounds.pending_per_destination = 5000);
+    stage.subscribe(HM, ALICE, 5000, b"foo\0*\0\0");
+    for _ in 0..2000 {
+        stage.send(HM2, notice("foo", "bar", "", BOB), Yes);
+    }
+    assert_eq!(stage.engine.census().pending, 2000);
+    assert_eq!(stage.ask(control("CLEARSUB", ALICE, b""), Yes), SENT);
+    assert!(stage.engine.census().pending > 1000, "not everything at once");
+    assert_eq!(stage.wait(2000), [], "but nothing of it is sent again");
+    assert_eq!((stage.engine.census().pending, stage.engine.census().pending_octets), (0, 0));
+}
