@@ -183,7 +183,7 @@ impl Set {
         ];
         let (name, is_member) =
             classes.iter().find(|(name, _)| text.starts_with(name)).ok_or(PatternError::UnknownClass)?;
-        (0..=u8::MAX).filter(|octet| is_member(octet)).for_each(|octet| self.add(octet));
+        (0..=u8::MAX).filter(is_member).for_each(|octet| self.add(octet));
         Ok(name.len())
     }
 
