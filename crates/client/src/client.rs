@@ -1,7 +1,7 @@
 //! The shell around the engine: a socket, the clock, and what programs call.
 
 use crate::{
-    Answer, ClientError, Options,
+    Answer, ClientError, Options, Refusal,
     engine::{Arrival, Engine, Proof, Sending, Site},
     exchange::Stage,
     host_manager::{self, Status},
@@ -23,6 +23,7 @@ use zephyr_core::{
     kind::Kind,
     limits::{Limits, MAX_PACKET},
     notice::{Claim, Notice, Packet},
+    policy::{Action, Demand},
     schedule::HMACK_WAIT,
     uid::{Uid, UidSource},
     words,
@@ -54,8 +55,8 @@ impl Client {
         let socket = socket::bind((options.address.unwrap_or(Ipv4Addr::UNSPECIFIED), 0).into())?;
         let port = socket.local_addr()?.port();
         let status = ask_host_manager(&socket, &clock, options.host_manager, port).await?;
-        let realm = options.initiator.realm_of(&status.server)?;
-        let proven = options.initiator.principal().unwrap_or_else(|error| {
+        let (realm, initiator, policy) = options.authentication.of_server(&status.server)?;
+        let proven = initiator.principal().unwrap_or_else(|error| {
             tracing::debug!(%error, "cannot read whose credentials there are");
             None
         });
@@ -71,7 +72,7 @@ impl Client {
             realm,
         };
         tracing::debug!(?site, server = status.server, "the host manager has answered");
-        Ok(Self { engine: Engine::new(site, options.initiator), socket, clock })
+        Ok(Self { engine: Engine::new(site, initiator, policy), socket, clock })
     }
 
     /// The realm of the server.
@@ -136,12 +137,33 @@ impl Client {
         }
     }
 
-    /// The next notice that comes. Can be dropped while it waits, and called again.
+    /// What the server has said in words beside its last answer: why it refuses, wholly or in part. Free of control
+    /// characters; servers in C say nothing.
+    pub fn remark(&self) -> Option<&str> {
+        self.engine.remark()
+    }
+
+    /// The next notice that comes, without those that the domain's policy hides. Can be dropped while it waits, and called
+    /// again.
     ///
     /// # Errors
     ///
     /// When the socket fails.
     pub async fn receive(&mut self) -> Result<Arrival, ClientError> {
+        loop {
+            let arrival = self.receive_any().await?;
+            if arrival.hidden.is_none() {
+                return Ok(arrival);
+            }
+        }
+    }
+
+    /// As [`Client::receive`], with those that the policy hides: [`Arrival::hidden`] tells them.
+    ///
+    /// # Errors
+    ///
+    /// When the socket fails.
+    pub async fn receive_any(&mut self) -> Result<Arrival, ClientError> {
         loop {
             if let Some(arrival) = self.engine.take_arrival(|_| true) {
                 self.flush().await?;
@@ -163,7 +185,10 @@ impl Client {
             let body = subscription::encode(part, self.sender());
             let notice = control(request.opcode(), port, &body);
             match self.send(&Sending { cut: false, ..Sending::new(notice, proof) }).await {
-                Ok(_) => request_answer(self.answer().await?)?,
+                Ok(_) => {
+                    let answer = self.answer().await?;
+                    self.request_answer(answer)?;
+                }
                 Err(error) if error.is_too_long() && part.len() > 1 => {
                     let (one, other) = part.split_at(part.len() / 2);
                     parts.extend([other, one]);
@@ -182,7 +207,8 @@ impl Client {
     /// When the request cannot be sent or is refused.
     pub async fn cancel_subscriptions(&mut self, port: u16) -> Result<(), ClientError> {
         self.send(&Sending::new(control(words::CLEARSUB, port, b""), Proof::With)).await?;
-        request_answer(self.answer().await?)
+        let answer = self.answer().await?;
+        self.request_answer(answer)
     }
 
     /// The subscriptions of this user's client on `port`, in the server's order.
@@ -196,7 +222,8 @@ impl Client {
         body.push(0);
         let question = Sending::new(control(words::GIMME, self.port(), &body), Proof::With);
         let uid = self.send(&Sending { patience: ANSWER_WAIT, ..question }).await?;
-        request_answer(self.answer().await?)?;
+        let answer = self.answer().await?;
+        self.request_answer(answer)?;
         let deadline = Instant::now() + ANSWER_WAIT;
         loop {
             let answer = self.engine.take_arrival(|arrival| {
@@ -241,10 +268,14 @@ impl Client {
         port: u16,
     ) -> Result<(), ClientError> {
         let (user, body) = (self.sender().to_vec(), location.body(&localtime::ctime(SystemTime::now())));
-        let proof = if exposure.is_some() { Proof::With } else { Proof::Without };
+        let leaving_needs_proof = self.engine.policy().demand(Action::Logout) == Demand::Required;
+        let proof = if exposure.is_some() || leaving_needs_proof { Proof::With } else { Proof::Without };
         let notice = Sending::new(location::notice(&user, exposure, &body, port), proof);
         self.send(&Sending { patience: ANSWER_WAIT, ..notice }).await?;
-        self.answer().await?.done()
+        match self.answer().await? {
+            Answer::Refused(Refusal::NotAuthorized) => Err(self.refused().unwrap_or(ClientError::Unverified)),
+            answer => answer.done(),
+        }
     }
 
     /// Asks the host manager again how long headers may be: it may not have known when we started, or has another
@@ -264,6 +295,20 @@ impl Client {
             }
             sleep(ASKING_PAUSE).await;
         }
+    }
+
+    /// Refused subscription requests have one error, whatever the reason; `LOST` is a server that knows no such request.
+    fn request_answer(&self, answer: Answer) -> Result<(), ClientError> {
+        match answer {
+            Answer::Sent => Ok(()),
+            Answer::Refused(_) => Err(self.refused().unwrap_or(ClientError::Refused)),
+            Answer::Lost | Answer::Unknown(_) => Err(ClientError::Nonsense),
+        }
+    }
+
+    /// The refusal that the server has put into words.
+    fn refused(&self) -> Option<ClientError> {
+        self.remark().map(|words| ClientError::RefusedBecause(words.to_owned()))
     }
 
     /// Sends what is to be sent, and waits for the next datagram or deadline.
@@ -304,15 +349,6 @@ impl Client {
 
 fn control<'a>(opcode: &'a [u8], port: u16, body: &'a [u8]) -> Notice<'a> {
     Notice { kind: Kind::Acked, port, class: words::ZEPHYR_CTL, instance: words::CLIENT, opcode, body, ..Notice::EMPTY }
-}
-
-/// Refused subscription requests have one error, whatever the reason; `LOST` is a server that knows no such request.
-fn request_answer(answer: Answer) -> Result<(), ClientError> {
-    match answer {
-        Answer::Sent => Ok(()),
-        Answer::Refused(_) => Err(ClientError::Refused),
-        Answer::Lost | Answer::Unknown(_) => Err(ClientError::Nonsense),
-    }
 }
 
 async fn ask_host_manager(

@@ -4,6 +4,7 @@ use crate::{
     ClientError,
     exchange::{Exchange, Stage},
     judge::Judge,
+    policing,
 };
 use bytes::Bytes;
 use std::{
@@ -13,11 +14,12 @@ use std::{
     time::Duration,
 };
 use zephyr_core::{
-    auth::{AuthError, Direction, Initiator, Session},
+    auth::{AuthError, Direction, Initiator, Session, Verdict},
     fragment::Cutter,
     inbox::{Delivered, Inbox, Outcome},
     limits::{Limits, MAX_NOTICE, MAX_PACKET, MAX_QUEUED},
     notice::{Claim, Notice, Packet},
+    policy::Policy,
     realm::completed,
     schedule::SERVACK_WAIT,
     time::Now,
@@ -89,8 +91,12 @@ pub struct Transmit {
 pub struct Arrival {
     /// Where its last packet came from.
     pub from: SocketAddr,
-    /// The notice, and what is known about its origin.
+    /// The notice, and what its octets prove.
     pub delivered: Delivered,
+    /// What is known about its origin where the domain's policy is taken into account.
+    pub verdict: Verdict,
+    /// Why the policy hides it, in words; `None` when it is to be shown.
+    pub hidden: Option<String>,
 }
 
 impl Arrival {
@@ -103,6 +109,7 @@ impl Arrival {
 pub struct Engine {
     site: Site,
     initiator: Arc<dyn Initiator>,
+    policy: Policy,
     uids: UidSource,
     inbox: Inbox,
     judge: Judge,
@@ -114,12 +121,13 @@ pub struct Engine {
 
 impl Engine {
     /// A client that has neither sent nor received anything.
-    pub fn new(site: Site, initiator: Arc<dyn Initiator>) -> Self {
+    pub fn new(site: Site, initiator: Arc<dyn Initiator>, policy: Policy) -> Self {
         Self {
             uids: UidSource::new(site.address),
             judge: Judge::new(initiator.clone(), site.realm.clone()),
             site,
             initiator,
+            policy,
             inbox: Inbox::new(),
             exchange: None,
             arrived: VecDeque::new(),
@@ -138,11 +146,21 @@ impl Engine {
         self.site.limits = limits;
     }
 
+    /// What the domain demands.
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What the server has said in words beside its last answer.
+    pub fn remark(&self) -> Option<&str> {
+        self.exchange.as_ref().and_then(Exchange::remark)
+    }
+
     /// Begins to send a notice, in place of one that may still be on its way.
     ///
     /// # Errors
     ///
-    /// When it is too large, or cannot be proven. Then nothing is sent.
+    /// When it is too large, cannot be proven, or would be refused by the domain's policy. Then nothing is sent.
     pub fn begin(&mut self, now: Now, sending: &Sending<'_>) -> Result<Uid, ClientError> {
         self.exchange = None;
         if sending.notice.body.len() > MAX_NOTICE {
@@ -150,8 +168,12 @@ impl Engine {
         }
         let session = match sending.proof {
             Proof::Without => None,
-            Proof::With | Proof::Remembered => Some(self.initiator.session(&self.site.realm)?),
+            Proof::With | Proof::Remembered => match self.initiator.session(&self.site.realm) {
+                Ok(session) => Some(session),
+                Err(error) => policing::without_session(&self.policy, &self.site, &sending.notice, error)?,
+            },
         };
+        policing::outgoing(&self.policy, &self.site, &sending.notice, session.is_some())?;
         let packets = self.packets(now, sending, session.as_deref())?;
         let first = packets.first().map(|(uid, _)| *uid).ok_or(ClientError::Nonsense)?;
         if let (Proof::Remembered, Some(session)) = (sending.proof, session) {
@@ -221,7 +243,10 @@ impl Engine {
         let received = self.inbox.receive(now, datagram, &mut |packet| self.judge.judge(now, packet));
         self.outbox.extend(received.acknowledgement.map(|payload| Transmit { to: from, payload }));
         match received.outcome {
-            Outcome::Complete(delivered) => self.arrive(Arrival { from, delivered }),
+            Outcome::Complete(delivered) => {
+                let (verdict, hidden) = policing::incoming(&self.policy, &self.site, &delivered);
+                self.arrive(Arrival { from, delivered, verdict, hidden });
+            }
             Outcome::Incomplete => {}
             Outcome::Dropped(reason) => tracing::debug!(%from, %reason, "dropped a packet"),
         }
@@ -290,7 +315,7 @@ mod tests {
         exchange::Answer,
     };
     use std::net::IpAddr;
-    use zephyr_core::{auth::Verdict, kind::Kind, words};
+    use zephyr_core::{kind::Kind, words};
 
     const HM: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2104);
     const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 2103);
@@ -304,7 +329,7 @@ mod tests {
             port: 4321,
             host_manager: HM,
         };
-        Engine::new(site, Arc::new(credentials))
+        Engine::new(site, Arc::new(credentials), Policy::KERBEROS)
     }
 
     fn message<'a>(recipient: &'a [u8], body: &'a [u8]) -> Notice<'a> {

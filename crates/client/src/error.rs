@@ -1,7 +1,8 @@
 //! What can go wrong for a client, in the words that users of the C programs know.
 
 use std::io;
-use zephyr_core::{auth::AuthError, notice::FormatError};
+use zephyr_config::problem::Problems;
+use zephyr_core::{auth::AuthError, notice::FormatError, policy::Refusal};
 
 /// Why a client could not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,18 @@ pub enum ClientError {
     /// The server refused because it could not verify who asks.
     #[error("Server could not verify authentication")]
     Unverified,
+    /// The server refused, and says why.
+    #[error("refused: {0}")]
+    RefusedBecause(String),
+    /// The domain would refuse this, so it is not sent.
+    #[error("not sent: {0}")]
+    Policy(Refusal),
+    /// The domain wants proof, and there can be none.
+    #[error("{0}")]
+    CannotProve(AuthError),
+    /// The policy file is broken.
+    #[error("{0}")]
+    PolicyFile(Problems),
     /// The server has no such location.
     #[error("Not logged-in")]
     NotLoggedIn,
@@ -54,7 +67,13 @@ impl ClientError {
             Self::Refused | Self::Unverified => Some(
                 "The server did not accept the proof of who you are. Run klist to see your tickets, and kinit for new ones.",
             ),
-            Self::Auth(error) => error.advice(),
+            Self::CannotProve(AuthError::NoCredentials | AuthError::Expired) => {
+                Some("Run kinit first: this domain takes nothing without proof of who you are.")
+            }
+            Self::Auth(error) | Self::CannotProve(error) => error.advice(),
+            Self::PolicyFile(_) => {
+                Some("Whoever looks after this machine must mend that: zephyrctl policy check FILE.")
+            }
             _ => None,
         }
     }

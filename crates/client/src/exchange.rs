@@ -92,6 +92,7 @@ pub struct Exchange {
     /// How long to wait for the answer, each time anything comes.
     patience: Duration,
     early: Option<Answer>,
+    remark: Option<String>,
 }
 
 impl Exchange {
@@ -113,6 +114,7 @@ impl Exchange {
             deadline: None,
             patience,
             early: None,
+            remark: None,
         };
         exchange.advance(now, out);
         exchange
@@ -128,6 +130,11 @@ impl Exchange {
         self.first
     }
 
+    /// What the server has said beside its answer, in words.
+    pub fn remark(&self) -> Option<&str> {
+        self.remark.as_deref()
+    }
+
     /// When it must be looked at again, in monotonic time.
     pub const fn deadline(&self) -> Option<Duration> {
         self.deadline
@@ -140,6 +147,9 @@ impl Exchange {
             && uid == self.first
             && self.kind == Kind::Acked
         {
+            if matches!(self.stage, Stage::Queuing | Stage::Waiting) {
+                self.remark = words(packet.notice.body);
+            }
             match self.stage {
                 Stage::Queuing => self.early = Some(answer),
                 Stage::Waiting => self.stop(Stage::Answered(answer)),
@@ -193,6 +203,15 @@ impl Exchange {
         self.deadline = None;
         self.rest.clear();
     }
+}
+
+/// The second text of an answer's body, fit to be shown: anybody on the way could have written it.
+fn words(body: &[u8]) -> Option<String> {
+    const MOST: usize = 300;
+    let text = body.split(|&octet| octet == 0).nth(1)?;
+    let text = String::from_utf8_lossy(text);
+    let shown: String = text.chars().filter(|character| !character.is_control()).take(MOST).collect();
+    (!shown.trim().is_empty()).then_some(shown)
 }
 
 #[cfg(test)]
@@ -287,6 +306,26 @@ mod tests {
         run.exchange.expire(at(120));
         assert_eq!(run.exchange.stage(), &Stage::TimedOut);
         assert_eq!(run.ack(121, Kind::ServAck, 0, b"SENT\0"), &Stage::TimedOut);
+    }
+
+    #[test]
+    fn words_beside_the_answer() {
+        for (body, said) in [
+            (&b"LOST\0"[..], None),
+            (b"LOST", None),
+            (b"LOST\0run kinit\0", Some("run kinit")),
+            (b"LOST\0run kinit", Some("run kinit")),
+            (b"LOST\0\0x\0", None),
+            (b"LOST\0\x1b[2Jbad\n\0", Some("[2Jbad")),
+        ] {
+            let mut run = Run::new(Kind::Acked, 1);
+            run.ack(0, Kind::HmAck, 0, b"");
+            run.ack(0, Kind::ServNak, 0, body);
+            assert_eq!(run.exchange.remark(), said, "{}", body.escape_ascii());
+        }
+        let mut run = Run::new(Kind::Acked, 1);
+        run.ack(0, Kind::ServNak, 0, &[b"LOST\0", &[b'x'; 500][..]].concat());
+        assert_eq!(run.exchange.remark().map(str::len), Some(300));
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod keyring;
 pub mod localtime;
 pub mod location;
 mod options;
+mod policing;
 pub mod subscription;
 pub mod variables;
 pub mod windowgram_port;
@@ -32,7 +33,7 @@ pub mod windowgram_port;
 pub use client::Client;
 pub use error::{ClientError, system_words};
 pub use exchange::{Answer, Refusal};
-pub use options::Options;
+pub use options::{Authentication, Options};
 
 use std::{future::Future, io};
 

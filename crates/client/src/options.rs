@@ -4,11 +4,52 @@ use crate::{ClientError, account::Account};
 use std::{
     env, io,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    path::Path,
     sync::Arc,
 };
-use zephyr_auth::Backend;
-use zephyr_core::auth::{AuthError, Initiator};
+use zephyr_auth::{
+    Backend,
+    client_side::ClientSide,
+    policy_file::{DEFAULT_PATH, PolicyFile},
+};
+use zephyr_core::{
+    auth::{AuthError, Initiator},
+    policy::Policy,
+};
 use zephyr_net::{address, services};
+
+/// Where a client's authentication, and the policy it goes by, come from.
+#[derive(Clone)]
+pub enum Authentication {
+    /// From the domain that the host manager's server is in.
+    ByPolicy {
+        /// What domains demand.
+        policies: PolicyFile,
+        /// The backend to be used in place of the one that the policy names.
+        backend: Option<Backend>,
+    },
+    /// From the program.
+    Given {
+        /// The user's side of the domain's authentication.
+        initiator: Arc<dyn Initiator>,
+        /// What the domain demands.
+        policy: Box<Policy>,
+    },
+}
+
+impl Authentication {
+    /// The realm of the server called `host`, the user's side of it, and what is demanded there.
+    pub(crate) fn of_server(self, host: &str) -> Result<(String, Arc<dyn Initiator>, Policy), AuthError> {
+        match self {
+            Self::ByPolicy { policies, backend } => {
+                let side = ClientSide::of_server(&policies, backend, host)?;
+                tracing::debug!(realm = side.realm, "the policy is {}", side.domain.origin());
+                Ok((side.realm, side.initiator, side.domain.policy))
+            }
+            Self::Given { initiator, policy } => Ok((initiator.realm_of(host)?, initiator, *policy)),
+        }
+    }
+}
 
 /// What a [`crate::Client`] must know before it can ask anybody.
 #[derive(Clone)]
@@ -18,19 +59,20 @@ pub struct Options {
     /// The only address to receive at, and to be known by. Without it every address of the machine is heard, and the one
     /// towards the server is named.
     pub address: Option<Ipv4Addr>,
-    /// The user's side of the domain's authentication.
-    pub initiator: Arc<dyn Initiator>,
+    /// How the user proves who he is, and what is demanded of him.
+    pub authentication: Authentication,
     /// The login name, for senders without credentials.
     pub login: Option<String>,
 }
 
 impl Options {
     /// What the environment says: `ZEPHYR_HM=ADDRESS:PORT` (default: 127.0.0.1, port `zephyr-hm`),
-    /// `ZEPHYR_AUTH=kerberos|none` (default: `kerberos`) and `ZEPHYR_ADDRESS=ADDRESS` (default: every address).
+    /// `ZEPHYR_AUTH=kerberos|none` (default: as the policy says), `ZEPHYR_POLICY=FILE` (default:
+    /// `/etc/zephyr/policy.toml`, if it is there) and `ZEPHYR_ADDRESS=ADDRESS` (default: every address).
     ///
     /// # Errors
     ///
-    /// When a variable says nothing sensible, or the backend cannot start.
+    /// When a variable says nothing sensible, or the policy file is broken: a policy that cannot be read is not guessed.
     pub fn from_environment() -> Result<Self, ClientError> {
         let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
         let host_manager = match variable("ZEPHYR_HM") {
@@ -38,12 +80,15 @@ impl Options {
             None => SocketAddr::from((Ipv4Addr::LOCALHOST, services::port(services::ZEPHYR_HM))),
         };
         let backend = match variable("ZEPHYR_AUTH") {
-            Some(name) => name.parse().map_err(|error| AuthError::Backend(format!("ZEPHYR_AUTH={name}: {error}")))?,
-            None => Backend::Kerberos,
+            Some(name) => {
+                Some(name.parse().map_err(|error| AuthError::Backend(format!("ZEPHYR_AUTH={name}: {error}")))?)
+            }
+            None => None,
         };
+        let policies = PolicyFile::find(Path::new(DEFAULT_PATH)).map_err(ClientError::PolicyFile)?;
         let address = variable("ZEPHYR_ADDRESS").map(|text| own_address(&text)).transpose()?;
         let login = Account::own().map(|account| account.login);
-        Ok(Self { host_manager, address, initiator: zephyr_auth::initiator(backend)?, login })
+        Ok(Self { host_manager, address, authentication: Authentication::ByPolicy { policies, backend }, login })
     }
 }
 

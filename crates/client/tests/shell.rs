@@ -9,9 +9,9 @@ use std::{
     time::Duration,
 };
 use tokio::{net::UdpSocket, task::JoinHandle, time::timeout};
-use zephyr_auth::Backend;
+use zephyr_auth::{Backend, policy_file::PolicyFile};
 use zephyr_client::{
-    Answer, Client, ClientError, Options,
+    Answer, Authentication, Client, ClientError, Options,
     engine::{Proof, Sending},
     location::{Exposure, Location},
     subscription::{Request, Subscription},
@@ -112,8 +112,8 @@ async fn serve(socket: UdpSocket, server: Server, requests: Arc<Mutex<Vec<Bytes>
 }
 
 async fn open(host_manager: SocketAddr) -> Result<Client, ClientError> {
-    let initiator = zephyr_auth::initiator(Backend::None).unwrap();
-    Client::open(Options { host_manager, address: None, initiator, login: Some("alice".to_owned()) }).await
+    let authentication = Authentication::ByPolicy { policies: PolicyFile::default(), backend: Some(Backend::None) };
+    Client::open(Options { host_manager, address: None, authentication, login: Some("alice".to_owned()) }).await
 }
 
 fn message(body: &[u8]) -> Notice<'_> {

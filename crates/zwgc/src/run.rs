@@ -1,11 +1,13 @@
 //! The course of zwgc (zwgc, sections 2, 5 and 6).
 
 use crate::{
+    harmless,
     options::Options,
     subscription_file::{self, Macros, Wishes},
     windowgram,
 };
 use std::{
+    collections::HashSet,
     env, fs,
     io::{self, IsTerminal as _, Read, Write as _, stdin, stdout},
     path::{Path, PathBuf},
@@ -31,6 +33,8 @@ const NO_ZEPHYR: u8 = 3;
 
 /// How long saying good-bye may take.
 const GOODBYE: Duration = Duration::from_secs(10);
+/// Reasons for hiding notices that are told.
+const MOST_REASONS: usize = 16;
 /// Octets of a subscription file that are read.
 const MAX_FILE: u64 = 1 << 20;
 
@@ -118,9 +122,10 @@ async fn serve(client: &mut Client, options: &Options, location: &Location, file
         subscribe(client, &wishes).await;
     }
     let mut rewrite = signal(SignalKind::user_defined1())?;
+    let mut hidden = HashSet::new();
     loop {
         let arrival = tokio::select! {
-            arrival = client.receive() => arrival?,
+            arrival = client.receive_any() => arrival?,
             _ = rewrite.recv() => {
                 if let Err(error) = windowgram_port::renew(file, port) {
                     eprintln!("zwgc: error while opening {} for writing: {}", file.display(), system_words(&error));
@@ -128,6 +133,13 @@ async fn serve(client: &mut Client, options: &Options, location: &Location, file
                 continue;
             }
         };
+        if let Some(why) = &arrival.hidden {
+            // Said once each: whoever can make notices up could otherwise fill the terminal with that.
+            if hidden.len() < MOST_REASONS && hidden.insert(why.clone()) {
+                eprintln!("zwgc: not showing a notice, nor others like it: {}", harmless::line(why.as_bytes()));
+            }
+            continue;
+        }
         match treatment(&arrival, client, active) {
             Treatment::Show => show(&arrival)?,
             Treatment::Drop => {}
@@ -140,7 +152,12 @@ async fn subscribe(client: &mut Client, wishes: &Wishes) {
     let port = client.port();
     // Also an empty list is sent: the server answers it with its default subscriptions.
     match client.subscribe(Request::Subscribe, &wishes.subscriptions, port).await {
-        Ok(()) => tracing::info!("subscribed, listening on port {port}"),
+        Ok(()) => {
+            tracing::info!("subscribed, listening on port {port}");
+            if let Some(words) = client.remark() {
+                eprintln!("zwgc: not all of the subscriptions: {words}");
+            }
+        }
         Err(error) => complain(&error, "while subscribing"),
     }
     if !wishes.unsubscriptions.is_empty()
@@ -226,7 +243,7 @@ fn treatment(arrival: &Arrival, client: &Client, active: bool) -> Treatment {
 
 fn show(arrival: &Arrival) -> io::Result<()> {
     let colours = stdout().is_terminal() && env::var_os("NO_COLOR").is_none();
-    let shown = windowgram::render(&arrival.delivered.notice(), arrival.delivered.verdict(), colours);
+    let shown = windowgram::render(&arrival.delivered.notice(), &arrival.verdict, colours);
     let mut out = stdout().lock();
     out.write_all(shown.as_bytes())?;
     out.flush()

@@ -92,6 +92,12 @@ impl Report<'_> {
         next
     }
 
+    /// What the server has said in words: why it refuses.
+    pub fn remark(&mut self, words: &str) {
+        let _ = self.out.flush();
+        let _ = writeln!(self.err, "{}: {words}", self.program);
+    }
+
     fn lost(&mut self, round: Round, recipient: Option<&[u8]>) -> std::io::Result<()> {
         let Options { class, instance, verbose, .. } = self.options;
         let what = match class == words::MESSAGE {

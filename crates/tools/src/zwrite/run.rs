@@ -119,7 +119,12 @@ async fn to_all(client: &mut Client, options: &Options, report: &mut Report<'_>,
         match client.answer().await {
             Ok(answer) => {
                 reached |= answer == Answer::Sent;
-                if report.answered(round, recipient, &answer) == Next::Stop {
+                let remark = client.remark().map(str::to_owned);
+                let next = report.answered(round, recipient, &answer);
+                if let Some(words) = remark {
+                    report.remark(&words);
+                }
+                if next == Next::Stop {
                     break;
                 }
             }
