@@ -20,15 +20,13 @@ const PACKETS: usize = 100_000;
 const WARM_UP: usize = 20_000;
 /// So few that the smallest receive buffer a system gives holds them, and the answers.
 const BURST: usize = 50;
-/// How much a server may have grown after the warm-up, in kibioctets. What follows are 80 000 packets, of which some
-/// 25 000 are requests that were never seen before and get some 15 MiB of answers: who keeps a third of that is found out.
-/// By design a server remembers 8192 of them, most of which have come by then.
-const GROWTH: u64 = 4 * 1024;
+/// How much a server may have grown after the warm-up, in kibioctets. By design it remembers 8192 requests with their
+/// answers, ten megaoctets at most, and holds answers that nobody acknowledges for a while; not all of that is full when
+/// the warm-up ends. What follows are 80 000 packets, some 40 MiB: who keeps packets is found out. What is kept by the
+/// dozen octets is found by the tests of the engines, which count.
+const SERVER_GROWTH: u64 = 12 * 1024;
 /// The same for a host manager, in whose queue 4096 packets may wait, each of up to 1024 octets and something around them.
 const HOST_MANAGER_GROWTH: u64 = 8 * 1024;
-/// The same for a server behind a flooded host manager, which hears fewer during the warm-up: ten megaoctets of
-/// remembered requests at most, and some play.
-const GROWTH_BEHIND: u64 = 12 * 1024;
 
 #[derive(Deserialize)]
 struct Vectors {
@@ -244,7 +242,7 @@ fn zephyrd_stands_a_flood() -> Result<()> {
     let mut stack = Stack::start(Engine::Native, RealmOptions::default())?;
     let pid = stack.zephyrd().pid();
     let growth = flood(stack.server(), Question::Defaults, 2, &[pid])?;
-    assert!(growth.iter().all(|&growth| growth < GROWTH), "grown by {growth:?} KiB");
+    assert!(growth.iter().all(|&growth| growth < SERVER_GROWTH), "grown by {growth:?} KiB");
     still_serves(&stack)
 }
 
@@ -255,7 +253,7 @@ fn zhm_stands_a_flood() -> Result<()> {
     let watched = [stack.zhm().pid(), stack.zephyrd().pid()];
     let growth = flood(stack.host_manager(), Question::Status, 3, &watched)?;
     assert!(
-        matches!(growth[..], [zhm, zephyrd] if zhm < HOST_MANAGER_GROWTH && zephyrd < GROWTH_BEHIND),
+        matches!(growth[..], [zhm, zephyrd] if zhm < HOST_MANAGER_GROWTH && zephyrd < SERVER_GROWTH),
         "grown by {growth:?} KiB"
     );
     still_serves(&stack)
