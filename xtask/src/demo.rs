@@ -198,6 +198,7 @@ impl People {
         let realm = Realm::start(RealmOptions::default())?;
         let how = match realm.engine() {
             Engine::Container => "in a container",
+            Engine::Heimdal => "as Heimdal's",
             Engine::Native => "natively",
         };
         println!("── the KDC of realm {} runs {how}; alice and bob log in", realm.name());

@@ -3,6 +3,7 @@
 pub mod bins;
 pub mod container;
 pub mod deadline;
+pub mod heimdal;
 mod native;
 pub mod packages;
 mod place;

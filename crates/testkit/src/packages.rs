@@ -62,6 +62,22 @@ pub const REFERENCE: &[Package] = &[
     file("netbase", "/etc/services"),
 ];
 
+/// What Heimdal's programs need to run; see [`crate::heimdal`].
+pub const HEIMDAL: &[Package] = &[
+    file("libgssapi3-heimdal", "/usr/lib/*/libgssapi.so.3"),
+    file("libhdb9-heimdal", "/usr/lib/*/libhdb.so.9"),
+    file("libkadm5clnt7-heimdal", "/usr/lib/*/libkadm5clnt.so.7"),
+    file("libkadm5srv8-heimdal", "/usr/lib/*/libkadm5srv.so.8"),
+    file("libkafs0-heimdal", "/usr/lib/*/libkafs.so.0"),
+    file("libkdc2-heimdal", "/usr/lib/*/libkdc.so.2"),
+    file("libotp0-heimdal", "/usr/lib/*/libotp.so.0"),
+    file("libsl0-heimdal", "/usr/lib/*/libsl.so.0"),
+];
+
+/// What sites run Zephyr's programs with: tickets that are kept fresh; and clocks that are wrong.
+pub const SITES: &[Package] =
+    &[program("kstart", "k5start"), file("libfaketime", "/usr/lib/*/faketime/libfaketime.so.1")];
+
 /// Those of `wanted` that are not installed.
 pub fn missing(wanted: &[Package]) -> Vec<Package> {
     wanted.iter().copied().filter(|package| !package.probe.is_there()).collect()
@@ -74,6 +90,26 @@ pub fn install_line(packages: &[Package]) -> Option<String> {
     }
     let names: Vec<&str> = packages.iter().map(|package| package.name).collect();
     Some(format!("apt-get install -y --no-install-recommends {}", names.join(" ")))
+}
+
+/// Where the file of one of these packages is that is looked for by `name`.
+pub fn find_file(name: &str) -> Option<PathBuf> {
+    let all = [BUILD, KDC, REFERENCE, HEIMDAL, SITES].concat();
+    let package = all.into_iter().find(|package| package.name == name)?;
+    match package.probe {
+        Probe::Program(program) => find_program(program),
+        Probe::File(path) => find_path(path),
+    }
+}
+
+fn find_path(path: &str) -> Option<PathBuf> {
+    match path.split_once("/*/") {
+        None => Some(PathBuf::from(path)).filter(|path| path.exists()),
+        Some((before, after)) => {
+            let folders = Path::new(before).read_dir().ok()?.flatten();
+            folders.map(|folder| folder.path().join(after)).find(|path| path.exists())
+        }
+    }
 }
 
 /// Where a program is, looking also where only root's PATH leads.
@@ -89,12 +125,7 @@ impl Probe {
     fn is_there(self) -> bool {
         match self {
             Self::Program(name) => find_program(name).is_some(),
-            Self::File(path) => match path.split_once("/*/") {
-                None => Path::new(path).exists(),
-                Some((before, after)) => Path::new(before)
-                    .read_dir()
-                    .is_ok_and(|folders| folders.flatten().any(|folder| folder.path().join(after).exists())),
-            },
+            Self::File(path) => find_path(path).is_some(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A throw-away Kerberos realm with a real MIT KDC.
+//! A throw-away Kerberos realm with a real KDC: MIT's, or Heimdal's.
 
 use std::env;
 use std::ffi::OsStr;
@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::container::{self, Container};
+use crate::heimdal;
 use crate::native;
 use crate::place::Place;
 use crate::ports;
@@ -37,6 +38,8 @@ pub enum Engine {
     Container,
     /// As a program of this machine.
     Native,
+    /// Heimdal's KDC as a program of this machine. It takes no `session_enctypes`, `pac` and `weak`.
+    Heimdal,
 }
 
 impl Engine {
@@ -78,6 +81,7 @@ pub struct Realm {
     container: Option<Container>,
     folder: TempDir,
     place: Place,
+    engine: Engine,
     name: String,
     port: u16,
 }
@@ -102,7 +106,7 @@ impl Realm {
             let result = Self::launch(engine, &options, Place::Host, ports::free_udp_and_tcp()?);
             match result {
                 // Somebody took the port after we had looked.
-                Err(error) if attempt < PORT_ATTEMPTS && format!("{error:#}").contains("Address already in use") => {}
+                Err(error) if attempt < PORT_ATTEMPTS && format!("{error:#}").contains("ddress already in use") => {}
                 result => return result,
             }
         }
@@ -119,15 +123,23 @@ impl Realm {
         fs::create_dir(folder.path().join("homes"))?;
         let (command, container) = match engine {
             Engine::Native => (native::launch(&recipe, place)?, None),
+            Engine::Heimdal => {
+                let mut command = place.command("sh");
+                command.arg(Recipe::folder().join("heimdal.sh")).envs(recipe.environment());
+                command.env("HEIMDAL", heimdal::folder()?);
+                (command, None)
+            }
             Engine::Container => {
                 let container = Container::reserve();
                 (container.launch(&container::image()?, &recipe, folder.path()), Some(container))
             }
         };
         let kdc = Daemon::spawn_with_lifeline(command, folder.path().join("krb5kdc.log"))?;
-        let realm = Self { kdc, container, folder, place, name: options.realm.clone(), port };
+        let realm = Self { kdc, container, folder, place, engine, name: options.realm.clone(), port };
         // Said after its sockets are open.
-        realm.kdc.wait_for(READY, |line| line == "krb5kdc: starting...")?;
+        realm
+            .kdc
+            .wait_for(READY, |line| line == "krb5kdc: starting..." || line.contains("KDC worker process started"))?;
         Ok(realm)
     }
 
@@ -138,7 +150,7 @@ impl Realm {
 
     /// How its KDC runs.
     pub fn engine(&self) -> Engine {
-        if self.container.is_some() { Engine::Container } else { Engine::Native }
+        self.engine
     }
 
     /// The KDC's port on 127.0.0.1, UDP and TCP.
@@ -236,6 +248,21 @@ impl Realm {
         process::run(command, TOOL)?.success().map(drop)
     }
 
+    /// As [`Realm::kinit`], with Heimdal's command, whatever the KDC is.
+    ///
+    /// # Errors
+    /// When Heimdal cannot be had, or the KDC gives no ticket.
+    pub fn kinit_by_heimdal(&self, user: &User) -> Result<()> {
+        // Heimdal reads no settings behind a line that includes a folder.
+        let settings = fs::read_to_string(self.krb5_conf())?;
+        let settings: Vec<&str> = settings.lines().filter(|line| !line.starts_with("includedir")).collect();
+        let file = user.home().join("heimdal.conf");
+        fs::write(&file, settings.join("\n"))?;
+        let mut command = user.command(heimdal::program("kinit.heimdal")?);
+        command.env("KRB5_CONFIG", file).arg("-k").arg("-t").arg(self.keytab(user.name())).arg(user.principal());
+        process::run(command, TOOL)?.success().map(drop)
+    }
+
     /// Gets the person a ticket for the Zephyr service.
     ///
     /// # Errors
@@ -246,11 +273,31 @@ impl Realm {
         process::run(command, TOOL)?.success().map(drop)
     }
 
-    /// One kadmin command on the realm's database, such as `modprinc -maxlife 5min alice`.
+    /// Makes this realm believe in what `foreign`'s KDC says of its people: they can speak to servers here, once their
+    /// settings say where this realm's KDC is.
+    ///
+    /// # Errors
+    /// When kadmin reports an error.
+    pub fn trust(&self, foreign: &Self) -> Result<()> {
+        for realm in [self, foreign] {
+            realm.kadmin(&format!("addprinc -pw between krbtgt/{}@{}", self.name, foreign.name))?;
+        }
+        Ok(())
+    }
+
+    /// Settings by which people of other realms find this one's KDC.
+    pub fn whereabouts(&self) -> String {
+        format!("[realms]\n{} = {{\nkdc = 127.0.0.1:{}\n}}\n", self.name, self.port)
+    }
+
+    /// One kadmin command on the realm's database, such as `modprinc -maxlife 5min alice`; MIT's alone.
     ///
     /// # Errors
     /// When kadmin reports an error.
     pub fn kadmin(&self, query: &str) -> Result<Output> {
+        if self.engine == Engine::Heimdal {
+            bail!("Heimdal's kadmin speaks another language");
+        }
         let profile = self.folder().join("kdc.conf").display().to_string();
         let config = self.krb5_conf().display().to_string();
         let environment = [("KRB5_CONFIG", config), ("KRB5_KDC_PROFILE", profile)];

@@ -19,12 +19,20 @@ pub struct User {
     realm: String,
     home: PathBuf,
     krb5_conf: PathBuf,
+    cache: String,
     place: Place,
 }
 
 impl User {
     pub(crate) fn new(name: &str, realm: &str, home: PathBuf, krb5_conf: PathBuf, place: Place) -> Self {
-        Self { name: name.to_owned(), realm: realm.to_owned(), home, krb5_conf, place }
+        let cache = format!("FILE:{}", home.join("ccache").display());
+        Self { name: name.to_owned(), realm: realm.to_owned(), home, krb5_conf, cache, place }
+    }
+
+    /// The same person with tickets in this credential cache, by its name with its type: `DIR:/some/folder`.
+    #[must_use]
+    pub fn with_cache(self, cache: &str) -> Self {
+        Self { cache: cache.to_owned(), ..self }
     }
 
     /// The name without realm.
@@ -42,7 +50,7 @@ impl User {
         &self.home
     }
 
-    /// The credential cache's file.
+    /// The credential cache's file, as long as it is in one.
     pub fn ccache(&self) -> PathBuf {
         self.home.join("ccache")
     }
@@ -60,7 +68,7 @@ impl User {
             ("LOGNAME", self.name.clone()),
             ("WGFILE", self.wgfile().display().to_string()),
             ("KRB5_CONFIG", self.krb5_conf.display().to_string()),
-            ("KRB5CCNAME", format!("FILE:{}", self.ccache().display())),
+            ("KRB5CCNAME", self.cache.clone()),
         ]
     }
 

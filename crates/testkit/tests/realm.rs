@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use zephyr_testkit::container;
 use zephyr_testkit::deadline::wait_until;
+use zephyr_testkit::heimdal;
 use zephyr_testkit::packages;
 use zephyr_testkit::process;
 use zephyr_testkit::realm::{Engine, Keys, Realm, RealmOptions};
@@ -168,4 +169,20 @@ fn nothing_is_left_when_a_test_panics() -> Result<()> {
 fn what_these_tests_need_is_installed() {
     let missing = packages::missing(&[packages::KERBEROS_CLIENT, packages::KDC].concat());
     assert_eq!(packages::install_line(&missing), None);
+}
+
+/// A realm of Heimdal's, and tickets by either's commands: the other's library reads them.
+#[test]
+fn a_realm_of_heimdals() -> Result<()> {
+    if heimdal::or_skip()?.is_none() {
+        return Ok(());
+    }
+    serves_and_vanishes(Engine::Heimdal)?;
+    let realm = Realm::start_on(Engine::Heimdal, RealmOptions { realm: "HEIMDAL.TEST".into(), ..Default::default() })?;
+    let bob = realm.user("bob")?;
+    realm.kinit_by_heimdal(&bob)?;
+    realm.fetch_service_ticket(&bob)?;
+    let tickets = bob.tickets()?;
+    assert!(tickets.contains("bob@HEIMDAL.TEST") && tickets.contains("zephyr/zephyr@HEIMDAL.TEST"), "{tickets}");
+    Ok(())
 }

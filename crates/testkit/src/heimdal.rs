@@ -1,0 +1,119 @@
+//! Heimdal's programs: its KDC, its commands, and its KCM daemon.
+//!
+//! Debian's packages of them cannot be installed beside MIT's, so they are unpacked into a directory of their own;
+//! the libraries they need are [`packages::HEIMDAL`] and are installed as usual.
+
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::geteuid;
+
+use crate::deadline::wait_until;
+use crate::packages;
+use crate::process::{self, Daemon};
+
+/// The packages that are unpacked.
+const UNPACKED: [&str; 3] = ["heimdal-kdc", "heimdal-clients", "heimdal-kcm"];
+
+const DOWNLOAD: Duration = Duration::from_secs(120);
+const READY: Duration = Duration::from_secs(30);
+
+/// Where Heimdal's programs are: unpacked once, and kept beside what is built.
+///
+/// # Errors
+/// Why they cannot be had, with the command that installs missing packages.
+pub fn folder() -> Result<PathBuf> {
+    if let Some(line) = packages::install_line(&packages::missing(packages::HEIMDAL)) {
+        bail!("Heimdal needs packages that are missing: {line}");
+    }
+    let target = env::current_exe()?;
+    let target = target.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists());
+    let folder = target.context("there is no target directory")?.join("heimdal");
+    fs::create_dir_all(&folder)?;
+    // One at a time, however many tests start at once.
+    let lock = Flock::lock(File::create(folder.join("lock"))?, FlockArg::LockExclusive);
+    let _lock = lock.map_err(|(_, error)| error)?;
+    let done = folder.join("unpacked");
+    if !done.exists() {
+        let mut download = Command::new("apt-get");
+        download.args(["-qq", "download"]).args(UNPACKED).current_dir(&folder);
+        process::run(download, DOWNLOAD)?.success().context("Heimdal's packages cannot be downloaded")?;
+        for file in fs::read_dir(&folder)?.flatten().map(|entry| entry.path()) {
+            if file.extension().is_some_and(|extension| extension == "deb") {
+                let mut unpack = Command::new("dpkg-deb");
+                unpack.arg("--extract").arg(&file).arg(&folder);
+                process::run(unpack, DOWNLOAD)?.success()?;
+            }
+        }
+        File::create(done)?;
+    }
+    Ok(folder)
+}
+
+/// Where they are; where they cannot be had, says why and gives none, so that the caller can pass the test over. In
+/// continuous integration (`CI=true`) that is an error: nothing is skipped there.
+///
+/// # Errors
+/// When they cannot be had and must.
+pub fn or_skip() -> Result<Option<PathBuf>> {
+    match folder() {
+        Ok(folder) => Ok(Some(folder)),
+        Err(reason) if env::var("CI").is_ok_and(|value| value == "true") => Err(reason),
+        Err(reason) => {
+            eprintln!("skipped: {reason:#}");
+            Ok(None)
+        }
+    }
+}
+
+/// One of Heimdal's commands, such as `kinit.heimdal`.
+///
+/// # Errors
+/// When Heimdal cannot be had.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let folder = folder()?;
+    let program = folder.join("usr/bin").join(name);
+    if program.is_file() { Ok(program) } else { bail!("Heimdal has no {name}") }
+}
+
+/// A running KCM daemon: keeps credential caches named `KCM:` in its memory. Ends when dropped.
+#[derive(Debug)]
+pub struct Kcm {
+    _daemon: Daemon,
+    socket: PathBuf,
+}
+
+impl Kcm {
+    /// Starts one for everybody who has the settings of [`Kcm::settings`]; `folder` is for its files.
+    ///
+    /// Its socket is always in /run, so it gets a /run of its own, which only root can make.
+    ///
+    /// # Errors
+    /// When Heimdal cannot be had, or the daemon does not start.
+    pub fn start(folder: &Path, krb5_conf: &Path) -> Result<Self> {
+        if !geteuid().is_root() {
+            bail!("a KCM daemon needs a /run of its own, which only root can make");
+        }
+        let program = self::folder()?.join("usr/sbin/kcm");
+        let run = folder.join("kcm-run");
+        fs::create_dir_all(&run)?;
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "--", "sh", "-c"]);
+        command.args([r#"mount --bind "$1" /run && exec "$2" -c "$3""#, "kcm"]).arg(&run).arg(program).arg(krb5_conf);
+        let daemon = Daemon::spawn(command, folder.join("kcm.log"))?;
+        let socket = run.join(".heim_org.h5l.kcm-socket");
+        wait_until("the KCM daemon answers", READY, || Ok(socket.exists().then_some(())))
+            .with_context(|| format!("it said:\n{}", daemon.transcript().text()))?;
+        Ok(Self { _daemon: daemon, socket })
+    }
+
+    /// Settings (a section of a krb5.conf) by which MIT's library finds it.
+    pub fn settings(&self) -> String {
+        format!("[libdefaults]\nkcm_socket = {}\n", self.socket.display())
+    }
+}
