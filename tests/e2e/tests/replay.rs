@@ -84,7 +84,7 @@ fn a_stolen_subscription_lets_nobody_read() -> Result<()> {
     let listener = bob.listen(&[("secret", "*", "*")])?;
     let subscription = lock(&stolen).first().cloned().context("nothing passed")?;
     // Where the server would send to, if it took the subscription for the thief's.
-    let ear = UdpSocket::bind((THIEF, listener.port()))?;
+    let ear = UdpSocket::bind((THIEF, Packet::parse(&subscription)?.notice.port))?;
     let thief = UdpSocket::bind((THIEF, 0))?;
     assert_eq!(replayed(&stack, &thief, &subscription)?, (Kind::ServAck, b"SENT".to_vec()));
 
