@@ -145,7 +145,9 @@ impl Acceptor for KerberosAcceptor {
             return Ok(Judgement::bare(Verdict::Unauthenticated));
         }
         Ok(match self.proven(packet, expected, now)? {
-            Ok(session) => Judgement { verdict: Verdict::Authentic(Identity::new(expected)), session: Some(session) },
+            Ok(session) => {
+                Judgement { verdict: Verdict::Authentic(Identity::new(expected)), session: Some(session.at_rest()) }
+            }
             Err(reason) => Judgement::bare(Verdict::Failed(reason)),
         })
     }

@@ -100,6 +100,10 @@ impl Checksums {
         Ok(Self { kind, key, to_server: OnceLock::new(), to_client: OnceLock::new() })
     }
 
+    pub(crate) const fn key(&self) -> &Key {
+        &self.key
+    }
+
     pub(crate) const fn enctype(&self) -> i32 {
         self.kind.enctype
     }

@@ -8,13 +8,17 @@ use crate::{
     ticket::{Key, ServiceTicket},
 };
 use bytes::Bytes;
-use std::{sync::Once, time::SystemTime};
+use std::{
+    sync::{Arc, Once},
+    time::SystemTime,
+};
 use zephyr_core::{
     auth::{AuthError, Direction, Session},
     coding::zcode,
     limits::Limits,
     notice::{Notice, Packet},
 };
+use zeroize::Zeroizing;
 
 /// A session key without the ticket it came from: what a server has of its clients.
 ///
@@ -35,6 +39,14 @@ impl KeySession {
 
     pub(crate) fn new(key: Key) -> Result<Self, KeyError> {
         Ok(Self { checksums: Checksums::new(key)? })
+    }
+
+    /// The same session in fewer octets, for those who keep very many.
+    pub fn at_rest(self: Arc<Self>) -> Arc<dyn Session> {
+        match RestingKey::of(self.checksums.key()) {
+            Some(resting) => Arc::new(resting),
+            None => self,
+        }
     }
 
     /// The key's Kerberos encryption type.
@@ -71,6 +83,42 @@ impl Session for KeySession {
             tracing::warn!(%error, enctype = self.enctype(), "cannot compute a checksum");
             false
         })
+    }
+}
+
+/// A session key at rest, for a server that keeps one of every client: it takes a fraction of the octets that one at work
+/// takes. What is derived from it is derived anew every time, which costs less than fetching it from memory would among very
+/// many.
+struct RestingKey {
+    octets: Zeroizing<[u8; LONGEST_KEY]>,
+    len: u8,
+    enctype: i32,
+}
+
+/// Octets of the longest session key.
+const LONGEST_KEY: usize = 32;
+
+impl RestingKey {
+    fn of(key: &Key) -> Option<Self> {
+        let mut octets = Zeroizing::new([0; LONGEST_KEY]);
+        octets.get_mut(..key.octets.len())?.copy_from_slice(&key.octets);
+        Some(Self { octets, len: u8::try_from(key.octets.len()).ok()?, enctype: key.enctype })
+    }
+
+    fn at_work(&self) -> Result<KeySession, KeyError> {
+        let octets = self.octets.get(..usize::from(self.len)).unwrap_or_default();
+        KeySession::from_raw(self.enctype, octets)
+    }
+}
+
+impl Session for RestingKey {
+    fn seal(&self, notice: &Notice<'_>, direction: Direction, limits: Limits) -> Result<Bytes, AuthError> {
+        let session = self.at_work().map_err(|error| AuthError::Backend(error.to_string()))?;
+        session.seal(notice, direction, limits)
+    }
+
+    fn check(&self, packet: &Packet<'_>, direction: Direction) -> bool {
+        self.at_work().is_ok_and(|session| session.check(packet, direction))
     }
 }
 

@@ -70,6 +70,7 @@ enum Readers {
     One(ClientId),
     /// In order.
     Few(Vec<ClientId>),
+    #[expect(clippy::box_collection, reason = "the others, of which there are many, are smaller this way")]
     Many(Box<BTreeSet<ClientId>>),
 }
 
