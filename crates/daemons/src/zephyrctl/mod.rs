@@ -4,6 +4,7 @@
 //! itself, with the server's own code.
 
 pub mod options;
+mod policy;
 mod show;
 
 use crate::{
@@ -58,6 +59,11 @@ struct Findings {
 
 /// Does what the command line says.
 pub fn run(options: &Options) -> ExitCode {
+    if let Verb::Policy(verb) = &options.verb {
+        let (outcome, text) = policy::run(verb, options.json);
+        print(&text);
+        return outcome.into();
+    }
     let outcome = match question(&options.verb) {
         None => check(options),
         Some(question) => match ask(&socket(options), &question) {
@@ -80,7 +86,7 @@ fn question(verb: &Verb) -> Option<Question> {
         Verb::Subscriptions { class, limit } => Question::Subscriptions { class, limit },
         Verb::Acl(AclVerb::Check { principal, class, address, .. }) => Question::AclCheck { principal, class, address },
         Verb::Reload => Question::Reload {},
-        Verb::Check => return None,
+        Verb::Check | Verb::Policy(_) => return None,
     })
 }
 

@@ -3,6 +3,7 @@
 use crate::operator::USUAL_ENTRIES;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::{net::IpAddr, path::PathBuf};
+use zephyr_core::policy::Action;
 
 /// Asks the Zephyr server of this machine how it is and what it knows, and checks its configuration.
 ///
@@ -51,6 +52,9 @@ pub enum Verb {
     /// Ask the server's access control lists
     #[command(subcommand)]
     Acl(AclVerb),
+    /// Check a policy file, or ask it what it decides; needs no server
+    #[command(subcommand)]
+    Policy(PolicyVerb),
     /// Make the server read its configuration files again; when one is broken, it goes on with the old ones
     Reload,
     /// Look for problems in the configuration files; needs no server
@@ -73,6 +77,68 @@ pub enum AclVerb {
         #[arg(long, value_name = "LIST")]
         act: Option<Act>,
     },
+}
+
+/// What can be asked of policy files.
+#[derive(Clone, Debug, Subcommand)]
+pub enum PolicyVerb {
+    /// Look for problems in a policy file, and say what it demands
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+    /// Say what a policy decides, and by which rule; exit status 1 when it refuses
+    Explain {
+        /// The file
+        #[arg(long, value_name = "FILE", default_value = zephyr_auth::policy_file::DEFAULT_PATH)]
+        policy: PathBuf,
+        /// Whose policy
+        #[arg(long)]
+        realm: String,
+        /// What is wanted
+        #[arg(long)]
+        action: Wanted,
+        /// Who wants it, without a realm or as in alice@REALM
+        #[arg(long = "as", value_name = "SENDER")]
+        sender: String,
+        /// In which class
+        #[arg(long)]
+        class: Option<String>,
+        /// The notice carries no proof
+        #[arg(long)]
+        unauthenticated: bool,
+        /// The notice carries a proof that does not hold
+        #[arg(long, conflicts_with = "unauthenticated")]
+        failed: bool,
+    },
+}
+
+/// Something that may be wanted of a domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Wanted {
+    /// Send to a class
+    Send,
+    /// Subscribe to a class
+    Receive,
+    /// Ask where somebody is
+    Locate,
+    /// Tell where one is
+    Login,
+    /// Leave a place
+    Logout,
+}
+
+impl Wanted {
+    /// As the policy has it.
+    pub(super) const fn action(self) -> Action {
+        match self {
+            Self::Send => Action::Send,
+            Self::Receive => Action::Receive,
+            Self::Locate => Action::Locate,
+            Self::Login => Action::Login,
+            Self::Logout => Action::Logout,
+        }
+    }
 }
 
 /// One of the lists of a class.
