@@ -95,7 +95,7 @@ impl Kcm {
     ///
     /// # Errors
     /// When Heimdal cannot be had, or the daemon does not start.
-    pub fn start(folder: &Path, krb5_conf: &Path) -> Result<Self> {
+    pub fn start(folder: &Path) -> Result<Self> {
         if !geteuid().is_root() {
             bail!("a KCM daemon needs a /run of its own, which only root can make");
         }
@@ -104,7 +104,7 @@ impl Kcm {
         fs::create_dir_all(&run)?;
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", "--", "sh", "-c"]);
-        command.args([r#"mount --bind "$1" /run && exec "$2" -c "$3""#, "kcm"]).arg(&run).arg(program).arg(krb5_conf);
+        command.args([r#"mount --bind "$1" /run && exec "$2" -c /dev/null"#, "kcm"]).arg(&run).arg(program);
         let daemon = Daemon::spawn(command, folder.join("kcm.log"))?;
         let socket = run.join(".heim_org.h5l.kcm-socket");
         wait_until("the KCM daemon answers", READY, || Ok(socket.exists().then_some(())))

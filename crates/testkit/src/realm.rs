@@ -121,6 +121,8 @@ impl Realm {
         let folder = tempfile::Builder::new().prefix("zephyr-realm-").tempdir()?;
         let recipe = Recipe::new(options, folder.path(), port);
         fs::create_dir(folder.path().join("homes"))?;
+        fs::create_dir(folder.path().join("krb5.conf.d"))?;
+        fs::write(folder.path().join("krb5.conf.d/at-start"), &options.settings)?;
         let (command, container) = match engine {
             Engine::Native => (native::launch(&recipe, place)?, None),
             Engine::Heimdal => {

@@ -24,6 +24,8 @@ pub struct RealmOptions {
     pub people: Vec<String>,
     /// More principals with a random key; see [`crate::realm::Realm::keytab`].
     pub principals: Vec<String>,
+    /// Settings (sections of a krb5.conf) that win over the realm's own, for its KDC as well.
+    pub settings: String,
 }
 
 impl Default for RealmOptions {
@@ -38,6 +40,7 @@ impl Default for RealmOptions {
             max_life: Duration::from_secs(10 * 3600),
             people: ["alice", "bob", "carol"].map(str::to_owned).to_vec(),
             principals: Vec::new(),
+            settings: String::new(),
         }
     }
 }

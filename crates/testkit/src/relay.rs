@@ -1,10 +1,11 @@
 //! Somebody in the middle, between a host manager and its clients on one side and a server on the other.
 //!
-//! Clients are told to the server as if they lived at [`RELAY_ADDRESS`], so that what the server sends them passes
-//! here, too. They must therefore bind 127.0.0.1 alone (`ZEPHYR_ADDRESS=127.0.0.1`).
+//! Clients are told to the server as if they lived at a loopback address of the relay's own, so that what the server
+//! sends them passes here, too. They must therefore bind 127.0.0.1 alone (`ZEPHYR_ADDRESS=127.0.0.1`).
 
 use std::{
     collections::HashMap,
+    hash::{BuildHasher, RandomState},
     io,
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     sync::{
@@ -16,8 +17,10 @@ use std::{
 };
 use zephyr_core::{limits::MAX_PACKET, notice::Packet};
 
-/// Where the server sees everything come from.
-pub const RELAY_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+/// The port at which a relay pretends to be the host manager: none that the system gives to a client, whose ports the
+/// relay needs for itself.
+const HOST_MANAGER_PORT: u16 = 2104;
+const ATTEMPTS: usize = 100;
 
 /// How often a thread looks whether it should end.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -51,6 +54,8 @@ struct Shared {
     down: UdpSocket,
     /// Towards the server, which takes it for the host manager.
     up: UdpSocket,
+    /// Where the server sees everything come from. Each relay has its own, so that none takes another's ports.
+    apparent: Ipv4Addr,
     host: Mutex<Option<SocketAddr>>,
     clients: Mutex<HashMap<u16, JoinHandle<()>>>,
     tamper: Mutex<Tamper>,
@@ -67,7 +72,7 @@ impl Relay {
         tamper: impl FnMut(Way, &mut Vec<u8>) -> bool + Send + 'static,
     ) -> io::Result<Self> {
         let down = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let up = UdpSocket::bind((RELAY_ADDRESS, 0))?;
+        let (up, apparent) = apparent_host()?;
         for socket in [&down, &up] {
             socket.set_read_timeout(Some(PATIENCE))?;
         }
@@ -76,6 +81,7 @@ impl Relay {
             server,
             down,
             up,
+            apparent,
             host: Mutex::new(None),
             clients: Mutex::new(HashMap::new()),
             tamper: Mutex::new(Box::new(tamper)),
@@ -126,7 +132,7 @@ impl Shared {
         if port == 0 || clients.contains_key(&port) {
             return;
         }
-        let Ok(socket) = UdpSocket::bind((RELAY_ADDRESS, port)) else { return };
+        let Ok(socket) = UdpSocket::bind((self.apparent, port)) else { return };
         if socket.set_read_timeout(Some(PATIENCE)).is_err() {
             return;
         }
@@ -158,6 +164,19 @@ impl Shared {
             }
         }
     }
+}
+
+/// A socket at the host manager's port of a loopback address that no other relay has.
+fn apparent_host() -> io::Result<(UdpSocket, Ipv4Addr)> {
+    for _ in 0..ATTEMPTS {
+        let [_, _, _, _, _, high, middle, low] = RandomState::new().hash_one(ATTEMPTS).to_be_bytes();
+        // Neither 127.0.x.y, where everybody else is, nor the network's last address.
+        let address = Ipv4Addr::new(127, high.clamp(1, 254), middle, low);
+        if let Ok(socket) = UdpSocket::bind((address, HOST_MANAGER_PORT)) {
+            return Ok((socket, address));
+        }
+    }
+    Err(io::ErrorKind::AddrInUse.into())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

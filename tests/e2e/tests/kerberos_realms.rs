@@ -1,0 +1,84 @@
+//! People of one realm who speak directly to another realm's server, by ways that are trusted and ways that are not.
+
+use std::net::Ipv4Addr;
+
+use anyhow::Result;
+use zephyr_e2e::listener::Origin;
+use zephyr_e2e::person::Person;
+use zephyr_e2e::stack::Stack;
+use zephyr_testkit::realm::{Engine, Realm, RealmOptions};
+
+const HOME: &str = "HOME.TEST";
+const MIDDLE: &str = "MIDDLE.ORG";
+const AWAY: &str = "AWAY.EDU";
+
+fn realm(name: &str) -> RealmOptions {
+    RealmOptions { realm: name.to_owned(), ..RealmOptions::default() }
+}
+
+/// Alice of `home`, who is set to use the servers of the stack.
+fn visitor(home: &Realm, stack: &Stack) -> Result<Person> {
+    // Her realm's settings say that this machine is at home; here it is a server of the other realm.
+    let away = stack.realm()?;
+    let settings = format!("[domain_realm]\nlocalhost = {}\n{}", away.name(), away.whereabouts());
+    home.add_settings("away", &settings)?;
+    let environment = [
+        ("ZEPHYR_HM", stack.host_manager().to_string()),
+        ("ZEPHYR_ADDRESS", Ipv4Addr::LOCALHOST.to_string()),
+        ("ZEPHYR_AUTH", "kerberos".to_owned()),
+    ];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    Ok(Person::of_realm(home.login("alice")?, environment))
+}
+
+#[test]
+fn a_neighbour_is_believed() -> Result<()> {
+    let home = Realm::start_on(Engine::Native, realm(HOME))?;
+    let stack = Stack::start(Engine::Native, realm(AWAY))?;
+    stack.realm()?.trust(&home)?;
+    let alice = visitor(&home, &stack)?;
+    let listener = stack.login("bob")?.listen(&[("MESSAGE", "*", "bob")])?;
+    alice.send(&["bob", "-m", "from far away"])?;
+    let heard = listener.expect("from far away", Origin::Authentic)?;
+    assert_eq!(heard.sender, "alice@HOME.TEST");
+
+    // She is not this realm's alice, even if she says so.
+    let claimed = alice.zwrite(&["-S", "alice@AWAY.EDU", "bob", "-m", "as another"])?;
+    if claimed.status.success() {
+        let heard = listener.hear("as another")?;
+        assert!(heard.origin != Origin::Authentic || heard.sender == "alice@HOME.TEST", "{heard:?}");
+    }
+    Ok(())
+}
+
+/// Home is trusted by a realm in the middle, and that one by us; whether that is a way from home to us, our settings say.
+/// The KDC here leaves that question to the server.
+#[test]
+fn the_way_through_another_realm_must_be_trusted() -> Result<()> {
+    let home = Realm::start_on(Engine::Native, realm(HOME))?;
+    let middle = Realm::start_on(Engine::Native, realm(MIDDLE))?;
+    let settings = format!("[realms]\n{AWAY} = {{\nreject_bad_transit = false\n}}\n");
+    let mut stack = Stack::start(Engine::Native, RealmOptions { settings, ..realm(AWAY) })?;
+    middle.trust(&home)?;
+    stack.realm()?.trust(&middle)?;
+    let alice = visitor(&home, &stack)?;
+    home.add_settings("way", &format!("[capaths]\n{HOME} = {{\n{AWAY} = {MIDDLE}\n}}\n{}", middle.whereabouts()))?;
+    let listener = stack.login("bob")?.listen(&[("MESSAGE", "*", "bob")])?;
+
+    alice.send(&["bob", "-m", "by a way nobody trusts"])?;
+    let tickets = home.user("alice")?.tickets()?;
+    for name in ["krbtgt/MIDDLE.ORG@HOME.TEST", "krbtgt/AWAY.EDU@MIDDLE.ORG", "zephyr/zephyr@AWAY.EDU"] {
+        assert!(tickets.contains(name), "{name}: {tickets}");
+    }
+    assert_ne!(listener.hear("by a way nobody trusts")?.origin, Origin::Authentic);
+
+    let trusted = format!("[capaths]\n{HOME} = {{\n{AWAY} = {MIDDLE}\n}}\n");
+    stack.realm()?.add_settings("way", &trusted)?;
+    stack.zephyrd().stop(zephyr_e2e::person::SOON)?;
+    stack.restart_zephyrd()?;
+    let listener = stack.login("bob")?.listen(&[("MESSAGE", "*", "bob")])?;
+    alice.send(&["bob", "-m", "by a trusted way"])?;
+    let heard = listener.expect("by a trusted way", Origin::Authentic)?;
+    assert_eq!(heard.sender, "alice@HOME.TEST");
+    Ok(())
+}
