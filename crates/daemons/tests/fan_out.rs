@@ -1,6 +1,6 @@
 //! A notice to very many readers over real sockets, with the receive buffer that a system gives when nobody raised it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod running;
 
