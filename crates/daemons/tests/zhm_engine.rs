@@ -441,6 +441,23 @@ fn a_full_queue_is_said_so_by_silence() {
     assert_eq!(stage.send(CLIENT, notice("message", "")).len(), 1);
 }
 
+/// Packets that a server does not answer, of which anybody can make any number, must not keep others' out.
+#[test]
+fn what_a_server_leaves_unanswered_makes_room() {
+    let mut stage = Stage::settled();
+    for _ in 0..4096 {
+        stage.send(CLIENT, notice("message", "ignored"));
+    }
+    assert_eq!(stage.send(CLIENT, notice("message", "")), [], "the server may still answer all of them");
+    stage.wait(1);
+    let ping = Notice { kind: Kind::HmCtl, body: b"", ..notice("HM_CTL", "PING") };
+    stage.send(server(1), ping);
+    let heard = stage.send(CLIENT, notice("message", "wanted"));
+    assert_eq!((heard.len(), stage.engine.queued()), (2, 4096));
+    assert!(matches!(stage.events.last(), Some(Event::Expired { opcode, .. }) if **opcode == *b"ignored"));
+    assert_eq!(stage.answer(&heard[1], Kind::ServAck, b"SENT\0").len(), 1);
+}
+
 #[test]
 fn a_server_on_this_host_is_told_from_programs_by_its_port() {
     let local = SocketAddr::from(([127, 0, 0, 1], 2203));

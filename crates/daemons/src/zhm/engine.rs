@@ -140,9 +140,12 @@ impl Engine {
         }
         let known = self.queue.contains(&notice.uid);
         if !known && self.queue.is_full() {
-            // Not acknowledged: the program learns that it was not taken.
-            out.report(Event::QueueFull { from });
-            return;
+            let Some(given_up) = self.queue.make_room(self.heard) else {
+                // Not acknowledged: the program learns that it was not taken.
+                out.report(Event::QueueFull { from });
+                return;
+            };
+            report_expired(&given_up, out);
         }
         if self.deactivated {
             // The greeting must come first; were it repeated later, it would flush what this packet asks for.
@@ -238,11 +241,7 @@ impl Engine {
             match due {
                 Due::Resend(packet) => out.send(self.servers.current().address, packet),
                 Due::ServerSilent => self.change_server(now, None, out),
-                Due::Expired(packet) => {
-                    let notice = Packet::parse(&packet).map_or(Notice::EMPTY, |packet| packet.notice);
-                    let (class, opcode) = (notice.class.into(), notice.opcode.into());
-                    out.report(Event::Expired { class, opcode });
-                }
+                Due::Expired(packet) => report_expired(&packet, out),
             }
         }
     }
@@ -341,6 +340,12 @@ impl Engine {
     pub fn running_for(&self, now: Duration) -> Duration {
         now.saturating_sub(self.started)
     }
+}
+
+/// Says that a packet is dropped unanswered.
+fn report_expired(packet: &[u8], out: &mut Outbox) {
+    let notice = Packet::parse(packet).map_or(Notice::EMPTY, |packet| packet.notice);
+    out.report(Event::Expired { class: notice.class.into(), opcode: notice.opcode.into() });
 }
 
 /// The server that a dying one names in its farewell.

@@ -62,6 +62,14 @@ impl Queue {
         self.entries.len() >= MOST
     }
 
+    /// Gives up the oldest packet that the server, last heard at `heard`, has passed over: it was sent before, and is
+    /// unanswered. Such packets would else keep out others, as anybody can make as many as he likes.
+    pub(super) fn make_room(&mut self, heard: Option<Duration>) -> Option<Bytes> {
+        let is_passed_over = |entry: &Entry| entry.due.is_some() && heard.is_some_and(|heard| heard > entry.first_sent);
+        let number = self.entries.iter().find(|(_, entry)| is_passed_over(entry)).map(|(&number, _)| number)?;
+        self.remove(number).map(|entry| entry.packet)
+    }
+
     pub(super) fn contains(&self, uid: &Uid) -> bool {
         self.by_uid.contains_key(uid)
     }
