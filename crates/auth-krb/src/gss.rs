@@ -1,6 +1,6 @@
 //! Whose credentials are there, and for how long: asked through GSSAPI.
 
-use crate::fault;
+use crate::{fault, initiator::owner_of_cache};
 use libgssapi::{
     credential::{Cred, CredUsage},
     error::{Error, MajorFlags},
@@ -25,6 +25,9 @@ pub struct Credentials {
 /// [`AuthError::NoCredentials`] when there are none that can be read, [`AuthError::Expired`] when they have ended, others when
 /// GSSAPI does not work.
 pub fn credentials() -> Result<Credentials, AuthError> {
+    // MIT's GSSAPI 1.20 frees a name that it never got when there is a cache that cannot be read, and may crash. So libkrb5
+    // is asked first.
+    owner_of_cache()?;
     read().map_err(of_gss)?.ok_or(AuthError::Expired)
 }
 

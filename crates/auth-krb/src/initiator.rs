@@ -82,7 +82,8 @@ impl Initiator for KerberosInitiator {
     }
 }
 
-fn owner_of_cache() -> Result<String, AuthError> {
+/// Whose the user's tickets are, whether or not they are still good.
+pub(crate) fn owner_of_cache() -> Result<String, AuthError> {
     let read = || {
         let context = Context::new()?;
         let cache = context.default_cache()?;

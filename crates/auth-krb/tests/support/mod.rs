@@ -27,7 +27,7 @@ pub(crate) fn rerun<K: AsRef<OsStr>, V: AsRef<OsStr>>(
         .env(INSIDE, "1")
         .output()?;
     let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).join("\n");
-    anyhow::ensure!(output.status.success(), "inside {name}: {said}");
+    anyhow::ensure!(output.status.success(), "inside {name}, {}: {said}", output.status);
     anyhow::ensure!(said.contains("1 passed"), "there is no test {name}: {said}");
     Ok(())
 }
