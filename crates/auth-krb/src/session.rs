@@ -172,4 +172,8 @@ impl Session for TicketSession {
     fn check(&self, packet: &Packet<'_>, direction: Direction) -> bool {
         self.key.check(packet, direction)
     }
+
+    fn ends(&self) -> Option<SystemTime> {
+        Some(self.ticket.end())
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::CString,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use zeroize::Zeroizing;
 
@@ -35,6 +35,12 @@ impl ServiceTicket {
     pub(crate) fn has_ended(&self, now: SystemTime) -> bool {
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         seconds.saturating_add_signed(i64::from(self.kdc_ahead)) > u64::from(self.ends)
+    }
+
+    /// The last moment at which it is good, by our clock.
+    pub(crate) fn end(&self) -> SystemTime {
+        let ends = i64::from(self.ends).saturating_sub(self.kdc_ahead.into());
+        UNIX_EPOCH + Duration::from_secs(u64::try_from(ends).unwrap_or(0))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The shell around the engine: a socket, the clock, and what programs call.
 
 use crate::{
-    Answer, ClientError, Options, Refusal,
+    Answer, ClientError, Options, Refusal, Tickets,
     engine::{Arrival, Engine, Proof, Sending, Site},
     exchange::Stage,
     host_manager::{self, Status},
@@ -73,6 +73,33 @@ impl Client {
         };
         tracing::debug!(?site, server = status.server, "the host manager has answered");
         Ok(Self { engine: Engine::new(site, initiator, policy), socket, clock })
+    }
+
+    /// A watch over the user's tickets, for a program that has subscribed with them and stays.
+    pub fn tickets(&self) -> Tickets {
+        Tickets::new(self.engine.initiator(), self.realm().to_owned(), self.clock)
+    }
+
+    /// Tells the server the key of the user's tickets of this moment, for the notices that it will prove to this client from
+    /// now on. The subscriptions stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// When the request cannot be sent or is refused.
+    pub async fn renew_key(&mut self) -> Result<(), ClientError> {
+        self.subscribe(Request::SubscribeWithoutDefaults, &[], self.port()).await
+    }
+
+    /// Takes the name that the user's tickets of this moment have, for who began without any.
+    ///
+    /// # Errors
+    ///
+    /// When there are tickets and they cannot be read.
+    pub fn identify(&mut self) -> Result<(), ClientError> {
+        if let Some(principal) = self.engine.initiator().principal()? {
+            self.engine.identify(principal.into_bytes());
+        }
+        Ok(())
     }
 
     /// The realm of the server.

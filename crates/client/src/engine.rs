@@ -136,6 +136,15 @@ impl Engine {
         }
     }
 
+    /// From now on the user has another name.
+    pub(crate) fn identify(&mut self, sender: Vec<u8>) {
+        self.site.sender = sender;
+    }
+
+    pub(crate) fn initiator(&self) -> Arc<dyn Initiator> {
+        Arc::clone(&self.initiator)
+    }
+
     /// Who and where this client is.
     pub const fn site(&self) -> &Site {
         &self.site

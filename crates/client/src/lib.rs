@@ -6,6 +6,7 @@
 //!
 //! * [`client`]: the tokio shell; [`Options`]: where the host manager is, and which authentication is used
 //! * [`engine`], [`exchange`], [`judge`], [`keyring`], [`host_manager`]: the state machines
+//! * [`renewal`], [`Tickets`]: what becomes of the subscriptions when tickets end and new ones come
 //! * [`subscription`], [`location`]: what programs ask of a server
 //! * [`variables`], [`windowgram_port`], [`account`], [`codeset`], [`localtime`]: what belongs to the user
 
@@ -26,7 +27,9 @@ pub mod localtime;
 pub mod location;
 mod options;
 mod policing;
+pub mod renewal;
 pub mod subscription;
+mod tickets;
 pub mod variables;
 pub mod windowgram_port;
 
@@ -34,6 +37,7 @@ pub use client::Client;
 pub use error::{ClientError, system_words};
 pub use exchange::{Answer, Refusal};
 pub use options::{Authentication, Options};
+pub use tickets::Tickets;
 
 use std::{future::Future, io};
 

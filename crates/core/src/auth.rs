@@ -9,7 +9,7 @@ use crate::{
     time::Now,
 };
 use bytes::Bytes;
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 /// What the receiver of a notice knows about its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,6 +123,11 @@ pub trait Session: Send + Sync {
 
     /// Whether the packet's checksum was made with this key for this direction.
     fn check(&self, packet: &Packet<'_>, direction: Direction) -> bool;
+
+    /// Until when it can prove anything to a server, by this machine's clock; `None` when that has no end.
+    fn ends(&self) -> Option<SystemTime> {
+        None
+    }
 }
 
 /// What an [`Acceptor`] says of a packet.

@@ -17,7 +17,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use zephyr_client::{
     Client, ClientError, account, block_on,
     engine::Arrival,
+    localtime,
     location::{Exposure, Location},
+    renewal::Event,
     subscription::Request,
     system_words,
     variables::Variables,
@@ -118,14 +120,29 @@ async fn serve(client: &mut Client, options: &Options, location: &Location, file
         Err(error) => complain(&error, "while setting location"),
     }
     let active = exposure != Exposure::None;
-    if active && let Some(wishes) = wishes(client, options, location) {
-        subscribe(client, &wishes).await;
-    }
+    let wanted = if active { SubscriptionFile::read(options) } else { None };
+    let mut subscribed = active && begin(client, wanted.as_ref(), location).await;
+    let (mut tickets, mut warned) = (client.tickets(), false);
     let mut rewrite = signal(SignalKind::user_defined1())?;
     let mut hidden = HashSet::new();
     loop {
         let arrival = tokio::select! {
             arrival = client.receive_any() => arrival?,
+            event = tickets.next(), if active => {
+                if tell(event, &mut warned) {
+                    // What is already subscribed to stays as it is, which may not be what the subscription file says: other
+                    // programs change it.
+                    subscribed = if subscribed && event == Event::New {
+                        renew_key(client).await
+                    } else {
+                        begin(client, wanted.as_ref(), location).await
+                    };
+                    if !subscribed {
+                        tickets.failed();
+                    }
+                }
+                continue;
+            }
             _ = rewrite.recv() => {
                 if let Err(error) = windowgram_port::renew(file, port) {
                     eprintln!("zwgc: error while opening {} for writing: {}", file.display(), system_words(&error));
@@ -148,11 +165,55 @@ async fn serve(client: &mut Client, options: &Options, location: &Location, file
     }
 }
 
-async fn subscribe(client: &mut Client, wishes: &Wishes) {
+/// Says what the user should know about the tickets; true when it is time to subscribe with new ones.
+fn tell(event: Event, warned: &mut bool) -> bool {
+    match event {
+        // Whoever gets new tickets in time need not be told.
+        Event::New if !*warned => tracing::info!("there are new tickets"),
+        Event::New | Event::First => eprintln!("zwgc: there are new tickets: subscribing with them."),
+        Event::EndsSoon(end) => {
+            let end = localtime::figures(end);
+            eprintln!(
+                "zwgc: your tickets end at {end}. Run kinit: without new ones nothing can be proven from then on."
+            );
+        }
+        Event::Ended => {
+            eprintln!("zwgc: your tickets have ended. Run kinit to send and to subscribe with proof again.");
+        }
+    }
+    *warned = matches!(event, Event::EndsSoon(_) | Event::Ended);
+    !*warned
+}
+
+/// Subscribes to what the subscription file says; true when the server has taken it.
+async fn begin(client: &mut Client, file: Option<&SubscriptionFile>, location: &Location) -> bool {
+    // That there is none was said, and will not change.
+    let Some(file) = file else { return true };
+    if let Err(error) = client.identify() {
+        tracing::debug!(%error, "cannot read whose credentials there are");
+    }
+    subscribe(client, &file.wishes(client, location)).await
+}
+
+/// True when the server has taken the key of the new tickets.
+async fn renew_key(client: &mut Client) -> bool {
+    match client.renew_key().await {
+        Ok(()) => true,
+        Err(error) => {
+            complain(&error, "while subscribing with new tickets");
+            false
+        }
+    }
+}
+
+/// True when the server has taken the subscriptions.
+async fn subscribe(client: &mut Client, wishes: &Wishes) -> bool {
     let port = client.port();
+    let mut subscribed = false;
     // Also an empty list is sent: the server answers it with its default subscriptions.
     match client.subscribe(Request::Subscribe, &wishes.subscriptions, port).await {
         Ok(()) => {
+            subscribed = true;
             tracing::info!("subscribed, listening on port {port}");
             if let Some(words) = client.remark() {
                 eprintln!("zwgc: not all of the subscriptions: {words}");
@@ -165,6 +226,7 @@ async fn subscribe(client: &mut Client, wishes: &Wishes) {
     {
         complain(&error, "while unsubscribing");
     }
+    subscribed
 }
 
 /// The exposure that the user's variable names.
@@ -176,33 +238,47 @@ fn exposure(variable: Option<&str>) -> Exposure {
     })
 }
 
-/// What the subscription file says; `None` when it should be there and cannot be read.
-fn wishes(client: &Client, options: &Options, location: &Location) -> Option<Wishes> {
-    let (path, asked_for) = match &options.subscription_file {
-        Some(path) => (path.clone(), true),
-        None => (account::home().unwrap_or_default().join(".zephyr.subs"), false),
-    };
-    let text = match contents(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !asked_for => Vec::new(),
-        Err(error) => {
-            eprintln!("zwgc: error while opening {} for reading: {}", path.display(), system_words(&error));
-            return None;
+/// The user's subscription file.
+struct SubscriptionFile {
+    path: PathBuf,
+    text: Vec<u8>,
+}
+
+impl SubscriptionFile {
+    /// Reads it, once: it may be standard input. `None` when it should be there and cannot be read.
+    fn read(options: &Options) -> Option<Self> {
+        let (path, asked_for) = match &options.subscription_file {
+            Some(path) => (path.clone(), true),
+            None => (account::home().unwrap_or_default().join(".zephyr.subs"), false),
+        };
+        match contents(&path) {
+            Ok(text) => Some(Self { path, text }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !asked_for => {
+                Some(Self { path, text: Vec::new() })
+            }
+            Err(error) => {
+                eprintln!("zwgc: error while opening {} for reading: {}", path.display(), system_words(&error));
+                None
+            }
         }
-    };
-    let macros = Macros {
-        host: host::own_name().unwrap_or_default().into_bytes(),
-        canon: location.host.clone().into_bytes(),
-        me: client.sender().to_vec(),
-    };
-    let wishes = subscription_file::parse(&text, &macros);
-    for line in &wishes.malformed {
-        eprintln!("zwgc: line {line} of {} is not class,instance,recipient: skipped", path.display());
     }
-    if !wishes.punts.is_empty() {
-        tracing::warn!("lines that begin with - have no effect yet");
+
+    /// What it says, under the name that the user has now.
+    fn wishes(&self, client: &Client, location: &Location) -> Wishes {
+        let macros = Macros {
+            host: host::own_name().unwrap_or_default().into_bytes(),
+            canon: location.host.clone().into_bytes(),
+            me: client.sender().to_vec(),
+        };
+        let wishes = subscription_file::parse(&self.text, &macros);
+        for line in &wishes.malformed {
+            eprintln!("zwgc: line {line} of {} is not class,instance,recipient: skipped", self.path.display());
+        }
+        if !wishes.punts.is_empty() {
+            tracing::warn!("lines that begin with - have no effect yet");
+        }
+        wishes
     }
-    Some(wishes)
 }
 
 fn contents(path: &PathBuf) -> io::Result<Vec<u8>> {
