@@ -9,7 +9,7 @@ use std::{fs, process::Command};
 use zephyr_testkit::packages;
 
 /// One for each decoder: the names of the programs in `fuzz/fuzz_targets`.
-const TARGETS: [&str; 6] = ["header", "coding", "fragments", "acl", "apreq", "authenticator"];
+const TARGETS: [&str; 7] = ["header", "coding", "fragments", "acl", "apreq", "authenticator", "policy"];
 
 /// What makes the compiler count which parts of the code an input reaches.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

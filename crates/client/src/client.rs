@@ -7,6 +7,8 @@ use crate::{
     host_manager::{self, Status},
     localtime,
     location::{self, Exposure, Location},
+    options::Side,
+    policy_watch::PolicyWatch,
     subscription::{self, Request, Subscription},
 };
 use std::{
@@ -41,6 +43,7 @@ pub struct Client {
     engine: Engine,
     socket: UdpSocket,
     clock: Clock,
+    watch: Option<PolicyWatch>,
 }
 
 impl Client {
@@ -55,7 +58,7 @@ impl Client {
         let socket = socket::bind((options.address.unwrap_or(Ipv4Addr::UNSPECIFIED), 0).into())?;
         let port = socket.local_addr()?.port();
         let status = ask_host_manager(&socket, &clock, options.host_manager, port).await?;
-        let (realm, initiator, policy) = options.authentication.of_server(&status.server)?;
+        let Side { realm, initiator, policy, watch } = options.authentication.of_server(&status.server)?;
         let proven = initiator.principal().unwrap_or_else(|error| {
             tracing::debug!(%error, "cannot read whose credentials there are");
             None
@@ -72,7 +75,7 @@ impl Client {
             realm,
         };
         tracing::debug!(?site, server = status.server, "the host manager has answered");
-        Ok(Self { engine: Engine::new(site, initiator, policy), socket, clock })
+        Ok(Self { engine: Engine::new(site, initiator, policy), socket, clock, watch })
     }
 
     /// A watch over the user's tickets, for a program that has subscribed with them and stays.
@@ -128,6 +131,7 @@ impl Client {
     ///
     /// When it cannot be made or sent, or the host manager does not acknowledge a packet within 10 s.
     pub async fn send(&mut self, sending: &Sending<'_>) -> Result<Uid, ClientError> {
+        self.look_at_policy();
         let uid = match self.engine.begin(self.clock.now(), sending) {
             Err(error) if error.is_of_header_length() => {
                 self.learn_limits().await?;
@@ -352,10 +356,18 @@ impl Client {
         };
         let now = self.clock.now();
         if let Some((len, from)) = received {
+            self.look_at_policy();
             self.engine.handle(now, from, buffer.get(..len).unwrap_or_default());
         }
         self.engine.handle_timeout(now);
         Ok(())
+    }
+
+    /// Goes by the policy file as it is now.
+    fn look_at_policy(&mut self) {
+        if let Some(policy) = self.watch.as_mut().and_then(PolicyWatch::changed) {
+            self.engine.enforce(policy);
+        }
     }
 
     async fn flush(&mut self) -> Result<(), ClientError> {

@@ -160,6 +160,14 @@ impl Engine {
         &self.policy
     }
 
+    /// The domain demands something else from now on, also of what has come and waits to be received.
+    pub fn enforce(&mut self, policy: Policy) {
+        self.policy = policy;
+        for arrival in &mut self.arrived {
+            (arrival.verdict, arrival.hidden) = policing::incoming(&self.policy, &self.site, &arrival.delivered);
+        }
+    }
+
     /// What the server has said in words beside its last answer.
     pub fn remark(&self) -> Option<&str> {
         self.exchange.as_ref().and_then(Exchange::remark)

@@ -27,6 +27,7 @@ pub mod localtime;
 pub mod location;
 mod options;
 mod policing;
+mod policy_watch;
 pub mod renewal;
 pub mod subscription;
 mod tickets;

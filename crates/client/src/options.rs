@@ -1,10 +1,10 @@
 //! Where a client finds its host manager, and how it proves who it is.
 
-use crate::{ClientError, account::Account};
+use crate::{ClientError, account::Account, policy_watch::PolicyWatch};
 use std::{
     env, io,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 use zephyr_auth::{
@@ -25,6 +25,8 @@ pub enum Authentication {
     ByPolicy {
         /// What domains demand.
         policies: PolicyFile,
+        /// The file that says so, which is read again when it has changed.
+        file: Option<PathBuf>,
         /// The backend to be used in place of the one that the policy names.
         backend: Option<Backend>,
     },
@@ -37,16 +39,31 @@ pub enum Authentication {
     },
 }
 
+/// A user's side of a domain.
+pub(crate) struct Side {
+    /// The domain's realm.
+    pub(crate) realm: String,
+    /// How its user proves who he is.
+    pub(crate) initiator: Arc<dyn Initiator>,
+    /// What is demanded of him.
+    pub(crate) policy: Policy,
+    /// Where that may change.
+    pub(crate) watch: Option<PolicyWatch>,
+}
+
 impl Authentication {
-    /// The realm of the server called `host`, the user's side of it, and what is demanded there.
-    pub(crate) fn of_server(self, host: &str) -> Result<(String, Arc<dyn Initiator>, Policy), AuthError> {
+    /// The user's side of the domain whose server is called `host`.
+    pub(crate) fn of_server(self, host: &str) -> Result<Side, AuthError> {
         match self {
-            Self::ByPolicy { policies, backend } => {
+            Self::ByPolicy { policies, file, backend } => {
                 let side = ClientSide::of_server(&policies, backend, host)?;
                 tracing::debug!(realm = side.realm, "the policy is {}", side.domain.origin());
-                Ok((side.realm, side.initiator, side.domain.policy))
+                let watch = file.map(|file| PolicyWatch::new(file, side.realm.clone(), &side.domain, backend));
+                Ok(Side { realm: side.realm, initiator: side.initiator, policy: side.domain.policy, watch })
             }
-            Self::Given { initiator, policy } => Ok((initiator.realm_of(host)?, initiator, *policy)),
+            Self::Given { initiator, policy } => {
+                Ok(Side { realm: initiator.realm_of(host)?, initiator, policy: *policy, watch: None })
+            }
         }
     }
 }
@@ -85,10 +102,12 @@ impl Options {
             }
             None => None,
         };
-        let policies = PolicyFile::find(Path::new(DEFAULT_PATH)).map_err(ClientError::PolicyFile)?;
+        let usual = Path::new(DEFAULT_PATH);
+        let policies = PolicyFile::find(usual).map_err(ClientError::PolicyFile)?;
+        let file = Some(PolicyFile::path(usual));
         let address = variable("ZEPHYR_ADDRESS").map(|text| own_address(&text)).transpose()?;
         let login = Account::own().map(|account| account.login);
-        Ok(Self { host_manager, address, authentication: Authentication::ByPolicy { policies, backend }, login })
+        Ok(Self { host_manager, address, authentication: Authentication::ByPolicy { policies, file, backend }, login })
     }
 }
 

@@ -13,11 +13,14 @@ use zephyr_testkit::ports;
 use zephyr_testkit::process::Daemon;
 use zephyr_testkit::realm::{Engine, Realm, RealmOptions};
 
-use crate::middle::{Middle, Rule};
+use crate::middle::{Middle, Rule, harmless};
 use crate::person::{Person, SOON};
 
 /// What every daemon says when it serves, before its address.
 pub const READY: &str = "Ready for action on ";
+
+/// The policy file's name in the server's configuration directory.
+const POLICY: &str = "policy.toml";
 
 /// How often another port is tried when somebody took ours first.
 const PORT_ATTEMPTS: usize = 5;
@@ -61,6 +64,15 @@ impl Stack {
         Self::build(None, None)
     }
 
+    /// A domain with the configuration files of `config`, which its clients go by as well; on `realm`, or without Kerberos;
+    /// with somebody between the host manager and the server.
+    ///
+    /// # Errors
+    /// As [`Stack::start`].
+    pub fn configured(config: &Path, realm: Option<Realm>) -> Result<Self> {
+        Self::furnish(realm, Some(Box::new(harmless)), Some(config))
+    }
+
     /// Waits until the host manager has found its server: until then it does not know what that can take.
     fn settled(self) -> Result<Self> {
         self.zhm.wait_for(SOON, |line| line.ends_with("answers"))?;
@@ -68,6 +80,10 @@ impl Stack {
     }
 
     fn build(realm: Option<Realm>, rule: Option<Box<dyn Rule>>) -> Result<Self> {
+        Self::furnish(realm, rule, None)
+    }
+
+    fn furnish(realm: Option<Realm>, rule: Option<Box<dyn Rule>>, config: Option<&Path>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("zephyr-stack-").tempdir()?;
         fs::create_dir(folder.path().join("etc-zephyr"))?;
         // What Debian's server gives everybody, too.
@@ -75,6 +91,9 @@ impl Stack {
             folder.path().join("etc-zephyr/default.subscriptions"),
             "message,personal,%me%\nmessage,urgent,%me%\n",
         )?;
+        if let Some(config) = config {
+            copy_files(config, &folder.path().join("etc-zephyr"))?;
+        }
         let (zephyrd, server) =
             on_a_free_port(folder.path(), "zephyrd", |listen| zephyrd(realm.as_ref(), folder.path(), listen))?;
         let middle = rule.map(|rule| Middle::start(server, rule)).transpose()?;
@@ -162,11 +181,17 @@ impl Stack {
         Ok(Person::bare(name, home, self.environment("none")))
     }
 
+    /// What a person's programs must know; where a policy file is, that says how to authenticate.
     fn environment(&self, auth: &str) -> Vec<(String, String)> {
+        let policy = self.config().join(POLICY);
+        let authentication = match policy.exists() {
+            true => ("ZEPHYR_POLICY", policy.display().to_string()),
+            false => ("ZEPHYR_AUTH", auth.to_owned()),
+        };
         let variables = [
             ("ZEPHYR_HM", self.host_manager.to_string()),
             ("ZEPHYR_ADDRESS", Ipv4Addr::LOCALHOST.to_string()),
-            ("ZEPHYR_AUTH", auth.to_owned()),
+            authentication,
         ];
         variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
@@ -182,6 +207,7 @@ fn zephyrd(realm: Option<&Realm>, folder: &Path, listen: SocketAddr) -> Result<C
     command.arg("--config-dir").arg(folder.join("etc-zephyr"));
     match realm {
         Some(realm) => command.arg("--keytab").arg(realm.service_keytab()),
+        None if folder.join("etc-zephyr").join(POLICY).exists() => &mut command,
         // The realm of both sides is then that of this machine.
         None => command.args(["--auth", "none"]),
     };
@@ -193,6 +219,20 @@ fn zhm(server: SocketAddr, listen: SocketAddr) -> Result<Command> {
     // By name, as the realm of a client follows from the server's name.
     command.args(["-n", "--listen", &listen.to_string(), &format!("localhost:{}", server.port())]);
     Ok(command)
+}
+
+/// Copies a folder's files, and those of the folders in it.
+fn copy_files(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => copy_files(&entry.path(), &target)?,
+            false => drop(fs::copy(entry.path(), target)?),
+        }
+    }
+    Ok(())
 }
 
 /// Starts a daemon on a free port, and returns when it says that it serves.

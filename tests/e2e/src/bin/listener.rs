@@ -30,7 +30,7 @@ async fn listen(subscriptions: Vec<Subscription>) -> Result<()> {
         let notice = arrival.delivered.notice();
         let text = |octets: &[u8]| octets.escape_ascii().to_string();
         let heard = Heard {
-            origin: match arrival.delivered.verdict() {
+            origin: match &arrival.verdict {
                 Verdict::Authentic(_) => Origin::Authentic,
                 Verdict::Unauthenticated => Origin::Unauthenticated,
                 Verdict::Failed(_) => Origin::Failed,

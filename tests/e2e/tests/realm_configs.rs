@@ -1,0 +1,330 @@
+//! The ready-made domains of `realm-configs`, each started as a realm and held to what its README promises.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
+use zephyr_core::kind::Kind;
+use zephyr_core::notice::{Claim, Notice, Packet};
+use zephyr_core::words;
+use zephyr_e2e::listener::{Listener, Origin};
+use zephyr_e2e::middle::{Way, contains, harmless, places};
+use zephyr_e2e::person::{Person, SOON};
+use zephyr_e2e::stack::Stack;
+use zephyr_e2e::stranger::Stranger;
+use zephyr_testkit::realm::{Engine, Keys, Realm, RealmOptions};
+
+/// What is said to whoever sends without proof where that is wanted.
+const SEND_NEEDS_PROOF: &str = "you must prove who you are to send here: run kinit, and try again with proof";
+const SUBSCRIBE_NEEDS_PROOF: &str = "you must prove who you are to subscribe here: run kinit, and try again with proof";
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../realm-configs").join(name)
+}
+
+fn of_realm(name: &str) -> RealmOptions {
+    RealmOptions { realm: name.to_owned(), ..RealmOptions::default() }
+}
+
+/// A domain as configured in the folder of this name.
+fn stack(name: &str, options: RealmOptions) -> Result<Stack> {
+    Stack::configured(&folder(name), Some(Realm::start_on(Engine::Native, options)?))
+}
+
+/// Somebody whose programs go by no policy, as those in C: only the server can refuse them anything.
+fn carefree(person: Person) -> Result<Person> {
+    let nothing = person.home().join("no-policy.toml");
+    fs::write(&nothing, "")?;
+    Ok(person.with_variable("ZEPHYR_POLICY", &nothing.display().to_string()))
+}
+
+/// A stranger's request to hear a class, without proof: the answer's kind, and its words.
+fn subscribe_unproven(stack: &Stack, class: &str, name: &str) -> Result<(Kind, String)> {
+    let mut stranger = Stranger::at(Ipv4Addr::LOCALHOST)?;
+    let body = format!("{class}\0*\0\0");
+    let request = Notice {
+        kind: Kind::Acked,
+        port: stranger.address()?.port(),
+        class: words::ZEPHYR_CTL,
+        instance: words::CLIENT,
+        opcode: words::SUBSCRIBE_NODEFS,
+        sender: name.as_bytes(),
+        body: body.as_bytes(),
+        ..Notice::EMPTY
+    };
+    let uid = stranger.send_notice(stack.server(), request, &Claim::NONE)?;
+    let answer = stranger.receive(|packet| packet.notice.uid == uid)?;
+    let answer = Packet::parse(&answer)?.notice;
+    Ok((answer.kind, String::from_utf8_lossy(answer.body).trim_end_matches('\0').replace('\0', "|")))
+}
+
+/// Makes the server read its files again, and waits for what it says.
+fn reload(stack: &mut Stack, said: &str) -> Result<()> {
+    let mark = stack.zephyrd().transcript().mark();
+    stack.zephyrd().signal(Signal::SIGHUP)?;
+    stack.zephyrd().wait_after(mark, SOON, |line| line.contains(said))?;
+    Ok(())
+}
+
+/// The two can talk, and each sees that it is the other.
+fn talk(one: (&Person, &Listener), other: (&Person, &Listener)) -> Result<()> {
+    for ((from, _), (to, heard_by)) in [(one, other), (other, one)] {
+        let message = format!("hello from {}", from.name());
+        from.send(&[to.name(), "-m", &message])?;
+        heard_by.expect(&message, Origin::Authentic)?;
+    }
+    Ok(())
+}
+
+fn personal(person: &Person) -> Result<Listener> {
+    person.listen(&[("MESSAGE", "*", person.name()), ("talk", "*", "*")])
+}
+
+#[test]
+fn isu_nobody_sends_or_receives_without_proof() -> Result<()> {
+    let mut stack = stack("isu", of_realm("IASTATE.EDU"))?;
+    let (alice, bob) = (stack.login("alice")?, stack.login("bob")?);
+    let (at_alice, at_bob) = (personal(&alice)?, personal(&bob)?);
+    talk((&alice, &at_alice), (&bob, &at_bob))?;
+
+    // Without a ticket nothing is sent, and the reason is in words.
+    let carol = stack.person("carol")?;
+    let refused = carol.zwrite(&["-d", "bob", "-m", "psst"])?;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(refused.stderr.contains(&format!("not sent: {SEND_NEEDS_PROOF}")), "{refused}");
+    let refused = carol.zwrite(&["bob", "-m", "psst"])?;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(refused.stderr.contains("No credentials cache found"), "{refused}");
+    assert!(refused.stderr.contains("Run kinit first: this domain takes nothing without proof"), "{refused}");
+    // Whose programs know nothing of policies is refused by the server, in the words of C and in ours.
+    let unaware = carefree(carol.clone())?;
+    let refused = unaware.zwrite(&["-d", "bob", "-m", "psst"])?;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(refused.stdout.contains("Received authorization failure while sending to bob"), "{refused}");
+    assert_eq!(refused.stderr.trim_end().rsplit(": ").take(2).count(), 2, "{refused}");
+    assert!(refused.stderr.contains(SEND_NEEDS_PROOF), "{refused}");
+    // Nor does anybody receive.
+    let answer = subscribe_unproven(&stack, "talk", "carol@IASTATE.EDU")?;
+    assert_eq!(answer, (Kind::ServNak, format!("LOST|{SUBSCRIBE_NEEDS_PROOF}")));
+    alice.send(&["-c", "talk", "-m", "who hears this?"])?;
+    at_bob.expect("who hears this?", Origin::Authentic)?;
+    let before = at_bob.all_before("who hears this?")?;
+    assert!(before.iter().all(|heard| heard.origin == Origin::Authentic), "{before:?}");
+
+    // The same file, with "optional" in it: nothing is started again, neither the server nor who listens.
+    let policy = stack.config().join("policy.toml");
+    let strict = fs::read_to_string(&policy)?;
+    fs::write(&policy, strict.replace("\"required\"", "\"optional\""))?;
+    reload(&mut stack, "restart completed")?;
+    unaware.send(&["-d", "bob", "-m", "now?"])?;
+    at_bob.expect("now?", Origin::Unauthenticated)?;
+    carol.send(&["-d", "bob", "-m", "and now?"])?;
+    at_bob.expect("and now?", Origin::Unauthenticated)?;
+    let at_carol = personal(&carol)?;
+    alice.send(&["-c", "talk", "-m", "hello, all"])?;
+    at_carol.hear("hello, all")?;
+
+    // And back: who subscribed without proof hears no more.
+    fs::write(&policy, &strict)?;
+    reload(&mut stack, "restart completed")?;
+    let refused = unaware.zwrite(&["-d", "bob", "-m", "psst"])?;
+    assert!(refused.stderr.contains(SEND_NEEDS_PROOF), "{refused}");
+    alice.send(&["-c", "talk", "-m", "just us"])?;
+    at_bob.expect("just us", Origin::Authentic)?;
+    let sent = alice.zwrite(&["carol", "-m", "are you there?"])?;
+    assert_eq!(sent.stderr, "carol: Not logged in or not subscribing to messages\n", "{sent}");
+    assert!(at_carol.all().iter().all(|heard| heard.message() != "just us"));
+    Ok(())
+}
+
+#[test]
+fn a_file_that_cannot_be_meant_leaves_the_policy_in_force() -> Result<()> {
+    let mut stack = stack("isu", of_realm("IASTATE.EDU"))?;
+    let policy = stack.config().join("policy.toml");
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/auth/tests/corpus");
+    let expected = fs::read_to_string(corpus.join("EXPECTED"))?;
+    let mut tried = 0;
+    for entry in fs::read_dir(&corpus)? {
+        let file = entry?.path();
+        if file.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let name = file.file_stem().and_then(|name| name.to_str()).context("a name")?;
+        fs::copy(&file, &policy)?;
+        let mark = stack.zephyrd().transcript().mark();
+        reload(&mut stack, "nothing changed")?;
+        // The log says each problem with its place.
+        let said = stack.zephyrd().transcript().lines_after(mark).join("\n");
+        let problems = expected.lines().filter_map(|line| line.strip_prefix(&format!("{name} ")));
+        for problem in problems {
+            let (place, text) = problem.split_once(' ').context("a place")?;
+            assert!(said.contains(&format!("policy.toml:{place}: ")), "{name} {place}: {said}");
+            assert!(said.contains(text), "{name}: {text}: {said}");
+        }
+        let answer = subscribe_unproven(&stack, "talk", "carol@IASTATE.EDU")?;
+        assert_eq!(answer, (Kind::ServNak, format!("LOST|{SUBSCRIBE_NEEDS_PROOF}")), "{name}");
+        tried += 1;
+    }
+    assert!(tried >= 40);
+    Ok(())
+}
+
+#[test]
+fn athena_shows_what_is_proven_and_keeps_its_lists() -> Result<()> {
+    let realm =
+        RealmOptions { people: ["alice", "bob", "carol"].map(str::to_owned).to_vec(), ..of_realm("ATHENA.MIT.EDU") };
+    let stack = stack("athena", realm)?;
+    let (alice, bob) = (stack.login("alice")?, stack.login("bob")?);
+    let (at_alice, at_bob) =
+        (personal(&alice)?, bob.listen(&[("MESSAGE", "*", "bob"), ("helpdesk", "*", "*"), ("operations", "*", "*")])?);
+    talk((&alice, &at_alice), (&bob, &at_bob))?;
+    let carol = stack.person("carol")?;
+    carol.send(&["-d", "bob", "-m", "no ticket"])?;
+    at_bob.expect("no ticket", Origin::Unauthenticated)?;
+    let answer = subscribe_unproven(&stack, "talk", "carol@ATHENA.MIT.EDU")?;
+    assert_eq!(answer, (Kind::ServNak, format!("LOST|{SUBSCRIBE_NEEDS_PROOF}")));
+    // The lists: everybody writes to the help desk, who helps reads it; operations are the operators'.
+    alice.send(&["-c", "helpdesk", "-m", "help"])?;
+    at_bob.expect("help", Origin::Authentic)?;
+    let nosy = alice.listen(&[("helpdesk", "*", "*"), ("end", "*", "*")])?;
+    bob.send(&["-c", "helpdesk", "-m", "not for alice"])?;
+    bob.send(&["-c", "end", "-m", "end"])?;
+    assert_eq!(nosy.all_before("end")?, []);
+    let refused = alice.zwrite(&["-c", "operations", "-m", "going down"])?;
+    assert!(refused.stdout.contains("Received authorization failure"), "{refused}");
+    // The policy comes before the lists.
+    let unaware = carefree(carol)?;
+    let refused = unaware.zwrite(&["-d", "-c", "operations", "-m", "going down"])?;
+    assert!(refused.stderr.contains(SEND_NEEDS_PROOF), "{refused}");
+    Ok(())
+}
+
+#[test]
+fn open_lets_everybody_talk_and_proves_nothing() -> Result<()> {
+    let stack = Stack::configured(&folder("open"), None)?;
+    let (alice, bob) = (stack.bare_person("alice")?, stack.bare_person("bob")?);
+    let listener = bob.listen(&[("talk", "*", "*")])?;
+    alice.send(&["-c", "talk", "-m", "hello"])?;
+    listener.expect("hello", Origin::Unauthenticated)?;
+    assert_eq!(subscribe_unproven(&stack, "talk", "anybody@WHEREVER")?, (Kind::ServAck, "SENT".to_owned()));
+    // A claim is not believed.
+    let mut stranger = Stranger::at(Ipv4Addr::LOCALHOST)?;
+    let notice = Notice {
+        kind: Kind::Acked,
+        class: b"talk",
+        instance: b"i",
+        sender: b"root@WHEREVER",
+        body: b"\0believe me\n",
+        multinotice: b"0/12",
+        ..Notice::EMPTY
+    };
+    stranger.send_notice(stack.server(), notice, &Claim { auth: 1, ..Claim::NONE })?;
+    listener.expect("believe me", Origin::Unauthenticated)?;
+    Ok(())
+}
+
+/// Somebody of another realm who uses the stack's servers.
+fn visitor(home: &Realm, stack: &Stack, name: &str) -> Result<Person> {
+    let away = stack.realm()?;
+    home.add_settings("away", &format!("[domain_realm]\nlocalhost = {}\n{}", away.name(), away.whereabouts()))?;
+    let environment = [
+        ("ZEPHYR_HM", stack.host_manager().to_string()),
+        ("ZEPHYR_ADDRESS", Ipv4Addr::LOCALHOST.to_string()),
+        ("ZEPHYR_POLICY", stack.config().join("policy.toml").display().to_string()),
+    ];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    Ok(Person::of_realm(home.login(name)?, environment))
+}
+
+#[test]
+fn cross_realm_believes_whom_it_names() -> Result<()> {
+    const NORTH: &str = "NORTH.EXAMPLE.ORG";
+    const SOUTH: &str = "SOUTH.EXAMPLE.ORG";
+    let people =
+        |realm| RealmOptions { people: ["alice", "bob", "staff-ann"].map(str::to_owned).to_vec(), ..of_realm(realm) };
+    for (here, there, believed, other) in
+        [(NORTH, SOUTH, &["bob", "staff-ann"][..], None), (SOUTH, NORTH, &["staff-ann"], Some("bob"))]
+    {
+        let home = Realm::start_on(Engine::Native, people(there))?;
+        let stack = stack("cross-realm", people(here))?;
+        stack.realm()?.trust(&home)?;
+        let listener = personal(&stack.login("alice")?)?;
+        for name in believed {
+            let message = format!("greetings from {name}");
+            visitor(&home, &stack, name)?.send(&["-c", "talk", "-m", &message])?;
+            let heard = listener.expect(&message, Origin::Authentic)?;
+            assert_eq!(heard.sender, format!("{name}@{there}"));
+        }
+        if let Some(name) = other {
+            // Carefree, so that it is the server that refuses.
+            let refused = carefree(visitor(&home, &stack, name)?)?.zwrite(&["-c", "talk", "-m", "me too"])?;
+            assert!(refused.stdout.contains("Received authorization failure"), "{refused}");
+            assert!(refused.stderr.contains(&format!("realm {there} may not speak for this sender here")), "{refused}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn modern_takes_new_keys_and_nothing_that_is_changed_or_replayed() -> Result<()> {
+    let stack = stack("modern", RealmOptions { keys: Keys::Sha2Only, pac: true, ..of_realm("EXAMPLE.ORG") })?;
+    let (alice, bob) = (stack.login("alice")?, stack.login("bob")?);
+    let (at_alice, at_bob) = (personal(&alice)?, personal(&bob)?);
+    talk((&alice, &at_alice), (&bob, &at_bob))?;
+    let tickets = stack.realm()?.user("alice")?.tickets()?;
+    assert!(tickets.contains("aes256-cts-hmac-sha384-192") && !tickets.contains("hmac-sha1"), "{tickets}");
+
+    // Changed on its way: refused, and its sender is told.
+    stack.middle()?.change(|way, packet: &mut Vec<u8>| {
+        if way == Way::ToServer
+            && contains(packet, b"I owe you 10")
+            && let Some((_, body)) = places(packet)
+            && let Some(digit) = packet.get_mut(body).and_then(|body| body.iter_mut().find(|octet| **octet == b'1'))
+        {
+            *digit = b'9';
+        }
+        true
+    });
+    let refused = alice.zwrite(&["bob", "-m", "I owe you 10"])?;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(refused.stderr.contains("the proof of who you are does not hold (wrong checksum)"), "{refused}");
+
+    // An authenticator that has served does not serve for something else.
+    let stolen = std::sync::Arc::new(std::sync::Mutex::new(None));
+    let copy = std::sync::Arc::clone(&stolen);
+    stack.middle()?.change(move |way, packet: &mut Vec<u8>| {
+        if way == Way::ToServer && contains(packet, b"the real one") {
+            *copy.lock().unwrap() = Some(packet.clone());
+        }
+        true
+    });
+    alice.send(&["bob", "-m", "the real one"])?;
+    at_bob.expect("the real one", Origin::Authentic)?;
+    stack.middle()?.change(harmless);
+    let stolen = stolen.lock().unwrap().clone().context("nothing passed")?;
+    let original = Packet::parse(&stolen)?;
+    let mut thief = Stranger::at(Ipv4Addr::LOCALHOST)?;
+    let forged = Notice { body: b"\0another\n", multinotice: b"0/9", ..original.notice };
+    let uid = thief.send_notice(stack.server(), forged, &original.claim)?;
+    let answer = thief.receive(|packet| packet.notice.uid == uid)?;
+    let answer = Packet::parse(&answer)?.notice;
+    let said = String::from_utf8_lossy(answer.body);
+    assert!(answer.kind == Kind::ServNak && said.contains("authenticator used before"), "{said}");
+    alice.send(&["bob", "-m", "end"])?;
+    let before = at_bob.all_before("end")?;
+    assert!(before.iter().all(|heard| heard.message() != "another" && !heard.message().contains("owe")), "{before:?}");
+    Ok(())
+}
+
+#[test]
+fn modern_refuses_yesterdays_keys() -> Result<()> {
+    // The same domain on a KDC that still makes AES keys with SHA-1.
+    let stack = stack("modern", of_realm("EXAMPLE.ORG"))?;
+    let alice = stack.login("alice")?;
+    let refused = alice.zwrite(&["-c", "talk", "-m", "old"])?;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(refused.stderr.contains("of type aes256-cts-hmac-sha1-96, which is not permitted here"), "{refused}");
+    Ok(())
+}
