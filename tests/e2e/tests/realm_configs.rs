@@ -14,6 +14,8 @@ use zephyr_e2e::middle::{Way, contains, harmless, places};
 use zephyr_e2e::person::{Person, SOON};
 use zephyr_e2e::stack::Stack;
 use zephyr_e2e::stranger::Stranger;
+use zephyr_testkit::bins;
+use zephyr_testkit::process::Daemon;
 use zephyr_testkit::realm::{Engine, Keys, Realm, RealmOptions};
 
 /// What is said to whoever sends without proof where that is wanted.
@@ -136,6 +138,53 @@ fn isu_nobody_sends_or_receives_without_proof() -> Result<()> {
     let sent = alice.zwrite(&["carol", "-m", "are you there?"])?;
     assert_eq!(sent.stderr, "carol: Not logged in or not subscribing to messages\n", "{sent}");
     assert!(at_carol.all().iter().all(|heard| heard.message() != "just us"));
+    Ok(())
+}
+
+#[test]
+fn isu_zwgc_says_why_it_hears_nothing_and_hides_what_nobody_proved() -> Result<()> {
+    let stack = stack("isu", of_realm("IASTATE.EDU"))?;
+    let carol = stack.person("carol")?;
+    let mut command = carol.command(bins::path("zwgc")?);
+    command.args(["-nofork", "-ttymode"]);
+    let mut unproven = Daemon::spawn(command, carol.home().join("zwgc.log"))?;
+    unproven.wait_for(SOON, |line| line.contains("No credentials cache found while subscribing"))?;
+    unproven.wait_for(SOON, |line| {
+        line == "zwgc: Run kinit first: this domain takes nothing without proof of who you are."
+    })?;
+    // As with programs that know nothing of policies: the server refuses, and zwgc shows its words.
+    let unaware = stack.login("alice")?;
+    let mut command = carefree(unaware)?.with_variable("KRB5CCNAME", "FILE:/nonexistent").command(bins::path("zwgc")?);
+    command.args(["-nofork", "-ttymode"]);
+    let mut other = Daemon::spawn(command, carol.home().join("zwgc-2.log"))?;
+    other.wait_for(SOON, |line| line.contains("No credentials cache found"))?;
+
+    // Somebody who does not ask the server sends straight to bob's zwgc.
+    let bob = stack.login("bob")?;
+    let zwgc = bob.zwgc(&[])?;
+    let mut stranger = Stranger::at(Ipv4Addr::LOCALHOST)?;
+    let port = zephyr_client::windowgram_port::read(&bob.wgfile())?;
+    let forged = Notice {
+        kind: Kind::Unacked,
+        class: words::MESSAGE,
+        instance: words::PERSONAL,
+        sender: b"alice@IASTATE.EDU",
+        recipient: b"bob@IASTATE.EDU",
+        body: b"\0send me your password\n",
+        multinotice: b"0/23",
+        ..Notice::EMPTY
+    };
+    stranger.send_notice((Ipv4Addr::LOCALHOST, port).into(), forged, &Claim::NONE)?;
+    zwgc.wait_for(SOON, |line| {
+        line.starts_with("zwgc: not showing a notice") && line.contains("nothing proves who sent it")
+    })?;
+    let alice = stack.login("alice")?;
+    alice.send(&["bob", "-m", "the end"])?;
+    zwgc.wait_for(SOON, |line| line.contains("the end"))?;
+    assert!(!zwgc.transcript().text().contains("password"), "{}", zwgc.transcript().text());
+    for daemon in [&mut unproven, &mut other] {
+        assert_eq!(daemon.ended()?, None);
+    }
     Ok(())
 }
 
