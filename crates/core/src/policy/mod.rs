@@ -246,17 +246,6 @@ impl Policy {
         let realm = String::from_utf8_lossy(speaker).into_owned();
         (Cow::Owned(Verdict::Failed(Reason::Untrusted(realm))), rule)
     }
-
-    /// Whether a sender of whom `verdict` is known may do `action` where no class says otherwise.
-    pub fn allows(&self, action: Action, verdict: &Verdict) -> bool {
-        match self.demand(action) {
-            Demand::Optional => true,
-            Demand::Required => {
-                verdict.is_authentic() || (self.believe_unproven && *verdict == Verdict::Unauthenticated)
-            }
-            Demand::Closed => false,
-        }
-    }
 }
 
 /// A principal's parts before and after the first `@` that belongs to neither: Kerberos writes one of a name as `\@`.
