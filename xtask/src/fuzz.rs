@@ -11,6 +11,9 @@ use zephyr_testkit::packages;
 /// One for each decoder: the names of the programs in `fuzz/fuzz_targets`.
 const TARGETS: [&str; 7] = ["header", "coding", "fragments", "acl", "apreq", "authenticator", "policy"];
 
+/// Inputs that tests have, from which a target begins.
+const SEEDS: [(&str, &str); 1] = [("policy", "crates/auth/tests/corpus")];
+
 /// What makes the compiler count which parts of the code an input reaches.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
@@ -33,6 +36,8 @@ pub(crate) fn run(seconds: u32) -> Result<()> {
         let mut fuzz = Command::new(folder.join("target").join(host).join("release").join(target));
         fuzz.current_dir(&folder).arg(format!("-max_total_time={seconds}"));
         fuzz.args(["-max_len=1500", "-verbosity=0", "-print_final_stats=1"]).arg(corpus);
+        let seeds = SEEDS.iter().filter(|(seeded, _)| *seeded == target);
+        fuzz.args(seeds.map(|(_, seeds)| top().join(seeds)));
         step(&format!("fuzzing {target} for {seconds} s"), fuzz)?;
     }
     Ok(())
