@@ -6,6 +6,7 @@ use super::{
     quota::Rate,
     reply::{Answer, Request},
 };
+use std::borrow::Cow;
 use zephyr_core::{
     auth::Verdict,
     policy::{Action, Decision, Parties, Policy, Refusal, Ruling, Why, decide},
@@ -88,11 +89,9 @@ impl Engine {
 
     /// The verdict as this domain sees it: foreign realms are only believed for whom they may speak for.
     pub(super) fn apply_trust(&self, request: &mut Request<'_>) {
-        let trusted = self.config.policy.trusted(&request.verdict, &self.parties()).0.into_owned();
-        if !trusted.is_authentic() {
-            request.session = None;
-        }
-        request.verdict = trusted;
+        let Cow::Owned(untrusted) = self.config.policy.trusted(&request.verdict, &self.parties()).0 else { return };
+        request.verdict = untrusted;
+        request.session = None;
     }
 
     /// Another policy from now on. What clients subscribed to and may no longer ends.
