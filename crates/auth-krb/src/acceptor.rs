@@ -36,6 +36,8 @@ pub struct KerberosAcceptor {
 /// Whoever made an authenticator, and the session key that goes with it.
 struct Proven {
     session: Arc<KeySession>,
+    /// The same for the engine to keep, if it is already there.
+    resting: Option<Arc<dyn Session>>,
     is_expected: bool,
 }
 
@@ -79,7 +81,7 @@ impl KerberosAcceptor {
         packet: &Packet<'_>,
         expected: &[u8],
         now: Now,
-    ) -> Result<Result<Arc<KeySession>, Reason>, AuthError> {
+    ) -> Result<Result<Arc<dyn Session>, Reason>, AuthError> {
         let claim = &packet.claim;
         if claim.authent_len <= 0 {
             return Ok(Err(Reason::NoAuthenticator));
@@ -91,14 +93,14 @@ impl KerberosAcceptor {
             Ok(request) => request,
             Err(error) => return Ok(Err(Reason::Malformed(error.to_string()))),
         };
-        let Proven { session, is_expected } = match self.maker(&request, expected, now)? {
+        let Proven { session, resting, is_expected } = match self.maker(&request, expected, now)? {
             Ok(proven) => proven,
             Err(reason) => return Ok(Err(reason)),
         };
         Ok(if !is_expected {
             Err(Reason::WrongPrincipal)
         } else if session.check(packet, Direction::ToServer) {
-            Ok(session)
+            Ok(resting.unwrap_or_else(|| session.at_rest()))
         } else {
             Err(Reason::Checksum)
         })
@@ -110,7 +112,8 @@ impl KerberosAcceptor {
         let parts = if self.remembers { Parts::of(request) } else { None };
         if let Some(known) = parts.and_then(|parts| keys.known.proven(&parts, now, self.skew)) {
             let is_expected = known.client == expected;
-            return Ok(Ok(Proven { session: Arc::clone(&known.session), is_expected }));
+            let (session, resting) = (Arc::clone(&known.session), Some(Arc::clone(&known.resting)));
+            return Ok(Ok(Proven { session, resting, is_expected }));
         }
         let enctypes = match apreq::inspect(request, self.realm.as_bytes()) {
             Ok(enctypes) => enctypes,
@@ -135,7 +138,7 @@ impl KerberosAcceptor {
         {
             keys.known.remember(&parts, ticket);
         }
-        Ok(Ok(Proven { session, is_expected: accepted.client == expected }))
+        Ok(Ok(Proven { session, resting: None, is_expected: accepted.client == expected }))
     }
 }
 
@@ -145,9 +148,7 @@ impl Acceptor for KerberosAcceptor {
             return Ok(Judgement::bare(Verdict::Unauthenticated));
         }
         Ok(match self.proven(packet, expected, now)? {
-            Ok(session) => {
-                Judgement { verdict: Verdict::Authentic(Identity::new(expected)), session: Some(session.at_rest()) }
-            }
+            Ok(session) => Judgement { verdict: Verdict::Authentic(Identity::new(expected)), session: Some(session) },
             Err(reason) => Judgement::bare(Verdict::Failed(reason)),
         })
     }

@@ -7,9 +7,9 @@ use crate::{
     binding::Context,
     derivation::{self, Purpose},
     fault::Error,
+    mac::Mac,
     ticket::Key,
 };
-use ring::hmac;
 use std::sync::OnceLock;
 use subtle::ConstantTimeEq;
 use zephyr_core::auth::Direction;
@@ -87,8 +87,8 @@ pub enum KeyError {
 pub(crate) struct Checksums {
     kind: &'static Kind,
     key: Key,
-    to_server: OnceLock<hmac::Key>,
-    to_client: OnceLock<hmac::Key>,
+    to_server: OnceLock<Mac>,
+    to_client: OnceLock<Mac>,
 }
 
 impl Checksums {
@@ -111,20 +111,17 @@ impl Checksums {
     /// The checksum over `parts`, one after the other.
     pub(crate) fn make(&self, direction: Direction, parts: &[&[u8]]) -> Result<Vec<u8>, Error> {
         let usage = usage(direction);
-        let derive: fn(&[u8], i32) -> hmac::Key = match self.kind.method {
+        let derive: fn(&[u8], i32) -> Mac = match self.kind.method {
             Method::Library => return self.by_library(usage, parts),
-            Method::AesSha1 => |key, usage| derivation::hmac_of_rfc3961(key, usage, Purpose::Checksum),
-            Method::AesSha2 => |key, usage| derivation::hmac_of_rfc8009(key, usage, Purpose::Checksum),
+            Method::AesSha1 => |key, usage| derivation::mac_of_rfc3961(key, usage, Purpose::Checksum),
+            Method::AesSha2 => |key, usage| derivation::mac_of_rfc8009(key, usage, Purpose::Checksum),
         };
         let derived = match direction {
             Direction::ToServer => &self.to_server,
             Direction::ToClient => &self.to_client,
         };
-        let mut context = hmac::Context::with_key(derived.get_or_init(|| derive(&self.key.octets, usage)));
-        parts.iter().for_each(|part| context.update(part));
-        let mut made = context.sign().as_ref().to_vec();
-        made.truncate(self.kind.len);
-        Ok(made)
+        let ready = derived.get_or_init(|| derive(&self.key.octets, usage));
+        Ok(ready.of(parts).first(self.kind.len).to_vec())
     }
 
     /// Whether `claimed` is the checksum over `parts`: all of it, no shorter and no longer.

@@ -3,13 +3,13 @@
 use crate::{
     binding::Context,
     derivation::{self, Purpose},
+    mac::Mac,
     ticket::Key,
 };
 use aes::{
     Aes128Dec, Aes256Dec, Block,
     cipher::{BlockCipherDecrypt, KeyInit},
 };
-use ring::hmac;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -21,7 +21,7 @@ pub(crate) struct Decryption(Method);
 
 enum Method {
     /// AES with HMAC-SHA1 over the plain text (RFC 3962), or with HMAC-SHA2 over the cipher text (RFC 8009).
-    Aes { cipher: Cipher, integrity: hmac::Key, covers: Covers, tag_len: usize },
+    Aes { cipher: Cipher, integrity: Mac, covers: Covers, tag_len: usize },
     /// As libkrb5 does it.
     Library { key: Key, usage: i32 },
 }
@@ -45,13 +45,13 @@ impl Decryption {
         let (encryption, integrity, covers, tag_len) = match key.enctype {
             17 | 18 => (
                 derivation::rfc3961(octets, usage, Purpose::Encryption),
-                derivation::hmac_of_rfc3961(octets, usage, Purpose::Integrity),
+                derivation::mac_of_rfc3961(octets, usage, Purpose::Integrity),
                 Covers::PlainText,
                 12,
             ),
             19 | 20 => (
                 derivation::rfc8009(octets, usage, Purpose::Encryption),
-                derivation::hmac_of_rfc8009(octets, usage, Purpose::Integrity),
+                derivation::mac_of_rfc8009(octets, usage, Purpose::Integrity),
                 Covers::CipherText,
                 if key.enctype == 19 { 16 } else { 24 },
             ),
@@ -73,12 +73,7 @@ impl Decryption {
             }
         };
         let (encrypted, tag) = octets.split_at_checked(octets.len().checked_sub(tag_len)?)?;
-        let is_intact = |parts: &[&[u8]]| {
-            let mut context = hmac::Context::with_key(integrity);
-            parts.iter().for_each(|part| context.update(part));
-            let made = context.sign();
-            made.as_ref().get(..tag_len).is_some_and(|made| bool::from(made.ct_eq(tag)))
-        };
+        let is_intact = |parts: &[&[u8]]| bool::from(integrity.of(parts).first(tag_len).ct_eq(tag));
         if covers == Covers::CipherText && !is_intact(&[&[0; BLOCK], encrypted]) {
             return None;
         }

@@ -1,5 +1,6 @@
 //! The keys that are derived from a session key, one for each thing that is done with it.
 
+use crate::mac::Mac;
 use aes::{
     Aes128, Aes256,
     cipher::{BlockCipherEncrypt, KeyInit},
@@ -44,8 +45,8 @@ pub(crate) fn rfc3961(key: &[u8], usage: i32, purpose: Purpose) -> Zeroizing<Vec
 }
 
 /// A derived key of RFC 3961, ready to be used with HMAC-SHA1.
-pub(crate) fn hmac_of_rfc3961(key: &[u8], usage: i32, purpose: Purpose) -> hmac::Key {
-    hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &rfc3961(key, usage, purpose))
+pub(crate) fn mac_of_rfc3961(key: &[u8], usage: i32, purpose: Purpose) -> Mac {
+    Mac::sha1(&rfc3961(key, usage, purpose))
 }
 
 /// RFC 3961, section 5.1, n-fold of five octets to sixteen: sixteen copies, each turned right by thirteen bits more than
@@ -86,8 +87,8 @@ pub(crate) fn rfc8009(key: &[u8], usage: i32, purpose: Purpose) -> Zeroizing<Vec
 }
 
 /// A derived key of RFC 8009, ready to be used with the HMAC-SHA2 that goes with its length.
-pub(crate) fn hmac_of_rfc8009(key: &[u8], usage: i32, purpose: Purpose) -> hmac::Key {
-    hmac::Key::new(sha2_for(key), &rfc8009(key, usage, purpose))
+pub(crate) fn mac_of_rfc8009(key: &[u8], usage: i32, purpose: Purpose) -> Mac {
+    Mac::sha2(sha2_for(key), &rfc8009(key, usage, purpose))
 }
 
 fn sha2_for(key: &[u8]) -> hmac::Algorithm {

@@ -17,10 +17,10 @@ use std::{
     mem,
     sync::{Arc, Mutex, PoisonError},
 };
-use zephyr_core::time::Now;
+use zephyr_core::{auth::Session, time::Now};
 
-/// Tickets that are remembered at most.
-const CAPACITY: usize = 32 * 1024;
+/// Tickets that are remembered at most; each takes between one and two thousand octets.
+const CAPACITY: usize = 16 * 1024;
 
 /// The usage of authenticators' keys (RFC 4120, section 7.5.1).
 const AUTHENTICATOR: i32 = 11;
@@ -31,6 +31,8 @@ pub(crate) struct KnownTicket {
     pub(crate) client: Vec<u8>,
     /// The ticket's session key at work.
     pub(crate) session: Arc<KeySession>,
+    /// The same for the engine to keep.
+    pub(crate) resting: Arc<dyn Session>,
     enctype: i32,
     realm: Box<[u8]>,
     name: Box<[u8]>,
@@ -48,6 +50,7 @@ impl KnownTicket {
         Some(Self {
             client: accepted.client.clone(),
             session: Arc::clone(session),
+            resting: Arc::clone(session).at_rest(),
             enctype: accepted.key.enctype,
             realm: realm.into(),
             name: name.into(),
@@ -132,4 +135,82 @@ impl KnownTickets {
 
 fn digest(ticket: &[u8]) -> Option<Digest> {
     digest::digest(&digest::SHA256, ticket).as_ref().try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ticket::Key;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    const SKEW: u32 = 300;
+    const BEGIN: u32 = 1_000_000;
+    const END: u32 = 2_000_000;
+
+    fn key() -> Key {
+        Key { enctype: 18, octets: vec![7; 32].into() }
+    }
+
+    fn ticket() -> KnownTicket {
+        let session = Arc::new(KeySession::new(key()).unwrap());
+        KnownTicket {
+            client: b"alice@R".to_vec(),
+            resting: Arc::clone(&session).at_rest(),
+            session,
+            enctype: 18,
+            realm: b"R"[..].into(),
+            name: b"\x1b\x05alice"[..].into(),
+            validity: Validity { starts: BEGIN, ends: END },
+            authenticators: Decryption::new(key(), AUTHENTICATOR),
+        }
+    }
+
+    fn at(second: u32) -> Now {
+        Now { monotonic: Duration::ZERO, wall: UNIX_EPOCH + Duration::from_secs(second.into()) }
+    }
+
+    fn parts(ticket: &[u8]) -> Parts<'_> {
+        Parts { ticket, enctype: 18, cipher: b"no authenticator" }
+    }
+
+    fn len(known: &KnownTickets) -> usize {
+        known.lock(|tickets| tickets.young.len() + tickets.old.len())
+    }
+
+    fn is_known(known: &KnownTickets, name: &[u8]) -> bool {
+        known.lock(|tickets| tickets.find(&digest(name).unwrap()).is_some())
+    }
+
+    #[test]
+    fn a_ticket_alone_proves_nothing() {
+        let known = KnownTickets::default();
+        known.remember(&parts(b"a"), ticket());
+        assert!(known.proven(&parts(b"a"), at(BEGIN + 1), SKEW).is_none());
+        assert!(is_known(&known, b"a"));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_keeps_what_is_in_use() {
+        let known = KnownTickets::default();
+        known.remember(&parts(b"in use"), ticket());
+        known.remember(&parts(b"forgotten"), ticket());
+        for number in 0..CAPACITY {
+            known.remember(&parts(&number.to_be_bytes()), ticket());
+            if number % 1000 == 0 {
+                assert!(is_known(&known, b"in use"), "{number}");
+            }
+        }
+        assert!(len(&known) <= CAPACITY);
+        assert!(is_known(&known, b"in use") && !is_known(&known, b"forgotten"));
+        assert!(is_known(&known, &(CAPACITY - 1).to_be_bytes()) && !is_known(&known, &0_usize.to_be_bytes()));
+    }
+
+    #[test]
+    fn a_ticket_dies_at_its_end() {
+        let known = KnownTickets::default();
+        known.remember(&parts(b"a"), ticket());
+        assert!(known.proven(&parts(b"a"), at(END + SKEW), SKEW).is_none() && is_known(&known, b"a"));
+        assert!(known.proven(&parts(b"a"), at(END + SKEW + 1), SKEW).is_none());
+        assert!(!is_known(&known, b"a"));
+    }
 }

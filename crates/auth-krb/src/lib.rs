@@ -5,7 +5,7 @@
 //! comes from the network is decoded strictly in Rust before it gets there.
 //!
 //! * `apreq`, `authenticator`, `der`: that strict look
-//! * `derivation`, `checksum`, `decryption`, `session`: the session key at work
+//! * `derivation`, `mac`, `checksum`, `decryption`, `session`: the session key at work
 //! * `acceptor`, `keytab`, `known`, `enctype`: the server's side
 //! * `initiator`, `gss`: the client's side
 //! * `binding`, `ticket`, `fault`: libkrb5, what it hands out, and its errors
@@ -24,6 +24,7 @@ mod gss;
 mod initiator;
 mod keytab;
 mod known;
+mod mac;
 mod session;
 mod ticket;
 #[doc(hidden)]

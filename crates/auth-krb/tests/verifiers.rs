@@ -20,7 +20,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use support::{
-    forge::{Draft, KVNO, REALM, Secret, moment, name},
+    forge::{Draft, ENCTYPES, KVNO, REALM, Secret, keytab, moment, name},
     pure::{self, Proof, Service},
     vectors,
 };
@@ -33,7 +33,6 @@ use zephyr_core::{
 };
 
 const MUTATED: usize = 100_000;
-const ENCTYPES: [i32; 4] = [17, 18, 19, 20];
 
 /// xorshift64*: the same numbers in every run, from a seed that can be given.
 struct Dice(u64);
@@ -253,23 +252,6 @@ fn misdrafted(dice: &mut Dice, draft: &mut Draft, now: u64) -> bool {
         }
     }
     false
-}
-
-fn keytab(folder: &Path) -> (std::path::PathBuf, Vec<Secret>) {
-    let keys: Vec<Secret> = ENCTYPES.map(|enctype| Secret::of(enctype, 200)).to_vec();
-    let counted = |octets: &[u8]| [&u16::try_from(octets.len()).unwrap().to_be_bytes()[..], octets].concat();
-    let mut file = vec![5, 2];
-    for key in &keys {
-        let names = [counted(REALM.as_bytes()), counted(b"zephyr"), counted(b"zephyr")].concat();
-        let version = [0, 0, 0, 1, 0, 0, 0, 0, u8::try_from(KVNO).unwrap()];
-        let enctype = u16::try_from(key.enctype).unwrap().to_be_bytes();
-        let entry = [&[0, 2][..], &names, &version, &enctype, &counted(&key.octets)].concat();
-        file.extend(i32::try_from(entry.len()).unwrap().to_be_bytes());
-        file.extend(entry);
-    }
-    let path = folder.join("zephyr.keytab");
-    fs::write(&path, file).unwrap();
-    (path, keys)
 }
 
 /// Runs the body where libkrb5 and GSSAPI find this realm, these settings and this keytab.

@@ -9,12 +9,17 @@ use kerberos_asn1::{
     TransitedEncoding,
 };
 use ring::hmac;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 use zephyr_auth_krb::workings::{Purpose, checksum, derived};
 use zephyr_core::{coding::zcode, limits::Limits, notice::Notice};
 
 pub(crate) const REALM: &str = "ZEPHYR.TEST";
 pub(crate) const ALICE: &str = "alice@ZEPHYR.TEST";
 pub(crate) const KVNO: u32 = 3;
+pub(crate) const ENCTYPES: [i32; 4] = [17, 18, 19, 20];
 
 /// A key of the service, or of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,4 +181,22 @@ fn packet(session: &Secret, request: &[u8]) -> Vec<u8> {
     let covered = unsealed.covered().concat();
     let checksum = checksum(session.enctype, &session.octets, 1027, &covered).unwrap();
     unsealed.seal(&checksum, ROOMY).unwrap().to_vec()
+}
+
+/// The service's keys, one of each type, and a keytab with them.
+pub(crate) fn keytab(folder: &Path) -> (PathBuf, Vec<Secret>) {
+    let keys: Vec<Secret> = ENCTYPES.map(|enctype| Secret::of(enctype, 200)).to_vec();
+    let counted = |octets: &[u8]| [&u16::try_from(octets.len()).unwrap().to_be_bytes()[..], octets].concat();
+    let mut file = vec![5, 2];
+    for key in &keys {
+        let names = [counted(REALM.as_bytes()), counted(b"zephyr"), counted(b"zephyr")].concat();
+        let version = [0, 0, 0, 1, 0, 0, 0, 0, u8::try_from(KVNO).unwrap()];
+        let enctype = u16::try_from(key.enctype).unwrap().to_be_bytes();
+        let entry = [&[0, 2][..], &names, &version, &enctype, &counted(&key.octets)].concat();
+        file.extend(i32::try_from(entry.len()).unwrap().to_be_bytes());
+        file.extend(entry);
+    }
+    let path = folder.join("zephyr.keytab");
+    fs::write(&path, file).unwrap();
+    (path, keys)
 }
