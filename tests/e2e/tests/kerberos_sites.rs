@@ -1,5 +1,6 @@
 //! Kerberos as sites have it: wrong clocks, new service keys, old enctypes, and tickets that somebody else keeps fresh.
 
+use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -7,6 +8,7 @@ use nix::sys::signal::Signal;
 use zephyr_e2e::listener::Origin;
 use zephyr_e2e::person::{Person, SOON};
 use zephyr_e2e::stack::{READY, Stack};
+use zephyr_testkit::deadline::wait_until;
 use zephyr_testkit::process::Daemon;
 use zephyr_testkit::realm::{Engine, Keys, RealmOptions};
 use zephyr_testkit::{bins, packages};
@@ -108,9 +110,10 @@ fn rc4_is_refused_unless_asked_for() -> Result<()> {
         weak: true,
         ..RealmOptions::default()
     };
-    let stack = Stack::start(Engine::Native, options)?;
+    let mut stack = Stack::start(Engine::Native, options)?;
+    let bob = stack.login("bob")?;
+    let listener = bob.listen(&[("MESSAGE", "*", "bob")])?;
     let realm = stack.realm()?;
-    let listener = stack.login("bob")?.listen(&[("MESSAGE", "*", "bob")])?;
     realm.kadmin("setstr zephyr/zephyr session_enctypes arcfour-hmac")?;
     realm.add_settings(
         "wanted",
@@ -122,7 +125,17 @@ fn rc4_is_refused_unless_asked_for() -> Result<()> {
     assert!(tickets.contains("arcfour-hmac"), "{tickets}");
     let heard = listener.hear("with RC4")?;
     assert_ne!(heard.origin, Origin::Authentic);
-    Ok(())
+
+    let policy = "[domain.\"ZEPHYR.TEST\"]\nenctypes = [\"aes256-cts\", \"arcfour-hmac\"]\n";
+    fs::write(stack.config().join("policy.toml"), policy)?;
+    stack.zephyrd().signal(Signal::SIGHUP)?;
+    let mut number = 0;
+    wait_until("RC4 is taken after a reload", SOON, || {
+        number += 1;
+        let text = format!("with RC4, {number}");
+        alice.send(&["bob", "-m", &text])?;
+        Ok((listener.hear(&text)?.origin == Origin::Authentic).then_some(()))
+    })
 }
 
 /// `k5start` gets the tickets, keeps them fresh, and runs the program that needs them: a server, and somebody's listener.
