@@ -2,6 +2,8 @@
 //!
 //! `corpus/EXPECTED` says of each file what is said of it.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::{collections::BTreeMap, fs, path::Path};
 use zephyr_auth::policy_file::PolicyFile;
 
