@@ -93,7 +93,7 @@ pub enum Reason {
     #[error("authenticator used before")]
     Replayed,
     /// It is proven by a realm that may not speak for the sender here.
-    #[error("realm {0} may not speak for this sender here")]
+    #[error("realm {0} may not speak for this sender")]
     Untrusted(String),
     /// The backend refuses the authenticator, in its own words.
     #[error("{0}")]

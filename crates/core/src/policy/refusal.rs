@@ -61,6 +61,7 @@ impl fmt::Display for Refusal {
             Why::Unproven => {
                 write!(f, "you must prove who you are to {verb} here: run kinit, and try again with proof")
             }
+            Why::Failed(reason @ Reason::Untrusted(_)) => write!(f, "{reason}, so you cannot {verb} here"),
             Why::Failed(reason) => {
                 write!(f, "the proof of who you are does not hold ({reason}), so you cannot {verb} here")
             }

@@ -87,7 +87,7 @@ fn described(file: &Path, policies: &PolicyFile) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{}: backend {}; {}; failed proofs: {}; {} classes, {} foreign realms of their own",
+            "{}: backend {}; {}; failed-proof {}; sections for classes: {}, for foreign realms: {}",
             show::printable(&domain.name),
             domain.backend,
             demands.join(", "),
