@@ -7,14 +7,16 @@
 pub mod zwrite;
 
 use std::{env, io::stderr};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// The program's name as it was typed, which its messages begin with.
 pub fn program_name() -> String {
     env::args_os().next().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
-/// Sends log lines to standard error; `RUST_LOG` says which.
+/// Sends log lines to standard error; `RUST_LOG` says which, warnings and errors if it says nothing.
 pub fn log_to_stderr() {
-    let log = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env());
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
+    let log = tracing_subscriber::fmt().with_env_filter(filter);
     log.with_writer(stderr).with_ansi(false).init();
 }

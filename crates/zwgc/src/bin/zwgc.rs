@@ -1,14 +1,16 @@
 //! Shows the notices that somebody has subscribed to, on the terminal.
 
 use std::{env, io::stderr, process::ExitCode};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use zephyr_zwgc::{
     options::{self, Parsed},
     run,
 };
 
 fn main() -> ExitCode {
-    let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env());
+    // Warnings say what was asked for and is not done.
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
+    let log = tracing_subscriber::fmt().with_env_filter(filter);
     log.with_writer(stderr).with_ansi(false).init();
     match options::parse(env::args_os().skip(1)) {
         Some(Parsed::Run(options)) => ExitCode::from(run::run(&options)),
