@@ -37,3 +37,18 @@ fn wrong_vectors_fail() {
 fn a_folder_without_vectors_is_an_error() {
     assert!(zephyr_vectors::run(tempfile::tempdir().unwrap().path()).is_err());
 }
+
+#[test]
+fn a_broken_file_is_an_error_and_a_foreign_one_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, content) in [("list.json", "[1, 2]"), ("object.json", r#"{"vectors": 7}"#), ("notes.txt", "{")] {
+        fs::write(dir.path().join(name), content).unwrap();
+    }
+    fs::copy(own().join("codec.json"), dir.path().join("codec.json")).unwrap();
+    let report = zephyr_vectors::run(dir.path()).unwrap();
+    assert!(report.failed.is_empty() && report.passed > 0, "{report:?}");
+    let text = fs::read_to_string(own().join("codec.json")).unwrap();
+    fs::write(dir.path().join("codec.json"), text.trim_end().trim_end_matches('}')).unwrap();
+    let error = zephyr_vectors::run(dir.path()).unwrap_err();
+    assert!(format!("{error:#}").contains("codec.json is no JSON: "), "{error:#}");
+}
