@@ -9,7 +9,11 @@
 pub mod problem;
 pub mod reader;
 
-use std::{fs, io, path::Path};
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
 
 /// Octets of a configuration file at most.
 pub const MOST_OCTETS: u64 = 1 << 20;
@@ -20,8 +24,22 @@ pub const MOST_OCTETS: u64 = 1 << 20;
 ///
 /// When it cannot be read, is no UTF-8, or is longer than [`MOST_OCTETS`].
 pub fn read_bounded(file: &Path) -> io::Result<String> {
-    if fs::metadata(file)?.len() > MOST_OCTETS {
+    let mut content = Vec::new();
+    // What a file says of its length does not count: a device or a pipe says 0.
+    File::open(file)?.take(MOST_OCTETS + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > MOST_OCTETS {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {MOST_OCTETS} octets")));
     }
-    fs::read_to_string(file)
+    String::from_utf8(content).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endless_files_are_not_read_to_their_end() {
+        assert_eq!(read_bounded(Path::new("/dev/zero")).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(read_bounded(Path::new("/dev/null")).unwrap(), "");
+    }
 }
