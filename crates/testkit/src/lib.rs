@@ -1,4 +1,4 @@
-//! Test realms, reference programs and golden vectors for the tests of Zephyr.
+//! Test realms and reference programs for the tests of Zephyr.
 
 pub mod bins;
 pub mod container;

@@ -43,7 +43,7 @@ impl Vector {
 }
 
 pub(crate) fn vectors() -> Vectors {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/vectors/auth.json");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/data/auth.json");
     serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
 }
 
