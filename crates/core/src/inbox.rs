@@ -73,11 +73,6 @@ impl Delivered {
         Notice { body: &self.body, ..header }
     }
 
-    /// The packet of the first fragment, as received.
-    pub fn first_packet(&self) -> &Bytes {
-        &self.packet
-    }
-
     /// What is known about the origin of all fragments.
     pub const fn verdict(&self) -> &Verdict {
         &self.verdict

@@ -6,8 +6,6 @@ use std::fs;
 pub const ZEPHYR_CLT: &str = "zephyr-clt";
 /// Where host managers listen for everything.
 pub const ZEPHYR_HM: &str = "zephyr-hm";
-/// A name that old services files have and nothing depends on.
-pub const ZEPHYR_HM_SRV: &str = "zephyr-hm-srv";
 
 /// The UDP port of a service: what `/etc/services` says, else the protocol's own number; 0 for a name that neither knows.
 ///
@@ -20,7 +18,6 @@ fn fallback(name: &str) -> u16 {
     match name {
         ZEPHYR_CLT => 2103,
         ZEPHYR_HM => 2104,
-        ZEPHYR_HM_SRV => 2105,
         _ => 0,
     }
 }
@@ -58,9 +55,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_as_if_it_were_not_there() {
-        assert_eq!(find(FILE, ZEPHYR_HM_SRV), None);
+        assert_eq!(find(FILE, "zephyr-hm-srv"), None);
         assert_eq!(find(FILE, "broken"), None);
-        assert_eq!(fallback(ZEPHYR_HM_SRV), 2105);
+        assert_eq!(fallback(ZEPHYR_CLT), 2103);
         assert_eq!(fallback("nonsense"), 0);
     }
 }

@@ -20,14 +20,6 @@ pub fn free_udp() -> Result<u16> {
     free(|address| UdpSocket::bind(address).map(drop))
 }
 
-/// A TCP port on 127.0.0.1 that is free.
-///
-/// # Errors
-/// When none is found after many attempts.
-pub fn free_tcp() -> Result<u16> {
-    free(|address| TcpListener::bind(address).map(drop))
-}
-
 /// A port on 127.0.0.1 that is free for UDP and for TCP, as a KDC wants it.
 ///
 /// # Errors
@@ -65,6 +57,5 @@ mod tests {
         let _tcp = TcpListener::bind(address(both)).unwrap();
         assert!((FIRST..=LAST).contains(&both));
         assert_ne!(free_udp().unwrap(), both);
-        assert_ne!(free_tcp().unwrap(), both);
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -111,11 +111,6 @@ impl Lab {
     /// The machine's address.
     pub fn address(&self) -> Ipv4Addr {
         self.address
-    }
-
-    /// What is /etc/zephyr inside.
-    pub fn etc_zephyr(&self) -> PathBuf {
-        self.folder().join("etc-zephyr")
     }
 
     /// The lab's private directory, the same inside and outside; log files go here.
