@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 use zephyr_core::{
-    schedule::{CLIENT_SILENCE, TO_CLIENT},
+    schedule::{ANSWER_TRANSMISSIONS, CLIENT_SILENCE, TO_CLIENT},
     uid::Uid,
 };
 
@@ -30,7 +30,7 @@ impl Addressee {
     const fn transmissions(self) -> usize {
         match self {
             Self::Client(_) => TO_CLIENT.len(),
-            Self::Asker => 7,
+            Self::Asker => ANSWER_TRANSMISSIONS,
             Self::Stranger { transmissions } => transmissions,
         }
     }
