@@ -78,12 +78,12 @@ impl ClientError {
         }
     }
 
-    /// True when there was no room for what should be sent.
     /// Whether long headers would help.
     pub(crate) const fn is_of_header_length(&self) -> bool {
         matches!(self, Self::Auth(AuthError::Format(FormatError::HeaderTooLong { .. })))
     }
 
+    /// True when there was no room for what should be sent.
     pub(crate) const fn is_too_long(&self) -> bool {
         matches!(self, Self::Auth(AuthError::Format(FormatError::PacketTooLong { .. })))
     }
