@@ -79,7 +79,7 @@ pub(super) struct Departure {
 #[derive(Debug)]
 pub(super) struct Pace {
     /// Could not be sent just now.
-    held: Option<Transmit>,
+    held: Option<Departure>,
     deliveries: Queue,
     repetitions: Queue,
 }
@@ -94,8 +94,8 @@ impl Pace {
 
     /// The packet to send now. Whatever the engine has put out and may not go yet waits here.
     pub(super) fn next(&mut self, now: Duration, outbox: &mut Outbox) -> Option<Departure> {
-        if let Some(transmit) = self.held.take() {
-            return Some(Departure { transmit, late: None });
+        if let Some(departure) = self.held.take() {
+            return Some(departure);
         }
         for queue in [&mut self.deliveries, &mut self.repetitions] {
             if !queue.waiting.is_empty()
@@ -126,8 +126,8 @@ impl Pace {
     }
 
     /// The socket takes no more at the moment: this packet is the next again.
-    pub(super) fn not_yet(&mut self, transmit: Transmit) {
-        self.held = Some(transmit);
+    pub(super) fn not_yet(&mut self, departure: Departure) {
+        self.held = Some(departure);
     }
 
     /// An acknowledgement has come.
@@ -236,13 +236,16 @@ mod tests {
         assert_eq!(departing(&mut pace, start, &mut outbox).len(), 6);
         let departure = pace.next(start + LATE, &mut outbox).expect("the seventh");
         assert_eq!(departure.late, Some(key(7)));
+        pace.not_yet(departure);
+        let again = pace.next(start + LATE, &mut outbox).expect("the seventh again");
+        assert_eq!(again.late, Some(key(7)), "also when the socket did not take it at first");
     }
 
     #[test]
     fn what_the_socket_did_not_take_is_next() {
         let (mut pace, mut outbox) = (pace(), Outbox::new());
         (1..=2).for_each(|number| outbox.send(key(number).0, Bytes::new()));
-        let first = pace.next(Duration::ZERO, &mut outbox).expect("the first").transmit;
+        let first = pace.next(Duration::ZERO, &mut outbox).expect("the first");
         pace.not_yet(first);
         assert_eq!(departing(&mut pace, Duration::ZERO, &mut outbox), [1, 2]);
     }

@@ -9,7 +9,7 @@ use super::{
     judge::Judge,
     log_lines::{Cause, LogLines},
     options::Options,
-    pace::{Departure, Pace},
+    pace::Pace,
     start::{self, StartError},
 };
 use crate::{
@@ -277,19 +277,20 @@ impl Shell {
     fn send(&mut self) -> Sent {
         let now = self.clock.now();
         for _ in 0..SENT_PER_TURN {
-            let Some(Departure { transmit, late }) = self.pace.next(now.monotonic, &mut self.outbox) else {
+            let Some(departure) = self.pace.next(now.monotonic, &mut self.outbox) else {
                 return Sent::All;
             };
+            let transmit = &departure.transmit;
             match self.socket.try_send_to(&transmit.payload, transmit.to) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.pace.not_yet(transmit);
+                    self.pace.not_yet(departure);
                     return Sent::Blocked;
                 }
                 // It is lost, as it could be on its way.
                 Err(error) => tracing::debug!("cannot send to {}: {error}", transmit.to),
             }
-            if let Some((to, uid)) = late {
+            if let Some((to, uid)) = departure.late {
                 self.engine.sent_late(now, to, uid);
             }
         }
