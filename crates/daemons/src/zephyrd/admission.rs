@@ -78,22 +78,22 @@ impl Engine {
         };
         let mut request = Request::new(now, from, Judged { packet, judgement });
         let of_host = self.judged(&mut request, out);
-        let authenticator = authenticator.filter(|_| request.verdict.is_authentic());
-        if let Some(authenticator) = authenticator {
-            let bounds = &self.config.bounds;
+        let bounds = &self.config.bounds;
+        if let Some(authenticator) = authenticator.filter(|_| request.verdict.is_authentic()) {
+            let done = (request.answered(), of_host);
             let limits = (Duration::from_secs(bounds.replay_seconds as u64), bounds.replays);
-            if self.replays.remember(now.monotonic, authenticator, &print, request.answered(), limits) {
+            if self.replays.remember(now.monotonic, authenticator, &print, done, limits) {
                 self.counters.replays_forgotten += 1;
             }
         }
-        self.recent.remember(now.monotonic, print, Handled { answer: request.into_answer(), authenticator, of_host });
+        let handled = Handled { answer: request.into_answer(), of_host };
+        self.recent.remember(now.monotonic, print, handled, bounds.recent_packets);
     }
 
     /// Forgets which packets a host has sent about itself, as it begins anew.
     pub(super) fn forget_packets_of(&mut self, host: IpAddr) {
-        for authenticator in self.recent.forget_host(host) {
-            self.replays.undo(&authenticator);
-        }
+        self.recent.forget_host(host);
+        self.replays.undo_host(host);
     }
 
     /// The judgement of a packet whose source has not caused too much work.

@@ -68,6 +68,14 @@ bounds! {
     replays: "replays" = 262_144,
     /// Seconds that an authenticator is remembered: twice the clock skew that Kerberos allows.
     replay_seconds: "replay-seconds" = 600,
+    /// Packets remembered so that one that comes again is only answered again; beyond, the oldest is taken for new.
+    recent_packets: "recent-packets" = 8192,
+    /// Packets that wait until there is less to send. When there are more, whoever has most of them loses his newest.
+    waiting_packets: "waiting-packets" = 8192,
+    /// Packets to subscribers that notices from one source address cause in a second.
+    deliveries_per_second: "deliveries-per-second" = 20_000,
+    /// Packets to subscribers that notices from one source address cause at once after a pause.
+    delivery_burst: "delivery-burst" = 200_000,
     /// Known hosts.
     hosts: "hosts" = 100_000,
     /// Requests of one host's manager in ten seconds.

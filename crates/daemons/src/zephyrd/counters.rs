@@ -105,6 +105,8 @@ numbers! {
         unauthenticated => "zephyrd_refused_total" reason = "unauthenticated",
         /// Requests that the domain's policy refuses, whoever makes them.
         policy_refused => "zephyrd_refused_total" reason = "policy",
+        /// Notices refused because those of their host cause too many deliveries.
+        delivery_floods => "zephyrd_refused_total" reason = "deliveries",
         /// Notices refused because their proof failed, where the domain wants that.
         failed_refused => "zephyrd_refused_total" reason = "failed_proof",
         /// Subscriptions refused because there are too many clients, in all, of the host or of the principal.

@@ -39,6 +39,9 @@ impl Addressee {
 /// Which packet: where it went, and its uid.
 pub(super) type PacketKey = (SocketAddr, Uid);
 
+/// Packets that may wait for a client whatever waits for others of its principal.
+const ALWAYS: usize = 8;
+
 /// One packet on its way.
 struct Pending {
     payload: Bytes,
@@ -155,7 +158,9 @@ impl Deliveries {
         if self.host_octets.get(&host).copied().unwrap_or(0) + octets > room.host_octets {
             return Err(Full::Host);
         }
-        if owner.as_ref().map_or(0, sum_of) + octets > room.principal_octets {
+        // Clients that are gone use up what the principal may; those that are there acknowledge, and hear on.
+        let is_behind = self.waiting_for(key.0) >= ALWAYS;
+        if is_behind && owner.as_ref().map_or(0, sum_of) + octets > room.principal_octets {
             return Err(Full::Principal);
         }
         if used + octets > allowed {

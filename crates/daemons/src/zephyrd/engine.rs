@@ -68,6 +68,13 @@ pub enum Command {
     /// Another policy from now on, also for those who subscribed under the old one.
     Enforce(Box<Policy>),
     /// Other bounds from now on. What is there already stays.
+    /// Both at once: what clients subscribed to is looked through only once.
+    Renew {
+        /// As for `Reload`.
+        rules: Arc<Rules>,
+        /// As for `Enforce`.
+        policy: Box<Policy>,
+    },
     Rebound(Bounds),
     /// The server is about to end: tell the host managers.
     Shutdown,
@@ -226,6 +233,10 @@ impl Engine {
 
     /// How long it has been running.
     pub fn uptime(&self, now: Now) -> Duration {
+            Command::Renew { rules, policy } => {
+                (self.config.rules, self.config.policy) = (rules, *policy);
+                self.end_forbidden_subscriptions(out);
+            }
         now.monotonic.saturating_sub(self.started)
     }
 

@@ -32,13 +32,11 @@ impl Fingerprint {
 #[derive(Debug)]
 pub(super) struct Handled {
     pub(super) answer: Option<Bytes>,
-    /// Its authenticator, when it was proven.
-    pub(super) authenticator: Option<Digest>,
     /// It changed what the server knows of its host, and not only handed a notice to others.
     pub(super) of_host: bool,
 }
 
-/// The packets of the last quarter of an hour, the newest [`Recent::MOST`] of them, with their answers.
+/// The newest packets of the last quarter of an hour, with their answers.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     packets: BTreeMap<Fingerprint, Handled>,
@@ -46,18 +44,15 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    /// Packets remembered, so about ten megaoctets at most.
-    pub(super) const MOST: usize = 8192;
-
     /// The answer that this packet got, when it has come before.
     pub(super) fn answer(&self, packet: &Fingerprint) -> Option<Option<Bytes>> {
         self.packets.get(packet).map(|handled| handled.answer.clone())
     }
 
-    /// Remembers a packet that was handled, and how.
-    pub(super) fn remember(&mut self, now: Duration, packet: Fingerprint, handled: Handled) {
+    /// Remembers a packet that was handled, and how, among `most`. One takes about a kilooctet.
+    pub(super) fn remember(&mut self, now: Duration, packet: Fingerprint, handled: Handled, most: usize) {
         while let Some(&(at, oldest)) = self.order.front()
-            && (self.order.len() >= Self::MOST || now.saturating_sub(at) > DUPLICATE_MEMORY)
+            && (self.order.len() >= most || now.saturating_sub(at) > DUPLICATE_MEMORY)
         {
             self.order.pop_front();
             self.packets.remove(&oldest);
@@ -68,12 +63,11 @@ impl Recent {
     }
 
     /// Forgets what a host that begins anew has told of itself: what it sends again then must be done again. What it has
-    /// sent to others stays done. Gives the authenticators of what is forgotten.
-    pub(super) fn forget_host(&mut self, host: IpAddr) -> Vec<Digest> {
+    /// sent to others stays done.
+    pub(super) fn forget_host(&mut self, host: IpAddr) {
         let first = Fingerprint { from: SocketAddr::new(host, 0), octets: Digest::FIRST };
         let last = Fingerprint { from: SocketAddr::new(host, u16::MAX), octets: Digest::LAST };
-        let forgotten = self.packets.extract_if(first..=last, |_, handled| handled.of_host);
-        forgotten.filter_map(|(_, handled)| handled.authenticator).collect()
+        self.packets.extract_if(first..=last, |_, handled| handled.of_host).for_each(drop);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -86,9 +80,10 @@ mod tests {
     use super::*;
     use std::net::Ipv4Addr;
 
+    const MOST: usize = 100;
+
     fn handled(answer: Option<&'static [u8]>, of_host: bool) -> Handled {
-        let authenticator = Some(Digest::of(b"authenticator"));
-        Handled { answer: answer.map(Bytes::from_static), authenticator, of_host }
+        Handled { answer: answer.map(Bytes::from_static), of_host }
     }
 
     #[test]
@@ -96,16 +91,16 @@ mod tests {
         let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 2104));
         let packet = |octets: &[u8]| Fingerprint::of(from, octets);
         let mut recent = Recent::default();
-        for number in 0..Recent::MOST {
-            recent.remember(Duration::ZERO, packet(&number.to_be_bytes()), handled(None, true));
+        for number in 0..MOST {
+            recent.remember(Duration::ZERO, packet(&number.to_be_bytes()), handled(None, true), MOST);
         }
-        assert_eq!(recent.len(), Recent::MOST);
-        recent.remember(Duration::from_secs(1), packet(b"first"), handled(Some(b"ack"), true));
-        assert_eq!(recent.len(), Recent::MOST);
+        assert_eq!(recent.len(), MOST);
+        recent.remember(Duration::from_secs(1), packet(b"first"), handled(Some(b"ack"), true), MOST);
+        assert_eq!(recent.len(), MOST);
         assert_eq!(recent.answer(&packet(&0_usize.to_be_bytes())), None, "the oldest is forgotten");
         assert_eq!(recent.answer(&packet(b"first")), Some(Some(Bytes::from_static(b"ack"))));
 
-        recent.remember(Duration::from_secs(901), packet(b"other"), handled(None, true));
+        recent.remember(Duration::from_secs(901), packet(b"other"), handled(None, true), MOST);
         assert_eq!(recent.len(), 2, "all but the two of the last 900 s are forgotten");
         let elsewhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 2105));
         assert_eq!(recent.answer(&Fingerprint::of(elsewhere, b"first")), None, "another source, another packet");
@@ -116,9 +111,9 @@ mod tests {
         let at = |host: u8| SocketAddr::from(([10, 0, 0, host], 2104));
         let mut recent = Recent::default();
         for (host, octets, of_host) in [(1, b"subscribe", true), (1, b"a notice.", false), (2, b"subscribe", true)] {
-            recent.remember(Duration::ZERO, Fingerprint::of(at(host), octets), handled(None, of_host));
+            recent.remember(Duration::ZERO, Fingerprint::of(at(host), octets), handled(None, of_host), MOST);
         }
-        assert_eq!(recent.forget_host(at(1).ip()), [Digest::of(b"authenticator")]);
+        recent.forget_host(at(1).ip());
         assert_eq!(recent.answer(&Fingerprint::of(at(1), b"subscribe")), None);
         assert_eq!(recent.answer(&Fingerprint::of(at(1), b"a notice.")), Some(None), "delivered is delivered");
         assert_eq!(recent.answer(&Fingerprint::of(at(2), b"subscribe")), Some(None));

@@ -9,7 +9,7 @@
 
 use super::{digest::Digest, recent::Fingerprint, reply::Answer};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     net::IpAddr,
     time::Duration,
 };
@@ -38,6 +38,8 @@ pub(super) enum Seen {
 #[derive(Debug, Default)]
 pub(super) struct Replays {
     served: HashMap<Digest, Served>,
+    /// Those that proved what a host told of itself, until that is undone.
+    of_hosts: BTreeSet<(IpAddr, Digest)>,
     order: VecDeque<(Duration, Digest)>,
 }
 
@@ -52,21 +54,24 @@ impl Replays {
         }
     }
 
-    /// Remembers for `memory` what an authenticator proved. When `most` are remembered the oldest is forgotten before its
+    /// Remembers for `memory` what an authenticator proved, and whether that was something about its own host. When `most` are remembered the oldest is forgotten before its
     /// time: true then, since a copy of it would be taken for new.
     pub(super) fn remember(
         &mut self,
         now: Duration,
         authenticator: Digest,
         packet: &Fingerprint,
-        answer: Option<Answer>,
+        (answer, of_host): (Option<Answer>, bool),
         (memory, most): (Duration, usize),
     ) -> bool {
         while let Some(&(at, oldest)) = self.order.front()
             && now.saturating_sub(at) > memory
         {
             self.order.pop_front();
-            self.served.remove(&oldest);
+            self.forget(&oldest);
+        }
+        if of_host {
+            self.of_hosts.insert((packet.from.ip(), authenticator));
         }
         let served = Served { notice: packet.octets, host: packet.from.ip(), answer, undone: false };
         if self.served.insert(authenticator, served).is_some() {
@@ -75,15 +80,23 @@ impl Replays {
         self.order.push_back((now, authenticator));
         let overfull = self.order.len() > most;
         if overfull && let Some((_, oldest)) = self.order.pop_front() {
-            self.served.remove(&oldest);
+            self.forget(&oldest);
         }
         overfull
     }
 
-    /// What this authenticator proved is undone, and may be done again by the same host.
-    pub(super) fn undo(&mut self, authenticator: &Digest) {
-        if let Some(served) = self.served.get_mut(authenticator) {
-            served.undone = true;
+    /// A host begins anew: what it has told of itself is undone, and it may tell it again.
+    pub(super) fn undo_host(&mut self, host: IpAddr) {
+        for (_, authenticator) in self.of_hosts.extract_if((host, Digest::FIRST)..=(host, Digest::LAST), |_| true) {
+            if let Some(served) = self.served.get_mut(&authenticator) {
+                served.undone = true;
+            }
+        }
+    }
+
+    fn forget(&mut self, authenticator: &Digest) {
+        if let Some(served) = self.served.remove(authenticator) {
+            self.of_hosts.remove(&(served.host, *authenticator));
         }
     }
 
@@ -108,16 +121,21 @@ mod tests {
         let mut replays = Replays::default();
         let authenticator = Digest::of(b"authenticator");
         assert_eq!(replays.seen(&authenticator, &packet(1, b"notice")), Seen::No);
-        replays.remember(Duration::ZERO, authenticator, &packet(1, b"notice"), Some(Answer::Sent), LIMITS);
+        replays.remember(Duration::ZERO, authenticator, &packet(1, b"notice"), (Some(Answer::Sent), true), LIMITS);
         let again = Seen::WithThisNotice(Some(Answer::Sent));
         assert_eq!(replays.seen(&authenticator, &packet(1, b"notice")), again);
         assert_eq!(replays.seen(&authenticator, &packet(2, b"notice")), again, "wherever it comes from");
         assert_eq!(replays.seen(&authenticator, &packet(1, b"another")), Seen::WithAnother);
 
-        replays.undo(&authenticator);
+        let message = Digest::of(b"of a message");
+        replays.remember(Duration::ZERO, message, &packet(1, b"message"), (Some(Answer::Sent), false), LIMITS);
+        replays.undo_host(packet(2, b"").from.ip());
+        assert_eq!(replays.seen(&authenticator, &packet(1, b"notice")), again, "another host has begun anew");
+        replays.undo_host(packet(1, b"").from.ip());
         assert_eq!(replays.seen(&authenticator, &packet(1, b"notice")), Seen::No, "its host may do it again");
         assert_eq!(replays.seen(&authenticator, &packet(2, b"notice")), again, "another host may not");
         assert_eq!(replays.seen(&authenticator, &packet(1, b"another")), Seen::WithAnother);
+        assert_eq!(replays.seen(&message, &packet(1, b"message")), again, "delivered is delivered");
     }
 
     #[test]
@@ -125,12 +143,14 @@ mod tests {
         let mut replays = Replays::default();
         let authenticators: Vec<Digest> = (0..5_u8).map(|number| Digest::of(&[number])).collect();
         for (second, &authenticator) in (0..).zip(&authenticators[..4]) {
-            let overfull = replays.remember(Duration::from_secs(second), authenticator, &packet(1, b"x"), None, LIMITS);
+            let now = Duration::from_secs(second);
+            let overfull = replays.remember(now, authenticator, &packet(1, b"x"), (None, true), LIMITS);
             assert_eq!(overfull, second == 3);
         }
         assert_eq!(replays.len(), 3);
         assert_eq!(replays.seen(&authenticators[0], &packet(1, b"x")), Seen::No, "the oldest is forgotten");
-        replays.remember(Duration::from_secs(603), authenticators[4], &packet(1, b"x"), None, LIMITS);
+        replays.remember(Duration::from_secs(603), authenticators[4], &packet(1, b"x"), (None, true), LIMITS);
         assert_eq!(replays.len(), 2, "what is older than 600 s is forgotten");
+        assert_eq!(replays.of_hosts.len(), 2);
     }
 }

@@ -5,6 +5,7 @@ use super::{
     delivery::{Addressee, Full, Outgoing},
     engine::{Engine, Outbox},
     event::Event,
+    quota::Rate,
     reply::{Answer, Request},
 };
 use crate::outbox::Lane;
@@ -14,7 +15,7 @@ use zephyr_core::{
     fragment::Cutter,
     limits::Limits,
     notice::{Claim, FormatError, Notice},
-    policy::Action,
+    policy::{Action, Refusal, Why},
     realm::completed,
     time::Now,
     uid::{Uid, UidSource},
@@ -43,12 +44,33 @@ impl Engine {
             notice.recipient = b"";
         }
         let clients = self.subscriptions.matching(notice.class, notice.instance, &recipient);
+        if !self.may_cause(clients.len(), request, out) {
+            return Answer::Denied;
+        }
         let notice = request.notice;
         if self.deliver(request.now, notice, request.verdict.is_authentic(), &clients, out) {
             Answer::Sent
         } else {
             Answer::Lost
         }
+    }
+
+    /// Whether a request's host has not caused too many deliveries yet, with so many more.
+    fn may_cause(&mut self, deliveries: usize, request: &mut Request<'_>, out: &mut Outbox) -> bool {
+        let bounds = &self.config.bounds;
+        let rate = Rate {
+            per_second: bounds.deliveries_per_second,
+            burst: bounds.delivery_burst,
+            sources: bounds.proof_sources,
+        };
+        let from = request.from;
+        if deliveries == 0 || self.caused.spend(request.now.monotonic, from.ip(), deliveries, &rate) {
+            return true;
+        }
+        self.counters.delivery_floods += 1;
+        out.report(Event::Full { what: "deliveries", from });
+        request.words = Some(Refusal { action: Action::Send, why: Why::TooMany }.words());
+        false
     }
 
     /// Sends a notice to these clients, to each with proof if it is authentic and the client can check that; true when

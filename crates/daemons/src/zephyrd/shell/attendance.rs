@@ -148,9 +148,8 @@ impl Shell {
         }
         let now = self.clock.now();
         self.engine.command(now, Command::Rebound(settings.bounds), &mut self.outbox);
-        self.engine.command(now, Command::Reload(rules), &mut self.outbox);
         let policy = Box::new(self.side.domain.policy.clone());
-        self.engine.command(now, Command::Enforce(policy), &mut self.outbox);
+        self.engine.command(now, Command::Renew { rules, policy }, &mut self.outbox);
         self.lines.write(self.outbox.take_events(), None);
         self.settings.bounds = settings.bounds;
         self.surroundings.reloads += 1;
