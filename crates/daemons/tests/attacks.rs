@@ -12,7 +12,7 @@ use zephyr_core::{
     kind::Kind,
     limits::Limits,
     notice::{Claim, Notice, Packet},
-    policy::{Demand, FailedProof, Policy},
+    policy::{ClassRules, Demand, FailedProof, Pattern, Policy},
     uid::Uid,
 };
 
@@ -75,7 +75,7 @@ fn s3_hello_protocol_unauthenticated() {
     let before = state(&stage);
     for opcode in ["HELLO", "GOODBYE", "I_HEAR_YOU", "DUMP_AVAIL", "KILL_CLIENT", "REALM", "LOST_CLIENT"] {
         // The address of the client that would be killed, as C servers write it.
-        let body = b"10.77.0.1\x005000\x00";
+        let body = b"127.77.0.1\x005000\x00";
         for proof in [No, Yes] {
             let heard = stage.send(THIEF, Notice { body, ..notice("ZEPHYR_ADMIN", "", opcode, ALICE) }, proof);
             assert!(heard.iter().all(|packet| packet.to == THIEF), "nobody else is sent anything: {heard:?}");
@@ -270,9 +270,63 @@ fn k_one_packet_triggers_kerberos_work() {
     assert_eq!(stage.send(THIEF, notice("foo", "bar", "", BOB), Yes).len(), 2, "and the rest after a while");
 }
 
-/// Every kind of question, from an address that may be forged: everything that comes of it in two hours.
+/// A realm with Kerberos, one class of which may be received without proof.
+fn with_an_open_class() -> Policy {
+    let classes = Pattern::new(b"public");
+    let public = ClassRules { classes, send: None, receive: Some(Demand::Optional), failed_proof: None };
+    Policy { classes: vec![public], ..Policy::KERBEROS }
+}
+
+#[test]
+fn k_one_open_class_opens_nothing_else() {
+    let many: String = (0..200).map(|number| format!("class-{number},instance,*\n")).collect();
+    let mut stage = Stage::with(|config| {
+        config.policy = with_an_open_class();
+        config.rules = with_defaults(many.as_bytes());
+    });
+    stage.subscribe(HM, ALICE, 5000, b"foo\0*\0\0");
+    stage.send(HM, login(ALICE, "REALM-VISIBLE", ALICE), Yes);
+    for proof in [No, Failed] {
+        let heard = stage.send(HM, control("GIMME", ALICE, b"0x1388\0"), proof);
+        assert_eq!(heard[1].body(), "", "what was subscribed with proof is not listed without");
+        let heard = stage.send(THIEF, notice("USER_LOCATE", ALICE, "LOCATE", BOB), proof);
+        assert_eq!(heard[1].body(), "", "the realm sees her, and he may be anybody");
+        assert_eq!(stage.send(at(HM2, 9), control("GIMMEDEFS", ALICE, b""), proof).len(), 2, "cut to one packet");
+    }
+    let heard = stage.send(THIEF, notice("USER_LOCATE", ALICE, "LOCATE", BOB), Yes);
+    assert_eq!(heard[1].body(), "machine|now|tty|");
+    let open = Notice { port: 7, ..control("SUBSCRIBE_NODEFS", BOB, b"public\0*\0\0") };
+    assert_eq!(stage.send(HM2, open, No)[0].answer(), "SERVACK SENT");
+    let heard = stage.send(HM2, Notice { port: 7, ..control("GIMME", BOB, b"0x0007\0") }, No);
+    assert_eq!(heard[1].body(), "public|*||", "what was subscribed without proof is");
+}
+
+/// Where nobody can prove anything, long lists of one's own are had all the same: who has them has sent as much.
+#[test]
+fn k_own_lists_without_proof() {
+    let mut stage = Stage::with(|config| config.policy = Policy::OPEN);
+    let mut expected = String::new();
+    for request in 0..10 {
+        let body: String = (0..20).map(|n| format!("class-{request}-{n}\0instance\0\0")).collect();
+        stage.send(HM, control("SUBSCRIBE_NODEFS", ALICE, body.as_bytes()), No);
+        expected.insert_str(0, &body.replace('\0', "|"));
+    }
+    let heard = stage.send(HM, control("GIMME", ALICE, b"0x1388\0"), No);
+    assert_eq!(heard[1..].iter().map(Heard::body).collect::<String>(), expected);
+}
+
+/// Every kind of question, from an address that may be forged, once and often: everything that comes of it in two hours.
 #[test]
 fn k_no_amplifier() {
+    let believing = Policy { believe_unproven: true, ..Policy::OPEN };
+    for policy in [Policy::KERBEROS, with_an_open_class(), Policy::OPEN, believing] {
+        for (subscribed, times) in [(0, 1), (30, 40)] {
+            no_amplifier(&policy, subscribed, times);
+        }
+    }
+}
+
+fn no_amplifier(policy: &Policy, subscribed: usize, times: usize) {
     let many: String = (0..200).map(|number| format!("class-{number},instance,*\n")).collect();
     let mut worst = (0.0, String::new());
     let questions = [
@@ -299,8 +353,13 @@ fn k_no_amplifier() {
         Notice { kind: Kind::ClientAck, ..notice("x", "y", "", ALICE) },
     ];
     for question in questions {
-        for (proof, sender) in [(No, ALICE), (Failed, ALICE), (No, "")] {
-            let mut stage = Stage::with(|config| config.rules = with_defaults(many.as_bytes()));
+        // Proof that is only believed is none.
+        let claimed = if policy.believe_unproven { Yes } else { Failed };
+        for (proof, sender) in [(No, ALICE), (claimed, ALICE), (No, "")] {
+            let mut stage = Stage::with(|config| {
+                config.policy = policy.clone();
+                config.rules = with_defaults(many.as_bytes());
+            });
             for port in 1..60 {
                 let place = Notice { port, ..login(ALICE, "NET-ANNOUNCED", ALICE) };
                 stage.send(HM2, place, Yes);
@@ -308,12 +367,24 @@ fn k_no_amplifier() {
             let question = Notice { sender: sender.as_bytes(), ..question };
             // The fewest fields with which a packet is one.
             for field_count in [question.field_count, 8] {
-                let octets = stage.packet(Notice { field_count, ..question }, proof);
-                let mut heard: Vec<Heard> = stage.give(THIEF, &octets, proof);
+                let mut asked = 0;
+                let mut heard: Vec<Heard> = Vec::new();
+                let mut ask = |stage: &mut Stage, notice: Notice<'_>| {
+                    let octets = stage.packet(notice, proof);
+                    asked += octets.len();
+                    heard.extend(stage.give(THIEF, &octets, proof));
+                };
+                for number in 0..subscribed {
+                    let body = format!("some-class-{number}\0with-an-instance\0\0");
+                    ask(&mut stage, control("SUBSCRIBE_NODEFS", ALICE, body.as_bytes()));
+                }
+                for _ in 0..times {
+                    ask(&mut stage, Notice { field_count, ..question });
+                }
                 heard.extend(stage.wait(7200).into_iter().map(|(_, packet)| packet));
                 let to_thief = heard.iter().filter(|packet| packet.to.ip() == THIEF.ip());
                 let answered: usize = to_thief.map(|packet| packet.octets.len()).sum();
-                let ratio = answered as f64 / octets.len() as f64;
+                let ratio = answered as f64 / asked as f64;
                 let words = question.opcode.escape_ascii();
                 println!("{words:>16} {proof:?} {field_count:>2} fields: {ratio:.2}");
                 if ratio > worst.0 {

@@ -55,10 +55,10 @@ fn s28_s29_operations_is_for_nobody() {
     let mut stage = shipped();
     stage.subscribe(HM2, BOB, 6000, b"operations\0*\0\0");
     assert_eq!(stage.ask(notice("Operations", "message", "", ALICE), Yes), "SERVNAK LOST");
-    assert_eq!(stage.line(), "sendit unauthorized Operations from alice@ATHENA.TEST (10.77.0.1:2104)");
+    assert_eq!(stage.line(), "sendit unauthorized Operations from alice@ATHENA.TEST (127.77.0.1:2104)");
     for proof in [No, Failed] {
         assert_eq!(stage.ask(notice("operations", "message", "", ALICE), proof), "SERVNAK LOST");
-        assert_eq!(stage.line(), "sendit unauthorized operations from alice@ATHENA.TEST (unauth) (10.77.0.1:2104)");
+        assert_eq!(stage.line(), "sendit unauthorized operations from alice@ATHENA.TEST (unauth) (127.77.0.1:2104)");
     }
     assert_eq!(stage.engine.counters().send_refused, 3);
 }
@@ -98,8 +98,8 @@ fn s35_who_is_refused_is_not_admitted_by_another_line() {
 
 #[test]
 fn s36_s37_hosts() {
-    let outside = SocketAddr::from(([10, 78, 0, 1], 2104));
-    let mut stage = with(&[("xmt-hostcl", "@10.77.0.0/24\n!@10.77.0.2\nbob@ATHENA.TEST\n")]);
+    let outside = SocketAddr::from(([127, 78, 0, 1], 2104));
+    let mut stage = with(&[("xmt-hostcl", "@127.77.0.0/24\n!@127.77.0.2\nbob@ATHENA.TEST\n")]);
     assert!(stage.admits(HM, notice("hostcl", "i", "", ALICE), No), "an admitted host needs no proof");
     assert!(!stage.admits(outside, notice("hostcl", "i", "", ALICE), No));
     assert!(!stage.admits(outside, notice("hostcl", "i", "", ALICE), Yes));
@@ -112,7 +112,7 @@ fn s36_s37_hosts() {
 fn s38_s39_an_instance_that_is_not_ones_name() {
     let mut stage = with(&[("xmt-iuicl", "*@*"), ("iui-iuicl", "")]);
     assert!(!stage.admits(HM, notice("iuicl", "other", "", ALICE), Yes));
-    assert_eq!(stage.line(), "sendit unauth uid alice@ATHENA.TEST to iuicl instance other (10.77.0.1:2104)");
+    assert_eq!(stage.line(), "sendit unauth uid alice@ATHENA.TEST to iuicl instance other (127.77.0.1:2104)");
     assert!(stage.admits(HM, notice("iuicl", ALICE, "", ALICE), Yes));
     assert!(!stage.admits(HM, notice("iuicl", "Alice@ATHENA.TEST", "", ALICE), Yes), "names are exact");
     assert_eq!(stage.engine.counters().instance_refused, 2);
@@ -121,7 +121,7 @@ fn s38_s39_an_instance_that_is_not_ones_name() {
 #[test]
 fn a_name_that_is_only_claimed_is_not_ones_name() {
     // C servers compare the instance with what an unproven notice says of its sender.
-    let mut stage = with(&[("xmt-iuicl", "@10.77.0.1"), ("iui-iuicl", "")]);
+    let mut stage = with(&[("xmt-iuicl", "@127.77.0.1"), ("iui-iuicl", "")]);
     for proof in [No, Failed] {
         assert!(!stage.admits(HM, notice("iuicl", ALICE, "", ALICE), proof));
     }
@@ -166,8 +166,8 @@ fn s55_s56_s57_subscriptions() {
     assert_eq!(
         lines,
         [
-            "subscr unauth alice@ATHENA.TEST class hidden (10.77.0.1:5000)",
-            "subscr unauth alice@ATHENA.TEST class login wild inst (10.77.0.1:5000)"
+            "subscr unauth alice@ATHENA.TEST class hidden (127.77.0.1:5000)",
+            "subscr unauth alice@ATHENA.TEST class login wild inst (127.77.0.1:5000)"
         ]
     );
     assert_eq!(stage.list(HM, ALICE, 5000), "login|bob@athena.test||free|*||", "whoever asks sees what was refused");
@@ -177,10 +177,28 @@ fn s55_s56_s57_subscriptions() {
 }
 
 #[test]
+fn what_a_list_refuses_is_told() {
+    let mut stage = with(&[("sub-hidden", ""), ("iws-login", "")]);
+    for (body, words) in [
+        (&b"hidden\0i\0\0"[..], Some("you may not subscribe to class hidden here")),
+        (b"free\0i\0\0Hidden\0i\0\0", Some("you may not subscribe to class hidden here")),
+        (b"login\0*\0\0", Some("you may not subscribe to all instances of class login here")),
+        (b"login\0x\0\0free\0*\0\0", None),
+    ] {
+        let heard = stage.send(HM, control("SUBSCRIBE_NODEFS", ALICE, body), Yes);
+        assert_eq!((heard[0].answer().as_str(), heard[0].words().as_deref()), ("SERVACK SENT", words));
+    }
+    let long = [&[b'x'; 700][..], b"\0i\0\0"].concat();
+    let mut stage = with(&[(&format!("sub-{}", "x".repeat(700)), "")]);
+    let heard = stage.send(HM, control("SUBSCRIBE_NODEFS", ALICE, &long), Yes);
+    assert!(heard[0].words().is_some_and(|words| words.len() <= 200));
+}
+
+#[test]
 fn hosts_subscribe_too() {
     let mut stage = Stage::with(|config| {
         config.policy = Policy::OPEN;
-        config.rules = rules(&[("sub-lab", "@10.77.0.1"), ("sub-staff", "alice@ATHENA.TEST")]);
+        config.rules = rules(&[("sub-lab", "@127.77.0.1"), ("sub-staff", "alice@ATHENA.TEST")]);
     });
     for (host, held) in [(HM, "lab|i||"), (HM2, "")] {
         let heard = stage.send(host, control("SUBSCRIBE_NODEFS", ALICE, b"lab\0i\0\0staff\0i\0\0"), No);
@@ -194,7 +212,7 @@ fn hosts_subscribe_too() {
 fn default_subscriptions_are_no_way_around() {
     let mut stage = with(&[("sub-operations", "bob@ATHENA.TEST")]);
     assert_eq!(stage.ask(control("SUBSCRIBE", ALICE, b""), Yes), "SERVACK SENT");
-    assert_eq!(stage.line(), "subscr unauth alice@ATHENA.TEST class operations (10.77.0.1:5000)");
+    assert_eq!(stage.line(), "subscr unauth alice@ATHENA.TEST class operations (127.77.0.1:5000)");
     assert_eq!(stage.list(HM, ALICE, 5000), "message|personal|alice@ATHENA.TEST|message|urgent|alice@ATHENA.TEST|");
 }
 
@@ -203,12 +221,14 @@ fn new_rules_end_what_they_forbid() {
     let mut stage = with(&[]);
     stage.subscribe(HM, ALICE, 5000, b"secret\0a\0\0free\0*\0\0secret\0*\0\0");
     stage.subscribe(HM2, BOB, 6000, b"secret\0*\0\0");
-    let new = rules(&[("sub-secret", "*@*\n!@10.77.0.2"), ("iws-secret", BOB)]);
+    let new = rules(&[("sub-secret", "*@*\n!@127.77.0.2"), ("iws-secret", BOB)]);
     assert_eq!(stage.command(Command::Reload(new.clone())), []);
     let lines: Vec<String> = stage.events.drain(..).map(|event| event.to_string()).collect();
     assert_eq!(lines.len(), 2);
-    assert!(lines.contains(&"1 subscriptions of alice@ATHENA.TEST ended by the new rules (10.77.0.1:5000)".to_owned()));
-    assert!(lines.contains(&"1 subscriptions of bob@ATHENA.TEST ended by the new rules (10.77.0.2:6000)".to_owned()));
+    assert!(
+        lines.contains(&"1 subscriptions of alice@ATHENA.TEST ended by the new rules (127.77.0.1:5000)".to_owned())
+    );
+    assert!(lines.contains(&"1 subscriptions of bob@ATHENA.TEST ended by the new rules (127.77.0.2:6000)".to_owned()));
     assert_eq!(stage.list(HM, ALICE, 5000), "secret|a||free|*||");
     assert_eq!(stage.list(HM2, BOB, 6000), "");
     assert_eq!(stage.send(HM, notice("secret", "b", "", ALICE), Yes).len(), 1, "nobody hears it any more");

@@ -6,7 +6,11 @@
 mod stage;
 
 use stage::*;
-use zephyr_core::notice::Notice;
+use zephyr_core::{
+    limits::MAX_NOTICE,
+    notice::Notice,
+    policy::{Demand, Policy},
+};
 use zephyr_daemons::zephyrd::engine::Bounds;
 
 fn bounded(change: impl FnOnce(&mut Bounds)) -> Stage {
@@ -56,6 +60,68 @@ fn subscriptions_of_a_client_of_a_principal_and_of_a_host() {
     assert_eq!((stage.engine.counters().subscriptions_full, stage.engine.census().subscriptions), (3, 6));
     stage.send(HM, Notice { port: 1, ..control("CLEARSUB", ALICE, b"") }, Yes);
     assert_eq!(subscribed(&mut stage, HM, "carol@ATHENA.TEST", 3, "a"), SENT, "what is given back can be had");
+}
+
+#[test]
+fn names_that_are_only_claimed_use_up_nothing_of_the_proven_ones() {
+    let mut stage = Stage::with(|config| {
+        config.policy = Policy { receive: Demand::Optional, login: Demand::Optional, ..Policy::KERBEROS };
+        (config.bounds.clients_per_principal, config.bounds.subscriptions_per_principal) = (2, 3);
+        config.bounds.locations_per_user = 2;
+    });
+    let claimed = |stage: &mut Stage, port, class: &str| {
+        let body = format!("{class}\0*\0\0");
+        stage.send(HM2, Notice { port, ..control("SUBSCRIBE_NODEFS", ALICE, body.as_bytes()) }, No)[0].answer()
+    };
+    assert_eq!([1, 2, 3].map(|port| claimed(&mut stage, port, "c")), [SENT, SENT, LOST], "claimed names have bounds");
+    assert_eq!(["d", "e"].map(|class| claimed(&mut stage, 1, class)), [SENT, LOST]);
+    assert_eq!([1, 2, 3].map(|port| subscribed(&mut stage, HM, ALICE, port, "c")), [SENT, SENT, LOST]);
+    assert_eq!(["d", "e"].map(|class| subscribed(&mut stage, HM, ALICE, 1, class)), [SENT, LOST]);
+    assert_eq!(subscribed(&mut stage, HM2, ALICE, 2, "c"), LOST, "nor does proving them later go round the bounds");
+
+    let mut told = |host, port, proof| {
+        let place = Notice { port, body: b"m\0t\0y\0", ..notice("LOGIN", ALICE, "REALM-VISIBLE", ALICE) };
+        stage.send(host, place, proof)[0].answer()
+    };
+    assert_eq!([1, 2, 3].map(|port| told(HM2, port, No)), [SENT, SENT, LOST]);
+    assert_eq!([1, 2, 3].map(|port| told(HM, port, Yes)), [SENT, SENT, LOST]);
+}
+
+#[test]
+fn who_asks_much_leaves_room_for_the_answers_to_others() {
+    let asked = |stage: &mut Stage, host, person, proof| {
+        let pending = stage.engine.census().pending;
+        let heard = stage.send(host, control("GIMMEDEFS", person, b""), proof);
+        let remembered = stage.engine.census().pending > pending;
+        assert_eq!(heard.len(), 1 + usize::from(remembered), "what is not remembered is not sent");
+        remembered
+    };
+    let mut stage = bounded(|bounds| bounds.answer_octets = 100_000);
+    let strangers = (0..=255).filter(|&number| {
+        let host = std::net::SocketAddr::from(([10, 66, 0, number], 2104));
+        asked(&mut stage, host, BOB, No)
+    });
+    assert!((10..100).contains(&strangers.count()), "they share a part");
+    let alices = (0..200).filter(|_| asked(&mut stage, HM, ALICE, Yes)).count();
+    assert!((10..100).contains(&alices), "so does she");
+    assert!(asked(&mut stage, HM2, BOB, Yes), "and bob is answered");
+    assert!(stage.engine.counters().answers_full > 0);
+    stage.wait(60);
+    assert!(stage.engine.census().pending_octets == 0 && asked(&mut stage, HM, ALICE, Yes), "given back");
+}
+
+#[test]
+fn a_list_is_no_longer_than_receivers_take() {
+    let mut stage = Stage::new();
+    let mut expected = String::new();
+    for request in 0..550 {
+        let body: String = (0..4).map(|n| format!("{:x<200}\0i\0\0", format!("{request}-{n}"))).collect();
+        stage.subscribe(HM, ALICE, 5000, body.as_bytes());
+        expected.insert_str(0, &body.replace('\0', "|"));
+    }
+    let list = stage.list(HM, ALICE, 5000);
+    assert!(list.len() <= MAX_NOTICE && list.len() > MAX_NOTICE - 204, "{}", list.len());
+    assert!(expected.starts_with(&list) && list.ends_with("|i||"), "whole entries, the newest");
 }
 
 /// Notices of class foo until nobody of `silent` gets one any more, while bob acknowledges and gets all.

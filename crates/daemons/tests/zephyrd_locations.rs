@@ -175,6 +175,19 @@ fn locations_are_bounded_per_user_and_per_host() {
 }
 
 #[test]
+fn where_nobody_can_prove_anything_the_realm_is_who_says_so() {
+    let mut stage = Stage::with(|config| config.policy = Policy::OPEN);
+    assert_eq!(stage.ask(login(ALICE, "REALM-VISIBLE", ALICE), No), "SERVACK SENT");
+    assert_eq!(stage.seen(ALICE, BOB, No), SEEN);
+    assert_eq!(stage.seen(ALICE, "bob@ELSEWHERE.TEST", No), "");
+    // With Kerberos it is not, however much is open.
+    let policy = Policy { receive: Demand::Optional, ..Policy::KERBEROS };
+    let mut stage = Stage::with(|config| config.policy = policy);
+    stage.ask(login(ALICE, "REALM-VISIBLE", ALICE), Yes);
+    assert_eq!((stage.seen(ALICE, BOB, No), stage.seen(ALICE, BOB, Yes)), (String::new(), SEEN.to_owned()));
+}
+
+#[test]
 fn s98_s100_s107_only_for_oneself_and_with_proof() {
     let mut stage = Stage::new();
     for opcode in ["REALM-VISIBLE", "USER_FLUSH", "NONE"] {
@@ -282,7 +295,7 @@ fn s119_status() {
         (Kind::Unsafe, &b"ZEPHYR_ADMIN"[..], &b"STATUS"[..], 2103)
     );
     assert_eq!((status.sender, status.recipient), (&b"zsrv.zlab.example"[..], &b""[..]));
-    assert_eq!(heard[0].body(), "Zephyr Server test|1 pkts|61 seconds operational|10.77.0.100/SERV_UP|");
+    assert_eq!(heard[0].body(), "Zephyr Server test|1 pkts|61 seconds operational|127.77.0.100/SERV_UP|");
     assert_eq!(stage.wait(2).len(), 1);
     stage.acknowledge(&heard[0]);
     assert_eq!(stage.wait(3600), []);

@@ -175,6 +175,20 @@ fn one_host_sends_no_more_than_the_policy_says() {
 }
 
 #[test]
+fn who_comes_and_goes_is_measured_too() {
+    let measure = Measure { notices_per_second: 2, notice_burst: 4, ..Measure::USUAL };
+    let mut stage = stage(Policy { measure, ..Policy::KERBEROS });
+    stage.subscribe(HM2, BOB, 6000, b"login\0*\0\0");
+    let told = Notice { body: b"m\0t\0y\0", ..notice("LOGIN", ALICE, "NET-ANNOUNCED", ALICE) };
+    let announced = |stage: &mut Stage| stage.send(HM, told, Yes).iter().any(|packet| packet.to == at(HM2, 6000));
+    assert_eq!((0..10).filter(|_| announced(&mut stage)).count(), 4);
+    let heard = stage.send(HM, told, Yes);
+    assert_eq!((heard.len(), heard[0].answer().as_str()), (1, "SERVNAK LOST"));
+    assert!(heard[0].words().unwrap().starts_with("too many notices"));
+    assert_eq!(stage.send(HM, Notice { opcode: b"NONE", ..told }, Yes)[0].answer(), "SERVACK SENT", "nobody is told");
+}
+
+#[test]
 fn words_give_way_where_there_is_no_room() {
     let mut stage = stage(Policy { send: Demand::Required, ..Policy::KERBEROS });
     let sender = "x".repeat(830);

@@ -156,6 +156,8 @@ pub struct Policy {
     pub failed_proof: FailedProof,
     /// Whether who sends without proof is believed to be who he says: only sensible where nobody can prove anything.
     pub believe_unproven: bool,
+    /// Whether anybody can prove who he is: not without a KDC. Where nobody can, who only says who he is is no stranger.
+    pub provable: bool,
     /// Other demands for some classes. The most specific pattern counts, and of equally specific ones the first.
     pub classes: Vec<ClassRules>,
     /// Whom foreign realms may speak for. The most specific pattern counts, and of equally specific ones the first; a
@@ -168,12 +170,12 @@ pub struct Policy {
 impl Policy {
     /// As a C server with Kerberos: anybody may send, and is shown as what he is; only proven users receive and log in;
     /// whoever speaks from a place may leave it.
-    pub const KERBEROS: Self = Self::for_strangers(Demand::Required);
+    pub const KERBEROS: Self = Self::for_strangers(Demand::Required, true);
     /// No proof is asked for anything.
-    pub const OPEN: Self = Self::for_strangers(Demand::Optional);
+    pub const OPEN: Self = Self::for_strangers(Demand::Optional, false);
 
     /// What a C server allows strangers, with this demand for what it does not.
-    const fn for_strangers(rest: Demand) -> Self {
+    const fn for_strangers(rest: Demand, provable: bool) -> Self {
         Self {
             send: Demand::Optional,
             receive: rest,
@@ -182,6 +184,7 @@ impl Policy {
             logout: Demand::Optional,
             failed_proof: FailedProof::Show,
             believe_unproven: false,
+            provable,
             classes: Vec::new(),
             foreign: Vec::new(),
             measure: Measure::USUAL,

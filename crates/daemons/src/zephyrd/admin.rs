@@ -5,12 +5,7 @@ use super::{
     event::Event,
     reply::{Answer, Request},
 };
-use zephyr_core::{
-    kind::Kind,
-    limits::{Limits, MAX_PACKET},
-    notice::{Claim, Notice},
-    words,
-};
+use zephyr_core::{kind::Kind, notice::Notice, words};
 
 /// Opcode: how is the server?
 const STATUS: &[u8] = b"STATUS";
@@ -46,9 +41,10 @@ impl Engine {
             body: &body,
             ..Notice::EMPTY
         };
-        let octets = notice.write(&Claim::NONE, Limits::WHOLE_PACKET).map_or(MAX_PACKET, |packet| packet.len());
-        if let Some(stranger) = self.stranger(request, octets) {
-            self.send_notice(request.now, request.from, notice, stranger, out);
+        let packets = self.packets_of(request.now, request.from, notice, out);
+        let octets = packets.iter().map(|(_, packet)| packet.len()).sum();
+        if let Some(stranger) = self.stranger(request.from.ip(), octets) {
+            self.send_packets(request, request.from, packets, stranger, out);
         }
     }
 }

@@ -18,6 +18,9 @@ use zephyr_core::{
     words::ANY_INSTANCE,
 };
 
+/// Octets of a class's name in words, each of which may take four when it is no letter.
+const WORDS_CLASS: usize = 32;
+
 /// Why a subscription is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Forbidden {
@@ -44,6 +47,19 @@ fn forbidden(
     }
     let everything = destination.instance() == ANY_INSTANCE;
     (everything && !rules.decide(class, Act::AnyInstance, who).admits()).then_some(Forbidden::AnyInstance)
+}
+
+impl Forbidden {
+    /// What who subscribed to this class is told.
+    fn words(&self, class: &[u8]) -> Option<String> {
+        let end = class.len().min(WORDS_CLASS);
+        let class = class.get(..end).unwrap_or_default().escape_ascii();
+        match self {
+            Self::Policy(refusal) => refusal.as_ref().map(Refusal::words),
+            Self::Class => Some(format!("you may not subscribe to class {class} here")),
+            Self::AnyInstance => Some(format!("you may not subscribe to all instances of class {class} here")),
+        }
+    }
 }
 
 impl Engine {
@@ -73,21 +89,25 @@ impl Engine {
         true
     }
 
-    /// Those of the wanted subscriptions that the rules admit.
+    /// Those of the wanted subscriptions that the rules admit; and whether the policy, which tells that in its answer,
+    /// refuses some. The request gets words about what is refused.
     pub(super) fn permitted(
         &mut self,
         mut wanted: Vec<Destination>,
         request: &mut Request<'_>,
         out: &mut Outbox,
-    ) -> Vec<Destination> {
+    ) -> (Vec<Destination>, bool) {
+        let mut by_policy = false;
         let (policy, parties) = (&self.config.policy, Parties::direct(self.config.realms.local()));
         wanted.retain(|destination| {
             let (verdict, who) = (&request.verdict, request.who());
             let Some(reason) = forbidden((policy, &parties), &self.config.rules, destination, verdict, who) else {
                 return true;
             };
-            if let Forbidden::Policy(refusal) = &reason {
-                request.words = refusal.as_ref().map(Refusal::words);
+            let words = reason.words(destination.class());
+            by_policy |= matches!(reason, Forbidden::Policy(Some(_)));
+            if matches!(reason, Forbidden::Policy(_)) || request.words.is_none() {
+                request.words = words;
             }
             self.counters.subscription_refused += 1;
             out.report(Event::SubscriptionRefused {
@@ -98,7 +118,7 @@ impl Engine {
             });
             false
         });
-        wanted
+        (wanted, by_policy)
     }
 
     /// Whether a request is proven to be an operator's.

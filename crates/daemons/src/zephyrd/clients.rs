@@ -6,6 +6,7 @@ use super::subscriptions::Destination;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::{IpAddr, Ipv6Addr, SocketAddr},
+    ops::RangeInclusive,
     sync::Arc,
     time::Duration,
 };
@@ -91,7 +92,8 @@ pub(super) struct Clients {
     places: Vec<Option<Client>>,
     free: Vec<u32>,
     by_address: BTreeMap<Address, ClientId>,
-    by_principal: BTreeSet<(Arc<[u8]>, ClientId)>,
+    /// With whether that is proven.
+    by_principal: BTreeSet<(Arc<[u8]>, bool, ClientId)>,
     per_host: HashMap<IpAddr, usize>,
     last_number: u32,
 }
@@ -119,7 +121,7 @@ impl Clients {
         self.places.get_mut(id.place as usize)?.as_mut().filter(|client| client.number == id.number)
     }
 
-    /// A new client without subscriptions. There must be none at its address.
+    /// A new client without subscriptions and without proof. There must be none at its address.
     pub(super) fn register(&mut self, address: SocketAddr, principal: &[u8], now: Duration) -> ClientId {
         self.last_number = self.last_number.wrapping_add(1);
         let place = self.free.pop().unwrap_or_else(|| {
@@ -130,7 +132,7 @@ impl Clients {
         let principal = self.shared(principal);
         self.by_address.insert(address.into(), id);
         *self.per_host.entry(address.ip()).or_insert(0) += 1;
-        self.by_principal.insert((principal.clone(), id));
+        self.by_principal.insert((principal.clone(), false, id));
         let client = Client {
             number: id.number,
             address: address.into(),
@@ -152,6 +154,18 @@ impl Clients {
         known.map_or_else(|| principal.into(), |client| client.principal.clone())
     }
 
+    /// The key of a client's last subscription request.
+    pub(super) fn set_session(&mut self, id: ClientId, session: Option<Arc<dyn Session>>) {
+        let Some(client) = self.get_mut(id) else { return };
+        let (before, after) = (client.session.is_some(), session.is_some());
+        client.session = session;
+        if before != after {
+            let principal = client.principal.clone();
+            self.by_principal.remove(&(principal.clone(), before, id));
+            self.by_principal.insert((principal, after, id));
+        }
+    }
+
     /// Forgets a client, and gives back what it was.
     pub(super) fn remove(&mut self, id: ClientId) -> Option<Client> {
         self.get(id)?;
@@ -165,7 +179,7 @@ impl Clients {
                 self.per_host.remove(&host);
             }
         }
-        self.by_principal.remove(&(client.principal.clone(), id));
+        self.by_principal.remove(&(client.principal.clone(), client.session.is_some(), id));
         Some(client)
     }
 
@@ -187,14 +201,23 @@ impl Clients {
 
     /// The clients of one principal.
     pub(super) fn of_principal(&self, principal: &[u8]) -> impl Iterator<Item = ClientId> {
-        let principal: Arc<[u8]> = principal.into();
-        let all = (principal.clone(), ClientId::FIRST)..=(principal, ClientId::LAST);
-        self.by_principal.range(all).map(|&(_, id)| id)
+        self.in_names(principal, false..=true)
     }
 
-    /// How many subscriptions all clients of one principal have. Looks at every one of these clients.
-    pub(super) fn subscriptions_of_principal(&self, principal: &[u8]) -> usize {
-        self.of_principal(principal).filter_map(|id| self.get(id)).map(|client| client.subscriptions.len()).sum()
+    /// The clients that have proven that they are this principal's, or those that only say so.
+    pub(super) fn in_name(&self, principal: &[u8], proven: bool) -> impl Iterator<Item = ClientId> {
+        self.in_names(principal, proven..=proven)
+    }
+
+    fn in_names(&self, principal: &[u8], proven: RangeInclusive<bool>) -> impl Iterator<Item = ClientId> {
+        let principal: Arc<[u8]> = principal.into();
+        let all = (principal.clone(), *proven.start(), ClientId::FIRST)..=(principal, *proven.end(), ClientId::LAST);
+        self.by_principal.range(all).map(|&(_, _, id)| id)
+    }
+
+    /// How many subscriptions all these clients have. Looks at every one of them.
+    pub(super) fn subscriptions_of_principal(&self, principal: &[u8], proven: bool) -> usize {
+        self.in_name(principal, proven).filter_map(|id| self.get(id)).map(|client| client.subscriptions.len()).sum()
     }
 }
 

@@ -55,7 +55,7 @@ impl Engine {
             self.answer_with_list(request, &entries, out);
             return;
         }
-        if !self.is_trusted(request) && !self.allowed(request, Action::Receive, None, out) {
+        if !self.may_receive_somewhere(request) && !self.allowed(request, Action::Receive, None, out) {
             return;
         }
         let answer = match opcode {
@@ -99,30 +99,28 @@ impl Engine {
         }
         let now = request.now.monotonic;
         let id = match self.own_client(request, out) {
-            Ok(Some(id)) => id,
+            Ok(Some(id)) if self.has_room_for_proof(id, request) => id,
             Ok(None) if self.has_room_for_client(request) => self.clients.register(address, request.principal(), now),
-            Ok(None) => {
+            Ok(_) => {
                 self.counters.clients_full += 1;
                 out.report(Event::Full { what: "clients", from: address });
                 return Answer::Lost;
             }
             Err(answer) => return answer,
         };
-        if let Some(client) = self.clients.get_mut(id) {
-            client.session.clone_from(&request.session);
-        }
+        self.clients.set_session(id, request.session.clone());
 
         let wanted = self.own_triples(request, out);
         let asked_for = wanted.len();
-        let mut permitted = self.permitted(wanted, request, out);
-        if permitted.is_empty() && asked_for > 0 && request.words.is_some() {
+        let (mut permitted, by_policy) = self.permitted(wanted, request, out);
+        if permitted.is_empty() && asked_for > 0 && by_policy {
             return Answer::Denied;
         }
         if with_defaults {
             // What was not asked for is not missed where it is not to be had.
             let words = request.words.take();
             let defaults = self.config.rules.clone();
-            permitted.extend(self.permitted(defaults.defaults.of(request.principal()).collect(), request, out));
+            permitted.extend(self.permitted(defaults.defaults.of(request.principal()).collect(), request, out).0);
             request.words = words;
         }
         self.add_subscriptions(id, permitted, request, out)
@@ -151,7 +149,7 @@ impl Engine {
         out: &mut Outbox,
     ) -> Answer {
         let bounds = &self.config.bounds;
-        let of_principal = self.clients.subscriptions_of_principal(request.principal());
+        let of_principal = self.clients.subscriptions_of_principal(request.principal(), request.session.is_some());
         let host = request.from.ip();
         let Some(client) = self.clients.get_mut(id) else { return Answer::Lost };
         let mut added = Vec::new();
@@ -229,14 +227,17 @@ impl Engine {
         Answer::Sent
     }
 
-    /// What the asking client holds: nothing, unless it is the asker's own.
+    /// What the asking client holds: nothing, unless it is the asker's own. What was set up with proof is not told without.
     fn own_list(&self, request: &Request<'_>) -> Vec<Vec<u8>> {
         let port = first_text(request.notice.body).unwrap_or(request.notice.body);
         let Ok(port) = ascii::decode_u16(port) else { return Vec::new() };
         let address = std::net::SocketAddr::new(request.from.ip(), port);
         let client = self.clients.at(address).and_then(|id| self.clients.get(id));
         match client {
-            Some(client) if self.is_trusted(request) && *client.principal == *request.principal() => {
+            Some(client)
+                if *client.principal == *request.principal()
+                    && (client.session.is_none() || request.verdict.is_authentic()) =>
+            {
                 client.subscriptions.iter().map(listed).collect()
             }
             _ => Vec::new(),
@@ -264,10 +265,21 @@ impl Engine {
 
     fn has_room_for_client(&self, request: &Request<'_>) -> bool {
         let bounds = &self.config.bounds;
-        let of_principal = self.clients.of_principal(request.principal()).take(bounds.clients_per_principal).count();
         self.clients.len() < bounds.clients
             && self.clients.count_of_host(request.from.ip()) < bounds.clients_per_host
-            && of_principal < bounds.clients_per_principal
+            && self.has_room_in_name(request)
+    }
+
+    /// Whether a client that is there may become one with proof.
+    fn has_room_for_proof(&self, id: ClientId, request: &Request<'_>) -> bool {
+        let known = self.clients.get(id).is_some_and(|client| client.session.is_some() == request.session.is_some());
+        known || self.has_room_in_name(request)
+    }
+
+    /// Those who only claim a name are counted apart: they use up nothing of who proves it.
+    fn has_room_in_name(&self, request: &Request<'_>) -> bool {
+        let most = self.config.bounds.clients_per_principal;
+        self.clients.in_name(request.principal(), request.session.is_some()).take(most).count() < most
     }
 }
 

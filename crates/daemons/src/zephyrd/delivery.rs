@@ -1,6 +1,6 @@
 //! Packets that wait for their acknowledgement (server behaviour, section 9).
 
-use super::clients::ClientId;
+use super::{clients::ClientId, reply::PARTS};
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -109,6 +109,7 @@ pub(super) struct Deliveries {
     principal_octets: HashMap<Arc<[u8]>, usize>,
     client_octets: usize,
     answer_octets: usize,
+    stranger_octets: usize,
     /// Clients that are gone, whose packets are still to be forgotten.
     gone: VecDeque<(SocketAddr, ClientId)>,
 }
@@ -149,7 +150,8 @@ impl Deliveries {
         let octets = payload.len() + OVERHEAD;
         let (used, allowed) = match addressee {
             Addressee::Client(_) => (self.client_octets, room.client_octets),
-            Addressee::Asker | Addressee::Stranger { .. } => (self.answer_octets, room.answer_octets),
+            Addressee::Asker => (self.octets() - self.client_octets, room.answer_octets),
+            Addressee::Stranger { .. } => (self.stranger_octets, room.answer_octets / PARTS),
         };
         let sum_of = |owner: &Arc<[u8]>| self.principal_octets.get(owner).copied().unwrap_or(0);
         if self.waiting_for(key.0) >= room.per_destination {
@@ -271,7 +273,7 @@ impl Deliveries {
     }
 
     pub(super) fn octets(&self) -> usize {
-        self.client_octets + self.answer_octets
+        self.client_octets + self.answer_octets + self.stranger_octets
     }
 
     fn postpone(&mut self, packet: PacketKey, due: Duration) {
@@ -298,7 +300,8 @@ impl Deliveries {
     fn octets_of(&mut self, addressee: Addressee) -> &mut usize {
         match addressee {
             Addressee::Client(_) => &mut self.client_octets,
-            Addressee::Asker | Addressee::Stranger { .. } => &mut self.answer_octets,
+            Addressee::Asker => &mut self.answer_octets,
+            Addressee::Stranger { .. } => &mut self.stranger_octets,
         }
     }
 }

@@ -64,9 +64,20 @@ impl Engine {
         false
     }
 
-    /// Whether a request may do what needs to be known of its sender: somewhere, since classes may differ.
-    pub(super) fn is_trusted(&self, request: &Request<'_>) -> bool {
+    /// Whether there can be a class that this request may subscribe to: what it wants is decided class by class. It says
+    /// nothing about who has sent it.
+    pub(super) fn may_receive_somewhere(&self, request: &Request<'_>) -> bool {
         self.config.policy.allows_somewhere(Action::Receive, &request.verdict, &self.parties())
+    }
+
+    /// Whether a request is from who it says, so that also where it comes from is not made up by just anybody.
+    pub(super) fn is_proven(&self, request: &Request<'_>) -> bool {
+        request.verdict.is_authentic() && !self.config.policy.believe_unproven
+    }
+
+    /// Whether a request is taken to be from who it says: it is proven, or nobody here can prove anything.
+    pub(super) fn is_believed(&self, request: &Request<'_>) -> bool {
+        request.verdict.is_authentic() || self.config.policy.believe_unproven || !self.config.policy.provable
     }
 
     /// Refuses a request, with words for its sender.

@@ -5,6 +5,7 @@ use super::{
     access::Rules,
     clients::{ClientId, Clients},
     counters::{Census, Counters},
+    credit::Credit,
     delivery::{Deliveries, Due, Room},
     event::Event,
     hosts::Hosts,
@@ -67,7 +68,6 @@ pub enum Command {
     Reload(Arc<Rules>),
     /// Another policy from now on, also for those who subscribed under the old one.
     Enforce(Box<Policy>),
-    /// Other bounds from now on. What is there already stays.
     /// Both at once: what clients subscribed to is looked through only once.
     Renew {
         /// As for `Reload`.
@@ -75,6 +75,7 @@ pub enum Command {
         /// As for `Enforce`.
         policy: Box<Policy>,
     },
+    /// Other bounds from now on. What is there already stays.
     Rebound(Bounds),
     /// The server is about to end: tell the host managers.
     Shutdown,
@@ -94,6 +95,9 @@ pub struct Engine {
     pub(super) proofs: Quota,
     pub(super) host_requests: Quota,
     pub(super) notices: Quota,
+    /// Deliveries that each source has caused.
+    pub(super) caused: Quota,
+    pub(super) credit: Credit,
     pub(super) counters: Counters,
     pub(super) started: Duration,
 }
@@ -117,6 +121,8 @@ impl Engine {
             proofs: Quota::default(),
             host_requests: Quota::default(),
             notices: Quota::default(),
+            caused: Quota::default(),
+            credit: Credit::default(),
             counters: Counters::default(),
             started: now.monotonic,
         }
@@ -143,13 +149,14 @@ impl Engine {
                 self.counters.stray_answers += 1;
                 out.report(Event::StrayAnswer { kind, from });
             }
-            Kind::ClientAck => self.acknowledged(now, from, &packet.notice.uid),
+            Kind::ClientAck => self.acknowledged(now, from, &packet),
             Kind::Unsafe | Kind::Unacked | Kind::Acked | Kind::HmCtl => self.admit(now, from, packet, judge, out),
         }
     }
 
     /// Hands a request to who knows; true when it was about its own host, and not only a notice for others.
     pub(super) fn dispatch(&mut self, request: &mut Request<'_>, out: &mut Outbox) -> bool {
+        self.earn(request.from.ip(), request.octets());
         let class = fold(request.notice.class);
         let is = |word: &[u8]| class.eq_ignore_ascii_case(word);
         if is(words::HM_CTL) {
@@ -226,6 +233,10 @@ impl Engine {
                 self.end_forbidden_subscriptions(out);
             }
             Command::Enforce(policy) => self.enforce(*policy, out),
+            Command::Renew { rules, policy } => {
+                (self.config.rules, self.config.policy) = (rules, *policy);
+                self.end_forbidden_subscriptions(out);
+            }
             Command::Rebound(bounds) => self.config.bounds = bounds,
             Command::Shutdown => self.say_goodbye_to_hosts(now, out),
         }
@@ -233,10 +244,6 @@ impl Engine {
 
     /// How long it has been running.
     pub fn uptime(&self, now: Now) -> Duration {
-            Command::Renew { rules, policy } => {
-                (self.config.rules, self.config.policy) = (rules, *policy);
-                self.end_forbidden_subscriptions(out);
-            }
         now.monotonic.saturating_sub(self.started)
     }
 
@@ -275,11 +282,12 @@ impl Engine {
         self.clients.get(client).is_some_and(|client| silence(client.last_ack()) <= CLIENT_SILENCE)
     }
 
-    fn acknowledged(&mut self, now: Now, from: SocketAddr, uid: &Uid) {
-        if !self.deliveries.acknowledged(&(from, *uid)) {
+    fn acknowledged(&mut self, now: Now, from: SocketAddr, packet: &Packet<'_>) {
+        if !self.deliveries.acknowledged(&(from, packet.notice.uid)) {
             return;
         }
         self.counters.acknowledged += 1;
+        self.earn(from.ip(), packet.octets().len());
         if let Some(client) = self.clients.at(from).and_then(|id| self.clients.get_mut(id)) {
             client.acknowledged(now.monotonic);
         }

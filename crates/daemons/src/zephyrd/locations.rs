@@ -178,7 +178,7 @@ impl Locations {
         }
         let on_host = self.per_host.get(&address.ip()).copied().unwrap_or(0);
         if self.len() >= bounds.locations
-            || self.of(user).len() >= bounds.locations_per_user
+            || self.of(user).iter().filter(|known| known.proven == proven).count() >= bounds.locations_per_user
             || on_host >= bounds.locations_per_host
         {
             return Stored::Full;

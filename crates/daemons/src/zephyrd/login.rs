@@ -22,6 +22,11 @@ impl Engine {
         if !self.allowed(request, action, None, out) {
             return;
         }
+        // What is announced is a notice to many, and counts as one.
+        let announced = action == Action::Logout || Exposure::from_opcode(opcode).is_some_and(Exposure::is_announced);
+        if announced && !self.within_measure(request, out) {
+            return;
+        }
         // Without proof a logout may be from anybody: it is believed for the place that it comes from.
         let anybody = action == Action::Logout && !request.verdict.is_authentic();
         let concerns_other = request.principal() != request.notice.instance;
@@ -139,7 +144,7 @@ impl Engine {
         let local = || realm_of(request.principal()).is_none_or(|realm| realm == self.config.realms.local());
         match exposure {
             Exposure::NetVisible | Exposure::NetAnnounced => true,
-            Exposure::RealmVisible | Exposure::RealmAnnounced => self.is_trusted(request) && local(),
+            Exposure::RealmVisible | Exposure::RealmAnnounced => self.is_believed(request) && local(),
             Exposure::Opstaff => self.is_operator(request) && local(),
         }
     }

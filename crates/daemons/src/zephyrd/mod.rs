@@ -12,6 +12,7 @@
 //! * `authority`: who may do what, by the rules of [`access`] that [`rule_files`] reads
 //! * `reply`: what the sender hears
 //! * `admission`: whether a request is looked at at all; `recent` knows packets, `replay` authenticators, `quota` sources
+//! * `credit`: how much may be sent to addresses that may be forged
 
 pub mod access;
 mod admin;
@@ -22,6 +23,7 @@ mod clients;
 pub mod configuration;
 mod control;
 mod counters;
+mod credit;
 pub mod defaults;
 mod delivery;
 mod demands;
@@ -49,5 +51,6 @@ pub mod rule_files;
 pub mod shell;
 pub mod start;
 mod subscriptions;
+mod waiting;
 
 pub use counters::{Census, Counters, Metric, Surroundings};

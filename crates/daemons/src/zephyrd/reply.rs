@@ -2,27 +2,33 @@
 
 use super::{
     access::Who,
-    delivery::{Addressee, Outgoing},
+    delivery::{Addressee, Outgoing, Room},
     engine::{Engine, Outbox},
     event::Event,
     judge::Judged,
 };
 use crate::acknowledgement::acknowledgement;
 use bytes::Bytes;
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 use zephyr_core::{
     auth::{Identity, Session, Verdict},
     fragment::{Cutter, Span},
     kind::Kind,
-    limits::{Limits, MAX_PACKET},
+    limits::{FRAGMENT_FUDGE, Limits, MAX_NOTICE, MAX_PACKET},
     notice::{Claim, Notice, Packet},
     realm::completed,
     time::Now,
+    uid::Uid,
     words,
 };
 
 /// How often an answer to somebody unproven is sent at most.
 const STRANGER_TRANSMISSIONS: usize = 3;
+/// The room for answers has so many parts: one principal has one, and all who prove nothing share one.
+pub(super) const PARTS: usize = 4;
 
 /// What a sender is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +116,11 @@ impl<'a> Request<'a> {
         SocketAddr::new(self.from.ip(), self.notice.port)
     }
 
+    /// How long its packet is.
+    pub(super) const fn octets(&self) -> usize {
+        self.octets
+    }
+
     /// What it was told.
     pub(super) fn answered(&self) -> Option<Answer> {
         self.answered
@@ -137,6 +148,7 @@ impl Engine {
             Answer::NotFound => &mut self.counters.answered_not_found,
         } += 1;
         if let Some(packet) = &request.answer {
+            self.credit.spend(request.from.ip(), packet.len());
             out.send(request.from, packet.clone());
         }
     }
@@ -161,21 +173,17 @@ impl Engine {
 
     /// Answers a question with a list, in a notice of its own, directly to the program that asked.
     ///
-    /// `entries` are the list's entries, none of them cut when the list must be shortened: whoever may have forged where he
-    /// asks from gets one packet, not more.
+    /// `entries` are the list's entries, none of them cut when the list must be shortened: to what a receiver takes, and to
+    /// what may be sent to whoever may have forged where he asks from.
     pub(super) fn answer_with_list(&mut self, request: &Request<'_>, entries: &[Vec<u8>], out: &mut Outbox) {
         let to = request.client_address();
         if to.port() == 0 {
             return;
         }
-        let trusted = self.is_trusted(request);
+        let proven = self.is_proven(request);
         let recipient = completed(request.notice.recipient, self.config.realms.local());
         let mut notice = Notice { kind: Kind::Acked, recipient: &recipient, body: b"", ..request.notice };
-        let header = notice.write(&Claim::NONE, Limits::WHOLE_PACKET).map_or(MAX_PACKET, |packet| packet.len());
-        // The list's own offset and total take a few octets of header as well.
-        let header = header + "0/1024".len();
-        let most =
-            if trusted { usize::MAX } else { self.stranger_octets(request).min(MAX_PACKET).saturating_sub(header) };
+        let most = if proven { MAX_NOTICE } else { body_octets(&notice, self.credit.of(to.ip())) };
         let mut body = Vec::new();
         for entry in entries {
             if body.len() + entry.len() > most {
@@ -184,55 +192,88 @@ impl Engine {
             body.extend_from_slice(entry);
         }
         notice.body = &body;
-        let addressee = if trusted { Some(Addressee::Asker) } else { self.stranger(request, header + body.len()) };
+        let packets = self.packets_of(request.now, to, notice, out);
+        let octets = packets.iter().map(|(_, packet)| packet.len()).sum();
+        let addressee = if proven { Some(Addressee::Asker) } else { self.stranger(to.ip(), octets) };
         if let Some(addressee) = addressee {
-            self.send_notice(request.now, to, notice, addressee, out);
+            self.send_packets(request, to, packets, addressee, out);
         }
     }
 
-    /// Octets that may still be sent because somebody asked who may have forged where he asks from: a small multiple of
-    /// what he sent, so that nobody is flooded in his name.
-    fn stranger_octets(&self, request: &Request<'_>) -> usize {
-        let answered = request.answer.as_ref().map_or(0, Bytes::len);
-        (self.config.bounds.stranger_factor * request.octets).saturating_sub(answered)
+    /// So many octets have come from this address: some more may be sent there than if they had not.
+    pub(super) fn earn(&mut self, host: IpAddr, octets: usize) {
+        let bounds = &self.config.bounds;
+        self.credit.earn(host, bounds.stranger_factor.saturating_mul(octets), bounds.proof_sources);
     }
 
-    /// How often an answer of so many octets may be sent to such an asker; `None` when that is never.
-    pub(super) fn stranger(&self, request: &Request<'_>, octets: usize) -> Option<Addressee> {
-        let transmissions = (self.stranger_octets(request) / octets.max(1)).min(STRANGER_TRANSMISSIONS);
+    /// How often an answer of so many octets may be sent to somebody who may have forged where he asks from; `None` when
+    /// that is never. They count as sent.
+    pub(super) fn stranger(&mut self, host: IpAddr, octets: usize) -> Option<Addressee> {
+        let transmissions = (self.credit.of(host) / octets.max(1)).min(STRANGER_TRANSMISSIONS);
+        self.credit.spend(host, transmissions * octets);
         (transmissions > 0).then_some(Addressee::Stranger { transmissions })
     }
 
-    /// Sends a notice that proves nothing to somebody who is no subscriber, and again until it is acknowledged.
-    pub(super) fn send_notice(
+    /// The packets of a notice that proves nothing, each with its uid.
+    pub(super) fn packets_of(
         &mut self,
         now: Now,
         to: SocketAddr,
         notice: Notice<'_>,
-        addressee: Addressee,
         out: &mut Outbox,
-    ) {
+    ) -> Vec<(Uid, Bytes)> {
         let mut cutter = Cutter::new(notice);
         let mut uid = notice.uid;
         let mut write = |piece: &Notice<'_>| Ok(piece.write(&Claim::NONE, Limits::WHOLE_PACKET)?);
+        let mut packets = Vec::new();
         loop {
             match cutter.next_packet(uid, &mut write) {
-                Ok(Some(packet)) => {
-                    let outgoing = Outgoing { key: (to, uid), addressee, owner: None, payload: packet.clone() };
-                    // Without room it is sent once.
-                    if self.deliveries.remember(now.monotonic, outgoing, &self.room()).is_err() {
-                        self.counters.answers_full += 1;
-                    }
-                    out.send(to, packet);
-                    uid = self.uids.next(&now);
-                }
-                Ok(None) => break,
+                Ok(Some(packet)) => packets.push((uid, packet)),
+                Ok(None) => return packets,
                 Err(error) => {
                     self.counters.not_written += 1;
                     out.report(Event::NotWritten { client: to, reason: error.to_string() });
-                    break;
+                    return packets;
                 }
             }
+            uid = self.uids.next(&now);
         }
     }
+
+    /// Sends the answer to a question to somebody who is no subscriber, and again until it is acknowledged. What cannot be
+    /// remembered is not sent.
+    pub(super) fn send_packets(
+        &mut self,
+        request: &Request<'_>,
+        to: SocketAddr,
+        packets: Vec<(Uid, Bytes)>,
+        addressee: Addressee,
+        out: &mut Outbox,
+    ) {
+        // The answers to somebody have a part of their own, whatever waits for his clients. No name begins with a NUL.
+        let owner: Option<Arc<[u8]>> =
+            (addressee == Addressee::Asker).then(|| [b"\0", request.principal()].concat().into());
+        let room = self.room();
+        let room = Room { principal_octets: room.answer_octets / PARTS, ..room };
+        for (uid, packet) in packets {
+            let outgoing = Outgoing { key: (to, uid), addressee, owner: owner.clone(), payload: packet.clone() };
+            if self.deliveries.remember(request.now.monotonic, outgoing, &room).is_err() {
+                self.counters.answers_full += 1;
+                break;
+            }
+            out.send(to, packet);
+        }
+    }
+}
+
+/// How long the body of a notice may be, so that its packets have together no more than so many octets.
+fn body_octets(notice: &Notice<'_>, octets: usize) -> usize {
+    let header = notice.write(&Claim::NONE, Limits::WHOLE_PACKET).map_or(MAX_PACKET, |packet| packet.len());
+    // Each packet's offset and total take some octets of header as well.
+    let header = header + "400000/400000".len();
+    if octets <= MAX_PACKET {
+        return octets.saturating_sub(header);
+    }
+    let of_packet = MAX_PACKET.saturating_sub(header + FRAGMENT_FUDGE);
+    (octets / MAX_PACKET * of_packet).min(MAX_NOTICE)
 }
