@@ -229,7 +229,7 @@ impl Settings {
 
         let mut section = top.section("zephyrd");
         let server = &mut settings.zephyrd;
-        section.read_text("listen", &mut server.listen, address);
+        section.read_text("listen", &mut server.listen, |text| listen_address(text).map(Some));
         section.read_text("hostname", &mut server.hostname, one_word);
         section.read_text("realm", &mut server.realm, one_word);
         section.read_text("keytab", &mut server.keytab, |path| absolute(path).map(Some));
@@ -270,7 +270,7 @@ impl Settings {
 
         let mut section = top.section("zhm");
         section.read("servers", &mut settings.zhm.servers);
-        section.read_text("listen", &mut settings.zhm.listen, address);
+        section.read_text("listen", &mut settings.zhm.listen, |text| listen_address(text).map(Some));
         section.finish();
 
         top.finish();
@@ -279,8 +279,13 @@ impl Settings {
     }
 }
 
-fn address(text: &str) -> Result<Option<SocketAddr>, String> {
-    text.parse().map(Some).map_err(|_| format!("expected ADDRESS:PORT, not {text:?}"))
+/// Where a daemon listens for notices, as options and settings say it.
+pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    match text.parse() {
+        Ok(address @ SocketAddr::V4(_)) => Ok(address),
+        Ok(SocketAddr::V6(_)) => Err(format!("expected an IPv4 address, as Zephyr knows no others, not {text:?}")),
+        Err(_) => Err(format!("expected ADDRESS:PORT, not {text:?}")),
+    }
 }
 
 fn one_word(text: &str) -> Result<Option<String>, String> {

@@ -82,6 +82,14 @@ fn all_problems_are_found_at_once_and_have_places() {
 }
 
 #[test]
+fn daemons_listen_on_ipv4_only() {
+    for (section, address) in [("zephyrd", "[::]:2103"), ("zhm", "[::1]:2104")] {
+        let found = problems(&format!("[{section}]\nlisten = \"{address}\"\n"));
+        assert!(matches!(found.as_slice(), [one] if one.contains("expected an IPv4 address")), "{found:?}");
+    }
+}
+
+#[test]
 fn broken_syntax_is_said_with_its_place_and_the_rest_is_read() {
     let found = problems("[zephyrd]\nrealm = \nlisten = 5\nauth = \"maybe\"\n");
     assert!(found.iter().any(|problem| problem.starts_with("zephyr.toml:2:")), "{found:?}");

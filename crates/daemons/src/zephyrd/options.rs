@@ -1,6 +1,6 @@
 //! The server's command line.
 
-use crate::settings::{Control, Settings};
+use crate::settings::{Control, Settings, listen_address};
 use clap::Parser;
 use std::{net::SocketAddr, path::PathBuf};
 use zephyr_auth::Backend;
@@ -24,7 +24,7 @@ pub struct Options {
     #[arg(short = 'f', value_name = "FILE", hide = true)]
     pub dump_file: Option<PathBuf>,
     /// Where to listen [default: 0.0.0.0 at port zephyr-clt, 2103]
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
     pub listen: Option<SocketAddr>,
     /// The folder of the configuration files
     #[arg(long, value_name = "DIR", default_value = "/etc/zephyr")]
@@ -87,6 +87,16 @@ mod tests {
         for wrong in [&["zephyrd", "-x"][..], &["zephyrd", "word"], &["zephyrd", "--auth", "maybe"], &["zephyrd", "-k"]]
         {
             assert_eq!(Options::try_parse_from(wrong).expect_err("bad").exit_code(), 2, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn only_ipv4_is_listened_on() {
+        let listen = |address| Options::try_parse_from(["zephyrd", "--listen", address]);
+        assert_eq!(listen("127.0.0.1:7").expect("good").listen, Some(([127, 0, 0, 1], 7).into()));
+        for address in ["[::]:2103", "[::1]:2103", "[::ffff:127.0.0.1]:2103"] {
+            let error = listen(address).expect_err("clients would be known by two addresses").to_string();
+            assert!(error.contains("expected an IPv4 address"), "{error}");
         }
     }
 

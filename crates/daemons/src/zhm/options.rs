@@ -29,7 +29,7 @@ pub struct Options {
     #[arg(short = 'N')]
     pub attach: bool,
     /// Where to listen [default: 0.0.0.0 at port zephyr-hm, 2104]
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = crate::settings::listen_address)]
     pub listen: Option<SocketAddr>,
     /// The folder of the settings file, zephyr.toml
     #[arg(long, value_name = "DIR", default_value = "/etc/zephyr")]
