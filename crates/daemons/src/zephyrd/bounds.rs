@@ -47,10 +47,11 @@ bounds! {
     pending_octets_per_principal: "pending-octets-per-principal" = 16 << 20,
     /// Octets of unacknowledged packets to clients.
     delivery_octets: "delivery-octets" = 256 << 20,
-    /// Octets of unacknowledged packets to those who asked something.
+    /// Octets of unacknowledged packets to those who asked something; one principal may take a quarter, and so may all who
+    /// prove nothing together.
     answer_octets: "answer-octets" = 16 << 20,
-    /// How many times as long as a question without proof its answers may be, repetitions included: whoever forges where
-    /// he asks from cannot flood others with them.
+    /// How many times as many octets as came from an address are sent to it in answers to questions without proof,
+    /// repetitions included: whoever forges where he asks from cannot flood others with them.
     stranger_factor: "unproven-answer-factor" = 4,
     /// Locations in all.
     locations: "locations" = 200_000,
@@ -62,7 +63,7 @@ bounds! {
     proofs_per_second: "proofs-per-second" = 10_000,
     /// Proofs of one source address that are checked at once after a pause.
     proof_burst: "proof-burst" = 20_000,
-    /// Source addresses whose proofs are counted apart; the further ones share what one may.
+    /// Source addresses whose proofs, and whose notices, are counted apart; the further ones share what one may.
     proof_sources: "proof-sources" = 65_536,
     /// Authenticators remembered so that none proves two notices; beyond, the oldest can be used again.
     replays: "replays" = 262_144,
