@@ -58,6 +58,15 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
+/// All that there is to say about files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Findings {
+    /// What cannot be meant.
+    pub problems: Vec<Problem>,
+    /// What is allowed but hardly meant.
+    pub remarks: Vec<Problem>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod acknowledgement;
+mod counted;
 pub mod logging;
 mod notify;
 pub mod operator;

@@ -13,9 +13,12 @@ use std::{
     process::Command,
 };
 use zephyr_core::kind::Kind;
-use zephyr_daemons::zephyrd::{
-    access::{Act, ClassRuling, Ruling, Who},
-    rule_files::{Loaded, load},
+use zephyr_daemons::{
+    problem::Problem,
+    zephyrd::{
+        access::{Act, ClassRuling, Ruling, Who},
+        rule_files::{Loaded, load},
+    },
 };
 
 /// A configuration folder with these files.
@@ -35,13 +38,11 @@ fn write(folder: &Path, name: &str, content: &str) {
 
 /// What is wrong, without the folder's name.
 fn problems(folder: &Path) -> Vec<String> {
-    let said = load(folder).expect_err("something is wrong").to_string();
-    said.lines().map(|line| line.replace(&format!("{}/", folder.display()), "")).collect()
+    texts(&load(folder).expect_err("something is wrong").problems, folder)
 }
 
-fn remarks(loaded: &Loaded, folder: &Path) -> Vec<String> {
-    let without_folder = |text: String| text.replace(&format!("{}/", folder.display()), "");
-    loaded.remarks.iter().map(|remark| without_folder(remark.to_string())).collect()
+fn texts(found: &[Problem], folder: &Path) -> Vec<String> {
+    found.iter().map(|problem| problem.to_string().replace(&format!("{}/", folder.display()), "")).collect()
 }
 
 fn person(principal: &str) -> Who<'_> {
@@ -88,7 +89,7 @@ fn an_empty_folder_restricts_nothing() {
         let loaded = load(folder.path()).unwrap();
         assert_eq!((loaded.rules.registered(), loaded.rules.defaults.len()), (0, 3), "the usual default subscriptions");
         assert_eq!(
-            remarks(&loaded, folder.path()),
+            texts(&loaded.remarks, folder.path()),
             ["acl/class-registry.acl: no registry available, all classes are free"]
         );
     }
@@ -118,7 +119,7 @@ fn file_names_follow_the_registrys_spelling() {
     files.push(("acl/opstaff.acl", "root"));
     let good = folder(&files);
     assert_eq!(
-        remarks(&load(good.path()).unwrap(), good.path()),
+        texts(&load(good.path()).unwrap().remarks, good.path()),
         [
             "acl/iui-bar.acl: not read, because class-registry.acl lacks its class",
             "acl/opstaff.acl:1: a principal without realm: it names nobody where principals have realms",
@@ -141,6 +142,16 @@ fn everything_that_is_wrong_is_said_at_once() {
             "acl/opstaff.acl:2:7: white space inside a name: one principal or address on each line",
             "default.subscriptions:2:1: expected class,instance,recipient, not 2 fields",
         ]
+    );
+    let findings = load(folder.path()).expect_err("something is wrong");
+    assert_eq!(findings.remarks, [], "a registry that cannot be read frees no class");
+    write(folder.path(), "acl/class-registry.acl", "first:\n");
+    write(folder.path(), "acl/xmt-second.acl", "");
+    let findings = load(folder.path()).expect_err("something is wrong");
+    assert_eq!(findings.problems.len(), 2);
+    assert_eq!(
+        texts(&findings.remarks, folder.path()),
+        ["acl/xmt-second.acl: not read, because class-registry.acl lacks its class"]
     );
 }
 

@@ -152,10 +152,7 @@ fn every_verb_answers_people_and_programs() {
     assert_eq!(allowed.status, Some(0), "{}", allowed.out);
 
     let reloaded = operated.ctl(&["reload"]);
-    assert_eq!(
-        (reloaded.status, &*reloaded.out),
-        (Some(0), "reloaded: 3 default subscriptions, 1 restricted classes\n")
-    );
+    assert_eq!((reloaded.status, &*reloaded.out), (Some(0), "reloaded: 3 default subscriptions, 1 restricted class\n"));
 
     let dumped = operated.ctl(&["dump"]);
     assert_eq!(dumped.status, Some(0), "{}", dumped.err);
@@ -189,7 +186,18 @@ fn check_names_every_problem_and_needs_no_server() {
     assert_eq!(good.status, Some(0), "{}", good.out);
     assert!(good.out.ends_with(&format!("no problems in {path}\n")), "{}", good.out);
 
+    let (registry, file) = ("class-registry.acl: no registry available", folder.path().join("file"));
+    assert!(good.out.contains(registry), "{}", good.out);
+    fs::write(&file, "").unwrap();
+    for nowhere in ["/no/such/folder", file.to_str().unwrap()] {
+        let bad = zephyrctl(Path::new("/nowhere"), &["check", "--config-dir", nowhere]);
+        assert_eq!(bad.status, Some(1), "{}", bad.out);
+        assert!(bad.out.ends_with(&format!("1 problem in {nowhere}\n")), "{}", bad.out);
+    }
+
     write(folder.path(), "zephyr.toml", "[zephyrd]\nhostnme = \"x\"\n");
+    let bad = check(&[]);
+    assert!(bad.out.contains(registry), "remarks are not lost among problems: {}", bad.out);
     write(folder.path(), "default.subscriptions", "# good\nbad\n");
     write(folder.path(), "acl/class-registry.acl", "secret:\n");
     write(folder.path(), "acl/xmt-secret.acl", "alice@R\n@10.0.0.999\n");

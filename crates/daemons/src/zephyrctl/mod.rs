@@ -10,13 +10,14 @@ mod show;
 use crate::{
     operator::{Answer, Question},
     private_file,
-    problem::{Problem, Problems},
+    problem::{Findings, Problem},
     settings::Settings,
     zephyrd::configuration::Configuration,
 };
 use options::{AclVerb, Act, Options, Verb};
 use serde::Serialize;
 use std::{
+    fs,
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
@@ -50,17 +51,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Octets of an answer at most.
 const MOST_ANSWER_OCTETS: u64 = 4 << 30;
 
-/// What `check` found.
-#[derive(Debug, Serialize)]
-struct Findings {
-    problems: Vec<Problem>,
-    remarks: Vec<Problem>,
-}
-
 /// Does what the command line says.
 pub fn run(options: &Options) -> ExitCode {
     if let Verb::Policy(verb) = &options.verb {
-        let (outcome, text) = policy::run(verb, options.json);
+        let (outcome, text) = policy::run(verb, &options.config_dir, options.json);
         print(&text);
         return outcome.into();
     }
@@ -153,11 +147,23 @@ const fn list_of(act: Act) -> &'static str {
     }
 }
 
-fn check(options: &Options) -> Outcome {
-    let findings = match Configuration::load(&options.config_dir) {
-        Ok(configuration) => Findings { problems: Vec::new(), remarks: configuration.remarks },
-        Err(Problems(problems)) => Findings { problems, remarks: Vec::new() },
+/// What there is to say about a configuration folder. A server needs none; whoever asks about one means one that is there.
+fn findings(folder: &Path) -> Findings {
+    let problem = match fs::metadata(folder) {
+        Ok(about) if about.is_dir() => {
+            return Configuration::inspect(folder).map_or_else(
+                |findings| findings,
+                |configuration| Findings { remarks: configuration.remarks, ..Findings::default() },
+            );
+        }
+        Ok(_) => Problem::whole_file(folder, "this is no folder"),
+        Err(error) => Problem::whole_file(folder, error),
     };
+    Findings { problems: vec![problem], ..Findings::default() }
+}
+
+fn check(options: &Options) -> Outcome {
+    let findings = findings(&options.config_dir);
     if options.json {
         print_json(&findings);
     } else {

@@ -89,9 +89,9 @@ pub enum PolicyVerb {
     },
     /// Say what a policy decides, and by which rule; exit status 1 when it refuses
     Explain {
-        /// The file
-        #[arg(long, value_name = "FILE", default_value = zephyr_auth::policy_file::DEFAULT_PATH)]
-        policy: PathBuf,
+        /// The file [default: policy.toml in the folder of the configuration files]
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
         /// Whose policy
         #[arg(long)]
         realm: String,

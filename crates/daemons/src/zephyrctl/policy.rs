@@ -4,7 +4,7 @@ use super::{Outcome, options::PolicyVerb, show};
 use crate::problem::Problems;
 use serde::Serialize;
 use std::{fmt::Write as _, path::Path};
-use zephyr_auth::policy_file::{Domain, PolicyFile};
+use zephyr_auth::policy_file::{Domain, FILE_NAME, PolicyFile};
 use zephyr_core::{
     auth::{Identity, Reason, Verdict},
     policy::{Action, Decision, Demand, FailedProof, Parties, Rule, Ruling, Section, Setting, Shown, decide},
@@ -47,17 +47,18 @@ struct Explanation {
     policy: String,
 }
 
-/// Does what is asked; gives what is to be printed.
-pub(super) fn run(verb: &PolicyVerb, json: bool) -> (Outcome, String) {
+/// Does what is asked; gives what is to be printed. A file that is not named is that of the configuration folder.
+pub(super) fn run(verb: &PolicyVerb, config_dir: &Path, json: bool) -> (Outcome, String) {
     match verb {
         PolicyVerb::Check { file } => match PolicyFile::load(file) {
             Ok(policies) => (Outcome::Done, if json { json_of(&Vec::<()>::new()) } else { described(file, &policies) }),
             Err(problems) => (Outcome::Problem, complaint(file, &problems, json)),
         },
         PolicyVerb::Explain { policy, realm, action, sender, class, unauthenticated, failed } => {
-            let policies = match PolicyFile::load(policy) {
+            let file = policy.clone().unwrap_or_else(|| config_dir.join(FILE_NAME));
+            let policies = match PolicyFile::load(&file) {
                 Ok(policies) => policies,
-                Err(problems) => return (Outcome::Problem, complaint(policy, &problems, json)),
+                Err(problems) => return (Outcome::Problem, complaint(&file, &problems, json)),
             };
             let proof = match (unauthenticated, failed) {
                 (true, _) => Proof::None,
@@ -213,12 +214,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("policy.toml");
         std::fs::write(&path, FILE).unwrap();
-        let path = path.to_str().unwrap();
-        let words = ["zephyrctl", "policy", "explain", "--policy", path, "--realm", "IASTATE.EDU"];
-        let options = Options::try_parse_from(words.iter().chain(line)).unwrap();
-        let Verb::Policy(verb) = options.verb else { panic!() };
-        let (outcome, text) = run(&verb, options.json);
-        (outcome, text.replace(path, "FILE"))
+        let [path, folder] = [&path, folder.path()].map(|path| path.to_str().unwrap());
+        let said = |naming: [&str; 2]| {
+            let words = ["zephyrctl", "policy", "explain", "--realm", "IASTATE.EDU"];
+            let options = Options::try_parse_from(words.iter().chain(&naming).chain(line)).unwrap();
+            let Verb::Policy(verb) = options.verb else { panic!() };
+            let (outcome, text) = run(&verb, &options.config_dir, options.json);
+            (outcome, text.replace(path, "FILE"))
+        };
+        let named = said(["--policy", path]);
+        assert_eq!(said(["--config-dir", folder]), named, "the folder's file, if none is named");
+        named
     }
 
     #[test]
@@ -268,7 +274,7 @@ mod tests {
     fn files_are_checked() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("p.toml");
-        let check = || run(&PolicyVerb::Check { file: file.clone() }, false);
+        let check = || run(&PolicyVerb::Check { file: file.clone() }, folder.path(), false);
         assert_eq!(check().0, Outcome::Problem, "there is none");
         std::fs::write(&file, FILE).unwrap();
         let (outcome, text) = check();

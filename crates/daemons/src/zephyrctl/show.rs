@@ -1,6 +1,7 @@
 //! Answers as people read them.
 
 use crate::{
+    counted,
     operator::{AclCheck, Answer, Listing, Status},
     problem::Problem,
 };
@@ -50,17 +51,15 @@ pub(super) fn answer(answer: &Answer) -> String {
         }
         Answer::AclCheck(check) => acl_check(check),
         Answer::Reloaded(reloaded) => {
-            let mut lines = format!(
-                "reloaded: {} default subscriptions, {} restricted classes\n",
-                reloaded.default_subscriptions, reloaded.restricted_classes
-            );
+            let mut lines =
+                format!("reloaded: {}\n", counted::rules(reloaded.default_subscriptions, reloaded.restricted_classes));
             for section in &reloaded.needs_restart {
                 lines += &format!("section {} of zephyr.toml has changed, which takes a restart\n", printable(section));
             }
             lines
         }
         Answer::Problems(problems) => {
-            lines(problems) + &format!("nothing changed: {}\n", counted(problems.len(), "problem"))
+            lines(problems) + &format!("nothing changed: {}\n", counted::problems(problems.len()))
         }
         Answer::Refused(why) => format!("refused: {}\n", printable(why)),
     }
@@ -72,17 +71,13 @@ pub(super) fn findings(folder: &Path, problems: &[Problem], remarks: &[Problem])
         remarks.iter().map(|remark| format!("remark: {}\n", printable(&remark.to_string()))).collect();
     let end = match problems.len() {
         0 => format!("no problems in {}\n", folder.display()),
-        count => format!("{} in {}\n", counted(count, "problem"), folder.display()),
+        count => format!("{} in {}\n", counted::problems(count), folder.display()),
     };
     lines(problems) + &remarks + &end
 }
 
 fn lines(problems: &[Problem]) -> String {
     problems.iter().map(|problem| printable(&problem.to_string()) + "\n").collect()
-}
-
-fn counted(count: usize, word: &str) -> String {
-    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
 fn status(status: &Status) -> String {

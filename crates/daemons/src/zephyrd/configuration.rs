@@ -2,7 +2,7 @@
 
 use super::{access::Rules, rule_files};
 use crate::{
-    problem::{Problem, Problems},
+    problem::{Findings, Problem, Problems},
     settings::Settings,
 };
 use std::{path::Path, sync::Arc};
@@ -28,14 +28,27 @@ impl Configuration {
     ///
     /// Everything that is wrong, in all files.
     pub fn load(folder: &Path) -> Result<Self, Problems> {
+        Self::inspect(folder).map_err(|findings| Problems(findings.problems))
+    }
+
+    /// As [`load`](Self::load), for somebody who wants to hear everything at once.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, in all files, and what else there is to say about them.
+    pub fn inspect(folder: &Path) -> Result<Self, Findings> {
         let policies = PolicyFile::find(&folder.join(policy_file::FILE_NAME));
         match (Settings::load(folder), rule_files::load(folder), policies) {
             (Ok(settings), Ok(loaded), Ok(policies)) => {
                 Ok(Self { settings, rules: Arc::new(loaded.rules), policies, remarks: loaded.remarks })
             }
             (settings, loaded, policies) => {
-                let problems = [settings.err(), policies.err(), loaded.err()].into_iter().flatten();
-                Err(Problems(problems.flat_map(|Problems(found)| found).collect()))
+                let Findings { problems, remarks } = loaded.map_or_else(
+                    |findings| findings,
+                    |loaded| Findings { remarks: loaded.remarks, ..Findings::default() },
+                );
+                let others = [settings.err(), policies.err()].into_iter().flatten();
+                Err(Findings { problems: others.flat_map(|Problems(found)| found).chain(problems).collect(), remarks })
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What the server's engine reports: each value is one line of the log.
 
+use crate::counted::Counted;
 use std::{fmt, net::SocketAddr};
 use zephyr_core::{auth::Reason, inbox::DropReason, kind::Kind, policy::Refusal};
 
@@ -109,7 +110,8 @@ impl fmt::Display for Event {
                 write!(f, "subscr unauth {} class {}{wild} ({client})", text(sender), text(class))
             }
             Self::SubscriptionsEnded { principal, client, count } => {
-                write!(f, "{count} subscriptions of {} ended by the new rules ({client})", text(principal))
+                let subscriptions = Counted(*count, "subscription", "subscriptions");
+                write!(f, "{subscriptions} of {} ended by the new rules ({client})", text(principal))
             }
             Self::SendRefused { sender, class, proven, from } => {
                 let unauth = if *proven { "" } else { " (unauth)" };
@@ -138,7 +140,9 @@ impl fmt::Display for Event {
             Self::ClientDead { client, principal } => {
                 write!(f, "client {client} ({}) answers no longer, forgotten", text(principal))
             }
-            Self::HostFlushed { host, clients } => write!(f, "host {} flushed, {clients} clients gone", host.ip()),
+            Self::HostFlushed { host, clients } => {
+                write!(f, "host {} flushed, {} gone", host.ip(), Counted(*clients, "client", "clients"))
+            }
         }
     }
 }

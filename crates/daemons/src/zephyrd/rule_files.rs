@@ -4,7 +4,7 @@ use super::{
     access::{Acl, Act, ClassRules, Registry, Rules, SyntaxError},
     defaults::Defaults,
 };
-use crate::problem::{Problem, Problems};
+use crate::problem::{Findings, Problem};
 use std::{
     collections::{HashMap, HashSet},
     ffi::OsStr,
@@ -44,15 +44,17 @@ pub struct Loaded {
 /// # Errors
 ///
 /// Everything that is wrong: a file that is there and cannot be read, or cannot be meant. Then there are no rules, because
-/// half of them could admit whom the other half refuses.
-pub fn load(config_dir: &Path) -> Result<Loaded, Problems> {
-    let mut loader = Loader { folder: config_dir.join(ACL_FOLDER), problems: Vec::new(), remarks: Vec::new() };
+/// half of them could admit whom the other half refuses. The remarks are those about the files that could be read.
+pub fn load(config_dir: &Path) -> Result<Loaded, Findings> {
+    let mut loader = Loader { folder: config_dir.join(ACL_FOLDER), findings: Findings::default() };
     let rules = loader.rules(config_dir);
-    if loader.problems.is_empty() {
-        Ok(Loaded { rules, remarks: loader.remarks })
+    let mut findings = loader.findings;
+    findings.remarks.sort();
+    if findings.problems.is_empty() {
+        Ok(Loaded { rules, remarks: findings.remarks })
     } else {
-        loader.problems.sort();
-        Err(Problems(loader.problems))
+        findings.problems.sort();
+        Err(findings)
     }
 }
 
@@ -67,8 +69,7 @@ fn list_name(act: Act, spelling: &[u8]) -> Vec<u8> {
 
 struct Loader {
     folder: PathBuf,
-    problems: Vec<Problem>,
-    remarks: Vec<Problem>,
+    findings: Findings,
 }
 
 impl Loader {
@@ -79,7 +80,10 @@ impl Loader {
         let registry = self.read(&file, Registry::read);
         let mut rules = Rules::new(operators, defaults);
         let Some(registry) = registry else {
-            self.remarks.push(Problem::whole_file(&file, "no registry available, all classes are free"));
+            // One that cannot be read is a problem already, and frees no class.
+            if !self.findings.problems.iter().any(|problem| problem.file == file) {
+                self.findings.remarks.push(Problem::whole_file(&file, "no registry available, all classes are free"));
+            }
             return rules;
         };
         for class in registry.classes() {
@@ -100,7 +104,7 @@ impl Loader {
         let acl = self.read(file, Acl::read)?;
         for line in acl.without_realm() {
             let text = "a principal without realm: it names nobody where principals have realms";
-            self.remarks.push(Problem { line, ..Problem::whole_file(file, text) });
+            self.findings.remarks.push(Problem { line, ..Problem::whole_file(file, text) });
         }
         Some(acl)
     }
@@ -114,7 +118,7 @@ impl Loader {
         let content = match content(file) {
             Ok(content) => content?,
             Err(error) => {
-                self.problems.push(Problem::whole_file(file, error));
+                self.findings.problems.push(Problem::whole_file(file, error));
                 return None;
             }
         };
@@ -124,7 +128,7 @@ impl Loader {
                 let line = content.split(|&octet| octet == b'\n').nth(error.line.saturating_sub(1)).unwrap_or_default();
                 let before = line.get(..error.column.saturating_sub(1)).unwrap_or(line);
                 let column = String::from_utf8_lossy(before).chars().count() + 1;
-                self.problems.push(Problem {
+                self.findings.problems.push(Problem {
                     file: file.to_owned(),
                     line: error.line,
                     column,
@@ -139,7 +143,7 @@ impl Loader {
     fn look_for_strays(&mut self, registry: &Registry) {
         let names = match names_in(&self.folder) {
             Ok(names) => names,
-            Err(error) => return self.problems.push(Problem::whole_file(&self.folder, error)),
+            Err(error) => return self.findings.problems.push(Problem::whole_file(&self.folder, error)),
         };
         let spellings: HashMap<&[u8], &[u8]> =
             registry.classes().iter().map(|class| (&*class.folded, &*class.spelling)).collect();
@@ -152,15 +156,18 @@ impl Loader {
                     let read = list_name(act, spelling);
                     let text = format!("the registry spells this class so that {} is read", read.escape_ascii());
                     let found = Problem::whole_file(&file, text);
-                    if names.contains(&read) { self.remarks.push(found) } else { self.problems.push(found) }
+                    if names.contains(&read) {
+                        self.findings.remarks.push(found)
+                    } else {
+                        self.findings.problems.push(found)
+                    }
                 }
                 None => {
                     let text = format!("not read, because {REGISTRY} lacks its class");
-                    self.remarks.push(Problem::whole_file(&file, text));
+                    self.findings.remarks.push(Problem::whole_file(&file, text));
                 }
             }
         }
-        self.remarks.sort();
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     start::{self, StartError},
 };
 use crate::{
+    counted,
     logging::{self, DebugSwitch},
     notify::ServiceManager,
     sending::Sent,
@@ -77,11 +78,10 @@ async fn serve(
     let config = start::prepare(&settings.zephyrd, &side, settings.bounds, rules, listening)?;
     let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
     tracing::info!(
-        "serving realm {} with authentication {}, {} default subscriptions, {} restricted classes",
+        "serving realm {} with authentication {}, {}",
         realm.escape_debug(),
         side.domain.backend,
-        config.rules.defaults.len(),
-        config.rules.registered()
+        counted::rules(config.rules.defaults.len(), config.rules.registered())
     );
     tracing::info!("the policy is {}", side.domain.origin());
     let doors = open_doors(options, &settings).await?;

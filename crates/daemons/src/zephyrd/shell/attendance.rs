@@ -3,6 +3,7 @@
 
 use super::Shell;
 use crate::{
+    counted,
     operator::{Answer, Question, Reloaded},
     private_file,
     problem::{Problem, Problems},
@@ -109,7 +110,7 @@ impl Shell {
                 for problem in &problems {
                     tracing::error!("{problem}");
                 }
-                tracing::error!("nothing changed: {} problems in the configuration files", problems.len());
+                tracing::error!("nothing changed: {} in the configuration files", counted::problems(problems.len()));
                 Answer::Problems(problems)
             }
         };
@@ -155,9 +156,8 @@ impl Shell {
         self.surroundings.reloads += 1;
         tracing::info!("the policy is {}", self.side.domain.origin());
         tracing::info!(
-            "restart completed, {} default subscriptions, {} restricted classes",
-            reloaded.default_subscriptions,
-            reloaded.restricted_classes
+            "restart completed, {}",
+            counted::rules(reloaded.default_subscriptions, reloaded.restricted_classes)
         );
         Answer::Reloaded(reloaded)
     }
