@@ -7,7 +7,7 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::PathBuf;
-use zephyr_testkit::{container, packages, realm::KDC_VARIABLE};
+use zephyr_testkit::{container, heimdal, packages, realm::KDC_VARIABLE, reference};
 
 /// How long each fuzz target runs within the tests.
 const FUZZ_SECONDS: u32 = 5;
@@ -46,6 +46,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if docker {
         println!("── the KDC's image: {}", container::image()?);
     }
+    tell_what_is_skipped(docker);
     let mut tests = if has("nextest") {
         cargo(["nextest", "run", "--workspace", "--locked", "--no-fail-fast"])
     } else {
@@ -57,6 +58,21 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     step("tests", tests)?;
     vectors(None)?;
     fuzz::run(FUZZ_SECONDS)
+}
+
+/// Says which tests will pass without having run, and why: the same reasons for which they do. With `CI=true` those that
+/// want the C programs or Heimdal fail instead; those that want a container are skipped there, too, because not every
+/// machine can have a Docker engine, and each has a twin that runs on a native KDC.
+fn tell_what_is_skipped(docker: bool) {
+    if !docker {
+        println!("── tests on a KDC in a container: skipped, for want of a Docker engine");
+    }
+    if let Err(reason) = reference::available() {
+        println!("── tests with the C programs: not run: {reason:#}");
+    }
+    if let Err(reason) = heimdal::folder() {
+        println!("── tests with Heimdal: not run: {reason:#}");
+    }
 }
 
 /// Runs the golden vectors of `dir`, or the project's own.
