@@ -46,8 +46,17 @@ enum Auth {
 
 /// Shows it all, then takes everything down.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    show(options.auth)
+}
+
+/// Every flavour, one after the other.
+pub(crate) fn show_all() -> Result<()> {
+    Auth::value_variants().iter().try_for_each(|&auth| show(auth))
+}
+
+fn show(auth: Auth) -> Result<()> {
     let mut wanted = vec![packages::BUILD];
-    if options.auth == Auth::Kerberos {
+    if auth == Auth::Kerberos {
         wanted.push(packages::KERBEROS_CLIENT);
         let native = std::env::var(KDC_VARIABLE).is_ok_and(|how| how == "native");
         wanted.push(if container::engine_answers() && !native { packages::CONTAINER } else { packages::KDC });
@@ -55,7 +64,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     setup::ensure(&wanted)?;
     step("building", cargo(["build", "--quiet", "--workspace", "--bins"]))?;
 
-    let stage = Stage::set(options.auth)?;
+    let stage = Stage::set(auth)?;
     stage.play()?;
     drop(stage);
     println!("\n── done; everything is stopped and removed");

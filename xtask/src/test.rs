@@ -2,7 +2,7 @@
 
 use crate::{
     cargo::{cargo, has, step},
-    fuzz, setup,
+    demo, fuzz, setup,
 };
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -57,6 +57,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     step("tests", tests)?;
     vectors(None)?;
+    demo::show_all()?;
     fuzz::run(FUZZ_SECONDS)
 }
 
