@@ -225,10 +225,8 @@ fn new_rules_end_what_they_forbid() {
     assert_eq!(stage.command(Command::Reload(new.clone())), []);
     let lines: Vec<String> = stage.events.drain(..).map(|event| event.to_string()).collect();
     assert_eq!(lines.len(), 2);
-    assert!(
-        lines.contains(&"1 subscriptions of alice@ATHENA.TEST ended by the new rules (127.77.0.1:5000)".to_owned())
-    );
-    assert!(lines.contains(&"1 subscriptions of bob@ATHENA.TEST ended by the new rules (127.77.0.2:6000)".to_owned()));
+    assert!(lines.contains(&"1 subscription of alice@ATHENA.TEST ended by the new rules (127.77.0.1:5000)".to_owned()));
+    assert!(lines.contains(&"1 subscription of bob@ATHENA.TEST ended by the new rules (127.77.0.2:6000)".to_owned()));
     assert_eq!(stage.list(HM, ALICE, 5000), "secret|a||free|*||");
     assert_eq!(stage.list(HM2, BOB, 6000), "");
     assert_eq!(stage.send(HM, notice("secret", "b", "", ALICE), Yes).len(), 1, "nobody hears it any more");
