@@ -30,7 +30,13 @@ impl<K: Hash + Eq> RateLimit<K> {
         Self { kinds: HashMap::new(), period: None }
     }
 
-    /// Whether this line may be written. `K` must be one of few values; details of packets do not belong into it.
+    /// Whether lines of this kind are counted in this period already, or would be among the first `most` kinds.
+    pub fn has_room_for(&self, kind: &K, most: usize) -> bool {
+        self.kinds.len() < most || self.kinds.contains_key(kind)
+    }
+
+    /// Whether this line may be written. `K` must be one of few values: of what comes from packets only as much belongs
+    /// into it as [`RateLimit::has_room_for`].
     pub fn admit(&mut self, kind: K, now: Instant, line: impl FnOnce() -> String) -> bool {
         self.period.get_or_insert(now);
         let kind = self.kinds.entry(kind).or_default();

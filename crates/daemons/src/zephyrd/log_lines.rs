@@ -1,10 +1,10 @@
-//! The server's log lines: what was reported, with what caused it as fields, and not too many of a kind.
+//! The server's log lines: what was reported, with what caused it as fields, and not too many of a kind and source.
 
 use super::event::{Event, Level};
 use crate::logging::RateLimit;
 use std::{
     mem::{Discriminant, discriminant},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     time::Instant,
 };
 use zephyr_core::{
@@ -15,16 +15,20 @@ use zephyr_core::{
 };
 
 /// Kinds of lines that are counted together.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Line {
     Event(Discriminant<Event>),
     BadPacket,
     CannotJudge,
 }
 
+/// Kinds and sources of lines that are counted apart in one period, so that none hides the others. There may be any number
+/// of forged sources, so the further ones are counted together.
+const MOST_SOURCES: usize = 64;
+
 /// Writes lines.
 pub(super) struct LogLines {
-    limit: RateLimit<Line>,
+    limit: RateLimit<(Line, Option<IpAddr>)>,
     left_out: u64,
 }
 
@@ -79,10 +83,11 @@ impl LogLines {
 
     /// Writes what the engine reports.
     pub(super) fn write(&mut self, events: Vec<Event>, cause: Option<&Cause>) {
+        let source = cause.map(|cause| cause.source.ip());
         for event in events {
             if event.level() == Level::Debug {
                 write_line!(Level::Debug, cause, "{event}");
-            } else if self.admit(Line::Event(discriminant(&event)), || event.to_string()) {
+            } else if self.admit(Line::Event(discriminant(&event)), source, || event.to_string()) {
                 write_line!(event.level(), cause, "{event}");
             }
         }
@@ -91,7 +96,7 @@ impl LogLines {
     /// Writes that a packet was no notice.
     pub(super) fn bad_packet(&mut self, from: SocketAddr, error: &ParseError) {
         let line = || format!("bad notice parse ({from}): {error}");
-        if self.admit(Line::BadPacket, line) {
+        if self.admit(Line::BadPacket, Some(from.ip()), line) {
             tracing::warn!(source = %from, "{}", line());
         }
     }
@@ -99,7 +104,7 @@ impl LogLines {
     /// Writes that a notice could not be judged.
     pub(super) fn cannot_judge(&mut self, cause: &Cause, error: &AuthError) {
         let line = || format!("cannot judge a notice from {}: {error}", cause.source);
-        if self.admit(Line::CannotJudge, line) {
+        if self.admit(Line::CannotJudge, Some(cause.source.ip()), line) {
             let Cause { class, realm, sender, source, uid } = cause;
             tracing::error!(class, realm = realm.as_deref(), sender, %source, %uid, "{}", line());
         }
@@ -117,9 +122,37 @@ impl LogLines {
         }
     }
 
-    fn admit(&mut self, line: Line, text: impl FnOnce() -> String) -> bool {
-        let admitted = self.limit.admit(line, Instant::now(), text);
+    fn admit(&mut self, line: Line, source: Option<IpAddr>, text: impl FnOnce() -> String) -> bool {
+        let own = (line, source);
+        let kind = if self.limit.has_room_for(&own, MOST_SOURCES) { own } else { (line, None) };
+        let admitted = self.limit.admit(kind, Instant::now(), text);
         self.left_out += u64::from(!admitted);
         admitted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusals(lines: &mut LogLines, host: u8, number: usize) -> usize {
+        let source = SocketAddr::from(([10, 0, 0, host], 2104));
+        (0..number).filter(|_| lines.admit(Line::CannotJudge, Some(source.ip()), String::new)).count()
+    }
+
+    #[test]
+    fn the_lines_about_one_source_hide_none_about_another() {
+        let mut lines = LogLines::new();
+        assert_eq!(refusals(&mut lines, 1, 100), 20);
+        assert_eq!(refusals(&mut lines, 2, 1), 1);
+        assert_eq!(lines.left_out(), 80);
+    }
+
+    #[test]
+    fn forged_sources_do_not_cause_any_number_of_lines() {
+        let mut lines = LogLines::new();
+        let written: usize = (0..=255).map(|host| refusals(&mut lines, host, 100)).sum();
+        assert_eq!(written, (MOST_SOURCES + 1) * 20);
+        assert!(lines.admit(Line::BadPacket, None, String::new), "another kind of line has its own");
     }
 }
