@@ -12,6 +12,7 @@ use super::{
     pace::Pace,
     start::{self, StartError},
 };
+    waiting::WaitingRoom,
 use crate::{
     counted,
     logging::{self, DebugSwitch},
@@ -20,7 +21,7 @@ use crate::{
     settings::Settings,
     signals::{Signal, Signals, sleep_until},
 };
-use std::{collections::VecDeque, io, net::SocketAddr, process::ExitCode, time::Instant};
+use std::{io, net::SocketAddr, process::ExitCode, time::Instant};
 use tokio::net::UdpSocket;
 use zephyr_auth::server_side::ServerSide;
 use zephyr_core::{kind::Kind, limits::MAX_PACKET, notice::Packet};
@@ -34,8 +35,6 @@ const HEARD_PER_TURN: usize = 256;
 const SENT_PER_TURN: usize = 64;
 /// Packets in the outbox beyond which only acknowledgements are handled.
 const ENOUGH_TO_SEND: usize = 1024;
-/// Packets that wait for the outbox to empty; later ones are dropped, and host managers send them again.
-const MOST_WAITING: usize = 8192;
 
 /// Runs a server until it is told to stop: exit status 0 then, 1 when it cannot begin.
 pub fn run(options: &Options) -> ExitCode {
@@ -96,7 +95,7 @@ async fn serve(
         judge: Judge::new(acceptor),
         outbox: Outbox::new(),
         pace: Pace::new(receive_buffer),
-        waiting: VecDeque::new(),
+        waiting: WaitingRoom::default(),
         lines: LogLines::new(),
         surroundings: Surroundings::default(),
         doors,
@@ -140,7 +139,7 @@ struct Shell {
     judge: Judge,
     outbox: Outbox,
     pace: Pace,
-    waiting: VecDeque<(SocketAddr, Vec<u8>)>,
+    waiting: WaitingRoom,
     lines: LogLines,
     surroundings: Surroundings,
     doors: Doors,
@@ -219,9 +218,8 @@ impl Shell {
         }
         if is_ack || (self.has_little_to_send() && self.waiting.is_empty()) {
             self.handle(from, packet);
-        } else if self.waiting.len() < MOST_WAITING {
-            self.waiting.push_back((from, octets.to_vec()));
-        } else {
+        } else if !self.waiting.enter(from, octets, self.settings.bounds.waiting_packets) {
+            // Host managers send it again.
             self.surroundings.overload += 1;
         }
     }
@@ -249,7 +247,7 @@ impl Shell {
     /// Handles what waited and what is due, as long as there is little to send.
     fn catch_up(&mut self) {
         while self.has_little_to_send()
-            && let Some((from, octets)) = self.waiting.pop_front()
+            && let Some((from, octets)) = self.waiting.next()
         {
             if let Ok(packet) = Packet::parse(&octets) {
                 self.handle(from, packet);
@@ -258,6 +256,7 @@ impl Shell {
         let now = self.clock.now();
         if self.may_repeat() && self.engine.next_timeout().is_some_and(|due| due <= now.monotonic) {
             self.engine.handle_timeout(now, &mut self.outbox);
+        self.lines.write(events, cause);
             self.lines.write(self.outbox.take_events(), None);
         }
     }
