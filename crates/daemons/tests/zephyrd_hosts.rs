@@ -5,6 +5,7 @@
 mod stage;
 
 use stage::*;
+use std::net::SocketAddr;
 use zephyr_core::{kind::Kind, notice::Notice};
 use zephyr_daemons::{
     operator::{Answer, Question},
@@ -38,29 +39,60 @@ fn a_host_is_only_emptied_by_itself() {
 fn a_flood_of_boots_does_bounded_work_and_harms_no_other_host() {
     let mut stage = Stage::new();
     let answered = (0..500).filter(|_| !stage.send(HM, hm("BOOT"), No).is_empty()).count();
-    assert_eq!(answered, 50);
-    let counters = *stage.engine.counters();
-    assert_eq!((counters.host_flushes, counters.host_floods), (50, 450));
-    assert!(stage.events.iter().any(|event| matches!(event, Event::Full { what: "host manager requests", .. })));
+    assert_eq!(answered, 500, "a host without clients has nothing to lose, and waits for the answer");
+    assert_eq!(stage.engine.counters().host_flushes, 50);
 
     stage.subscribe(HM, ALICE, 5000, b"c\0*\0\0");
-    stage.send(HM, hm("FLUSH"), No);
-    assert_eq!(stage.engine.census().clients, 1, "a flood may not flush either");
+    for opcode in ["FLUSH", "BOOT"] {
+        assert_eq!(stage.send(HM, hm(opcode), No), []);
+    }
+    assert_eq!(stage.engine.census().clients, 1, "a flood may not flush");
+    assert_eq!(stage.engine.counters().host_floods, 2);
+    assert!(stage.events.iter().any(|event| matches!(event, Event::Full { what: "host manager requests", .. })));
     assert!(stage.send(HM2, hm("BOOT"), No)[0].answer().starts_with("SERVACK SENT"));
     stage.wait(10);
     assert!(!stage.send(HM, hm("BOOT"), No).is_empty(), "after a pause the host is heard again");
     assert_eq!(stage.engine.census().clients, 0);
 }
 
+/// A host manager without this answer keeps all of its host's notices back.
 #[test]
-fn hosts_beyond_the_bound_are_served_but_not_remembered() {
-    let mut stage = Stage::with(|config| config.bounds = Bounds { hosts: 1, ..Bounds::default() });
-    assert!(!stage.send(HM, hm("ATTACH"), No).is_empty());
-    assert!(!stage.send(HM2, hm("ATTACH"), No).is_empty());
-    assert_eq!((stage.engine.census().hosts, stage.engine.counters().hosts_full), (1, 1));
+fn a_flood_does_not_keep_a_host_manager_from_its_server() {
+    let mut stage = Stage::new();
+    stage.subscribe(HM, ALICE, 5000, b"c\0*\0\0");
+    for _ in 0..500 {
+        for opcode in ["DETACH", "ATTACH", "FLUSH", "nonsense"] {
+            stage.send(at(HM, 7000), hm(opcode), No);
+        }
+        assert_eq!(stage.send(HM, hm("ATTACH"), No)[0].answer(), "SERVACK SENT");
+    }
+}
+
+#[test]
+fn the_host_silent_longest_makes_room() {
+    let mut stage = Stage::with(|config| config.bounds = Bounds { hosts: 2, ..Bounds::default() });
+    let third = SocketAddr::from(([127, 77, 0, 3], 2104));
+    for manager in [HM, HM2, HM, third] {
+        assert!(!stage.send(manager, hm("ATTACH"), No).is_empty());
+    }
+    assert_eq!((stage.engine.census().hosts, stage.engine.counters().hosts_full), (2, 1));
+    let told: Vec<SocketAddr> = stage.command(Command::Shutdown).iter().map(|farewell| farewell.to).collect();
+    assert_eq!(told, [HM, third]);
+}
+
+#[test]
+fn a_program_does_not_stand_in_for_its_hosts_manager() {
+    let mut stage = Stage::new();
+    stage.send(HM, hm("BOOT"), No);
+    stage.send(at(HM, 7000), hm("DETACH"), No);
+    stage.send(at(HM, 7000), hm("ATTACH"), No);
     let told = stage.command(Command::Shutdown);
-    assert_eq!(told.len(), 1);
-    assert_eq!((told[0].to, told[0].notice().opcode), (HM, &b"SHUTDOWN"[..]));
+    assert_eq!((told.len(), told[0].to, told[0].notice().opcode), (1, HM, &b"SHUTDOWN"[..]));
+
+    let mut stage = Stage::new();
+    stage.send(HM, hm("BOOT"), No);
+    stage.send(at(HM, 2999), hm("BOOT"), No);
+    assert_eq!(stage.command(Command::Shutdown)[0].to, at(HM, 2999), "a manager that starts elsewhere is the manager");
 }
 
 #[test]
@@ -74,23 +106,23 @@ fn the_dump_is_as_c_servers_write_it() {
     }
     let expected = "\
 0:0.0.0.0/SERV_DEAD
-1:10.77.0.100/SERV_UP
-'alice@ATHENA.TEST' 'host' 'Tue Nov 24 2026' 'tty\\q1' RLM_VIS 10.77.0.2/5000
-'alice@ATHENA.TEST' 'host' 'Tue Nov 24 2026' 'tty\\q1' NET_ANN 10.77.0.1/5000
-'bob@ATHENA.TEST' 'host' 'Tue Nov 24 2026' 'tty\\q1' OPSTAFF 10.77.0.2/5000
-10.77.0.1/5000 (alice@ATHENA.TEST):
+1:127.77.0.100/SERV_UP
+'alice@ATHENA.TEST' 'host' 'Tue Nov 24 2026' 'tty\\q1' RLM_VIS 127.77.0.2/5000
+'alice@ATHENA.TEST' 'host' 'Tue Nov 24 2026' 'tty\\q1' NET_ANN 127.77.0.1/5000
+'bob@ATHENA.TEST' 'host' 'Tue Nov 24 2026' 'tty\\q1' OPSTAFF 127.77.0.2/5000
+127.77.0.1/5000 (alice@ATHENA.TEST):
 \t'message' 'personal' 'alice@ATHENA.TEST'
 \t'it\\qs' 'new\\nline' ''
-10.77.0.2/6000 (bob@ATHENA.TEST):
+127.77.0.2/6000 (bob@ATHENA.TEST):
 \t'message' '*' '@ELSEWHERE'
 \t'it\\qs' 'new\\nline' ''
 Triplet 'it\\qs' 'new\\nline' '':
-\t10.77.0.1 5000 (alice@ATHENA.TEST)
-\t10.77.0.2 6000 (bob@ATHENA.TEST)
+\t127.77.0.1 5000 (alice@ATHENA.TEST)
+\t127.77.0.2 6000 (bob@ATHENA.TEST)
 Triplet 'message' '*' '@ELSEWHERE':
-\t10.77.0.2 6000 (bob@ATHENA.TEST)
+\t127.77.0.2 6000 (bob@ATHENA.TEST)
 Triplet 'message' 'personal' 'alice@ATHENA.TEST':
-\t10.77.0.1 5000 (alice@ATHENA.TEST)
+\t127.77.0.1 5000 (alice@ATHENA.TEST)
 ";
     assert_eq!(stage.engine.dump(), expected);
     let answer = stage.engine.answer(stage.now, &Question::Dump { here: true });
@@ -120,7 +152,7 @@ fn clients_and_subscribers_are_listed() {
 
 #[test]
 fn access_is_explained() {
-    let lists = [("xmt-secret", "*@ATHENA.TEST\n!bob@ATHENA.TEST\n"), ("sub-secret", "@10.77.0.0/24\n")];
+    let lists = [("xmt-secret", "*@ATHENA.TEST\n!bob@ATHENA.TEST\n"), ("sub-secret", "@127.77.0.0/24\n")];
     let stage = Stage::with(|config| config.rules = rules(&lists));
     let check = |principal: &str, class: &str, address: Option<&str>| {
         let question = Question::AclCheck {
@@ -140,7 +172,7 @@ fn access_is_explained() {
     assert_eq!(rulings[2], "iws false the sub list refuses already");
     assert_eq!(rulings[3], "iui true the class has no iui list");
     assert_eq!(
-        check(BOB, "secret", Some("10.77.0.9")).1[..2],
+        check(BOB, "secret", Some("127.77.0.9")).1[..2],
         ["xmt false line 2 of its xmt list".to_owned(), "sub true line 1 of its sub list".to_owned()]
     );
     assert!(check("", "secret", None).1[0].starts_with("xmt false"));

@@ -233,8 +233,10 @@ fn what_a_server_takes_is_remembered_while_it_is_away() {
 
     let mut stage = Stage::settled_with(2, b"SENT\0long-headers\0");
     let newserv = Notice { kind: Kind::HmCtl, ..notice("HM_CTL", "NEWSERV") };
-    stage.send(CLIENT, newserv);
+    let heard = stage.send(CLIENT, newserv);
     assert!(!stage.engine.server_takes_long_headers(), "of the other one nothing is known");
+    stage.answer(&heard[1], Kind::ServAck, b"SENT\0");
+    stage.wait(5);
     stage.send(CLIENT, newserv);
     assert!(stage.engine.server_takes_long_headers());
 }
@@ -361,8 +363,12 @@ fn resends_until_the_server_is_taken_for_dead() {
         heard.iter().filter(|(_, packet)| packet.octets == octets).map(|&(second, _)| second).collect();
     assert_eq!(resent, [2, 4, 8, 12]);
     let told: Vec<String> = heard[4..].iter().map(|(second, packet)| format!("{second} {}", packet.told())).collect();
-    assert_eq!(told, ["20 10.77.0.1:2103 DETACH", "20 10.77.0.2:2103 ATTACH"]);
-    let sent = stage.answer(&heard[5].1, Kind::ServAck, b"SENT\0");
+    assert_eq!(
+        told,
+        ["12 10.77.0.1:2103 ATTACH", "20 10.77.0.1:2103 DETACH", "20 10.77.0.2:2103 ATTACH"],
+        "a live server would have answered the first of these"
+    );
+    let sent = stage.answer(&heard[6].1, Kind::ServAck, b"SENT\0");
     assert_eq!(sent, [Heard { to: server(2), octets }]);
     assert_eq!(stage.told(3), ["2 10.77.0.2:2103 x"]);
 }
@@ -379,30 +385,103 @@ fn a_new_server_gets_the_oldest_first() {
     assert_eq!(opcodes, [&b"one"[..], b"two", b"three"]);
 }
 
+/// A server that answers greetings is there, whatever else it leaves unanswered.
 #[test]
 fn an_unanswerable_packet_does_not_drive_the_host_from_server_to_server() {
     let mut stage = Stage::settled_with(2, b"SENT\0");
     stage.send(CLIENT, notice("zephyr_admin", "STATUS"));
-    let mut changes = 0;
+    let mut greetings = 0;
     for _ in 0..400 {
         for (_, packet) in stage.wait(1) {
             if packet.notice().opcode == b"ATTACH" {
-                changes += 1;
+                greetings += 1;
                 stage.answer(&packet, Kind::ServAck, b"SENT\0");
             }
         }
     }
-    assert_eq!(changes, 1, "a server may be given up for it once");
+    assert_eq!(stage.statistics()[4], "0");
+    assert!((1..20).contains(&greetings), "asked whether it is there, but not often: {greetings}");
     assert_eq!(stage.engine.queued(), 0, "and then it is dropped");
     assert!(stage.events.contains(&Event::Expired { class: b"zephyr_admin"[..].into(), opcode: b"STATUS"[..].into() }));
+}
+
+#[test]
+fn a_server_that_dies_after_an_answer_is_given_up_like_any_other() {
+    let mut stage = Stage::settled_with(2, b"SENT\0");
+    let first = stage.send(CLIENT, notice("message", "one"));
+    stage.send(CLIENT, notice("message", "two"));
+    stage.wait(1);
+    stage.answer(&first[1], Kind::ServAck, b"SENT\0");
+    let heard = stage.wait(19);
+    assert_eq!(
+        heard.last().map(|(second, packet)| (*second, packet.told())),
+        Some((19, "10.77.0.2:2103 ATTACH".into()))
+    );
+}
+
+#[test]
+fn a_server_is_given_up_for_a_packet_that_another_was_given_up_for() {
+    let mut stage = Stage::settled_with(2, b"SENT\0");
+    stage.send(CLIENT, notice("message", "x"));
+    let attach = stage.wait(20).pop().unwrap().1;
+    assert_eq!(attach.told(), "10.77.0.2:2103 ATTACH");
+    stage.answer(&attach, Kind::ServAck, b"SENT\0");
+    assert_eq!(stage.told(20).pop().unwrap(), "20 10.77.0.1:2103 ATTACH");
+}
+
+/// Many packets at once ask once whether the server is there, and none gives it up before it had time to answer.
+#[test]
+fn a_server_has_time_to_say_that_it_is_there() {
+    let mut stage = Stage::settled_with(2, b"SENT\0");
+    let mut unanswered = Vec::new();
+    for _ in 0..30 {
+        for opcode in ["one", "two", "three"] {
+            stage.send(CLIENT, notice("ignored", opcode));
+        }
+        let asked: Vec<Heard> =
+            stage.wait(2).into_iter().map(|(_, packet)| packet).filter(|p| p.notice().opcode == b"ATTACH").collect();
+        assert!(asked.len() <= 1);
+        for greeting in std::mem::replace(&mut unanswered, asked) {
+            stage.answer(&greeting, Kind::ServAck, b"SENT\0");
+        }
+    }
+    assert_eq!(stage.statistics()[4], "0");
+}
+
+/// Each change of server keeps the host's notices back for a moment, each flush ends its subscriptions.
+#[test]
+fn programs_may_not_order_changes_of_server_all_the_time() {
+    let mut stage = Stage::settled();
+    let mut answered = 0;
+    for round in 0..100_u32 {
+        let order = if round % 3 == 0 { "FLUSH" } else { "NEWSERV" };
+        let heard = stage.send(OTHER, Notice { kind: Kind::HmCtl, ..notice("HM_CTL", order) });
+        for greeting in heard.iter().filter(|packet| matches!(packet.notice().opcode, b"ATTACH" | b"BOOT")) {
+            stage.answer(greeting, Kind::ServAck, b"SENT\0");
+        }
+        let heard = stage.send(CLIENT, notice("message", ""));
+        answered += usize::from(
+            heard.last().is_some_and(|packet| packet.notice().class == b"message" && packet.to == server(1)),
+        );
+        for packet in heard.iter().filter(|packet| packet.to == server(1)) {
+            for sent in stage.answer(packet, Kind::ServAck, b"SENT\0").iter().filter(|sent| sent.to == server(1)) {
+                stage.answer(sent, Kind::ServAck, b"SENT\0");
+            }
+        }
+        stage.now.monotonic += Duration::from_millis(100);
+    }
+    assert!(answered >= 98, "{answered}");
+    assert!(stage.events.contains(&Event::TooManyRequests { opcode: b"NEWSERV"[..].into() }));
+    let changes: usize = stage.statistics()[4].parse().unwrap();
+    assert!(changes <= 2, "{changes}");
 }
 
 #[test]
 fn a_server_that_answers_others_is_not_given_up() {
     let mut stage = Stage::settled_with(2, b"SENT\0");
     stage.send(CLIENT, notice("zephyr_admin", "STATUS"));
-    for _ in 0..40 {
-        stage.wait(10);
+    for _ in 0..80 {
+        stage.wait(5);
         let heard = stage.send(CLIENT, notice("message", "x"));
         assert_eq!(stage.answer(&heard[1], Kind::ServAck, b"SENT\0").len(), 1);
     }
@@ -431,22 +510,37 @@ fn the_same_packet_again_is_forwarded_and_kept_once() {
 #[test]
 fn a_full_queue_is_said_so_by_silence() {
     let (mut stage, _) = Stage::with(1, |_| ());
-    for _ in 0..4096 {
-        assert_eq!(stage.send(CLIENT, notice("message", "")).len(), 1);
+    let program = |number: u16| SocketAddr::from(([127, 0, 0, 1], 40_000 + number));
+    for number in 0..4096 {
+        assert_eq!(stage.send(program(number % 4), notice("message", "")).len(), 1);
     }
-    assert_eq!(stage.send(CLIENT, notice("message", "")), []);
-    assert_eq!(stage.events.last(), Some(&Event::QueueFull { from: CLIENT }));
+    assert_eq!(stage.send(program(9), notice("message", "")), []);
+    assert_eq!(stage.events.last(), Some(&Event::QueueFull { from: program(9) }));
     stage.wait(301);
     assert_eq!(stage.engine.queued(), 0, "what waits too long is dropped");
-    assert_eq!(stage.send(CLIENT, notice("message", "")).len(), 1);
+    assert_eq!(stage.send(program(0), notice("message", "")).len(), 1);
+}
+
+#[test]
+fn one_program_does_not_fill_the_queue() {
+    let (mut stage, greeting) = Stage::with(1, |_| ());
+    let taken = (0..4096).filter(|_| !stage.send(CLIENT, notice("message", "")).is_empty()).count();
+    assert_eq!(taken, 1024);
+    assert_eq!(stage.events.last(), Some(&Event::QueueFull { from: CLIENT }));
+    assert_eq!(stage.send(OTHER, notice("message", "")).len(), 1, "another has room");
+    for packet in stage.answer(&greeting[0], Kind::ServAck, b"SENT\0") {
+        stage.answer(&packet, Kind::ServAck, b"SENT\0");
+    }
+    assert_eq!(stage.send(CLIENT, notice("message", "")).len(), 2, "what is answered makes room");
 }
 
 /// Packets that a server does not answer, of which anybody can make any number, must not keep others' out.
 #[test]
 fn what_a_server_leaves_unanswered_makes_room() {
     let mut stage = Stage::settled();
-    for _ in 0..4096 {
-        stage.send(CLIENT, notice("message", "ignored"));
+    for number in 0..4096 {
+        let program = SocketAddr::from(([127, 0, 0, 1], 40_000 + number % 4));
+        assert_eq!(stage.send(program, notice("message", "ignored")).len(), 2);
     }
     assert_eq!(stage.send(CLIENT, notice("message", "")), [], "the server may still answer all of them");
     stage.wait(1);

@@ -26,28 +26,53 @@ const PERIOD: usize = 10;
 
 /// Hosts whose manager talks to this server, with the manager's port.
 #[derive(Default)]
-pub(super) struct Hosts(BTreeMap<IpAddr, u16>);
+pub(super) struct Hosts {
+    known: BTreeMap<IpAddr, Known>,
+    /// The hosts by when they were last heard.
+    by_turn: BTreeMap<u64, IpAddr>,
+    last_turn: u64,
+}
+
+struct Known {
+    port: u16,
+    turn: u64,
+}
 
 impl Hosts {
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.known.len()
     }
 
-    /// Remembers a host; false when too many are known.
-    fn remember(&mut self, manager: SocketAddr, most: usize) -> bool {
-        let has_room = self.0.len() < most || self.0.contains_key(&manager.ip());
-        if has_room {
-            self.0.insert(manager.ip(), manager.port());
+    /// Remembers a host, in the place of the one silent longest when too many are known; that one is given back.
+    ///
+    /// Any program of a host can call itself the manager, so the port that is known stays, unless the host `begins` anew.
+    fn remember(&mut self, manager: SocketAddr, begins: bool, most: usize) -> Option<SocketAddr> {
+        let before = self.forget(manager.ip());
+        let port = before.filter(|_| !begins).unwrap_or(manager.port());
+        let silent =
+            if self.known.len() >= most { self.by_turn.first_key_value().map(|(_, &host)| host) } else { None };
+        let given_up = silent.and_then(|host| Some(SocketAddr::new(host, self.forget(host)?)));
+        self.last_turn += 1;
+        self.by_turn.insert(self.last_turn, manager.ip());
+        self.known.insert(manager.ip(), Known { port, turn: self.last_turn });
+        given_up
+    }
+
+    /// The manager leaves; another program of its host cannot say so.
+    fn leave(&mut self, manager: SocketAddr) {
+        if self.known.get(&manager.ip()).is_some_and(|known| known.port == manager.port()) {
+            self.forget(manager.ip());
         }
-        has_room
     }
 
-    fn forget(&mut self, host: IpAddr) {
-        self.0.remove(&host);
+    fn forget(&mut self, host: IpAddr) -> Option<u16> {
+        let known = self.known.remove(&host)?;
+        self.by_turn.remove(&known.turn);
+        Some(known.port)
     }
 
     fn managers(&self) -> impl Iterator<Item = SocketAddr> {
-        self.0.iter().map(|(&host, &port)| SocketAddr::new(host, port))
+        self.known.iter().map(|(&host, known)| SocketAddr::new(host, known.port))
     }
 }
 
@@ -58,40 +83,62 @@ impl Engine {
             self.reply(request, Answer::Denied, out);
             return;
         }
-        let bounds = &self.config.bounds;
-        let rate = Rate {
-            per_second: bounds.host_requests.div_ceil(PERIOD),
-            burst: bounds.host_requests,
-            sources: bounds.hosts,
-        };
-        if !self.host_requests.spend(request.now.monotonic, request.from.ip(), 1, &rate) {
-            self.counters.host_floods += 1;
-            out.report(Event::Full { what: "host manager requests", from: request.from });
-            return;
-        }
         match request.notice.opcode {
-            words::FLUSH => self.flush_host(request.from, out),
+            words::FLUSH => {
+                if self.may_flush(request) {
+                    self.flush_host(request.from, out);
+                } else {
+                    self.drop_flood(request.from, out);
+                }
+            }
             words::BOOT => {
-                self.flush_host(request.from, out);
-                self.remember_host(request.from, out);
+                if self.may_flush(request) {
+                    self.flush_host(request.from, out);
+                } else if self.holds_of(request.from.ip()) {
+                    // Not answered: it would go on with what was there before.
+                    self.drop_flood(request.from, out);
+                    return;
+                }
+                self.remember_host(request.from, true, out);
                 self.reply(request, Answer::SentWithLongHeaders, out);
             }
+            // Always answered, or a program's flood could keep its host's manager from being heard.
             words::ATTACH => {
-                self.remember_host(request.from, out);
+                self.remember_host(request.from, false, out);
                 self.reply(request, Answer::SentWithLongHeaders, out);
             }
-            words::DETACH => self.hosts.forget(request.from.ip()),
+            words::DETACH => self.hosts.leave(request.from),
             opcode => {
                 out.report(Event::UnknownOpcode { class: "hm", opcode: opcode.into(), from: request.from });
             }
         }
     }
 
-    /// A host that is not remembered is served all the same, only not told when the server ends.
-    fn remember_host(&mut self, manager: SocketAddr, out: &mut Outbox) {
-        if !self.hosts.remember(manager, self.config.bounds.hosts) {
+    /// Whether this host has not been flushed too often.
+    fn may_flush(&mut self, request: &Request<'_>) -> bool {
+        let bounds = &self.config.bounds;
+        let rate = Rate {
+            per_second: bounds.host_requests.div_ceil(PERIOD),
+            burst: bounds.host_requests,
+            sources: bounds.hosts,
+        };
+        self.host_requests.spend(request.now.monotonic, request.from.ip(), 1, &rate)
+    }
+
+    fn drop_flood(&mut self, manager: SocketAddr, out: &mut Outbox) {
+        self.counters.host_floods += 1;
+        out.report(Event::Full { what: "host manager requests", from: manager });
+    }
+
+    /// Whether a flush of this host would end anything.
+    fn holds_of(&self, host: IpAddr) -> bool {
+        self.clients.count_of_host(host) > 0 || self.locations.count_of_host(host) > 0
+    }
+
+    fn remember_host(&mut self, manager: SocketAddr, begins: bool, out: &mut Outbox) {
+        if let Some(given_up) = self.hosts.remember(manager, begins, self.config.bounds.hosts) {
             self.counters.hosts_full += 1;
-            out.report(Event::Full { what: "hosts", from: manager });
+            out.report(Event::Full { what: "hosts", from: given_up });
         }
     }
 

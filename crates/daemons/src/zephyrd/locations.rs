@@ -176,7 +176,7 @@ impl Locations {
             *known = location;
             return Stored::Yes;
         }
-        let on_host = self.per_host.get(&address.ip()).copied().unwrap_or(0);
+        let on_host = self.count_of_host(address.ip());
         if self.len() >= bounds.locations
             || self.of(user).iter().filter(|known| known.proven == proven).count() >= bounds.locations_per_user
             || on_host >= bounds.locations_per_host
@@ -221,6 +221,11 @@ impl Locations {
                 self.per_host.remove(&address.ip());
             }
         }
+    }
+
+    /// How many locations were told from one host.
+    pub(super) fn count_of_host(&self, host: IpAddr) -> usize {
+        self.per_host.get(&host).copied().unwrap_or(0)
     }
 
     /// Forgets whatever was told from one host.

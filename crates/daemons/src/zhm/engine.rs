@@ -18,7 +18,7 @@ use zephyr_core::{
     kind::Kind,
     limits::Limits,
     notice::{Claim, Notice, Packet},
-    schedule::GREETING,
+    schedule::{GREETING, TO_SERVER},
     time::Now,
     uid::UidSource,
     words,
@@ -49,6 +49,15 @@ pub enum Command {
     Flush,
 }
 
+/// How long a server may take to say that it is there, once it is in doubt: the last wait of a packet's schedule, so that
+/// a dead server is given up when C host managers give it up.
+const ASKING_WAIT: Duration = {
+    let [.., last] = TO_SERVER;
+    last
+};
+/// How long after a program's order of a flush or of another server the next one is refused.
+const ORDER_PAUSE: Duration = Duration::from_secs(5);
+
 /// The greeting that the current server has not answered.
 #[derive(Clone, Copy, Debug)]
 struct Greeting {
@@ -76,6 +85,10 @@ pub struct Engine {
     timeouts: usize,
     /// When the current server last sent anything.
     heard: Option<Duration>,
+    /// Since when the current server has been asked in vain whether it is there.
+    asked: Option<Duration>,
+    /// When a program last ordered a flush or another server.
+    ordered: Option<Duration>,
     /// Servers that take headers as long as a packet. Each is one of the list, so they are few.
     long_headers: BTreeSet<SocketAddr>,
 }
@@ -97,6 +110,8 @@ impl Engine {
             greeting: None,
             timeouts: 0,
             heard: None,
+            asked: None,
+            ordered: None,
             long_headers: BTreeSet::new(),
         };
         engine.greet(now, out);
@@ -132,6 +147,9 @@ impl Engine {
         if notice.kind == Kind::HmCtl {
             match notice.opcode {
                 words::FLUSH if self.refuse_flush => out.report(Event::FlushRefused),
+                opcode @ (words::FLUSH | words::NEWSERV) if !self.may_order(now) => {
+                    out.report(Event::TooManyRequests { opcode: opcode.into() });
+                }
                 words::FLUSH => self.flush(now, out),
                 words::NEWSERV => self.change_server(now, None, out),
                 opcode => out.report(Event::BadRequest { opcode: opcode.into() }),
@@ -139,8 +157,8 @@ impl Engine {
             return;
         }
         let known = self.queue.contains(&notice.uid);
-        if !known && self.queue.is_full() {
-            let Some(given_up) = self.queue.make_room(self.heard) else {
+        if !known && self.queue.is_full_for(from) {
+            let Some(given_up) = self.queue.make_room(self.heard, from) else {
                 // Not acknowledged: the program learns that it was not taken.
                 out.report(Event::QueueFull { from });
                 return;
@@ -169,6 +187,15 @@ impl Engine {
         }
     }
 
+    /// Whether a program may order a flush or another server now. Each keeps everybody's notices back for a moment.
+    fn may_order(&mut self, now: Now) -> bool {
+        let may = self.ordered.is_none_or(|last| now.monotonic.saturating_sub(last) >= ORDER_PAUSE);
+        if may {
+            self.ordered = Some(now.monotonic);
+        }
+        may
+    }
+
     fn hear_server(&mut self, now: Now, from: SocketAddr, packet: &Packet<'_>, out: &mut Outbox) {
         if from != self.servers.current().address {
             out.report(Event::NotTheServer { from });
@@ -176,6 +203,7 @@ impl Engine {
         }
         self.statistics.server_packets += 1;
         self.heard = Some(now.monotonic);
+        self.asked = None;
         self.booting = false;
         self.greeting = None;
         self.timeouts = 0;
@@ -228,7 +256,8 @@ impl Engine {
     /// When [`Engine::handle_timeout`] wants to be called next, on the monotonic clock.
     pub fn next_timeout(&self) -> Option<Duration> {
         let greeting = self.greeting.map(|greeting| greeting.due);
-        [greeting, self.queue.next_due()].into_iter().flatten().min()
+        let verdict = self.asked.map(|asked| asked + ASKING_WAIT);
+        [greeting, verdict, self.queue.next_due()].into_iter().flatten().min()
     }
 
     /// Does what is due.
@@ -237,10 +266,19 @@ impl Engine {
             self.timeouts += 1;
             self.change_server(now, None, out);
         }
-        while let Some(due) = self.queue.take_due(now.monotonic, self.heard) {
+        if self.asked.is_some_and(|asked| asked + ASKING_WAIT <= now.monotonic) {
+            self.change_server(now, None, out);
+        }
+        while let Some(due) = self.queue.take_due(now.monotonic) {
             match due {
-                Due::Resend(packet) => out.send(self.servers.current().address, packet),
-                Due::ServerSilent => self.change_server(now, None, out),
+                Due::Resend { packet, doubtful } => {
+                    out.send(self.servers.current().address, packet);
+                    // What a server does not answer shows nothing about it; that it does not answer a greeting does.
+                    if doubtful && self.asked.is_none() {
+                        self.asked = Some(now.monotonic);
+                        self.tell_server(now, words::ATTACH, out);
+                    }
+                }
                 Due::Expired(packet) => report_expired(&packet, out),
             }
         }
@@ -261,6 +299,7 @@ impl Engine {
     fn change_server(&mut self, now: Now, suggestion: Option<IpAddr>, out: &mut Outbox) {
         self.looking = true;
         self.heard = None;
+        self.asked = None;
         self.queue.stop();
         self.tell_server(now, words::DETACH, out);
         let old = self.servers.current().name.clone();

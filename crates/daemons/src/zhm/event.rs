@@ -19,11 +19,13 @@ pub enum Event {
     BadRequest { opcode: Box<[u8]> },
     /// A program asks to flush the host, and may not.
     FlushRefused,
+    /// A program orders a flush or a change of server right after another was ordered.
+    TooManyRequests { opcode: Box<[u8]> },
     /// The server does not answer, or goes; another is tried.
     ServerLost { old: Box<str>, new: Box<str> },
     /// A server answers.
     ServerFound { name: Box<str> },
-    /// The queue is full, and a packet was not taken.
+    /// The queue, or the share of one program, is full, and a packet was not taken.
     QueueFull { from: SocketAddr },
     /// The server never answered a packet, which is dropped.
     Expired { class: Box<[u8]>, opcode: Box<[u8]> },
@@ -46,6 +48,7 @@ impl fmt::Display for Event {
             Self::BadControl { opcode } => write!(f, "Bad control message: {}", text(opcode)),
             Self::BadRequest { opcode } => write!(f, "Bad control notice from client: {}", text(opcode)),
             Self::FlushRefused => f.write_str("Client requested hm flush (rejected)"),
+            Self::TooManyRequests { opcode } => write!(f, "too many requests of programs, refused {}", text(opcode)),
             Self::ServerLost { old, new } => write!(f, "Server {old} went down, finding new server: {new}"),
             Self::ServerFound { name } => write!(f, "Server {name} answers"),
             Self::QueueFull { from } => write!(f, "queue full, a packet from {from} not taken"),

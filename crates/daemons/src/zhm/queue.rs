@@ -10,10 +10,12 @@ use zephyr_core::{kind::Kind, schedule::TO_SERVER, uid::Uid};
 
 /// How long a packet waits for an answer, from when it was first sent on or taken.
 pub(super) const PATIENCE: Duration = Duration::from_secs(300);
-/// The wait between resends of a packet whose server answers others, or was already changed because of it.
+/// The wait between resends of a packet whose server is there, and does not answer it.
 const SLOW: Duration = Duration::from_secs(32);
 /// Packets that wait at most.
-pub(super) const MOST: usize = 4096;
+const MOST: usize = 4096;
+/// Packets of one program that wait at most, so that none keeps out the others.
+const MOST_OF_ONE: usize = MOST / 4;
 
 /// A packet of a program, waiting for the server's answer.
 #[derive(Debug)]
@@ -28,8 +30,6 @@ pub(super) struct Entry {
     /// When it was first sent to the current server.
     first_sent: Duration,
     transmissions: usize,
-    /// Whether a server was already given up because of it.
-    blamed: bool,
     due: Option<Duration>,
 }
 
@@ -37,9 +37,11 @@ pub(super) struct Entry {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Due {
     /// Send it to the server again.
-    Resend(Bytes),
-    /// The server does not answer, neither this packet nor any other since it was first sent.
-    ServerSilent,
+    Resend {
+        packet: Bytes,
+        /// It went unanswered for so long that the server may be gone.
+        doubtful: bool,
+    },
     /// It is dropped.
     Expired(Bytes),
 }
@@ -49,6 +51,7 @@ pub(super) enum Due {
 pub(super) struct Queue {
     entries: BTreeMap<u64, Entry>,
     by_uid: HashMap<Uid, u64>,
+    of_program: HashMap<SocketAddr, usize>,
     due: BTreeSet<(Duration, u64)>,
     last: u64,
 }
@@ -58,15 +61,23 @@ impl Queue {
         self.entries.len()
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.entries.len() >= MOST
+    /// Whether no packet of this program can be taken.
+    pub(super) fn is_full_for(&self, client: SocketAddr) -> bool {
+        self.entries.len() >= MOST || self.has_its_share(client)
+    }
+
+    fn has_its_share(&self, client: SocketAddr) -> bool {
+        self.of_program.get(&client).is_some_and(|&count| count >= MOST_OF_ONE)
     }
 
     /// Gives up the oldest packet that the server, last heard at `heard`, has passed over: it was sent before, and is
-    /// unanswered. Such packets would else keep out others, as anybody can make as many as he likes.
-    pub(super) fn make_room(&mut self, heard: Option<Duration>) -> Option<Bytes> {
+    /// unanswered. Such packets would else keep out others, as anybody can make as many as he likes. A program that has
+    /// its share must give up one of its own.
+    pub(super) fn make_room(&mut self, heard: Option<Duration>, client: SocketAddr) -> Option<Bytes> {
+        let only_own = self.has_its_share(client);
         let is_passed_over = |entry: &Entry| entry.due.is_some() && heard.is_some_and(|heard| heard > entry.first_sent);
-        let number = self.entries.iter().find(|(_, entry)| is_passed_over(entry)).map(|(&number, _)| number)?;
+        let may_go = |entry: &Entry| is_passed_over(entry) && (!only_own || entry.client == client);
+        let number = self.entries.iter().find(|(_, entry)| may_go(entry)).map(|(&number, _)| number)?;
         self.remove(number).map(|entry| entry.packet)
     }
 
@@ -78,17 +89,8 @@ impl Queue {
     pub(super) fn add(&mut self, now: Duration, uid: Uid, kind: Kind, client: SocketAddr, packet: Bytes, sent: bool) {
         self.last += 1;
         self.by_uid.insert(uid, self.last);
-        let entry = Entry {
-            packet,
-            client,
-            kind,
-            uid,
-            taken: now,
-            first_sent: now,
-            transmissions: 0,
-            blamed: false,
-            due: None,
-        };
+        let entry = Entry { packet, client, kind, uid, taken: now, first_sent: now, transmissions: 0, due: None };
+        *self.of_program.entry(client).or_insert(0) += 1;
         self.entries.insert(self.last, entry);
         if sent {
             self.transmitted(self.last, now);
@@ -129,8 +131,8 @@ impl Queue {
         [expiry, due].into_iter().flatten().min()
     }
 
-    /// What is to be done now, one thing at a time. `heard` is when the server last sent anything.
-    pub(super) fn take_due(&mut self, now: Duration, heard: Option<Duration>) -> Option<Due> {
+    /// What is to be done now, one thing at a time.
+    pub(super) fn take_due(&mut self, now: Duration) -> Option<Due> {
         if let Some((&oldest, entry)) = self.entries.first_key_value()
             && entry.taken + PATIENCE <= now
         {
@@ -140,15 +142,10 @@ impl Queue {
         if due > now {
             return None;
         }
-        let entry = self.entries.get_mut(&number)?;
-        let server_is_alive = heard.is_some_and(|heard| heard > entry.first_sent);
-        if entry.transmissions >= TO_SERVER.len() && !server_is_alive && !entry.blamed {
-            entry.blamed = true;
-            return Some(Due::ServerSilent);
-        }
-        let packet = entry.packet.clone();
         self.transmitted(number, now);
-        Some(Due::Resend(packet))
+        let entry = self.entries.get(&number)?;
+        let doubtful = entry.transmissions >= TO_SERVER.len();
+        Some(Due::Resend { packet: entry.packet.clone(), doubtful })
     }
 
     fn transmitted(&mut self, number: u64, now: Duration) {
@@ -164,6 +161,12 @@ impl Queue {
     fn remove(&mut self, number: u64) -> Option<Entry> {
         let entry = self.entries.remove(&number)?;
         self.by_uid.remove(&entry.uid);
+        if let Some(count) = self.of_program.get_mut(&entry.client) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_program.remove(&entry.client);
+            }
+        }
         if let Some(due) = entry.due {
             self.due.remove(&(due, number));
         }
