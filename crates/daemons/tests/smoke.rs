@@ -47,6 +47,23 @@ fn a_notice_goes_all_the_way() {
 }
 
 #[test]
+fn s3_s4_what_is_no_notice_of_this_version_is_logged() {
+    let server = server(&[]);
+    let mut alice = Program::new(server.address, "alice@OPEN.TEST");
+    let from = alice.socket.local_addr().unwrap();
+    for (octets, why) in [
+        (&b"SMTP0.2\0"[..], "not a packet of protocol version ZEPH0"),
+        (b"ZEPH1.2\0", "not a packet of protocol version ZEPH0"),
+        (b"ZEPH\0", "no protocol version"),
+    ] {
+        alice.socket.send_to(octets, server.address).unwrap();
+        server.line_with(&format!("bad notice parse ({from}): {why}"));
+    }
+    let hello = alice.send(acked(b"nobody", b"there", b"", b""));
+    assert_eq!(alice.hear(), (Kind::ServAck, hello, b"LOST\0".to_vec()), "none of them was answered");
+}
+
+#[test]
 fn a_fan_out_reaches_everybody_the_first_time() {
     const READERS: usize = 400;
     let server = server(&[]);

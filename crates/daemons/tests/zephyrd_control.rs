@@ -332,14 +332,14 @@ fn limits_refuse_and_leave_others_alone() {
         let heard = stage.send(host, Notice { port, ..control("SUBSCRIBE_NODEFS", ALICE, body) }, Yes);
         heard[0].answer()
     };
-    assert_eq!(subscribe(HM, 1, b"a\0b\0\0"), "SERVACK SENT");
-    assert_eq!(subscribe(HM, 2, b"a\0b\0\0"), "SERVACK SENT");
-    assert_eq!(subscribe(HM, 3, b"a\0b\0\0"), "SERVACK LOST", "the host's limit");
-    assert_eq!(subscribe(HM2, 1, b"a\0b\0\0"), "SERVACK SENT");
-    assert_eq!(subscribe(HM2, 2, b"a\0b\0\0"), "SERVACK LOST", "everybody's limit");
-    assert_eq!(subscribe(HM, 1, b"c\0d\0\0e\0f\0\0"), "SERVACK LOST", "the client's limit");
-    assert_eq!(subscribe(HM, 2, b"c\0d\0\0"), "SERVACK SENT", "others are not concerned");
-    assert_eq!(stage.list(HM, ALICE, 1), "c|d||a|b||");
+    assert_eq!(subscribe(HM, 5001, b"a\0b\0\0"), "SERVACK SENT");
+    assert_eq!(subscribe(HM, 5002, b"a\0b\0\0"), "SERVACK SENT");
+    assert_eq!(subscribe(HM, 5003, b"a\0b\0\0"), "SERVACK LOST", "the host's limit");
+    assert_eq!(subscribe(HM2, 5001, b"a\0b\0\0"), "SERVACK SENT");
+    assert_eq!(subscribe(HM2, 5002, b"a\0b\0\0"), "SERVACK LOST", "everybody's limit");
+    assert_eq!(subscribe(HM, 5001, b"c\0d\0\0e\0f\0\0"), "SERVACK LOST", "the client's limit");
+    assert_eq!(subscribe(HM, 5002, b"c\0d\0\0"), "SERVACK SENT", "others are not concerned");
+    assert_eq!(stage.list(HM, ALICE, 5001), "c|d||a|b||");
 }
 
 #[test]

@@ -101,6 +101,10 @@ fn a_client_that_does_not_read_costs_a_bounded_amount() {
 
 #[test]
 fn octets_on_the_way_are_bounded_for_all() {
+    // Over sockets, so many unacknowledged packets leave only as real time passes.
+    if over_sockets() {
+        return;
+    }
     let bounds = Bounds { delivery_octets: 10_000, ..Bounds::default() };
     let mut stage = Stage::with(|config| config.bounds = bounds);
     for port in 1..=100 {
@@ -125,6 +129,10 @@ fn the_same_uid_from_a_stranger_cancels_nothing() {
 
 #[test]
 fn many_waiting_packets_of_others_do_not_matter_to_one_who_leaves() {
+    // Over sockets, so many unacknowledged packets leave only as real time passes.
+    if over_sockets() {
+        return;
+    }
     let mut stage = Stage::new();
     for port in 1..=500 {
         stage.subscribe(HM2, BOB, port, b"foo\0bar\0\0");

@@ -51,6 +51,27 @@ fn s1_s2_kinds_that_no_server_takes() {
 }
 
 #[test]
+fn s3_s4_what_is_no_notice_of_this_version() {
+    let mut stage = with_bob();
+    let good = stage.packet(foo(), Yes);
+    assert!(good.starts_with(b"ZEPH0.2\0"));
+    let rest = &good[b"ZEPH0.2".len()..];
+    for version in ["", "Z", "ZEPH", "zeph0.2", "XEPH0.2", " ZEPH0.2", "ZEPH1.2", "ZEPH9.0"] {
+        let octets = [version.as_bytes(), rest].concat();
+        assert_eq!(stage.give(HM, &octets, Yes), [], "{version}");
+    }
+    for octets in [&b""[..], b"\0", b"ZEPH", b"ZEPH0.2", b"ZEPH0.2\0"] {
+        assert_eq!(stage.give(HM, octets, Yes), [], "{octets:?}");
+    }
+    assert_eq!(
+        (stage.malformed, stage.judged, stage.engine.counters().received),
+        (13, 1, 1),
+        "only bob's subscription"
+    );
+    delivered(&stage.give(HM, &good, Yes));
+}
+
+#[test]
 fn s5_fragments_that_contradict_themselves() {
     let mut stage = with_bob();
     for multinotice in ["0/400001", "0/5", "3/8", "0/5x"] {

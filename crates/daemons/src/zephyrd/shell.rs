@@ -6,13 +6,14 @@ use super::{
     doors::Doors,
     dump_signal::DumpSignal,
     engine::{Command, Engine, Outbox},
+    event::Event,
     judge::Judge,
     log_lines::{Cause, LogLines},
     options::Options,
     pace::Pace,
     start::{self, StartError},
-};
     waiting::WaitingRoom,
+};
 use crate::{
     counted,
     logging::{self, DebugSwitch},
@@ -28,6 +29,10 @@ use zephyr_core::{kind::Kind, limits::MAX_PACKET, notice::Packet};
 use zephyr_net::{clock::Clock, socket};
 
 mod attendance;
+mod rehearsal;
+
+#[doc(hidden)]
+pub use rehearsal::Rehearsal;
 
 /// Packets heard in one turn.
 const HEARD_PER_TURN: usize = 256;
@@ -102,6 +107,7 @@ async fn serve(
         debug,
         manager: ServiceManager::new(),
         status: format!("Serving realm {realm} on {listening}"),
+        witness: None,
     };
     let mut signals = Signals::new()?;
     tracing::info!("Ready for action on {listening}");
@@ -147,6 +153,8 @@ struct Shell {
     manager: ServiceManager,
     /// What the service manager shows.
     status: String,
+    /// Who looks on, in tests.
+    witness: Option<rehearsal::Witness>,
 }
 
 impl Shell {
@@ -240,8 +248,15 @@ impl Shell {
         // Whatever is reported now was caused by this packet.
         let events = self.outbox.take_events();
         if !events.is_empty() {
-            self.lines.write(events, Some(&cause()));
+            self.report(events, Some(&cause()));
         }
+    }
+
+    fn report(&mut self, events: Vec<Event>, cause: Option<&Cause>) {
+        if let Some(witness) = &mut self.witness {
+            witness.events.extend(events.iter().cloned());
+        }
+        self.lines.write(events, cause);
     }
 
     /// Handles what waited and what is due, as long as there is little to send.
@@ -256,8 +271,8 @@ impl Shell {
         let now = self.clock.now();
         if self.may_repeat() && self.engine.next_timeout().is_some_and(|due| due <= now.monotonic) {
             self.engine.handle_timeout(now, &mut self.outbox);
-        self.lines.write(events, cause);
-            self.lines.write(self.outbox.take_events(), None);
+            let events = self.outbox.take_events();
+            self.report(events, None);
         }
     }
 
@@ -281,7 +296,7 @@ impl Shell {
             };
             let transmit = &departure.transmit;
             match self.socket.try_send_to(&transmit.payload, transmit.to) {
-                Ok(_) => {}
+                Ok(_) => self.witness.iter_mut().for_each(|witness| witness.sent.push(transmit.to)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.pace.not_yet(departure);
                     return Sent::Blocked;

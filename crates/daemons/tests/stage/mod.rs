@@ -1,13 +1,19 @@
-//! A server engine with a scripted clock, people who talk to it, and what they hear.
+//! A server with a scripted clock, people who talk to it, and what they hear.
+//!
+//! The server is an engine alone, or a whole one with a socket in the tests of `zephyrd_over_sockets`.
 
 #![allow(dead_code, unreachable_pub, reason = "every test file uses its own part of the stage")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a stage is only used by tests")]
 
+mod sockets;
+
 use bytes::Bytes;
+use sockets::Served;
 use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
     net::{Ipv4Addr, SocketAddr},
+    ops::{Deref, DerefMut},
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
@@ -30,9 +36,9 @@ use zephyr_daemons::zephyrd::{
 
 pub const REALM: &str = "ATHENA.TEST";
 /// The host manager of the first host.
-pub const HM: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 77, 0, 1)), 2104);
+pub const HM: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 77, 0, 1)), 2104);
 /// The host manager of another host.
-pub const HM2: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 77, 0, 2)), 2104);
+pub const HM2: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 77, 0, 2)), 2104);
 
 /// The program at this port of a host.
 pub fn at(host: SocketAddr, port: u16) -> SocketAddr {
@@ -153,12 +159,68 @@ pub fn shipped_rules() -> Vec<(&'static str, &'static str)> {
     ]
 }
 
+/// The server: only its engine, or all of it.
+pub enum Server {
+    Engine(Box<Engine>),
+    Served(Box<Served>),
+}
+
+/// Whether the server of this test has a socket.
+pub fn over_sockets() -> bool {
+    env!("CARGO_CRATE_NAME") == "zephyrd_over_sockets"
+}
+
+impl Server {
+    fn new(config: Config, now: Now) -> Self {
+        if over_sockets() {
+            Self::Served(Box::new(Served::new(config, now)))
+        } else {
+            Self::Engine(Box::new(Engine::new(config, now)))
+        }
+    }
+}
+
+impl Deref for Server {
+    type Target = Engine;
+
+    fn deref(&self) -> &Engine {
+        match self {
+            Self::Engine(engine) => engine,
+            Self::Served(served) => served.server.engine(),
+        }
+    }
+}
+
+impl DerefMut for Server {
+    fn deref_mut(&mut self) -> &mut Engine {
+        match self {
+            Self::Engine(engine) => engine,
+            Self::Served(served) => served.server.engine_mut(),
+        }
+    }
+}
+
+/// What whoever knows all keys finds out about a packet that proves so much.
+fn judgement(packet: &Packet<'_>, proof: Proof) -> Judgement {
+    let sender = packet.notice.sender;
+    match proof {
+        No => Judgement::bare(Verdict::Unauthenticated),
+        Failed => Judgement::bare(Verdict::Failed(Reason::Checksum)),
+        Yes => Judgement {
+            verdict: Verdict::Authentic(Identity::new(sender)),
+            session: Some(Arc::new(key_of(std::str::from_utf8(sender).unwrap()))),
+        },
+    }
+}
+
 pub struct Stage {
-    pub engine: Engine,
+    pub engine: Server,
     pub now: Now,
     pub events: Vec<Event>,
     /// How often it was asked where a packet comes from.
     pub judged: usize,
+    /// Packets that were no notices.
+    pub malformed: u64,
     micros: u32,
 }
 
@@ -171,7 +233,7 @@ pub fn notice<'a>(class: &'a str, instance: &'a str, opcode: &'a str, sender: &'
         instance: instance.as_bytes(),
         opcode: opcode.as_bytes(),
         sender: sender.as_bytes(),
-        address: Ipv4Addr::new(10, 77, 0, 1).into(),
+        address: Ipv4Addr::new(127, 77, 0, 1).into(),
         ..Notice::EMPTY
     }
 }
@@ -199,7 +261,7 @@ impl Stage {
         let defaults = b"operations,message,*\nmessage,personal,%me%\nmessage,urgent,%me%\n";
         let mut config = Config {
             host: "zsrv.zlab.example".to_owned(),
-            address: Ipv4Addr::new(10, 77, 0, 100),
+            address: Ipv4Addr::new(127, 77, 0, 100),
             port: 2103,
             version: "Zephyr Server test".to_owned(),
             realms: Realms::local_only(REALM.as_bytes()),
@@ -209,13 +271,13 @@ impl Stage {
         };
         change(&mut config);
         let now = Now { monotonic: Duration::from_secs(1000), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
-        Self { engine: Engine::new(config, now), now, events: Vec::new(), judged: 0, micros: 0 }
+        Self { engine: Server::new(config, now), now, events: Vec::new(), judged: 0, malformed: 0, micros: 0 }
     }
 
     /// A packet's octets, with a uid of its own.
     pub fn packet(&mut self, notice: Notice<'_>, proof: Proof) -> Bytes {
         self.micros += 1;
-        let uid = Uid { address: Ipv4Addr::new(10, 77, 0, 1), seconds: 1_800_000_000, micros: self.micros };
+        let uid = Uid { address: Ipv4Addr::new(127, 77, 0, 1), seconds: 1_800_000_000, micros: self.micros };
         let notice = Notice { uid, multiuid: uid, ..notice };
         let digit = |place: u32| u8::try_from(self.micros / 100_u32.pow(place) % 100).unwrap() + b'0';
         let authenticator = [b'Z', digit(2), digit(1), digit(0)];
@@ -227,23 +289,32 @@ impl Stage {
         notice.write(&claim, Limits::WHOLE_PACKET).unwrap()
     }
 
-    /// Gives octets to the engine; proven ones have the session of their sender.
+    /// Gives octets to the server; proven ones have the session of their sender.
     pub fn give(&mut self, from: SocketAddr, octets: &[u8], proof: Proof) -> Vec<Heard> {
-        let mut judge = |packet: &Packet<'_>| {
-            self.judged += 1;
-            let sender = packet.notice.sender;
-            match proof {
-                No => Judgement::bare(Verdict::Unauthenticated),
-                Failed => Judgement::bare(Verdict::Failed(Reason::Checksum)),
-                Yes => Judgement {
-                    verdict: Verdict::Authentic(Identity::new(sender)),
-                    session: Some(Arc::new(key_of(std::str::from_utf8(sender).unwrap()))),
-                },
+        let packet = Packet::parse(octets);
+        match &mut self.engine {
+            Server::Served(served) => {
+                served.give(from, packet.ok().map(|packet| packet.notice.port), octets, proof);
+                let heard = self.hear();
+                let Server::Served(served) = &self.engine else { unreachable!("it is the same") };
+                (self.judged, self.malformed) = (served.judged(), served.server.surroundings().malformed);
+                heard
             }
-        };
-        let mut out = Outbox::new();
-        self.engine.handle(self.now, from, Packet::parse(octets).unwrap(), &mut judge, &mut out);
-        self.drain(out)
+            Server::Engine(engine) => {
+                let mut out = Outbox::new();
+                match packet {
+                    Ok(packet) => {
+                        let mut judge = |packet: &Packet<'_>| {
+                            self.judged += 1;
+                            judgement(packet, proof)
+                        };
+                        engine.handle(self.now, from, packet, &mut judge, &mut out);
+                    }
+                    Err(_) => self.malformed += 1,
+                }
+                self.drain(out)
+            }
+        }
     }
 
     pub fn send(&mut self, from: SocketAddr, notice: Notice<'_>, proof: Proof) -> Vec<Heard> {
@@ -292,24 +363,54 @@ impl Stage {
         while let Some(due) = self.engine.next_timeout().filter(|due| *due <= end) {
             assert!(due >= self.now.monotonic, "time does not go back");
             self.pass_to(due);
-            let mut out = Outbox::new();
-            self.engine.handle_timeout(self.now, &mut out);
+            let packets = self.do_what_is_due();
             let passed = (due - start).as_secs();
-            heard.extend(self.drain(out).into_iter().map(|packet| (passed, packet)));
+            heard.extend(packets.into_iter().map(|packet| (passed, packet)));
         }
         self.pass_to(end);
         heard
     }
 
     pub fn command(&mut self, command: Command) -> Vec<Heard> {
-        let mut out = Outbox::new();
-        self.engine.command(self.now, command, &mut out);
-        self.drain(out)
+        match &mut self.engine {
+            Server::Served(served) => {
+                served.server.command(command);
+                self.hear()
+            }
+            Server::Engine(engine) => {
+                let mut out = Outbox::new();
+                engine.command(self.now, command, &mut out);
+                self.drain(out)
+            }
+        }
+    }
+
+    fn do_what_is_due(&mut self) -> Vec<Heard> {
+        match &mut self.engine {
+            Server::Served(_) => self.hear(),
+            Server::Engine(engine) => {
+                let mut out = Outbox::new();
+                engine.handle_timeout(self.now, &mut out);
+                self.drain(out)
+            }
+        }
     }
 
     fn pass_to(&mut self, moment: Duration) {
         self.now.wall += moment - self.now.monotonic;
         self.now.monotonic = moment;
+        if let Server::Served(served) = &mut self.engine {
+            served.server.set_clock(self.now);
+        }
+    }
+
+    /// What comes over the sockets.
+    fn hear(&mut self) -> Vec<Heard> {
+        let Server::Served(served) = &mut self.engine else { panic!("there are no sockets") };
+        let (heard, events) = served.hear();
+        self.events.extend(events);
+        assert!(heard.iter().all(|packet| packet.octets.len() <= 1024), "no packet is too long");
+        heard
     }
 
     fn drain(&mut self, mut out: Outbox) -> Vec<Heard> {
