@@ -14,6 +14,8 @@
 //! of `zephyrd_delivery` those that fill the server with packets nobody acknowledges: how fast those leave is decided by
 //! real time and the size of the socket's buffer.
 
+#![allow(clippy::duplicate_mod, reason = "every file of rows brings a stage of its own, with what it adds to it")]
+
 #[path = "zephyrd_acl.rs"]
 mod acl;
 #[path = "zephyrd_control.rs"]
