@@ -79,6 +79,6 @@ bounds! {
     delivery_burst: "delivery-burst" = 200_000,
     /// Known hosts.
     hosts: "hosts" = 100_000,
-    /// Requests of one host's manager in ten seconds.
+    /// Requests to empty one host, BOOT and FLUSH, in ten seconds.
     host_requests: "host-requests" = 50,
 }
