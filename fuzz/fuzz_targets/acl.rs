@@ -4,10 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::net::IpAddr;
-use zephyr_daemons::zephyrd::{
-    access::{Acl, Registry, Ruling, Who},
-    defaults::Defaults,
-};
+use zephyr_engine::server::acl::{Acl, Defaults, Registry, Ruling, Who};
 
 fuzz_target!(|input: &[u8]| {
     // The first line asks, the rest is a file.

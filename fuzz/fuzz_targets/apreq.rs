@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use zephyr_auth_krb::workings::{inspect, parts};
+use zephyr_auth_krb::internals::{inspect, parts};
 
 const REALM: &[u8] = b"ATHENA.TEST";
 

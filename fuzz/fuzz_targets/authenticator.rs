@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use zephyr_auth_krb::workings::{authenticator, decrypt};
+use zephyr_auth_krb::internals::{authenticator, decrypt};
 
 fn good() -> Vec<u8> {
     b"\x62\x41\x30\x3f\xa0\x03\x02\x01\x05\xa1\x0d\x1b\x0bZEPHYR.TEST\xa2\x10\x30\x0e\xa0\x03\x02\x01\x01\xa1\x07\x30\x05\x1b\x03bob\

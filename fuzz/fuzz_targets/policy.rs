@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::path::Path;
-use zephyr_auth::policy_file::PolicyFile;
+use zephyr_domain::policy_file::PolicyFile;
 use zephyr_core::{
     auth::{Identity, Reason, Verdict},
     policy::{Action, Parties, decide},

@@ -27,7 +27,7 @@ use zephyr_testkit::{
     relay::{Relay, Way},
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -115,7 +115,7 @@ impl Stage {
             People::Without(_) => &mut command,
         };
         let zephyrd = Daemon::spawn(command, folder.join("zephyrd.log"))?;
-        zephyrd.wait_for(PATIENCE, |line| line.contains("Ready for action"))?;
+        zephyrd.wait_for(TIMEOUT, |line| line.contains("Ready for action"))?;
 
         let tamper = Arc::new(AtomicBool::new(false));
         let relay = Relay::start(server, change_one_bit(Arc::clone(&tamper)))?;
@@ -124,13 +124,13 @@ impl Stage {
         command.args(["-n", "--listen", &host_manager.to_string()]);
         command.arg("--pid-file").arg(folder.join("zhm.pid")).arg(relay.address().to_string());
         let zhm = Daemon::spawn(command, folder.join("zhm.log"))?;
-        zhm.wait_for(PATIENCE, |line| line.contains("Ready for action"))?;
+        zhm.wait_for(TIMEOUT, |line| line.contains("Ready for action"))?;
         println!("── zephyrd serves at {server}, zhm at {host_manager}");
 
         let mut command = people.command("bob", bins::path("zwgc")?, host_manager)?;
         command.args(["-nofork", "-ttymode"]).env("RUST_LOG", "info");
         let zwgc = Daemon::spawn(command, folder.join("zwgc.log"))?;
-        zwgc.wait_for(PATIENCE, |line| line.contains("subscribed"))?;
+        zwgc.wait_for(TIMEOUT, |line| line.contains("subscribed"))?;
         println!("── bob's zwgc has subscribed");
         Ok(Self { zwgc, _zhm: zhm, _relay: relay, tamper, _zephyrd: zephyrd, people, host_manager })
     }
@@ -173,14 +173,14 @@ impl Stage {
             .map(|word| if word.contains(' ') { format!("'{word}'") } else { (*word).into() })
             .collect();
         println!("   $ zwrite {}", shown.join(" "));
-        let output = process::run(command, PATIENCE)?;
+        let output = process::run(command, TIMEOUT)?;
         for line in output.stdout.lines().chain(output.stderr.lines()) {
             println!("   {line}");
         }
         if text.is_empty() {
             return Ok(());
         }
-        self.zwgc.wait_after(mark, PATIENCE, |line| line.contains(text))?;
+        self.zwgc.wait_after(mark, TIMEOUT, |line| line.contains(text))?;
         println!("   and bob's terminal shows:");
         for line in self.zwgc.transcript().lines_after(mark) {
             println!("     | {line}");

@@ -19,7 +19,7 @@ use support::{
     forge::{self, Draft, Secret},
     vectors::{self, made_at, unhex, vectors},
 };
-use zephyr_auth_krb::{Enctype, KerberosAcceptor, workings::Library};
+use zephyr_auth_krb::{Enctype, KerberosAcceptor, internals::Library};
 use zephyr_core::{auth::Acceptor, coding::zcode, notice::Packet, time::Now};
 
 /// Each measurement lasts about this long, and the best of some is taken: whatever else the machine does only adds.

@@ -5,7 +5,7 @@ use crate::{
     binding::Context,
     default_realm,
     enctype::{Enctype, Permitted},
-    fault,
+    error,
     keytab::{DEFAULT_KEYTAB, Keytab},
     known::KnownTicket,
     session::KeySession,
@@ -51,7 +51,7 @@ impl KerberosAcceptor {
     pub fn new(realm: Option<&str>, keytab: Option<&Path>) -> Result<Self, AuthError> {
         let realm = realm.map_or_else(default_realm, |realm| Ok(realm.to_owned()))?;
         let keytab = Keytab::open(keytab.unwrap_or(Path::new(DEFAULT_KEYTAB)), &realm)?;
-        let skew = Context::new().and_then(|context| context.clock_skew()).map_err(fault::ours)?;
+        let skew = Context::new().and_then(|context| context.clock_skew()).map_err(error::ours)?;
         Ok(Self { realm, keytab, permitted: Permitted::new(&Enctype::DEFAULT), skew, remembers: true })
     }
 
@@ -126,7 +126,7 @@ impl KerberosAcceptor {
         let accepted = Context::with_own(|context| context.accept(request, self.realm.as_bytes(), &keys.keytab, now));
         let accepted = match accepted {
             Ok(accepted) => accepted,
-            Err(error) if error.is_of_the_system() => return Err(fault::ours(error)),
+            Err(error) if error.is_of_the_system() => return Err(error::ours(error)),
             Err(error) => return Ok(Err(Reason::Refused(error.text))),
         };
         let session = match KeySession::new(accepted.key.clone()) {
@@ -148,7 +148,7 @@ impl Acceptor for KerberosAcceptor {
             return Ok(Judgement::bare(Verdict::Unauthenticated));
         }
         Ok(match self.proven(packet, expected, now)? {
-            Ok(session) => Judgement { verdict: Verdict::Authentic(Identity::new(expected)), session: Some(session) },
+            Ok(session) => Judgement::authentic(Identity::new(expected), session),
             Err(reason) => Judgement::bare(Verdict::Failed(reason)),
         })
     }

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use crate::{
-    fault::Error,
+    error::Error,
     ticket::{Accepted, Key, ServiceTicket, Validity},
 };
 use std::{

@@ -6,7 +6,7 @@
 use crate::{
     binding::Context,
     derivation::{self, Purpose},
-    fault::Error,
+    error::Error,
     mac::Mac,
     ticket::Key,
 };

@@ -1,6 +1,6 @@
 //! Whose credentials are there, and for how long: asked through GSSAPI.
 
-use crate::{fault, initiator::owner_of_cache};
+use crate::{error, initiator::owner_of_cache};
 use libgssapi::{
     credential::{Cred, CredUsage},
     error::{Error, MajorFlags},
@@ -48,5 +48,5 @@ fn of_gss(error: Error) -> AuthError {
     if error.major.bits() & ROUTINE_ERRORS == MajorFlags::GSS_S_CREDENTIALS_EXPIRED.bits() {
         return AuthError::Expired;
     }
-    fault::of_code(error.minor.cast_signed(), error.to_string(), "")
+    error::of_code(error.minor.cast_signed(), error.to_string(), "")
 }

@@ -3,7 +3,7 @@
 use crate::{
     binding::{Cache, Context, Lookup, Principal},
     checksum,
-    fault::{self, Error, code},
+    error::{self, Error, code},
     gss,
     session::TicketSession,
     ticket::ServiceTicket,
@@ -56,8 +56,8 @@ impl Initiator for KerberosInitiator {
     }
 
     fn realm_of(&self, host: &str) -> Result<String, AuthError> {
-        let context = Context::new().map_err(fault::ours)?;
-        let default = || context.default_realm().map_err(fault::ours);
+        let context = Context::new().map_err(error::ours)?;
+        let default = || context.default_realm().map_err(error::ours);
         if host.is_empty() || host.parse::<IpAddr>().is_ok() {
             return default();
         }
@@ -65,13 +65,13 @@ impl Initiator for KerberosInitiator {
         match context.realm_of_host(&name) {
             Ok(Some(realm)) if !realm.is_empty() => Ok(realm),
             Ok(_) | Err(Error { code: code::NUMERIC_REALM, .. }) => default(),
-            Err(error) => Err(fault::ours(error)),
+            Err(error) => Err(error::ours(error)),
         }
     }
 
     fn session(&self, realm: &str) -> Result<Arc<dyn Session>, AuthError> {
         let known = self.known(realm);
-        let ticket = ticket_for(realm, known.as_deref().map(TicketSession::ticket)).map_err(fault::in_realm(realm))?;
+        let ticket = ticket_for(realm, known.as_deref().map(TicketSession::ticket)).map_err(error::in_realm(realm))?;
         if let Some(session) = known.filter(|session| *session.ticket() == ticket) {
             return Ok(session);
         }
@@ -89,7 +89,7 @@ pub(crate) fn owner_of_cache() -> Result<String, AuthError> {
         let cache = context.default_cache()?;
         context.text(&context.principal_of(&cache)?)
     };
-    let owner = read().map_err(fault::in_realm(""))?;
+    let owner = read().map_err(error::in_realm(""))?;
     owner.into_string().map_err(|_| AuthError::Backend("the principal's name is not UTF-8".to_owned()))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     binding::{KeytabError, MemoryKeytab},
-    fault,
+    error,
     known::KnownTickets,
 };
 use std::{
@@ -81,7 +81,7 @@ fn read(path: &Path, realm: &str) -> Result<Keys, AuthError> {
     let keytab = MemoryKeytab::read(path, realm.as_bytes()).map_err(|error| match error {
         KeytabError::Unreadable(reason) => AuthError::KeytabUnreadable { path: shown(), reason },
         KeytabError::NoKey => AuthError::NoServiceKey { path: shown(), principal: format!("zephyr/zephyr@{realm}") },
-        KeytabError::Library(error) => fault::ours(error),
+        KeytabError::Library(error) => error::ours(error),
     })?;
     Ok(Keys { keytab, known: KnownTickets::default() })
 }

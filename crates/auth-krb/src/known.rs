@@ -20,7 +20,7 @@ use std::{
 use zephyr_core::{auth::Session, time::Now};
 
 /// Tickets that are remembered at most; each takes between one and two thousand octets.
-const CAPACITY: usize = 16 * 1024;
+const MAX_ENTRIES: usize = 16 * 1024;
 
 /// The usage of authenticators' keys (RFC 4120, section 7.5.1).
 const AUTHENTICATOR: i32 = 11;
@@ -100,7 +100,7 @@ impl Generations {
     }
 
     fn insert(&mut self, digest: Digest, ticket: Arc<KnownTicket>) {
-        if self.young.len() >= CAPACITY / 2 {
+        if self.young.len() >= MAX_ENTRIES / 2 {
             self.old = mem::take(&mut self.young);
         }
         self.young.insert(digest, ticket);
@@ -194,15 +194,15 @@ mod tests {
         let known = KnownTickets::default();
         known.remember(&parts(b"in use"), ticket());
         known.remember(&parts(b"forgotten"), ticket());
-        for number in 0..CAPACITY {
+        for number in 0..MAX_ENTRIES {
             known.remember(&parts(&number.to_be_bytes()), ticket());
             if number % 1000 == 0 {
                 assert!(is_known(&known, b"in use"), "{number}");
             }
         }
-        assert!(len(&known) <= CAPACITY);
+        assert!(len(&known) <= MAX_ENTRIES);
         assert!(is_known(&known, b"in use") && !is_known(&known, b"forgotten"));
-        assert!(is_known(&known, &(CAPACITY - 1).to_be_bytes()) && !is_known(&known, &0_usize.to_be_bytes()));
+        assert!(is_known(&known, &(MAX_ENTRIES - 1).to_be_bytes()) && !is_known(&known, &0_usize.to_be_bytes()));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! * `derivation`, `mac`, `checksum`, `decryption`, `session`: the session key at work
 //! * `acceptor`, `keytab`, `known`, `enctype`: the server's side
 //! * `initiator`, `gss`: the client's side
-//! * `binding`, `ticket`, `fault`: libkrb5, what it hands out, and its errors
+//! * `binding`, `ticket`, `error`: libkrb5, what it hands out, and its errors
 
 mod acceptor;
 mod apreq;
@@ -19,16 +19,16 @@ mod decryption;
 mod der;
 mod derivation;
 mod enctype;
-mod fault;
+mod error;
 mod gss;
 mod initiator;
+#[doc(hidden)]
+pub mod internals;
 mod keytab;
 mod known;
 mod mac;
 mod session;
 mod ticket;
-#[doc(hidden)]
-pub mod workings;
 
 pub use acceptor::KerberosAcceptor;
 pub use checksum::KeyError;
@@ -46,5 +46,5 @@ use zephyr_core::auth::AuthError;
 ///
 /// When there is none, or the configuration cannot be read.
 pub fn default_realm() -> Result<String, AuthError> {
-    binding::Context::new().and_then(|context| context.default_realm()).map_err(fault::ours)
+    binding::Context::new().and_then(|context| context.default_realm()).map_err(error::ours)
 }

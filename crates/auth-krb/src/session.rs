@@ -4,11 +4,12 @@ use crate::{
     apreq::MAX_AUTHENTICATOR,
     binding::Context,
     checksum::{self, Checksums, KeyError},
-    fault,
+    error,
     ticket::{Key, ServiceTicket},
 };
 use bytes::Bytes;
 use std::{
+    borrow::Cow,
     sync::{Arc, Once},
     time::SystemTime,
 };
@@ -17,6 +18,7 @@ use zephyr_core::{
     coding::zcode,
     limits::Limits,
     notice::{Notice, Packet},
+    time::Now,
 };
 use zeroize::Zeroizing;
 
@@ -63,26 +65,27 @@ impl KeySession {
     ) -> Result<Bytes, AuthError> {
         let text = if authenticator.is_empty() { Vec::new() } else { zcode::encoded(authenticator) };
         let unsealed = notice.unsealed(authenticator.len(), &text)?;
-        let checksum = self.checksums.make(direction, &unsealed.covered()).map_err(fault::ours)?;
+        let checksum = self.checksums.make(direction, &unsealed.covered()).map_err(error::ours)?;
         Ok(unsealed.seal(&checksum, limits)?)
     }
 }
 
 impl Session for KeySession {
-    fn seal(&self, notice: &Notice<'_>, direction: Direction, limits: Limits) -> Result<Bytes, AuthError> {
+    fn seal(&self, notice: &Notice<'_>, direction: Direction, limits: Limits, _: Now) -> Result<Bytes, AuthError> {
         match direction {
             Direction::ToClient => self.sealed(notice, direction, b"", limits),
             Direction::ToServer => Err(AuthError::Backend("a session key alone proves nothing to a server".to_owned())),
         }
     }
 
-    fn check(&self, packet: &Packet<'_>, direction: Direction) -> bool {
-        let Some(covered) = packet.covered() else { return false };
-        let Ok(claimed) = zcode::decode(packet.claim.checksum, MAX_AUTHENTICATOR) else { return false };
-        self.checksums.verify(direction, &covered, &claimed).unwrap_or_else(|error| {
+    fn open<'a>(&self, packet: &Packet<'a>, direction: Direction) -> Option<Cow<'a, [u8]>> {
+        let covered = packet.covered()?;
+        let claimed = zcode::decode(packet.claim.checksum, MAX_AUTHENTICATOR).ok()?;
+        let holds = self.checksums.verify(direction, &covered, &claimed).unwrap_or_else(|error| {
             tracing::warn!(%error, enctype = self.enctype(), "cannot compute a checksum");
             false
-        })
+        });
+        holds.then_some(Cow::Borrowed(packet.notice.body))
     }
 }
 
@@ -90,17 +93,17 @@ impl Session for KeySession {
 /// takes. What is derived from it is derived anew every time, which costs less than fetching it from memory would among very
 /// many.
 struct RestingKey {
-    octets: Zeroizing<[u8; LONGEST_KEY]>,
+    octets: Zeroizing<[u8; MAX_KEY_LEN]>,
     len: u8,
     enctype: i32,
 }
 
 /// Octets of the longest session key.
-const LONGEST_KEY: usize = 32;
+const MAX_KEY_LEN: usize = 32;
 
 impl RestingKey {
     fn of(key: &Key) -> Option<Self> {
-        let mut octets = Zeroizing::new([0; LONGEST_KEY]);
+        let mut octets = Zeroizing::new([0; MAX_KEY_LEN]);
         octets.get_mut(..key.octets.len())?.copy_from_slice(&key.octets);
         Some(Self { octets, len: u8::try_from(key.octets.len()).ok()?, enctype: key.enctype })
     }
@@ -112,13 +115,13 @@ impl RestingKey {
 }
 
 impl Session for RestingKey {
-    fn seal(&self, notice: &Notice<'_>, direction: Direction, limits: Limits) -> Result<Bytes, AuthError> {
+    fn seal(&self, notice: &Notice<'_>, direction: Direction, limits: Limits, now: Now) -> Result<Bytes, AuthError> {
         let session = self.at_work().map_err(|error| AuthError::Backend(error.to_string()))?;
-        session.seal(notice, direction, limits)
+        session.seal(notice, direction, limits, now)
     }
 
-    fn check(&self, packet: &Packet<'_>, direction: Direction) -> bool {
-        self.at_work().is_ok_and(|session| session.check(packet, direction))
+    fn open<'a>(&self, packet: &Packet<'a>, direction: Direction) -> Option<Cow<'a, [u8]>> {
+        self.at_work().ok()?.open(packet, direction)
     }
 }
 
@@ -155,22 +158,22 @@ impl TicketSession {
 }
 
 impl Session for TicketSession {
-    fn seal(&self, notice: &Notice<'_>, direction: Direction, limits: Limits) -> Result<Bytes, AuthError> {
+    fn seal(&self, notice: &Notice<'_>, direction: Direction, limits: Limits, now: Now) -> Result<Bytes, AuthError> {
         if direction == Direction::ToClient {
-            return self.key.seal(notice, direction, limits);
+            return self.key.seal(notice, direction, limits, now);
         }
         self.warn_of_c_programs(limits);
-        let now = SystemTime::now();
+        let now = now.wall;
         if self.ticket.has_ended(now) {
             return Err(AuthError::Expired);
         }
         let authenticator =
-            Context::with_own(|context| context.make_request(&self.ticket, now)).map_err(fault::ours)?;
+            Context::with_own(|context| context.make_request(&self.ticket, now)).map_err(error::ours)?;
         self.key.sealed(notice, direction, &authenticator, limits)
     }
 
-    fn check(&self, packet: &Packet<'_>, direction: Direction) -> bool {
-        self.key.check(packet, direction)
+    fn open<'a>(&self, packet: &Packet<'a>, direction: Direction) -> Option<Cow<'a, [u8]>> {
+        self.key.open(packet, direction)
     }
 
     fn ends(&self) -> Option<SystemTime> {

@@ -99,7 +99,7 @@ fn proven() -> Verdict {
 
 /// A notice goes to the server and back to a client that shares the key; nothing else verifies.
 fn there_and_back(acceptor: &KerberosAcceptor, session: &dyn Session) -> Result<()> {
-    let packet = session.seal(&notice(), Direction::ToServer, Limits::WHOLE_PACKET)?;
+    let packet = session.seal(&notice(), Direction::ToServer, Limits::WHOLE_PACKET, now())?;
     let judgement = judged(acceptor, &packet, ALICE, now())?;
     assert_eq!(judgement.verdict, proven());
     // The same packet may come again.
@@ -107,19 +107,19 @@ fn there_and_back(acceptor: &KerberosAcceptor, session: &dyn Session) -> Result<
     assert_eq!(judged(acceptor, &packet, b"bob@ZEPHYR.TEST", now())?.verdict, Verdict::Failed(Reason::WrongPrincipal));
 
     let server = judgement.session.context("no session")?;
-    let mut delivered = server.seal(&notice(), Direction::ToClient, Limits::WHOLE_PACKET)?.to_vec();
+    let mut delivered = server.seal(&notice(), Direction::ToClient, Limits::WHOLE_PACKET, now())?.to_vec();
     let packet = Packet::parse(&delivered)?;
     assert_eq!((packet.claim.auth, packet.claim.authent_len, packet.claim.authenticator), (1, 0, &b""[..]));
     assert!(session.check(&packet, Direction::ToClient));
     assert!(!session.check(&packet, Direction::ToServer));
     *delivered.last_mut().context("empty")? ^= 1;
     assert!(!session.check(&Packet::parse(&delivered)?, Direction::ToClient));
-    assert!(server.seal(&notice(), Direction::ToServer, Limits::WHOLE_PACKET).is_err());
+    assert!(server.seal(&notice(), Direction::ToServer, Limits::WHOLE_PACKET, now()).is_err());
     Ok(())
 }
 
 fn checksum_len(session: &dyn Session) -> Result<usize> {
-    let packet = session.seal(&notice(), Direction::ToClient, Limits::WHOLE_PACKET)?;
+    let packet = session.seal(&notice(), Direction::ToClient, Limits::WHOLE_PACKET, now())?;
     Ok(zcode::decode(Packet::parse(&packet)?.claim.checksum, 100)?.len())
 }
 
@@ -139,7 +139,7 @@ fn with_a_pac_in_every_ticket() -> Result<()> {
         assert!(Arc::ptr_eq(&session, &initiator.session(REALM)?), "nothing has changed");
 
         // C programs cannot take such a header, and the error says what to do about it.
-        let error = session.seal(&notice(), Direction::ToServer, Limits::COMPATIBLE).unwrap_err();
+        let error = session.seal(&notice(), Direction::ToServer, Limits::COMPATIBLE, now()).unwrap_err();
         let AuthError::Format(FormatError::HeaderTooLong { len, .. }) = error else { bail!("{error:?}") };
         assert!((833..=1024).contains(&len), "{len}");
         assert!(error.advice().is_some_and(|advice| advice.contains("+no_auth_data_required")));
@@ -153,7 +153,7 @@ fn without_a_pac_c_programs_can_take_it() -> Result<()> {
     as_alice("without_a_pac_c_programs_can_take_it", options, |home| {
         home.kinit(&[])?;
         let session = KerberosInitiator::new().session(REALM)?;
-        let packet = session.seal(&notice(), Direction::ToServer, Limits::COMPATIBLE)?;
+        let packet = session.seal(&notice(), Direction::ToServer, Limits::COMPATIBLE, now())?;
         assert_eq!(judged(&home.acceptor()?, &packet, ALICE, now())?.verdict, proven());
         Ok(())
     })
@@ -247,7 +247,7 @@ fn no_tickets() -> Result<()> {
 /// Seals until that is refused because the ticket has ended.
 fn wait_for_its_end(session: &dyn Session) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while session.seal(&notice(), Direction::ToServer, Limits::WHOLE_PACKET) != Err(AuthError::Expired) {
+    while session.seal(&notice(), Direction::ToServer, Limits::WHOLE_PACKET, now()) != Err(AuthError::Expired) {
         ensure!(Instant::now() < deadline, "the ticket does not end");
         std::thread::yield_now();
     }
@@ -283,7 +283,7 @@ fn an_ended_service_ticket_is_replaced() -> Result<()> {
         wait_for_its_end(&*session)?;
         // The library's clock is a few milliseconds late, so for that long it may go on offering the old one.
         let deadline = Instant::now() + Duration::from_secs(20);
-        let seal = || initiator.session(REALM)?.seal(&notice(), Direction::ToServer, Limits::WHOLE_PACKET);
+        let seal = || initiator.session(REALM)?.seal(&notice(), Direction::ToServer, Limits::WHOLE_PACKET, now());
         while seal() == Err(AuthError::Expired) {
             ensure!(Instant::now() < deadline, "no new ticket");
         }
@@ -298,7 +298,7 @@ fn clocks_too_far_apart() -> Result<()> {
         home.kinit(&[])?;
         let acceptor = home.acceptor()?;
         let session = KerberosInitiator::new().session(REALM)?;
-        let packet = session.seal(&notice(), Direction::ToServer, Limits::WHOLE_PACKET)?;
+        let packet = session.seal(&notice(), Direction::ToServer, Limits::WHOLE_PACKET, now())?;
         let wall = SystemTime::now();
         let refused = |reason: &str| Verdict::Failed(Reason::Refused(reason.to_owned()));
         for (wall, expected) in [
@@ -394,7 +394,7 @@ fn across_realms() -> Result<()> {
         let acceptor = KerberosAcceptor::new(Some(OTHER), Some(&keytab))?;
         assert_eq!(acceptor.realm(), OTHER);
         there_and_back(&acceptor, &*there)?;
-        let packet = here.seal(&notice(), Direction::ToServer, Limits::WHOLE_PACKET)?;
+        let packet = here.seal(&notice(), Direction::ToServer, Limits::WHOLE_PACKET, now())?;
         let verdict = judged(&acceptor, &packet, ALICE, now())?.verdict;
         assert_eq!(verdict, Verdict::Failed(Reason::Malformed("a ticket for the service of another realm".to_owned())));
         return Ok(());
@@ -456,7 +456,7 @@ fn a_new_key_in_the_keytab() -> Result<()> {
 
         // One that has only a newer key means it.
         home.kadmin(&ktadd)?;
-        let packet = new.seal(&notice(), Direction::ToServer, Limits::WHOLE_PACKET)?;
+        let packet = new.seal(&notice(), Direction::ToServer, Limits::WHOLE_PACKET, now())?;
         let verdict = judged(&acceptor, &packet, ALICE, now())?.verdict;
         assert!(matches!(&verdict, Verdict::Failed(Reason::Refused(_))), "{verdict:?}");
         Ok(())

@@ -24,7 +24,7 @@ use support::{
     pure::{self, Proof, Service},
     vectors,
 };
-use zephyr_auth_krb::{KerberosAcceptor, KeySession, workings};
+use zephyr_auth_krb::{KerberosAcceptor, KeySession, internals};
 use zephyr_core::{
     auth::{Acceptor, Direction, Session, Verdict},
     coding::zcode,
@@ -83,7 +83,8 @@ fn is_made_with(mic: &[u8], key: &Secret) -> bool {
     const ACCEPTOR_SIGN: i32 = 23;
     let (header, made) = mic.split_at(16);
     let text = [b"who knows the key?", header].concat();
-    header[..2] == [4, 4] && workings::checksum(key.enctype, &key.octets, ACCEPTOR_SIGN, &text).as_deref() == Some(made)
+    header[..2] == [4, 4]
+        && internals::checksum(key.enctype, &key.octets, ACCEPTOR_SIGN, &text).as_deref() == Some(made)
 }
 
 /// What is encrypted in a packet.
@@ -99,7 +100,7 @@ enum Insides {
 
 struct Verifiers {
     service: Service,
-    library: workings::Library,
+    library: internals::Library,
     new: KerberosAcceptor,
     known: KerberosAcceptor,
     gss: Gss,
@@ -118,7 +119,7 @@ impl Verifiers {
     fn new(keytab: &Path, service: Service) -> Self {
         let realm = &*service.realm;
         let acceptor = || KerberosAcceptor::new(Some(realm), Some(keytab)).unwrap();
-        let library = workings::Library::new(realm, keytab).unwrap();
+        let library = internals::Library::new(realm, keytab).unwrap();
         let (new, known) = (acceptor().forgetting(), acceptor());
         let gss = Gss::new(realm);
         Self { service, library, new, known, gss, verdicts: BTreeMap::new() }
@@ -149,7 +150,7 @@ impl Verifiers {
         let provable = packet.claim.auth != 0 && packet.claim.authent_len > 0 && packet.covered().is_some();
         let mut proof = None;
         if let (true, Some(request), Some(rust)) = (provable, request, by_rust) {
-            let passes = workings::inspect(&request, self.service.realm.as_bytes()).is_ok();
+            let passes = internals::inspect(&request, self.service.realm.as_bytes()).is_ok();
             // libkrb5 and GSSAPI are asked about what the strict look lets pass.
             let library = if passes { self.library.accept(&request, now).ok() } else { None };
             let gss = if passes { self.gss.accept(&request) } else { None };

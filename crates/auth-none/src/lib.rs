@@ -11,7 +11,7 @@ mod realm;
 pub use realm::{default_realm, realm_of_host};
 
 use bytes::Bytes;
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 use zephyr_core::{
     auth::{Acceptor, AuthError, Direction, Identity, Initiator, Judgement, Session, Verdict},
     limits::Limits,
@@ -40,8 +40,7 @@ impl NullAcceptor {
 impl Acceptor for NullAcceptor {
     fn judge(&self, packet: &Packet<'_>, expected: &[u8], _now: Now) -> Result<Judgement, AuthError> {
         Ok(if self.session.check(packet, Direction::ToServer) {
-            let verdict = Verdict::Authentic(Identity::new(expected));
-            Judgement { verdict, session: Some(Arc::new(self.session)) }
+            Judgement::authentic(Identity::new(expected), Arc::new(self.session))
         } else {
             Judgement::bare(Verdict::Unauthenticated)
         })
@@ -90,12 +89,12 @@ struct NullSession {
 }
 
 impl Session for NullSession {
-    fn seal(&self, notice: &Notice<'_>, _direction: Direction, limits: Limits) -> Result<Bytes, AuthError> {
+    fn seal(&self, notice: &Notice<'_>, _: Direction, limits: Limits, _: Now) -> Result<Bytes, AuthError> {
         Ok(notice.write(&Claim { auth: u32::from(self.believing), ..Claim::NONE }, limits)?)
     }
 
-    fn check(&self, packet: &Packet<'_>, _direction: Direction) -> bool {
-        self.believing && packet.claim.auth != 0
+    fn open<'a>(&self, packet: &Packet<'a>, _: Direction) -> Option<Cow<'a, [u8]>> {
+        (self.believing && packet.claim.auth != 0).then_some(Cow::Borrowed(packet.notice.body))
     }
 }
 
@@ -141,7 +140,7 @@ mod tests {
         for (initiator, auth) in [(NullInitiator::new(), 0), (NullInitiator::believing_unproven_senders(), 1)] {
             let session = initiator.session("R").unwrap();
             for direction in [Direction::ToServer, Direction::ToClient] {
-                let packet = session.seal(&notice, direction, Limits::COMPATIBLE).unwrap();
+                let packet = session.seal(&notice, direction, Limits::COMPATIBLE, NOW).unwrap();
                 let packet = Packet::parse(&packet).unwrap();
                 assert_eq!(packet.claim, Claim { auth, ..Claim::NONE });
                 assert_eq!(packet.notice, notice);

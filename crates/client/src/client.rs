@@ -24,11 +24,11 @@ use zephyr_core::{
     coding::ascii,
     kind::Kind,
     limits::{Limits, MAX_PACKET},
+    names,
     notice::{Claim, Notice, Packet},
     policy::{Action, Demand},
     schedule::HMACK_WAIT,
     uid::{Uid, UidSource},
-    words,
 };
 use zephyr_net::{address, clock::Clock, services, socket};
 
@@ -237,7 +237,7 @@ impl Client {
     ///
     /// When the request cannot be sent or is refused.
     pub async fn cancel_subscriptions(&mut self, port: u16) -> Result<(), ClientError> {
-        self.send(&Sending::new(control(words::CLEARSUB, port, b""), Proof::With)).await?;
+        self.send(&Sending::new(control(names::CLEARSUB, port, b""), Proof::With)).await?;
         let answer = self.answer().await?;
         self.request_answer(answer)
     }
@@ -251,7 +251,7 @@ impl Client {
         let mut body = Vec::new();
         ascii::encode_u16(port, &mut body);
         body.push(0);
-        let question = Sending::new(control(words::GIMME, self.port(), &body), Proof::With);
+        let question = Sending::new(control(names::GIMME, self.port(), &body), Proof::With);
         let uid = self.send(&Sending { patience: ANSWER_WAIT, ..question }).await?;
         let answer = self.answer().await?;
         self.request_answer(answer)?;
@@ -387,7 +387,7 @@ impl Client {
 }
 
 fn control<'a>(opcode: &'a [u8], port: u16, body: &'a [u8]) -> Notice<'a> {
-    Notice { kind: Kind::Acked, port, class: words::ZEPHYR_CTL, instance: words::CLIENT, opcode, body, ..Notice::EMPTY }
+    Notice { kind: Kind::Acked, port, class: names::ZEPHYR_CTL, instance: names::CLIENT, opcode, body, ..Notice::EMPTY }
 }
 
 async fn ask_host_manager(

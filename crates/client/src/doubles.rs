@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use std::{
+    borrow::Cow,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     net::Ipv4Addr,
     sync::{
@@ -44,7 +45,7 @@ impl Key {
 pub(crate) const AUTHENTICATOR: usize = 400;
 
 impl Session for Key {
-    fn seal(&self, notice: &Notice<'_>, direction: Direction, limits: Limits) -> Result<Bytes, AuthError> {
+    fn seal(&self, notice: &Notice<'_>, direction: Direction, limits: Limits, _: Now) -> Result<Bytes, AuthError> {
         let mut text = Vec::new();
         let len = if direction == Direction::ToServer { AUTHENTICATOR } else { 0 };
         if len > 0 {
@@ -55,9 +56,9 @@ impl Session for Key {
         Ok(unsealed.seal(&checksum, limits)?)
     }
 
-    fn check(&self, packet: &Packet<'_>, direction: Direction) -> bool {
-        let Some(covered) = packet.covered() else { return false };
-        zcode::decode(packet.claim.checksum, 8).is_ok_and(|sum| sum == self.checksum(covered, direction))
+    fn open<'a>(&self, packet: &Packet<'a>, direction: Direction) -> Option<Cow<'a, [u8]>> {
+        let claimed = zcode::decode(packet.claim.checksum, 8).ok()?;
+        (claimed == self.checksum(packet.covered()?, direction)).then_some(Cow::Borrowed(packet.notice.body))
     }
 }
 
@@ -118,7 +119,7 @@ pub(crate) fn notice(body: &[u8]) -> Notice<'_> {
 
 /// A packet that a server proves with this key to its client.
 pub(crate) fn sealed(key: u8, body: &[u8]) -> Bytes {
-    Key(key).seal(&notice(body), Direction::ToClient, Limits::WHOLE_PACKET).unwrap()
+    Key(key).seal(&notice(body), Direction::ToClient, Limits::WHOLE_PACKET, at(0)).unwrap()
 }
 
 /// A packet without proof.

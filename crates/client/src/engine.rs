@@ -210,7 +210,7 @@ impl Engine {
     ) -> Result<Vec<(Uid, Bytes)>, AuthError> {
         let limits = self.site.limits;
         let mut write = |piece: &Notice<'_>| match session {
-            Some(session) => session.seal(piece, Direction::ToServer, limits),
+            Some(session) => session.seal(piece, Direction::ToServer, limits, now),
             None => Ok(piece.write(&Claim::NONE, limits)?),
         };
         let notice = sending.notice;
@@ -332,7 +332,7 @@ mod tests {
         exchange::Answer,
     };
     use std::net::IpAddr;
-    use zephyr_core::{kind::Kind, words};
+    use zephyr_core::{kind::Kind, names};
 
     const HM: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2104);
     const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 2103);
@@ -350,7 +350,7 @@ mod tests {
     }
 
     fn message<'a>(recipient: &'a [u8], body: &'a [u8]) -> Notice<'a> {
-        Notice { kind: Kind::Acked, class: words::MESSAGE, instance: words::PERSONAL, recipient, body, ..Notice::EMPTY }
+        Notice { kind: Kind::Acked, class: names::MESSAGE, instance: names::PERSONAL, recipient, body, ..Notice::EMPTY }
     }
 
     #[test]
@@ -426,7 +426,7 @@ mod tests {
     #[test]
     fn the_key_of_a_subscription_is_believed_from_its_sending_on() {
         let mut engine = engine(Credentials::with(7));
-        let request = Notice { class: words::ZEPHYR_CTL, opcode: words::SUBSCRIBE, ..message(b"", b"a\0b\0\0") };
+        let request = Notice { class: names::ZEPHYR_CTL, opcode: names::SUBSCRIBE, ..message(b"", b"a\0b\0\0") };
         engine.begin(at(0), &Sending { cut: false, ..Sending::new(request, Proof::Remembered) }).unwrap();
         engine.outbox().clear();
         let packet = sealed(7, b"hello");

@@ -4,7 +4,7 @@
 use crate::ClientError;
 use bytes::Bytes;
 use std::{collections::VecDeque, time::Duration};
-use zephyr_core::{kind::Kind, notice::Packet, schedule::HMACK_WAIT, time::Now, uid::Uid, words};
+use zephyr_core::{kind::Kind, names, notice::Packet, schedule::HMACK_WAIT, time::Now, uid::Uid};
 
 /// What the server says of a notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,11 +35,11 @@ impl Answer {
     fn read(packet: &Packet<'_>) -> Option<Self> {
         let word = packet.notice.body.split(|&octet| octet == 0).next().unwrap_or_default();
         match (packet.notice.kind, word) {
-            (Kind::ServAck, words::SENT) => Some(Self::Sent),
-            (Kind::ServAck, words::LOST) => Some(Self::Lost),
+            (Kind::ServAck, names::SENT) => Some(Self::Sent),
+            (Kind::ServAck, names::LOST) => Some(Self::Lost),
             (Kind::ServAck, other) => Some(Self::Unknown(other.to_vec())),
-            (Kind::ServNak, words::LOST) => Some(Self::Refused(Refusal::NotAuthorized)),
-            (Kind::ServNak, words::FAIL) => Some(Self::Refused(Refusal::NotFound)),
+            (Kind::ServNak, names::LOST) => Some(Self::Refused(Refusal::NotAuthorized)),
+            (Kind::ServNak, names::FAIL) => Some(Self::Refused(Refusal::NotFound)),
             (Kind::ServNak, _) => Some(Self::Refused(Refusal::Unspecified)),
             _ => None,
         }
@@ -207,10 +207,10 @@ impl Exchange {
 
 /// The second text of an answer's body, fit to be shown: anybody on the way could have written it.
 fn words(body: &[u8]) -> Option<String> {
-    const MOST: usize = 300;
+    const MAX: usize = 300;
     let text = body.split(|&octet| octet == 0).nth(1)?;
     let text = String::from_utf8_lossy(text);
-    let shown: String = text.chars().filter(|character| !character.is_control()).take(MOST).collect();
+    let shown: String = text.chars().filter(|character| !character.is_control()).take(MAX).collect();
     (!shown.trim().is_empty()).then_some(shown)
 }
 

@@ -3,9 +3,9 @@
 use zephyr_core::{
     kind::Kind,
     limits::Limits,
+    names,
     notice::{Notice, Packet},
     uid::Uid,
-    words,
 };
 
 /// The place of the server's name among the strings of the answer.
@@ -22,9 +22,9 @@ pub const fn question(uid: Uid, port: u16) -> Notice<'static> {
         uid,
         multiuid: uid,
         port,
-        class: words::HM_STAT,
-        instance: words::HMST_CLIENT,
-        opcode: words::GIMMESTATS,
+        class: names::HM_STAT,
+        instance: names::HMST_CLIENT,
+        opcode: names::GIMMESTATS,
         multinotice: b"0/0",
         ..Notice::EMPTY
     }
@@ -51,7 +51,7 @@ impl Status {
         let strings = || answer.body.split(|&octet| octet == 0);
         let long = strings()
             .nth(VERSION)
-            .is_some_and(|version| version.split(|&octet| octet == b' ').any(|word| word == words::LONG_HEADERS));
+            .is_some_and(|version| version.split(|&octet| octet == b' ').any(|word| word == names::LONG_HEADERS));
         Some(Self {
             server: String::from_utf8_lossy(strings().nth(SERVER).unwrap_or_default()).into_owned(),
             limits: if long { Limits::WHOLE_PACKET } else { Limits::COMPATIBLE },

@@ -10,7 +10,7 @@ use zephyr_core::{
 /// A session this much older than one that has been in use this long is forgotten: no server uses it any more.
 const OVERLAP: Duration = Duration::from_secs(60);
 /// Sessions that are kept at most.
-const CAPACITY: usize = 32;
+const MAX_ENTRIES: usize = 32;
 
 /// Remembered sessions, newest first.
 #[derive(Default)]
@@ -36,7 +36,7 @@ impl Keyring {
             return;
         }
         self.keys.push_front(Key { session, sent: now.monotonic, first_use: None });
-        self.keys.truncate(CAPACITY);
+        self.keys.truncate(MAX_ENTRIES);
     }
 
     /// Whether a remembered session proves that a server made this packet for us.
@@ -99,7 +99,7 @@ mod tests {
         for key in 0..200 {
             ring.remember(at(6), Arc::new(DoubleKey(key)));
         }
-        assert_eq!(ring.keys.len(), CAPACITY);
+        assert_eq!(ring.keys.len(), MAX_ENTRIES);
         assert!(knows(&mut ring, 7, 199) && !knows(&mut ring, 7, 1));
     }
 }

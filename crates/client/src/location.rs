@@ -2,7 +2,7 @@
 
 use nix::unistd::ttyname;
 use std::{fmt, io::stdin};
-use zephyr_core::{kind::Kind, notice::Notice, words};
+use zephyr_core::{kind::Kind, names, notice::Notice};
 use zephyr_net::host;
 
 /// Opcode of the notice that ends a location.
@@ -87,7 +87,7 @@ pub fn notice<'a>(user: &'a [u8], exposure: Option<Exposure>, body: &'a [u8], po
     Notice {
         kind: Kind::Acked,
         port,
-        class: words::LOGIN,
+        class: names::LOGIN,
         instance: user,
         opcode: exposure.map_or(USER_LOGOUT, |exposure| exposure.word().as_bytes()),
         default_format: if exposure.is_some() { LOGIN_FORMAT } else { LOGOUT_FORMAT },

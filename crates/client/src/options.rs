@@ -7,14 +7,14 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use zephyr_auth::{
-    Backend,
-    client_side::ClientSide,
-    policy_file::{DEFAULT_PATH, PolicyFile},
-};
 use zephyr_core::{
     auth::{AuthError, Initiator},
     policy::Policy,
+};
+use zephyr_domain::{
+    Backend,
+    client_domain::ClientDomain,
+    policy_file::{DEFAULT_PATH, PolicyFile},
 };
 use zephyr_net::{address, services};
 
@@ -56,7 +56,7 @@ impl Authentication {
     pub(crate) fn of_server(self, host: &str) -> Result<Side, AuthError> {
         match self {
             Self::ByPolicy { policies, file, backend } => {
-                let side = ClientSide::of_server(&policies, backend, host)?;
+                let side = ClientDomain::of_server(&policies, backend, host)?;
                 tracing::debug!(realm = side.realm, "the policy is {}", side.domain.origin());
                 let watch = file.map(|file| PolicyWatch::new(file, side.realm.clone(), &side.domain, backend));
                 Ok(Side { realm: side.realm, initiator: side.initiator, policy: side.domain.policy, watch })

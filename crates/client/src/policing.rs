@@ -5,9 +5,9 @@ use zephyr_core::{
     auth::{AuthError, Identity, Verdict},
     fold::fold,
     inbox::Delivered,
+    names,
     notice::Notice,
     policy::{Action, Parties, Policy, Refusal, Ruling, Why, decide},
-    words,
 };
 
 /// The class that an outgoing request is decided for; requests that name many classes are for the server to take apart.
@@ -71,7 +71,7 @@ pub(crate) fn incoming(policy: &Policy, site: &Site, delivered: &Delivered) -> (
     let notice = delivered.notice();
     let parties = Parties::direct(site.realm.as_bytes());
     let verdict = policy.trusted(delivered.verdict(), &parties).0.into_owned();
-    let is_announcement = fold(notice.class).eq_ignore_ascii_case(words::LOGIN);
+    let is_announcement = fold(notice.class).eq_ignore_ascii_case(names::LOGIN);
     if !is_announcement && Action::of(&notice) != Some(Action::Send) {
         // Answers of servers prove nothing, and what one program says to another is not the domain's.
         return (verdict, None);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     fn notice<'a>(class: &'a [u8], opcode: &'a [u8], body: &'a [u8]) -> Notice<'a> {
-        Notice { kind: Kind::Acked, class, instance: words::CLIENT, opcode, body, ..Notice::EMPTY }
+        Notice { kind: Kind::Acked, class, instance: names::CLIENT, opcode, body, ..Notice::EMPTY }
     }
 
     /// What is said when this is sent; empty when it goes out.
@@ -163,15 +163,15 @@ mod tests {
         assert_eq!(said(&mut engine, notice(b"hm_ctl", b"", b""), Proof::Without), "", "this is no domain's matter");
         let long = said(&mut engine, notice(b"public", b"", b"more than ten"), Proof::Without);
         assert!(long.ends_with("at most 10 octets are taken"), "{long}");
-        let leaving = said(&mut engine, notice(b"LOGIN", words::USER_LOGOUT, b""), Proof::With);
+        let leaving = said(&mut engine, notice(b"LOGIN", names::USER_LOGOUT, b""), Proof::With);
         assert_eq!(leaving, "not sent: nobody may log out here");
-        let subscribing = notice(words::ZEPHYR_CTL, words::SUBSCRIBE, b"a\0b\0\0");
+        let subscribing = notice(names::ZEPHYR_CTL, names::SUBSCRIBE, b"a\0b\0\0");
         assert!(said(&mut engine, subscribing, Proof::Without).contains("to subscribe here"));
     }
 
     #[test]
     fn without_credentials_only_what_may_goes_without() {
-        let subscribing = notice(words::ZEPHYR_CTL, words::SUBSCRIBE, b"a\0b\0\0");
+        let subscribing = notice(names::ZEPHYR_CTL, names::SUBSCRIBE, b"a\0b\0\0");
         let message = notice(b"MESSAGE", b"", b"hi");
         let mut open = engine(Credentials::none(), Policy::OPEN);
         assert_eq!(said(&mut open, subscribing, Proof::Remembered), "");

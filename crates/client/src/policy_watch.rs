@@ -1,11 +1,11 @@
 //! A policy file that may change while a program runs.
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::PathBuf};
-use zephyr_auth::{
+use zephyr_core::policy::Policy;
+use zephyr_domain::{
     Backend,
     policy_file::{Domain, PolicyFile},
 };
-use zephyr_core::policy::Policy;
 
 /// What tells one state of a file from another; `None`: there is none.
 type Stamp = Option<(u64, i64, i64, u64)>;

@@ -129,6 +129,7 @@ mod tests {
     use super::*;
     use crate::doubles::{Key, at};
     use bytes::Bytes;
+    use std::borrow::Cow;
     use zephyr_core::{
         auth::{AuthError, Direction},
         limits::Limits,
@@ -139,12 +140,12 @@ mod tests {
     struct Until(u64);
 
     impl Session for Until {
-        fn seal(&self, _: &Notice<'_>, _: Direction, _: Limits) -> Result<Bytes, AuthError> {
+        fn seal(&self, _: &Notice<'_>, _: Direction, _: Limits, _: Now) -> Result<Bytes, AuthError> {
             Err(AuthError::Expired)
         }
 
-        fn check(&self, _: &Packet<'_>, _: Direction) -> bool {
-            false
+        fn open<'a>(&self, _: &Packet<'a>, _: Direction) -> Option<Cow<'a, [u8]>> {
+            None
         }
 
         fn ends(&self) -> Option<SystemTime> {

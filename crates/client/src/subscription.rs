@@ -1,6 +1,6 @@
 //! Subscriptions: which notices a client wants.
 
-use zephyr_core::words;
+use zephyr_core::names;
 
 /// What somebody subscribes to, as people write it.
 ///
@@ -67,9 +67,9 @@ impl Request {
     /// The opcode of the request.
     pub const fn opcode(self) -> &'static [u8] {
         match self {
-            Self::Subscribe => words::SUBSCRIBE,
-            Self::SubscribeWithoutDefaults => words::SUBSCRIBE_NODEFS,
-            Self::Unsubscribe => words::UNSUBSCRIBE,
+            Self::Subscribe => names::SUBSCRIBE,
+            Self::SubscribeWithoutDefaults => names::SUBSCRIBE_NODEFS,
+            Self::Unsubscribe => names::UNSUBSCRIBE,
         }
     }
 }

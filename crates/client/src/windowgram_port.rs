@@ -23,9 +23,9 @@ pub fn path() -> PathBuf {
 ///
 /// When there is no such file, or no port in it.
 pub fn read(path: &Path) -> io::Result<u16> {
-    const LONGEST: u64 = 16;
+    const MAX_LEN: u64 = 16;
     let mut text = String::new();
-    fs::File::open(path)?.take(LONGEST).read_to_string(&mut text)?;
+    fs::File::open(path)?.take(MAX_LEN).read_to_string(&mut text)?;
     let number: u16 = text.trim().parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
     Ok(u16::from_be(number))
 }

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 use tokio::{net::UdpSocket, task::JoinHandle, time::timeout};
-use zephyr_auth::{Backend, policy_file::PolicyFile};
 use zephyr_client::{
     Answer, Authentication, Client, ClientError, Options,
     engine::{Proof, Sending},
@@ -21,10 +20,11 @@ use zephyr_core::{
     fragment::Cutter,
     kind::Kind,
     limits::{Limits, MAX_PACKET},
+    names,
     notice::{Claim, Notice, Packet},
     uid::Uid,
-    words,
 };
+use zephyr_domain::{Backend, policy_file::PolicyFile};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -120,8 +120,8 @@ async fn open(host_manager: SocketAddr) -> Result<Client, ClientError> {
 fn message(body: &[u8]) -> Notice<'_> {
     Notice {
         kind: Kind::Acked,
-        class: words::MESSAGE,
-        instance: words::PERSONAL,
+        class: names::MESSAGE,
+        instance: names::PERSONAL,
         recipient: b"bob",
         body,
         ..Notice::EMPTY
@@ -187,7 +187,7 @@ async fn long_lists_become_several_whole_requests() {
     let mut classes = Vec::new();
     for sent in side.requests() {
         let notice = Packet::parse(&sent).unwrap().notice;
-        assert_eq!((notice.class, notice.opcode, notice.port), (words::ZEPHYR_CTL, words::SUBSCRIBE, 5555));
+        assert_eq!((notice.class, notice.opcode, notice.port), (names::ZEPHYR_CTL, names::SUBSCRIBE, 5555));
         assert_eq!(notice.multinotice, format!("0/{}", notice.body.len()).as_bytes());
         for triple in notice.body.split(|&octet| octet == 0).collect::<Vec<_>>().chunks_exact(3) {
             assert_eq!(triple[2], client.sender());

@@ -16,19 +16,19 @@ use std::{
 };
 
 /// Octets of a configuration file at most.
-pub const MOST_OCTETS: u64 = 1 << 20;
+pub const MAX_OCTETS: u64 = 1 << 20;
 
 /// The text of a file that is not unreasonably long.
 ///
 /// # Errors
 ///
-/// When it cannot be read, is no UTF-8, or is longer than [`MOST_OCTETS`].
+/// When it cannot be read, is no UTF-8, or is longer than [`MAX_OCTETS`].
 pub fn read_bounded(file: &Path) -> io::Result<String> {
     let mut content = Vec::new();
     // What a file says of its length does not count: a device or a pipe says 0.
-    File::open(file)?.take(MOST_OCTETS + 1).read_to_end(&mut content)?;
-    if content.len() as u64 > MOST_OCTETS {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {MOST_OCTETS} octets")));
+    File::open(file)?.take(MAX_OCTETS + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > MAX_OCTETS {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {MAX_OCTETS} octets")));
     }
     String::from_utf8(content).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
 }

@@ -64,7 +64,7 @@ pub struct Findings {
     /// What cannot be meant.
     pub problems: Vec<Problem>,
     /// What is allowed but hardly meant.
-    pub remarks: Vec<Problem>,
+    pub warnings: Vec<Problem>,
 }
 
 #[cfg(test)]

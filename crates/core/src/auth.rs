@@ -9,7 +9,7 @@ use crate::{
     time::Now,
 };
 use bytes::Bytes;
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
 
 /// What the receiver of a notice knows about its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,15 +114,22 @@ pub trait Session: Send + Sync {
     /// The packet that carries `notice` with proof.
     ///
     /// Towards a server the proof holds a fresh authenticator, so two calls give different packets of slightly different
-    /// lengths. `limits` bounds header and packet.
+    /// lengths. `limits` bounds header and packet. A backend that encrypts keeps the body's length, since fragments say where
+    /// in the whole their octets belong: what it must add goes into the checksum field.
     ///
     /// # Errors
     ///
     /// [`AuthError::Format`] when the packet does not fit; others when the backend cannot make the proof.
-    fn seal(&self, notice: &Notice<'_>, direction: Direction, limits: Limits) -> Result<Bytes, AuthError>;
+    fn seal(&self, notice: &Notice<'_>, direction: Direction, limits: Limits, now: Now) -> Result<Bytes, AuthError>;
 
-    /// Whether the packet's checksum was made with this key for this direction.
-    fn check(&self, packet: &Packet<'_>, direction: Direction) -> bool;
+    /// The packet's body as it was before it was sealed, when it was sealed with this key for this direction: the very octets
+    /// of the packet where the backend does not encrypt. `None` when it was not, or is not as it was sealed.
+    fn open<'a>(&self, packet: &Packet<'a>, direction: Direction) -> Option<Cow<'a, [u8]>>;
+
+    /// Whether the packet was sealed with this key for this direction, and is as it was sealed.
+    fn check(&self, packet: &Packet<'_>, direction: Direction) -> bool {
+        self.open(packet, direction).is_some()
+    }
 
     /// Until when it can prove anything to a server, by this machine's clock; `None` when that has no end.
     fn ends(&self) -> Option<SystemTime> {
@@ -136,12 +143,19 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// The key to prove answers to this sender with; only with [`Verdict::Authentic`].
     pub session: Option<Arc<dyn Session>>,
+    /// The body as it was before it was sealed, where that is not what the packet holds: of a backend that encrypts.
+    pub opened: Option<Bytes>,
 }
 
 impl Judgement {
+    /// The judgement of a packet that `identity` made, with the key that it proves.
+    pub const fn authentic(identity: Identity, session: Arc<dyn Session>) -> Self {
+        Self { verdict: Verdict::Authentic(identity), session: Some(session), opened: None }
+    }
+
     /// A judgement without a key.
     pub const fn bare(verdict: Verdict) -> Self {
-        Self { verdict, session: None }
+        Self { verdict, session: None, opened: None }
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// How many packets are remembered; beyond, the oldest are forgotten early.
-const CAPACITY: usize = 65_536;
+const MAX_ENTRIES: usize = 65_536;
 
 /// Remembers which packets have come within the last [`DUPLICATE_MEMORY`].
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ impl DuplicateFilter {
     fn forget(&mut self, now: Duration) {
         let over = |since: Duration| now.saturating_sub(since) > DUPLICATE_MEMORY;
         while let Some(&(since, key)) = self.order.front() {
-            let full = self.order.len() >= CAPACITY;
+            let full = self.order.len() >= MAX_ENTRIES;
             if !over(since) && !full {
                 break;
             }
@@ -81,7 +81,7 @@ mod tests {
         for number in 0..200_000 {
             assert!(filter.is_new(at(1), uid(number), Kind::Acked));
         }
-        assert!(filter.seen.len() <= CAPACITY && filter.order.len() <= CAPACITY);
+        assert!(filter.seen.len() <= MAX_ENTRIES && filter.order.len() <= MAX_ENTRIES);
         assert!(!filter.is_new(at(1), uid(199_999), Kind::Acked));
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     kind::Kind,
     limits::{Limits, MAX_PACKET, MAX_QUEUED},
     notice::{Claim, Notice, Packet, ParseError},
-    schedule::FRAGMENT_PATIENCE,
+    schedule::FRAGMENT_TIMEOUT,
     time::Now,
     uid::Uid,
 };
@@ -164,7 +164,7 @@ impl Inbox {
     /// Forgets notices whose missing fragments have not come for too long, but for the one that `key` belongs to.
     fn give_up(&mut self, now: Now, key: (Uid, Kind)) {
         self.incomplete.retain(|&candidate, waiting| {
-            let keep = candidate == key || now.monotonic.saturating_sub(waiting.last_packet) <= FRAGMENT_PATIENCE;
+            let keep = candidate == key || now.monotonic.saturating_sub(waiting.last_packet) <= FRAGMENT_TIMEOUT;
             if !keep {
                 self.promised = self.promised.saturating_sub(waiting.promised());
             }

@@ -10,7 +10,7 @@
 //! * [`auth`]: the traits that an authentication backend implements, and what is known about a notice's origin
 //! * [`policy`]: what a domain demands
 //! * [`fold`], [`realm`]: when two names are the same
-//! * [`uid`], [`kind`], [`charset`], [`words`], [`limits`], [`schedule`], [`time`]: the protocol's nouns and numbers
+//! * [`uid`], [`kind`], [`charset`], [`names`], [`limits`], [`schedule`], [`time`]: the protocol's nouns and numbers
 
 #![forbid(unsafe_code)]
 
@@ -23,10 +23,10 @@ pub mod fragment;
 pub mod inbox;
 pub mod kind;
 pub mod limits;
+pub mod names;
 pub mod notice;
 pub mod policy;
 pub mod realm;
 pub mod schedule;
 pub mod time;
 pub mod uid;
-pub mod words;

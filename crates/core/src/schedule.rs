@@ -34,6 +34,6 @@ pub const HMACK_WAIT: Duration = Duration::from_secs(10);
 /// A client waits this long for the server's answer while nothing at all arrives.
 pub const SERVACK_WAIT: Duration = Duration::from_secs(60);
 /// A receiver forgets an incomplete notice this long after its last fragment (wire format, section 7).
-pub const FRAGMENT_PATIENCE: Duration = Duration::from_secs(30);
+pub const FRAGMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A receiver remembers which packets it has seen for this long.
 pub const DUPLICATE_MEMORY: Duration = Duration::from_secs(900);

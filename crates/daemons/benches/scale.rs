@@ -30,12 +30,9 @@ use zephyr_core::{
     time::Now,
     uid::Uid,
 };
-use zephyr_daemons::{
+use zephyr_engine::{
     outbox::Transmit,
-    zephyrd::{
-        access::Rules,
-        engine::{Bounds, Config, Engine, Outbox},
-    },
+    server::{self, Bounds, Config, Outbox, acl::Rules},
 };
 
 /// Clients of one host.
@@ -45,7 +42,7 @@ const ROUNDS: usize = 7;
 
 /// A server without limits, and a clock that stands still.
 struct Server {
-    engine: Engine,
+    engine: server::Server,
     now: Now,
     packets: u32,
 }
@@ -92,7 +89,7 @@ impl Server {
             bounds,
         };
         let now = Now { monotonic: Duration::from_secs(1000), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
-        Self { engine: Engine::new(config, now), now, packets: 0 }
+        Self { engine: server::Server::new(config, now), now, packets: 0 }
     }
 
     fn packet(&mut self, notice: Notice<'_>) -> Bytes {
@@ -108,6 +105,7 @@ impl Server {
         let mut judge = |packet: &Packet<'_>| Judgement {
             verdict: Verdict::Authentic(Identity::new(packet.notice.sender)),
             session: session.clone(),
+            opened: None,
         };
         let mut out = Outbox::new();
         self.engine.handle(self.now, from, Packet::parse(octets).unwrap(), &mut judge, &mut out);
@@ -186,12 +184,13 @@ fn session(client: u32) -> Arc<dyn Session> {
 
 /// What proving a notice for a reader costs, with a key at rest and with one at work.
 fn proofs() {
+    let now = Now { monotonic: Duration::ZERO, wall: UNIX_EPOCH };
     let at_work: Arc<dyn Session> = Arc::new(KeySession::from_raw(18, &[7; 32]).unwrap());
     let notice = Notice { class: b"class", sender: b"sender@ATHENA.TEST", body: &[b'x'; 400], ..Notice::EMPTY };
     let measure = |sessions: &[Arc<dyn Session>]| {
         let start = cpu();
         for step in 0..200_000 {
-            sessions[step % sessions.len()].seal(&notice, Direction::ToClient, Limits::WHOLE_PACKET).unwrap();
+            sessions[step % sessions.len()].seal(&notice, Direction::ToClient, Limits::WHOLE_PACKET, now).unwrap();
         }
         (cpu() - start).as_secs_f64() * 1e6 / 200_000.0
     };
@@ -225,7 +224,7 @@ fn lookups() {
     small.populate(0..50, 20);
     let mut large = Server::new();
     large.populate(0..50_000, 20);
-    assert_eq!((small.engine.census().subscriptions, large.engine.census().subscriptions), (1000, 1_000_000));
+    assert_eq!((small.engine.gauges().subscriptions, large.engine.gauges().subscriptions), (1000, 1_000_000));
     let few = lookup(&mut small, 50, 50);
     println!("1,000 subscriptions of 50 clients, notices to all of them           {few:6.2} µs");
     for (words, readers) in [("50", 50), ("5,000", 5000)] {
@@ -249,7 +248,7 @@ fn clearsub(own: u32, others: u32) -> f64 {
                 server.give(place(0).0, &packet, None);
             }
         }
-        assert_eq!(server.engine.census().pending, (own + others) as usize);
+        assert_eq!(server.engine.gauges().pending, (own + others) as usize);
         server.warm_up();
         let (from, port) = place(0);
         let sender = user(0);
@@ -266,7 +265,7 @@ fn clearsub(own: u32, others: u32) -> f64 {
         let answer = server.give(from, &packet, None);
         best = best.min(cpu() - start);
         assert_eq!(answer.len(), 1);
-        assert_eq!(server.engine.census().clients, 1);
+        assert_eq!(server.engine.gauges().clients, 1);
     }
     best.as_secs_f64() * 1e6
 }

@@ -6,12 +6,10 @@
 
 #![forbid(unsafe_code)]
 
-mod acknowledgement;
-mod counted;
+pub mod admin_protocol;
 pub mod logging;
 mod notify;
-pub mod operator;
-pub mod outbox;
+mod plural;
 mod private_file;
 mod sending;
 pub mod settings;

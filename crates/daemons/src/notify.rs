@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 pub(crate) struct ServiceManager {
     /// How often it wants a sign of life.
     interval: Option<Duration>,
-    last_sign: Option<Instant>,
+    last_watchdog: Option<Instant>,
 }
 
 impl ServiceManager {
     pub(crate) fn new() -> Self {
         // Twice as often as it must be, as the manager itself advises.
         let interval = sd_notify::watchdog_enabled().map(|limit| limit / 2).filter(|interval| !interval.is_zero());
-        Self { interval, last_sign: None }
+        Self { interval, last_watchdog: None }
     }
 
     /// The daemon works, or works again after a reload.
@@ -39,15 +39,15 @@ impl ServiceManager {
     }
 
     /// When a sign of life is due.
-    pub(crate) fn next_sign(&self) -> Option<Instant> {
-        Some(self.last_sign? + self.interval?)
+    pub(crate) fn next_watchdog(&self) -> Option<Instant> {
+        Some(self.last_watchdog? + self.interval?)
     }
 
     /// Gives a sign of life when it is due. To be called by the loop that does the work, and by nothing else: a loop that
     /// hangs must be noticed.
-    pub(crate) fn sign_of_life(&mut self, now: Instant) {
-        if self.interval.is_some() && self.next_sign().is_none_or(|due| due <= now) {
-            self.last_sign = Some(now);
+    pub(crate) fn watchdog(&mut self, now: Instant) {
+        if self.interval.is_some() && self.next_watchdog().is_none_or(|due| due <= now) {
+            self.last_watchdog = Some(now);
             tell(&[NotifyState::Watchdog]);
         }
     }

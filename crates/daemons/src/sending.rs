@@ -1,8 +1,8 @@
 //! Sending what an engine put out.
 
-use crate::outbox::Outbox;
 use std::io;
 use tokio::net::UdpSocket;
+use zephyr_engine::outbox::Outbox;
 
 /// How far an outbox was emptied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,8 +25,8 @@ fn login<'a>(person: &'a str, opcode: &'a str, sender: &'a str) -> Notice<'a> {
 
 /// Clients, subscriptions and locations.
 fn state(stage: &Stage) -> (usize, usize, usize) {
-    let census = stage.engine.census();
-    (census.clients, census.subscriptions, census.locations)
+    let gauges = stage.engine.gauges();
+    (gauges.clients, gauges.subscriptions, gauges.locations)
 }
 
 /// Alice reads class `foo` and is logged in; bob watches who comes and goes.
@@ -163,17 +163,17 @@ fn k_replay_to_the_server_within_the_clock_skew_window() {
     stage.give(HM, &subscription, Yes);
     let heard = stage.give(THIEF, &subscription, Yes);
     assert_eq!(heard[0].answer(), "SERVACK SENT", "he is told what alice was told");
-    assert_eq!(stage.engine.census().clients, 1, "and has nothing");
+    assert_eq!(stage.engine.gauges().clients, 1, "and has nothing");
     let heard = stage.send(HM2, notice("foo", "bar", "", BOB), Yes);
     assert_eq!(deliveries(&heard).iter().map(|packet| packet.to).collect::<Vec<_>>(), [at(HM, 5000)]);
 
     // Even when the host has begun anew, and may tell of itself again.
     stage.send(HM, Notice { kind: Kind::HmCtl, port: 2104, ..notice("HM_CTL", "x", "BOOT", "HM") }, No);
-    assert_eq!(stage.engine.census().clients, 0);
+    assert_eq!(stage.engine.gauges().clients, 0);
     stage.give(THIEF, &subscription, Yes);
-    assert_eq!(stage.engine.census().clients, 0);
+    assert_eq!(stage.engine.gauges().clients, 0);
     stage.give(HM, &subscription, Yes);
-    assert_eq!(stage.engine.census().clients, 1, "its own host manager's queue is heard");
+    assert_eq!(stage.engine.gauges().clients, 1, "its own host manager's queue is heard");
 }
 
 #[test]

@@ -15,12 +15,9 @@ use zephyr_core::{
     kind::Kind,
     notice::{Notice, Packet},
 };
-use zephyr_daemons::{
-    zephyrd::engine::Bounds,
-    zhm::{
-        engine::{Config, Engine, Outbox},
-        servers::{Server, Servers},
-    },
+use zephyr_engine::{
+    host_manager::{Config, HostManager, Outbox, Server, Servers},
+    server::Bounds,
 };
 
 const PACKETS: usize = 100_000;
@@ -192,21 +189,21 @@ fn a_server_survives() {
             stage.wait(3);
             stage.events.clear();
         }
-        let census = stage.engine.census();
+        let gauges = stage.engine.gauges();
         assert!(
-            census.clients <= bounds.clients && census.hosts <= bounds.hosts && census.locations <= bounds.locations,
-            "{census:?}"
+            gauges.clients <= bounds.clients && gauges.hosts <= bounds.hosts && gauges.locations <= bounds.locations,
+            "{gauges:?}"
         );
-        assert!(census.pending_octets <= bounds.delivery_octets + bounds.answer_octets, "{census:?}");
-        assert!(census.subscription_octets <= bounds.subscription_octets + 1024 && census.recent <= 8192, "{census:?}");
-        assert!(census.replays <= bounds.replays, "{census:?}");
+        assert!(gauges.pending_octets <= bounds.delivery_octets + bounds.answer_octets, "{gauges:?}");
+        assert!(gauges.subscription_octets <= bounds.subscription_octets + 1024 && gauges.recent <= 8192, "{gauges:?}");
+        assert!(gauges.replays <= bounds.replays, "{gauges:?}");
     }
     assert!(understood > PACKETS / 4, "{understood}");
     assert!(stage.engine.counters().delivered > 1000, "{:?}", stage.engine.counters());
-    assert!(stage.engine.census().clients > 100, "the flood had an effect: {:?}", stage.engine.census());
+    assert!(stage.engine.gauges().clients > 100, "the flood had an effect: {:?}", stage.engine.gauges());
 
     stage.wait(4000);
-    assert_eq!(stage.engine.census().pending, 0, "in the end nothing waits");
+    assert_eq!(stage.engine.gauges().pending, 0, "in the end nothing waits");
     stage.send(HM, Notice { kind: Kind::HmCtl, ..notice("HM_CTL", "x", "BOOT", "HM") }, No);
     stage.subscribe(HM, ALICE, 5000, b"foo\0bar\0\0");
     assert_eq!(stage.send(HM2, notice("foo", "bar", "", BOB), Yes).len(), 2, "still serving");
@@ -219,12 +216,13 @@ fn a_host_manager_survives() {
         servers: Servers::new(vec![Server { name: "s".into(), address: server }], 0).unwrap(),
         address: std::net::Ipv4Addr::LOCALHOST,
         port: 2104,
+        version: "test".to_owned(),
         attach: false,
         refuse_flush: false,
     };
     let mut stage = Stage::new();
     let mut out = Outbox::new();
-    let mut engine = Engine::new(config, stage.now, &mut out);
+    let mut engine = HostManager::new(config, stage.now, &mut out);
     let mut random = Random(42);
     for number in 0..PACKETS {
         let octets = if number % 4 == 0 { anything(&mut random) } else { mutated(&mut random, &mut stage) };

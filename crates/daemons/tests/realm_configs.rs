@@ -1,8 +1,8 @@
-//! Every ready-made domain of `realm-configs` can be loaded, whole and without a remark, and is what its README says.
+//! Every ready-made domain of `realm-configs` can be loaded, whole and without a warning, and is what its README says.
 
 use std::{fs, path::Path};
-use zephyr_auth::policy_file::PolicyFile;
 use zephyr_daemons::zephyrd::configuration::Configuration;
+use zephyr_domain::policy_file::PolicyFile;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../realm-configs");
 
@@ -16,7 +16,7 @@ fn every_one_can_be_loaded() {
         }
         let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
         let configuration = Configuration::load(&folder).unwrap_or_else(|problems| panic!("{name}: {problems}"));
-        assert_eq!(configuration.remarks, [], "{name}");
+        assert_eq!(configuration.warnings, [], "{name}");
         let policies = PolicyFile::load(&folder.join("policy.toml")).unwrap();
         assert_eq!(policies, configuration.policies);
         assert!(policies.domains().count() > 0, "{name}");

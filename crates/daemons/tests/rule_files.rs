@@ -15,11 +15,9 @@ use std::{
 use zephyr_core::kind::Kind;
 use zephyr_daemons::{
     problem::Problem,
-    zephyrd::{
-        access::{Act, ClassRuling, Ruling, Who},
-        rule_files::{Loaded, load},
-    },
+    zephyrd::rule_files::{Loaded, load},
 };
+use zephyr_engine::server::acl::{Act, ClassRuling, Ruling, Who};
 
 /// A configuration folder with these files.
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -54,8 +52,8 @@ const NOBODY: Who<'static> = Who { principal: None, address: None };
 #[test]
 fn the_shipped_files_mean_what_debians_mean() {
     let shipped = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../packaging/etc-zephyr");
-    let Loaded { rules, remarks } = load(&shipped).unwrap();
-    assert_eq!(remarks, []);
+    let Loaded { rules, warnings } = load(&shipped).unwrap();
+    assert_eq!(warnings, []);
     assert_eq!((rules.registered(), rules.defaults.len()), (9, 3));
     assert!(!rules.is_operator(b"root@ATHENA.TEST"));
     use Act::{AnyInstance, OtherInstance, Send, Subscribe};
@@ -89,7 +87,7 @@ fn an_empty_folder_restricts_nothing() {
         let loaded = load(folder.path()).unwrap();
         assert_eq!((loaded.rules.registered(), loaded.rules.defaults.len()), (0, 3), "the usual default subscriptions");
         assert_eq!(
-            texts(&loaded.remarks, folder.path()),
+            texts(&loaded.warnings, folder.path()),
             ["acl/class-registry.acl: no registry available, all classes are free"]
         );
     }
@@ -119,7 +117,7 @@ fn file_names_follow_the_registrys_spelling() {
     files.push(("acl/opstaff.acl", "root"));
     let good = folder(&files);
     assert_eq!(
-        texts(&load(good.path()).unwrap().remarks, good.path()),
+        texts(&load(good.path()).unwrap().warnings, good.path()),
         [
             "acl/iui-bar.acl: not read, because class-registry.acl lacks its class",
             "acl/opstaff.acl:1: a principal without realm: it names nobody where principals have realms",
@@ -144,13 +142,13 @@ fn everything_that_is_wrong_is_said_at_once() {
         ]
     );
     let findings = load(folder.path()).expect_err("something is wrong");
-    assert_eq!(findings.remarks, [], "a registry that cannot be read frees no class");
+    assert_eq!(findings.warnings, [], "a registry that cannot be read frees no class");
     write(folder.path(), "acl/class-registry.acl", "first:\n");
     write(folder.path(), "acl/xmt-second.acl", "");
     let findings = load(folder.path()).expect_err("something is wrong");
     assert_eq!(findings.problems.len(), 2);
     assert_eq!(
-        texts(&findings.remarks, folder.path()),
+        texts(&findings.warnings, folder.path()),
         ["acl/xmt-second.acl: not read, because class-registry.acl lacks its class"]
     );
 }

@@ -197,7 +197,7 @@ fn check_names_every_problem_and_needs_no_server() {
 
     write(folder.path(), "zephyr.toml", "[zephyrd]\nhostnme = \"x\"\n");
     let bad = check(&[]);
-    assert!(bad.out.contains(registry), "remarks are not lost among problems: {}", bad.out);
+    assert!(bad.out.contains(registry), "warnings are not lost among problems: {}", bad.out);
     write(folder.path(), "default.subscriptions", "# good\nbad\n");
     write(folder.path(), "acl/class-registry.acl", "secret:\n");
     write(folder.path(), "acl/xmt-secret.acl", "alice@R\n@10.0.0.999\n");
@@ -381,10 +381,10 @@ fn metrics_show_every_counter() {
     let (head, body) = read();
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("text/plain; version=0.0.4"), "{head}");
     let before = parsed(&body);
-    let counters = zephyr_daemons::zephyrd::Counters::default().metrics();
-    let census = zephyr_daemons::zephyrd::Census::default().metrics();
-    let surroundings = zephyr_daemons::zephyrd::Surroundings::default().metrics();
-    for metric in [counters, census, surroundings].concat() {
+    let counters = zephyr_engine::server::Counters::default().metrics();
+    let gauges = zephyr_engine::server::Gauges::default().metrics();
+    let io = zephyr_engine::server::IoCounters::default().metrics();
+    for metric in [counters, gauges, io].concat() {
         let name = match metric.label {
             ("", _) => metric.name.to_owned(),
             (label, value) => format!("{}{{{label}=\"{value}\"}}", metric.name),

@@ -11,7 +11,7 @@ use zephyr_core::{
     notice::Notice,
     policy::Policy,
 };
-use zephyr_daemons::zephyrd::{engine::Command, event::Event};
+use zephyr_engine::server::{Command, event::Event};
 
 const CAROL: &str = "carol@ATHENA.TEST";
 const PLACE: &[u8] = b"machine\0time\0tty\0";
@@ -230,7 +230,7 @@ fn new_rules_end_what_they_forbid() {
     assert_eq!(stage.list(HM, ALICE, 5000), "secret|a||free|*||");
     assert_eq!(stage.list(HM2, BOB, 6000), "");
     assert_eq!(stage.send(HM, notice("secret", "b", "", ALICE), Yes).len(), 1, "nobody hears it any more");
-    assert_eq!(stage.engine.census().subscriptions, 2);
+    assert_eq!(stage.engine.gauges().subscriptions, 2);
     stage.command(Command::Reload(new));
     assert_eq!(stage.events, [], "what is admitted stays");
 }
@@ -243,9 +243,9 @@ fn s71_operators_flush_others() {
     assert_eq!(stage.ask(control("FLUSHSUBS", CAROL, b"alice@ATHENA.TEST\0"), Yes), "SERVNAK LOST");
     assert_eq!(stage.line(), "unauth flushsubs for alice@ATHENA.TEST by carol@ATHENA.TEST");
     assert_eq!(stage.ask(control("FLUSHSUBS", BOB, b"alice@ATHENA.TEST\0"), No), "SERVNAK LOST");
-    assert_eq!(stage.engine.census().clients, 2);
+    assert_eq!(stage.engine.gauges().clients, 2);
     assert_eq!(stage.ask(control("FLUSHSUBS", BOB, b"alice@ATHENA.TEST\0"), Yes), "SERVACK SENT");
-    assert_eq!(stage.engine.census().clients, 1, "alice's");
+    assert_eq!(stage.engine.gauges().clients, 1, "alice's");
     assert_eq!(stage.list(HM2, BOB, 6000), "a|b||");
 }
 
@@ -257,9 +257,9 @@ fn s98_s99_operators_tell_of_others() {
     assert_eq!(stage.line(), "unauth location of alice@ATHENA.TEST by bob@ATHENA.TEST");
     assert_eq!(stage.ask(login(ALICE, "REALM-VISIBLE", admin), No), "SERVNAK LOST");
     assert_eq!(stage.ask(login(ALICE, "REALM-VISIBLE", admin), Yes), "SERVACK SENT");
-    assert_eq!(stage.engine.census().locations, 1);
+    assert_eq!(stage.engine.gauges().locations, 1);
     assert_eq!(stage.ask(login(ALICE, "USER_FLUSH", admin), Yes), "SERVACK SENT");
-    assert_eq!(stage.engine.census().locations, 0);
+    assert_eq!(stage.engine.gauges().locations, 0);
     assert_eq!(stage.engine.counters().operator_refused, 1);
 }
 
@@ -280,14 +280,14 @@ fn s103_with_the_shipped_lists() {
     assert_eq!((heard[0].to, heard[1].answer().as_str()), (at(HM2, 6000), "SERVACK SENT"));
     assert!(!key_of(BOB).check(&heard[0].packet(), Direction::ToClient), "it proves nothing");
     assert_eq!(heard[0].packet().claim.auth, 0);
-    assert_eq!(stage.engine.census().locations, 0);
+    assert_eq!(stage.engine.gauges().locations, 0);
 }
 
 #[test]
 fn s105_a_logout_in_another_name_is_not_announced() {
     let mut stage = watched();
     assert_eq!(stage.ask(login(ALICE, "USER_LOGOUT", "eve@ATHENA.TEST"), No), "SERVNAK LOST");
-    assert_eq!(stage.engine.census().locations, 0, "the location is gone");
+    assert_eq!(stage.engine.gauges().locations, 0, "the location is gone");
     assert!(matches!(stage.events.as_slice(), [Event::InstanceRefused { .. }]));
 }
 
@@ -296,7 +296,7 @@ fn an_announcement_for_another_needs_the_iui_list() {
     for (iui, answer) in [("", "SERVNAK LOST"), ("bob@ATHENA.TEST", "SERVACK LOST")] {
         let mut stage = with(&[("opstaff", BOB), ("xmt-login", "*@*"), ("iui-login", iui)]);
         assert_eq!(stage.ask(login(ALICE, "NET-VISIBLE", BOB), Yes), answer);
-        assert_eq!(stage.engine.census().locations, 1, "it is stored all the same");
+        assert_eq!(stage.engine.gauges().locations, 1, "it is stored all the same");
     }
 }
 
@@ -329,5 +329,5 @@ fn nobody_speaks_as_a_realm_by_what_the_header_says() {
         let request = Notice { port: 2103, ..control(opcode, "zephyr/zephyr@ELSEWHERE.TEST", body) };
         assert_eq!(stage.ask(request, Yes), "SERVACK LOST", "{opcode}");
     }
-    assert_eq!((stage.engine.census().clients, stage.engine.census().subscriptions), (0, 0));
+    assert_eq!((stage.engine.gauges().clients, stage.engine.gauges().subscriptions), (0, 0));
 }

@@ -11,7 +11,7 @@ use zephyr_core::{
     notice::Notice,
     policy::{Demand, Policy},
 };
-use zephyr_daemons::zephyrd::engine::Bounds;
+use zephyr_engine::server::Bounds;
 
 fn bounded(change: impl FnOnce(&mut Bounds)) -> Stage {
     Stage::with(|config| change(&mut config.bounds))
@@ -40,7 +40,7 @@ fn clients_of_a_host_of_a_principal_and_in_all() {
     assert_eq!(subscribed(&mut stage, HM2, "dave@ATHENA.TEST", 6, "c"), SENT);
     assert_eq!(subscribed(&mut stage, HM2, "erin@ATHENA.TEST", 7, "c"), LOST, "there are five");
     assert_eq!(subscribed(&mut stage, HM, ALICE, 1, "d"), SENT, "who is there goes on");
-    assert_eq!((stage.engine.counters().clients_full, stage.engine.census().clients), (3, 5));
+    assert_eq!((stage.engine.counters().clients_full, stage.engine.gauges().clients), (3, 5));
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn subscriptions_of_a_client_of_a_principal_and_of_a_host() {
     assert_eq!(["a", "b"].map(|class| subscribed(&mut stage, HM, BOB, 2, class)), [SENT; 2]);
     assert_eq!(subscribed(&mut stage, HM, "carol@ATHENA.TEST", 3, "a"), LOST, "the host has four");
     assert_eq!(subscribed(&mut stage, HM2, "carol@ATHENA.TEST", 3, "a"), SENT, "another has not");
-    assert_eq!((stage.engine.counters().subscriptions_full, stage.engine.census().subscriptions), (3, 6));
+    assert_eq!((stage.engine.counters().subscriptions_full, stage.engine.gauges().subscriptions), (3, 6));
     stage.send(HM, Notice { port: 1, ..control("CLEARSUB", ALICE, b"") }, Yes);
     assert_eq!(subscribed(&mut stage, HM, "carol@ATHENA.TEST", 3, "a"), SENT, "what is given back can be had");
 }
@@ -90,9 +90,9 @@ fn names_that_are_only_claimed_use_up_nothing_of_the_proven_ones() {
 #[test]
 fn who_asks_much_leaves_room_for_the_answers_to_others() {
     let asked = |stage: &mut Stage, host, person, proof| {
-        let pending = stage.engine.census().pending;
+        let pending = stage.engine.gauges().pending;
         let heard = stage.send(host, control("GIMMEDEFS", person, b""), proof);
-        let remembered = stage.engine.census().pending > pending;
+        let remembered = stage.engine.gauges().pending > pending;
         assert_eq!(heard.len(), 1 + usize::from(remembered), "what is not remembered is not sent");
         remembered
     };
@@ -107,7 +107,7 @@ fn who_asks_much_leaves_room_for_the_answers_to_others() {
     assert!(asked(&mut stage, HM2, BOB, Yes), "and bob is answered");
     assert!(stage.engine.counters().answers_full > 0);
     stage.wait(60);
-    assert!(stage.engine.census().pending_octets == 0 && asked(&mut stage, HM, ALICE, Yes), "given back");
+    assert!(stage.engine.gauges().pending_octets == 0 && asked(&mut stage, HM, ALICE, Yes), "given back");
 }
 
 #[test]
@@ -148,11 +148,11 @@ fn who_never_acknowledges_costs_bounded_memory_and_bounded_sends() {
     stage.subscribe(HM2, BOB, 6000, b"foo\0*\0\0");
     assert_eq!(flood(&mut stage, 100), (10, 100), "bob notices nothing");
     assert_eq!(stage.engine.counters().client_pending_full, 90);
-    assert_eq!(stage.engine.census().pending, 10);
+    assert_eq!(stage.engine.gauges().pending, 10);
     let resent = stage.wait(2000).len();
     assert_eq!(resent, 10 * 11, "each is sent twelve times in all");
-    assert_eq!(stage.engine.census().clients, 1, "and then she is given up");
-    assert_eq!(stage.engine.census().pending_octets, 0);
+    assert_eq!(stage.engine.gauges().clients, 1, "and then she is given up");
+    assert_eq!(stage.engine.gauges().pending_octets, 0);
 }
 
 #[test]
@@ -165,13 +165,13 @@ fn octets_that_wait_for_a_host_and_for_a_principal() {
     stage.subscribe(HM, ALICE, 5000, b"foo\0*\0\0");
     let (silent, bobs) = flood(&mut stage, 60);
     assert!((5..=10).contains(&silent) && bobs == 60, "{silent} {bobs}");
-    assert!(stage.engine.census().pending_octets <= 8_000);
+    assert!(stage.engine.gauges().pending_octets <= 8_000);
     assert_eq!(stage.engine.counters().principal_pending_full, 60 - silent as u64);
     for number in 0..10_u16 {
         stage.subscribe(HM, &format!("user{number}@ATHENA.TEST"), 5001 + number, b"foo\0*\0\0");
     }
     assert_eq!(flood(&mut stage, 60).1, 60, "bob's host is another");
-    assert!(stage.engine.census().pending_octets <= 20_000);
+    assert!(stage.engine.gauges().pending_octets <= 20_000);
     assert!(stage.engine.counters().host_pending_full > 0);
 }
 
@@ -182,9 +182,9 @@ fn leaving_costs_no_more_when_much_waits() {
     for _ in 0..2000 {
         stage.send(HM2, notice("foo", "bar", "", BOB), Yes);
     }
-    assert_eq!(stage.engine.census().pending, 2000);
+    assert_eq!(stage.engine.gauges().pending, 2000);
     assert_eq!(stage.ask(control("CLEARSUB", ALICE, b""), Yes), SENT);
-    assert!(stage.engine.census().pending > 1000, "not everything at once");
+    assert!(stage.engine.gauges().pending > 1000, "not everything at once");
     assert_eq!(stage.wait(2000), [], "but nothing of it is sent again");
-    assert_eq!((stage.engine.census().pending, stage.engine.census().pending_octets), (0, 0));
+    assert_eq!((stage.engine.gauges().pending, stage.engine.gauges().pending_octets), (0, 0));
 }

@@ -7,10 +7,7 @@ mod stage;
 use stage::*;
 use std::{net::SocketAddr, sync::Arc};
 use zephyr_core::{kind::Kind, notice::Notice, policy::Policy};
-use zephyr_daemons::zephyrd::{
-    engine::{Bounds, Command},
-    event::Event,
-};
+use zephyr_engine::server::{Bounds, Command, event::Event};
 
 /// A stage on which alice, at port 5000 of the first host, wants (a,b).
 fn with_alice() -> Stage {
@@ -49,7 +46,7 @@ fn s46_s47_s73_s81_without_proof_nothing_is_changed() {
 fn s48_a_client_has_a_port() {
     let mut stage = Stage::new();
     assert_eq!(stage.ask(Notice { port: 0, ..control("SUBSCRIBE", ALICE, b"a\0b\0\0") }, Yes), "SERVNAK LOST");
-    assert_eq!(stage.engine.census().clients, 0);
+    assert_eq!(stage.engine.gauges().clients, 0);
 }
 
 #[test]
@@ -135,12 +132,12 @@ fn s66_s67_clear_forgets_the_client_and_what_waits_for_it() {
     stage.subscribe(HM2, BOB, 6000, b"a\0b\0\0");
     stage.ask_login(ALICE);
     stage.send(HM, notice("a", "b", "", BOB), Yes);
-    assert_eq!(stage.engine.census().pending, 2);
+    assert_eq!(stage.engine.gauges().pending, 2);
     assert_eq!(stage.ask(control("CLEARSUB", ALICE, b""), Yes), "SERVACK SENT");
     assert_eq!(stage.ask(control("CLEARSUB", ALICE, b""), Yes), "SERVACK LOST");
-    let census = stage.engine.census();
+    let gauges = stage.engine.gauges();
     assert_eq!(
-        (census.clients, census.subscriptions, census.pending, census.locations),
+        (gauges.clients, gauges.subscriptions, gauges.pending, gauges.locations),
         (1, 1, 1, 1),
         "bob's, and the location"
     );
@@ -154,11 +151,11 @@ fn s69_s70_s71_s72_flushsubs() {
     stage.subscribe(HM2, BOB, 6000, b"a\0b\0\0");
     assert_eq!(stage.ask(control("FLUSHSUBS", ALICE, b"bob@ATHENA.TEST\0"), Yes), "SERVNAK LOST");
     assert_eq!(stage.ask(control("FLUSHSUBS", ALICE, b"alice@ATHENA.TEST"), Yes), "SERVACK LOST", "no NUL");
-    assert_eq!(stage.engine.census().clients, 3);
+    assert_eq!(stage.engine.gauges().clients, 3);
     assert_eq!(stage.ask(control("FLUSHSUBS", ALICE, b""), Yes), "SERVACK SENT");
-    assert_eq!(stage.engine.census().clients, 1, "on all hosts");
+    assert_eq!(stage.engine.gauges().clients, 1, "on all hosts");
     assert_eq!(stage.ask(control("FLUSHSUBS", BOB, b"bob@ATHENA.TEST\0"), Yes), "SERVACK SENT");
-    assert_eq!(stage.engine.census().clients, 0);
+    assert_eq!(stage.engine.gauges().clients, 0);
     assert_eq!(stage.ask(control("FLUSHSUBS", BOB, b"\0"), Yes), "SERVACK SENT", "also of nothing");
 }
 
@@ -255,7 +252,7 @@ impl Stage {
 
     /// Clients and locations.
     fn state(&self) -> (usize, usize) {
-        (self.engine.census().clients, self.engine.census().locations)
+        (self.engine.gauges().clients, self.engine.gauges().locations)
     }
 }
 
@@ -274,7 +271,7 @@ fn s83_s88_boot_removes_the_hosts_state_and_no_other() {
         let heard = stage.hm(HM, class, instance, "BOOT");
         assert_eq!((heard[0].to, heard[0].notice().body), (HM, &b"SENT\0long-headers\0"[..]));
         assert_eq!(heard[0].notice().kind, Kind::ServAck);
-        assert_eq!((stage.state(), stage.engine.census().hosts), ((1, 0), 1));
+        assert_eq!((stage.state(), stage.engine.gauges().hosts), ((1, 0), 1));
     }
 }
 
@@ -289,7 +286,7 @@ fn s84_unknown_host_control() {
 fn s85_flush_is_not_answered() {
     let mut stage = two_hosts();
     assert_eq!(stage.hm(HM, "ZEPHYR_CTL", "HM", "FLUSH"), []);
-    assert_eq!((stage.state(), stage.engine.census().hosts), ((1, 0), 0));
+    assert_eq!((stage.state(), stage.engine.gauges().hosts), ((1, 0), 0));
 }
 
 #[test]
@@ -297,7 +294,7 @@ fn s86_s87_attach_and_detach_remove_nothing() {
     let mut stage = two_hosts();
     let heard = stage.hm(HM, "ZEPHYR_CTL", "HM", "ATTACH");
     assert_eq!(heard[0].notice().body, b"SENT\0long-headers\0");
-    assert_eq!((stage.state(), stage.engine.census().hosts), ((2, 1), 1));
+    assert_eq!((stage.state(), stage.engine.gauges().hosts), ((2, 1), 1));
     let goodbye = stage.command(Command::Shutdown);
     assert_eq!(goodbye.len(), 1);
     let farewell = goodbye[0].notice();
@@ -311,7 +308,7 @@ fn s86_s87_attach_and_detach_remove_nothing() {
         (&b"SERVER"[..], &b"hm@ATHENA.TEST"[..], &b""[..])
     );
     assert_eq!(stage.hm(HM, "ZEPHYR_CTL", "HM", "DETACH"), []);
-    assert_eq!((stage.state(), stage.engine.census().hosts), ((2, 1), 0));
+    assert_eq!((stage.state(), stage.engine.gauges().hosts), ((2, 1), 0));
     assert_eq!(stage.command(Command::Shutdown), []);
 }
 

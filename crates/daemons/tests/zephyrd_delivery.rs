@@ -6,7 +6,7 @@ mod stage;
 
 use stage::*;
 use zephyr_core::notice::Notice;
-use zephyr_daemons::zephyrd::{engine::Bounds, event::Event};
+use zephyr_engine::server::{Bounds, event::Event};
 
 const SCHEDULE: [u64; 11] = [2, 4, 8, 12, 20, 28, 44, 76, 140, 268, 524];
 
@@ -29,14 +29,14 @@ fn a_client_that_never_acknowledges_is_given_up() {
     let resent = stage.wait(1035);
     assert_eq!(resent.iter().map(|&(second, _)| second).collect::<Vec<_>>(), SCHEDULE);
     assert!(resent.iter().all(|(_, packet)| *packet == first[0]), "the same octets each time");
-    assert_eq!((stage.engine.census().clients, stage.engine.census().locations), (1, 1));
+    assert_eq!((stage.engine.gauges().clients, stage.engine.gauges().locations), (1, 1));
 
     assert_eq!(stage.wait(1), [], "after 1036 seconds");
     let gone = Event::ClientDead { client: at(HM2, 6000), principal: BOB.as_bytes().into() };
     assert_eq!(stage.events.pop(), Some(gone));
-    let census = stage.engine.census();
-    assert_eq!((census.clients, census.subscriptions, census.pending, census.locations), (0, 0, 0, 0));
-    assert_eq!((census.pending_octets, census.subscription_octets), (0, 0));
+    let gauges = stage.engine.gauges();
+    assert_eq!((gauges.clients, gauges.subscriptions, gauges.pending, gauges.locations), (0, 0, 0, 0));
+    assert_eq!((gauges.pending_octets, gauges.subscription_octets), (0, 0));
     assert_eq!(stage.engine.next_timeout(), None);
 }
 
@@ -50,9 +50,9 @@ fn a_client_that_acknowledged_something_is_asked_on() {
     let later = stage.wait(512);
     assert_eq!(later.iter().map(|&(second, _)| second).collect::<Vec<_>>(), [136], "1036 s after the first");
     assert_eq!(later[0].1, never[0]);
-    assert_eq!(stage.engine.census().clients, 1);
+    assert_eq!(stage.engine.gauges().clients, 1);
     stage.wait(200);
-    assert_eq!(stage.engine.census().clients, 0, "silent for 512 s when asked again at 1548 s");
+    assert_eq!(stage.engine.gauges().clients, 0, "silent for 512 s when asked again at 1548 s");
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn one_dead_client_takes_all_its_packets_along_and_nobody_elses() {
         stage.wait(1);
     }
     stage.wait(1040);
-    assert_eq!((stage.engine.census().clients, stage.engine.census().pending), (1, 0));
+    assert_eq!((stage.engine.gauges().clients, stage.engine.gauges().pending), (1, 0));
     assert_eq!(stage.send(HM, foo(), Yes)[0].to, at(HM2, 6001));
 }
 
@@ -80,7 +80,7 @@ fn a_subscription_renewed_brings_its_new_key() {
         &heard[0].packet(),
         zephyr_core::auth::Direction::ToClient
     ));
-    assert_eq!(stage.engine.census().clients, 1);
+    assert_eq!(stage.engine.gauges().clients, 1);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_client_that_does_not_read_costs_a_bounded_amount() {
         assert_eq!(packets.len(), if number < 5 { 2 } else { 1 });
         stage.acknowledge(packets.iter().find(|packet| packet.to.port() == 6001).unwrap());
     }
-    assert_eq!((stage.engine.census().pending, stage.engine.counters().client_pending_full), (5, 15));
+    assert_eq!((stage.engine.gauges().pending, stage.engine.counters().client_pending_full), (5, 15));
 }
 
 #[test]
@@ -111,8 +111,8 @@ fn octets_on_the_way_are_bounded_for_all() {
         stage.subscribe(HM2, BOB, port, b"foo\0bar\0\0");
     }
     stage.send(HM, Notice { body: &[b'x'; 500], ..foo() }, Yes);
-    let census = stage.engine.census();
-    assert!(census.pending_octets <= 10_000 && census.pending > 5, "{census:?}");
+    let gauges = stage.engine.gauges();
+    assert!(gauges.pending_octets <= 10_000 && gauges.pending > 5, "{gauges:?}");
 }
 
 #[test]
@@ -140,8 +140,8 @@ fn many_waiting_packets_of_others_do_not_matter_to_one_who_leaves() {
     for _ in 0..20 {
         stage.send(HM, foo(), Yes);
     }
-    assert_eq!(stage.engine.census().pending, 10_000);
+    assert_eq!(stage.engine.gauges().pending, 10_000);
     let heard = stage.send(HM2, Notice { port: 7, ..control("CLEARSUB", BOB, b"") }, Yes);
     assert_eq!(heard[0].answer(), "SERVACK SENT");
-    assert_eq!(stage.engine.census().pending, 9980);
+    assert_eq!(stage.engine.gauges().pending, 9980);
 }

@@ -11,10 +11,7 @@ use zephyr_core::{
     notice::Notice,
     policy::{Demand, Policy},
 };
-use zephyr_daemons::zephyrd::{
-    engine::{Bounds, Command},
-    event::Event,
-};
+use zephyr_engine::server::{Bounds, Command, event::Event};
 
 /// Whoever floods.
 const FLOODER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 99, 0, 1)), 2104);
@@ -40,17 +37,17 @@ fn a_flood_of_packets_does_not_make_a_host_that_begins_anew_wait_for_its_clients
     for _ in 0..=most {
         stage.send(FLOODER, notice("nobody", "reads", "this", "mallory"), No);
     }
-    assert_eq!(stage.engine.census().recent, most, "what came from others is forgotten");
+    assert_eq!(stage.engine.gauges().recent, most, "what came from others is forgotten");
     stage.send(HM, Notice { kind: Kind::HmCtl, ..notice("HM_CTL", "x", "BOOT", "HM") }, No);
-    assert_eq!(stage.engine.census().clients, 0);
+    assert_eq!(stage.engine.gauges().clients, 0);
     stage.give(FLOODER, &subscription, Yes);
-    assert_eq!(stage.engine.census().clients, 0, "nobody else may do it again");
+    assert_eq!(stage.engine.gauges().clients, 0, "nobody else may do it again");
     stage.give(HM, &subscription, Yes);
-    assert_eq!(stage.engine.census().clients, 1, "what is answered SENT is done");
+    assert_eq!(stage.engine.gauges().clients, 1, "what is answered SENT is done");
     assert_eq!(stage.give(HM, &message, Yes).len(), 1, "delivered is delivered");
     stage.send(HM, Notice { kind: Kind::HmCtl, ..notice("HM_CTL", "x", "BOOT", "HM") }, No);
     stage.give(HM, &subscription, Yes);
-    assert_eq!(stage.engine.census().clients, 1, "also the second time");
+    assert_eq!(stage.engine.gauges().clients, 1, "also the second time");
 }
 
 #[test]
@@ -59,7 +56,7 @@ fn the_memory_of_packets_is_as_large_as_the_bounds_say() {
     for _ in 0..5 {
         stage.send(HM, notice("nobody", "reads", "this", BOB), No);
     }
-    assert_eq!(stage.engine.census().recent, 3);
+    assert_eq!(stage.engine.gauges().recent, 3);
 }
 
 #[test]
@@ -101,7 +98,7 @@ fn clients_that_are_gone_do_not_silence_one_that_is_there() {
         let live = heard.iter().find(|packet| packet.to == at(HM2, 6000)).expect("who is there hears everything");
         stage.acknowledge(live);
     }
-    assert!(stage.engine.census().pending_octets < 60_000, "{:?}", stage.engine.census());
+    assert!(stage.engine.gauges().pending_octets < 60_000, "{:?}", stage.engine.gauges());
 }
 
 #[test]

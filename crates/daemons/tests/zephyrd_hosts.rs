@@ -8,12 +8,10 @@ use stage::*;
 use std::net::SocketAddr;
 use zephyr_core::{kind::Kind, notice::Notice};
 use zephyr_daemons::{
-    operator::{Answer, Question},
-    zephyrd::{
-        engine::{Bounds, Command},
-        event::Event,
-    },
+    admin_protocol::{Answer, Question},
+    zephyrd::inspect::answer,
 };
+use zephyr_engine::server::{Bounds, Command, event::Event};
 
 fn hm(opcode: &str) -> Notice<'_> {
     Notice { kind: Kind::HmCtl, port: 2104, ..notice("ZEPHYR_CTL", "HM", opcode, "hm") }
@@ -29,9 +27,9 @@ fn a_host_is_only_emptied_by_itself() {
         stage.send(HM2, hm(opcode), No);
     }
     assert_eq!(stage.list(HM, ALICE, 5000), "c|*||");
-    assert_eq!(stage.engine.census().clients, 1);
+    assert_eq!(stage.engine.gauges().clients, 1);
     stage.send(HM, hm("FLUSH"), No);
-    assert_eq!(stage.engine.census().clients, 0);
+    assert_eq!(stage.engine.gauges().clients, 0);
     assert_eq!(stage.engine.counters().host_flushes, 3);
 }
 
@@ -46,13 +44,13 @@ fn a_flood_of_boots_does_bounded_work_and_harms_no_other_host() {
     for opcode in ["FLUSH", "BOOT"] {
         assert_eq!(stage.send(HM, hm(opcode), No), []);
     }
-    assert_eq!(stage.engine.census().clients, 1, "a flood may not flush");
+    assert_eq!(stage.engine.gauges().clients, 1, "a flood may not flush");
     assert_eq!(stage.engine.counters().host_floods, 2);
     assert!(stage.events.iter().any(|event| matches!(event, Event::Full { what: "host manager requests", .. })));
     assert!(stage.send(HM2, hm("BOOT"), No)[0].answer().starts_with("SERVACK SENT"));
     stage.wait(10);
     assert!(!stage.send(HM, hm("BOOT"), No).is_empty(), "after a pause the host is heard again");
-    assert_eq!(stage.engine.census().clients, 0);
+    assert_eq!(stage.engine.gauges().clients, 0);
 }
 
 /// A host manager without this answer keeps all of its host's notices back.
@@ -75,7 +73,7 @@ fn the_host_silent_longest_makes_room() {
     for manager in [HM, HM2, HM, third] {
         assert!(!stage.send(manager, hm("ATTACH"), No).is_empty());
     }
-    assert_eq!((stage.engine.census().hosts, stage.engine.counters().hosts_full), (2, 1));
+    assert_eq!((stage.engine.gauges().hosts, stage.engine.counters().hosts_full), (2, 1));
     let told: Vec<SocketAddr> = stage.command(Command::Shutdown).iter().map(|farewell| farewell.to).collect();
     assert_eq!(told, [HM, third]);
 }
@@ -125,7 +123,7 @@ Triplet 'message' 'personal' 'alice@ATHENA.TEST':
 \t127.77.0.1 5000 (alice@ATHENA.TEST)
 ";
     assert_eq!(stage.engine.dump(), expected);
-    let answer = stage.engine.answer(stage.now, &Question::Dump { here: true });
+    let answer = answer(&stage.engine, stage.now, &Question::Dump { here: true });
     assert_eq!(answer, Some(Answer::Dump(expected.to_owned())));
 }
 
@@ -136,7 +134,7 @@ fn clients_and_subscribers_are_listed() {
         stage.subscribe(HM, ALICE, port, b"Big\0*\0\0other\0x\0\0");
     }
     stage.wait(30);
-    let Some(Answer::Clients(clients)) = stage.engine.answer(stage.now, &Question::Clients { limit: 3 }) else {
+    let Some(Answer::Clients(clients)) = answer(&stage.engine, stage.now, &Question::Clients { limit: 3 }) else {
         panic!("no clients");
     };
     assert_eq!((clients.total, clients.entries.len()), (10, 3));
@@ -145,7 +143,7 @@ fn clients_and_subscribers_are_listed() {
     assert_eq!((first.proven, first.seconds_silent), (true, 30));
 
     let question = Question::Subscriptions { class: "bIG".to_owned(), limit: 4 };
-    let Some(Answer::Subscriptions(found)) = stage.engine.answer(stage.now, &question) else { panic!("none") };
+    let Some(Answer::Subscriptions(found)) = answer(&stage.engine, stage.now, &question) else { panic!("none") };
     assert_eq!((found.total, found.entries.len()), (10, 4), "in any spelling");
     assert_eq!((&*found.entries[3].instance, found.entries[3].client), ("*", at(HM, 5003)));
 }
@@ -160,7 +158,7 @@ fn access_is_explained() {
             class: class.to_owned(),
             address: address.map(|address| address.parse().unwrap()),
         };
-        let Some(Answer::AclCheck(check)) = stage.engine.answer(stage.now, &question) else { panic!("no answer") };
+        let Some(Answer::AclCheck(check)) = answer(&stage.engine, stage.now, &question) else { panic!("no answer") };
         let rulings: Vec<_> =
             check.rulings.iter().map(|ruling| format!("{} {} {}", ruling.list, ruling.allowed, ruling.why)).collect();
         (check.restricted, rulings)

@@ -11,7 +11,7 @@ use zephyr_core::{
     notice::Notice,
     policy::{Demand, Policy},
 };
-use zephyr_daemons::zephyrd::{engine::Bounds, event::Event};
+use zephyr_engine::server::{Bounds, event::Event};
 
 const PLACE: &[u8] = b"machine\0Tue Nov 24 22:08:04 2026\0pts/1\0";
 
@@ -55,7 +55,7 @@ fn s91_s92_visible_is_not_announced() {
     for exposure in ["REALM-VISIBLE", "OPSTAFF"] {
         let mut stage = Stage::watched();
         assert_eq!(stage.ask(login(ALICE, exposure, ALICE), Yes), "SERVACK SENT");
-        assert_eq!(stage.engine.census().locations, 1);
+        assert_eq!(stage.engine.gauges().locations, 1);
     }
 }
 
@@ -98,7 +98,7 @@ fn an_update_changes_all_or_nothing() {
     let update = Notice { body: b"other\0later\0pts/2\0", ..login(ALICE, "REALM-VISIBLE", ALICE) };
     assert_eq!(stage.ask(update, Yes), "SERVACK SENT");
     assert_eq!(stage.seen(ALICE, BOB, Yes), "other|later|pts/2|");
-    assert_eq!(stage.engine.census().locations, 1);
+    assert_eq!(stage.engine.gauges().locations, 1);
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn nobody_is_logged_out_by_another_who_proves_that_he_is_another() {
     stage.send(HM, login(ALICE, "NET-ANNOUNCED", ALICE), Yes);
     assert_eq!(stage.ask(login(ALICE, "USER_LOGOUT", BOB), Yes), "SERVNAK LOST");
     assert!(matches!(stage.events.pop(), Some(Event::LoginRefused { .. })));
-    assert_eq!(stage.engine.census().locations, 1);
+    assert_eq!(stage.engine.gauges().locations, 1);
 }
 
 #[test]
@@ -129,9 +129,9 @@ fn a_domain_may_want_proof_of_logouts() {
         assert_eq!(stage.ask(login(ALICE, "USER_LOGOUT", ALICE), proof), "SERVNAK LOST");
         assert!(matches!(stage.events.pop(), Some(Event::Unauthenticated { .. })));
     }
-    assert_eq!(stage.engine.census().locations, 1);
+    assert_eq!(stage.engine.gauges().locations, 1);
     assert_eq!(stage.ask(login(ALICE, "USER_LOGOUT", ALICE), Yes), "SERVACK LOST", "gone, and nobody watches");
-    assert_eq!(stage.engine.census().locations, 0);
+    assert_eq!(stage.engine.gauges().locations, 0);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn where_sending_needs_proof_an_unproven_logout_is_not_told() {
     stage.subscribe(HM2, BOB, 6000, b"login\0alice@ATHENA.TEST\0\0");
     stage.send(HM, login(ALICE, "NET-VISIBLE", ALICE), Yes);
     assert_eq!(stage.ask(login(ALICE, "USER_LOGOUT", ALICE), No), "SERVACK SENT");
-    assert_eq!(stage.engine.census().locations, 0);
+    assert_eq!(stage.engine.gauges().locations, 0);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn locations_are_bounded_per_user_and_per_host() {
     assert_eq!(tell(HM, BOB, 1), "SERVACK SENT");
     assert_eq!(tell(HM, "carol@ATHENA.TEST", 1), "SERVACK LOST", "the host's limit");
     assert_eq!(tell(HM2, "carol@ATHENA.TEST", 1), "SERVACK SENT", "others are not concerned");
-    assert_eq!(stage.engine.census().locations, 4);
+    assert_eq!(stage.engine.gauges().locations, 4);
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn s98_s100_s107_only_for_oneself_and_with_proof() {
         assert_eq!(stage.ask(login(BOB, opcode, ALICE), Yes), "SERVNAK LOST");
         assert_eq!(stage.ask(login(ALICE, opcode, ALICE), No), "SERVNAK LOST");
     }
-    assert_eq!(stage.engine.census().locations, 0);
+    assert_eq!(stage.engine.gauges().locations, 0);
 }
 
 #[test]

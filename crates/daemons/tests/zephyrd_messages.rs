@@ -11,7 +11,7 @@ use zephyr_core::{
     notice::Notice,
     policy::{Demand, Policy},
 };
-use zephyr_daemons::zephyrd::event::Event;
+use zephyr_engine::server::event::Event;
 
 /// A stage on which bob wants (foo,bar) at port 6000.
 fn with_bob() -> Stage {
@@ -106,7 +106,7 @@ fn s8_packets_that_only_answer_are_never_handled() {
         assert_eq!(stage.send(HM, Notice { kind, ..control("SUBSCRIBE", ALICE, b"a\0b\0\0") }, Yes), []);
         assert_eq!(stage.events.pop(), Some(Event::StrayAnswer { kind, from: HM }));
     }
-    assert_eq!(stage.engine.census().clients, 1);
+    assert_eq!(stage.engine.gauges().clients, 1);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use zephyr_core::{
     notice::Notice,
     policy::{ClassRules, Demand, FailedProof, ForeignRule, Measure, Pattern, Policy},
 };
-use zephyr_daemons::zephyrd::{engine::Command, event::Event};
+use zephyr_engine::server::{Command, event::Event};
 
 const SEND_NEEDS_PROOF: &str = "you must prove who you are to send here: run kinit, and try again with proof";
 

@@ -14,11 +14,7 @@ use zephyr_core::{
     time::Now,
     uid::Uid,
 };
-use zephyr_daemons::zhm::{
-    engine::{Command, Config, Engine, Outbox},
-    event::Event,
-    servers::{Server, Servers},
-};
+use zephyr_engine::host_manager::{Command, Config, HostManager, Outbox, Server, Servers, event::Event};
 
 const CLIENT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 40_000);
 const OTHER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 3, 2, 1)), 40_001);
@@ -46,7 +42,7 @@ impl Heard {
 }
 
 struct Stage {
-    engine: Engine,
+    engine: HostManager,
     now: Now,
     events: Vec<Event>,
     micros: u32,
@@ -59,13 +55,14 @@ impl Stage {
             servers: Servers::new((1..=servers).map(server).collect(), 1).unwrap(),
             address: Ipv4Addr::new(10, 77, 0, 9),
             port: 2104,
+            version: concat!(env!("CARGO_PKG_VERSION"), " (5) zephyr-rs").to_owned(),
             attach: false,
             refuse_flush: false,
         };
         change(&mut config);
         let now = Now { monotonic: Duration::from_secs(50), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
         let mut out = Outbox::new();
-        let engine = Engine::new(config, now, &mut out);
+        let engine = HostManager::new(config, now, &mut out);
         let mut stage = Self { engine, now, events: Vec::new(), micros: 0 };
         let greeting = stage.drain(out);
         (stage, greeting)

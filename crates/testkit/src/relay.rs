@@ -23,7 +23,7 @@ const HOST_MANAGER_PORT: u16 = 2104;
 const ATTEMPTS: usize = 100;
 
 /// How often a thread looks whether it should end.
-const PATIENCE: Duration = Duration::from_millis(50);
+const TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Which way a datagram goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Relay {
         let down = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         let (up, apparent) = apparent_host()?;
         for socket in [&down, &up] {
-            socket.set_read_timeout(Some(PATIENCE))?;
+            socket.set_read_timeout(Some(TIMEOUT))?;
         }
         let address = down.local_addr()?;
         let shared = Arc::new(Shared {
@@ -133,7 +133,7 @@ impl Shared {
             return;
         }
         let Ok(socket) = UdpSocket::bind((self.apparent, port)) else { return };
-        if socket.set_read_timeout(Some(PATIENCE)).is_err() {
+        if socket.set_read_timeout(Some(TIMEOUT)).is_err() {
             return;
         }
         let shared = Arc::clone(self);

@@ -1,13 +1,13 @@
 //! zwgc, the WindowGram client: shows the notices that somebody has subscribed to.
 //!
 //! * [`options`]: the command line; [`subscription_file`]: `~/.zephyr.subs`
-//! * [`windowgram`]: how a notice looks; [`harmless`]: why that cannot hurt a terminal
+//! * [`windowgram`]: how a notice looks; [`sanitize`]: why that cannot hurt a terminal
 //! * [`run`]: the program
 
 #![forbid(unsafe_code)]
 
-pub mod harmless;
 pub mod options;
 pub mod run;
+pub mod sanitize;
 pub mod subscription_file;
 pub mod windowgram;

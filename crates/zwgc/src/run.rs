@@ -1,8 +1,8 @@
 //! The course of zwgc (zwgc, sections 2, 5 and 6).
 
 use crate::{
-    harmless,
     options::Options,
+    sanitize,
     subscription_file::{self, Macros, Wishes},
     windowgram,
 };
@@ -25,7 +25,7 @@ use zephyr_client::{
     variables::Variables,
     windowgram_port,
 };
-use zephyr_core::words;
+use zephyr_core::names;
 use zephyr_net::host;
 
 /// Exit status: the port file, the command line, or the terminal.
@@ -36,7 +36,7 @@ const NO_ZEPHYR: u8 = 3;
 /// How long saying good-bye may take.
 const GOODBYE: Duration = Duration::from_secs(10);
 /// Reasons for hiding notices that are told.
-const MOST_REASONS: usize = 16;
+const MAX_REASONS: usize = 16;
 /// Octets of a subscription file that are read.
 const MAX_FILE: u64 = 1 << 20;
 
@@ -152,8 +152,8 @@ async fn serve(client: &mut Client, options: &Options, location: &Location, file
         };
         if let Some(why) = &arrival.hidden {
             // Said once each: whoever can make notices up could otherwise fill the terminal with that.
-            if hidden.len() < MOST_REASONS && hidden.insert(why.clone()) {
-                eprintln!("zwgc: not showing a notice, nor others like it: {}", harmless::line(why.as_bytes()));
+            if hidden.len() < MAX_REASONS && hidden.insert(why.clone()) {
+                eprintln!("zwgc: not showing a notice, nor others like it: {}", sanitize::line(why.as_bytes()));
             }
             continue;
         }
@@ -301,7 +301,7 @@ enum Treatment {
 
 fn treatment(arrival: &Arrival, client: &Client, active: bool) -> Treatment {
     let notice = arrival.delivered.notice();
-    if notice.class.eq_ignore_ascii_case(words::WG_CTL) && notice.instance.eq_ignore_ascii_case(b"USER") {
+    if notice.class.eq_ignore_ascii_case(names::WG_CTL) && notice.instance.eq_ignore_ascii_case(b"USER") {
         // Nothing proves who sends control notices, so at least they must come from this machine.
         let local = arrival.from.ip().is_loopback() || arrival.from.ip() == client.address();
         if local && notice.opcode.eq_ignore_ascii_case(b"EXIT") {
@@ -311,7 +311,7 @@ fn treatment(arrival: &Arrival, client: &Client, active: bool) -> Treatment {
         return Treatment::Drop;
     }
     // A ping only asks whether somebody would receive a message.
-    if !active || notice.opcode.eq_ignore_ascii_case(words::PING) {
+    if !active || notice.opcode.eq_ignore_ascii_case(names::PING) {
         return Treatment::Drop;
     }
     Treatment::Show

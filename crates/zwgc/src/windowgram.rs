@@ -14,7 +14,7 @@
 //! or brackets in the header's fields stand in quotes. An opcode, when there is one, follows the instance; after `FAILED`,
 //! a second line says why. `To:` is left out for notices to everybody.
 
-use crate::harmless;
+use crate::sanitize;
 use std::fmt::Write as _;
 use zephyr_client::localtime;
 use zephyr_core::{auth::Verdict, notice::Notice};
@@ -36,14 +36,14 @@ pub fn render(notice: &Notice<'_>, verdict: &Verdict, colours: bool) -> String {
     let when = localtime::figures(localtime::of_seconds(notice.multiuid.seconds));
     let (signature, text) = parts(notice);
     let mut shown = header(notice, verdict, &when, colours);
-    let signature = harmless::line(&flat(signature));
+    let signature = sanitize::line(&flat(signature));
     let signature = if signature.is_empty() { signature } else { format!(" ({signature})") };
     // Writing to a string cannot fail.
     let _ = writeln!(shown, "From: {}{signature}", field(notice.sender));
     if !notice.recipient.is_empty() {
         let _ = writeln!(shown, "To: {}", field(notice.recipient));
     }
-    for line in harmless::lines(&text, notice.charset).trim_end().lines() {
+    for line in sanitize::lines(&text, notice.charset).trim_end().lines() {
         let _ = writeln!(shown, "  {line}");
     }
     shown.push('\n');
@@ -61,7 +61,7 @@ fn header(notice: &Notice<'_>, verdict: &Verdict, when: &str, colours: bool) -> 
     let (class, instance) = (field(notice.class), field(notice.instance));
     let mut header = format!("{word} class {class} instance {instance}{opcode} at {when}\n");
     if let Verdict::Failed(reason) = verdict {
-        let reason = harmless::line(reason.to_string().as_bytes());
+        let reason = sanitize::line(reason.to_string().as_bytes());
         let _ = writeln!(header, "Warning: who sent this, and what, is not proven: {reason}");
     }
     header
@@ -69,7 +69,7 @@ fn header(notice: &Notice<'_>, verdict: &Verdict, when: &str, colours: bool) -> 
 
 /// A header field, in quotes where it could be taken for more than one.
 fn field(octets: &[u8]) -> String {
-    let text = harmless::line(octets);
+    let text = sanitize::line(octets);
     let plain = !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || "()\"".contains(c));
     if plain { text } else { format!("\"{}\"", text.replace('"', "\\\"")) }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use zephyr_core::kind::Kind;
+use zephyr_core::names;
 use zephyr_core::notice::{Claim, Notice, Packet};
-use zephyr_core::words;
 use zephyr_e2e::listener::Origin;
 use zephyr_e2e::stack::Stack;
 use zephyr_e2e::stranger::Stranger;
@@ -181,16 +181,16 @@ fn is_alive(stranger: &mut Stranger, daemon: SocketAddr, question: Question) -> 
     let notice = match question {
         Question::Status => Notice {
             kind: Kind::Stat,
-            class: words::HM_STAT,
-            instance: words::HMST_CLIENT,
-            opcode: words::GIMMESTATS,
+            class: names::HM_STAT,
+            instance: names::HMST_CLIENT,
+            opcode: names::GIMMESTATS,
             ..Notice::EMPTY
         },
         Question::Defaults => Notice {
             kind: Kind::Acked,
-            class: words::ZEPHYR_CTL,
-            instance: words::CLIENT,
-            opcode: words::GIMMEDEFS,
+            class: names::ZEPHYR_CTL,
+            instance: names::CLIENT,
+            opcode: names::GIMMEDEFS,
             sender: b"stranger@ZEPHYR.TEST",
             ..Notice::EMPTY
         },

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use zephyr_core::kind::Kind;
 use zephyr_core::notice::{Claim, Notice, Packet};
-use zephyr_core::{uid::Uid, words};
+use zephyr_core::{names, uid::Uid};
 use zephyr_e2e::listener::Origin;
 use zephyr_e2e::middle::{Way, contains, harmless};
 use zephyr_e2e::stack::Stack;
@@ -21,9 +21,9 @@ fn subscription<'a>(kind: Kind, port: u16, sender: &'a [u8]) -> Notice<'a> {
     Notice {
         kind,
         port,
-        class: words::ZEPHYR_CTL,
-        instance: words::CLIENT,
-        opcode: words::SUBSCRIBE_NODEFS,
+        class: names::ZEPHYR_CTL,
+        instance: names::CLIENT,
+        opcode: names::SUBSCRIBE_NODEFS,
         sender,
         body: b"secret\0*\0\0",
         ..Notice::EMPTY
@@ -66,7 +66,7 @@ fn made_up_kinds_subscribe_nobody() -> Result<()> {
     // Nor is a location registered by such kinds, nor somebody logged out.
     for kind in [Kind::ServAck, Kind::ServNak] {
         let login = Notice {
-            class: words::LOGIN,
+            class: names::LOGIN,
             instance: b"alice@ZEPHYR.TEST",
             opcode: b"NET-ANNOUNCED",
             body: b"host\0now\0tty\0",
@@ -91,7 +91,7 @@ fn a_subscription_without_proof_is_refused() -> Result<()> {
     let listener = alice.listen(&[("open", "*", "*")])?;
     let mut stranger = Stranger::at(HERE)?;
     let own = stranger.address()?.port();
-    let requests = [words::SUBSCRIBE, words::SUBSCRIBE_NODEFS, words::UNSUBSCRIBE, words::CLEARSUB, words::FLUSHSUBS];
+    let requests = [names::SUBSCRIBE, names::SUBSCRIBE_NODEFS, names::UNSUBSCRIBE, names::CLEARSUB, names::FLUSHSUBS];
     for opcode in requests {
         for claim in claims() {
             // In alice's name for her own client, too: it must not be taken away from her.

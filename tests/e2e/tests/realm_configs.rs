@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use zephyr_core::kind::Kind;
+use zephyr_core::names;
 use zephyr_core::notice::{Claim, Notice, Packet};
-use zephyr_core::words;
 use zephyr_e2e::listener::{Listener, Origin};
 use zephyr_e2e::middle::{Way, contains, harmless, places};
 use zephyr_e2e::person::{Person, SOON};
@@ -49,9 +49,9 @@ fn subscribe_unproven(stack: &Stack, class: &str, name: &str) -> Result<(Kind, S
     let request = Notice {
         kind: Kind::Acked,
         port: stranger.address()?.port(),
-        class: words::ZEPHYR_CTL,
-        instance: words::CLIENT,
-        opcode: words::SUBSCRIBE_NODEFS,
+        class: names::ZEPHYR_CTL,
+        instance: names::CLIENT,
+        opcode: names::SUBSCRIBE_NODEFS,
         sender: name.as_bytes(),
         body: body.as_bytes(),
         ..Notice::EMPTY
@@ -166,8 +166,8 @@ fn isu_zwgc_says_why_it_hears_nothing_and_hides_what_nobody_proved() -> Result<(
     let port = zephyr_client::windowgram_port::read(&bob.wgfile())?;
     let forged = Notice {
         kind: Kind::Unacked,
-        class: words::MESSAGE,
-        instance: words::PERSONAL,
+        class: names::MESSAGE,
+        instance: names::PERSONAL,
         sender: b"alice@IASTATE.EDU",
         recipient: b"bob@IASTATE.EDU",
         body: b"\0send me your password\n",

@@ -1,7 +1,7 @@
 //! The service's keys: read from a keytab file, held in the library's memory.
 
 use super::{Context, Release, ffi};
-use crate::fault::{Error, code};
+use crate::error::{Error, code};
 use std::{
     ffi::{CString, OsString},
     os::unix::ffi::OsStringExt,

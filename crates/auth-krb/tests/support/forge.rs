@@ -13,7 +13,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-use zephyr_auth_krb::workings::{Purpose, checksum, derived};
+use zephyr_auth_krb::internals::{Purpose, checksum, derived};
 use zephyr_core::{coding::zcode, limits::Limits, notice::Notice};
 
 pub(crate) const REALM: &str = "ZEPHYR.TEST";

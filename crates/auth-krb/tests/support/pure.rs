@@ -4,7 +4,7 @@
 use super::forge::Secret;
 use kerberos_asn1::{ApReq, Asn1Object, Authenticator, EncTicketPart, PrincipalName};
 use std::panic;
-use zephyr_auth_krb::{Enctype, workings::decrypt};
+use zephyr_auth_krb::{Enctype, internals::decrypt};
 
 /// What an AP-REQ proves.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,8 +16,8 @@ use crate::{
     auth::{Reason, Verdict},
     fold::fold,
     limits::MAX_NOTICE,
+    names,
     notice::Notice,
-    words,
 };
 use std::borrow::Cow;
 
@@ -67,16 +67,16 @@ impl Action {
     pub fn of(notice: &Notice<'_>) -> Option<Self> {
         let class = fold(notice.class);
         let is = |word: &[u8]| class.eq_ignore_ascii_case(word);
-        let unasked = [words::HM_CTL, words::HM_STAT, words::ZEPHYR_ADMIN, words::WG_CTL].into_iter().any(is);
+        let unasked = [names::HM_CTL, names::HM_STAT, names::ZEPHYR_ADMIN, names::WG_CTL].into_iter().any(is);
         match () {
             () if unasked => None,
-            () if is(words::ZEPHYR_CTL) => {
-                let by_host_manager = notice.instance.eq_ignore_ascii_case(words::HM);
-                (!by_host_manager && notice.opcode != words::GIMMEDEFS).then_some(Self::Receive)
+            () if is(names::ZEPHYR_CTL) => {
+                let by_host_manager = notice.instance.eq_ignore_ascii_case(names::HM);
+                (!by_host_manager && notice.opcode != names::GIMMEDEFS).then_some(Self::Receive)
             }
-            () if is(words::LOGIN) && notice.opcode == words::USER_LOGOUT => Some(Self::Logout),
-            () if is(words::LOGIN) => Some(Self::Login),
-            () if is(words::USER_LOCATE) => Some(Self::Locate),
+            () if is(names::LOGIN) && notice.opcode == names::USER_LOGOUT => Some(Self::Logout),
+            () if is(names::LOGIN) => Some(Self::Login),
+            () if is(names::USER_LOCATE) => Some(Self::Locate),
             () => Some(Self::Send),
         }
     }

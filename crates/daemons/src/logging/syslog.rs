@@ -15,7 +15,7 @@ use tracing::{
 use tracing_subscriber::{Layer, layer::Context};
 
 /// Octets of one line at most.
-const MOST_OCTETS: usize = 2048;
+const MAX_OCTETS: usize = 2048;
 
 /// The system's log.
 pub(super) struct Syslog {
@@ -83,7 +83,7 @@ impl Line {
     fn push(&mut self, name: &str, value: &str) {
         let _ = if name == "message" { write!(self.0, " ") } else { write!(self.0, " {name}=") };
         for char in value.chars() {
-            if self.0.len() >= MOST_OCTETS {
+            if self.0.len() >= MAX_OCTETS {
                 return;
             }
             if char.is_control() {
@@ -150,6 +150,6 @@ mod tests {
         second.set_nonblocking(true).unwrap();
         assert_eq!(second.recv(&mut buffer).unwrap(), 3);
         let long = lines(&second, || tracing::info!("{}", "x".repeat(100_000)));
-        assert!(long.len() <= MOST_OCTETS + 8, "{}", long.len());
+        assert!(long.len() <= MAX_OCTETS + 8, "{}", long.len());
     }
 }

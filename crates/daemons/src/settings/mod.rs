@@ -3,18 +3,16 @@
 //! The file is optional and so is every setting; the command line overrules it. A setting that does not exist is an error,
 //! because a misspelt limit is no limit. The shipped example names every setting with its default.
 
-use crate::{
-    problem::{Problem, Problems},
-    zephyrd::engine::Bounds,
-};
+use crate::problem::{Problem, Problems};
 use serde::Deserialize;
 use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
-use zephyr_auth::Backend;
 use zephyr_config::{read_bounded, reader::Reader};
+use zephyr_domain::Backend;
+use zephyr_engine::server::Bounds;
 
 /// The file's name in the configuration folder.
 pub const FILE_NAME: &str = "zephyr.toml";

@@ -113,6 +113,6 @@ fn what_is_no_table_of_tables_harms_nobody() {
 fn no_file_is_no_problem_and_one_that_is_too_long_is() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(Settings::load(folder.path()).unwrap(), Settings::default());
-    std::fs::write(folder.path().join(FILE_NAME), vec![b'#'; (zephyr_config::MOST_OCTETS + 1) as usize]).unwrap();
+    std::fs::write(folder.path().join(FILE_NAME), vec![b'#'; (zephyr_config::MAX_OCTETS + 1) as usize]).unwrap();
     assert!(Settings::load(folder.path()).unwrap_err().to_string().contains("longer than"));
 }

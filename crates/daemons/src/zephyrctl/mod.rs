@@ -8,7 +8,7 @@ mod policy;
 mod show;
 
 use crate::{
-    operator::{Answer, Question},
+    admin_protocol::{Answer, Question},
     private_file,
     problem::{Findings, Problem},
     settings::Settings,
@@ -47,9 +47,9 @@ impl From<Outcome> for ExitCode {
 }
 
 /// Until the server has taken the question, and begun to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// Octets of an answer at most.
-const MOST_ANSWER_OCTETS: u64 = 4 << 30;
+const MAX_ANSWER_OCTETS: u64 = 4 << 30;
 
 /// Does what the command line says.
 pub fn run(options: &Options) -> ExitCode {
@@ -93,14 +93,14 @@ fn socket(options: &Options) -> PathBuf {
 
 fn ask(socket: &Path, question: &Question) -> io::Result<Answer> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
     let mut line = serde_json::to_vec(question)?;
     line.push(b'\n');
     // A server that refuses to listen answers all the same.
     let written = stream.write_all(&line);
     let mut answer = Vec::new();
-    BufReader::new(stream.take(MOST_ANSWER_OCTETS)).read_until(b'\n', &mut answer)?;
+    BufReader::new(stream.take(MAX_ANSWER_OCTETS)).read_until(b'\n', &mut answer)?;
     if answer.is_empty() {
         written?;
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it does not answer"));
@@ -153,7 +153,7 @@ fn findings(folder: &Path) -> Findings {
         Ok(about) if about.is_dir() => {
             return Configuration::inspect(folder).map_or_else(
                 |findings| findings,
-                |configuration| Findings { remarks: configuration.remarks, ..Findings::default() },
+                |configuration| Findings { warnings: configuration.warnings, ..Findings::default() },
             );
         }
         Ok(_) => Problem::whole_file(folder, "this is no folder"),
@@ -167,7 +167,7 @@ fn check(options: &Options) -> Outcome {
     if options.json {
         print_json(&findings);
     } else {
-        print(&show::findings(&options.config_dir, &findings.problems, &findings.remarks));
+        print(&show::findings(&options.config_dir, &findings.problems, &findings.warnings));
     }
     if findings.problems.is_empty() { Outcome::Done } else { Outcome::Problem }
 }

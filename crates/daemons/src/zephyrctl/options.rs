@@ -1,6 +1,6 @@
 //! zephyrctl's command line.
 
-use crate::operator::USUAL_ENTRIES;
+use crate::admin_protocol::USUAL_ENTRIES;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::{net::IpAddr, path::PathBuf};
 use zephyr_core::policy::Action;

@@ -4,11 +4,11 @@ use super::{Outcome, options::PolicyVerb, show};
 use crate::problem::Problems;
 use serde::Serialize;
 use std::{fmt::Write as _, path::Path};
-use zephyr_auth::policy_file::{Domain, FILE_NAME, PolicyFile};
 use zephyr_core::{
     auth::{Identity, Reason, Verdict},
     policy::{Action, Decision, Demand, FailedProof, Parties, Rule, Ruling, Section, Setting, Shown, decide},
 };
+use zephyr_domain::policy_file::{Domain, FILE_NAME, PolicyFile};
 
 /// What is asked of a policy.
 #[derive(Clone, Debug)]

@@ -1,8 +1,8 @@
 //! Answers as people read them.
 
 use crate::{
-    counted,
-    operator::{AclCheck, Answer, Listing, Status},
+    admin_protocol::{AclCheck, Answer, Listing, Status},
+    plural,
     problem::Problem,
 };
 use std::{collections::BTreeMap, fmt::Display, path::Path};
@@ -52,28 +52,28 @@ pub(super) fn answer(answer: &Answer) -> String {
         Answer::AclCheck(check) => acl_check(check),
         Answer::Reloaded(reloaded) => {
             let mut lines =
-                format!("reloaded: {}\n", counted::rules(reloaded.default_subscriptions, reloaded.restricted_classes));
+                format!("reloaded: {}\n", plural::rules(reloaded.default_subscriptions, reloaded.restricted_classes));
             for section in &reloaded.needs_restart {
                 lines += &format!("section {} of zephyr.toml has changed, which takes a restart\n", printable(section));
             }
             lines
         }
         Answer::Problems(problems) => {
-            lines(problems) + &format!("nothing changed: {}\n", counted::problems(problems.len()))
+            lines(problems) + &format!("nothing changed: {}\n", plural::problems(problems.len()))
         }
         Answer::Refused(why) => format!("refused: {}\n", printable(why)),
     }
 }
 
 /// What was found in the configuration files.
-pub(super) fn findings(folder: &Path, problems: &[Problem], remarks: &[Problem]) -> String {
-    let remarks: String =
-        remarks.iter().map(|remark| format!("remark: {}\n", printable(&remark.to_string()))).collect();
+pub(super) fn findings(folder: &Path, problems: &[Problem], warnings: &[Problem]) -> String {
+    let warnings: String =
+        warnings.iter().map(|warning| format!("warning: {}\n", printable(&warning.to_string()))).collect();
     let end = match problems.len() {
         0 => format!("no problems in {}\n", folder.display()),
-        count => format!("{} in {}\n", counted::problems(count), folder.display()),
+        count => format!("{} in {}\n", plural::problems(count), folder.display()),
     };
-    lines(problems) + &remarks + &end
+    lines(problems) + &warnings + &end
 }
 
 fn lines(problems: &[Problem]) -> String {
@@ -159,7 +159,7 @@ fn table<const N: usize>(rows: &[[String; N]], indent: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operator::ClientLine;
+    use crate::admin_protocol::ClientLine;
 
     #[test]
     fn columns_are_aligned_and_terminals_safe() {

@@ -1,12 +1,13 @@
 //! All configuration files of a server as one: either all of them can be used, or it is said what is wrong in each.
 
-use super::{access::Rules, rule_files};
+use super::rule_files;
 use crate::{
     problem::{Findings, Problem, Problems},
     settings::Settings,
 };
 use std::{path::Path, sync::Arc};
-use zephyr_auth::policy_file::{self, PolicyFile};
+use zephyr_domain::policy_file::{self, PolicyFile};
+use zephyr_engine::server::acl::Rules;
 
 /// What the files of a configuration folder say.
 #[derive(Clone, Debug)]
@@ -18,7 +19,7 @@ pub struct Configuration {
     /// `policy.toml`, or the file that takes its place.
     pub policies: PolicyFile,
     /// What is allowed but hardly meant.
-    pub remarks: Vec<Problem>,
+    pub warnings: Vec<Problem>,
 }
 
 impl Configuration {
@@ -40,15 +41,15 @@ impl Configuration {
         let policies = PolicyFile::find(&folder.join(policy_file::FILE_NAME));
         match (Settings::load(folder), rule_files::load(folder), policies) {
             (Ok(settings), Ok(loaded), Ok(policies)) => {
-                Ok(Self { settings, rules: Arc::new(loaded.rules), policies, remarks: loaded.remarks })
+                Ok(Self { settings, rules: Arc::new(loaded.rules), policies, warnings: loaded.warnings })
             }
             (settings, loaded, policies) => {
-                let Findings { problems, remarks } = loaded.map_or_else(
+                let Findings { problems, warnings } = loaded.map_or_else(
                     |findings| findings,
-                    |loaded| Findings { remarks: loaded.remarks, ..Findings::default() },
+                    |loaded| Findings { warnings: loaded.warnings, ..Findings::default() },
                 );
                 let others = [settings.err(), policies.err()].into_iter().flatten();
-                Err(Findings { problems: others.flat_map(|Problems(found)| found).chain(problems).collect(), remarks })
+                Err(Findings { problems: others.flat_map(|Problems(found)| found).chain(problems).collect(), warnings })
             }
         }
     }

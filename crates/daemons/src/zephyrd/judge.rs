@@ -7,14 +7,6 @@ use zephyr_core::{
     time::Now,
 };
 
-/// A packet, and what is known about its origin.
-pub(super) struct Judged<'a> {
-    /// The packet.
-    pub(super) packet: Packet<'a>,
-    /// Where it comes from.
-    pub(super) judgement: Judgement,
-}
-
 /// Judges packets with the keys of one domain.
 pub struct Judge {
     acceptor: Arc<dyn Acceptor>,

@@ -1,6 +1,5 @@
 //! The server's log lines: what was reported, with what caused it as fields, and not too many of a kind and source.
 
-use super::event::{Event, Level};
 use crate::logging::RateLimit;
 use std::{
     mem::{Discriminant, discriminant},
@@ -13,6 +12,7 @@ use zephyr_core::{
     realm::realm_of,
     uid::Uid,
 };
+use zephyr_engine::server::event::{Event, Level};
 
 /// Kinds of lines that are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,7 +24,7 @@ enum Line {
 
 /// Kinds and sources of lines that are counted apart in one period, so that none hides the others. There may be any number
 /// of forged sources, so the further ones are counted together.
-const MOST_SOURCES: usize = 64;
+const MAX_SOURCES: usize = 64;
 
 /// Writes lines.
 pub(super) struct LogLines {
@@ -110,13 +110,13 @@ impl LogLines {
         }
     }
 
-    /// When [`LogLines::sum_up`] wants to be called.
+    /// When [`LogLines::flush`] wants to be called.
     pub(super) fn next_summary(&self) -> Option<Instant> {
         self.limit.next_summary()
     }
 
     /// Writes how many lines were left out, when it is time.
-    pub(super) fn sum_up(&mut self, now: Instant) {
+    pub(super) fn flush(&mut self, now: Instant) {
         for summary in self.limit.summaries(now) {
             tracing::warn!("{summary}");
         }
@@ -124,7 +124,7 @@ impl LogLines {
 
     fn admit(&mut self, line: Line, source: Option<IpAddr>, text: impl FnOnce() -> String) -> bool {
         let own = (line, source);
-        let kind = if self.limit.has_room_for(&own, MOST_SOURCES) { own } else { (line, None) };
+        let kind = if self.limit.has_room_for(&own, MAX_SOURCES) { own } else { (line, None) };
         let admitted = self.limit.admit(kind, Instant::now(), text);
         self.left_out += u64::from(!admitted);
         admitted
@@ -152,7 +152,7 @@ mod tests {
     fn forged_sources_do_not_cause_any_number_of_lines() {
         let mut lines = LogLines::new();
         let written: usize = (0..=255).map(|host| refusals(&mut lines, host, 100)).sum();
-        assert_eq!(written, (MOST_SOURCES + 1) * 20);
+        assert_eq!(written, (MAX_SOURCES + 1) * 20);
         assert!(lines.admit(Line::BadPacket, None, String::new), "another kind of line has its own");
     }
 }

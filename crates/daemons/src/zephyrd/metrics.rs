@@ -1,11 +1,11 @@
 //! The server's numbers as Prometheus reads them (text format 0.0.4), over as little HTTP as that takes.
 
-use super::counters::Metric;
 use std::{collections::BTreeMap, fmt::Write as _};
 use tokio::io::{AsyncRead, AsyncReadExt};
+use zephyr_engine::server::Metric;
 
 /// Octets of a request at most.
-const MOST_OCTETS: usize = 8192;
+const MAX_OCTETS: usize = 8192;
 
 /// All numbers as text. Those of one name are put together, whatever their order.
 pub(super) fn render(metrics: &[Metric]) -> String {
@@ -77,7 +77,7 @@ pub(super) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Optio
     let mut request = Vec::new();
     let mut buffer = [0; 1024];
     while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-        if request.len() >= MOST_OCTETS {
+        if request.len() >= MAX_OCTETS {
             return Some(Err(Refusal::BadRequest));
         }
         match stream.read(&mut buffer).await {
@@ -100,7 +100,7 @@ pub(super) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::zephyrd::{Census, Counters};
+    use zephyr_engine::server::{Counters, Gauges};
 
     #[test]
     fn numbers_of_one_name_stand_together() {
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn no_two_numbers_are_called_the_same() {
-        let all = [Counters::default().metrics(), Census::default().metrics()].concat();
+        let all = [Counters::default().metrics(), Gauges::default().metrics()].concat();
         let mut names: Vec<_> = all.iter().map(|metric| (metric.name, metric.label)).collect();
         names.sort_unstable();
         names.dedup();
@@ -137,7 +137,7 @@ mod tests {
             (b"POST /metrics HTTP/1.1\r\n\r\n", Some(Err(Refusal::BadMethod))),
             (b"ZEPH0.2\r\n\r\n", Some(Err(Refusal::BadRequest))),
             (b"GET /metrics HTTP/1.1\r\n", None),
-            (&[b'x'; 3 * MOST_OCTETS], Some(Err(Refusal::BadRequest))),
+            (&[b'x'; 3 * MAX_OCTETS], Some(Err(Refusal::BadRequest))),
         ] {
             let mut stream = request;
             assert_eq!(read_request(&mut stream).await, expected, "{:?}", request.escape_ascii().to_string());

@@ -3,7 +3,7 @@
 use crate::settings::{Control, Settings, listen_address};
 use clap::Parser;
 use std::{net::SocketAddr, path::PathBuf};
-use zephyr_auth::Backend;
+use zephyr_domain::Backend;
 
 /// The Zephyr server: hands notices to whoever subscribed to them.
 ///

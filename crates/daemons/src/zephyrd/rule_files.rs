@@ -1,9 +1,5 @@
-//! The files that a server's rules stand in: found and read here, understood by [`access`](super::access).
+//! The files that a server's rules stand in: found and read here, understood by [`zephyr_engine::server::acl`].
 
-use super::{
-    access::{Acl, Act, ClassRules, Registry, Rules, SyntaxError},
-    defaults::Defaults,
-};
 use crate::problem::{Findings, Problem};
 use std::{
     collections::{HashMap, HashSet},
@@ -14,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use zephyr_core::fold::fold;
+use zephyr_engine::server::acl::{Acl, Act, ClassRules, Defaults, Registry, Rules, SyntaxError};
 
 /// The folder of access control lists, in the configuration folder.
 const ACL_FOLDER: &str = "acl";
@@ -25,9 +22,9 @@ const OPERATORS: &str = "opstaff.acl";
 const DEFAULTS: &str = "default.subscriptions";
 
 /// Octets of a file, at most.
-const MOST_OCTETS: u64 = 4 << 20;
+const MAX_OCTETS: u64 = 4 << 20;
 /// Names looked at in the folder of access control lists, at most.
-const MOST_NAMES: usize = 50_000;
+const MAX_NAMES: usize = 50_000;
 
 /// Rules, and what the operator should know about their files.
 #[derive(Debug)]
@@ -35,7 +32,7 @@ pub struct Loaded {
     /// The rules.
     pub rules: Rules,
     /// What is allowed but hardly meant.
-    pub remarks: Vec<Problem>,
+    pub warnings: Vec<Problem>,
 }
 
 /// Reads the rules of a configuration folder. Without a registry all classes are free, without a list for an act everybody
@@ -44,14 +41,14 @@ pub struct Loaded {
 /// # Errors
 ///
 /// Everything that is wrong: a file that is there and cannot be read, or cannot be meant. Then there are no rules, because
-/// half of them could admit whom the other half refuses. The remarks are those about the files that could be read.
+/// half of them could admit whom the other half refuses. The warnings are those about the files that could be read.
 pub fn load(config_dir: &Path) -> Result<Loaded, Findings> {
     let mut loader = Loader { folder: config_dir.join(ACL_FOLDER), findings: Findings::default() };
     let rules = loader.rules(config_dir);
     let mut findings = loader.findings;
-    findings.remarks.sort();
+    findings.warnings.sort();
     if findings.problems.is_empty() {
-        Ok(Loaded { rules, remarks: findings.remarks })
+        Ok(Loaded { rules, warnings: findings.warnings })
     } else {
         findings.problems.sort();
         Err(findings)
@@ -82,7 +79,7 @@ impl Loader {
         let Some(registry) = registry else {
             // One that cannot be read is a problem already, and frees no class.
             if !self.findings.problems.iter().any(|problem| problem.file == file) {
-                self.findings.remarks.push(Problem::whole_file(&file, "no registry available, all classes are free"));
+                self.findings.warnings.push(Problem::whole_file(&file, "no registry available, all classes are free"));
             }
             return rules;
         };
@@ -104,7 +101,7 @@ impl Loader {
         let acl = self.read(file, Acl::read)?;
         for line in acl.without_realm() {
             let text = "a principal without realm: it names nobody where principals have realms";
-            self.findings.remarks.push(Problem { line, ..Problem::whole_file(file, text) });
+            self.findings.warnings.push(Problem { line, ..Problem::whole_file(file, text) });
         }
         Some(acl)
     }
@@ -157,14 +154,14 @@ impl Loader {
                     let text = format!("the registry spells this class so that {} is read", read.escape_ascii());
                     let found = Problem::whole_file(&file, text);
                     if names.contains(&read) {
-                        self.findings.remarks.push(found)
+                        self.findings.warnings.push(found)
                     } else {
                         self.findings.problems.push(found)
                     }
                 }
                 None => {
                     let text = format!("not read, because {REGISTRY} lacks its class");
-                    self.findings.remarks.push(Problem::whole_file(&file, text));
+                    self.findings.warnings.push(Problem::whole_file(&file, text));
                 }
             }
         }
@@ -181,11 +178,11 @@ fn list_of(name: &[u8]) -> Option<(Act, &[u8])> {
 }
 
 fn names_in(folder: &Path) -> io::Result<HashSet<Vec<u8>>> {
-    let entries = fs::read_dir(folder)?.take(MOST_NAMES + 1);
+    let entries = fs::read_dir(folder)?.take(MAX_NAMES + 1);
     let names: HashSet<_> =
         entries.map(|entry| Ok(entry?.file_name().as_bytes().to_vec())).collect::<io::Result<_>>()?;
-    if names.len() > MOST_NAMES {
-        return Err(io::Error::other(format!("more than {MOST_NAMES} files")));
+    if names.len() > MAX_NAMES {
+        return Err(io::Error::other(format!("more than {MAX_NAMES} files")));
     }
     Ok(names)
 }
@@ -201,9 +198,9 @@ fn content(file: &Path) -> io::Result<Option<Vec<u8>>> {
         Err(error) => return Err(error),
     }
     let mut content = Vec::new();
-    File::open(file)?.take(MOST_OCTETS + 1).read_to_end(&mut content)?;
-    if content.len() as u64 > MOST_OCTETS {
-        return Err(io::Error::other(format!("longer than {MOST_OCTETS} octets")));
+    File::open(file)?.take(MAX_OCTETS + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > MAX_OCTETS {
+        return Err(io::Error::other(format!("longer than {MAX_OCTETS} octets")));
     }
     Ok(Some(content))
 }

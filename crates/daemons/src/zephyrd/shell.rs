@@ -2,33 +2,29 @@
 
 use super::{
     configuration::Configuration,
-    counters::Surroundings,
-    doors::Doors,
     dump_signal::DumpSignal,
-    engine::{Command, Engine, Outbox},
-    event::Event,
     judge::Judge,
+    listeners::Listeners,
     log_lines::{Cause, LogLines},
     options::Options,
-    pace::Pace,
     start::{self, StartError},
-    waiting::WaitingRoom,
 };
 use crate::{
-    counted,
     logging::{self, DebugSwitch},
     notify::ServiceManager,
+    plural,
     sending::Sent,
     settings::Settings,
     signals::{Signal, Signals, sleep_until},
 };
 use std::{io, net::SocketAddr, process::ExitCode, time::Instant};
 use tokio::net::UdpSocket;
-use zephyr_auth::server_side::ServerSide;
 use zephyr_core::{kind::Kind, limits::MAX_PACKET, notice::Packet};
+use zephyr_domain::server_domain::ServerDomain;
+use zephyr_engine::server::{Command, IoCounters, Outbox, Server, event::Event, ingress::FairQueue, pacer::Pacer};
 use zephyr_net::{clock::Clock, socket};
 
-mod attendance;
+mod admin;
 mod rehearsal;
 
 #[doc(hidden)]
@@ -57,8 +53,8 @@ fn begin(options: &Options) -> Result<(), StartError> {
     let mut configuration = Configuration::load(&options.config_dir)?;
     configuration.settings = options.overrule(configuration.settings);
     let debug = logging::start("zephyrd", &configuration.settings.log, false);
-    for remark in &configuration.remarks {
-        tracing::warn!("{remark}");
+    for warning in &configuration.warnings {
+        tracing::warn!("{warning}");
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(options, configuration, debug, dumps))
@@ -85,25 +81,25 @@ async fn serve(
         "serving realm {} with authentication {}, {}",
         realm.escape_debug(),
         side.domain.backend,
-        counted::rules(config.rules.defaults.len(), config.rules.registered())
+        plural::rules(config.rules.defaults.len(), config.rules.registered())
     );
     tracing::info!("the policy is {}", side.domain.origin());
-    let doors = open_doors(options, &settings).await?;
+    let listeners = open_doors(options, &settings).await?;
     let clock = Clock::new();
     let mut shell = Shell {
         options: options.clone(),
         settings,
         side,
         socket,
-        engine: Engine::new(config, clock.now()),
+        engine: Server::new(config, clock.now()),
         clock,
         judge: Judge::new(acceptor),
         outbox: Outbox::new(),
-        pace: Pace::new(receive_buffer),
-        waiting: WaitingRoom::default(),
+        pace: Pacer::new(receive_buffer),
+        waiting: FairQueue::default(),
         lines: LogLines::new(),
-        surroundings: Surroundings::default(),
-        doors,
+        io_counters: IoCounters::default(),
+        listeners,
         debug,
         manager: ServiceManager::new(),
         status: format!("Serving realm {realm} on {listening}"),
@@ -118,37 +114,37 @@ async fn serve(
 
 /// Lets operators and collectors in. Without operators a server still serves its users; without the metrics that its
 /// settings promise it does not begin.
-async fn open_doors(options: &Options, settings: &Settings) -> Result<Doors, StartError> {
-    let mut doors = Doors::new();
+async fn open_doors(options: &Options, settings: &Settings) -> Result<Listeners, StartError> {
+    let mut listeners = Listeners::new();
     let path = &settings.control.socket;
     if options.wants_control(settings) {
-        match doors.admit_operators(path) {
+        match listeners.admit_operators(path) {
             Ok(()) => tracing::debug!("zephyrctl is answered at {}", path.display()),
             Err(error) => tracing::warn!("zephyrctl is not answered: {}: {error}", path.display()),
         }
     }
     if let Some(address) = &settings.metrics.listen {
-        let place = doors.admit_collectors(address).await.map_err(StartError::Metrics)?;
+        let place = listeners.admit_collectors(address).await.map_err(StartError::Metrics)?;
         tracing::info!("metrics are offered on {place}");
     }
-    Ok(doors)
+    Ok(listeners)
 }
 
 struct Shell {
     options: Options,
     settings: Settings,
     /// The domain that is served.
-    side: ServerSide,
+    side: ServerDomain,
     socket: UdpSocket,
     clock: Clock,
-    engine: Engine,
+    engine: Server,
     judge: Judge,
     outbox: Outbox,
-    pace: Pace,
-    waiting: WaitingRoom,
+    pace: Pacer,
+    waiting: FairQueue,
     lines: LogLines,
-    surroundings: Surroundings,
-    doors: Doors,
+    io_counters: IoCounters,
+    listeners: Listeners,
     debug: DebugSwitch,
     manager: ServiceManager,
     /// What the service manager shows.
@@ -163,15 +159,15 @@ impl Shell {
             let heard_all = self.hear();
             self.catch_up();
             let now = Instant::now();
-            self.lines.sum_up(now);
-            self.manager.sign_of_life(now);
+            self.lines.flush(now);
+            self.manager.watchdog(now);
             let sent = self.send();
             let waiting = !self.waiting.is_empty() && self.has_little_to_send();
             let busy = !heard_all || sent == Sent::Some || (sent == Sent::All && waiting);
             let due = if self.may_repeat() { self.engine.next_timeout() } else { None };
             let [due, chance] = [due, self.pace.next_chance()].map(|due| Some(self.clock.instant(due?)));
             let deadline =
-                [due, chance, self.lines.next_summary(), self.manager.next_sign()].into_iter().flatten().min();
+                [due, chance, self.lines.next_summary(), self.manager.next_watchdog()].into_iter().flatten().min();
             tokio::select! {
                 biased;
                 signal = signals.next() => match signal {
@@ -181,7 +177,7 @@ impl Shell {
                     }
                     Signal::DebugOn => {
                         self.debug.set(true);
-                        tracing::debug!("debugging on: {:?} {:?}", self.engine.counters(), self.engine.census());
+                        tracing::debug!("debugging on: {:?} {:?}", self.engine.counters(), self.engine.gauges());
                     }
                     Signal::DebugOff => {
                         tracing::debug!("debugging off");
@@ -189,7 +185,7 @@ impl Shell {
                     }
                 },
                 () = dumps.next() => self.dump_to_file(None),
-                inquiry = self.doors.next() => self.attend(inquiry),
+                request = self.listeners.next() => self.serve_admin(request),
                 () = tokio::task::yield_now(), if busy => {}
                 _ = self.socket.readable(), if !busy => {}
                 _ = self.socket.writable(), if sent == Sent::Blocked => {}
@@ -216,7 +212,7 @@ impl Shell {
         let packet = match Packet::parse(octets) {
             Ok(packet) => packet,
             Err(error) => {
-                self.surroundings.malformed += 1;
+                self.io_counters.malformed += 1;
                 return self.lines.bad_packet(from, &error);
             }
         };
@@ -228,18 +224,18 @@ impl Shell {
             self.handle(from, packet);
         } else if !self.waiting.enter(from, octets, self.settings.bounds.waiting_packets) {
             // Host managers send it again.
-            self.surroundings.overload += 1;
+            self.io_counters.overload += 1;
         }
     }
 
     fn handle(&mut self, from: SocketAddr, packet: Packet<'_>) {
         let now = self.clock.now();
         let cause = || Cause::new(from, &packet);
-        let (judge, lines, surroundings) = (&self.judge, &mut self.lines, &mut self.surroundings);
+        let (judge, lines, io_counters) = (&self.judge, &mut self.lines, &mut self.io_counters);
         let mut ask = |packet: &Packet<'_>| {
             let (judgement, error) = judge.judge(packet, now);
             if let Some(error) = error {
-                surroundings.not_judged += 1;
+                io_counters.not_judged += 1;
                 lines.cannot_judge(&cause(), &error);
             }
             judgement
@@ -262,7 +258,7 @@ impl Shell {
     /// Handles what waited and what is due, as long as there is little to send.
     fn catch_up(&mut self) {
         while self.has_little_to_send()
-            && let Some((from, octets)) = self.waiting.next()
+            && let Some((from, octets)) = self.waiting.pop()
         {
             if let Ok(packet) = Packet::parse(&octets) {
                 self.handle(from, packet);

@@ -1,6 +1,5 @@
 //! What a server needs before it can begin, and what can be missing.
 
-use super::{access::Rules, bounds::Bounds, engine::Config};
 use crate::{problem::Problems, settings::Server};
 use std::{
     io,
@@ -8,11 +7,12 @@ use std::{
     path::Path,
     sync::Arc,
 };
-use zephyr_auth::{policy_file::PolicyFile, server_side::ServerSide};
 use zephyr_core::{
     auth::{Acceptor, AuthError},
     realm::Realms,
 };
+use zephyr_domain::{policy_file::PolicyFile, server_domain::ServerDomain};
+use zephyr_engine::server::{Bounds, Config, acl::Rules};
 use zephyr_net::{address, host, services};
 
 /// Why a server does not begin.
@@ -51,13 +51,13 @@ pub(super) fn listen_address(settings: &Server) -> SocketAddr {
 }
 
 /// The domain that is served.
-pub(super) fn side(settings: &Server, policies: &PolicyFile) -> Result<ServerSide, AuthError> {
-    ServerSide::find(policies, settings.auth, settings.realm.as_deref())
+pub(super) fn side(settings: &Server, policies: &PolicyFile) -> Result<ServerDomain, AuthError> {
+    ServerDomain::find(policies, settings.auth, settings.realm.as_deref())
 }
 
 /// Who judges.
 pub(super) fn acceptor(
-    side: &ServerSide,
+    side: &ServerDomain,
     settings: &Server,
     config_dir: &Path,
 ) -> Result<Arc<dyn Acceptor>, AuthError> {
@@ -67,7 +67,7 @@ pub(super) fn acceptor(
 /// What the engine is told. `listening` is where the socket is bound.
 pub(super) fn prepare(
     settings: &Server,
-    side: &ServerSide,
+    side: &ServerDomain,
     bounds: Bounds,
     rules: Arc<Rules>,
     listening: SocketAddr,

@@ -1,11 +1,6 @@
 //! The host manager's I/O: one socket, one clock, the signals and the log.
 
-use super::{
-    engine::{Command, Config, Engine, Outbox},
-    event::Event,
-    options::Options,
-    servers::{Server, Servers},
-};
+use super::options::Options;
 use crate::{
     logging::{self, RateLimit},
     notify::ServiceManager,
@@ -26,6 +21,7 @@ use std::{
 };
 use tokio::net::UdpSocket;
 use zephyr_core::{limits::MAX_PACKET, notice::Packet};
+use zephyr_engine::host_manager::{Command, Config, HostManager, Outbox, Server, Servers, event::Event};
 use zephyr_net::{address, clock::Clock, host, services, socket};
 
 /// Packets heard in one turn, and sent.
@@ -92,13 +88,14 @@ fn serve(options: &Options, settings: &Settings, servers: Servers, debug: &loggi
         let config = Config {
             address: own_address(&servers),
             port: listening.port(),
+            version: format!("{} (5) zephyr-rs", env!("CARGO_PKG_VERSION")),
             attach: options.attach,
             refuse_flush: options.refuse_flush,
             servers,
         };
         let clock = Clock::new();
         let mut outbox = Outbox::new();
-        let engine = Engine::new(config, clock.now(), &mut outbox);
+        let engine = HostManager::new(config, clock.now(), &mut outbox);
         let mut shell = Shell {
             socket,
             clock,
@@ -169,7 +166,7 @@ enum Line {
 struct Shell {
     socket: UdpSocket,
     clock: Clock,
-    engine: Engine,
+    engine: HostManager,
     outbox: Outbox,
     lines: RateLimit<Line>,
     manager: ServiceManager,
@@ -189,14 +186,14 @@ impl Shell {
             for summary in self.lines.summaries(Instant::now()) {
                 tracing::warn!("{summary}");
             }
-            self.manager.sign_of_life(Instant::now());
+            self.manager.watchdog(Instant::now());
             let sent = send_some(&self.socket, &mut self.outbox, PER_TURN);
             if options.boot_only && sent == Sent::All && !self.engine.is_looking() {
                 return;
             }
             let busy = !heard_all || sent == Sent::Some;
             let due = self.engine.next_timeout().map(|due| self.clock.instant(due));
-            let deadline = [due, self.lines.next_summary(), self.manager.next_sign()].into_iter().flatten().min();
+            let deadline = [due, self.lines.next_summary(), self.manager.next_watchdog()].into_iter().flatten().min();
             tokio::select! {
                 biased;
                 signal = signals.next() => match signal {

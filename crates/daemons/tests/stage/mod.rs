@@ -10,6 +10,7 @@ mod sockets;
 use bytes::Bytes;
 use sockets::Served;
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
     net::{Ipv4Addr, SocketAddr},
@@ -27,10 +28,9 @@ use zephyr_core::{
     time::Now,
     uid::Uid,
 };
-use zephyr_daemons::zephyrd::{
-    access::{Acl, ClassRules, Rules},
-    defaults::Defaults,
-    engine::{Bounds, Command, Config, Engine, Outbox},
+use zephyr_engine::server::{
+    self, Bounds, Command, Config, Outbox,
+    acl::{Acl, ClassRules, Defaults, Rules},
     event::Event,
 };
 
@@ -57,17 +57,16 @@ impl Key {
 }
 
 impl Session for Key {
-    fn seal(&self, notice: &Notice<'_>, direction: Direction, limits: Limits) -> Result<Bytes, AuthError> {
+    fn seal(&self, notice: &Notice<'_>, direction: Direction, limits: Limits, _: Now) -> Result<Bytes, AuthError> {
         let unsealed = notice.unsealed(0, b"")?;
         let checksum = self.checksum(unsealed.covered(), direction);
         Ok(unsealed.seal(&checksum, limits)?)
     }
 
-    fn check(&self, packet: &Packet<'_>, direction: Direction) -> bool {
+    fn open<'a>(&self, packet: &Packet<'a>, direction: Direction) -> Option<Cow<'a, [u8]>> {
         let mut expected = Vec::new();
-        let Some(covered) = packet.covered() else { return false };
-        zephyr_core::coding::zcode::encode(&self.checksum(covered, direction), &mut expected);
-        packet.claim.checksum == expected
+        zephyr_core::coding::zcode::encode(&self.checksum(packet.covered()?, direction), &mut expected);
+        (packet.claim.checksum == expected).then_some(Cow::Borrowed(packet.notice.body))
     }
 }
 
@@ -161,7 +160,7 @@ pub fn shipped_rules() -> Vec<(&'static str, &'static str)> {
 
 /// The server: only its engine, or all of it.
 pub enum Server {
-    Engine(Box<Engine>),
+    Engine(Box<server::Server>),
     Served(Box<Served>),
 }
 
@@ -175,15 +174,15 @@ impl Server {
         if over_sockets() {
             Self::Served(Box::new(Served::new(config, now)))
         } else {
-            Self::Engine(Box::new(Engine::new(config, now)))
+            Self::Engine(Box::new(server::Server::new(config, now)))
         }
     }
 }
 
 impl Deref for Server {
-    type Target = Engine;
+    type Target = server::Server;
 
-    fn deref(&self) -> &Engine {
+    fn deref(&self) -> &server::Server {
         match self {
             Self::Engine(engine) => engine,
             Self::Served(served) => served.server.engine(),
@@ -192,7 +191,7 @@ impl Deref for Server {
 }
 
 impl DerefMut for Server {
-    fn deref_mut(&mut self) -> &mut Engine {
+    fn deref_mut(&mut self) -> &mut server::Server {
         match self {
             Self::Engine(engine) => engine,
             Self::Served(served) => served.server.engine_mut(),
@@ -206,10 +205,7 @@ fn judgement(packet: &Packet<'_>, proof: Proof) -> Judgement {
     match proof {
         No => Judgement::bare(Verdict::Unauthenticated),
         Failed => Judgement::bare(Verdict::Failed(Reason::Checksum)),
-        Yes => Judgement {
-            verdict: Verdict::Authentic(Identity::new(sender)),
-            session: Some(Arc::new(key_of(std::str::from_utf8(sender).unwrap()))),
-        },
+        Yes => Judgement::authentic(Identity::new(sender), Arc::new(key_of(std::str::from_utf8(sender).unwrap()))),
     }
 }
 
@@ -297,7 +293,7 @@ impl Stage {
                 served.give(from, packet.ok().map(|packet| packet.notice.port), octets, proof);
                 let heard = self.hear();
                 let Server::Served(served) = &self.engine else { unreachable!("it is the same") };
-                (self.judged, self.malformed) = (served.judged(), served.server.surroundings().malformed);
+                (self.judged, self.malformed) = (served.judged(), served.server.io_counters().malformed);
                 heard
             }
             Server::Engine(engine) => {

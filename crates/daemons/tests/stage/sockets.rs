@@ -17,7 +17,8 @@ use zephyr_core::{
     notice::Packet,
     time::Now,
 };
-use zephyr_daemons::zephyrd::{engine::Config, event::Event, shell::Rehearsal};
+use zephyr_daemons::zephyrd::shell::Rehearsal;
+use zephyr_engine::server::{Config, event::Event};
 
 /// How long what must come may take.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::transcript::Transcript;
 
-const LONGEST: usize = 8192;
+const MAX_LEN: usize = 8192;
 
 /// Listens until dropped.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Syslog {
         transcript.source_started();
         let lines = Arc::clone(&transcript);
         thread::spawn(move || {
-            let mut message = [0; LONGEST];
+            let mut message = [0; MAX_LEN];
             while let Ok(length @ 1..) = reader.recv(&mut message) {
                 lines.add(message.get(..length).unwrap_or_default());
             }

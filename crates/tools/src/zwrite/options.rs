@@ -4,7 +4,7 @@
 //! `-m` takes all the rest. No argument parser has these rules.
 
 use zephyr_client::variables::Variables;
-use zephyr_core::words;
+use zephyr_core::names;
 
 /// The class of notices about file servers.
 const FILSRV: &[u8] = b"FILSRV";
@@ -105,8 +105,8 @@ impl Options {
             dot_ends: true,
             carbon_copy: false,
             unacked: false,
-            class: or(&defaults.class, words::MESSAGE),
-            instance: or(&defaults.instance, words::PERSONAL),
+            class: or(&defaults.class, names::MESSAGE),
+            instance: or(&defaults.instance, names::PERSONAL),
             opcode: or(&defaults.opcode, b""),
             file_system: false,
             signature: None,
@@ -121,7 +121,7 @@ impl Options {
 
     /// Personal messages go to somebody; all others may go to whoever subscribed.
     fn needs_recipient(&self) -> bool {
-        self.class == words::MESSAGE && (self.instance == words::PERSONAL || self.instance == words::URGENT)
+        self.class == names::MESSAGE && (self.instance == names::PERSONAL || self.instance == names::URGENT)
     }
 
     /// The recipient as it is sent.
@@ -164,7 +164,7 @@ pub fn parse(arguments: Vec<Vec<u8>>, defaults: &Defaults) -> Result<Parsed, Usa
             b"-l" => options.dot_ends = false,
             b"-C" => options.carbon_copy = true,
             b"-U" => (options.unacked, options.ping) = (true, false),
-            b"-u" => (options.instance, options.file_system) = (words::URGENT.to_vec(), false),
+            b"-u" => (options.instance, options.file_system) = (names::URGENT.to_vec(), false),
             b"-o" => {
                 let plain = Options::new(&Defaults::default());
                 (options.class, options.instance, options.opcode) = (plain.class, plain.instance, plain.opcode);

@@ -3,7 +3,7 @@
 use super::options::Options;
 use std::io::Write;
 use zephyr_client::{Answer, ClientError};
-use zephyr_core::words;
+use zephyr_core::names;
 
 /// Which of the two rounds of notices is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +42,8 @@ impl Report<'_> {
         let Options { class, instance, .. } = self.options;
         match recipient {
             Some(recipient) => text(recipient),
-            None if class == words::MESSAGE => format!("instance \"{}\"", text(instance)),
-            None if instance == words::PERSONAL => format!("class \"{}\"", text(class)),
+            None if class == names::MESSAGE => format!("instance \"{}\"", text(instance)),
+            None if instance == names::PERSONAL => format!("class \"{}\"", text(class)),
             None => format!("class \"{}\", instance \"{}\"", text(class), text(instance)),
         }
     }
@@ -100,7 +100,7 @@ impl Report<'_> {
 
     fn lost(&mut self, round: Round, recipient: Option<&[u8]>) -> std::io::Result<()> {
         let Options { class, instance, verbose, .. } = self.options;
-        let what = match class == words::MESSAGE {
+        let what = match class == names::MESSAGE {
             true => "messages".to_owned(),
             false => format!("class {}, instance {}", text(class), text(instance)),
         };

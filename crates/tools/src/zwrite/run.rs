@@ -16,7 +16,7 @@ use zephyr_client::{
     engine::{Proof, Sending},
     variables::Variables,
 };
-use zephyr_core::{kind::Kind, notice::Notice, words};
+use zephyr_core::{kind::Kind, names, notice::Notice};
 use zephyr_net::host;
 
 /// The default format of notices that come without one.
@@ -146,7 +146,7 @@ async fn send(
         kind: if options.unacked { Kind::Unacked } else { Kind::Acked },
         class: &options.class,
         instance: &options.instance,
-        opcode: if round == Round::Ping { words::PING } else { &options.opcode },
+        opcode: if round == Round::Ping { names::PING } else { &options.opcode },
         sender: options.sender.as_deref().unwrap_or_default(),
         recipient: &recipient,
         default_format: options.format.as_deref().unwrap_or(DEFAULT_FORMAT),

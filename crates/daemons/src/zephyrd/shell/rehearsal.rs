@@ -8,24 +8,18 @@ use crate::{
     settings::Settings,
     signals::Signals,
     zephyrd::{
-        counters::Surroundings,
-        doors::Doors,
-        dump_signal::DumpSignal,
-        engine::{Command, Config, Engine, Outbox},
-        event::Event,
-        judge::Judge,
-        log_lines::LogLines,
-        options::Options,
-        pace::Pace,
+        dump_signal::DumpSignal, judge::Judge, listeners::Listeners, log_lines::LogLines, options::Options,
         start::StartError,
-        waiting::WaitingRoom,
     },
 };
 use clap::Parser;
 use std::{net::SocketAddr, sync::Arc};
 use tokio::runtime::Runtime;
-use zephyr_auth::{Backend, policy_file::PolicyFile, server_side::ServerSide};
 use zephyr_core::{auth::Acceptor, time::Now};
+use zephyr_domain::{Backend, policy_file::PolicyFile, server_domain::ServerDomain};
+use zephyr_engine::server::{
+    Command, Config, IoCounters, Outbox, Server, event::Event, ingress::FairQueue, pacer::Pacer,
+};
 use zephyr_net::{clock::Clock, socket};
 
 /// What the audience has not heard of yet.
@@ -58,18 +52,18 @@ impl Rehearsal {
         let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
         let shell = Shell {
             options: Options::parse_from(["zephyrd"]),
-            side: ServerSide::find(&PolicyFile::default(), Some(Backend::None), Some(&realm))?,
-            pace: Pace::new(socket::receive_buffer(&socket)?),
+            side: ServerDomain::find(&PolicyFile::default(), Some(Backend::None), Some(&realm))?,
+            pace: Pacer::new(socket::receive_buffer(&socket)?),
             settings,
             socket,
-            engine: Engine::new(config, now),
+            engine: Server::new(config, now),
             clock: Clock::stopped(now),
             judge: Judge::new(acceptor),
             outbox: Outbox::new(),
-            waiting: WaitingRoom::default(),
+            waiting: FairQueue::default(),
             lines: LogLines::new(),
-            surroundings: Surroundings::default(),
-            doors: Doors::new(),
+            io_counters: IoCounters::default(),
+            listeners: Listeners::new(),
             debug: DebugSwitch::none(),
             manager: ServiceManager::new(),
             status: String::new(),
@@ -90,12 +84,12 @@ impl Rehearsal {
     }
 
     /// Its engine.
-    pub fn engine(&self) -> &Engine {
+    pub fn engine(&self) -> &Server {
         &self.shell.engine
     }
 
     /// Its engine.
-    pub fn engine_mut(&mut self) -> &mut Engine {
+    pub fn engine_mut(&mut self) -> &mut Server {
         &mut self.shell.engine
     }
 
@@ -127,13 +121,13 @@ impl Rehearsal {
 
     /// Packets that it is done with since the start, those that are no notices included.
     pub fn heard(&self) -> u64 {
-        let Surroundings { malformed, overload, .. } = self.shell.surroundings;
+        let IoCounters { malformed, overload, .. } = self.shell.io_counters;
         self.shell.engine.counters().received + malformed + overload
     }
 
     /// What is counted around the engine.
-    pub fn surroundings(&self) -> &Surroundings {
-        &self.shell.surroundings
+    pub fn io_counters(&self) -> &IoCounters {
+        &self.shell.io_counters
     }
 
     /// Whether everything is sent that may be sent now.

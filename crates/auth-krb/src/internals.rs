@@ -1,0 +1,120 @@
+//! Not part of the interface: what this crate's tests, its benchmark and the fuzz targets look at.
+
+use crate::{
+    apreq::{self, Parts},
+    authenticator::Authenticator,
+    binding::{Context, MemoryKeytab},
+    checksum,
+    decryption::Decryption,
+    derivation, error,
+    ticket::Key,
+};
+use std::path::Path;
+use zephyr_core::{auth::AuthError, time::Now};
+
+/// libkrb5 alone, without anything of ours before or after it: what C servers have.
+pub struct Library {
+    realm: String,
+    keytab: MemoryKeytab,
+}
+
+/// What an AP-REQ has proven.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// The client's text.
+    pub client: Vec<u8>,
+    key: Key,
+    checksum_type: i32,
+}
+
+impl Proof {
+    /// The type of the session key, and its octets.
+    pub fn key(&self) -> (i32, &[u8]) {
+        (self.key.enctype, &self.key.octets)
+    }
+}
+
+impl Library {
+    /// With the keys of `realm`'s service.
+    ///
+    /// # Errors
+    ///
+    /// When the keytab cannot be used.
+    pub fn new(realm: &str, keytab: &Path) -> Result<Self, AuthError> {
+        let keytab = MemoryKeytab::read(keytab, realm.as_bytes());
+        let keytab = keytab.map_err(|error| AuthError::Backend(error.to_string()))?;
+        Ok(Self { realm: realm.to_owned(), keytab })
+    }
+
+    /// `krb5_rd_req`.
+    ///
+    /// # Errors
+    ///
+    /// When it refuses.
+    pub fn accept(&self, request: &[u8], now: Now) -> Result<Proof, AuthError> {
+        let accept = |context: &Context| context.accept(request, self.realm.as_bytes(), &self.keytab, now);
+        let accepted = Context::with_own(accept).map_err(error::ours)?;
+        let checksum_type = checksum::checksum_type(accepted.key.enctype).unwrap_or_default();
+        Ok(Proof { client: accepted.client, key: accepted.key, checksum_type })
+    }
+
+    /// `krb5_c_verify_checksum` for the way to a server.
+    pub fn verify(&self, proof: &Proof, covered: &[u8], claimed: &[u8]) -> bool {
+        const TO_SERVER: i32 = 1027;
+        let claimed = (proof.checksum_type, claimed);
+        Context::with_own(|context| context.verify(claimed, &proof.key, TO_SERVER, covered)).unwrap_or(false)
+    }
+}
+
+/// The strict look at an AP-REQ: the types of the service's key and of the session key.
+///
+/// # Errors
+///
+/// Why it is refused.
+pub fn inspect(request: &[u8], realm: &[u8]) -> Result<(i32, i32), String> {
+    let seen = apreq::inspect(request, realm).map_err(|refusal| refusal.to_string())?;
+    Ok((seen.ticket, seen.session))
+}
+
+/// The encoded ticket, the session key's type and the encrypted authenticator of a usual AP-REQ.
+pub fn parts(request: &[u8]) -> Option<(&[u8], i32, &[u8])> {
+    Parts::of(request).map(|parts| (parts.ticket, parts.enctype, parts.cipher))
+}
+
+/// Realm, encoded name and second of a usual authenticator.
+pub fn authenticator(plain: &[u8]) -> Option<(&[u8], &[u8], u32)> {
+    Authenticator::decode(plain).map(|authenticator| (authenticator.realm, authenticator.name, authenticator.made))
+}
+
+/// What was encrypted with this key for this usage.
+pub fn decrypt(enctype: i32, key: &[u8], usage: i32, cipher: &[u8]) -> Option<Vec<u8>> {
+    let key = Key { enctype, octets: key.to_vec().into() };
+    Decryption::new(key, usage).decrypt(cipher).map(|plain| plain.to_vec())
+}
+
+/// What a derived key is for.
+pub enum Purpose {
+    /// Encryption.
+    Encryption,
+    /// Proving that what is encrypted was not changed.
+    Integrity,
+}
+
+/// The key that is derived from one of types 17 to 20.
+pub fn derived(enctype: i32, key: &[u8], usage: i32, purpose: &Purpose) -> Vec<u8> {
+    let purpose = match purpose {
+        Purpose::Encryption => derivation::Purpose::Encryption,
+        Purpose::Integrity => derivation::Purpose::Integrity,
+    };
+    match enctype {
+        19 | 20 => derivation::rfc8009(key, usage, purpose).to_vec(),
+        _ => derivation::rfc3961(key, usage, purpose).to_vec(),
+    }
+}
+
+/// The checksum that goes with this key, for any usage, by libkrb5.
+pub fn checksum(enctype: i32, key: &[u8], usage: i32, input: &[u8]) -> Option<Vec<u8>> {
+    let key = Key { enctype, octets: key.to_vec().into() };
+    let kind = checksum::checksum_type(enctype)?;
+    Context::with_own(|context| context.checksum(kind, &key, usage, input)).ok()
+}

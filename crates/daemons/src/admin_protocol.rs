@@ -1,0 +1,179 @@
+//! What an operator asks a running server, and what it answers: one line of JSON each, over a local socket.
+
+use crate::problem::Problem;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
+
+/// Octets of a question at most, its newline included.
+pub const MAX_QUESTION_OCTETS: usize = 4096;
+/// Entries that an answer lists when the question does not say how many.
+pub const USUAL_ENTRIES: usize = 1000;
+
+/// A question or an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Question {
+    /// How is the server?
+    Status {},
+    /// Write down what is known: into the server's own file, or into the answer.
+    Dump {
+        /// Into the answer.
+        #[serde(default)]
+        here: bool,
+    },
+    /// Who receives notices?
+    Clients {
+        /// Clients listed at most.
+        #[serde(default = "usual_entries")]
+        limit: usize,
+    },
+    /// Who subscribed to a class?
+    Subscriptions {
+        /// The class, in any spelling.
+        class: String,
+        /// Subscriptions listed at most.
+        #[serde(default = "usual_entries")]
+        limit: usize,
+    },
+    /// What may this principal do with this class?
+    AclCheck {
+        /// The principal, as in `alice@REALM`.
+        principal: String,
+        /// The class, in any spelling.
+        class: String,
+        /// Where the principal is, if rules about addresses are to be asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<IpAddr>,
+    },
+    /// Read the configuration files again.
+    Reload {},
+}
+
+fn usual_entries() -> usize {
+    USUAL_ENTRIES
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// How the server is.
+    Status(Box<Status>),
+    /// What it knows, as text.
+    Dump(String),
+    /// The file it wrote that to.
+    DumpedTo(String),
+    /// Who receives notices.
+    Clients(Listing<ClientLine>),
+    /// Who subscribed.
+    Subscriptions(Listing<SubscriptionLine>),
+    /// Who may do what.
+    AclCheck(AclCheck),
+    /// The files are in use now.
+    Reloaded(Reloaded),
+    /// The files cannot be used; nothing changed.
+    Problems(Vec<Problem>),
+    /// The question makes no sense, or what it asks for cannot be done.
+    Refused(String),
+}
+
+/// How a server is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The program and its version.
+    pub version: String,
+    /// The server's name.
+    pub host: String,
+    /// Where it listens, as it tells others.
+    pub address: SocketAddr,
+    /// Its realm.
+    pub realm: String,
+    /// How senders are proven.
+    pub authentication: String,
+    /// Since it began.
+    pub seconds_operational: u64,
+    /// How much it holds.
+    pub holds: BTreeMap<String, u64>,
+    /// What it counted since it began.
+    pub counts: BTreeMap<String, u64>,
+}
+
+/// Some of a number of entries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing<T> {
+    /// How many there are.
+    pub total: usize,
+    /// As many of them as were asked for.
+    pub entries: Vec<T>,
+}
+
+/// A client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientLine {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Whose it is.
+    pub principal: String,
+    /// Whether that was proven.
+    pub proven: bool,
+    /// How many subscriptions it holds.
+    pub subscriptions: usize,
+    /// Packets that it has not acknowledged yet.
+    pub pending: usize,
+    /// Since it last acknowledged something, or began.
+    pub seconds_silent: u64,
+}
+
+/// A subscription of a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubscriptionLine {
+    /// The instance, `*` for any.
+    pub instance: String,
+    /// The recipient; empty for everybody.
+    pub recipient: String,
+    /// Whose it is.
+    pub principal: String,
+    /// The client that holds it.
+    pub client: SocketAddr,
+}
+
+/// What somebody may do with a class.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AclCheck {
+    /// Whether the class is in the registry.
+    pub restricted: bool,
+    /// What is asked for, and how it is decided.
+    pub rulings: Vec<AclRuling>,
+}
+
+/// Whether one thing is allowed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AclRuling {
+    /// What: to send, to subscribe and so on.
+    pub act: String,
+    /// The list that decides: `xmt`, `sub`, `iws` or `iui`.
+    pub list: String,
+    /// Whether it is allowed.
+    pub allowed: bool,
+    /// Why.
+    pub why: String,
+}
+
+/// What files are in use after a reload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Default subscriptions.
+    pub default_subscriptions: usize,
+    /// Restricted classes.
+    pub restricted_classes: usize,
+    /// Settings that changed in the file but need a restart.
+    pub needs_restart: Vec<String>,
+}
+
+/// A text of the net as JSON has it: what is no UTF-8 is replaced.
+pub fn text(octets: &[u8]) -> String {
+    String::from_utf8_lossy(octets).into_owned()
+}

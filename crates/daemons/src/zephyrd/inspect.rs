@@ -1,0 +1,121 @@
+//! What operators ask: the engine answers with data, the shell does what touches files.
+
+use crate::admin_protocol::{
+    AclCheck, AclRuling, Answer, ClientLine, Listing, Question, Status, SubscriptionLine, text,
+};
+use std::{collections::BTreeMap, net::SocketAddr};
+use zephyr_core::{fold::fold, time::Now};
+use zephyr_engine::server::{
+    ClientView, Metric, Server, SubscriptionView,
+    acl::{Act, ClassRuling, Ruling, Who},
+};
+
+/// The answer to a question about a server; `None` to what only the program around it can answer.
+pub fn answer(server: &Server, now: Now, question: &Question) -> Option<Answer> {
+    Inspector(server).answer(now, question)
+}
+
+struct Inspector<'a>(&'a Server);
+
+impl Inspector<'_> {
+    fn answer(&self, now: Now, question: &Question) -> Option<Answer> {
+        Some(match question {
+            Question::Status {} => Answer::Status(Box::new(self.status(now))),
+            Question::Dump { here: true } => Answer::Dump(self.0.dump()),
+            Question::Clients { limit } => Answer::Clients(self.list_clients(now, *limit)),
+            Question::Subscriptions { class, limit } => {
+                Answer::Subscriptions(self.list_subscriptions(class.as_bytes(), *limit))
+            }
+            Question::AclCheck { principal, class, address } => {
+                let principal = Some(principal.as_bytes()).filter(|principal| !principal.is_empty());
+                Answer::AclCheck(self.check_access(class, Who { principal, address: *address }))
+            }
+            Question::Dump { here: false } | Question::Reload {} => return None,
+        })
+    }
+
+    fn status(&self, now: Now) -> Status {
+        Status {
+            version: self.0.config().version.clone(),
+            host: self.0.config().host.clone(),
+            address: SocketAddr::new(self.0.config().address.into(), self.0.config().port),
+            realm: text(self.0.config().realms.local()),
+            authentication: String::new(),
+            seconds_operational: self.0.uptime(now).as_secs(),
+            holds: by_field(&self.0.gauges().metrics()),
+            counts: by_field(&self.0.counters().metrics()),
+        }
+    }
+
+    fn check_access(&self, class: &str, who: Who<'_>) -> AclCheck {
+        let class = fold(class.as_bytes());
+        let rules = &self.0.config().rules;
+        let mut restricted = false;
+        let rulings = Act::ALL.map(|act| {
+            let ruling = rules.decide(&class, act, who);
+            restricted |= ruling != ClassRuling::Free;
+            let list = act.word();
+            let before = needed_before(act);
+            if let Some(refused) = before.filter(|&before| !rules.decide(&class, before, who).admits()) {
+                let why = format!("the {} list refuses already", refused.word());
+                return AclRuling { act: described(act).to_owned(), list: list.to_owned(), allowed: false, why };
+            }
+            let why = match ruling {
+                ClassRuling::Free => "the class is not in the registry".to_owned(),
+                ClassRuling::NoList => format!("the class has no {list} list"),
+                ClassRuling::List(Ruling::Admitted(line)) => format!("line {line} of its {list} list"),
+                ClassRuling::List(Ruling::Refused(Some(line))) => format!("line {line} of its {list} list"),
+                ClassRuling::List(Ruling::Refused(None)) => format!("nothing in its {list} list admits"),
+            };
+            AclRuling { act: described(act).to_owned(), list: list.to_owned(), allowed: ruling.admits(), why }
+        });
+        AclCheck { restricted, rulings: rulings.into() }
+    }
+
+    fn list_clients(&self, now: Now, limit: usize) -> Listing<ClientLine> {
+        let line = |client: ClientView<'_>| ClientLine {
+            address: client.address,
+            principal: text(client.principal),
+            proven: client.proven,
+            subscriptions: client.subscriptions,
+            pending: client.pending,
+            seconds_silent: client.silent.as_secs(),
+        };
+        Listing { total: self.0.gauges().clients, entries: self.0.clients(now).take(limit).map(line).collect() }
+    }
+
+    fn list_subscriptions(&self, class: &[u8], limit: usize) -> Listing<SubscriptionLine> {
+        let line = |subscription: SubscriptionView<'_>| SubscriptionLine {
+            instance: text(subscription.instance),
+            recipient: text(subscription.recipient),
+            principal: text(subscription.principal),
+            client: subscription.client,
+        };
+        let mut all = self.0.subscriptions_to(class);
+        let entries: Vec<SubscriptionLine> = all.by_ref().take(limit).map(line).collect();
+        Listing { total: entries.len() + all.count(), entries }
+    }
+}
+
+/// What must be allowed before this can be.
+const fn needed_before(act: Act) -> Option<Act> {
+    match act {
+        Act::Send | Act::Subscribe => None,
+        Act::AnyInstance => Some(Act::Subscribe),
+        Act::OtherInstance => Some(Act::Send),
+    }
+}
+
+/// What an act is called.
+const fn described(act: Act) -> &'static str {
+    match act {
+        Act::Send => "send",
+        Act::Subscribe => "subscribe",
+        Act::AnyInstance => "subscribe to all instances",
+        Act::OtherInstance => "send to any instance",
+    }
+}
+
+fn by_field(metrics: &[Metric]) -> BTreeMap<String, u64> {
+    metrics.iter().map(|metric| (metric.field.to_owned(), metric.value)).collect()
+}

@@ -1,0 +1,228 @@
+//! Where operators and metrics collectors come in: sockets beside the one for notices.
+//!
+//! Nobody there can make the server wait or grow: there are few connections at a time, each has little time, and what is read
+//! from one is bounded.
+
+use super::metrics;
+use crate::{
+    admin_protocol::{Answer, MAX_QUESTION_OCTETS, Question},
+    settings::StreamAddress,
+};
+use std::{
+    fs,
+    future::poll_fn,
+    io,
+    os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
+    net::{TcpListener, UnixListener, UnixStream},
+    sync::{Semaphore, mpsc, oneshot},
+    time::timeout,
+};
+
+/// Guests of one door at a time.
+const MAX_CONNECTIONS: usize = 16;
+/// Until a connection has asked.
+const TIME_TO_ASK: Duration = Duration::from_secs(5);
+/// Until a connection has read the answer.
+const TIME_TO_READ: Duration = Duration::from_secs(60);
+
+/// What somebody wants of the server, and where the answer goes.
+pub(super) enum AdminRequest {
+    /// An operator asks.
+    Operator(Question, oneshot::Sender<Answer>),
+    /// A collector wants the metrics.
+    Metrics(oneshot::Sender<String>),
+}
+
+/// The ways in, as long as they are open.
+pub(super) struct Listeners {
+    requests: mpsc::Receiver<AdminRequest>,
+    sender: mpsc::Sender<AdminRequest>,
+    files: Vec<SocketFile>,
+}
+
+impl Listeners {
+    /// No way in yet.
+    pub(super) fn new() -> Self {
+        let (sender, requests) = mpsc::channel(MAX_CONNECTIONS);
+        Self { requests, sender, files: Vec::new() }
+    }
+
+    /// Opens the socket for operators. Only root and the server's own user get an answer.
+    pub(super) fn admit_operators(&mut self, path: &Path) -> io::Result<()> {
+        let (listener, file) = SocketFile::bind(path, 0o600)?;
+        // What this process makes belongs to it.
+        let owner = fs::metadata(path)?.uid();
+        self.files.push(file);
+        let sender = self.sender.clone();
+        tokio::spawn(accept_connections(
+            move |context| listener.poll_accept(context),
+            move |(stream, _)| serve_operator(stream, owner, sender.clone()),
+        ));
+        Ok(())
+    }
+
+    /// Opens the way for metrics collectors. Gives where it is.
+    pub(super) async fn admit_collectors(&mut self, address: &StreamAddress) -> io::Result<String> {
+        match address {
+            StreamAddress::Tcp(address) => {
+                let listener = TcpListener::bind(address).await?;
+                let place = listener.local_addr()?.to_string();
+                let sender = self.sender.clone();
+                tokio::spawn(accept_connections(
+                    move |context| listener.poll_accept(context),
+                    move |(stream, _)| serve_collector(stream, sender.clone()),
+                ));
+                Ok(place)
+            }
+            StreamAddress::Unix(path) => {
+                // Collectors run as users of their own; what they read here is no secret of any user.
+                let (listener, file) = SocketFile::bind(path, 0o666)?;
+                self.files.push(file);
+                let sender = self.sender.clone();
+                tokio::spawn(accept_connections(
+                    move |context| listener.poll_accept(context),
+                    move |(stream, _)| serve_collector(stream, sender.clone()),
+                ));
+                Ok(path.display().to_string())
+            }
+        }
+    }
+
+    /// Waits for the next request. Nothing is lost when this is cancelled.
+    pub(super) async fn next(&mut self) -> AdminRequest {
+        match self.requests.recv().await {
+            Some(request) => request,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Lets connections in, a few at a time, for ever.
+async fn accept_connections<S, F>(
+    mut accept: impl FnMut(&mut Context<'_>) -> Poll<io::Result<S>>,
+    mut serve: impl FnMut(S) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    while let Ok(place) = places.clone().acquire_owned().await {
+        match poll_fn(&mut accept).await {
+            Ok(stream) => {
+                let served = serve(stream);
+                tokio::spawn(async move {
+                    served.await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                // Perhaps for want of descriptors: another try at once would fail as well.
+                tracing::warn!("cannot accept a connection: {error}");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+async fn serve_operator(mut stream: UnixStream, owner: u32, sender: mpsc::Sender<AdminRequest>) {
+    let allowed = stream.peer_cred().is_ok_and(|peer| peer.uid() == 0 || peer.uid() == owner);
+    let answer = if allowed {
+        match timeout(TIME_TO_ASK, read_question(&mut stream)).await {
+            Ok(Ok(question)) => ask(&sender, |answer| AdminRequest::Operator(question, answer)).await,
+            Ok(Err(refusal)) => Some(Answer::Refused(refusal)),
+            Err(_) => Some(Answer::Refused("no question has come in time".to_owned())),
+        }
+    } else {
+        tracing::warn!("somebody who is neither root nor the server's own user connected to the control socket");
+        Some(Answer::Refused("only root and the server's own user may ask".to_owned()))
+    };
+    let answer = answer.unwrap_or_else(|| Answer::Refused("the server is about to end".to_owned()));
+    if let Ok(mut line) = serde_json::to_vec(&answer) {
+        line.push(b'\n');
+        write_out(&mut stream, &line).await;
+    }
+}
+
+async fn read_question(stream: &mut UnixStream) -> Result<Question, String> {
+    let mut line = Vec::new();
+    let most = u64::try_from(MAX_QUESTION_OCTETS).unwrap_or(u64::MAX);
+    match BufReader::new(stream.take(most)).read_until(b'\n', &mut line).await {
+        Ok(_) if line.ends_with(b"\n") => {
+            serde_json::from_slice(&line).map_err(|error| format!("not a question: {error}"))
+        }
+        Ok(_) if line.len() >= MAX_QUESTION_OCTETS => Err("the question is too long".to_owned()),
+        Ok(_) => Err("the question has no end".to_owned()),
+        Err(error) => Err(format!("the question cannot be read: {error}")),
+    }
+}
+
+async fn serve_collector(mut stream: impl AsyncRead + AsyncWrite + Unpin, sender: mpsc::Sender<AdminRequest>) {
+    let Ok(Some(wanted)) = timeout(TIME_TO_ASK, metrics::read_request(&mut stream)).await else { return };
+    let response = match wanted {
+        Ok(()) => match ask(&sender, AdminRequest::Metrics).await {
+            Some(text) => metrics::response(&text),
+            None => return,
+        },
+        Err(refusal) => refusal.response(),
+    };
+    write_out(&mut stream, response.as_bytes()).await;
+}
+
+/// Asks the loop that owns the engine; `None` when it is gone.
+async fn ask<T>(
+    sender: &mpsc::Sender<AdminRequest>,
+    request: impl FnOnce(oneshot::Sender<T>) -> AdminRequest,
+) -> Option<T> {
+    let (answer, answered) = oneshot::channel();
+    sender.send(request(answer)).await.ok()?;
+    answered.await.ok()
+}
+
+/// A connection who does not read gets no more.
+async fn write_out(stream: &mut (impl AsyncWrite + Unpin), octets: &[u8]) {
+    let _ = timeout(TIME_TO_READ, async {
+        stream.write_all(octets).await?;
+        stream.shutdown().await
+    })
+    .await;
+}
+
+/// A socket in the file system, as long as somebody listens there.
+struct SocketFile(PathBuf);
+
+impl SocketFile {
+    fn bind(path: &Path, mode: u32) -> io::Result<(UnixListener, Self)> {
+        if let Some(folder) = path.parent()
+            && !folder.exists()
+        {
+            fs::create_dir(folder)?;
+        }
+        match fs::symlink_metadata(path) {
+            Ok(known) if !known.file_type().is_socket() => {
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is something that is no socket"));
+            }
+            Ok(_) if std::os::unix::net::UnixStream::connect(path).is_ok() => {
+                return Err(io::Error::new(io::ErrorKind::AddrInUse, "another server listens there"));
+            }
+            // Left behind by a server that was killed.
+            Ok(_) => fs::remove_file(path)?,
+            Err(_) => {}
+        }
+        let listener = UnixListener::bind(path)?;
+        let file = Self(path.to_owned());
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        Ok((listener, file))
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}

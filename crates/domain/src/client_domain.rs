@@ -1,0 +1,96 @@
+//! Which domain a client is in, and how it proves who its user is there.
+
+use crate::{
+    Backend, initiator,
+    policy_file::{Domain, PolicyFile},
+};
+use std::sync::Arc;
+use zephyr_auth_none::NullInitiator;
+use zephyr_core::auth::{AuthError, Initiator};
+
+/// A client's side of its domain.
+#[derive(Clone)]
+pub struct ClientDomain {
+    /// The domain's realm.
+    pub realm: String,
+    /// What holds there.
+    pub domain: Domain,
+    /// How its user proves who he is.
+    pub initiator: Arc<dyn Initiator>,
+}
+
+impl ClientDomain {
+    /// The domain whose server is called `host`. `forced` is the backend that the user wants, whatever the file says.
+    ///
+    /// The realm is the one that the file names this server for; else the one that the backend's own configuration gives
+    /// the host. Kerberos is asked first, and believed where the domain of that realm uses it.
+    ///
+    /// # Errors
+    ///
+    /// When no backend that fits the policy knows a realm.
+    pub fn of_server(file: &PolicyFile, forced: Option<Backend>, host: &str) -> Result<Self, AuthError> {
+        if let Some((realm, domain)) = file.realm_of_server(host) {
+            return Self::new(realm.to_owned(), domain.with_backend(forced));
+        }
+        if let Some(backend) = forced {
+            let realm = initiator(backend)?.realm_of(host)?;
+            let domain = file.domain(&realm).with_backend(forced);
+            return Self::new(realm, domain);
+        }
+        let mut failed = None;
+        for backend in [Backend::Kerberos, Backend::None] {
+            match initiator(backend)?.realm_of(host) {
+                Ok(realm) => {
+                    let domain = file.domain(&realm);
+                    if domain.backend == backend {
+                        return Self::new(realm, Domain::clone(&domain));
+                    }
+                }
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        let nothing_fits = || AuthError::Backend(format!("the policy file has no domain that the server {host} is in"));
+        Err(failed.unwrap_or_else(nothing_fits))
+    }
+
+    fn new(realm: String, domain: Domain) -> Result<Self, AuthError> {
+        let initiator: Arc<dyn Initiator> = match domain.backend {
+            Backend::None if domain.policy.believe_unproven => Arc::new(NullInitiator::believing_unproven_senders()),
+            backend => initiator(backend)?,
+        };
+        Ok(Self { realm, domain, initiator })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn side(content: &str, forced: Option<Backend>, host: &str) -> (String, Backend) {
+        let file = PolicyFile::read(Path::new("policy.toml"), content).unwrap();
+        let side = ClientDomain::of_server(&file, forced, host).unwrap();
+        (side.realm, side.domain.backend)
+    }
+
+    #[test]
+    fn the_realm_is_that_of_the_server() {
+        let file = "[domain.\"A.ORG\"]\nservers = [\"z.somewhere.net\"]\nsend = \"closed\"\n\
+                    [domain.\"B.ORG\"]\nbackend = \"none\"\nservers = [\"one.b.org\", \"two.b.org\"]\n";
+        assert_eq!(side(file, None, "Z.somewhere.net."), ("A.ORG".to_owned(), Backend::Kerberos));
+        assert_eq!(side(file, None, "two.b.org"), ("B.ORG".to_owned(), Backend::None));
+        assert_eq!(side(file, Some(Backend::None), "z.somewhere.net"), ("A.ORG".to_owned(), Backend::None));
+        assert_eq!(side("", Some(Backend::None), "zephyr.c.org"), ("C.ORG".to_owned(), Backend::None));
+        let everywhere = "[domain.\"*\"]\nbackend = \"none\"\n";
+        assert_eq!(side(everywhere, None, "zephyr.c.org"), ("C.ORG".to_owned(), Backend::None));
+    }
+
+    #[test]
+    fn another_backend_than_the_files_has_its_own_demands() {
+        let file = PolicyFile::read(Path::new("p"), "[domain.\"A.ORG\"]\nsend = \"required\"\n").unwrap();
+        let domain = file.domain("a.org");
+        assert_eq!(domain.with_backend(Some(Backend::Kerberos)), *domain);
+        assert_eq!(domain.with_backend(None), *domain);
+        assert_eq!(domain.with_backend(Some(Backend::None)), Domain::undescribed(Backend::None));
+    }
+}

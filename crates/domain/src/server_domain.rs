@@ -1,0 +1,65 @@
+//! Which domain a server serves, and how it judges who sends there.
+
+use crate::{
+    AcceptorOptions, Backend, acceptor, default_realm,
+    policy_file::{Domain, PolicyFile},
+};
+use std::{path::PathBuf, sync::Arc};
+use zephyr_core::auth::{Acceptor, AuthError};
+
+/// A server's side of its domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerDomain {
+    /// The domain's realm.
+    pub realm: String,
+    /// What holds there.
+    pub domain: Domain,
+}
+
+impl ServerDomain {
+    /// The domain of a server of `realm`. `forced` is the backend that its operator wants, whatever the file says.
+    ///
+    /// Without a realm it is the default one of the backend; Kerberos is asked first, and believed where the domain of that
+    /// realm uses it.
+    ///
+    /// # Errors
+    ///
+    /// When no backend that fits the policy has a default realm.
+    pub fn find(file: &PolicyFile, forced: Option<Backend>, realm: Option<&str>) -> Result<Self, AuthError> {
+        let of = |realm: String| Self { domain: file.domain(&realm).with_backend(forced), realm };
+        match (realm, forced) {
+            (Some(realm), _) => Ok(of(realm.to_owned())),
+            (None, Some(backend)) => default_realm(backend).map(of),
+            (None, None) => match default_realm(Backend::Kerberos).map(of) {
+                Ok(side) if side.domain.backend == Backend::Kerberos => Ok(side),
+                kerberos => {
+                    let other = default_realm(Backend::None).map(of);
+                    other.ok().filter(|side| side.domain.backend == Backend::None).map_or(kerberos, Ok)
+                }
+            },
+        }
+    }
+
+    /// Who judges there, with the service's keys in `keytab`. Whatever that needs is read now.
+    ///
+    /// # Errors
+    ///
+    /// When the keytab cannot be read or lacks the service's key.
+    pub fn acceptor(&self, keytab: PathBuf) -> Result<Arc<dyn Acceptor>, AuthError> {
+        let options = AcceptorOptions {
+            realm: Some(self.realm.clone()),
+            keytab: Some(keytab),
+            permitted_enctypes: Some(self.domain.enctypes.clone()),
+            believe_unproven: self.domain.policy.believe_unproven,
+        };
+        acceptor(self.domain.backend, options)
+    }
+
+    /// Whether another acceptor is needed after a change from this.
+    pub fn judges_as(&self, other: &Self) -> bool {
+        let how = |side: &Self| {
+            (side.realm.clone(), side.domain.backend, side.domain.enctypes.clone(), side.domain.policy.believe_unproven)
+        };
+        how(self) == how(other)
+    }
+}

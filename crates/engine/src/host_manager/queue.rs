@@ -1,0 +1,175 @@
+//! Packets that the server has not answered yet (host manager, section 8).
+
+use bytes::Bytes;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::SocketAddr,
+    time::Duration,
+};
+use zephyr_core::{kind::Kind, schedule::TO_SERVER, uid::Uid};
+
+/// How long a packet waits for an answer, from when it was first sent on or taken.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(300);
+/// The wait between resends of a packet whose server is there, and does not answer it.
+const SLOW: Duration = Duration::from_secs(32);
+/// Packets that wait at most.
+const MAX: usize = 4096;
+/// Packets of one program that wait at most, so that none keeps out the others.
+const MAX_OF_ONE: usize = MAX / 4;
+
+/// A packet of a program, waiting for the server's answer.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// The datagram as it came.
+    pub(crate) packet: Bytes,
+    /// The program that sent it.
+    pub(crate) client: SocketAddr,
+    pub(crate) kind: Kind,
+    uid: Uid,
+    taken: Duration,
+    /// When it was first sent to the current server.
+    first_sent: Duration,
+    transmissions: usize,
+    due: Option<Duration>,
+}
+
+/// What is to be done with a packet whose time has come.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Send it to the server again.
+    Resend {
+        packet: Bytes,
+        /// It went unanswered for so long that the server may be gone.
+        doubtful: bool,
+    },
+    /// It is dropped.
+    Expired(Bytes),
+}
+
+/// The queue, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    entries: BTreeMap<u64, Entry>,
+    by_uid: HashMap<Uid, u64>,
+    of_program: HashMap<SocketAddr, usize>,
+    due: BTreeSet<(Duration, u64)>,
+    last: u64,
+}
+
+impl Queue {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no packet of this program can be taken.
+    pub(crate) fn is_full_for(&self, client: SocketAddr) -> bool {
+        self.entries.len() >= MAX || self.has_its_share(client)
+    }
+
+    fn has_its_share(&self, client: SocketAddr) -> bool {
+        self.of_program.get(&client).is_some_and(|&count| count >= MAX_OF_ONE)
+    }
+
+    /// Gives up the oldest packet that the server, last heard at `heard`, has passed over: it was sent before, and is
+    /// unanswered. Such packets would else keep out others, as anybody can make as many as he likes. A program that has
+    /// its share must give up one of its own.
+    pub(crate) fn make_room(&mut self, heard: Option<Duration>, client: SocketAddr) -> Option<Bytes> {
+        let only_own = self.has_its_share(client);
+        let is_passed_over = |entry: &Entry| entry.due.is_some() && heard.is_some_and(|heard| heard > entry.first_sent);
+        let may_go = |entry: &Entry| is_passed_over(entry) && (!only_own || entry.client == client);
+        let number = self.entries.iter().find(|(_, entry)| may_go(entry)).map(|(&number, _)| number)?;
+        self.remove(number).map(|entry| entry.packet)
+    }
+
+    pub(crate) fn contains(&self, uid: &Uid) -> bool {
+        self.by_uid.contains_key(uid)
+    }
+
+    /// Takes a packet; `sent` when it is on its way to the server already.
+    pub(crate) fn add(&mut self, now: Duration, uid: Uid, kind: Kind, client: SocketAddr, packet: Bytes, sent: bool) {
+        self.last += 1;
+        self.by_uid.insert(uid, self.last);
+        let entry = Entry { packet, client, kind, uid, taken: now, first_sent: now, transmissions: 0, due: None };
+        *self.of_program.entry(client).or_insert(0) += 1;
+        self.entries.insert(self.last, entry);
+        if sent {
+            self.transmitted(self.last, now);
+        }
+    }
+
+    /// The server has answered; gives the packet back.
+    pub(crate) fn answered(&mut self, uid: &Uid) -> Option<Entry> {
+        let number = *self.by_uid.get(uid)?;
+        self.remove(number)
+    }
+
+    /// Nothing is sent until there is a server again.
+    pub(crate) fn stop(&mut self) {
+        self.due.clear();
+        for entry in self.entries.values_mut() {
+            entry.due = None;
+        }
+    }
+
+    /// There is a server: all packets to send to it, oldest first.
+    pub(crate) fn restart(&mut self, now: Duration) -> Vec<Bytes> {
+        let numbers: Vec<u64> = self.entries.keys().copied().collect();
+        for &number in &numbers {
+            if let Some(entry) = self.entries.get_mut(&number) {
+                entry.transmissions = 0;
+                entry.first_sent = now;
+            }
+            self.transmitted(number, now);
+        }
+        self.entries.values().map(|entry| entry.packet.clone()).collect()
+    }
+
+    /// When something is to be done next.
+    pub(crate) fn next_due(&self) -> Option<Duration> {
+        let expiry = self.entries.first_key_value().map(|(_, oldest)| oldest.taken + TIMEOUT);
+        let due = self.due.first().map(|&(due, _)| due);
+        [expiry, due].into_iter().flatten().min()
+    }
+
+    /// What is to be done now, one thing at a time.
+    pub(crate) fn take_due(&mut self, now: Duration) -> Option<Due> {
+        if let Some((&oldest, entry)) = self.entries.first_key_value()
+            && entry.taken + TIMEOUT <= now
+        {
+            return self.remove(oldest).map(|entry| Due::Expired(entry.packet));
+        }
+        let &(due, number) = self.due.first()?;
+        if due > now {
+            return None;
+        }
+        self.transmitted(number, now);
+        let entry = self.entries.get(&number)?;
+        let doubtful = entry.transmissions >= TO_SERVER.len();
+        Some(Due::Resend { packet: entry.packet.clone(), doubtful })
+    }
+
+    fn transmitted(&mut self, number: u64, now: Duration) {
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        let wait = TO_SERVER.get(entry.transmissions).copied().unwrap_or(SLOW);
+        entry.transmissions += 1;
+        if let Some(due) = entry.due.replace(now + wait) {
+            self.due.remove(&(due, number));
+        }
+        self.due.insert((now + wait, number));
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&number)?;
+        self.by_uid.remove(&entry.uid);
+        if let Some(count) = self.of_program.get_mut(&entry.client) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_program.remove(&entry.client);
+            }
+        }
+        if let Some(due) = entry.due {
+            self.due.remove(&(due, number));
+        }
+        Some(entry)
+    }
+}

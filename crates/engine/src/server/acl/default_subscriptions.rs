@@ -1,0 +1,170 @@
+//! Default subscriptions: what everybody gets who does not decline (server behaviour, section 4.6).
+//!
+//! A text file, one `class,instance,recipient` per line. Unlike in C servers blank lines and lines that begin with `#` are
+//! skipped, blanks around the names are not part of them, and a line that is not three names is an error instead of
+//! shifting all that follows.
+
+use super::syntax::{SyntaxError, lines};
+use crate::server::state::subscriptions::Destination;
+
+/// What everybody got from C servers as Debian configures them, and gets where there is no file.
+const USUAL: &[u8] = b"operations,message,*\nmessage,personal,%me%\nmessage,urgent,%me%\n";
+
+/// What can be wrong with a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LineError {
+    /// Not three fields.
+    #[error("expected class,instance,recipient, not {} field{}", .0, if *.0 == 1 { "" } else { "s" })]
+    FieldCount(usize),
+    /// Class or instance is empty.
+    #[error("an empty class or instance")]
+    EmptyName,
+    /// The recipient is neither of the two that a default can have.
+    #[error("the recipient must be * (everybody) or %me% (the subscriber)")]
+    Recipient,
+    /// A NUL.
+    #[error("a NUL octet")]
+    Nul,
+    /// Longer than a request to subscribe can be.
+    #[error("a name of more than {MAX_NAME_LEN} octets")]
+    TooLong,
+    /// Too many lines.
+    #[error("more than {MAX} default subscriptions")]
+    TooMany,
+}
+
+/// Default subscriptions of a server at most.
+const MAX: usize = 256;
+/// Octets of a name, at most: a notice's header must have room for it.
+const MAX_NAME_LEN: usize = 512;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct DefaultSubscription {
+    class: Box<[u8]>,
+    instance: Box<[u8]>,
+    /// For notices to the subscriber himself, or for those to everybody.
+    personal: bool,
+}
+
+/// The default subscriptions of a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Defaults(Vec<DefaultSubscription>);
+
+impl Defaults {
+    /// What holds where there is no file; an empty file means none.
+    pub fn usual() -> Self {
+        Self::read(USUAL).unwrap_or_default()
+    }
+
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    ///
+    /// The first line that cannot be meant.
+    pub fn read(file: &[u8]) -> Result<Self, SyntaxError<LineError>> {
+        let mut defaults = Vec::new();
+        for (number, column, line) in lines(file) {
+            if line.is_empty() || line.starts_with(b"#") {
+                continue;
+            }
+            let error = |(offset, reason)| SyntaxError { line: number, column: column + offset, reason };
+            if defaults.len() >= MAX {
+                return Err(error((0, LineError::TooMany)));
+            }
+            defaults.push(read_line(line).map_err(error)?);
+        }
+        Ok(Self(defaults))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What they are for this principal, in the order of the file.
+    pub(crate) fn of(&self, principal: &[u8]) -> impl DoubleEndedIterator<Item = Destination> {
+        self.0.iter().map(move |default| {
+            let recipient = if default.personal { principal } else { b"" };
+            Destination::new(&default.class, &default.instance, recipient)
+        })
+    }
+}
+
+/// Reads a line; an error comes with the offset of what is wrong.
+fn read_line(line: &[u8]) -> Result<DefaultSubscription, (usize, LineError)> {
+    if let Some(nul) = line.iter().position(|&octet| octet == 0) {
+        return Err((nul, LineError::Nul));
+    }
+    let mut start = 0;
+    let fields: Vec<(usize, &[u8])> = line
+        .split(|&octet| octet == b',')
+        .map(|field| {
+            let begun = field.trim_ascii_start();
+            let offset = start + field.len() - begun.len();
+            start += field.len() + 1;
+            (offset, begun.trim_ascii_end())
+        })
+        .collect();
+    let &[class, instance, (place, recipient)] = fields.as_slice() else {
+        return Err((0, LineError::FieldCount(fields.len())));
+    };
+    for (offset, name) in [class, instance] {
+        if name.is_empty() {
+            return Err((offset, LineError::EmptyName));
+        }
+        if name.len() > MAX_NAME_LEN {
+            return Err((offset, LineError::TooLong));
+        }
+    }
+    let personal = match recipient {
+        b"*" => false,
+        b"%me%" => true,
+        _ => return Err((place, LineError::Recipient)),
+    };
+    Ok(DefaultSubscription { class: class.1.into(), instance: instance.1.into(), personal })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_and_blank_lines_are_no_subscriptions() {
+        let file = b"# everybody\n\noperations, message, *\r\n\nMESSAGE,personal,%me%";
+        let defaults = Defaults::read(file).expect("good");
+        let listed: Vec<_> = defaults.of(b"alice@R").map(|destination| destination.text().to_vec()).collect();
+        assert_eq!(listed, [&b"operations\0message\0"[..], b"message\0personal\0alice@R"]);
+    }
+
+    #[test]
+    fn what_c_servers_misread_is_an_error_with_its_line() {
+        for (line, column, reason) in [
+            ("message,urgent", 1, LineError::FieldCount(2)),
+            ("  message", 3, LineError::FieldCount(1)),
+            ("a,b,*,d", 1, LineError::FieldCount(4)),
+            ("a, b, bob@R", 7, LineError::Recipient),
+            ("a,b,", 5, LineError::Recipient),
+            (",b,*", 1, LineError::EmptyName),
+            ("a,,*", 3, LineError::EmptyName),
+            ("a,b\0c,*", 4, LineError::Nul),
+        ] {
+            let file = format!("# top\na,b,*\n{line}\n");
+            let error = SyntaxError { line: 3, column, reason };
+            assert_eq!(Defaults::read(file.as_bytes()), Err(error), "{line:?}");
+        }
+        let long = format!("{},b,*", "a".repeat(513));
+        assert_eq!(Defaults::read(long.as_bytes()).map_err(|error| error.reason), Err(LineError::TooLong));
+    }
+
+    #[test]
+    fn the_usual_ones_are_those_that_debian_ships() {
+        let defaults = Defaults::usual();
+        let listed: Vec<_> = defaults.of(b"alice@R").map(|destination| destination.text().to_vec()).collect();
+        assert_eq!(listed, [&b"operations\0message\0"[..], b"message\0personal\0alice@R", b"message\0urgent\0alice@R"]);
+    }
+}

@@ -1,0 +1,407 @@
+//! One access control list (server behaviour, section 11.3).
+
+use super::{
+    network::{Network, NetworkError},
+    pattern::{Pattern, PatternError},
+    syntax::{SyntaxError, lines},
+};
+use std::{collections::HashMap, net::IpAddr};
+
+/// Who wants something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Who<'a> {
+    /// The principal, when it is proven.
+    pub principal: Option<&'a [u8]>,
+    /// The host, when it matters.
+    pub address: Option<IpAddr>,
+}
+
+/// What a list says of somebody, and which of its lines says so (counted from one).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    /// Yes.
+    Admitted(usize),
+    /// No: a line refuses, or no line admits.
+    Refused(Option<usize>),
+}
+
+impl Ruling {
+    /// Whether it is a yes.
+    pub const fn admits(self) -> bool {
+        matches!(self, Self::Admitted(_))
+    }
+}
+
+/// A line that is no entry of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EntryError {
+    /// A `!` and nothing else, or another `!`.
+    #[error("a principal or @ADDRESS is expected after !")]
+    NothingRefused,
+    /// Several entries, or a name with a blank.
+    #[error("white space inside a name: one principal or address on each line")]
+    TwoEntries,
+    /// More than one `@`.
+    #[error("a second @; one that belongs to a name is written \\@")]
+    TwoRealms,
+    /// An `@` and no realm.
+    #[error("a realm is expected after @; * is any")]
+    NoRealm,
+    /// No pattern.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// No address.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// A control character.
+    #[error("a control character")]
+    Control,
+    /// Longer than any principal.
+    #[error("a line of more than {} octets", MAX_LINE_LEN)]
+    TooLong,
+    /// Too many lines.
+    #[error("more than {MAX_ENTRIES} entries")]
+    TooMany,
+}
+
+/// Octets of a line, at most.
+const MAX_LINE_LEN: usize = 1024;
+/// Entries of a list, at most.
+const MAX_ENTRIES: usize = 100_000;
+
+/// An access control list: principals and addresses that it admits, and others that it refuses.
+///
+/// The order of its lines does not matter.
+#[derive(Clone, Debug, Default)]
+pub struct Acl {
+    admitted: Entries,
+    refused: Entries,
+}
+
+/// Who is named, each with the number of the line.
+#[derive(Clone, Debug, Default)]
+struct Entries {
+    /// Principals that are spelled out; most are.
+    names: HashMap<Box<[u8]>, usize>,
+    /// Patterns of name and realm; without a realm the pattern is for names that have none.
+    patterns: Vec<(Pattern, Option<Pattern>, usize)>,
+    networks: Vec<(Network, usize)>,
+}
+
+impl Acl {
+    /// Reads the text of a file. A line is a principal `NAME@REALM`, in which both parts are [`Pattern`]s and `*.*` for a name
+    /// is the same as `*`; or `@ADDRESS` or `@ADDRESS/BITS`; with `!` before either, whoever it names is refused. White space
+    /// around the parts of a line does not matter. Empty lines, and what follows a `#` at the beginning of a line or after
+    /// white space, say nothing.
+    ///
+    /// # Errors
+    ///
+    /// The first line that cannot be meant.
+    pub fn read(text: &[u8]) -> Result<Self, SyntaxError<EntryError>> {
+        let mut acl = Self::default();
+        let mut count = 0;
+        for (number, column, line) in lines(text) {
+            let error = |(offset, reason)| SyntaxError { line: number, column: column + offset, reason };
+            if line.len() > MAX_LINE_LEN {
+                return Err(error((0, EntryError::TooLong)));
+            }
+            let line = without_comment(line);
+            if line.is_empty() {
+                continue;
+            }
+            count += 1;
+            if count > MAX_ENTRIES {
+                return Err(error((0, EntryError::TooMany)));
+            }
+            let entry = Spelled::read(line).map_err(error)?;
+            acl.add(&entry, number).map_err(|(place, reason)| error((entry.offset(place), reason)))?;
+        }
+        Ok(acl)
+    }
+
+    fn add(&mut self, entry: &Spelled, line: usize) -> Result<(), (usize, EntryError)> {
+        let (start, entries) = match entry.octets.strip_prefix(b"!") {
+            None => (0, &mut self.admitted),
+            Some([] | [b'!', ..]) => return Err((0, EntryError::NothingRefused)),
+            Some(_) => (1, &mut self.refused),
+        };
+        let text = entry.octets.get(start..).unwrap_or_default();
+        if let Some(network) = text.strip_prefix(b"@") {
+            let network = Network::read(network).map_err(|(at, error)| (start + 1 + at, error.into()))?;
+            entries.networks.push((network, line));
+            return Ok(());
+        }
+        let (name, realm) = parts(text);
+        let realm_start = start + name.len() + 1;
+        if realm == Some(b"") {
+            return Err((realm_start - 1, EntryError::NoRealm));
+        }
+        if let Some((first, Some(_))) = realm.map(parts) {
+            return Err((realm_start + first.len(), EntryError::TwoRealms));
+        }
+        let name: &[u8] = if name == b"*.*" && realm.is_some() { b"*" } else { name };
+        let name = Pattern::read(name).map_err(|(at, error)| (start + at, error.into()))?;
+        let realm = realm
+            .map(|realm| Pattern::read(realm).map_err(|(at, error)| (realm_start + at, error.into())))
+            .transpose()?;
+        entries.add(name, realm, line);
+        Ok(())
+    }
+
+    /// What the list says of somebody.
+    ///
+    /// A line that refuses wins over those of its kind that admit. One that refuses a principal is final. Of the others a
+    /// refused address wins over an admitted principal, and an admitted address is enough, whoever is there.
+    pub fn decide(&self, who: Who<'_>) -> Ruling {
+        let mut ruling = Ruling::Refused(None);
+        if let Some(principal) = who.principal {
+            if let Some(line) = self.refused.principal(principal) {
+                return Ruling::Refused(Some(line));
+            }
+            if let Some(line) = self.admitted.principal(principal) {
+                ruling = Ruling::Admitted(line);
+            }
+        }
+        if let Some(address) = who.address {
+            if let Some(line) = self.refused.address(address) {
+                return Ruling::Refused(Some(line));
+            }
+            if let Some(line) = self.admitted.address(address) {
+                ruling = Ruling::Admitted(line);
+            }
+        }
+        ruling
+    }
+
+    /// Lines that name a principal without a realm: in a domain where principals have realms they name nobody.
+    pub fn without_realm(&self) -> Vec<usize> {
+        let mut lines: Vec<usize> = Vec::new();
+        for entries in [&self.admitted, &self.refused] {
+            lines.extend(entries.names.iter().filter(|(name, _)| parts(name).1.is_none()).map(|(_, line)| line));
+            lines.extend(entries.patterns.iter().filter(|(_, realm, _)| realm.is_none()).map(|(_, _, line)| line));
+        }
+        lines.sort_unstable();
+        lines
+    }
+}
+
+impl Entries {
+    fn add(&mut self, name: Pattern, realm: Option<Pattern>, line: usize) {
+        let spelled_out = match (&name.only_text(), realm.as_ref().map(Pattern::only_text)) {
+            (Some(name), Some(Some(realm))) => Some([name.as_slice(), b"@", &realm].concat()),
+            (Some(name), None) => Some(name.clone()),
+            _ => None,
+        };
+        match spelled_out {
+            Some(principal) => {
+                self.names.entry(principal.into()).or_insert(line);
+            }
+            None => self.patterns.push((name, realm, line)),
+        }
+    }
+
+    fn principal(&self, principal: &[u8]) -> Option<usize> {
+        if let Some(&line) = self.names.get(principal) {
+            return Some(line);
+        }
+        let (name, realm) = parts(principal);
+        let fits = |pattern: &(Pattern, Option<Pattern>, usize)| match (&pattern.1, realm) {
+            (Some(of_realm), Some(realm)) => of_realm.matches(realm) && pattern.0.matches(name),
+            (None, None) => pattern.0.matches(name),
+            _ => false,
+        };
+        self.patterns.iter().find(|pattern| fits(pattern)).map(|&(_, _, line)| line)
+    }
+
+    fn address(&self, address: IpAddr) -> Option<usize> {
+        self.networks.iter().find(|(network, _)| network.contains(address)).map(|&(_, line)| line)
+    }
+}
+
+/// Name and realm of a principal or of a pattern of principals: what is before and after the first `@` without `\`.
+fn parts(principal: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let mut escaped = false;
+    let at = principal.iter().position(|&octet| {
+        let found = octet == b'@' && !escaped;
+        escaped = octet == b'\\' && !escaped;
+        found
+    });
+    match at {
+        Some(at) => (principal.get(..at).unwrap_or_default(), principal.get(at + 1..)),
+        None => (principal, None),
+    }
+}
+
+fn without_comment(line: &[u8]) -> &[u8] {
+    let begins = |&(at, &octet): &(usize, &u8)| {
+        octet == b'#' && at.checked_sub(1).and_then(|before| line.get(before)).is_none_or(u8::is_ascii_whitespace)
+    };
+    let end = line.iter().enumerate().find(begins).map_or(line.len(), |(at, _)| at);
+    line.get(..end).unwrap_or_default().trim_ascii_end()
+}
+
+/// An entry without its white space.
+struct Spelled {
+    octets: Vec<u8>,
+    /// Where each octet stood.
+    offsets: Vec<usize>,
+}
+
+impl Spelled {
+    fn read(line: &[u8]) -> Result<Self, (usize, EntryError)> {
+        let mut entry = Self { octets: Vec::with_capacity(line.len()), offsets: Vec::with_capacity(line.len()) };
+        let mut after_blank = false;
+        for (offset, &octet) in line.iter().enumerate() {
+            if octet.is_ascii_whitespace() {
+                after_blank = true;
+                continue;
+            }
+            if octet.is_ascii_control() {
+                return Err((offset, EntryError::Control));
+            }
+            let apart = |octet| matches!(octet, b'!' | b'@' | b'/');
+            if after_blank && !apart(octet) && !entry.octets.last().is_none_or(|&last| apart(last)) {
+                return Err((offset, EntryError::TwoEntries));
+            }
+            after_blank = false;
+            entry.octets.push(octet);
+            entry.offsets.push(offset);
+        }
+        Ok(entry)
+    }
+
+    /// Where in the line the octet at this place stood.
+    fn offset(&self, place: usize) -> usize {
+        self.offsets.get(place).or(self.offsets.last()).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> Acl {
+        Acl::read(text.as_bytes()).expect("a list")
+    }
+
+    fn ruling(text: &str, principal: Option<&str>, address: Option<&str>) -> Ruling {
+        let address = address.map(|address| address.parse().expect("an address"));
+        read(text).decide(Who { principal: principal.map(str::as_bytes), address })
+    }
+
+    #[test]
+    fn principals() {
+        for (entry, yes, no) in [
+            ("bob@R", &["bob@R"][..], &["Bob@R", "bob@r", "bob", "bob@RR", "alice@R"][..]),
+            ("*@R", &["bob@R", "x/root@R", "a.b@R"], &["bob@S", "bob"]),
+            ("*.*@R", &["bob@R", "x/root@R"], &["bob@S"]),
+            ("*.*@*", &["bob@R", "x/root@S"], &["bob"]),
+            ("*@*.EDU", &["bob@MIT.EDU"], &["bob@MIT.ORG", "x.EDU@R"]),
+            ("*/root@R", &["x/root@R"], &["root@R"]),
+            ("bob", &["bob"], &["bob@R"]),
+            ("*", &["bob"], &["bob@R"]),
+            ("b?b@[RS]", &["bob@R", "bab@S"], &["bob@T", "bb@R"]),
+            (" b* @ R ", &["bob@R"], &["ob@R"]),
+            ("odd\\@name@R", &["odd\\@name@R"], &["odd@name@R", "odd"]),
+        ] {
+            for principal in yes {
+                assert_eq!(ruling(entry, Some(principal), None), Ruling::Admitted(1), "{entry} {principal}");
+            }
+            for principal in no {
+                assert_eq!(ruling(entry, Some(principal), None), Ruling::Refused(None), "{entry} {principal}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_wins() {
+        use Ruling::{Admitted, Refused};
+        let list = "*@R\n!carol@R\n@10.77.0.0/24\n!@10.77.0.66\n!@2001:db8::/32\n";
+        for (principal, address, expected) in [
+            (Some("bob@R"), None, Admitted(1)),
+            (Some("bob@R"), Some("10.9.9.9"), Admitted(1)),
+            (Some("carol@R"), None, Refused(Some(2))),
+            (Some("carol@R"), Some("10.77.0.1"), Refused(Some(2))),
+            (None, Some("10.77.0.1"), Admitted(3)),
+            (None, Some("10.77.1.1"), Refused(None)),
+            (None, None, Refused(None)),
+            (Some("eve@S"), Some("10.77.0.1"), Admitted(3)),
+            (Some("bob@R"), Some("10.77.0.66"), Refused(Some(4))),
+            (Some("bob@R"), Some("::ffff:10.77.0.66"), Refused(Some(4))),
+            (Some("bob@R"), Some("2001:db8::7"), Refused(Some(5))),
+        ] {
+            assert_eq!(ruling(list, principal, address), expected, "{principal:?} {address:?}");
+        }
+        assert_eq!(ruling("", Some("bob@R"), Some("10.0.0.1")), Refused(None), "an empty list admits nobody");
+    }
+
+    #[test]
+    fn comments_and_white_space() {
+        let list = "# operators\n\n  \t\r\n ! mallory @ R\t# gone\r\nops @ R\n\t@ 10.0.0.0 / 8\nnumber#one@R";
+        for (principal, expected) in [
+            ("mallory@R", Ruling::Refused(Some(4))),
+            ("ops@R", Ruling::Admitted(5)),
+            ("number#one@R", Ruling::Admitted(7)),
+            ("#operators", Ruling::Refused(None)),
+        ] {
+            assert_eq!(ruling(list, Some(principal), None), expected, "{principal}");
+        }
+        assert_eq!(ruling(list, None, Some("10.1.1.1")), Ruling::Admitted(6));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_an_error_with_its_place() {
+        for (line, column, reason) in [
+            ("!", 1, EntryError::NothingRefused),
+            ("  !!a@R", 3, EntryError::NothingRefused),
+            ("alice@R bob@R", 9, EntryError::TwoEntries),
+            ("al ice@R", 4, EntryError::TwoEntries),
+            ("alice@R,bob@R", 12, EntryError::TwoRealms),
+            ("alice@", 6, EntryError::NoRealm),
+            ("a@R\u{1}", 4, EntryError::Control),
+            ("@ATHENA.TEST", 2, NetworkError::Address.into()),
+            ("! @ 10.0.0.0 / 33", 16, NetworkError::Length { most: 32 }.into()),
+            ("@", 1, NetworkError::Address.into()),
+            ("ab[c@R", 3, PatternError::OpenSet.into()),
+            ("a @ R[", 6, PatternError::OpenSet.into()),
+        ] {
+            let text = format!("*@R\n# ok\n{line}\n@10.0.0.1\n");
+            let error = SyntaxError { line: 3, column, reason };
+            assert_eq!(Acl::read(text.as_bytes()).map(|_| ()), Err(error), "{line:?}");
+        }
+        let error = Acl::read("a".repeat(1025).as_bytes()).expect_err("too long").to_string();
+        assert_eq!(error, "1:1: a line of more than 1024 octets");
+    }
+
+    #[test]
+    fn names_without_realm_are_found() {
+        assert_eq!(read("a@R\nb\n!c*\n@10.0.0.1\nd*@R").without_realm(), [2, 3]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(
+            text in prop::collection::vec(prop::sample::select(&b"ab@R!*?[]-\\#/1.0 \n\t\0\xff"[..]), 0..60),
+            principal in "[ab@R*\\\\]{0,8}",
+        ) {
+            match Acl::read(&text) {
+                Ok(acl) => { acl.decide(Who { principal: Some(principal.as_bytes()), address: None }); }
+                Err(error) => {
+                    let line = text.split(|&octet| octet == b'\n').nth(error.line - 1).expect("that line is there");
+                    prop_assert!(error.column >= 1 && error.column <= line.len(), "{error}");
+                }
+            }
+        }
+
+        #[test]
+        fn the_order_of_lines_does_not_matter(mut lines in prop::collection::vec("!?[ab*]{1,3}@[RS*]|!?@10\\.0\\.0\\.[12]", 1..6), principal in "[ab]{1,2}@[RS]", last in 1u8..3) {
+            let address = Some(IpAddr::from([10, 0, 0, last]));
+            let who = Who { principal: Some(principal.as_bytes()), address };
+            let admits = |lines: &[String]| read(&lines.join("\n")).decide(who).admits();
+            let before = admits(&lines);
+            lines.reverse();
+            prop_assert_eq!(before, admits(&lines));
+        }
+    }
+}

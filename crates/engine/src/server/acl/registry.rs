@@ -1,0 +1,133 @@
+//! The class registry: which classes have access control lists (server behaviour, section 11.1).
+
+use super::syntax::{SyntaxError, lines};
+use std::collections::HashMap;
+use zephyr_core::fold::fold;
+
+/// A class of the registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// As the registry spells it; so its lists' file names are spelled.
+    pub spelling: Box<[u8]>,
+    /// As classes are compared.
+    pub folded: Box<[u8]>,
+    /// The line that says so.
+    pub line: usize,
+}
+
+/// A line that registers nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistryError {
+    /// Nothing before the colon.
+    #[error("a class is expected before :")]
+    NoName,
+    /// Something that no file name can have.
+    #[error("a class with / or a control character has no access control lists")]
+    NoFileName,
+    /// The same class in another spelling: which files are meant?
+    #[error("the same class as in line {line}, spelled {}: its lists' file names would be ambiguous", .spelling.escape_ascii())]
+    OtherSpelling {
+        /// Where it was first.
+        line: usize,
+        /// How it was spelled there.
+        spelling: Box<[u8]>,
+    },
+    /// No class is that long.
+    #[error("a class of more than {MAX_CLASS_LEN} octets")]
+    TooLong,
+    /// Too many.
+    #[error("more than {MAX_CLASSES} classes")]
+    TooMany,
+}
+
+/// Octets of a class, at most: file names end soon after.
+const MAX_CLASS_LEN: usize = 240;
+/// Classes of a registry, at most.
+const MAX_CLASSES: usize = 10_000;
+
+/// The classes that have access control lists, in the order of the file. All others are free.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registry(Vec<Registered>);
+
+impl Registry {
+    /// Reads the text of a file: on each line a class, and perhaps a colon, behind which nothing matters. Empty lines and
+    /// those that begin with `#` say nothing, nor does white space around a class.
+    ///
+    /// # Errors
+    ///
+    /// The first line that cannot be meant.
+    pub fn read(text: &[u8]) -> Result<Self, SyntaxError<RegistryError>> {
+        let mut classes: Vec<Registered> = Vec::new();
+        let mut known: HashMap<Box<[u8]>, usize> = HashMap::new();
+        for (number, column, line) in lines(text) {
+            if line.is_empty() || line.starts_with(b"#") {
+                continue;
+            }
+            let class = line.split(|&octet| octet == b':').next().unwrap_or_default().trim_ascii_end();
+            let error = |reason| SyntaxError { line: number, column, reason };
+            if class.is_empty() {
+                return Err(error(RegistryError::NoName));
+            }
+            if class.len() > MAX_CLASS_LEN {
+                return Err(error(RegistryError::TooLong));
+            }
+            if let Some(at) = class.iter().position(|&octet| octet == b'/' || octet.is_ascii_control()) {
+                return Err(SyntaxError { line: number, column: column + at, reason: RegistryError::NoFileName });
+            }
+            let folded = fold(class);
+            if let Some(first) = known.get(&folded).and_then(|&index| classes.get(index)) {
+                if *first.spelling == *class {
+                    continue;
+                }
+                let (line, spelling) = (first.line, first.spelling.clone());
+                return Err(error(RegistryError::OtherSpelling { line, spelling }));
+            }
+            if classes.len() >= MAX_CLASSES {
+                return Err(error(RegistryError::TooMany));
+            }
+            known.insert(folded.clone(), classes.len());
+            classes.push(Registered { spelling: class.into(), folded, line: number });
+        }
+        Ok(Self(classes))
+    }
+
+    /// The classes.
+    pub fn classes(&self) -> &[Registered] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spellings(text: &str) -> Vec<String> {
+        let registry = Registry::read(text.as_bytes()).expect("a registry");
+        registry.classes().iter().map(|class| String::from_utf8_lossy(&class.spelling).into_owned()).collect()
+    }
+
+    #[test]
+    fn classes_as_they_are_spelled() {
+        assert_eq!(
+            spellings("wg_ctl:\n\n# comment:\n  Foo : since 2020\r\nmy class:\nlast"),
+            ["wg_ctl", "Foo", "my class", "last"]
+        );
+        assert_eq!(spellings("foo:\nbar:\nfoo:\n"), ["foo", "bar"], "twice is once");
+        assert_eq!(&*Registry::read("STRAßE".as_bytes()).expect("good").classes()[0].folded, b"strasse");
+        assert!(spellings("").is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_an_error_with_its_place() {
+        for (line, column, reason) in [
+            (" :", 2, RegistryError::NoName),
+            ("a/b:", 2, RegistryError::NoFileName),
+            ("../../etc/passwd", 3, RegistryError::NoFileName),
+            ("a\0b", 2, RegistryError::NoFileName),
+            ("FIRST:", 1, RegistryError::OtherSpelling { line: 1, spelling: b"First".as_slice().into() }),
+        ] {
+            let text = format!("First:\n\n{line}\nlast:\n");
+            assert_eq!(Registry::read(text.as_bytes()), Err(SyntaxError { line: 3, column, reason }), "{line:?}");
+        }
+    }
+}

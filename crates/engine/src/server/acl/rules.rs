@@ -1,0 +1,118 @@
+//! All rules of a server as one whole.
+
+use super::default_subscriptions::Defaults;
+use super::list::{Acl, Ruling, Who};
+use std::collections::HashMap;
+
+/// What somebody wants of a class; each has a list of its own (server behaviour, section 11.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// Send to it: `xmt`.
+    Send,
+    /// Subscribe to it: `sub`.
+    Subscribe,
+    /// Subscribe to all its instances, besides [`Act::Subscribe`]: `iws`.
+    AnyInstance,
+    /// Send to an instance that is not the sender's own name, besides [`Act::Send`]: `iui`.
+    OtherInstance,
+}
+
+impl Act {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Send, Self::Subscribe, Self::AnyInstance, Self::OtherInstance];
+
+    /// How the names of its lists' files begin.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Send => "xmt",
+            Self::Subscribe => "sub",
+            Self::AnyInstance => "iws",
+            Self::OtherInstance => "iui",
+        }
+    }
+}
+
+/// The lists of one class. Where there is no list there is no restriction.
+#[derive(Clone, Debug, Default)]
+pub struct ClassRules {
+    /// Who may send.
+    pub xmt: Option<Acl>,
+    /// Who may subscribe.
+    pub sub: Option<Acl>,
+    /// Who may subscribe to all instances.
+    pub iws: Option<Acl>,
+    /// Who may send to an instance that is not his name.
+    pub iui: Option<Acl>,
+}
+
+impl ClassRules {
+    /// The list for this act.
+    pub const fn list(&self, act: Act) -> Option<&Acl> {
+        match act {
+            Act::Send => self.xmt.as_ref(),
+            Act::Subscribe => self.sub.as_ref(),
+            Act::AnyInstance => self.iws.as_ref(),
+            Act::OtherInstance => self.iui.as_ref(),
+        }
+    }
+}
+
+/// What the rules say of somebody who wants something of a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClassRuling {
+    /// The class is not registered: everybody may.
+    Free,
+    /// It is, but has no list for this act: everybody may.
+    NoList,
+    /// It has a list.
+    List(Ruling),
+}
+
+impl ClassRuling {
+    /// Whether it is a yes.
+    pub const fn admits(self) -> bool {
+        match self {
+            Self::Free | Self::NoList => true,
+            Self::List(ruling) => ruling.admits(),
+        }
+    }
+}
+
+/// The rules of a server. Without any, all classes are free, and nobody is an operator.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    classes: HashMap<Box<[u8]>, ClassRules>,
+    operators: Acl,
+    /// What everybody gets who does not decline.
+    pub defaults: Defaults,
+}
+
+impl Rules {
+    /// Rules without registered classes.
+    pub fn new(operators: Acl, defaults: Defaults) -> Self {
+        Self { classes: HashMap::new(), operators, defaults }
+    }
+
+    /// Registers a class, whose name is given in folded form.
+    pub fn register(&mut self, folded: &[u8], rules: ClassRules) {
+        self.classes.insert(folded.into(), rules);
+    }
+
+    /// How many classes are registered.
+    pub fn registered(&self) -> usize {
+        self.classes.len()
+    }
+
+    /// Whether somebody may do that with a class, whose name is given in folded form.
+    pub fn decide(&self, folded: &[u8], act: Act, who: Who<'_>) -> ClassRuling {
+        match self.classes.get(folded) {
+            None => ClassRuling::Free,
+            Some(rules) => rules.list(act).map_or(ClassRuling::NoList, |list| ClassRuling::List(list.decide(who))),
+        }
+    }
+
+    /// Whether a proven principal is an operator.
+    pub fn is_operator(&self, principal: &[u8]) -> bool {
+        self.operators.decide(Who { principal: Some(principal), address: None }).admits()
+    }
+}

@@ -1,0 +1,21 @@
+//! Where in a file something is wrong.
+
+/// Something in a file that cannot be meant. Line and column are counted from one, columns in octets.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{line}:{column}: {reason}")]
+pub struct SyntaxError<R: std::error::Error> {
+    /// Which line.
+    pub line: usize,
+    /// Where in the line.
+    pub column: usize,
+    /// What is wrong there.
+    pub reason: R,
+}
+
+/// The lines of a text with their numbers, without the white space around them, each with the column where it begins.
+pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = (usize, usize, &[u8])> {
+    text.split(|&octet| octet == b'\n').enumerate().map(|(index, line)| {
+        let begun = line.trim_ascii_start();
+        (index + 1, line.len() - begun.len() + 1, begun.trim_ascii_end())
+    })
+}

@@ -1,0 +1,82 @@
+//! The server's state as text (server behaviour, section 1.6).
+
+use crate::server::{Server, state::clients::Client};
+use std::{collections::BTreeMap, fmt::Write as _, net::SocketAddr};
+
+/// A text between quotes, as C servers write it; other control characters than newline are escaped as well, so that
+/// looking at the file is harmless.
+fn quoted(octets: &[u8]) -> String {
+    format!("'{}'", escaped(octets))
+}
+
+fn escaped(octets: &[u8]) -> String {
+    let mut text = String::with_capacity(octets.len());
+    for char in String::from_utf8_lossy(octets).chars() {
+        match char {
+            '\'' => text.push_str("\\q"),
+            '\n' => text.push_str("\\n"),
+            char if char.is_control() => text.extend(char.escape_default()),
+            char => text.push(char),
+        }
+    }
+    text
+}
+
+/// `'CLASS' 'INSTANCE' 'RECIPIENT'` of a destination's three texts.
+fn triplet(text: &[u8]) -> String {
+    let names: Vec<String> = text.splitn(3, |&octet| octet == 0).map(quoted).collect();
+    names.join(" ")
+}
+
+fn slashed(address: SocketAddr) -> String {
+    format!("{}/{}", address.ip(), address.port())
+}
+
+impl Server {
+    /// Servers, locations, clients, and who is interested in what; each part in a fixed order.
+    pub fn dump(&self) -> String {
+        let mut dump = format!("0:0.0.0.0/SERV_DEAD\n1:{}/SERV_UP\n", self.config.address);
+        self.dump_locations(&mut dump);
+        let mut interested: BTreeMap<&[u8], Vec<&Client>> = BTreeMap::new();
+        for (_, client) in self.clients.by_address() {
+            line(&mut dump, format_args!("{} ({}):", slashed(client.address()), escaped(&client.principal)));
+            for destination in &client.subscriptions {
+                line(&mut dump, format_args!("\t{}", triplet(destination.text())));
+                interested.entry(destination.text()).or_default().push(client);
+            }
+        }
+        for (destination, clients) in interested {
+            line(&mut dump, format_args!("Triplet {}:", triplet(destination)));
+            for client in clients {
+                let address = client.address();
+                line(&mut dump, format_args!("\t{} {} ({})", address.ip(), address.port(), escaped(&client.principal)));
+            }
+        }
+        dump
+    }
+
+    fn dump_locations(&self, dump: &mut String) {
+        for (user, location) in self.locations.all() {
+            let [machine, time, tty] = location.texts().map(quoted);
+            let (exposure, address) = (location.exposure.dump_word(), slashed(location.address));
+            line(dump, format_args!("{} {machine} {time} {tty} {exposure} {address}", quoted(user)));
+        }
+    }
+}
+
+/// Adds a line; writing to a text does not fail.
+fn line(dump: &mut String, line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(dump, "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_quoted_stays_on_its_line() {
+        assert_eq!(quoted(b"it's\n\x1b[2J\\"), "'it\\qs\\n\\u{1b}[2J\\'");
+        assert_eq!(triplet(b"message\0*\0alice@R"), "'message' '*' 'alice@R'");
+        assert_eq!(triplet(b"c\0i\0"), "'c' 'i' ''");
+    }
+}

@@ -1,0 +1,126 @@
+//! Host managers: class HM_CTL, and class ZEPHYR_CTL with instance HM (server behaviour, section 5).
+//!
+//! Nothing here is proven. A host is the address that a packet comes from, so a host manager speaks for its own host and
+//! for no other.
+
+use crate::server::{
+    Outbox, Server,
+    event::Event,
+    limits::rate_limit::Rate,
+    reply::{Answer, Request},
+};
+use std::net::{IpAddr, SocketAddr};
+use zephyr_core::{
+    kind::Kind,
+    limits::Limits,
+    names,
+    notice::{Claim, Notice},
+    time::Now,
+};
+
+/// Seconds in which a host's manager may make as many requests as the bounds say.
+const PERIOD: usize = 10;
+
+impl Server {
+    /// A notice from a host manager.
+    pub(crate) fn host_control(&mut self, request: &mut Request<'_>, out: &mut Outbox) {
+        if request.notice.kind != Kind::HmCtl {
+            self.reply(request, Answer::Denied, out);
+            return;
+        }
+        match request.notice.opcode {
+            names::FLUSH => {
+                if self.may_flush(request) {
+                    self.flush_host(request.from, out);
+                } else {
+                    self.drop_flood(request.from, out);
+                }
+            }
+            names::BOOT => {
+                if self.may_flush(request) {
+                    self.flush_host(request.from, out);
+                } else if self.holds_of(request.from.ip()) {
+                    // Not answered: it would go on with what was there before.
+                    self.drop_flood(request.from, out);
+                    return;
+                }
+                self.remember_host(request.from, true, out);
+                self.reply(request, Answer::SentWithLongHeaders, out);
+            }
+            // Always answered, or a program's flood could keep its host's manager from being heard.
+            names::ATTACH => {
+                self.remember_host(request.from, false, out);
+                self.reply(request, Answer::SentWithLongHeaders, out);
+            }
+            names::DETACH => self.hosts.leave(request.from),
+            opcode => {
+                out.report(Event::UnknownOpcode { class: "hm", opcode: opcode.into(), from: request.from });
+            }
+        }
+    }
+
+    /// Whether this host has not been flushed too often.
+    fn may_flush(&mut self, request: &Request<'_>) -> bool {
+        let bounds = &self.config.bounds;
+        let rate = Rate {
+            per_second: bounds.host_requests.div_ceil(PERIOD),
+            burst: bounds.host_requests,
+            sources: bounds.hosts,
+        };
+        self.host_requests.spend(request.now.monotonic, request.from.ip(), 1, &rate)
+    }
+
+    fn drop_flood(&mut self, manager: SocketAddr, out: &mut Outbox) {
+        self.counters.host_floods += 1;
+        out.report(Event::Full { what: "host manager requests", from: manager });
+    }
+
+    /// Whether a flush of this host would end anything.
+    fn holds_of(&self, host: IpAddr) -> bool {
+        self.clients.count_of_host(host) > 0 || self.locations.count_of_host(host) > 0
+    }
+
+    fn remember_host(&mut self, manager: SocketAddr, begins: bool, out: &mut Outbox) {
+        if let Some(given_up) = self.hosts.remember(manager, begins, self.config.bounds.hosts) {
+            self.counters.hosts_full += 1;
+            out.report(Event::Full { what: "hosts", from: given_up });
+        }
+    }
+
+    fn flush_host(&mut self, manager: SocketAddr, out: &mut Outbox) {
+        let clients: Vec<_> = self.clients.of_host(manager.ip()).collect();
+        self.counters.host_flushes += 1;
+        out.report(Event::HostFlushed { host: manager, clients: clients.len() });
+        for id in clients {
+            self.remove_client(id);
+        }
+        self.locations.remove_host(manager.ip());
+        self.forget_packets_of(manager.ip());
+    }
+
+    /// Tells every known host manager that this server goes. There is no other server to name.
+    pub(crate) fn say_goodbye_to_hosts(&mut self, now: Now, out: &mut Outbox) {
+        let recipient = [b"hm@", self.config.realms.local()].concat();
+        for manager in self.hosts.managers() {
+            let uid = self.uids.next(&now);
+            let notice = Notice {
+                kind: Kind::HmCtl,
+                uid,
+                multiuid: uid,
+                port: manager.port(),
+                class: names::HM_CTL,
+                instance: names::SERVER,
+                opcode: names::SHUTDOWN,
+                sender: names::SERVER,
+                recipient: &recipient,
+                multinotice: b"0/0",
+                address: self.config.address.into(),
+                ..Notice::EMPTY
+            };
+            match notice.write(&Claim::NONE, Limits::COMPATIBLE) {
+                Ok(packet) => out.send(manager, packet),
+                Err(error) => out.report(Event::NotWritten { client: manager, reason: error.to_string() }),
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Who gets a notice, and what he gets (server behaviour, section 8).
+
+use crate::{
+    outbox::Lane,
+    server::{
+        Outbox, Server,
+        event::Event,
+        limits::rate_limit::Rate,
+        reply::{Answer, Request},
+        state::{
+            clients::ClientId,
+            deliveries::{Addressee, Full, Outgoing},
+        },
+    },
+};
+use bytes::Bytes;
+use zephyr_core::{
+    auth::{AuthError, Direction, Session},
+    fragment::Cutter,
+    limits::Limits,
+    notice::{Claim, FormatError, Notice},
+    policy::{Action, Refusal, Why},
+    realm::completed,
+    time::Now,
+    uid::{Uid, UidSource},
+};
+
+/// The packets that carry one notice to one client, each with its uid.
+type Packets = Vec<(Uid, Bytes)>;
+
+impl Server {
+    /// A notice of a class that means nothing special to the server.
+    pub(crate) fn message(&mut self, request: &mut Request<'_>, out: &mut Outbox) {
+        let class = request.notice.class;
+        if !self.allowed(request, Action::Send, Some(class), out) || !self.within_measure(request, out) {
+            return;
+        }
+        let answer =
+            if self.may_send(request, request.who(), out) { self.publish(request, out) } else { Answer::Denied };
+        self.reply(request, answer, out);
+    }
+
+    /// Delivers a notice, which may be sent, to all who subscribed; tells what its sender is to hear.
+    pub(crate) fn publish(&mut self, request: &mut Request<'_>, out: &mut Outbox) -> Answer {
+        let notice = &mut request.notice;
+        let recipient = self.config.realms.matched_recipient(notice.recipient);
+        if recipient.is_empty() {
+            notice.recipient = b"";
+        }
+        let clients = self.subscriptions.matching(notice.class, notice.instance, &recipient);
+        if !self.may_cause(clients.len(), request, out) {
+            return Answer::Denied;
+        }
+        let notice = request.notice;
+        if self.deliver(request.now, notice, request.verdict.is_authentic(), &clients, out) {
+            Answer::Sent
+        } else {
+            Answer::Lost
+        }
+    }
+
+    /// Whether a request's host has not caused too many deliveries yet, with so many more.
+    fn may_cause(&mut self, deliveries: usize, request: &mut Request<'_>, out: &mut Outbox) -> bool {
+        let bounds = &self.config.bounds;
+        let rate = Rate {
+            per_second: bounds.deliveries_per_second,
+            burst: bounds.delivery_burst,
+            sources: bounds.proof_sources,
+        };
+        let from = request.from;
+        if deliveries == 0 || self.caused.spend(request.now.monotonic, from.ip(), deliveries, &rate) {
+            return true;
+        }
+        self.counters.delivery_floods += 1;
+        out.report(Event::Full { what: "deliveries", from });
+        request.words = Some(Refusal { action: Action::Send, why: Why::TooMany }.words());
+        false
+    }
+
+    /// Sends a notice to these clients, to each with proof if it is authentic and the client can check that; true when
+    /// at least one gets it.
+    fn deliver(
+        &mut self,
+        now: Now,
+        notice: Notice<'_>,
+        authentic: bool,
+        clients: &[ClientId],
+        out: &mut Outbox,
+    ) -> bool {
+        let recipient = completed(notice.recipient, self.config.realms.local());
+        let notice = Notice { recipient: &recipient, ..notice };
+        let room = self.room();
+        // What proves nothing is the same for everybody.
+        let mut unproven: Option<Result<Packets, AuthError>> = None;
+        let mut reached = false;
+        for &id in clients {
+            let Some(client) = self.clients.get(id) else { continue };
+            let to = client.address();
+            let session = client.session.as_deref().filter(|_| authentic);
+            let packets = match session {
+                Some(session) => packets_for(&notice, Some(session), &mut self.uids, now),
+                None => unproven.get_or_insert_with(|| packets_for(&notice, None, &mut self.uids, now)).clone(),
+            };
+            let packets = match packets {
+                Ok(packets) => packets,
+                Err(error) => {
+                    self.counters.not_written += 1;
+                    out.report(Event::NotWritten { client: to, reason: error.to_string() });
+                    continue;
+                }
+            };
+            let (owner, silent) = (client.principal.clone(), client.silent);
+            for (uid, payload) in packets {
+                let outgoing = Outgoing {
+                    key: (to, uid),
+                    addressee: Addressee::Client(id),
+                    owner: Some(owner.clone()),
+                    payload: payload.clone(),
+                };
+                if let Err(full) = self.deliveries.remember(now.monotonic, outgoing, &room) {
+                    self.count_full(full);
+                    out.report(Event::Full { what: "unacknowledged packets", from: to });
+                    break;
+                }
+                self.counters.delivered += 1;
+                let lane = if silent { Lane::Repetitions(uid) } else { Lane::Deliveries(uid) };
+                out.send_by(lane, to, payload);
+                reached = true;
+            }
+        }
+        reached
+    }
+
+    fn count_full(&mut self, full: Full) {
+        *match full {
+            Full::Destination => &mut self.counters.client_pending_full,
+            Full::Host => &mut self.counters.host_pending_full,
+            Full::Principal => &mut self.counters.principal_pending_full,
+            Full::Server => &mut self.counters.pending_full,
+        } += 1;
+    }
+}
+
+/// The packets of a notice: one as it came, or several when it has grown too long on the way.
+fn packets_for(
+    notice: &Notice<'_>,
+    session: Option<&dyn Session>,
+    uids: &mut UidSource,
+    now: Now,
+) -> Result<Packets, AuthError> {
+    let mut write = |piece: &Notice<'_>| match session {
+        Some(session) => session.seal(piece, Direction::ToClient, Limits::WHOLE_PACKET, now),
+        None => Ok(piece.write(&Claim::NONE, Limits::WHOLE_PACKET)?),
+    };
+    match write(notice) {
+        Ok(packet) => return Ok(vec![(notice.uid, packet)]),
+        Err(AuthError::Format(FormatError::PacketTooLong { .. })) => {}
+        Err(error) => return Err(error),
+    }
+    let mut cutter = Cutter::again(*notice);
+    let mut packets = Packets::new();
+    let mut uid = notice.uid;
+    while let Some(packet) = cutter.next_packet(uid, &mut write)? {
+        packets.push((uid, packet));
+        uid = uids.next(&now);
+    }
+    Ok(packets)
+}

@@ -1,0 +1,50 @@
+//! Class ZEPHYR_ADMIN from whoever is no server (server behaviour, section 10).
+
+use crate::server::{
+    Outbox, Server,
+    event::Event,
+    reply::{Answer, Request},
+};
+use zephyr_core::{kind::Kind, names, notice::Notice};
+
+/// Opcode: how is the server?
+const STATUS: &[u8] = b"STATUS";
+
+impl Server {
+    /// A notice of class ZEPHYR_ADMIN.
+    pub(crate) fn admin(&mut self, request: &mut Request<'_>, out: &mut Outbox) {
+        let opcode = request.notice.opcode;
+        if opcode != STATUS {
+            out.report(Event::UnknownOpcode { class: "admin", opcode: opcode.into(), from: request.from });
+            // A host manager that hears nothing would take the server for dead.
+            self.reply(request, Answer::Lost, out);
+            return;
+        }
+        let lines = [
+            self.config.version.clone(),
+            format!("{} pkts", self.counters.received),
+            format!("{} seconds operational", request.now.monotonic.saturating_sub(self.started).as_secs()),
+            format!("{}/SERV_UP", self.config.address),
+        ];
+        let body: Vec<u8> = lines.iter().flat_map(|line| [line.as_bytes(), b"\0"]).flatten().copied().collect();
+        let uid = self.uids.next(&request.now);
+        let host = self.config.host.clone();
+        let notice = Notice {
+            kind: Kind::Unsafe,
+            uid,
+            multiuid: uid,
+            port: self.config.port,
+            class: names::ZEPHYR_ADMIN,
+            opcode: STATUS,
+            sender: host.as_bytes(),
+            address: self.config.address.into(),
+            body: &body,
+            ..Notice::EMPTY
+        };
+        let packets = self.packets_of(request.now, request.from, notice, out);
+        let octets = packets.iter().map(|(_, packet)| packet.len()).sum();
+        if let Some(stranger) = self.stranger(request.from.ip(), octets) {
+            self.send_packets(request, request.from, packets, stranger, out);
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Class ZEPHYR_CTL: what clients want to receive (server behaviour, section 4).
+
+use crate::server::{
+    Outbox, Server,
+    event::Event,
+    reply::{Answer, Request},
+    state::{clients::ClientId, subscriptions::Destination},
+};
+use zephyr_core::{coding::ascii, names, policy::Action};
+
+/// A list of subscriptions, read until its end or until it makes no sense.
+struct Triples<'a> {
+    list: Vec<[&'a [u8]; 3]>,
+    /// The number of the triple that is cut off, counted from one.
+    malformed: Option<usize>,
+}
+
+impl<'a> Triples<'a> {
+    fn read(body: &'a [u8]) -> Self {
+        let mut triples = Self { list: Vec::new(), malformed: None };
+        let mut rest = body;
+        while !rest.is_empty() && !rest.starts_with(b"\0") {
+            let mut fields = rest.splitn(4, |&octet| octet == 0);
+            let (Some(class), Some(instance), Some(recipient), Some(after)) =
+                (fields.next(), fields.next(), fields.next(), fields.next())
+            else {
+                triples.malformed = Some(triples.list.len() + 1);
+                break;
+            };
+            triples.list.push([class, instance, recipient]);
+            rest = after;
+        }
+        triples
+    }
+}
+
+/// The text at the beginning of a body, up to its NUL.
+fn first_text(body: &[u8]) -> Option<&[u8]> {
+    let end = body.iter().position(|&octet| octet == 0)?;
+    body.get(..end)
+}
+
+impl Server {
+    /// A notice of class ZEPHYR_CTL.
+    pub(crate) fn control(&mut self, request: &mut Request<'_>, out: &mut Outbox) {
+        let opcode = request.notice.opcode;
+        if request.notice.instance.eq_ignore_ascii_case(names::HM) {
+            self.host_control(request, out);
+            return;
+        }
+        if opcode == names::GIMME || opcode == names::GIMMEDEFS {
+            self.reply(request, Answer::Sent, out);
+            let entries = if opcode == names::GIMME { self.own_list(request) } else { self.default_list(request) };
+            self.answer_with_list(request, &entries, out);
+            return;
+        }
+        if !self.may_receive_somewhere(request) && !self.allowed(request, Action::Receive, None, out) {
+            return;
+        }
+        let answer = match opcode {
+            names::SUBSCRIBE => self.subscribe(request, true, out),
+            names::SUBSCRIBE_NODEFS => self.subscribe(request, false, out),
+            names::UNSUBSCRIBE => self.unsubscribe(request, out),
+            names::CLEARSUB => self.clear(request, out),
+            names::FLUSHSUBS => self.flush(request, out),
+            _ => {
+                out.report(Event::UnknownOpcode { class: "ctl", opcode: opcode.into(), from: request.from });
+                Answer::Lost
+            }
+        };
+        self.reply(request, answer, out);
+    }
+
+    /// The client that a request is about, when it belongs to who asks.
+    ///
+    /// What was once set up with proof is not changed without, even where proof is not demanded.
+    fn own_client(&self, request: &Request<'_>, out: &mut Outbox) -> Result<Option<ClientId>, Answer> {
+        let address = request.client_address();
+        let Some(id) = self.clients.at(address) else { return Ok(None) };
+        let Some(client) = self.clients.get(id) else { return Ok(None) };
+        let downgraded = client.session.is_some() && !request.verdict.is_authentic();
+        if *client.principal == *request.principal() && !downgraded {
+            return Ok(Some(id));
+        }
+        out.report(Event::PortTaken {
+            opcode: request.notice.opcode.into(),
+            sender: request.principal().into(),
+            owner: client.principal.as_ref().into(),
+            client: address,
+        });
+        Err(Answer::Denied)
+    }
+
+    fn subscribe(&mut self, request: &mut Request<'_>, with_defaults: bool, out: &mut Outbox) -> Answer {
+        let address = request.client_address();
+        if address.port() == 0 {
+            return Answer::Denied;
+        }
+        let now = request.now.monotonic;
+        let id = match self.own_client(request, out) {
+            Ok(Some(id)) if self.has_room_for_proof(id, request) => id,
+            Ok(None) if self.has_room_for_client(request) => self.clients.register(address, request.principal(), now),
+            Ok(_) => {
+                self.counters.clients_full += 1;
+                out.report(Event::Full { what: "clients", from: address });
+                return Answer::Lost;
+            }
+            Err(answer) => return answer,
+        };
+        self.clients.set_session(id, request.session.clone());
+
+        let wanted = self.own_triples(request, out);
+        let asked_for = wanted.len();
+        let (mut permitted, by_policy) = self.permitted(wanted, request, out);
+        if permitted.is_empty() && asked_for > 0 && by_policy {
+            return Answer::Denied;
+        }
+        if with_defaults {
+            // What was not asked for is not missed where it is not to be had.
+            let words = request.words.take();
+            let defaults = self.config.rules.clone();
+            permitted.extend(self.permitted(defaults.defaults.of(request.principal()).collect(), request, out).0);
+            request.words = words;
+        }
+        self.add_subscriptions(id, permitted, request, out)
+    }
+
+    /// The subscriptions that a request asks for, without those for notices to somebody else.
+    fn own_triples(&mut self, request: &Request<'_>, out: &mut Outbox) -> Vec<Destination> {
+        let sender = request.principal();
+        let mut permitted = Vec::new();
+        for [class, instance, recipient] in self.triples(request, out) {
+            if recipient.is_empty() || recipient == sender || recipient.starts_with(b"@") {
+                permitted.push(Destination::new(class, instance, recipient));
+            } else {
+                self.counters.recipient_refused += 1;
+                out.report(Event::RecipientRefused { sender: sender.into(), recipient: recipient.into() });
+            }
+        }
+        permitted
+    }
+
+    fn add_subscriptions(
+        &mut self,
+        id: ClientId,
+        wanted: Vec<Destination>,
+        request: &Request<'_>,
+        out: &mut Outbox,
+    ) -> Answer {
+        let bounds = &self.config.bounds;
+        let of_principal = self.clients.subscriptions_of_principal(request.principal(), request.session.is_some());
+        let host = request.from.ip();
+        let Some(client) = self.clients.get_mut(id) else { return Answer::Lost };
+        let mut added = Vec::new();
+        let mut answer = Answer::Sent;
+        for destination in wanted {
+            if client.subscriptions.len() + added.len() >= bounds.subscriptions_per_client
+                || of_principal + added.len() >= bounds.subscriptions_per_principal
+                || self.subscriptions.count_of_host(host) >= bounds.subscriptions_per_host
+                || self.subscriptions.octets() >= bounds.subscription_octets
+            {
+                self.counters.subscriptions_full += 1;
+                out.report(Event::Full { what: "subscriptions", from: request.client_address() });
+                answer = Answer::Lost;
+                break;
+            }
+            added.extend(self.subscriptions.add(destination, id, host));
+        }
+        client.subscriptions.splice(0..0, added);
+        answer
+    }
+
+    fn unsubscribe(&mut self, request: &Request<'_>, out: &mut Outbox) -> Answer {
+        let id = match self.own_client(request, out) {
+            Ok(Some(id)) => id,
+            Ok(None) => return Answer::Lost,
+            Err(answer) => return answer,
+        };
+        for [class, instance, recipient] in self.triples(request, out) {
+            let destination = Destination::new(class, instance, recipient);
+            if self.subscriptions.remove(&destination, id, request.from.ip())
+                && let Some(client) = self.clients.get_mut(id)
+            {
+                client.subscriptions.retain(|held| *held != destination);
+            }
+        }
+        Answer::Sent
+    }
+
+    fn clear(&mut self, request: &Request<'_>, out: &mut Outbox) -> Answer {
+        match self.own_client(request, out) {
+            Ok(Some(id)) => {
+                self.remove_client(id);
+                Answer::Sent
+            }
+            Ok(None) => Answer::Lost,
+            Err(answer) => answer,
+        }
+    }
+
+    fn flush(&mut self, request: &Request<'_>, out: &mut Outbox) -> Answer {
+        let sender = request.principal();
+        let target = match request.notice.body {
+            b"" => sender,
+            body => match first_text(body) {
+                Some(b"") => sender,
+                Some(target) => target,
+                None => {
+                    out.report(Event::MalformedFlush { sender: sender.into() });
+                    return Answer::Lost;
+                }
+            },
+        };
+        if target != sender && !self.is_operator(request) {
+            self.counters.operator_refused += 1;
+            out.report(Event::FlushRefused { sender: sender.into(), target: target.into() });
+            return Answer::Denied;
+        }
+        let authentic = request.verdict.is_authentic();
+        let own: Vec<ClientId> = self.clients.of_principal(target).collect();
+        for id in own {
+            if authentic || self.clients.get(id).is_some_and(|client| client.session.is_none()) {
+                self.remove_client(id);
+            }
+        }
+        Answer::Sent
+    }
+
+    /// What the asking client holds: nothing, unless it is the asker's own. What was set up with proof is not told without.
+    fn own_list(&self, request: &Request<'_>) -> Vec<Vec<u8>> {
+        let port = first_text(request.notice.body).unwrap_or(request.notice.body);
+        let Ok(port) = ascii::decode_u16(port) else { return Vec::new() };
+        let address = std::net::SocketAddr::new(request.from.ip(), port);
+        let client = self.clients.at(address).and_then(|id| self.clients.get(id));
+        match client {
+            Some(client)
+                if *client.principal == *request.principal()
+                    && (client.session.is_none() || request.verdict.is_authentic()) =>
+            {
+                client.subscriptions.iter().map(listed).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The default subscriptions, last line first, for whoever the asker says he is.
+    fn default_list(&self, request: &Request<'_>) -> Vec<Vec<u8>> {
+        self.config.rules.defaults.of(request.principal()).rev().map(|destination| listed(&destination)).collect()
+    }
+
+    /// The triples of a request; recipient `@LOCAL` is nobody in particular.
+    fn triples<'a>(&self, request: &Request<'a>, out: &mut Outbox) -> Vec<[&'a [u8]; 3]> {
+        let mut triples = Triples::read(request.notice.body);
+        if let Some(number) = triples.malformed {
+            out.report(Event::MalformedSubscription { sender: request.principal().into(), number });
+        }
+        for [_, _, recipient] in &mut triples.list {
+            if recipient.strip_prefix(b"@").is_some_and(|realm| realm == self.config.realms.local()) {
+                *recipient = b"";
+            }
+        }
+        triples.list
+    }
+
+    fn has_room_for_client(&self, request: &Request<'_>) -> bool {
+        let bounds = &self.config.bounds;
+        self.clients.len() < bounds.clients
+            && self.clients.count_of_host(request.from.ip()) < bounds.clients_per_host
+            && self.has_room_in_name(request)
+    }
+
+    /// Whether a client that is there may become one with proof.
+    fn has_room_for_proof(&self, id: ClientId, request: &Request<'_>) -> bool {
+        let known = self.clients.get(id).is_some_and(|client| client.session.is_some() == request.session.is_some());
+        known || self.has_room_in_name(request)
+    }
+
+    /// Those who only claim a name are counted apart: they use up nothing of who proves it.
+    fn has_room_in_name(&self, request: &Request<'_>) -> bool {
+        let most = self.config.bounds.clients_per_principal;
+        self.clients.in_name(request.principal(), request.session.is_some()).take(most).count() < most
+    }
+}
+
+/// One entry of a list of subscriptions.
+fn listed(destination: &Destination) -> Vec<u8> {
+    [destination.text(), b"\0"].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn triples_end_at_an_empty_class_or_in_the_middle() {
+        let read = |body: &'static [u8]| {
+            let triples = Triples::read(body);
+            (triples.list.len(), triples.malformed)
+        };
+        assert_eq!(read(b""), (0, None));
+        assert_eq!(read(b"a\0b\0\0"), (1, None));
+        assert_eq!(read(b"a\0b\0\0c\0*\0@R\0"), (2, None));
+        assert_eq!(read(b"a\0b\0\0\0x\0y\0"), (1, None), "an empty class ends the list");
+        assert_eq!(read(b"a\0b\0\0c\0"), (1, Some(2)));
+        assert_eq!(read(b"class"), (0, Some(1)));
+        assert_eq!(read(b"a\0b\0c"), (0, Some(1)), "the last text is not terminated");
+    }
+}

@@ -1,0 +1,115 @@
+//! How much work one source may cause.
+
+use std::{collections::HashMap, net::IpAddr, time::Duration};
+
+/// What one source may cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rate {
+    /// Units of work in every second.
+    pub(crate) per_second: usize,
+    /// Units of work at once, after a pause.
+    pub(crate) burst: usize,
+    /// Sources that are told apart.
+    pub(crate) sources: usize,
+}
+
+impl Rate {
+    /// The time in which a source may cause this much work.
+    fn time_for(&self, units: usize) -> Duration {
+        let nanoseconds = (units as u128 * 1_000_000_000) / self.per_second.max(1) as u128;
+        Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
+    }
+}
+
+/// The work of every source, as the moment at which it has made up for it.
+///
+/// A source that has made up is forgotten when there is need. When too many sources are busy at once, the further ones
+/// share what one may cause.
+#[derive(Debug, Default)]
+pub(crate) struct RateLimiter {
+    made_up: HashMap<IpAddr, Duration>,
+    others: Duration,
+    swept: Duration,
+}
+
+impl RateLimiter {
+    /// Whether this source may cause so much more work now; if so, it has.
+    pub(crate) fn spend(&mut self, now: Duration, source: IpAddr, units: usize, rate: &Rate) -> bool {
+        let made_up = self.entry(now, source, rate.sources);
+        let after = (*made_up).max(now) + rate.time_for(units);
+        let affordable = after <= now + rate.time_for(rate.burst.max(units));
+        if affordable {
+            *made_up = after;
+        }
+        affordable
+    }
+
+    /// This source has caused more work than it said.
+    pub(crate) fn charge(&mut self, now: Duration, source: IpAddr, units: usize, rate: &Rate) {
+        let made_up = self.entry(now, source, rate.sources);
+        let most = now + rate.time_for(rate.burst);
+        *made_up = ((*made_up).max(now) + rate.time_for(units)).min(most.max(*made_up));
+    }
+
+    fn entry(&mut self, now: Duration, source: IpAddr, most: usize) -> &mut Duration {
+        if !self.made_up.contains_key(&source) && self.made_up.len() >= most {
+            // Once a second is enough: within one second nobody makes up for much.
+            if now.saturating_sub(self.swept) >= Duration::from_secs(1) {
+                self.made_up.retain(|_, made_up| *made_up > now);
+                self.swept = now;
+            }
+            if self.made_up.len() >= most {
+                return &mut self.others;
+            }
+        }
+        self.made_up.entry(source).or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: Rate = Rate { per_second: 10, burst: 20, sources: 3 };
+
+    fn source(number: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, number])
+    }
+
+    fn spent_at_once(quota: &mut RateLimiter, now: Duration, number: u8) -> usize {
+        (0..1000).take_while(|_| quota.spend(now, source(number), 1, &RATE)).count()
+    }
+
+    #[test]
+    fn a_source_may_cause_a_burst_and_then_its_rate() {
+        let mut quota = RateLimiter::default();
+        let start = Duration::from_secs(100);
+        assert_eq!(spent_at_once(&mut quota, start, 1), 20);
+        assert_eq!(spent_at_once(&mut quota, start, 2), 20, "another source notices nothing");
+        assert_eq!(spent_at_once(&mut quota, start + Duration::from_secs(1), 1), 10);
+        assert_eq!(spent_at_once(&mut quota, start + Duration::from_secs(60), 1), 20, "no more than a burst");
+    }
+
+    #[test]
+    fn what_costs_more_is_charged() {
+        let mut quota = RateLimiter::default();
+        let start = Duration::from_secs(100);
+        assert!(quota.spend(start, source(1), 1, &RATE));
+        quota.charge(start, source(1), 9, &RATE);
+        assert_eq!(spent_at_once(&mut quota, start, 1), 10);
+        quota.charge(start, source(1), 1_000_000, &RATE);
+        assert_eq!(spent_at_once(&mut quota, start + Duration::from_secs(1), 1), 10, "debts end with the burst");
+    }
+
+    #[test]
+    fn the_table_is_bounded() {
+        let mut quota = RateLimiter::default();
+        let start = Duration::from_secs(100);
+        let spent: Vec<usize> = (0..6).map(|number| spent_at_once(&mut quota, start, number)).collect();
+        assert_eq!(spent, [20, 20, 20, 20, 0, 0], "those beyond the table share what one may");
+        assert_eq!(quota.made_up.len(), 3);
+        let later = start + Duration::from_secs(2);
+        assert_eq!(spent_at_once(&mut quota, later, 9), 20, "who has made up makes room");
+        assert_eq!(quota.made_up.len(), 1);
+    }
+}

@@ -1,0 +1,312 @@
+//! Packets that wait for their acknowledgement (server behaviour, section 9).
+
+use crate::server::{reply::PARTS, state::clients::ClientId};
+use bytes::Bytes;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    hash::Hash,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+use zephyr_core::{
+    schedule::{ANSWER_TRANSMISSIONS, CLIENT_SILENCE, TO_CLIENT},
+    uid::Uid,
+};
+
+/// Whom a packet is for, which says how long it is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Addressee {
+    /// A client: until it acknowledges or is given up.
+    Client(ClientId),
+    /// Somebody proven who asked a question: as long as he waits for the answer.
+    Asker,
+    /// Somebody who may have forged where he asks from: so many times, so that nobody is flooded in his name.
+    Stranger { transmissions: usize },
+}
+
+impl Addressee {
+    /// How often the packet is sent at most; a client's fate is decided after the last.
+    const fn transmissions(self) -> usize {
+        match self {
+            Self::Client(_) => TO_CLIENT.len(),
+            Self::Asker => ANSWER_TRANSMISSIONS,
+            Self::Stranger { transmissions } => transmissions,
+        }
+    }
+}
+
+/// Which packet: where it went, and its uid.
+pub(crate) type PacketKey = (SocketAddr, Uid);
+
+/// Packets that may wait for a client whatever waits for others of its principal.
+const ALWAYS: usize = 8;
+
+/// One packet on its way.
+struct Pending {
+    payload: Bytes,
+    addressee: Addressee,
+    owner: Option<Arc<[u8]>>,
+    /// How often it was sent.
+    transmissions: usize,
+    due: Duration,
+}
+
+/// What is to be done with a packet whose time has come.
+pub(crate) enum Due {
+    /// Send it again; this is transmission number so-and-so.
+    Resend { packet: PacketKey, payload: Bytes, transmission: usize },
+    /// Its last wait is over and it belongs to this client; the packet is still pending.
+    Undecided { packet: PacketKey, client: ClientId },
+    /// It was forgotten.
+    Forgotten,
+}
+
+/// How much may wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// Packets to one address and port.
+    pub(crate) per_destination: usize,
+    /// Octets to one host.
+    pub(crate) host_octets: usize,
+    /// Octets to the clients of one principal.
+    pub(crate) principal_octets: usize,
+    /// Octets to clients.
+    pub(crate) client_octets: usize,
+    /// Octets to those who asked something.
+    pub(crate) answer_octets: usize,
+}
+
+/// Whose room is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// The client's, or the asker's.
+    Destination,
+    /// The host's.
+    Host,
+    /// The principal's.
+    Principal,
+    /// The server's.
+    Server,
+}
+
+/// A packet to be remembered.
+pub(crate) struct Outgoing {
+    pub(crate) key: PacketKey,
+    pub(crate) addressee: Addressee,
+    /// Whose client it is for.
+    pub(crate) owner: Option<Arc<[u8]>>,
+    pub(crate) payload: Bytes,
+}
+
+/// All packets on their way.
+#[derive(Default)]
+pub(crate) struct Deliveries {
+    pending: BTreeMap<PacketKey, Pending>,
+    due: BTreeSet<(Duration, PacketKey)>,
+    per_destination: HashMap<SocketAddr, usize>,
+    host_octets: HashMap<IpAddr, usize>,
+    principal_octets: HashMap<Arc<[u8]>, usize>,
+    client_octets: usize,
+    answer_octets: usize,
+    stranger_octets: usize,
+    /// Clients that are gone, whose packets are still to be forgotten.
+    gone: VecDeque<(SocketAddr, ClientId)>,
+}
+
+/// Octets that a waiting packet takes beside its own.
+const OVERHEAD: usize = 320;
+/// Packets of clients that are gone, forgotten in one go: nobody waits because somebody else had many.
+const FORGOTTEN_PER_STEP: usize = 64;
+/// So few packets are forgotten before anything else is done.
+const FEW: usize = 32;
+
+const fn key_range(to: SocketAddr) -> std::ops::RangeInclusive<PacketKey> {
+    let first = Uid { address: Ipv4Addr::UNSPECIFIED, seconds: 0, micros: 0 };
+    let last = Uid { address: Ipv4Addr::BROADCAST, seconds: u32::MAX, micros: u32::MAX };
+    (to, first)..=(to, last)
+}
+
+/// Takes from a sum that is kept only while there is one.
+fn take<K: Eq + Hash>(sums: &mut HashMap<K, usize>, key: &K, amount: usize) {
+    if let Some(sum) = sums.get_mut(key) {
+        *sum = sum.saturating_sub(amount);
+        if *sum == 0 {
+            sums.remove(key);
+        }
+    }
+}
+
+impl Deliveries {
+    /// Remembers a packet that is sent for the first time now. One of the same uid that already waits there stays as it
+    /// is: nobody cancels another's packet by reusing its uid.
+    ///
+    /// # Errors
+    ///
+    /// When somebody's room is used up; the packet is not remembered then.
+    pub(crate) fn remember(&mut self, now: Duration, packet: Outgoing, room: &Room) -> Result<(), Full> {
+        let Outgoing { key, addressee, owner, payload } = packet;
+        let host = key.0.ip();
+        let octets = payload.len() + OVERHEAD;
+        let (used, allowed) = match addressee {
+            Addressee::Client(_) => (self.client_octets, room.client_octets),
+            Addressee::Asker => (self.octets() - self.client_octets, room.answer_octets),
+            Addressee::Stranger { .. } => (self.stranger_octets, room.answer_octets / PARTS),
+        };
+        let sum_of = |owner: &Arc<[u8]>| self.principal_octets.get(owner).copied().unwrap_or(0);
+        if self.waiting_for(key.0) >= room.per_destination {
+            return Err(Full::Destination);
+        }
+        if self.host_octets.get(&host).copied().unwrap_or(0) + octets > room.host_octets {
+            return Err(Full::Host);
+        }
+        // Clients that are gone use up what the principal may; those that are there acknowledge, and hear on.
+        let is_behind = self.waiting_for(key.0) >= ALWAYS;
+        if is_behind && owner.as_ref().map_or(0, sum_of) + octets > room.principal_octets {
+            return Err(Full::Principal);
+        }
+        if used + octets > allowed {
+            return Err(Full::Server);
+        }
+        if self.pending.contains_key(&key) {
+            return Ok(());
+        }
+        let due = now + wait_after(1);
+        *self.octets_of(addressee) += octets;
+        *self.per_destination.entry(key.0).or_insert(0) += 1;
+        *self.host_octets.entry(host).or_insert(0) += octets;
+        if let Some(owner) = &owner {
+            *self.principal_octets.entry(owner.clone()).or_insert(0) += octets;
+        }
+        self.due.insert((due, key));
+        self.pending.insert(key, Pending { payload, addressee, owner, transmissions: 1, due });
+        Ok(())
+    }
+
+    /// An acknowledgement has come; true when something waited for it.
+    pub(crate) fn acknowledged(&mut self, packet: &PacketKey) -> bool {
+        self.forget(packet).is_some()
+    }
+
+    /// Forgets all packets to a client that is gone: a few at once, many bit by bit, so that nobody waits for that.
+    pub(crate) fn forget_client(&mut self, address: SocketAddr, client: ClientId) {
+        let waiting = self.waiting_for(address);
+        if waiting > 0 {
+            self.gone.push_back((address, client));
+        }
+        if (1..=FEW).contains(&waiting) {
+            self.forget_some();
+        }
+    }
+
+    /// Forgets some packets of clients that are gone; true when there are more.
+    pub(crate) fn forget_some(&mut self) -> bool {
+        let mut left = FORGOTTEN_PER_STEP;
+        while left > 0
+            && let Some(&(address, client)) = self.gone.front()
+        {
+            let own = |pending: &Pending| pending.addressee == Addressee::Client(client);
+            let packets = self.pending.range(key_range(address)).filter(|(_, pending)| own(pending));
+            let packets: Vec<PacketKey> = packets.map(|(&packet, _)| packet).take(left).collect();
+            if packets.is_empty() {
+                self.gone.pop_front();
+            }
+            left = left.saturating_sub(packets.len().max(1));
+            for packet in packets {
+                self.forget(&packet);
+            }
+        }
+        !self.gone.is_empty()
+    }
+
+    /// How many packets to this address wait.
+    pub(crate) fn waiting_for(&self, to: SocketAddr) -> usize {
+        self.per_destination.get(&to).copied().unwrap_or(0)
+    }
+
+    /// When something is to be done next.
+    pub(crate) fn next_due(&self) -> Option<Duration> {
+        self.due.first().map(|&(due, _)| due)
+    }
+
+    /// What is to be done now, one packet at a time.
+    pub(crate) fn take_due(&mut self, now: Duration) -> Option<Due> {
+        let &(due, packet) = self.due.first()?;
+        if due > now {
+            return None;
+        }
+        let pending = self.pending.get_mut(&packet)?;
+        if pending.transmissions < pending.addressee.transmissions() {
+            pending.transmissions += 1;
+            let (payload, transmission) = (pending.payload.clone(), pending.transmissions);
+            self.postpone(packet, now + wait_after(transmission));
+            return Some(Due::Resend { packet, payload, transmission });
+        }
+        match pending.addressee {
+            Addressee::Client(client) => Some(Due::Undecided { packet, client }),
+            Addressee::Asker | Addressee::Stranger { .. } => {
+                self.forget(&packet);
+                Some(Due::Forgotten)
+            }
+        }
+    }
+
+    /// An undecided packet's client is alive: sends the packet again, and asks again when the client has been silent
+    /// for long.
+    pub(crate) fn keep(&mut self, now: Duration, packet: PacketKey) -> Option<Due> {
+        let pending = self.pending.get_mut(&packet)?;
+        pending.transmissions += 1;
+        let (payload, transmission) = (pending.payload.clone(), pending.transmissions);
+        self.postpone(packet, now + CLIENT_SILENCE);
+        Some(Due::Resend { packet, payload, transmission })
+    }
+
+    /// A packet was sent for the first time only now.
+    pub(crate) fn sent_late(&mut self, now: Duration, packet: PacketKey) {
+        if self.pending.get(&packet).is_some_and(|pending| pending.transmissions == 1) {
+            self.postpone(packet, now + wait_after(1));
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    pub(crate) fn octets(&self) -> usize {
+        self.client_octets + self.answer_octets + self.stranger_octets
+    }
+
+    fn postpone(&mut self, packet: PacketKey, due: Duration) {
+        if let Some(pending) = self.pending.get_mut(&packet) {
+            self.due.remove(&(pending.due, packet));
+            pending.due = due;
+            self.due.insert((due, packet));
+        }
+    }
+
+    fn forget(&mut self, packet: &PacketKey) -> Option<()> {
+        let pending = self.pending.remove(packet)?;
+        self.due.remove(&(pending.due, *packet));
+        let octets = pending.payload.len() + OVERHEAD;
+        *self.octets_of(pending.addressee) -= octets;
+        take(&mut self.per_destination, &packet.0, 1);
+        take(&mut self.host_octets, &packet.0.ip(), octets);
+        if let Some(owner) = &pending.owner {
+            take(&mut self.principal_octets, owner, octets);
+        }
+        Some(())
+    }
+
+    fn octets_of(&mut self, addressee: Addressee) -> &mut usize {
+        match addressee {
+            Addressee::Client(_) => &mut self.client_octets,
+            Addressee::Asker => &mut self.answer_octets,
+            Addressee::Stranger { .. } => &mut self.stranger_octets,
+        }
+    }
+}
+
+/// The wait after the nth transmission, counted from one.
+fn wait_after(transmission: usize) -> Duration {
+    TO_CLIENT.get(transmission - 1).copied().unwrap_or(CLIENT_SILENCE)
+}

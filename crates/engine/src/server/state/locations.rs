@@ -1,0 +1,324 @@
+//! Where users are, as far as they say so (server behaviour, section 6).
+
+use crate::server::limits::bounds::Bounds;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+/// How much a user wants to be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Exposure {
+    /// To the operators of the realm.
+    Opstaff,
+    /// To the realm, when it asks.
+    RealmVisible,
+    /// To the realm, which is told.
+    RealmAnnounced,
+    /// To everybody.
+    NetVisible,
+    /// To everybody, and everybody is told.
+    NetAnnounced,
+}
+
+impl Exposure {
+    /// The exposure that a LOGIN opcode asks for.
+    pub(crate) fn from_opcode(opcode: &[u8]) -> Option<Self> {
+        Some(match opcode {
+            b"OPSTAFF" => Self::Opstaff,
+            b"REALM-VISIBLE" => Self::RealmVisible,
+            b"REALM-ANNOUNCED" => Self::RealmAnnounced,
+            b"NET-VISIBLE" => Self::NetVisible,
+            b"NET-ANNOUNCED" => Self::NetAnnounced,
+            _ => return None,
+        })
+    }
+
+    /// What the dump calls it (server behaviour, section 1.6).
+    pub(crate) const fn dump_word(self) -> &'static str {
+        match self {
+            Self::Opstaff => "OPSTAFF",
+            Self::RealmVisible => "RLM_VIS",
+            Self::RealmAnnounced => "RLM_ANN",
+            Self::NetVisible => "NET_VIS",
+            Self::NetAnnounced => "NET_ANN",
+        }
+    }
+
+    /// Whether coming and going is told to those who subscribed. Visible to the net is announced to the realm: so it has
+    /// always been.
+    pub(crate) const fn is_announced(self) -> bool {
+        !matches!(self, Self::Opstaff | Self::RealmVisible)
+    }
+}
+
+/// The three texts that a user says about a location: machine, time and terminal, uninterpreted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place<'a> {
+    pub(crate) machine: &'a [u8],
+    pub(crate) time: &'a [u8],
+    pub(crate) tty: &'a [u8],
+}
+
+impl<'a> Place<'a> {
+    /// The first three NUL-terminated texts of a body.
+    pub(crate) fn read(body: &'a [u8]) -> Option<Self> {
+        let mut texts = body.split(|&octet| octet == 0);
+        let (machine, time, tty) = (texts.next()?, texts.next()?, texts.next()?);
+        // What follows the third NUL; without it the third text is not terminated.
+        texts.next()?;
+        Some(Self { machine, time, tty })
+    }
+}
+
+/// One location of a user.
+#[derive(Debug)]
+pub(crate) struct Location {
+    /// Source address and port field of the notice that told of it.
+    pub(crate) address: SocketAddr,
+    pub(crate) exposure: Exposure,
+    /// Whether it was told with proof.
+    proven: bool,
+    machine: Box<[u8]>,
+    time: Box<[u8]>,
+    tty: Box<[u8]>,
+}
+
+impl Location {
+    /// Machine, time and terminal.
+    pub(crate) fn texts(&self) -> [&[u8]; 3] {
+        [&self.machine, &self.time, &self.tty]
+    }
+
+    /// Appends machine, time and terminal as an answer lists them.
+    pub(crate) fn list(&self, out: &mut Vec<u8>) {
+        for text in [&self.machine, &self.time, &self.tty] {
+            out.extend_from_slice(text);
+            out.push(0);
+        }
+    }
+}
+
+/// What a user tells of a location.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told<'a> {
+    /// Who is there.
+    pub(crate) user: &'a [u8],
+    /// Where that was told from.
+    pub(crate) address: SocketAddr,
+    /// With proof.
+    pub(crate) proven: bool,
+    pub(crate) exposure: Exposure,
+    pub(crate) place: Place<'a>,
+}
+
+/// What became of a location that was told, or that shall be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// It is new, or changed.
+    Yes,
+    /// There are too many.
+    Full,
+    /// It was told with proof, and what should change it came without.
+    Proven,
+}
+
+/// A location that was not forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// There is none.
+    Unknown,
+    /// It was told with proof, and what should end it came without.
+    Proven,
+}
+
+/// The locations of all users.
+#[derive(Default)]
+pub(crate) struct Locations {
+    /// Newest first.
+    by_user: BTreeMap<Arc<[u8]>, Vec<Location>>,
+    by_address: BTreeSet<(SocketAddr, Arc<[u8]>)>,
+    per_host: HashMap<IpAddr, usize>,
+}
+
+impl Locations {
+    pub(crate) fn len(&self) -> usize {
+        self.by_address.len()
+    }
+
+    /// All locations with their users, in the order of the users' names.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&[u8], &Location)> {
+        self.by_user.iter().flat_map(|(user, locations)| locations.iter().map(|location| (user.as_ref(), location)))
+    }
+
+    /// A user's locations, newest first.
+    pub(crate) fn of(&self, user: &[u8]) -> &[Location] {
+        self.by_user.get(user).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Stores what a user tells.
+    pub(crate) fn set(&mut self, told: &Told<'_>, bounds: &Bounds) -> Stored {
+        let Told { user, address, proven, exposure, place } = *told;
+        let location = Location {
+            address,
+            exposure,
+            proven,
+            machine: place.machine.into(),
+            time: place.time.into(),
+            tty: place.tty.into(),
+        };
+        let known = self.by_user.get_mut(user).and_then(|all| all.iter_mut().find(|known| known.address == address));
+        if let Some(known) = known {
+            if known.proven && !proven {
+                return Stored::Proven;
+            }
+            *known = location;
+            return Stored::Yes;
+        }
+        let on_host = self.count_of_host(address.ip());
+        if self.len() >= bounds.locations
+            || self.of(user).iter().filter(|known| known.proven == proven).count() >= bounds.locations_per_user
+            || on_host >= bounds.locations_per_host
+        {
+            return Stored::Full;
+        }
+        let user: Arc<[u8]> = user.into();
+        self.by_address.insert((address, user.clone()));
+        *self.per_host.entry(address.ip()).or_insert(0) += 1;
+        self.by_user.entry(user).or_default().insert(0, location);
+        Stored::Yes
+    }
+
+    /// Forgets one location of a user, gives its exposure. What was told with proof is kept unless `proven`.
+    pub(crate) fn remove(&mut self, user: &[u8], address: SocketAddr, proven: bool) -> Result<Exposure, Kept> {
+        let locations = self.by_user.get_mut(user).ok_or(Kept::Unknown)?;
+        let place = locations.iter().position(|location| location.address == address).ok_or(Kept::Unknown)?;
+        if !proven && locations.get(place).is_some_and(|location| location.proven) {
+            return Err(Kept::Proven);
+        }
+        let exposure = locations.remove(place).exposure;
+        if locations.is_empty() {
+            self.by_user.remove(user);
+        }
+        self.unlist(address, user);
+        Ok(exposure)
+    }
+
+    /// Forgets all locations of a user. Those that were told with proof are kept unless `proven`.
+    pub(crate) fn remove_user(&mut self, user: &[u8], proven: bool) {
+        let addresses: Vec<SocketAddr> = self.of(user).iter().map(|location| location.address).collect();
+        for address in addresses {
+            let _ = self.remove(user, address, proven);
+        }
+    }
+
+    fn unlist(&mut self, address: SocketAddr, user: &[u8]) {
+        self.by_address.remove(&(address, user.into()));
+        if let Some(count) = self.per_host.get_mut(&address.ip()) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_host.remove(&address.ip());
+            }
+        }
+    }
+
+    /// How many locations were told from one host.
+    pub(crate) fn count_of_host(&self, host: IpAddr) -> usize {
+        self.per_host.get(&host).copied().unwrap_or(0)
+    }
+
+    /// Forgets whatever was told from one host.
+    pub(crate) fn remove_host(&mut self, host: IpAddr) {
+        self.remove_addresses(SocketAddr::new(host, 0), SocketAddr::new(host, u16::MAX));
+    }
+
+    /// Forgets whatever was told for one address and port.
+    pub(crate) fn remove_address(&mut self, address: SocketAddr) {
+        self.remove_addresses(address, address);
+    }
+
+    fn remove_addresses(&mut self, first: SocketAddr, last: SocketAddr) {
+        let none: Arc<[u8]> = Arc::from(&b""[..]);
+        let from_first = self.by_address.range((first, none)..);
+        let found: Vec<_> = from_first.take_while(|(address, _)| *address <= last).cloned().collect();
+        for (address, user) in found {
+            let _ = self.remove(&user, address, true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: Place<'static> = Place { machine: b"m", time: b"t", tty: b"y" };
+
+    fn at(host: u8, port: u16) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, host], port))
+    }
+
+    fn told(user: &'static [u8], address: SocketAddr) -> Told<'static> {
+        Told { user, address, proven: true, exposure: Exposure::NetVisible, place: PLACE }
+    }
+
+    #[test]
+    fn hosts_and_users_go_alone() {
+        let mut locations = Locations::default();
+        for (user, address) in
+            [(b"a", at(1, 5)), (b"a", at(2, 5)), (b"b", at(1, 6)), (b"b", at(3, 6)), (b"c", at(1, 5))]
+        {
+            assert_eq!(locations.set(&told(user, address), &Bounds::default()), Stored::Yes);
+        }
+        assert_eq!(locations.of(b"a")[0].address, at(2, 5), "newest first");
+        locations.remove_address(at(1, 5));
+        assert_eq!((locations.of(b"a").len(), locations.of(b"b").len(), locations.of(b"c").len()), (1, 2, 0));
+        locations.remove_host(at(1, 0).ip());
+        assert_eq!((locations.of(b"a").len(), locations.of(b"b").len()), (1, 1));
+        locations.remove_user(b"a", true);
+        assert_eq!(locations.len(), 1, "b is still there: removing a user with several locations harms nobody else");
+        locations.remove_user(b"b", true);
+        assert!(locations.per_host.is_empty() && locations.by_user.is_empty());
+    }
+
+    #[test]
+    fn each_limit_refuses_alone() {
+        let bounds = Bounds { locations: 4, locations_per_user: 2, locations_per_host: 3, ..Bounds::default() };
+        let mut locations = Locations::default();
+        for (user, address, stored) in [
+            (b"a", at(1, 1), Stored::Yes),
+            (b"a", at(1, 2), Stored::Yes),
+            (b"a", at(2, 3), Stored::Full),
+            (b"a", at(1, 1), Stored::Yes),
+            (b"b", at(1, 1), Stored::Yes),
+            (b"c", at(1, 1), Stored::Full),
+            (b"c", at(2, 1), Stored::Yes),
+            (b"d", at(3, 1), Stored::Full),
+        ] {
+            assert_eq!(locations.set(&told(user, address), &bounds), stored, "{address}");
+        }
+    }
+
+    #[test]
+    fn what_was_told_with_proof_is_not_changed_without() {
+        let mut locations = Locations::default();
+        locations.set(&told(b"a", at(1, 1)), &Bounds::default());
+        let unproven = |address| Told { proven: false, ..told(b"a", address) };
+        assert_eq!(locations.set(&unproven(at(1, 1)), &Bounds::default()), Stored::Proven);
+        assert_eq!(locations.set(&unproven(at(1, 2)), &Bounds::default()), Stored::Yes);
+        assert_eq!(locations.remove(b"a", at(1, 1), false), Err(Kept::Proven));
+        locations.remove_user(b"a", false);
+        assert_eq!(locations.of(b"a").len(), 1);
+        assert_eq!(locations.remove(b"a", at(1, 1), true), Ok(Exposure::NetVisible));
+        assert_eq!(locations.remove(b"a", at(1, 1), true), Err(Kept::Unknown));
+    }
+
+    #[test]
+    fn three_terminated_texts_make_a_place() {
+        assert_eq!(Place::read(b"m\0t\0y"), None);
+        assert_eq!(Place::read(b"m\0t\0"), None);
+        assert_eq!(Place::read(b""), None);
+        assert!(Place::read(b"m\0t\0y\0more").is_some());
+        assert!(Place::read(b"\0\0\0").is_some());
+    }
+}

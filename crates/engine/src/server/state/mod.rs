@@ -1,0 +1,7 @@
+//! What the server holds.
+
+pub(crate) mod clients;
+pub(crate) mod deliveries;
+pub(crate) mod hosts;
+pub(crate) mod locations;
+pub(crate) mod subscriptions;

@@ -1,0 +1,255 @@
+//! Who is interested in what. Finding out who gets a notice costs the same however many subscriptions there are.
+
+use crate::server::state::clients::ClientId;
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::{Hash, Hasher},
+    net::IpAddr,
+    sync::Arc,
+};
+use zephyr_core::{fold::fold, names::ANY_INSTANCE};
+
+/// What one can subscribe to: a class and an instance in their folded form, and a recipient.
+///
+/// Kept as the three texts with a NUL between them, which is also how lists of subscriptions travel. Recipients are equal
+/// when they differ in ASCII case alone; class and instance have no upper-case letters any more, so the whole is compared
+/// that way.
+#[derive(Clone, Debug)]
+pub(crate) struct Destination(Arc<[u8]>);
+
+impl Destination {
+    /// The destination of these names, as anybody may spell them. No name holds a NUL.
+    pub(crate) fn new(class: &[u8], instance: &[u8], recipient: &[u8]) -> Self {
+        Self([&fold(class), &b"\0"[..], &fold(instance), b"\0", recipient].concat().into())
+    }
+
+    /// Class, NUL, instance, NUL, recipient.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The class, folded.
+    pub(crate) fn class(&self) -> &[u8] {
+        self.0.split(|&octet| octet == 0).next().unwrap_or_default()
+    }
+
+    /// The instance, folded.
+    pub(crate) fn instance(&self) -> &[u8] {
+        self.0.split(|&octet| octet == 0).nth(1).unwrap_or_default()
+    }
+
+    /// Octets that one client's subscription to it takes, about.
+    fn octets(&self) -> usize {
+        64 + self.0.len()
+    }
+}
+
+impl PartialEq for Destination {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for Destination {}
+
+impl Hash for Destination {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for piece in self.0.chunks(64) {
+            let mut lower = [0; 64];
+            if let Some(lower) = lower.get_mut(..piece.len()) {
+                lower.copy_from_slice(piece);
+                lower.make_ascii_lowercase();
+                state.write(lower);
+            }
+        }
+    }
+}
+
+/// The clients that want one thing. Most things are wanted by one client, and a few by all.
+enum Readers {
+    One(ClientId),
+    /// In order.
+    Few(Vec<ClientId>),
+    #[expect(clippy::box_collection, reason = "the others, of which there are many, are smaller this way")]
+    Many(Box<BTreeSet<ClientId>>),
+}
+
+/// Readers that are kept in a plain list, where adding one moves the others.
+const FEW: usize = 64;
+
+impl Readers {
+    fn contains(&self, client: ClientId) -> bool {
+        match self {
+            Self::One(only) => *only == client,
+            Self::Few(few) => few.binary_search(&client).is_ok(),
+            Self::Many(many) => many.contains(&client),
+        }
+    }
+
+    fn insert(&mut self, client: ClientId) -> bool {
+        match self {
+            Self::One(only) if *only == client => false,
+            Self::One(only) => {
+                *self = Self::Few(vec![(*only).min(client), (*only).max(client)]);
+                true
+            }
+            Self::Few(few) => match few.binary_search(&client) {
+                Ok(_) => false,
+                Err(_) if few.len() >= FEW => {
+                    let mut many: BTreeSet<ClientId> = few.iter().copied().collect();
+                    many.insert(client);
+                    *self = Self::Many(Box::new(many));
+                    true
+                }
+                Err(place) => {
+                    few.insert(place, client);
+                    true
+                }
+            },
+            Self::Many(many) => many.insert(client),
+        }
+    }
+
+    /// Removes a client that is there; true when none is left.
+    fn remove(&mut self, client: ClientId) -> bool {
+        match self {
+            Self::One(_) => return true,
+            Self::Few(few) => {
+                few.retain(|reader| *reader != client);
+                if let [only] = few.as_slice() {
+                    *self = Self::One(*only);
+                }
+            }
+            Self::Many(many) => {
+                many.remove(&client);
+                if many.len() <= FEW / 2 {
+                    *self = Self::Few(many.iter().copied().collect());
+                }
+            }
+        }
+        false
+    }
+
+    fn list(&self, out: &mut Vec<ClientId>) {
+        match self {
+            Self::One(only) => out.push(*only),
+            Self::Few(few) => out.extend(few),
+            Self::Many(many) => out.extend(many.iter()),
+        }
+    }
+}
+
+/// The subscriptions of all clients, by destination.
+#[derive(Default)]
+pub(crate) struct Subscriptions {
+    interested: HashMap<Destination, Readers>,
+    per_host: HashMap<IpAddr, usize>,
+    count: usize,
+    octets: usize,
+}
+
+impl Subscriptions {
+    /// Subscribes a client of a host. Gives the destination for the client's own list, or `None` when it was subscribed
+    /// already.
+    pub(crate) fn add(&mut self, destination: Destination, client: ClientId, host: IpAddr) -> Option<Destination> {
+        // All who want the same share one text.
+        let shared = match self.interested.get_key_value(&destination) {
+            Some((known, _)) => known.clone(),
+            None => destination,
+        };
+        match self.interested.get_mut(&shared) {
+            Some(readers) => {
+                if !readers.insert(client) {
+                    return None;
+                }
+            }
+            None => {
+                self.interested.insert(shared.clone(), Readers::One(client));
+            }
+        }
+        self.count += 1;
+        self.octets += shared.octets();
+        *self.per_host.entry(host).or_insert(0) += 1;
+        Some(shared)
+    }
+
+    /// Ends a subscription of a client of a host; false when there was none.
+    pub(crate) fn remove(&mut self, destination: &Destination, client: ClientId, host: IpAddr) -> bool {
+        let Some(readers) = self.interested.get_mut(destination) else { return false };
+        if !readers.contains(client) {
+            return false;
+        }
+        if readers.remove(client) {
+            self.interested.remove(destination);
+        }
+        self.count -= 1;
+        self.octets -= destination.octets();
+        if let Some(count) = self.per_host.get_mut(&host) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_host.remove(&host);
+            }
+        }
+        true
+    }
+
+    /// Every client, once each, that wants notices of this class, instance and recipient.
+    pub(crate) fn matching(&self, class: &[u8], instance: &[u8], recipient: &[u8]) -> Vec<ClientId> {
+        let mut clients = Vec::new();
+        for instance in [instance, ANY_INSTANCE] {
+            if let Some(readers) = self.interested.get(&Destination::new(class, instance, recipient)) {
+                readers.list(&mut clients);
+            }
+        }
+        clients.sort_unstable();
+        clients.dedup();
+        clients
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn octets(&self) -> usize {
+        self.octets
+    }
+
+    /// How many subscriptions the clients of one host have.
+    pub(crate) fn count_of_host(&self, host: IpAddr) -> usize {
+        self.per_host.get(&host).copied().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::state::clients::Clients;
+    use std::{net::SocketAddr, time::Duration};
+
+    #[test]
+    fn few_and_many_readers_are_all_found_and_all_leave() {
+        let host = IpAddr::from([10, 0, 0, 1]);
+        let mut clients = Clients::default();
+        let ids: Vec<ClientId> =
+            (1..=200).map(|port| clients.register(SocketAddr::new(host, port), b"alice@R", Duration::ZERO)).collect();
+        let mut subscriptions = Subscriptions::default();
+        let class = || Destination::new(b"c", b"*", b"");
+        // Neither in order nor in reverse.
+        let shuffled: Vec<ClientId> = (0..200).map(|step| ids[step * 77 % 200]).collect();
+        for (index, &id) in shuffled.iter().enumerate() {
+            assert!(subscriptions.add(class(), id, host).is_some());
+            assert!(subscriptions.add(class(), id, host).is_none(), "it is subscribed already");
+            let mut expected = shuffled[..=index].to_vec();
+            expected.sort_unstable();
+            assert_eq!(subscriptions.matching(b"C", b"x", b""), expected);
+        }
+        assert_eq!((subscriptions.len(), subscriptions.count_of_host(host)), (200, 200));
+        for (index, &id) in shuffled.iter().enumerate() {
+            assert!(subscriptions.remove(&class(), id, host));
+            assert!(!subscriptions.remove(&class(), id, host), "it is gone");
+            assert_eq!(subscriptions.matching(b"c", b"x", b"").len(), 199 - index);
+        }
+        assert_eq!((subscriptions.len(), subscriptions.octets(), subscriptions.count_of_host(host)), (0, 0, 0));
+        assert!(subscriptions.interested.is_empty());
+    }
+}
