@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::net::IpAddr;
-use zephyr_engine::server::acl::{Acl, Defaults, Registry, Ruling, Who};
+use zephyr_engine::server::acl::{Acl, Defaults, Registry, ListDecision, Who};
 
 fuzz_target!(|input: &[u8]| {
     // The first line asks, the rest is a file.
@@ -14,7 +14,7 @@ fuzz_target!(|input: &[u8]| {
     if let Ok(acl) = Acl::read(file) {
         let address = Some(IpAddr::from([10, 0, 0, principal.first().copied().unwrap_or_default()]));
         for who in [Who { principal: Some(principal), address }, Who { principal: None, address }] {
-            let (Ruling::Admitted(line) | Ruling::Refused(Some(line))) = acl.decide(who) else { continue };
+            let (ListDecision::Admitted(line) | ListDecision::Refused(Some(line))) = acl.decide(who) else { continue };
             assert!((1..=lines).contains(&line));
             // The line that decides, alone, says the same.
             let text = file.split(|&octet| octet == b'\n').nth(line - 1).unwrap_or_default();

@@ -1,59 +1,13 @@
 //! Locations: where a user can be reached, and who may know (client library, section 8).
 
 use nix::unistd::ttyname;
-use std::{fmt, io::stdin};
+use std::io::stdin;
+pub use zephyr_core::exposure::Exposure;
 use zephyr_core::{kind::Kind, names, notice::Notice};
 use zephyr_net::host;
 
-/// Opcode of the notice that ends a location.
-const USER_LOGOUT: &[u8] = b"USER_LOGOUT";
 const LOGIN_FORMAT: &[u8] = b"$sender logged in to $1 on $3 at $2";
 const LOGOUT_FORMAT: &[u8] = b"$sender logged out of $1 on $3 at $2";
-
-/// Who may know where a user is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exposure {
-    /// Nobody, and no notices come either.
-    None,
-    /// Nobody but the operators.
-    OpStaff,
-    /// Users of the realm who ask.
-    RealmVisible,
-    /// Users of the realm, told when they want to be.
-    RealmAnnounced,
-    /// Everybody who asks; users of the realm are told.
-    NetVisible,
-    /// Everybody is told.
-    NetAnnounced,
-}
-
-impl Exposure {
-    const ALL: [Self; 6] =
-        [Self::None, Self::OpStaff, Self::RealmVisible, Self::RealmAnnounced, Self::NetVisible, Self::NetAnnounced];
-
-    /// The exposure of this name, in any case.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|exposure| exposure.word().eq_ignore_ascii_case(name))
-    }
-
-    /// Its name, which is the opcode of the notice that sets it.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::None => "NONE",
-            Self::OpStaff => "OPSTAFF",
-            Self::RealmVisible => "REALM-VISIBLE",
-            Self::RealmAnnounced => "REALM-ANNOUNCED",
-            Self::NetVisible => "NET-VISIBLE",
-            Self::NetAnnounced => "NET-ANNOUNCED",
-        }
-    }
-}
-
-impl fmt::Display for Exposure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
-}
 
 /// Where a user is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +43,7 @@ pub fn notice<'a>(user: &'a [u8], exposure: Option<Exposure>, body: &'a [u8], po
         port,
         class: names::LOGIN,
         instance: user,
-        opcode: exposure.map_or(USER_LOGOUT, |exposure| exposure.word().as_bytes()),
+        opcode: exposure.map_or(names::USER_LOGOUT, |exposure| exposure.name().as_bytes()),
         default_format: if exposure.is_some() { LOGIN_FORMAT } else { LOGOUT_FORMAT },
         body,
         ..Notice::EMPTY
@@ -99,15 +53,6 @@ pub fn notice<'a>(user: &'a [u8], exposure: Option<Exposure>, body: &'a [u8], po
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_read_in_any_case() {
-        assert_eq!(Exposure::named("realm-Visible"), Some(Exposure::RealmVisible));
-        assert_eq!(Exposure::named("realm visible"), None);
-        for exposure in Exposure::ALL {
-            assert_eq!(Exposure::named(&exposure.to_string().to_lowercase()), Some(exposure));
-        }
-    }
 
     #[test]
     fn notices() {

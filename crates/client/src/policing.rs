@@ -107,7 +107,7 @@ mod tests {
         auth::Reason,
         kind::Kind,
         limits::Limits,
-        policy::{ClassRules, Demand, FailedProof, ForeignRule, Measure, Pattern},
+        policy::{ClassPolicy, Demand, FailedProof, ForeignRule, Measure, NamePattern},
     };
 
     fn strict() -> Policy {
@@ -143,8 +143,8 @@ mod tests {
     fn what_would_be_refused_is_not_sent() {
         let policy = Policy {
             logout: Demand::Closed,
-            classes: vec![ClassRules {
-                classes: Pattern::new(b"public"),
+            classes: vec![ClassPolicy {
+                classes: NamePattern::new(b"public"),
                 send: Some(Demand::Optional),
                 receive: None,
                 failed_proof: None,
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn realms_that_are_not_trusted_prove_nothing() {
-        let nobody = ForeignRule { realms: Pattern::new(b"*"), speaks_for: Vec::new() };
+        let nobody = ForeignRule { realms: NamePattern::new(b"*"), speaks_for: Vec::new() };
         let policy = Policy { foreign: vec![nobody], ..Policy::KERBEROS };
         // The doubles' sender is of realm TEST.
         let mut abroad = Engine::new(

@@ -1,7 +1,38 @@
 //! When two class or instance names are the same (server behaviour, section 3).
 
 use caseless::Caseless;
+use std::{fmt, ops::Deref};
 use unicode_normalization::UnicodeNormalization;
+
+/// A class or instance name in the form in which equal names are equal octets.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FoldedName(Box<[u8]>);
+
+impl FoldedName {
+    /// The folded form of a name in any spelling.
+    pub fn new(name: &[u8]) -> Self {
+        Self(fold(name))
+    }
+
+    /// Whether this is the class or instance that the protocol calls so, in whatever case.
+    pub fn is(&self, name: &[u8]) -> bool {
+        self.0.eq_ignore_ascii_case(name)
+    }
+}
+
+impl Deref for FoldedName {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for FoldedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FoldedName({})", self.0.escape_ascii())
+    }
+}
 
 /// The form of a class or instance name in which equal names are equal octets.
 ///

@@ -9,15 +9,18 @@
 //! * [`inbox`]: everything a receiving program does with a datagram, from [`fragment`]s and [`duplicate`]s to whole notices
 //! * [`auth`]: the traits that an authentication backend implements, and what is known about a notice's origin
 //! * [`policy`]: what a domain demands
-//! * [`fold`], [`realm`]: when two names are the same
+//! * [`fold`], [`principal`], [`realm`]: when two names are the same
+//! * [`body`], [`exposure`]: bodies and opcodes whose form the protocol fixes
 //! * [`uid`], [`kind`], [`charset`], [`names`], [`limits`], [`schedule`], [`time`]: the protocol's nouns and numbers
 
 #![forbid(unsafe_code)]
 
 pub mod auth;
+pub mod body;
 pub mod charset;
 pub mod coding;
 pub mod duplicate;
+pub mod exposure;
 pub mod fold;
 pub mod fragment;
 pub mod inbox;
@@ -26,6 +29,7 @@ pub mod limits;
 pub mod names;
 pub mod notice;
 pub mod policy;
+pub mod principal;
 pub mod realm;
 pub mod schedule;
 pub mod time;

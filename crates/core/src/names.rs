@@ -1,4 +1,4 @@
-//! Words with a meaning in the protocol (wire format, section 11). Compared octet for octet unless said otherwise.
+//! Names with a meaning in the protocol: classes, instances, opcodes and answers (wire format, section 11). Compared octet for octet unless said otherwise.
 
 /// Class of messages between people; with instance [`PERSONAL`] or [`URGENT`] it needs a recipient.
 pub const MESSAGE: &[u8] = b"MESSAGE";
@@ -56,12 +56,20 @@ pub const GIMMESTATS: &[u8] = b"GIMMESTATS";
 
 /// Class of location changes.
 pub const LOGIN: &[u8] = b"LOGIN";
+/// Opcode of [`LOGIN`]: the user has come; what servers announce.
+pub const USER_LOGIN: &[u8] = b"USER_LOGIN";
+/// Opcode of [`LOGIN`]: forget all of the user's locations.
+pub const USER_FLUSH: &[u8] = b"USER_FLUSH";
 /// Opcode of [`LOGIN`]: the user leaves the place.
 pub const USER_LOGOUT: &[u8] = b"USER_LOGOUT";
 /// Class of location questions.
 pub const USER_LOCATE: &[u8] = b"USER_LOCATE";
+/// Opcode of [`USER_LOCATE`]: where is the user?
+pub const LOCATE: &[u8] = b"LOCATE";
 /// Class of administration between servers, and of status questions.
 pub const ZEPHYR_ADMIN: &[u8] = b"ZEPHYR_ADMIN";
+/// Opcode of [`ZEPHYR_ADMIN`]: how is the server?
+pub const STATUS: &[u8] = b"STATUS";
 /// Class of control notices to a windowgram client.
 pub const WG_CTL: &[u8] = b"WG_CTL";
 

@@ -1,16 +1,11 @@
-//! Principals, their realms, and recipients (server behaviour, sections 3 and 8).
+//! Realms, and recipients (server behaviour, sections 3 and 8).
 
+use crate::principal::Principal;
 use std::borrow::Cow;
-
-/// The realm of a principal or recipient: what follows its first `@`.
-pub fn realm_of(principal: &[u8]) -> Option<&[u8]> {
-    let at = principal.iter().position(|&octet| octet == b'@')?;
-    principal.get(at + 1..)
-}
 
 /// The recipient as it is written into a header: one that is not empty and names no realm gets the local one.
 pub fn completed<'a>(recipient: &'a [u8], local_realm: &[u8]) -> Cow<'a, [u8]> {
-    if recipient.is_empty() || recipient.contains(&b'@') {
+    if recipient.is_empty() || Principal::parse(recipient).realm.is_some() {
         return Cow::Borrowed(recipient);
     }
     Cow::Owned([recipient, b"@", local_realm].concat())
@@ -49,10 +44,9 @@ impl Realms {
     /// The recipient as it is matched with subscriptions: its realm spelled out, and empty when it is the whole local
     /// realm (`@LOCAL`).
     pub fn matched_recipient<'a>(&'a self, recipient: &'a [u8]) -> Cow<'a, [u8]> {
-        let Some(at) = recipient.iter().position(|&octet| octet == b'@') else {
+        let Principal { name: user, realm: Some(realm) } = Principal::parse(recipient) else {
             return Cow::Borrowed(recipient);
         };
-        let (user, realm) = (recipient.get(..at).unwrap_or_default(), recipient.get(at + 1..).unwrap_or_default());
         let realm = self.expand(realm);
         if user.is_empty() && realm == self.local() {
             return Cow::Borrowed(b"");

@@ -5,8 +5,8 @@ use zephyr_core::{
     kind::Kind,
     notice::Notice,
     policy::{
-        Action, ClassRules, Demand, FailedProof, ForeignRule, Parties, Pattern, Policy, Rule, Ruling, Section, Setting,
-        Shown, Why, decide,
+        Action, ClassPolicy, Demand, FailedProof, ForeignRule, NamePattern, Parties, Policy, Rule, Ruling, Section,
+        Setting, Shown, Why, decide,
     },
 };
 
@@ -16,8 +16,8 @@ fn authentic(principal: &str) -> Verdict {
     Verdict::Authentic(Identity::new(principal.as_bytes()))
 }
 
-fn class_rules(classes: &str) -> ClassRules {
-    ClassRules { classes: Pattern::new(classes.as_bytes()), send: None, receive: None, failed_proof: None }
+fn class_rules(classes: &str) -> ClassPolicy {
+    ClassPolicy { classes: NamePattern::new(classes.as_bytes()), send: None, receive: None, failed_proof: None }
 }
 
 #[test]
@@ -25,8 +25,8 @@ fn classes_differ_from_their_domain() {
     let policy = Policy {
         send: Demand::Required,
         classes: vec![
-            ClassRules { send: Some(Demand::Optional), ..class_rules("public-*") },
-            ClassRules { send: Some(Demand::Closed), receive: Some(Demand::Optional), ..class_rules("public-news") },
+            ClassPolicy { send: Some(Demand::Optional), ..class_rules("public-*") },
+            ClassPolicy { send: Some(Demand::Closed), receive: Some(Demand::Optional), ..class_rules("public-news") },
         ],
         ..Policy::KERBEROS
     };
@@ -54,7 +54,7 @@ fn classes_differ_from_their_domain() {
 #[test]
 fn a_class_has_its_own_way_with_failed_proofs() {
     let policy = Policy {
-        classes: vec![ClassRules { failed_proof: Some(FailedProof::Refuse), ..class_rules("alarm") }],
+        classes: vec![ClassPolicy { failed_proof: Some(FailedProof::Refuse), ..class_rules("alarm") }],
         failed_proof: FailedProof::Drop,
         ..Policy::KERBEROS
     };
@@ -69,7 +69,7 @@ fn a_class_has_its_own_way_with_failed_proofs() {
 
 #[test]
 fn foreign_realms_speak_for_whom_they_may() {
-    let pattern = |text: &str| Pattern::new(text.as_bytes());
+    let pattern = |text: &str| NamePattern::new(text.as_bytes());
     let foreign = |realms, speaks_for: &[&str]| ForeignRule {
         realms: pattern(realms),
         speaks_for: speaks_for.iter().map(|text| pattern(text)).collect(),

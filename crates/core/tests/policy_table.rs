@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use zephyr_core::{
     auth::{Identity, Reason, Verdict},
     policy::{
-        Action, ClassRules, Decision, Demand, FailedProof, ForeignRule, Parties, Pattern, Policy, Rule, Ruling,
+        Action, ClassPolicy, Decision, Demand, FailedProof, ForeignRule, NamePattern, Parties, Policy, Rule, Ruling,
         Section, Setting, Shown, Why, decide,
     },
 };
@@ -102,8 +102,8 @@ fn every_combination_is_decided_as_documented() {
                         check(&policy, action, None, Section::Domain);
                         check(&policy, action, Some(b"class"), Section::Domain);
                         // The same where a class of another name differs.
-                        let rules = |classes: &[u8]| ClassRules {
-                            classes: Pattern::new(classes),
+                        let rules = |classes: &[u8]| ClassPolicy {
+                            classes: NamePattern::new(classes),
                             send: Some(other(demand)),
                             receive: Some(other(demand)),
                             failed_proof: None,
@@ -119,8 +119,8 @@ fn every_combination_is_decided_as_documented() {
                             FailedProof::Refuse | FailedProof::Drop => FailedProof::Show,
                         };
                         *policy.demand_mut(action) = other(demand);
-                        policy.classes = vec![ClassRules {
-                            classes: Pattern::new(b"cl*"),
+                        policy.classes = vec![ClassPolicy {
+                            classes: NamePattern::new(b"cl*"),
                             send: Some(demand),
                             receive: Some(demand),
                             failed_proof: Some(failed_proof),
@@ -144,7 +144,7 @@ fn an_untrusted_realm_is_decided_as_a_failed_proof() {
         for (_, failed_proof) in FAILED_PROOF {
             for (_, believe_unproven) in BELIEF {
                 for action in Action::ALL {
-                    let nobody = ForeignRule { realms: Pattern::new(b"*"), speaks_for: Vec::new() };
+                    let nobody = ForeignRule { realms: NamePattern::new(b"*"), speaks_for: Vec::new() };
                     let mut policy =
                         Policy { failed_proof, believe_unproven, foreign: vec![nobody], ..Policy::KERBEROS };
                     *policy.demand_mut(action) = demand;

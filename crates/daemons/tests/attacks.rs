@@ -12,7 +12,7 @@ use zephyr_core::{
     kind::Kind,
     limits::Limits,
     notice::{Claim, Notice, Packet},
-    policy::{ClassRules, Demand, FailedProof, Pattern, Policy},
+    policy::{ClassPolicy, Demand, FailedProof, NamePattern, Policy},
     uid::Uid,
 };
 
@@ -272,8 +272,8 @@ fn k_one_packet_triggers_kerberos_work() {
 
 /// A realm with Kerberos, one class of which may be received without proof.
 fn with_an_open_class() -> Policy {
-    let classes = Pattern::new(b"public");
-    let public = ClassRules { classes, send: None, receive: Some(Demand::Optional), failed_proof: None };
+    let classes = NamePattern::new(b"public");
+    let public = ClassPolicy { classes, send: None, receive: Some(Demand::Optional), failed_proof: None };
     Policy { classes: vec![public], ..Policy::KERBEROS }
 }
 

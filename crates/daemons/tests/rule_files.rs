@@ -17,7 +17,7 @@ use zephyr_daemons::{
     problem::Problem,
     zephyrd::rule_files::{Loaded, load},
 };
-use zephyr_engine::server::acl::{Act, ClassRuling, Ruling, Who};
+use zephyr_engine::server::acl::{AclDecision, Act, ListDecision, Who};
 
 /// A configuration folder with these files.
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -73,11 +73,11 @@ fn the_shipped_files_mean_what_debians_mean() {
             let free = matches!(class, "locate" | "zmatch_all");
             let ruling = rules.decide(class.as_bytes(), act, person("alice@ATHENA.TEST"));
             assert_eq!(ruling.admits(), acts.contains(&act), "{class} {act:?}");
-            assert_eq!(ruling == ClassRuling::NoList, free, "{class} {act:?}");
+            assert_eq!(ruling == AclDecision::NoList, free, "{class} {act:?}");
             assert_eq!(rules.decide(class.as_bytes(), act, NOBODY).admits(), free, "{class} {act:?} without proof");
         }
     }
-    assert_eq!(rules.decide(b"user_locate", Send, NOBODY), ClassRuling::Free);
+    assert_eq!(rules.decide(b"user_locate", Send, NOBODY), AclDecision::Free);
 }
 
 #[test]
@@ -101,9 +101,9 @@ fn file_names_follow_the_registrys_spelling() {
     let good = folder(&files);
     let rules = load(good.path()).unwrap().rules;
     let decide = |principal| rules.decide(b"foo", Act::Send, person(principal));
-    assert_eq!(decide("bob@R"), ClassRuling::List(Ruling::Admitted(1)));
-    assert_eq!(decide("eve@R"), ClassRuling::List(Ruling::Refused(None)));
-    assert_eq!(rules.decide(b"foo", Act::Subscribe, NOBODY), ClassRuling::NoList);
+    assert_eq!(decide("bob@R"), AclDecision::List(ListDecision::Admitted(1)));
+    assert_eq!(decide("eve@R"), AclDecision::List(ListDecision::Refused(None)));
+    assert_eq!(rules.decide(b"foo", Act::Subscribe, NOBODY), AclDecision::NoList);
 
     files.push(("acl/sub-foo.acl", ""));
     assert_eq!(

@@ -5,7 +5,7 @@ mod stage;
 use stage::{ALICE, BOB, Failed, HM, HM2, No, Stage, Yes, at, control, notice};
 use zephyr_core::{
     notice::Notice,
-    policy::{ClassRules, Demand, FailedProof, ForeignRule, Measure, Pattern, Policy},
+    policy::{ClassPolicy, Demand, FailedProof, ForeignRule, Measure, NamePattern, Policy},
 };
 use zephyr_engine::server::{Command, event::Event};
 
@@ -19,8 +19,8 @@ fn message(body: &[u8]) -> Notice<'_> {
     Notice { body, ..notice("talk", "i", "", ALICE) }
 }
 
-fn class_rules(classes: &str) -> ClassRules {
-    ClassRules { classes: Pattern::new(classes.as_bytes()), send: None, receive: None, failed_proof: None }
+fn class_rules(classes: &str) -> ClassPolicy {
+    ClassPolicy { classes: NamePattern::new(classes.as_bytes()), send: None, receive: None, failed_proof: None }
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_failed_proof_is_shown_refused_or_dropped() {
 
 #[test]
 fn classes_may_be_open_in_a_strict_domain() {
-    let open = ClassRules { send: Some(Demand::Optional), receive: Some(Demand::Optional), ..class_rules("talk") };
+    let open = ClassPolicy { send: Some(Demand::Optional), receive: Some(Demand::Optional), ..class_rules("talk") };
     let mut stage = stage(Policy { send: Demand::Required, classes: vec![open], ..Policy::KERBEROS });
     let request = Notice { port: 6000, ..control("SUBSCRIBE_NODEFS", BOB, b"Talk\0*\0\0secret\0*\0\0") };
     let heard = stage.send(HM2, request, No);
@@ -141,7 +141,7 @@ fn another_policy_holds_from_the_next_notice_on() {
 #[test]
 fn foreign_people_are_believed_as_the_policy_says() {
     const STRANGER: &str = "bob@ELSEWHERE";
-    let nobody = ForeignRule { realms: Pattern::new(b"*"), speaks_for: Vec::new() };
+    let nobody = ForeignRule { realms: NamePattern::new(b"*"), speaks_for: Vec::new() };
     for (foreign, believed) in [(Vec::new(), true), (vec![nobody], false)] {
         let mut stage = stage(Policy { foreign, ..Policy::KERBEROS });
         stage.subscribe(HM2, ALICE, 6000, b"talk\0*\0\0");

@@ -5,9 +5,14 @@ use crate::{
     charset::Charset,
     coding::{CodingError, ascii, decimal::leading_integer, zcode},
     kind::Kind,
+    limits::MAX_OTHER_FIELDS,
     uid::Uid,
 };
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use bytes::Bytes;
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 /// Why a datagram is not a notice.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +69,107 @@ impl<'a> Packet<'a> {
     ///
     /// When it is not a well-formed packet of protocol version 0, by the rules of the wire format, section 3.
     pub fn parse(octets: &'a [u8]) -> Result<Self, ParseError> {
+        Ok(Layout::read(octets)?.of(octets))
+    }
+
+    /// The whole datagram.
+    pub const fn octets(&self) -> &'a [u8] {
+        self.octets
+    }
+
+    /// Octets of header, the last NUL included.
+    pub const fn header_len(&self) -> usize {
+        self.header_len
+    }
+
+    /// What the checksum covers, in order: all that is kept of the packet but the checksum field and its NUL.
+    ///
+    /// `None` for a header of fewer than [`MIN_PROVABLE_FIELDS`] fields, whose octets cannot all be told apart from the
+    /// checksum: such a packet proves nothing (authentication, section 5).
+    pub fn covered(&self) -> Option<[&'a [u8]; 3]> {
+        let (before, after, to) = self.covered?;
+        Some([self.octets.get(..before)?, self.octets.get(after..to)?, self.notice.body])
+    }
+}
+
+/// A datagram that is well-formed, with its octets; it was read once, when it came.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OwnedPacket {
+    octets: Bytes,
+    layout: Layout,
+}
+
+impl OwnedPacket {
+    /// Reads one datagram.
+    ///
+    /// # Errors
+    ///
+    /// As [`Packet::parse`].
+    pub fn parse(octets: Bytes) -> Result<Self, ParseError> {
+        Ok(Layout::read(&octets)?.keep(octets))
+    }
+
+    /// What the datagram says. Costs nothing of what reading it costs.
+    pub fn packet(&self) -> Packet<'_> {
+        self.layout.of(&self.octets)
+    }
+
+    /// What the datagram says, apart from the claimed proof.
+    pub fn notice(&self) -> Notice<'_> {
+        self.packet().notice
+    }
+
+    /// The whole datagram.
+    pub const fn octets(&self) -> &Bytes {
+        &self.octets
+    }
+}
+
+impl fmt::Debug for OwnedPacket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.packet().fmt(f)
+    }
+}
+
+/// Where in a datagram a text is: its first octet, and the one after its last.
+type Piece = (u32, u32);
+
+/// What was read of a datagram: its numbers, and where its texts are. Whoever must decide first whether to keep a datagram reads its
+/// layout, and needs not read it again.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Layout {
+    field_count: u32,
+    kind: Kind,
+    uid: Uid,
+    port: u16,
+    auth: u32,
+    authent_len: i32,
+    multiuid: Uid,
+    address: IpAddr,
+    charset: Charset,
+    version: Piece,
+    authenticator: Piece,
+    class: Piece,
+    instance: Piece,
+    opcode: Piece,
+    sender: Piece,
+    recipient: Piece,
+    default_format: Piece,
+    checksum: Piece,
+    multinotice: Piece,
+    other: [Piece; MAX_OTHER_FIELDS],
+    other_count: usize,
+    header_len: usize,
+    covered: Option<(usize, usize, usize)>,
+}
+
+impl Layout {
+    /// Reads one datagram.
+    ///
+    /// # Errors
+    ///
+    /// As [`Packet::parse`].
+    pub fn read(octets: &[u8]) -> Result<Self, ParseError> {
         let mut fields = Fields { octets, at: 0, left: u32::MAX };
 
         let numbers = octets.strip_prefix(b"ZEPH").ok_or(ParseError::Version)?;
@@ -96,69 +202,103 @@ impl<'a> Packet<'a> {
         let multinotice = fields.next().unwrap_or_default();
         let multiuid = fields.optional("multiuid", ascii::decode)?.map_or(uid, Uid::from);
         let address = match fields.next() {
-            Some(text) => read_address(text)?,
+            Some(piece) => read_address(piece_of(octets, piece))?,
             None => IpAddr::V4(uid.address),
         };
         let charset = Charset(fields.optional("charset", ascii::decode_u16)?.unwrap_or(0));
-        let mut other = OtherFields::NONE;
+        let (mut other, mut other_count) = ([(0, 0); MAX_OTHER_FIELDS], 0);
         let mut covered_to = fields.at;
-        while let Some(field) = fields.next() {
-            if other.as_slice().len() < crate::limits::MAX_OTHER_FIELDS {
+        while let Some(piece) = fields.next() {
+            if let Some(place) = other.get_mut(other_count) {
+                *place = piece;
+                other_count += 1;
                 covered_to = fields.at;
             }
-            other.push(field);
         }
         if fields.left > 0 {
             return Err(ParseError::EndOfHeader(fields.left));
         }
-
-        let (_, body) = octets.split_at_checked(fields.at).unwrap_or((octets, b""));
         Ok(Self {
+            field_count,
+            kind,
+            uid,
+            port,
+            auth,
+            authent_len,
+            multiuid,
+            address,
+            charset,
             version,
-            notice: Notice {
-                field_count,
-                kind,
-                uid,
-                port,
-                class,
-                instance,
-                opcode,
-                sender,
-                recipient,
-                default_format,
-                multinotice,
-                multiuid,
-                address,
-                charset,
-                other,
-                body,
-            },
-            claim: Claim { auth, authent_len, authenticator, checksum },
-            time: (multiuid.seconds, multiuid.micros),
-            octets,
+            authenticator,
+            class,
+            instance,
+            opcode,
+            sender,
+            recipient,
+            default_format,
+            checksum,
+            multinotice,
+            other,
+            other_count,
             header_len: fields.at,
             covered: (field_count >= MIN_PROVABLE_FIELDS).then_some((before_checksum, after_checksum, covered_to)),
         })
     }
 
-    /// The whole datagram.
-    pub const fn octets(&self) -> &'a [u8] {
-        self.octets
+    /// The packet that keeps the octets, which must be those that this was read from.
+    pub const fn keep(self, octets: Bytes) -> OwnedPacket {
+        OwnedPacket { octets, layout: self }
     }
 
-    /// Octets of header, the last NUL included.
-    pub const fn header_len(&self) -> usize {
-        self.header_len
+    /// The kind of the packet.
+    pub const fn kind(&self) -> Kind {
+        self.kind
     }
 
-    /// What the checksum covers, in order: all that is kept of the packet but the checksum field and its NUL.
-    ///
-    /// `None` for a header of fewer than [`MIN_PROVABLE_FIELDS`] fields, whose octets cannot all be told apart from the
-    /// checksum: such a packet proves nothing (authentication, section 5).
-    pub fn covered(&self) -> Option<[&'a [u8]; 3]> {
-        let (before, after, to) = self.covered?;
-        Some([self.octets.get(..before)?, self.octets.get(after..to)?, self.notice.body])
+    /// The packet of the octets that this was read from; with others its texts are nonsense.
+    pub fn of<'a>(&self, octets: &'a [u8]) -> Packet<'a> {
+        let text = |piece| piece_of(octets, piece);
+        let other = self.other.iter().take(self.other_count);
+        Packet {
+            version: text(self.version),
+            notice: Notice {
+                field_count: self.field_count,
+                kind: self.kind,
+                uid: self.uid,
+                port: self.port,
+                class: text(self.class),
+                instance: text(self.instance),
+                opcode: text(self.opcode),
+                sender: text(self.sender),
+                recipient: text(self.recipient),
+                default_format: text(self.default_format),
+                multinotice: text(self.multinotice),
+                multiuid: self.multiuid,
+                address: self.address,
+                charset: self.charset,
+                other: if self.other_count == 0 {
+                    OtherFields::NONE
+                } else {
+                    other.map(|&piece| text(piece)).collect()
+                },
+                body: octets.get(self.header_len..).unwrap_or_default(),
+            },
+            claim: Claim {
+                auth: self.auth,
+                authent_len: self.authent_len,
+                authenticator: text(self.authenticator),
+                checksum: text(self.checksum),
+            },
+            time: (self.multiuid.seconds, self.multiuid.micros),
+            octets,
+            header_len: self.header_len,
+            covered: self.covered,
+        }
     }
+}
+
+fn piece_of(octets: &[u8], (from, to): Piece) -> &[u8] {
+    octets.get(from as usize..to as usize).unwrap_or_default()
 }
 
 /// The header read field by field.
@@ -168,15 +308,17 @@ struct Fields<'a> {
     left: u32,
 }
 
-impl<'a> Fields<'a> {
+impl Fields<'_> {
     /// The next field, when the header has one more and its NUL is there.
-    fn next(&mut self) -> Option<&'a [u8]> {
+    fn next(&mut self) -> Option<Piece> {
         let rest = self.octets.get(self.at..)?;
         let left = self.left.checked_sub(1)?;
-        let end = rest.iter().position(|&octet| octet == 0)?;
-        self.at += end + 1;
+        let len = rest.iter().position(|&octet| octet == 0)?;
+        let (from, to) = (self.at, self.at + len);
+        let piece = (u32::try_from(from).ok()?, u32::try_from(to).ok()?);
+        self.at = to + 1;
         self.left = left;
-        rest.get(..end)
+        Some(piece)
     }
 
     fn required<T>(
@@ -192,10 +334,10 @@ impl<'a> Fields<'a> {
         field: &'static str,
         read: impl FnOnce(&[u8]) -> Result<T, CodingError>,
     ) -> Result<Option<T>, ParseError> {
-        let Some(text) = self.next() else {
+        let Some(piece) = self.next() else {
             return Ok(None);
         };
-        read(text).map(Some).map_err(|reason| ParseError::BadField { field, reason })
+        read(piece_of(self.octets, piece)).map(Some).map_err(|reason| ParseError::BadField { field, reason })
     }
 }
 

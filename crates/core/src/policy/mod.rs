@@ -9,7 +9,7 @@ mod pattern;
 mod refusal;
 
 pub use decide::{Decision, Parties, Rule, Ruling, Section, Setting, Shown, decide};
-pub use pattern::Pattern;
+pub use pattern::NamePattern;
 pub use refusal::{Refusal, Why};
 
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     limits::MAX_NOTICE,
     names,
     notice::Notice,
+    principal::Principal,
 };
 use std::borrow::Cow;
 
@@ -97,9 +98,9 @@ pub enum FailedProof {
 
 /// Other demands for some classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClassRules {
+pub struct ClassPolicy {
     /// Which classes, folded.
-    pub classes: Pattern,
+    pub classes: NamePattern,
     /// For [`Action::Send`], if it differs.
     pub send: Option<Demand>,
     /// For [`Action::Receive`], if it differs.
@@ -112,9 +113,9 @@ pub struct ClassRules {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignRule {
     /// Which realms.
-    pub realms: Pattern,
+    pub realms: NamePattern,
     /// Which senders they may speak for, by whole name; a pattern without `@` is about the realm's own.
-    pub speaks_for: Vec<Pattern>,
+    pub speaks_for: Vec<NamePattern>,
 }
 
 /// How much one notice, and one source of notices, may bring.
@@ -159,7 +160,7 @@ pub struct Policy {
     /// Whether anybody can prove who he is: not without a KDC. Where nobody can, who only says who he is is no stranger.
     pub provable: bool,
     /// Other demands for some classes. The most specific pattern counts, and of equally specific ones the first.
-    pub classes: Vec<ClassRules>,
+    pub classes: Vec<ClassPolicy>,
     /// Whom foreign realms may speak for. The most specific pattern counts, and of equally specific ones the first; a
     /// realm that none is about may speak for its own.
     pub foreign: Vec<ForeignRule>,
@@ -214,7 +215,7 @@ impl Policy {
     }
 
     /// The rules for a class that are not the domain's, and their number.
-    pub(crate) fn class_rules(&self, class: &[u8]) -> Option<(usize, &ClassRules)> {
+    pub(crate) fn class_rules(&self, class: &[u8]) -> Option<(usize, &ClassPolicy)> {
         if self.classes.is_empty() {
             return None;
         }
@@ -227,7 +228,7 @@ impl Policy {
     pub fn trusted<'v>(&self, verdict: &'v Verdict, parties: &Parties<'_>) -> (Cow<'v, Verdict>, Option<usize>) {
         let Verdict::Authentic(identity) = verdict else { return (Cow::Borrowed(verdict), None) };
         let principal = identity.principal();
-        let (user, realm) = user_and_realm(principal);
+        let Principal { name: user, realm } = Principal::parse(principal);
         let own = realm.unwrap_or(parties.home);
         let speaker = parties.relay.unwrap_or(own);
         if speaker == parties.home {
@@ -236,7 +237,7 @@ impl Policy {
         let (rule, trusted) = match pattern::most_specific(&self.foreign, |rule| &rule.realms, speaker) {
             None => (None, own == speaker),
             Some((number, rule)) => {
-                let covers = |pattern: &Pattern| match pattern.text().contains(&b'@') {
+                let covers = |pattern: &NamePattern| match pattern.text().contains(&b'@') {
                     true => pattern.matches(principal),
                     false => own == speaker && pattern.matches(user),
                 };
@@ -248,19 +249,5 @@ impl Policy {
         }
         let realm = String::from_utf8_lossy(speaker).into_owned();
         (Cow::Owned(Verdict::Failed(Reason::Untrusted(realm))), rule)
-    }
-}
-
-/// A principal's parts before and after the first `@` that belongs to neither: Kerberos writes one of a name as `\@`.
-fn user_and_realm(principal: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let mut escaped = false;
-    let at = principal.iter().position(|&octet| {
-        let is_border = octet == b'@' && !escaped;
-        escaped = octet == b'\\' && !escaped;
-        is_border
-    });
-    match at.and_then(|at| principal.split_at_checked(at)) {
-        Some((user, realm)) => (user, realm.get(1..)),
-        None => (principal, None),
     }
 }

@@ -4,9 +4,9 @@ use std::fmt;
 
 /// A name, or many: `*` stands for any run of octets, `?` for any one; everything else for itself.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Pattern(Box<[u8]>);
+pub struct NamePattern(Box<[u8]>);
 
-impl Pattern {
+impl NamePattern {
     /// The pattern that is written so.
     pub fn new(text: &[u8]) -> Self {
         Self(text.into())
@@ -50,23 +50,23 @@ impl Pattern {
     }
 }
 
-impl fmt::Debug for Pattern {
+impl fmt::Debug for NamePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pattern({})", self.0.escape_ascii())
+        write!(f, "NamePattern({})", self.0.escape_ascii())
     }
 }
 
 /// The entry whose pattern says most of those that the name fits, the first of equals; and its number.
 pub(super) fn most_specific<'a, T>(
     entries: &'a [T],
-    pattern: impl Fn(&T) -> &Pattern,
+    pattern: impl Fn(&T) -> &NamePattern,
     name: &[u8],
 ) -> Option<(usize, &'a T)> {
     let fitting = entries.iter().enumerate().rev().filter(|(_, entry)| pattern(entry).matches(name));
     fitting.max_by_key(|(_, entry)| pattern(entry).specificity())
 }
 
-impl Pattern {
+impl NamePattern {
     /// The number of the pattern that says most of those that the name fits, the first of equals.
     pub fn most_specific(patterns: &[Self], name: &[u8]) -> Option<usize> {
         most_specific(patterns, |pattern| pattern, name).map(|(number, _)| number)
@@ -87,7 +87,7 @@ mod tests {
             ("?", &["x"], &["", "xy"]),
             ("", &[""], &["x"]),
         ] {
-            let pattern = Pattern::new(pattern.as_bytes());
+            let pattern = NamePattern::new(pattern.as_bytes());
             for name in fitting {
                 assert!(pattern.matches(name.as_bytes()), "{pattern:?} {name}");
             }
@@ -99,18 +99,18 @@ mod tests {
 
     #[test]
     fn long_names_do_not_take_for_ever() {
-        assert!(!Pattern::new(&[b"*a".repeat(300), b"c".to_vec()].concat()).matches(&[b'a'; 5000]));
+        assert!(!NamePattern::new(&[b"*a".repeat(300), b"c".to_vec()].concat()).matches(&[b'a'; 5000]));
     }
 
     #[test]
     fn the_most_specific_one_counts() {
         let patterns =
-            ["*", "*.EDU", "M*.EDU", "?IT.EDU", "MIT.EDU", "*.EDU"].map(|text| Pattern::new(text.as_bytes()));
+            ["*", "*.EDU", "M*.EDU", "?IT.EDU", "MIT.EDU", "*.EDU"].map(|text| NamePattern::new(text.as_bytes()));
         for (name, number) in
             [("MIT.EDU", Some(4)), ("BIT.EDU", Some(3)), ("MX.EDU", Some(2)), ("CMU.EDU", Some(1)), ("ORG", Some(0))]
         {
-            assert_eq!(Pattern::most_specific(&patterns, name.as_bytes()), number, "{name}");
+            assert_eq!(NamePattern::most_specific(&patterns, name.as_bytes()), number, "{name}");
         }
-        assert_eq!(Pattern::most_specific(&patterns[1..], b"ORG"), None);
+        assert_eq!(NamePattern::most_specific(&patterns[1..], b"ORG"), None);
     }
 }

@@ -44,7 +44,7 @@ impl Refusal {
     }
 
     /// The same words, cut where they are too long for an acknowledgement.
-    pub fn words(&self) -> String {
+    pub fn text(&self) -> String {
         let mut words = self.to_string();
         let end = (0..=MAX_WORDS.min(words.len())).rev().find(|&end| words.is_char_boundary(end));
         words.truncate(end.unwrap_or_default());
@@ -78,9 +78,9 @@ mod tests {
     #[test]
     fn words_are_short() {
         let why = Why::Failed(Reason::Refused("ä".repeat(500)));
-        let words = Refusal { action: Action::Send, why }.words();
+        let words = Refusal { action: Action::Send, why }.text();
         assert!(words.len() <= MAX_WORDS && words.len() > MAX_WORDS - 2);
-        let words = Refusal { action: Action::Receive, why: Why::Unproven }.words();
+        let words = Refusal { action: Action::Receive, why: Why::Unproven }.text();
         assert_eq!(words, "you must prove who you are to subscribe here: run kinit, and try again with proof");
     }
 }

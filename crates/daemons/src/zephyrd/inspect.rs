@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use zephyr_core::{fold::fold, time::Now};
 use zephyr_engine::server::{
     ClientView, Metric, Server, SubscriptionView,
-    acl::{Act, ClassRuling, Ruling, Who},
+    acl::{AclDecision, Act, ListDecision, Who},
 };
 
 /// The answer to a question about a server; `None` to what only the program around it can answer.
@@ -53,7 +53,7 @@ impl Inspector<'_> {
         let mut restricted = false;
         let rulings = Act::ALL.map(|act| {
             let ruling = rules.decide(&class, act, who);
-            restricted |= ruling != ClassRuling::Free;
+            restricted |= ruling != AclDecision::Free;
             let list = act.word();
             let before = needed_before(act);
             if let Some(refused) = before.filter(|&before| !rules.decide(&class, before, who).admits()) {
@@ -61,11 +61,11 @@ impl Inspector<'_> {
                 return AclRuling { act: described(act).to_owned(), list: list.to_owned(), allowed: false, why };
             }
             let why = match ruling {
-                ClassRuling::Free => "the class is not in the registry".to_owned(),
-                ClassRuling::NoList => format!("the class has no {list} list"),
-                ClassRuling::List(Ruling::Admitted(line)) => format!("line {line} of its {list} list"),
-                ClassRuling::List(Ruling::Refused(Some(line))) => format!("line {line} of its {list} list"),
-                ClassRuling::List(Ruling::Refused(None)) => format!("nothing in its {list} list admits"),
+                AclDecision::Free => "the class is not in the registry".to_owned(),
+                AclDecision::NoList => format!("the class has no {list} list"),
+                AclDecision::List(ListDecision::Admitted(line)) => format!("line {line} of its {list} list"),
+                AclDecision::List(ListDecision::Refused(Some(line))) => format!("line {line} of its {list} list"),
+                AclDecision::List(ListDecision::Refused(None)) => format!("nothing in its {list} list admits"),
             };
             AclRuling { act: described(act).to_owned(), list: list.to_owned(), allowed: ruling.admits(), why }
         });

@@ -9,7 +9,7 @@ use std::{
 use zephyr_core::{
     auth::AuthError,
     notice::{Packet, ParseError},
-    realm::realm_of,
+    principal::Principal,
     uid::Uid,
 };
 use zephyr_engine::server::event::{Event, Level};
@@ -47,7 +47,7 @@ impl Cause {
         let notice = &packet.notice;
         Self {
             class: text(notice.class),
-            realm: realm_of(notice.sender).map(text),
+            realm: Principal::parse(notice.sender).realm.map(text),
             sender: text(notice.sender),
             source,
             uid: notice.uid,

@@ -38,7 +38,7 @@ fn described(metric: &Metric) -> String {
 
 /// A request that gets no metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum RequestError {
     /// It is no HTTP, or too long.
     BadRequest,
     /// Another method than GET.
@@ -47,7 +47,7 @@ pub(super) enum Refusal {
     NotFound,
 }
 
-impl Refusal {
+impl RequestError {
     /// The answer to such a request.
     pub(super) fn response(self) -> String {
         let status = match self {
@@ -73,12 +73,12 @@ fn reply(status: &str, body: &str) -> String {
 }
 
 /// Reads a request to the end of its header; `None` when the connection ends before.
-pub(super) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<Result<(), Refusal>> {
+pub(super) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<Result<(), RequestError>> {
     let mut request = Vec::new();
     let mut buffer = [0; 1024];
     while !request.windows(4).any(|end| end == b"\r\n\r\n") {
         if request.len() >= MAX_OCTETS {
-            return Some(Err(Refusal::BadRequest));
+            return Some(Err(RequestError::BadRequest));
         }
         match stream.read(&mut buffer).await {
             Ok(0) | Err(_) => return None,
@@ -90,10 +90,10 @@ pub(super) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Optio
     Some(match words.as_slice() {
         [b"GET", path, version] if version.starts_with(b"HTTP/1.") => {
             let path = path.split(|&octet| octet == b'?').next()?;
-            if path == b"/metrics" { Ok(()) } else { Err(Refusal::NotFound) }
+            if path == b"/metrics" { Ok(()) } else { Err(RequestError::NotFound) }
         }
-        [_, _, version] if version.starts_with(b"HTTP/1.") => Err(Refusal::BadMethod),
-        _ => Err(Refusal::BadRequest),
+        [_, _, version] if version.starts_with(b"HTTP/1.") => Err(RequestError::BadMethod),
+        _ => Err(RequestError::BadRequest),
     })
 }
 
@@ -133,11 +133,11 @@ mod tests {
         for (request, expected) in [
             (&b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"[..], Some(Ok(()))),
             (b"GET /metrics?x=y HTTP/1.0\r\n\r\n", Some(Ok(()))),
-            (b"GET / HTTP/1.1\r\n\r\n", Some(Err(Refusal::NotFound))),
-            (b"POST /metrics HTTP/1.1\r\n\r\n", Some(Err(Refusal::BadMethod))),
-            (b"ZEPH0.2\r\n\r\n", Some(Err(Refusal::BadRequest))),
+            (b"GET / HTTP/1.1\r\n\r\n", Some(Err(RequestError::NotFound))),
+            (b"POST /metrics HTTP/1.1\r\n\r\n", Some(Err(RequestError::BadMethod))),
+            (b"ZEPH0.2\r\n\r\n", Some(Err(RequestError::BadRequest))),
             (b"GET /metrics HTTP/1.1\r\n", None),
-            (&[b'x'; 3 * MAX_OCTETS], Some(Err(Refusal::BadRequest))),
+            (&[b'x'; 3 * MAX_OCTETS], Some(Err(RequestError::BadRequest))),
         ] {
             let mut stream = request;
             assert_eq!(read_request(&mut stream).await, expected, "{:?}", request.escape_ascii().to_string());

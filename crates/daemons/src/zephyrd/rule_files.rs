@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use zephyr_core::fold::fold;
-use zephyr_engine::server::acl::{Acl, Act, ClassRules, Defaults, Registry, Rules, SyntaxError};
+use zephyr_engine::server::acl::{Acl, Act, ClassAcls, Defaults, Registry, Rules, SyntaxError};
 
 /// The folder of access control lists, in the configuration folder.
 const ACL_FOLDER: &str = "acl";
@@ -85,7 +85,7 @@ impl Loader {
         };
         for class in registry.classes() {
             let mut list = |act| self.acl(&list_file(config_dir, act, &class.spelling));
-            let lists = ClassRules {
+            let lists = ClassAcls {
                 xmt: list(Act::Send),
                 sub: list(Act::Subscribe),
                 iws: list(Act::AnyInstance),

@@ -30,7 +30,7 @@ use zephyr_core::{
 };
 use zephyr_engine::server::{
     self, Bounds, Command, Config, Outbox,
-    acl::{Acl, ClassRules, Defaults, Rules},
+    acl::{Acl, ClassAcls, Defaults, Rules},
     event::Event,
 };
 
@@ -119,7 +119,7 @@ impl Heard {
 /// Rules from what files would say: lists by file name without `.acl`, and operators; the usual defaults.
 pub fn rules(lists: &[(&str, &str)]) -> Arc<Rules> {
     let read = |text: &str| Acl::read(text.as_bytes()).unwrap();
-    let mut classes: BTreeMap<&str, ClassRules> = BTreeMap::new();
+    let mut classes: BTreeMap<&str, ClassAcls> = BTreeMap::new();
     let mut operators = Acl::default();
     for (name, text) in lists {
         let Some((act, class)) = name.split_once('-') else {

@@ -17,7 +17,7 @@ use zephyr_config::{
     problem::{Problem, Problems},
     read_bounded,
 };
-use zephyr_core::policy::Pattern;
+use zephyr_core::policy::NamePattern;
 
 /// The file's name in the configuration folder.
 pub const FILE_NAME: &str = "policy.toml";
@@ -29,7 +29,7 @@ pub const VARIABLE: &str = "ZEPHYR_POLICY";
 /// A policy file, or what holds without one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PolicyFile {
-    names: Vec<Pattern>,
+    names: Vec<NamePattern>,
     domains: Vec<Arc<Domain>>,
 }
 
@@ -83,7 +83,7 @@ impl PolicyFile {
             return Err(problems);
         }
         Ok(Self {
-            names: domains.iter().map(|domain| Pattern::new(domain.name.as_bytes())).collect(),
+            names: domains.iter().map(|domain| NamePattern::new(domain.name.as_bytes())).collect(),
             domains: domains.into_iter().map(Arc::new).collect(),
         })
     }
@@ -95,7 +95,7 @@ impl PolicyFile {
 
     /// The section that describes the domain of this realm, if one does.
     pub fn section(&self, realm: &str) -> Option<&Arc<Domain>> {
-        let number = Pattern::most_specific(&self.names, realm.to_ascii_uppercase().as_bytes())?;
+        let number = NamePattern::most_specific(&self.names, realm.to_ascii_uppercase().as_bytes())?;
         self.domains.get(number)
     }
 

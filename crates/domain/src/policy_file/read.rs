@@ -10,7 +10,7 @@ use zephyr_config::{
 use zephyr_core::{
     fold::fold,
     limits::MAX_NOTICE,
-    policy::{self, Action, ClassRules, Demand, FailedProof, ForeignRule, Pattern, Policy, Rule, Setting},
+    policy::{self, Action, ClassPolicy, Demand, FailedProof, ForeignRule, NamePattern, Policy, Rule, Setting},
 };
 
 /// Notices per second that make sense as a limit; more is a slip.
@@ -129,7 +129,7 @@ fn classes(section: &mut Section<'_, '_>, policy: &mut Policy, backend: Backend,
         let Some((classes, number)) = name_in(section, "class", &named, fold(named.name.as_bytes()), &mut lines) else {
             continue;
         };
-        let mut rules = ClassRules { classes, send: None, receive: None, failed_proof: None };
+        let mut rules = ClassPolicy { classes, send: None, receive: None, failed_proof: None };
         let here = policy::Section::Class(number);
         let mut class = section.enter(named);
         let demand = || provable(word_of(&DEMANDS), backend, policy.believe_unproven);
@@ -153,10 +153,10 @@ fn foreign(section: &mut Section<'_, '_>, policy: &mut Policy, places: &mut Plac
         let Some((realms, number)) = name_in(section, "foreign", &named, name, &mut lines) else {
             continue;
         };
-        let (mut speaks_for, offset) = (vec![Pattern::new(b"*")], named.offset);
+        let (mut speaks_for, offset) = (vec![NamePattern::new(b"*")], named.offset);
         let mut realm = section.enter(named);
         let said = realm.read_list("speaks-for", &mut speaks_for, |sender| {
-            one_word(sender).map(|sender| Pattern::new(sender.as_bytes()))
+            one_word(sender).map(|sender| NamePattern::new(sender.as_bytes()))
         });
         let here = policy::Section::Foreign(number);
         places.note(&realm, here, Setting::SpeaksFor, Some(said.unwrap_or(offset)));
@@ -173,7 +173,7 @@ fn name_in(
     named: &Named<'_>,
     name: Box<[u8]>,
     lines: &mut Vec<(Box<[u8]>, usize)>,
-) -> Option<(Pattern, usize)> {
+) -> Option<(NamePattern, usize)> {
     if let Err(fault) = one_word(&named.name) {
         section.problem(named.offset, format!("{sort} {fault}"));
         return None;
@@ -182,7 +182,7 @@ fn name_in(
         section.problem(named.offset, format!("{sort} {:?} is the same as that of line {line}", named.name));
         return None;
     }
-    let pattern = Pattern::new(&name);
+    let pattern = NamePattern::new(&name);
     lines.push((name, section.place(named.offset).0));
     Some((pattern, lines.len() - 1))
 }

@@ -50,11 +50,11 @@ fn forbidden(
 
 impl Forbidden {
     /// What who subscribed to this class is told.
-    fn words(&self, class: &[u8]) -> Option<String> {
+    fn text(&self, class: &[u8]) -> Option<String> {
         let end = class.len().min(WORDS_CLASS);
         let class = class.get(..end).unwrap_or_default().escape_ascii();
         match self {
-            Self::Policy(refusal) => refusal.as_ref().map(Refusal::words),
+            Self::Policy(refusal) => refusal.as_ref().map(Refusal::text),
             Self::Class => Some(format!("you may not subscribe to class {class} here")),
             Self::AnyInstance => Some(format!("you may not subscribe to all instances of class {class} here")),
         }
@@ -103,10 +103,10 @@ impl Server {
             let Some(reason) = forbidden((policy, &parties), &self.config.rules, destination, verdict, who) else {
                 return true;
             };
-            let words = reason.words(destination.class());
+            let words = reason.text(destination.class());
             by_policy |= matches!(reason, Forbidden::Policy(Some(_)));
-            if matches!(reason, Forbidden::Policy(_)) || request.words.is_none() {
-                request.words = words;
+            if matches!(reason, Forbidden::Policy(_)) || request.message.is_none() {
+                request.message = words;
             }
             self.counters.subscription_refused += 1;
             out.report(Event::SubscriptionRefused {

@@ -2,6 +2,7 @@
 
 use crate::server::{Server, state::clients::Client};
 use std::{collections::BTreeMap, fmt::Write as _, net::SocketAddr};
+use zephyr_core::exposure::Exposure;
 
 /// A text between quotes, as C servers write it; other control characters than newline are escaped as well, so that
 /// looking at the file is harmless.
@@ -58,9 +59,21 @@ impl Server {
     fn dump_locations(&self, dump: &mut String) {
         for (user, location) in self.locations.all() {
             let [machine, time, tty] = location.texts().map(quoted);
-            let (exposure, address) = (location.exposure.dump_word(), slashed(location.address));
+            let (exposure, address) = (dump_word(location.exposure), slashed(location.address));
             line(dump, format_args!("{} {machine} {time} {tty} {exposure} {address}", quoted(user)));
         }
+    }
+}
+
+/// What the dump calls an exposure (server behaviour, section 1.6).
+const fn dump_word(exposure: Exposure) -> &'static str {
+    match exposure {
+        Exposure::None => "NONE",
+        Exposure::OpStaff => "OPSTAFF",
+        Exposure::RealmVisible => "RLM_VIS",
+        Exposure::RealmAnnounced => "RLM_ANN",
+        Exposure::NetVisible => "NET_VIS",
+        Exposure::NetAnnounced => "NET_ANN",
     }
 }
 

@@ -142,7 +142,7 @@ impl Server {
                 FailedProof::Refuse => {
                     self.counters.failed_refused += 1;
                     let action = Action::of(&request.notice).unwrap_or(Action::Send);
-                    request.words = Some(Refusal { action, why: Why::Failed(reason.clone()) }.words());
+                    request.message = Some(Refusal { action, why: Why::Failed(reason.clone()) }.text());
                     self.reply(request, Answer::Denied, out);
                     return false;
                 }

@@ -83,7 +83,7 @@ impl Server {
     /// Refuses a request, with words for its sender.
     pub(crate) fn refuse(&mut self, request: &mut Request<'_>, refusal: Refusal, out: &mut Outbox) {
         let (sender, from) = (request.notice.sender.into(), request.from);
-        request.words = Some(refusal.words());
+        request.message = Some(refusal.text());
         match refusal.why {
             Why::Unproven | Why::Failed(_) => {
                 self.counters.unauthenticated += 1;

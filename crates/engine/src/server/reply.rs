@@ -81,7 +81,7 @@ pub(crate) struct Request<'a> {
     /// Octets of the whole notice, of which the packet may be a part.
     pub(crate) total: usize,
     /// What its sender is told beside the answer's word.
-    pub(crate) words: Option<String>,
+    pub(crate) message: Option<String>,
     answered: Option<Answer>,
     answer: Option<Bytes>,
 }
@@ -95,7 +95,7 @@ impl<'a> Request<'a> {
             claim: judged.packet.claim,
             octets: judged.packet.octets().len(),
             total: Span::of(&judged.packet).map_or(0, |span| span.total),
-            words: None,
+            message: None,
             verdict: judged.judgement.verdict,
             session: judged.judgement.session,
             answered: None,
@@ -138,7 +138,7 @@ impl Server {
     /// Answers a request.
     pub(crate) fn reply(&mut self, request: &mut Request<'_>, answer: Answer, out: &mut Outbox) {
         request.answered = Some(answer);
-        let words = request.words.as_deref().unwrap_or_default();
+        let words = request.message.as_deref().unwrap_or_default();
         // The word matters more than the words.
         request.answer = self
             .answer_packet(&request.notice, &request.claim, answer, words)

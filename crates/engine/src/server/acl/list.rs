@@ -2,10 +2,11 @@
 
 use super::{
     network::{Network, NetworkError},
-    pattern::{Pattern, PatternError},
+    pattern::{PatternError, PrincipalPattern},
     syntax::{SyntaxError, lines},
 };
 use std::{collections::HashMap, net::IpAddr};
+use zephyr_core::principal::Principal;
 
 /// Who wants something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,14 +19,14 @@ pub struct Who<'a> {
 
 /// What a list says of somebody, and which of its lines says so (counted from one).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ruling {
+pub enum ListDecision {
     /// Yes.
     Admitted(usize),
     /// No: a line refuses, or no line admits.
     Refused(Option<usize>),
 }
 
-impl Ruling {
+impl ListDecision {
     /// Whether it is a yes.
     pub const fn admits(self) -> bool {
         matches!(self, Self::Admitted(_))
@@ -49,7 +50,7 @@ pub enum EntryError {
     NoRealm,
     /// No pattern.
     #[error(transparent)]
-    Pattern(#[from] PatternError),
+    PrincipalPattern(#[from] PatternError),
     /// No address.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -84,12 +85,12 @@ struct Entries {
     /// Principals that are spelled out; most are.
     names: HashMap<Box<[u8]>, usize>,
     /// Patterns of name and realm; without a realm the pattern is for names that have none.
-    patterns: Vec<(Pattern, Option<Pattern>, usize)>,
+    patterns: Vec<(PrincipalPattern, Option<PrincipalPattern>, usize)>,
     networks: Vec<(Network, usize)>,
 }
 
 impl Acl {
-    /// Reads the text of a file. A line is a principal `NAME@REALM`, in which both parts are [`Pattern`]s and `*.*` for a name
+    /// Reads the text of a file. A line is a principal `NAME@REALM`, in which both parts are [`PrincipalPattern`]s and `*.*` for a name
     /// is the same as `*`; or `@ADDRESS` or `@ADDRESS/BITS`; with `!` before either, whoever it names is refused. White space
     /// around the parts of a line does not matter. Empty lines, and what follows a `#` at the beginning of a line or after
     /// white space, say nothing.
@@ -131,18 +132,18 @@ impl Acl {
             entries.networks.push((network, line));
             return Ok(());
         }
-        let (name, realm) = parts(text);
+        let Principal { name, realm } = Principal::parse(text);
         let realm_start = start + name.len() + 1;
         if realm == Some(b"") {
             return Err((realm_start - 1, EntryError::NoRealm));
         }
-        if let Some((first, Some(_))) = realm.map(parts) {
+        if let Some(Principal { name: first, realm: Some(_) }) = realm.map(Principal::parse) {
             return Err((realm_start + first.len(), EntryError::TwoRealms));
         }
         let name: &[u8] = if name == b"*.*" && realm.is_some() { b"*" } else { name };
-        let name = Pattern::read(name).map_err(|(at, error)| (start + at, error.into()))?;
+        let name = PrincipalPattern::read(name).map_err(|(at, error)| (start + at, error.into()))?;
         let realm = realm
-            .map(|realm| Pattern::read(realm).map_err(|(at, error)| (realm_start + at, error.into())))
+            .map(|realm| PrincipalPattern::read(realm).map_err(|(at, error)| (realm_start + at, error.into())))
             .transpose()?;
         entries.add(name, realm, line);
         Ok(())
@@ -152,22 +153,22 @@ impl Acl {
     ///
     /// A line that refuses wins over those of its kind that admit. One that refuses a principal is final. Of the others a
     /// refused address wins over an admitted principal, and an admitted address is enough, whoever is there.
-    pub fn decide(&self, who: Who<'_>) -> Ruling {
-        let mut ruling = Ruling::Refused(None);
+    pub fn decide(&self, who: Who<'_>) -> ListDecision {
+        let mut ruling = ListDecision::Refused(None);
         if let Some(principal) = who.principal {
             if let Some(line) = self.refused.principal(principal) {
-                return Ruling::Refused(Some(line));
+                return ListDecision::Refused(Some(line));
             }
             if let Some(line) = self.admitted.principal(principal) {
-                ruling = Ruling::Admitted(line);
+                ruling = ListDecision::Admitted(line);
             }
         }
         if let Some(address) = who.address {
             if let Some(line) = self.refused.address(address) {
-                return Ruling::Refused(Some(line));
+                return ListDecision::Refused(Some(line));
             }
             if let Some(line) = self.admitted.address(address) {
-                ruling = Ruling::Admitted(line);
+                ruling = ListDecision::Admitted(line);
             }
         }
         ruling
@@ -177,7 +178,9 @@ impl Acl {
     pub fn without_realm(&self) -> Vec<usize> {
         let mut lines: Vec<usize> = Vec::new();
         for entries in [&self.admitted, &self.refused] {
-            lines.extend(entries.names.iter().filter(|(name, _)| parts(name).1.is_none()).map(|(_, line)| line));
+            lines.extend(
+                entries.names.iter().filter(|(name, _)| Principal::parse(name).realm.is_none()).map(|(_, line)| line),
+            );
             lines.extend(entries.patterns.iter().filter(|(_, realm, _)| realm.is_none()).map(|(_, _, line)| line));
         }
         lines.sort_unstable();
@@ -186,8 +189,8 @@ impl Acl {
 }
 
 impl Entries {
-    fn add(&mut self, name: Pattern, realm: Option<Pattern>, line: usize) {
-        let spelled_out = match (&name.only_text(), realm.as_ref().map(Pattern::only_text)) {
+    fn add(&mut self, name: PrincipalPattern, realm: Option<PrincipalPattern>, line: usize) {
+        let spelled_out = match (&name.only_text(), realm.as_ref().map(PrincipalPattern::only_text)) {
             (Some(name), Some(Some(realm))) => Some([name.as_slice(), b"@", &realm].concat()),
             (Some(name), None) => Some(name.clone()),
             _ => None,
@@ -204,8 +207,8 @@ impl Entries {
         if let Some(&line) = self.names.get(principal) {
             return Some(line);
         }
-        let (name, realm) = parts(principal);
-        let fits = |pattern: &(Pattern, Option<Pattern>, usize)| match (&pattern.1, realm) {
+        let Principal { name, realm } = Principal::parse(principal);
+        let fits = |pattern: &(PrincipalPattern, Option<PrincipalPattern>, usize)| match (&pattern.1, realm) {
             (Some(of_realm), Some(realm)) => of_realm.matches(realm) && pattern.0.matches(name),
             (None, None) => pattern.0.matches(name),
             _ => false,
@@ -215,20 +218,6 @@ impl Entries {
 
     fn address(&self, address: IpAddr) -> Option<usize> {
         self.networks.iter().find(|(network, _)| network.contains(address)).map(|&(_, line)| line)
-    }
-}
-
-/// Name and realm of a principal or of a pattern of principals: what is before and after the first `@` without `\`.
-fn parts(principal: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let mut escaped = false;
-    let at = principal.iter().position(|&octet| {
-        let found = octet == b'@' && !escaped;
-        escaped = octet == b'\\' && !escaped;
-        found
-    });
-    match at {
-        Some(at) => (principal.get(..at).unwrap_or_default(), principal.get(at + 1..)),
-        None => (principal, None),
     }
 }
 
@@ -285,7 +274,7 @@ mod tests {
         Acl::read(text.as_bytes()).expect("a list")
     }
 
-    fn ruling(text: &str, principal: Option<&str>, address: Option<&str>) -> Ruling {
+    fn ruling(text: &str, principal: Option<&str>, address: Option<&str>) -> ListDecision {
         let address = address.map(|address| address.parse().expect("an address"));
         read(text).decide(Who { principal: principal.map(str::as_bytes), address })
     }
@@ -306,17 +295,17 @@ mod tests {
             ("odd\\@name@R", &["odd\\@name@R"], &["odd@name@R", "odd"]),
         ] {
             for principal in yes {
-                assert_eq!(ruling(entry, Some(principal), None), Ruling::Admitted(1), "{entry} {principal}");
+                assert_eq!(ruling(entry, Some(principal), None), ListDecision::Admitted(1), "{entry} {principal}");
             }
             for principal in no {
-                assert_eq!(ruling(entry, Some(principal), None), Ruling::Refused(None), "{entry} {principal}");
+                assert_eq!(ruling(entry, Some(principal), None), ListDecision::Refused(None), "{entry} {principal}");
             }
         }
     }
 
     #[test]
     fn who_wins() {
-        use Ruling::{Admitted, Refused};
+        use ListDecision::{Admitted, Refused};
         let list = "*@R\n!carol@R\n@10.77.0.0/24\n!@10.77.0.66\n!@2001:db8::/32\n";
         for (principal, address, expected) in [
             (Some("bob@R"), None, Admitted(1)),
@@ -340,14 +329,14 @@ mod tests {
     fn comments_and_white_space() {
         let list = "# operators\n\n  \t\r\n ! mallory @ R\t# gone\r\nops @ R\n\t@ 10.0.0.0 / 8\nnumber#one@R";
         for (principal, expected) in [
-            ("mallory@R", Ruling::Refused(Some(4))),
-            ("ops@R", Ruling::Admitted(5)),
-            ("number#one@R", Ruling::Admitted(7)),
-            ("#operators", Ruling::Refused(None)),
+            ("mallory@R", ListDecision::Refused(Some(4))),
+            ("ops@R", ListDecision::Admitted(5)),
+            ("number#one@R", ListDecision::Admitted(7)),
+            ("#operators", ListDecision::Refused(None)),
         ] {
             assert_eq!(ruling(list, Some(principal), None), expected, "{principal}");
         }
-        assert_eq!(ruling(list, None, Some("10.1.1.1")), Ruling::Admitted(6));
+        assert_eq!(ruling(list, None, Some("10.1.1.1")), ListDecision::Admitted(6));
     }
 
     #[test]

@@ -20,9 +20,9 @@ mod rules;
 mod syntax;
 
 pub use default_subscriptions::{Defaults, LineError};
-pub use list::{Acl, EntryError, Ruling, Who};
+pub use list::{Acl, EntryError, ListDecision, Who};
 pub use network::{Network, NetworkError};
-pub use pattern::{Pattern, PatternError};
+pub use pattern::{PatternError, PrincipalPattern};
 pub use registry::{Registered, Registry, RegistryError};
-pub use rules::{Act, ClassRules, ClassRuling, Rules};
+pub use rules::{AclDecision, Act, ClassAcls, Rules};
 pub use syntax::SyntaxError;

@@ -5,7 +5,7 @@
 /// `*`, `?`, `[`, `]` preceded by `\` mean themselves. Any other `\` begins one of the pairs that Kerberos writes names with
 /// (`\@`, `\/`, `\\`, `\n`, `\t`, `\b`, `\0`) and stands for that pair. Case matters; nothing is special about `/` and `.`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern(Box<[Token]>);
+pub struct PrincipalPattern(Box<[Token]>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Token {
@@ -41,7 +41,7 @@ pub enum PatternError {
     Escape,
 }
 
-impl Pattern {
+impl PrincipalPattern {
     /// Reads a pattern. An error comes with the offset of what is wrong.
     ///
     /// # Errors
@@ -214,7 +214,7 @@ mod tests {
     use std::time::Instant;
 
     fn matches(pattern: &str, text: &str) -> bool {
-        Pattern::read(pattern.as_bytes()).expect("a pattern").matches(text.as_bytes())
+        PrincipalPattern::read(pattern.as_bytes()).expect("a pattern").matches(text.as_bytes())
     }
 
     #[test]
@@ -261,13 +261,13 @@ mod tests {
             ("abc\\", 3, PatternError::Escape),
             ("\\a", 0, PatternError::Escape),
         ] {
-            assert_eq!(Pattern::read(pattern.as_bytes()), Err((offset, error)), "{pattern}");
+            assert_eq!(PrincipalPattern::read(pattern.as_bytes()), Err((offset, error)), "{pattern}");
         }
     }
 
     #[test]
     fn no_pattern_takes_exponentially_long() {
-        let pattern = Pattern::read(("*a".repeat(250) + "c").as_bytes()).expect("a pattern");
+        let pattern = PrincipalPattern::read(("*a".repeat(250) + "c").as_bytes()).expect("a pattern");
         let start = Instant::now();
         assert!(!pattern.matches(&b"a".repeat(10_000)));
         assert!(start.elapsed().as_secs() < 5, "millions of steps, not 2^250");
@@ -288,13 +288,13 @@ mod tests {
     proptest! {
         #[test]
         fn matches_as_the_definition_says(pattern in "[ab*?]{0,10}", text in "[abc]{0,10}") {
-            let pattern = Pattern::read(pattern.as_bytes()).expect("a pattern");
+            let pattern = PrincipalPattern::read(pattern.as_bytes()).expect("a pattern");
             prop_assert_eq!(pattern.matches(text.as_bytes()), naive(&pattern.0, text.as_bytes()));
         }
 
         #[test]
         fn any_text_is_read_or_refused(pattern in prop::collection::vec(any::<u8>(), 0..40), text in prop::collection::vec(any::<u8>(), 0..40)) {
-            match Pattern::read(&pattern) {
+            match PrincipalPattern::read(&pattern) {
                 Ok(read) => { read.matches(&text); }
                 Err((offset, _)) => prop_assert!(offset < pattern.len()),
             }

@@ -1,7 +1,7 @@
 //! All rules of a server as one whole.
 
 use super::default_subscriptions::Defaults;
-use super::list::{Acl, Ruling, Who};
+use super::list::{Acl, ListDecision, Who};
 use std::collections::HashMap;
 
 /// What somebody wants of a class; each has a list of its own (server behaviour, section 11.2).
@@ -34,7 +34,7 @@ impl Act {
 
 /// The lists of one class. Where there is no list there is no restriction.
 #[derive(Clone, Debug, Default)]
-pub struct ClassRules {
+pub struct ClassAcls {
     /// Who may send.
     pub xmt: Option<Acl>,
     /// Who may subscribe.
@@ -45,7 +45,7 @@ pub struct ClassRules {
     pub iui: Option<Acl>,
 }
 
-impl ClassRules {
+impl ClassAcls {
     /// The list for this act.
     pub const fn list(&self, act: Act) -> Option<&Acl> {
         match act {
@@ -59,16 +59,16 @@ impl ClassRules {
 
 /// What the rules say of somebody who wants something of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClassRuling {
+pub enum AclDecision {
     /// The class is not registered: everybody may.
     Free,
     /// It is, but has no list for this act: everybody may.
     NoList,
     /// It has a list.
-    List(Ruling),
+    List(ListDecision),
 }
 
-impl ClassRuling {
+impl AclDecision {
     /// Whether it is a yes.
     pub const fn admits(self) -> bool {
         match self {
@@ -81,7 +81,7 @@ impl ClassRuling {
 /// The rules of a server. Without any, all classes are free, and nobody is an operator.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    classes: HashMap<Box<[u8]>, ClassRules>,
+    classes: HashMap<Box<[u8]>, ClassAcls>,
     operators: Acl,
     /// What everybody gets who does not decline.
     pub defaults: Defaults,
@@ -94,7 +94,7 @@ impl Rules {
     }
 
     /// Registers a class, whose name is given in folded form.
-    pub fn register(&mut self, folded: &[u8], rules: ClassRules) {
+    pub fn register(&mut self, folded: &[u8], rules: ClassAcls) {
         self.classes.insert(folded.into(), rules);
     }
 
@@ -104,10 +104,10 @@ impl Rules {
     }
 
     /// Whether somebody may do that with a class, whose name is given in folded form.
-    pub fn decide(&self, folded: &[u8], act: Act, who: Who<'_>) -> ClassRuling {
+    pub fn decide(&self, folded: &[u8], act: Act, who: Who<'_>) -> AclDecision {
         match self.classes.get(folded) {
-            None => ClassRuling::Free,
-            Some(rules) => rules.list(act).map_or(ClassRuling::NoList, |list| ClassRuling::List(list.decide(who))),
+            None => AclDecision::Free,
+            Some(rules) => rules.list(act).map_or(AclDecision::NoList, |list| AclDecision::List(list.decide(who))),
         }
     }
 

@@ -5,13 +5,9 @@ use crate::server::{
     acl::Who,
     event::Event,
     reply::{Answer, Request},
-    state::locations::{Exposure, Kept, Place, Stored, Told},
+    state::locations::{Kept, Stored, Told},
 };
-use zephyr_core::{names, policy::Action};
-
-const USER_LOGIN: &[u8] = b"USER_LOGIN";
-const USER_FLUSH: &[u8] = b"USER_FLUSH";
-const NONE: &[u8] = b"NONE";
+use zephyr_core::{body::Place, exposure::Exposure, names, policy::Action};
 
 impl Server {
     /// A notice of class LOGIN; its instance is the user whom it is about.
@@ -73,33 +69,46 @@ impl Server {
     }
 
     fn change_location(&mut self, request: &mut Request<'_>, opcode: &[u8], out: &mut Outbox) -> Answer {
-        let (user, address) = (request.notice.instance, request.client_address());
-        let proven = request.verdict.is_authentic();
-        let Some(exposure) = Exposure::from_opcode(opcode) else {
-            return match opcode {
-                USER_FLUSH => {
-                    self.locations.remove_user(user, proven);
-                    Answer::Sent
-                }
-                NONE => match self.locations.remove(user, address, proven) {
-                    Ok(_) => Answer::Sent,
-                    Err(Kept::Unknown) => Answer::NotFound,
-                    Err(Kept::Proven) => self.refuse_change(request, out),
-                },
-                USER_LOGIN => Answer::Lost,
-                _ => {
-                    out.report(Event::UnknownOpcode { class: "ulog", opcode: opcode.into(), from: request.from });
-                    Answer::Lost
-                }
-            };
-        };
+        match Exposure::from_opcode(opcode) {
+            Some(Exposure::None) => self.hide(request, out),
+            Some(exposure) => self.set_location(request, exposure, out),
+            None if opcode == names::USER_FLUSH => {
+                self.locations.remove_user(request.notice.instance, request.verdict.is_authentic());
+                Answer::Sent
+            }
+            // What only servers announce.
+            None if opcode == names::USER_LOGIN => Answer::Lost,
+            None => {
+                out.report(Event::UnknownOpcode { class: "ulog", opcode: opcode.into(), from: request.from });
+                Answer::Lost
+            }
+        }
+    }
+
+    fn hide(&mut self, request: &Request<'_>, out: &mut Outbox) -> Answer {
+        let (user, proven) = (request.notice.instance, request.verdict.is_authentic());
+        match self.locations.remove(user, request.client_address(), proven) {
+            Ok(_) => Answer::Sent,
+            Err(Kept::Unknown) => Answer::NotFound,
+            Err(Kept::Proven) => self.refuse_change(request, out),
+        }
+    }
+
+    fn set_location(&mut self, request: &mut Request<'_>, exposure: Exposure, out: &mut Outbox) -> Answer {
         let Some(place) = Place::read(request.notice.body) else {
             out.report(Event::MalformedLocation { sender: request.principal().into() });
             return Answer::Lost;
         };
-        match self.locations.set(&Told { user, address, proven, exposure, place }, &self.config.bounds) {
+        let told = Told {
+            user: request.notice.instance,
+            address: request.client_address(),
+            proven: request.verdict.is_authentic(),
+            exposure,
+            place,
+        };
+        match self.locations.set(&told, &self.config.bounds) {
             Stored::Yes if exposure.is_announced() => {
-                request.notice.opcode = USER_LOGIN;
+                request.notice.opcode = names::USER_LOGIN;
                 self.announce(request, out)
             }
             Stored::Yes => Answer::Sent,

@@ -73,7 +73,7 @@ impl Server {
         }
         self.counters.delivery_floods += 1;
         out.report(Event::Full { what: "deliveries", from });
-        request.words = Some(Refusal { action: Action::Send, why: Why::TooMany }.words());
+        request.message = Some(Refusal { action: Action::Send, why: Why::TooMany }.text());
         false
     }
 

@@ -4,17 +4,15 @@ use crate::server::{
     Outbox, Server,
     event::Event,
     reply::{Answer, Request},
-    state::locations::{Exposure, Location},
+    state::locations::Location,
 };
-use zephyr_core::{policy::Action, realm::realm_of};
-
-const LOCATE: &[u8] = b"LOCATE";
+use zephyr_core::{exposure::Exposure, names, policy::Action, principal::Principal};
 
 impl Server {
     /// A notice of class USER_LOCATE; its instance is the user whom it asks about.
     pub(crate) fn locate(&mut self, request: &mut Request<'_>, out: &mut Outbox) {
         let opcode = request.notice.opcode;
-        if opcode != LOCATE {
+        if opcode != names::LOCATE {
             out.report(Event::UnknownOpcode { class: "uloc", opcode: opcode.into(), from: request.from });
             self.reply(request, Answer::Lost, out);
             return;
@@ -39,11 +37,11 @@ impl Server {
     }
 
     fn may_see(&self, request: &Request<'_>, exposure: Exposure) -> bool {
-        let local = || realm_of(request.principal()).is_none_or(|realm| realm == self.config.realms.local());
+        let local = || Principal::parse(request.principal()).is_of(self.config.realms.local());
         match exposure {
             Exposure::NetVisible | Exposure::NetAnnounced => true,
             Exposure::RealmVisible | Exposure::RealmAnnounced => self.is_believed(request) && local(),
-            Exposure::Opstaff => self.is_operator(request) && local(),
+            Exposure::OpStaff | Exposure::None => self.is_operator(request) && local(),
         }
     }
 }

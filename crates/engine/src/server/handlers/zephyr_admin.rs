@@ -7,14 +7,11 @@ use crate::server::{
 };
 use zephyr_core::{kind::Kind, names, notice::Notice};
 
-/// Opcode: how is the server?
-const STATUS: &[u8] = b"STATUS";
-
 impl Server {
     /// A notice of class ZEPHYR_ADMIN.
     pub(crate) fn admin(&mut self, request: &mut Request<'_>, out: &mut Outbox) {
         let opcode = request.notice.opcode;
-        if opcode != STATUS {
+        if opcode != names::STATUS {
             out.report(Event::UnknownOpcode { class: "admin", opcode: opcode.into(), from: request.from });
             // A host manager that hears nothing would take the server for dead.
             self.reply(request, Answer::Lost, out);
@@ -35,7 +32,7 @@ impl Server {
             multiuid: uid,
             port: self.config.port,
             class: names::ZEPHYR_ADMIN,
-            opcode: STATUS,
+            opcode: names::STATUS,
             sender: host.as_bytes(),
             address: self.config.address.into(),
             body: &body,

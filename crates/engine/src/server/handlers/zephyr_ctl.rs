@@ -6,33 +6,7 @@ use crate::server::{
     reply::{Answer, Request},
     state::{clients::ClientId, subscriptions::Destination},
 };
-use zephyr_core::{coding::ascii, names, policy::Action};
-
-/// A list of subscriptions, read until its end or until it makes no sense.
-struct Triples<'a> {
-    list: Vec<[&'a [u8]; 3]>,
-    /// The number of the triple that is cut off, counted from one.
-    malformed: Option<usize>,
-}
-
-impl<'a> Triples<'a> {
-    fn read(body: &'a [u8]) -> Self {
-        let mut triples = Self { list: Vec::new(), malformed: None };
-        let mut rest = body;
-        while !rest.is_empty() && !rest.starts_with(b"\0") {
-            let mut fields = rest.splitn(4, |&octet| octet == 0);
-            let (Some(class), Some(instance), Some(recipient), Some(after)) =
-                (fields.next(), fields.next(), fields.next(), fields.next())
-            else {
-                triples.malformed = Some(triples.list.len() + 1);
-                break;
-            };
-            triples.list.push([class, instance, recipient]);
-            rest = after;
-        }
-        triples
-    }
-}
+use zephyr_core::{body::SubscriptionList, coding::ascii, names, policy::Action};
 
 /// The text at the beginning of a body, up to its NUL.
 fn first_text(body: &[u8]) -> Option<&[u8]> {
@@ -117,10 +91,10 @@ impl Server {
         }
         if with_defaults {
             // What was not asked for is not missed where it is not to be had.
-            let words = request.words.take();
+            let words = request.message.take();
             let defaults = self.config.rules.clone();
             permitted.extend(self.permitted(defaults.defaults.of(request.principal()).collect(), request, out).0);
-            request.words = words;
+            request.message = words;
         }
         self.add_subscriptions(id, permitted, request, out)
     }
@@ -250,16 +224,16 @@ impl Server {
 
     /// The triples of a request; recipient `@LOCAL` is nobody in particular.
     fn triples<'a>(&self, request: &Request<'a>, out: &mut Outbox) -> Vec<[&'a [u8]; 3]> {
-        let mut triples = Triples::read(request.notice.body);
-        if let Some(number) = triples.malformed {
+        let mut list = SubscriptionList::read(request.notice.body);
+        if let Some(number) = list.malformed {
             out.report(Event::MalformedSubscription { sender: request.principal().into(), number });
         }
-        for [_, _, recipient] in &mut triples.list {
+        for [_, _, recipient] in &mut list.triples {
             if recipient.strip_prefix(b"@").is_some_and(|realm| realm == self.config.realms.local()) {
                 *recipient = b"";
             }
         }
-        triples.list
+        list.triples
     }
 
     fn has_room_for_client(&self, request: &Request<'_>) -> bool {
@@ -285,24 +259,4 @@ impl Server {
 /// One entry of a list of subscriptions.
 fn listed(destination: &Destination) -> Vec<u8> {
     [destination.text(), b"\0"].concat()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn triples_end_at_an_empty_class_or_in_the_middle() {
-        let read = |body: &'static [u8]| {
-            let triples = Triples::read(body);
-            (triples.list.len(), triples.malformed)
-        };
-        assert_eq!(read(b""), (0, None));
-        assert_eq!(read(b"a\0b\0\0"), (1, None));
-        assert_eq!(read(b"a\0b\0\0c\0*\0@R\0"), (2, None));
-        assert_eq!(read(b"a\0b\0\0\0x\0y\0"), (1, None), "an empty class ends the list");
-        assert_eq!(read(b"a\0b\0\0c\0"), (1, Some(2)));
-        assert_eq!(read(b"class"), (0, Some(1)));
-        assert_eq!(read(b"a\0b\0c"), (0, Some(1)), "the last text is not terminated");
-    }
 }

@@ -6,71 +6,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
-
-/// How much a user wants to be seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Exposure {
-    /// To the operators of the realm.
-    Opstaff,
-    /// To the realm, when it asks.
-    RealmVisible,
-    /// To the realm, which is told.
-    RealmAnnounced,
-    /// To everybody.
-    NetVisible,
-    /// To everybody, and everybody is told.
-    NetAnnounced,
-}
-
-impl Exposure {
-    /// The exposure that a LOGIN opcode asks for.
-    pub(crate) fn from_opcode(opcode: &[u8]) -> Option<Self> {
-        Some(match opcode {
-            b"OPSTAFF" => Self::Opstaff,
-            b"REALM-VISIBLE" => Self::RealmVisible,
-            b"REALM-ANNOUNCED" => Self::RealmAnnounced,
-            b"NET-VISIBLE" => Self::NetVisible,
-            b"NET-ANNOUNCED" => Self::NetAnnounced,
-            _ => return None,
-        })
-    }
-
-    /// What the dump calls it (server behaviour, section 1.6).
-    pub(crate) const fn dump_word(self) -> &'static str {
-        match self {
-            Self::Opstaff => "OPSTAFF",
-            Self::RealmVisible => "RLM_VIS",
-            Self::RealmAnnounced => "RLM_ANN",
-            Self::NetVisible => "NET_VIS",
-            Self::NetAnnounced => "NET_ANN",
-        }
-    }
-
-    /// Whether coming and going is told to those who subscribed. Visible to the net is announced to the realm: so it has
-    /// always been.
-    pub(crate) const fn is_announced(self) -> bool {
-        !matches!(self, Self::Opstaff | Self::RealmVisible)
-    }
-}
-
-/// The three texts that a user says about a location: machine, time and terminal, uninterpreted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place<'a> {
-    pub(crate) machine: &'a [u8],
-    pub(crate) time: &'a [u8],
-    pub(crate) tty: &'a [u8],
-}
-
-impl<'a> Place<'a> {
-    /// The first three NUL-terminated texts of a body.
-    pub(crate) fn read(body: &'a [u8]) -> Option<Self> {
-        let mut texts = body.split(|&octet| octet == 0);
-        let (machine, time, tty) = (texts.next()?, texts.next()?, texts.next()?);
-        // What follows the third NUL; without it the third text is not terminated.
-        texts.next()?;
-        Some(Self { machine, time, tty })
-    }
-}
+use zephyr_core::{body::Place, exposure::Exposure};
 
 /// One location of a user.
 #[derive(Debug)]
@@ -311,14 +247,5 @@ mod tests {
         assert_eq!(locations.of(b"a").len(), 1);
         assert_eq!(locations.remove(b"a", at(1, 1), true), Ok(Exposure::NetVisible));
         assert_eq!(locations.remove(b"a", at(1, 1), true), Err(Kept::Unknown));
-    }
-
-    #[test]
-    fn three_terminated_texts_make_a_place() {
-        assert_eq!(Place::read(b"m\0t\0y"), None);
-        assert_eq!(Place::read(b"m\0t\0"), None);
-        assert_eq!(Place::read(b""), None);
-        assert!(Place::read(b"m\0t\0y\0more").is_some());
-        assert!(Place::read(b"\0\0\0").is_some());
     }
 }

@@ -1,0 +1,111 @@
+//! Bodies whose form the protocol fixes: texts that each end in NUL.
+
+/// The texts of a body, without their NULs; what follows the last NUL is one more text if it is not empty.
+pub fn texts(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let body = body.strip_suffix(b"\0").unwrap_or(body);
+    body.split(|&octet| octet == 0)
+}
+
+/// The first text, up to its NUL; the whole body where there is none.
+pub fn first_text(body: &[u8]) -> &[u8] {
+    body.split(|&octet| octet == 0).next().unwrap_or_default()
+}
+
+/// The body of these texts. A text ends at a NUL that it holds, so NULs are left out.
+pub fn of_texts<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    texts.into_iter().flat_map(|text| text.iter().copied().filter(|&octet| octet != 0).chain([0])).collect()
+}
+
+/// A list of subscriptions, read until its end or until it makes no sense (server behaviour, section 4.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscriptionList<'a> {
+    /// Class, instance and recipient of each.
+    pub triples: Vec<[&'a [u8]; 3]>,
+    /// The number of the triple that is cut off, counted from one.
+    pub malformed: Option<usize>,
+}
+
+impl<'a> SubscriptionList<'a> {
+    /// Reads the body of a subscription request. An empty class ends it.
+    pub fn read(body: &'a [u8]) -> Self {
+        let mut list = Self { triples: Vec::new(), malformed: None };
+        let mut rest = body;
+        while !rest.is_empty() && !rest.starts_with(b"\0") {
+            let mut fields = rest.splitn(4, |&octet| octet == 0);
+            let (Some(class), Some(instance), Some(recipient), Some(after)) =
+                (fields.next(), fields.next(), fields.next(), fields.next())
+            else {
+                list.malformed = Some(list.triples.len() + 1);
+                break;
+            };
+            list.triples.push([class, instance, recipient]);
+            rest = after;
+        }
+        list
+    }
+}
+
+/// What a user says about a location: three texts, uninterpreted (server behaviour, section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The machine.
+    pub machine: &'a [u8],
+    /// The time.
+    pub time: &'a [u8],
+    /// The terminal.
+    pub tty: &'a [u8],
+}
+
+impl<'a> Place<'a> {
+    /// The first three NUL-terminated texts of a body.
+    pub fn read(body: &'a [u8]) -> Option<Self> {
+        let mut texts = body.split(|&octet| octet == 0);
+        let (machine, time, tty) = (texts.next()?, texts.next()?, texts.next()?);
+        // What follows the third NUL; without it the third text is not terminated.
+        texts.next()?;
+        Some(Self { machine, time, tty })
+    }
+
+    /// The body that says this.
+    pub fn body(&self) -> Vec<u8> {
+        of_texts([self.machine, self.time, self.tty])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_end_at_an_empty_class_or_in_the_middle() {
+        let read = |body: &'static [u8]| {
+            let list = SubscriptionList::read(body);
+            (list.triples.len(), list.malformed)
+        };
+        assert_eq!(read(b""), (0, None));
+        assert_eq!(read(b"a\0b\0\0"), (1, None));
+        assert_eq!(read(b"a\0b\0\0c\0*\0@R\0"), (2, None));
+        assert_eq!(read(b"a\0b\0\0\0x\0y\0"), (1, None), "an empty class ends the list");
+        assert_eq!(read(b"a\0b\0\0c\0"), (1, Some(2)));
+        assert_eq!(read(b"class"), (0, Some(1)));
+        assert_eq!(read(b"a\0b\0c"), (0, Some(1)), "the last text is not terminated");
+    }
+
+    #[test]
+    fn three_terminated_texts_make_a_place() {
+        assert_eq!(Place::read(b"m\0t\0y"), None);
+        assert_eq!(Place::read(b"m\0t\0"), None);
+        assert_eq!(Place::read(b""), None);
+        assert!(Place::read(b"m\0t\0y\0more").is_some());
+        assert!(Place::read(b"\0\0\0").is_some());
+        let place = Place { machine: b"m", time: b"t", tty: b"y\0y" };
+        assert_eq!(place.body(), b"m\0t\0yy\0");
+    }
+
+    #[test]
+    fn texts_with_and_without_their_last_nul() {
+        assert_eq!(texts(b"a\0b\0").collect::<Vec<_>>(), [b"a", b"b"]);
+        assert_eq!(texts(b"a\0b").collect::<Vec<_>>(), [b"a", b"b"]);
+        assert_eq!((first_text(b"a\0b"), first_text(b"a"), first_text(b"")), (&b"a"[..], &b"a"[..], &b""[..]));
+    }
+}
