@@ -58,6 +58,11 @@ impl Fragment {
     pub fn packet(&self) -> Packet<'_> {
         self.packet.packet()
     }
+
+    /// The packet alone.
+    pub fn into_packet(self) -> OwnedPacket {
+        self.packet
+    }
 }
 
 /// What verifying a packet's origin has brought.

@@ -14,7 +14,7 @@ pub use refusal::{Refusal, Why};
 
 use crate::{
     auth::{Reason, Verdict},
-    fold::fold,
+    fold::{FoldedName, fold},
     limits::MAX_NOTICE,
     names,
     notice::Notice,
@@ -66,8 +66,12 @@ impl Action {
     /// What a notice asks a server to do; `None` where no policy is asked: what host managers and operators say, and what
     /// a program says to itself.
     pub fn of(notice: &Notice<'_>) -> Option<Self> {
-        let class = fold(notice.class);
-        let is = |word: &[u8]| class.eq_ignore_ascii_case(word);
+        Self::in_class(&FoldedName::new(notice.class), notice)
+    }
+
+    /// As [`Action::of`], for who has folded the notice's class already.
+    pub fn in_class(class: &FoldedName, notice: &Notice<'_>) -> Option<Self> {
+        let is = |word: &[u8]| class.is(word);
         let unasked = [names::HM_CTL, names::HM_STAT, names::ZEPHYR_ADMIN, names::WG_CTL].into_iter().any(is);
         match () {
             () if unasked => None,
