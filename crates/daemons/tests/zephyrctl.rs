@@ -383,7 +383,7 @@ fn metrics_show_every_counter() {
     let before = parsed(&body);
     let counters = zephyr_engine::server::Counters::default().metrics();
     let gauges = zephyr_engine::server::Gauges::default().metrics();
-    let io = zephyr_engine::server::IoCounters::default().metrics();
+    let io = zephyr_daemons::zephyrd::io_counters::IoCounters::default().metrics();
     for metric in [counters, gauges, io].concat() {
         let name = match metric.label {
             ("", _) => metric.name.to_owned(),

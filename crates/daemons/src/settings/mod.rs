@@ -51,6 +51,8 @@ pub struct Server {
     pub dump_file: PathBuf,
     /// Octets of receive buffer to ask the system for; it may give less.
     pub receive_buffer: usize,
+    /// Threads that verify proofs; 0: on the spot.
+    pub verify_threads: usize,
 }
 
 impl Default for Server {
@@ -63,6 +65,7 @@ impl Default for Server {
             auth: None,
             dump_file: PathBuf::from("/var/lib/zephyr/zephyr.db"),
             receive_buffer: 8 << 20,
+            verify_threads: 0,
         }
     }
 }

@@ -1,13 +1,9 @@
 //! The rows of the semantics table about subscriptions and host managers (sections D and E).
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-mod stage;
-
-use stage::*;
+use crate::stage::*;
 use std::{net::SocketAddr, sync::Arc};
 use zephyr_core::{kind::Kind, notice::Notice, policy::Policy};
-use zephyr_engine::server::{Bounds, Command, event::Event};
+use zephyr_engine::server::{Bounds, Command, LogEvent};
 
 /// A stage on which alice, at port 5000 of the first host, wants (a,b).
 fn with_alice() -> Stage {
@@ -34,8 +30,11 @@ fn s46_s47_s73_s81_without_proof_nothing_is_changed() {
     for opcode in ["SUBSCRIBE", "SUBSCRIBE_NODEFS", "UNSUBSCRIBE", "CLEARSUB", "FLUSHSUBS", "NOSUCH"] {
         for proof in [No, Failed] {
             assert_eq!(stage.ask(control(opcode, ALICE, b"a\0b\0\0"), proof), "SERVNAK LOST", "{opcode}");
-            let unauthenticated =
-                Event::Unauthenticated { opcode: opcode.as_bytes().into(), sender: ALICE.as_bytes().into(), from: HM };
+            let unauthenticated = LogEvent::Unauthenticated {
+                opcode: opcode.as_bytes().into(),
+                sender: ALICE.as_bytes().into(),
+                from: HM,
+            };
             assert_eq!(stage.events.pop(), Some(unauthenticated));
         }
     }
@@ -54,7 +53,7 @@ fn s49_s65_s68_a_port_belongs_to_one_principal() {
     let mut stage = with_alice();
     for opcode in ["SUBSCRIBE", "SUBSCRIBE_NODEFS", "UNSUBSCRIBE", "CLEARSUB"] {
         assert_eq!(stage.ask(control(opcode, BOB, b"a\0b\0\0"), Yes), "SERVNAK LOST", "{opcode}");
-        assert!(matches!(stage.events.pop(), Some(Event::PortTaken { .. })));
+        assert!(matches!(stage.events.pop(), Some(LogEvent::PortTaken { .. })));
     }
     assert_eq!(stage.list(HM, ALICE, 5000), "a|b||", "not even the owner's defaults were added");
     let heard = stage.send(HM, notice("a", "b", "", BOB), Yes);
@@ -69,7 +68,7 @@ fn s50_s51_s52_s53_s54_recipients() {
     let body = b"a\0bob\0bob@ATHENA.TEST\0b\0case\0Alice@athena.test\0c\0star\0*\0d\0all\0@ATHENA.TEST\0e\0far\0@UNKNOWN\0f\0me\0alice@ATHENA.TEST\0";
     assert_eq!(stage.ask(control("SUBSCRIBE_NODEFS", ALICE, body), Yes), "SERVACK SENT");
     assert_eq!(stage.list(HM, ALICE, 5000), "d|all||e|far|@UNKNOWN|f|me|alice@ATHENA.TEST|");
-    let refused = stage.events.iter().filter(|event| matches!(event, Event::RecipientRefused { .. })).count();
+    let refused = stage.events.iter().filter(|event| matches!(event, LogEvent::RecipientRefused { .. })).count();
     assert_eq!(refused, 3);
     let far = stage.send(HM2, Notice { recipient: b"@unknown", ..notice("e", "far", "", BOB) }, Yes);
     assert_eq!(far[0].to, at(HM, 5000));
@@ -79,7 +78,7 @@ fn s50_s51_s52_s53_s54_recipients() {
 fn s58_what_precedes_a_cut_off_triple_counts() {
     let mut stage = Stage::new();
     assert_eq!(stage.ask(control("SUBSCRIBE_NODEFS", ALICE, b"a\0b\0\0class\0"), Yes), "SERVACK SENT");
-    assert_eq!(stage.events, [Event::MalformedSubscription { sender: ALICE.as_bytes().into(), number: 2 }]);
+    assert_eq!(stage.events, [LogEvent::MalformedSubscription { sender: ALICE.as_bytes().into(), number: 2 }]);
     assert_eq!(stage.list(HM, ALICE, 5000), "a|b||");
 }
 
@@ -108,7 +107,7 @@ fn s61_s79_s80_s82_unknown_opcodes_are_answered() {
         [("CLIENT", "subscribe"), ("CLIENT", "SUPPRESS"), ("CLIENT", "NOSUCH"), ("REALM", "NOSUCH")]
     {
         assert_eq!(stage.ask(notice("ZEPHYR_CTL", instance, opcode, ALICE), Yes), "SERVACK LOST");
-        assert!(matches!(stage.events.pop(), Some(Event::UnknownOpcode { class: "ctl", .. })));
+        assert!(matches!(stage.events.pop(), Some(LogEvent::UnknownOpcode { class: "ctl", .. })));
     }
 }
 
@@ -279,7 +278,7 @@ fn s83_s88_boot_removes_the_hosts_state_and_no_other() {
 fn s84_unknown_host_control() {
     let mut stage = two_hosts();
     assert_eq!(stage.hm(HM, "ZEPHYR_CTL", "hm", "NOSUCH"), []);
-    assert!(matches!(stage.events.pop(), Some(Event::UnknownOpcode { class: "hm", .. })));
+    assert!(matches!(stage.events.pop(), Some(LogEvent::UnknownOpcode { class: "hm", .. })));
 }
 
 #[test]

@@ -1,13 +1,11 @@
 //! The server under policies other than that of C servers: what is refused, in which words, and what a new policy changes.
 
-mod stage;
-
-use stage::{ALICE, BOB, Failed, HM, HM2, No, Stage, Yes, at, control, notice};
+use crate::stage::{ALICE, BOB, Failed, HM, HM2, No, Stage, Yes, at, control, notice};
 use zephyr_core::{
     notice::Notice,
     policy::{ClassPolicy, Demand, FailedProof, ForeignRule, Measure, NamePattern, Policy},
 };
-use zephyr_engine::server::{Command, event::Event};
+use zephyr_engine::server::{Command, LogEvent};
 
 const SEND_NEEDS_PROOF: &str = "you must prove who you are to send here: run kinit, and try again with proof";
 
@@ -61,7 +59,7 @@ fn each_action_is_refused_in_words_and_logged() {
         assert_eq!(answer.answer() == "SERVNAK LOST", words.is_some(), "{request:?}");
         let logged = stage.events[before..]
             .iter()
-            .any(|event| matches!(event, Event::Unauthenticated { .. } | Event::PolicyRefused { .. }));
+            .any(|event| matches!(event, LogEvent::Unauthenticated { .. } | LogEvent::PolicyRefused { .. }));
         assert_eq!(logged, words.is_some(), "{request:?}");
     }
 }
@@ -129,7 +127,7 @@ fn another_policy_holds_from_the_next_notice_on() {
     assert_eq!(reached(&mut stage, No), [6000, 6001]);
     let strict = Policy { send: Demand::Required, ..Policy::KERBEROS };
     stage.command(Command::Enforce(Box::new(strict)));
-    assert!(stage.events.iter().any(|event| matches!(event, Event::SubscriptionsEnded { count: 1, .. })));
+    assert!(stage.events.iter().any(|event| matches!(event, LogEvent::SubscriptionsEnded { count: 1, .. })));
     assert!(reached(&mut stage, No).is_empty());
     assert_eq!(reached(&mut stage, Yes), [6001], "who subscribed without proof hears no more");
     assert_eq!(subscribe(&mut stage, BOB, 6000, No), "SERVNAK LOST");

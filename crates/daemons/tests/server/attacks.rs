@@ -1,12 +1,7 @@
 //! Attacks on C servers, and what becomes of them here. Each test bears the name of its line in
 //! `docs/development/attacks.md`.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-mod running;
-mod stage;
-
-use stage::*;
+use crate::{running, stage::*};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use zephyr_core::{
     kind::Kind,

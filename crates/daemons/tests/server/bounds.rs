@@ -1,11 +1,7 @@
 //! What one source, one principal or all together may take up: beyond it there is a clear refusal and a number, and others
 //! notice nothing.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-mod stage;
-
-use stage::*;
+use crate::stage::*;
 use zephyr_core::{
     limits::MAX_NOTICE,
     notice::Notice,

@@ -1,17 +1,13 @@
 //! What one source does leaves the others alone.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-mod stage;
-
-use stage::*;
+use crate::stage::*;
 use std::net::SocketAddr;
 use zephyr_core::{
     kind::Kind,
     notice::Notice,
     policy::{Demand, Policy},
 };
-use zephyr_engine::server::{Bounds, Command, event::Event};
+use zephyr_engine::server::{Bounds, Command, LogEvent};
 
 /// Whoever floods.
 const FLOODER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 99, 0, 1)), 2104);
@@ -111,7 +107,7 @@ fn new_rules_and_a_new_policy_are_looked_at_together() {
     let policy = Policy { receive: Demand::Required, ..Policy::KERBEROS };
     stage.command(Command::Renew { rules: rules(&[("sub-listed", BOB)]), policy: Box::new(policy) });
     let ended = stage.events.iter().filter_map(|event| match event {
-        Event::SubscriptionsEnded { client, count, .. } => Some((client.port(), *count)),
+        LogEvent::SubscriptionsEnded { client, count, .. } => Some((client.port(), *count)),
         _ => None,
     });
     assert_eq!(ended.collect::<Vec<_>>(), [(5000, 1), (5001, 2)], "each client once");

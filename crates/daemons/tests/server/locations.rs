@@ -1,17 +1,13 @@
 //! The rows of the semantics table about locations and administration (sections F, G and H).
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-mod stage;
-
-use stage::*;
+use crate::stage::*;
 use zephyr_core::{
     auth::{Direction, Session},
     kind::Kind,
     notice::Notice,
     policy::{Demand, Policy},
 };
-use zephyr_engine::server::{Bounds, event::Event};
+use zephyr_engine::server::{Bounds, LogEvent};
 
 const PLACE: &[u8] = b"machine\0Tue Nov 24 22:08:04 2026\0pts/1\0";
 
@@ -82,7 +78,7 @@ fn s97_a_new_location_needs_three_texts() {
     let mut stage = Stage::new();
     let short = Notice { body: b"machine\0time\0", ..login(ALICE, "REALM-VISIBLE", ALICE) };
     assert_eq!(stage.ask(short, Yes), "SERVACK LOST");
-    assert_eq!(stage.events, [Event::MalformedLocation { sender: ALICE.as_bytes().into() }]);
+    assert_eq!(stage.events, [LogEvent::MalformedLocation { sender: ALICE.as_bytes().into() }]);
 }
 
 #[test]
@@ -91,7 +87,7 @@ fn an_update_changes_all_or_nothing() {
     let mut stage = Stage::exposed("REALM-VISIBLE");
     for body in [&b""[..], b"other\0later\0", b"other\0later\0pts/2"] {
         assert_eq!(stage.ask(Notice { body, ..login(ALICE, "NET-VISIBLE", ALICE) }, Yes), "SERVACK LOST");
-        assert_eq!(stage.events.pop(), Some(Event::MalformedLocation { sender: ALICE.as_bytes().into() }));
+        assert_eq!(stage.events.pop(), Some(LogEvent::MalformedLocation { sender: ALICE.as_bytes().into() }));
         assert_eq!(stage.seen(ALICE, BOB, No), "", "the exposure has not changed");
         assert_eq!(stage.seen(ALICE, BOB, Yes), SEEN);
     }
@@ -117,7 +113,7 @@ fn nobody_is_logged_out_by_another_who_proves_that_he_is_another() {
     let mut stage = Stage::watched();
     stage.send(HM, login(ALICE, "NET-ANNOUNCED", ALICE), Yes);
     assert_eq!(stage.ask(login(ALICE, "USER_LOGOUT", BOB), Yes), "SERVNAK LOST");
-    assert!(matches!(stage.events.pop(), Some(Event::LoginRefused { .. })));
+    assert!(matches!(stage.events.pop(), Some(LogEvent::LoginRefused { .. })));
     assert_eq!(stage.engine.gauges().locations, 1);
 }
 
@@ -127,7 +123,7 @@ fn a_domain_may_want_proof_of_logouts() {
     stage.send(HM, login(ALICE, "NET-VISIBLE", ALICE), Yes);
     for proof in [No, Failed] {
         assert_eq!(stage.ask(login(ALICE, "USER_LOGOUT", ALICE), proof), "SERVNAK LOST");
-        assert!(matches!(stage.events.pop(), Some(Event::Unauthenticated { .. })));
+        assert!(matches!(stage.events.pop(), Some(LogEvent::Unauthenticated { .. })));
     }
     assert_eq!(stage.engine.gauges().locations, 1);
     assert_eq!(stage.ask(login(ALICE, "USER_LOGOUT", ALICE), Yes), "SERVACK LOST", "gone, and nobody watches");
@@ -245,7 +241,7 @@ fn s108_s109_opcodes_that_are_none() {
     assert_eq!(stage.ask(login(ALICE, "USER_LOGIN", ALICE), Yes), "SERVACK LOST");
     assert_eq!(stage.events, []);
     assert_eq!(stage.ask(login(ALICE, "BOGUS", ALICE), Yes), "SERVACK LOST");
-    assert!(matches!(stage.events.as_slice(), [Event::UnknownOpcode { class: "ulog", .. }]));
+    assert!(matches!(stage.events.as_slice(), [LogEvent::UnknownOpcode { class: "ulog", .. }]));
 }
 
 #[test]
@@ -309,6 +305,6 @@ fn s120_s121_nobody_else_administers() {
     {
         // C servers say nothing, and whoever sends this through a host manager makes it look for another server.
         assert_eq!(stage.ask(Notice { kind, ..notice("ZEPHYR_ADMIN", "", opcode, ALICE) }, Yes), "SERVACK LOST");
-        assert!(matches!(stage.events.pop(), Some(Event::UnknownOpcode { class: "admin", .. })));
+        assert!(matches!(stage.events.pop(), Some(LogEvent::UnknownOpcode { class: "admin", .. })));
     }
 }

@@ -1,17 +1,13 @@
 //! Host managers and what operators ask, with a scripted clock.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-mod stage;
-
-use stage::*;
+use crate::stage::*;
 use std::net::SocketAddr;
 use zephyr_core::{kind::Kind, notice::Notice};
 use zephyr_daemons::{
     admin_protocol::{Answer, Question},
     zephyrd::inspect::answer,
 };
-use zephyr_engine::server::{Bounds, Command, event::Event};
+use zephyr_engine::server::{Bounds, Command, LogEvent};
 
 fn hm(opcode: &str) -> Notice<'_> {
     Notice { kind: Kind::HmCtl, port: 2104, ..notice("ZEPHYR_CTL", "HM", opcode, "hm") }
@@ -46,7 +42,7 @@ fn a_flood_of_boots_does_bounded_work_and_harms_no_other_host() {
     }
     assert_eq!(stage.engine.gauges().clients, 1, "a flood may not flush");
     assert_eq!(stage.engine.counters().host_floods, 2);
-    assert!(stage.events.iter().any(|event| matches!(event, Event::Full { what: "host manager requests", .. })));
+    assert!(stage.events.iter().any(|event| matches!(event, LogEvent::Full { what: "host manager requests", .. })));
     assert!(stage.send(HM2, hm("BOOT"), No)[0].answer().starts_with("SERVACK SENT"));
     stage.wait(10);
     assert!(!stage.send(HM, hm("BOOT"), No).is_empty(), "after a pause the host is heard again");

@@ -1,17 +1,13 @@
 //! The rows of the semantics table about access control (section C, and those of D, F and G that depend on lists).
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-mod stage;
-
-use stage::*;
+use crate::stage::*;
 use std::net::SocketAddr;
 use zephyr_core::{
     auth::{Direction, Session},
     notice::Notice,
     policy::Policy,
 };
-use zephyr_engine::server::{Command, event::Event};
+use zephyr_engine::server::{Command, LogEvent};
 
 const CAROL: &str = "carol@ATHENA.TEST";
 const PLACE: &[u8] = b"machine\0time\0tty\0";
@@ -43,7 +39,7 @@ impl Stage {
 
     /// The log line of the only event since the last look.
     fn line(&mut self) -> String {
-        let of_rules = self.events.drain(..).filter(|event| !matches!(event, Event::FailedProof { .. }));
+        let of_rules = self.events.drain(..).filter(|event| !matches!(event, LogEvent::FailedProof { .. }));
         let lines: Vec<String> = of_rules.map(|event| event.to_string()).collect();
         assert_eq!(lines.len(), 1, "{lines:?}");
         lines.concat()
@@ -288,7 +284,7 @@ fn s105_a_logout_in_another_name_is_not_announced() {
     let mut stage = watched();
     assert_eq!(stage.ask(login(ALICE, "USER_LOGOUT", "eve@ATHENA.TEST"), No), "SERVNAK LOST");
     assert_eq!(stage.engine.gauges().locations, 0, "the location is gone");
-    assert!(matches!(stage.events.as_slice(), [Event::InstanceRefused { .. }]));
+    assert!(matches!(stage.events.as_slice(), [LogEvent::InstanceRefused { .. }]));
 }
 
 #[test]

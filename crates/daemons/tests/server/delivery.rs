@@ -1,12 +1,8 @@
 //! When packets to clients are sent again, and when clients are given up (server behaviour, section 9).
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-mod stage;
-
-use stage::*;
+use crate::stage::*;
 use zephyr_core::notice::Notice;
-use zephyr_engine::server::{Bounds, event::Event};
+use zephyr_engine::server::{Bounds, LogEvent};
 
 const SCHEDULE: [u64; 11] = [2, 4, 8, 12, 20, 28, 44, 76, 140, 268, 524];
 
@@ -32,12 +28,12 @@ fn a_client_that_never_acknowledges_is_given_up() {
     assert_eq!((stage.engine.gauges().clients, stage.engine.gauges().locations), (1, 1));
 
     assert_eq!(stage.wait(1), [], "after 1036 seconds");
-    let gone = Event::ClientDead { client: at(HM2, 6000), principal: BOB.as_bytes().into() };
+    let gone = LogEvent::ClientDead { client: at(HM2, 6000), principal: BOB.as_bytes().into() };
     assert_eq!(stage.events.pop(), Some(gone));
     let gauges = stage.engine.gauges();
     assert_eq!((gauges.clients, gauges.subscriptions, gauges.pending, gauges.locations), (0, 0, 0, 0));
     assert_eq!((gauges.pending_octets, gauges.subscription_octets), (0, 0));
-    assert_eq!(stage.engine.next_timeout(), None);
+    assert_eq!(stage.engine.next_timeout(stage.now), None);
 }
 
 #[test]
@@ -102,7 +98,7 @@ fn a_client_that_does_not_read_costs_a_bounded_amount() {
 #[test]
 fn octets_on_the_way_are_bounded_for_all() {
     // Over sockets, so many unacknowledged packets leave only as real time passes.
-    if over_sockets() {
+    if crate::transport::OVER_SOCKETS {
         return;
     }
     let bounds = Bounds { delivery_octets: 10_000, ..Bounds::default() };
@@ -130,7 +126,7 @@ fn the_same_uid_from_a_stranger_cancels_nothing() {
 #[test]
 fn many_waiting_packets_of_others_do_not_matter_to_one_who_leaves() {
     // Over sockets, so many unacknowledged packets leave only as real time passes.
-    if over_sockets() {
+    if crate::transport::OVER_SOCKETS {
         return;
     }
     let mut stage = Stage::new();

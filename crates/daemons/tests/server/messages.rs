@@ -1,17 +1,13 @@
 //! The rows of the semantics table about packets and messages (sections A and B).
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-mod stage;
-
-use stage::*;
+use crate::stage::*;
 use zephyr_core::{
     auth::{Direction, Session},
     kind::Kind,
     notice::Notice,
     policy::{Demand, Policy},
 };
-use zephyr_engine::server::event::Event;
+use zephyr_engine::server::LogEvent;
 
 /// A stage on which bob wants (foo,bar) at port 6000.
 fn with_bob() -> Stage {
@@ -46,7 +42,7 @@ fn s1_s2_kinds_that_no_server_takes() {
     let mut stage = with_bob();
     for kind in [Kind::Stat, Kind::Other(9), Kind::Other(u32::MAX)] {
         assert_eq!(stage.send(HM, Notice { kind, ..foo() }, Yes), []);
-        assert_eq!(stage.events.pop(), Some(Event::BadKind { kind, from: HM }));
+        assert_eq!(stage.events.pop(), Some(LogEvent::BadKind { kind, from: HM }));
     }
 }
 
@@ -104,7 +100,7 @@ fn s8_packets_that_only_answer_are_never_handled() {
     for kind in [Kind::ServAck, Kind::ServNak, Kind::HmAck] {
         assert_eq!(stage.send(HM, Notice { kind, ..foo() }, Yes), []);
         assert_eq!(stage.send(HM, Notice { kind, ..control("SUBSCRIBE", ALICE, b"a\0b\0\0") }, Yes), []);
-        assert_eq!(stage.events.pop(), Some(Event::StrayAnswer { kind, from: HM }));
+        assert_eq!(stage.events.pop(), Some(LogEvent::StrayAnswer { kind, from: HM }));
     }
     assert_eq!(stage.engine.gauges().clients, 1);
 }
