@@ -404,7 +404,7 @@ fn across_realms() -> Result<()> {
     for realm in [&realm, &other] {
         realm.kadmin(&format!("addprinc -pw between krbtgt/{OTHER}@{REALM}"))?;
     }
-    realm.add_settings("other", &format!("[realms]\n{OTHER} = {{\nkdc = 127.0.0.1:{}\n}}\n", other.port()))?;
+    realm.add_settings("other", &other.whereabouts())?;
     let path = |path: PathBuf| path.display().to_string();
     let environment = realm
         .user("alice")?
