@@ -1,13 +1,13 @@
-//! The stage over sockets: the server is the real one with its socket, and hosts are loopback addresses.
+//! The stage over sockets: the server is the real one with its socket, and hosts are loopback addresses of a network that
+//! no other test has at the same time.
 
 use super::{Heard, Proof};
 use bytes::Bytes;
 use std::{
     cell::RefCell,
     collections::HashMap,
-    fs::File,
     io,
-    net::{SocketAddr, UdpSocket},
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
     rc::{Rc, Weak},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -18,29 +18,39 @@ use zephyr_core::{
     time::Now,
 };
 use zephyr_daemons::zephyrd::{engine::Config, event::Event, shell::Rehearsal};
+use zephyr_testkit::loopback::Network;
 
-/// How long what must come may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long what must come may take. Only tests that fail wait so long.
+const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The sockets of all hosts. There is one set of them on a machine at a time: their ports are those that the tests name.
+/// The sockets of all hosts; their ports are those that the tests name.
+#[derive(Default)]
 struct Hosts {
     sockets: RefCell<HashMap<SocketAddr, UdpSocket>>,
-    _alone: File,
 }
 
 thread_local! {
+    /// The network of this test, and another one. Every test has a thread.
+    static NETWORKS: [Network; 2] = [Network::claim().unwrap(), Network::claim().unwrap()];
     /// Several stages of one test share the hosts.
     static HOSTS: RefCell<Weak<Hosts>> = const { RefCell::new(Weak::new()) };
+}
+
+/// The address of a host of this test.
+pub(super) fn host(number: u8) -> Ipv4Addr {
+    NETWORKS.with(|[network, _]| network.host(number))
+}
+
+/// The address of a host that is not on its network.
+pub(super) fn outside() -> Ipv4Addr {
+    NETWORKS.with(|[_, other]| other.here())
 }
 
 impl Hosts {
     fn of_this_thread() -> Rc<Self> {
         HOSTS.with_borrow_mut(|known| {
             known.upgrade().unwrap_or_else(|| {
-                let path = std::env::temp_dir().join("zephyr-rs-stage-hosts.lock");
-                let file = File::open(&path).or_else(|_| File::create(&path)).unwrap();
-                file.lock().unwrap();
-                let hosts = Rc::new(Self { sockets: RefCell::default(), _alone: file });
+                let hosts = Rc::new(Self::default());
                 *known = Rc::downgrade(&hosts);
                 hosts
             })
