@@ -50,11 +50,25 @@ impl Rehearsal {
     ///
     /// When the system refuses the socket.
     pub fn new(config: Config, acceptor: Arc<dyn Acceptor>, now: Now) -> Result<Self, StartError> {
+        Self::with_buffer(config, acceptor, now, Settings::default().zephyrd.receive_buffer)
+    }
+
+    /// As [`Rehearsal::new`], asking for a receive buffer of so many octets.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rehearsal::new`].
+    pub fn with_buffer(
+        config: Config,
+        acceptor: Arc<dyn Acceptor>,
+        now: Now,
+        receive_buffer: usize,
+    ) -> Result<Self, StartError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let entered = runtime.enter();
         let (settings, address) = (Settings::default(), SocketAddr::from((config.address, 0)));
-        let socket = socket::bind_with(address, settings.zephyrd.receive_buffer)
-            .map_err(|error| StartError::Listen { address, error })?;
+        let socket =
+            socket::bind_with(address, receive_buffer).map_err(|error| StartError::Listen { address, error })?;
         let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
         let shell = Shell {
             options: Options::parse_from(["zephyrd"]),
