@@ -23,8 +23,8 @@ const HOST_MANAGER_PORT: u16 = 2104;
 /// Where on its network the relay pretends that clients live.
 const APPARENT: u8 = 2;
 
-/// How often a thread looks whether it should end.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// How often a thread looks whether it should end when nobody wakes it: seldom, as there is one for every client.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Which way a datagram goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +110,11 @@ impl Drop for Relay {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         let clients = std::mem::take(&mut *lock(&self.shared.clients));
+        // Whoever waits for a packet gets one; where that fails, he looks by himself.
+        let ports = clients.keys().copied().chain([HOST_MANAGER_PORT]);
+        for place in ports.map(|port| SocketAddr::from((self.shared.apparent, port))).chain([self.address]) {
+            let _ = self.shared.up.send_to(b"", place);
+        }
         for thread in self.threads.drain(..).chain(clients.into_values()) {
             // A thread that panicked has said so.
             let _ = thread.join();
@@ -162,6 +167,9 @@ impl Shared {
         let mut buffer = [0; MAX_PACKET];
         while !self.stop.load(Ordering::Relaxed) {
             let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
+            if self.stop.load(Ordering::Relaxed) {
+                return;
+            }
             let mut datagram = buffer.get(..length).unwrap_or_default().to_vec();
             let Some((out, way, to)) = route(from, &datagram) else { continue };
             if lock(&self.tamper)(way, &mut datagram) {
