@@ -2,7 +2,7 @@
 
 use crate::{running::*, stage::*};
 use std::{
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    net::{SocketAddr, UdpSocket},
     time::Duration,
 };
 use zephyr_core::{
@@ -199,9 +199,9 @@ fn a_server_survives() {
 
     stage.wait(4000);
     assert_eq!(stage.engine.gauges().pending, 0, "in the end nothing waits");
-    stage.send(HM, Notice { kind: Kind::HmCtl, ..notice("HM_CTL", "x", "BOOT", "HM") }, No);
-    stage.subscribe(HM, ALICE, 5000, b"foo\0bar\0\0");
-    assert_eq!(stage.send(HM2, notice("foo", "bar", "", BOB), Yes).len(), 2, "still serving");
+    stage.send(here(), Notice { kind: Kind::HmCtl, ..notice("HM_CTL", "x", "BOOT", "HM") }, No);
+    stage.subscribe(here(), ALICE, 5000, b"foo\0bar\0\0");
+    assert_eq!(stage.send(there(), notice("foo", "bar", "", BOB), Yes).len(), 2, "still serving");
 }
 
 #[test]
@@ -255,8 +255,8 @@ fn running_daemons_survive_and_do_not_grow() {
     const AT_ONCE: usize = 100;
     let server = server(&[]);
     let manager = host_manager(&server, &[]);
-    // What the server sends to the ports that the flood names reaches no program of another test there.
-    let flood = UdpSocket::bind((Ipv4Addr::new(127, 66, 0, 1), 0)).unwrap();
+    // What the server sends to the ports that the flood names reaches no program there.
+    let flood = UdpSocket::bind((server.network.host(66), 0)).unwrap();
     let mut alice = Program::new(manager.address, "alice@OPEN.TEST");
     let mut straight = Program::new(server.address, "alice@OPEN.TEST");
     let mut random = Random(7);
@@ -269,10 +269,8 @@ fn running_daemons_survive_and_do_not_grow() {
             flood.send_to(&octets, to).unwrap();
         }
         // Its answer shows that the server has read all that came before.
-        let uid = straight.send(acked(b"nobody", b"there", b"", b""));
-        while straight.hear().1 != uid {}
-        let question = alice.send(Notice { kind: Kind::Stat, ..acked(b"HM_STAT", b"HMST_CLIENT", b"GIMMESTATS", b"") });
-        while alice.hear().1 != question {}
+        straight.ask(acked(b"nobody", b"there", b"", b""));
+        alice.ask(Notice { kind: Kind::Stat, ..acked(b"HM_STAT", b"HMST_CLIENT", b"GIMMESTATS", b"") });
         if round == PACKETS / AT_ONCE {
             halfway = vec![resident(&server), resident(&manager)];
         }

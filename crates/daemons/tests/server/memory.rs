@@ -2,7 +2,7 @@
 
 use super::stage::{Double, Heard, Proof};
 use std::{
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     ops::{Deref, DerefMut},
     sync::Arc,
     time::Duration,
@@ -16,6 +16,16 @@ use zephyr_engine::{
 
 /// Whether packets go over sockets.
 pub(crate) const OVER_SOCKETS: bool = false;
+
+/// The address of a host. Nobody is really there.
+pub(crate) fn host(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 77, 0, number)
+}
+
+/// The address of a host on another network.
+pub(crate) fn outside() -> Ipv4Addr {
+    Ipv4Addr::new(127, 78, 0, 1)
+}
 
 /// The server, and who verifies for it.
 pub(crate) struct Transport {

@@ -1,47 +1,61 @@
-//! The stage over sockets: the server is the real one with its socket, and hosts are loopback addresses.
+//! A server on a socket, and hosts that are loopback addresses of a network that no other test has at the same time.
 
-use super::{Heard, Proof};
+use super::stage::{Double, Heard, Proof, at};
 use bytes::Bytes;
 use std::{
     cell::RefCell,
     collections::HashMap,
-    fs::File,
     io,
-    net::{SocketAddr, UdpSocket},
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    ops::{Deref, DerefMut},
     rc::{Rc, Weak},
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    sync::Arc,
+    time::Duration,
 };
-use zephyr_core::{
-    auth::{Acceptor, AuthError, Judgement},
-    notice::Packet,
-    time::Now,
+use tokio::{runtime::Runtime, time::timeout};
+use zephyr_core::{notice::Packet, time::Now};
+use zephyr_daemons::zephyrd::verifier::Verifier;
+use zephyr_engine::{
+    machine::{Input, Machine, Output},
+    server::{Command, Config, Event, Server},
 };
-use zephyr_daemons::zephyrd::shell::Rehearsal;
-use zephyr_engine::server::{Config, event::Event};
+use zephyr_net::{batch::BatchReceiver, socket};
+use zephyr_testkit::loopback::Network;
 
-/// How long what must come may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Whether packets go over sockets.
+pub(crate) const OVER_SOCKETS: bool = true;
 
-/// The sockets of all hosts. There is one set of them on a machine at a time: their ports are those that the tests name.
+/// How long what must come may take. Only tests that fail wait so long.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The sockets of all hosts; their ports are those that the tests name.
+#[derive(Default)]
 struct Hosts {
     sockets: RefCell<HashMap<SocketAddr, UdpSocket>>,
-    _alone: File,
 }
 
 thread_local! {
+    /// The network of this test, and another one. Every test has a thread.
+    static NETWORKS: [Network; 2] = [Network::claim().unwrap(), Network::claim().unwrap()];
     /// Several stages of one test share the hosts.
     static HOSTS: RefCell<Weak<Hosts>> = const { RefCell::new(Weak::new()) };
+}
+
+/// The address of a host of this test.
+pub(crate) fn host(number: u8) -> Ipv4Addr {
+    NETWORKS.with(|[network, _]| network.host(number))
+}
+
+/// The address of a host on another network.
+pub(crate) fn outside() -> Ipv4Addr {
+    NETWORKS.with(|[_, other]| other.here())
 }
 
 impl Hosts {
     fn of_this_thread() -> Rc<Self> {
         HOSTS.with_borrow_mut(|known| {
             known.upgrade().unwrap_or_else(|| {
-                let path = std::env::temp_dir().join("zephyr-rs-stage-hosts.lock");
-                let file = File::open(&path).or_else(|_| File::create(&path)).unwrap();
-                file.lock().unwrap();
-                let hosts = Rc::new(Self { sockets: RefCell::default(), _alone: file });
+                let hosts = Rc::new(Self::default());
                 *known = Rc::downgrade(&hosts);
                 hosts
             })
@@ -84,67 +98,121 @@ impl Hosts {
     }
 }
 
-/// Judges as the stage says.
-struct Double {
-    /// What the packets prove that are on their way, and how many were judged.
-    proof: Mutex<(Proof, usize)>,
-}
-
-impl Acceptor for Double {
-    fn judge(&self, packet: &Packet<'_>, expected: &[u8], _: Now) -> Result<Judgement, AuthError> {
-        let mut proof = self.proof.lock().unwrap();
-        proof.1 += 1;
-        assert_eq!(packet.notice.sender, expected);
-        Ok(super::judgement(packet, proof.0))
-    }
-}
-
-/// A server with its socket.
-pub struct Served {
-    pub(super) server: Rehearsal,
+/// The server, its socket, and who verifies for it.
+pub(crate) struct Transport {
+    server: Server,
+    socket: tokio::net::UdpSocket,
     address: SocketAddr,
+    receiver: BatchReceiver,
     double: Arc<Double>,
+    verifier: Verifier,
+    runtime: Runtime,
     hosts: Rc<Hosts>,
-    given: u64,
+    /// Datagrams that are on their way to the server.
+    given: usize,
 }
 
-impl Served {
-    pub(super) fn new(config: Config, now: Now) -> Self {
-        let hosts = Hosts::of_this_thread();
-        let double = Arc::new(Double { proof: Mutex::new((Proof::No, 0)) });
-        let server = Rehearsal::new(config, double.clone(), now).unwrap();
-        let address = server.address().unwrap();
-        Self { server, address, double, hosts, given: 0 }
+impl Transport {
+    pub(crate) fn new(config: Config, now: Now) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let entered = runtime.enter();
+        let socket = socket::bind((config.address, 0).into()).unwrap();
+        drop(entered);
+        let double = Arc::new(Double::default());
+        Self {
+            address: socket.local_addr().unwrap(),
+            server: Server::new(config, now),
+            socket,
+            receiver: BatchReceiver::new(),
+            verifier: Verifier::new(double.clone(), crate::VERIFY_THREADS).unwrap(),
+            double,
+            runtime,
+            hosts: Hosts::of_this_thread(),
+            given: 0,
+        }
     }
 
-    pub(super) fn judged(&self) -> usize {
-        self.double.proof.lock().unwrap().1
+    /// How many packets were verified.
+    pub(crate) fn judged(&self) -> usize {
+        self.double.judged()
     }
 
-    /// Sends octets to the server from an address, behind which there is also a program that hears at `port`.
-    pub(super) fn give(&mut self, from: SocketAddr, port: Option<u16>, octets: &[u8], proof: Proof) {
-        self.double.proof.lock().unwrap().0 = proof;
+    /// Sends octets to the server from an address, behind which there is also a program that hears at the notice's port.
+    pub(crate) fn give(&mut self, _: Now, from: SocketAddr, octets: &[u8], proof: Proof) {
+        self.double.set(proof);
         self.hosts.appear(from);
-        if let Some(port) = port {
-            self.hosts.appear(super::at(from, port));
+        if let Ok(packet) = Packet::parse(octets) {
+            self.hosts.appear(at(from, packet.notice.port));
         }
         self.hosts.send(from, self.address, octets);
         self.given += 1;
     }
 
-    /// All that the server sends and reports until it has heard everything and has nothing to do, in its order.
-    pub(super) fn hear(&mut self) -> (Vec<Heard>, Vec<Event>) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            assert!(self.server.turn(), "the server was stopped");
-            if self.server.heard() == self.given && self.server.is_idle() {
-                break;
-            }
-            assert!(Instant::now() < deadline, "{} of {} packets were heard", self.server.heard(), self.given);
+    pub(crate) fn command(&mut self, now: Now, command: Command) {
+        self.server.handle(now, Input::Command(command));
+    }
+
+    pub(crate) fn timeout(&mut self, now: Now) {
+        self.server.handle(now, Input::Timeout);
+    }
+
+    /// All that the server sends and tells until it has heard everything and has nothing to do, in its order.
+    pub(crate) fn hear(&mut self, now: Now) -> (Vec<Heard>, Vec<Event>) {
+        while self.given > 0 {
+            self.receive(now);
         }
-        let (sent, events) = self.server.take_news();
+        let (mut sent, mut events) = (Vec::new(), Vec::new());
+        loop {
+            match self.server.poll(now) {
+                Output::Transmit(transmit) => match self.socket.try_send_to(&transmit.payload, transmit.to) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.server.put_back(transmit);
+                        self.runtime.block_on(self.socket.writable()).unwrap();
+                    }
+                    result => {
+                        result.unwrap();
+                        sent.push(transmit.to);
+                    }
+                },
+                Output::Job(job) => {
+                    let verified = self.verifier.verify(now, job).expect("proofs are verified on the spot");
+                    self.server.handle(now, Input::Done(verified));
+                }
+                Output::Event(event) => events.push(event),
+                Output::Wait(_) => break,
+            }
+        }
         let heard = sent.into_iter().map(|to| self.hosts.hear(to, self.address)).collect();
         self.hosts.nothing_more_came();
         (heard, events)
+    }
+
+    fn receive(&mut self, now: Now) {
+        let Self { server, socket, receiver, runtime, given, .. } = self;
+        runtime.block_on(async { timeout(PATIENCE, socket.readable()).await }).expect("what is sent arrives").unwrap();
+        let received = receiver.receive(socket, |from, octets| server.handle(now, Input::Datagram { from, octets }));
+        *given -= received.unwrap_or(0);
+    }
+
+    /// When the server wants to be woken.
+    pub(crate) fn next_timeout(&mut self, now: Now) -> Option<Duration> {
+        match self.server.poll(now) {
+            Output::Wait(until) => until,
+            other => panic!("there is something to do first: {other:?}"),
+        }
+    }
+}
+
+impl Deref for Transport {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl DerefMut for Transport {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.server
     }
 }

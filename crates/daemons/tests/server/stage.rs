@@ -4,13 +4,14 @@
 
 #![allow(dead_code, unreachable_pub, reason = "every test file uses its own part of the stage")]
 
-use crate::transport::Transport;
+pub(crate) use crate::transport::host;
+use crate::transport::{self, Transport};
 use bytes::Bytes;
 use std::{
     borrow::Cow,
     collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::{Duration, UNIX_EPOCH},
 };
@@ -30,10 +31,31 @@ use zephyr_engine::server::{
 };
 
 pub const REALM: &str = "ATHENA.TEST";
+
+/// The network that texts of the tests mean by 127.77.0.x.
+const MADE_UP: [u8; 3] = [127, 77, 0];
+
 /// The host manager of the first host.
-pub const HM: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 77, 0, 1)), 2104);
+pub fn here() -> SocketAddr {
+    SocketAddr::from((host(1), 2104))
+}
+
 /// The host manager of another host.
-pub const HM2: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 77, 0, 2)), 2104);
+pub fn there() -> SocketAddr {
+    SocketAddr::from((host(2), 2104))
+}
+
+/// The host manager of a host on another network.
+pub fn outside() -> SocketAddr {
+    SocketAddr::from((transport::outside(), 2104))
+}
+
+/// A text in which hosts are 127.77.0.x, with the addresses that they have in this test.
+pub fn as_here(text: &str) -> String {
+    let prefix = |[first, second, third]: [u8; 3]| format!("{first}.{second}.{third}.");
+    let [first, second, third, _] = host(0).octets();
+    text.replace(&prefix(MADE_UP), &prefix([first, second, third]))
+}
 
 /// The program at this port of a host.
 pub fn at(host: SocketAddr, port: u16) -> SocketAddr {
@@ -112,9 +134,10 @@ impl Heard {
     }
 }
 
-/// Rules from what files would say: lists by file name without `.acl`, and operators; the usual defaults.
+/// Rules from what files would say: lists by file name without `.acl`, and operators; the usual defaults. Hosts are
+/// 127.77.0.x in them.
 pub fn rules(lists: &[(&str, &str)]) -> Arc<Rules> {
-    let read = |text: &str| Acl::read(text.as_bytes()).unwrap();
+    let read = |text: &str| Acl::read(as_here(text).as_bytes()).unwrap();
     let mut classes: BTreeMap<&str, ClassAcls> = BTreeMap::new();
     let mut operators = Acl::default();
     for (name, text) in lists {
@@ -214,7 +237,7 @@ pub fn notice<'a>(class: &'a str, instance: &'a str, opcode: &'a str, sender: &'
         instance: instance.as_bytes(),
         opcode: opcode.as_bytes(),
         sender: sender.as_bytes(),
-        address: Ipv4Addr::new(127, 77, 0, 1).into(),
+        address: host(1).into(),
         ..Notice::EMPTY
     }
 }
@@ -242,7 +265,7 @@ impl Stage {
         let defaults = b"operations,message,*\nmessage,personal,%me%\nmessage,urgent,%me%\n";
         let mut config = Config {
             host: "zsrv.zlab.example".to_owned(),
-            address: Ipv4Addr::new(127, 77, 0, 100),
+            address: host(100),
             port: 2103,
             version: "Zephyr Server test".to_owned(),
             realms: Realms::local_only(REALM.as_bytes()),
@@ -269,7 +292,7 @@ impl Stage {
     /// A packet's octets, with a uid of its own.
     pub fn packet(&mut self, notice: Notice<'_>, proof: Proof) -> Bytes {
         self.micros += 1;
-        let uid = Uid { address: Ipv4Addr::new(127, 77, 0, 1), seconds: 1_800_000_000, micros: self.micros };
+        let uid = Uid { address: host(1), seconds: 1_800_000_000, micros: self.micros };
         let notice = Notice { uid, multiuid: uid, ..notice };
         let digit = |place: u32| u8::try_from(self.micros / 100_u32.pow(place) % 100).unwrap() + b'0';
         let authenticator = [b'Z', digit(2), digit(1), digit(0)];
@@ -296,9 +319,9 @@ impl Stage {
 
     /// Sends what gets one answer and nothing else, and gives the answer.
     pub fn ask(&mut self, notice: Notice<'_>, proof: Proof) -> String {
-        let heard = self.send(HM, notice, proof);
+        let heard = self.send(here(), notice, proof);
         assert_eq!(heard.len(), 1, "{heard:?}");
-        assert_eq!(heard[0].to, HM);
+        assert_eq!(heard[0].to, here());
         heard[0].answer()
     }
 

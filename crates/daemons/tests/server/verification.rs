@@ -26,7 +26,7 @@ impl Late {
     /// A server of whose class foo alice is a reader.
     fn new() -> Self {
         let mut stage = Stage::new();
-        stage.subscribe(HM2, ALICE, 5000, b"foo\0*\0\0");
+        stage.subscribe(there(), ALICE, 5000, b"foo\0*\0\0");
         Self { stage, jobs: Vec::new(), events: Vec::new() }
     }
 
@@ -78,7 +78,7 @@ fn what_one_source_sends_is_handled_in_order_and_others_do_not_wait() {
     let [one, two, three] = ["one", "two", "three"].map(|body| late.packet(body, Yes));
     let plain = late.packet("plain", No);
     for packet in [&one, &two, &plain, &three] {
-        assert_eq!(late.give(HM, packet), NOTHING, "the first is not verified yet");
+        assert_eq!(late.give(here(), packet), NOTHING, "the first is not verified yet");
     }
     let other = late.packet("other", Yes);
     assert_eq!(late.give(ELSEWHERE, &other), NOTHING);
@@ -94,7 +94,7 @@ fn a_packet_that_comes_again_while_it_is_verified_is_verified_once() {
     let mut late = Late::new();
     let packet = late.packet("once", Yes);
     for _ in 0..5 {
-        assert_eq!(late.give(HM, &packet), NOTHING);
+        assert_eq!(late.give(here(), &packet), NOTHING);
     }
     assert_eq!(late.jobs.len(), 1);
     assert_eq!(late.prove(0), ["once", "SENT", "SENT", "SENT", "SENT", "SENT"], "delivered once, answered each time");
@@ -106,7 +106,7 @@ fn an_authenticator_that_is_verified_twice_at_a_time_proves_one_notice() {
     let packet = late.packet("mine", Yes);
     // The same authenticator with other words.
     let stolen = Bytes::from([packet.strip_suffix(b"mine").unwrap(), b"evil"].concat());
-    late.give(HM, &packet);
+    late.give(here(), &packet);
     late.give(ELSEWHERE, &packet);
     late.give(ELSEWHERE, &stolen);
     assert_eq!(late.jobs.len(), 3);
@@ -122,7 +122,7 @@ fn an_authenticator_that_is_verified_twice_at_a_time_proves_one_notice() {
 fn what_cannot_be_verified_proves_nothing_and_is_told() {
     let mut late = Late::new();
     let packet = late.packet("hello", Yes);
-    late.give(HM, &packet);
+    late.give(here(), &packet);
     assert_eq!(late.finish(0, Err(AuthError::Backend("broken".to_owned()))), ["hello", "SENT"]);
     assert_eq!(late.stage.engine.counters().not_judged, 1);
     let told = late.events.iter().map(ToString::to_string).find(|line| line.starts_with("cannot judge"));
@@ -133,7 +133,7 @@ fn what_cannot_be_verified_proves_nothing_and_is_told() {
 fn results_that_nobody_waits_for_do_nothing() {
     let mut late = Late::new();
     let packet = late.packet("once", Yes);
-    late.give(HM, &packet);
+    late.give(here(), &packet);
     let job = late.jobs[0].clone();
     assert_eq!(late.prove(0), ["once", "SENT"]);
     late.jobs.push(job);
@@ -145,7 +145,7 @@ fn one_source_does_not_take_all_verifications_and_none_of_its_packets_is_lost() 
     let mut late = Late::new();
     for number in 0..200 {
         let packet = late.packet(&format!("flood{number}"), Yes);
-        late.give(HM, &packet);
+        late.give(here(), &packet);
     }
     assert_eq!(late.jobs.len(), 64, "the others wait before they are looked at");
     let other = late.packet("other", Yes);
