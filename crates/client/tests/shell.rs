@@ -113,7 +113,7 @@ async fn serve(socket: UdpSocket, server: Server, requests: Arc<Mutex<Vec<Bytes>
 
 async fn open(host_manager: SocketAddr) -> Result<Client, ClientError> {
     let authentication =
-        Authentication::ByPolicy { policies: PolicyFile::default(), file: None, backend: Some(Backend::None) };
+        Authentication::ByPolicy { policies: PolicyFile::default(), file: None, backend: Some(Backend::NONE) };
     Client::open(Options { host_manager, address: None, authentication, login: Some("alice".to_owned()) }).await
 }
 

@@ -54,7 +54,7 @@ fn settings_are_read() {
     "#;
     let settings = Settings::read(Path::new("f"), content).unwrap();
     assert_eq!(settings.zephyrd.listen, Some(([127, 0, 0, 1], 99).into()));
-    assert_eq!((settings.zephyrd.auth, settings.zephyrd.realm.as_deref()), (Some(Backend::None), Some("R")));
+    assert_eq!((settings.zephyrd.auth, settings.zephyrd.realm.as_deref()), (Some(Backend::NONE), Some("R")));
     assert_eq!(settings.bounds, Bounds { clients: 7, ..Bounds::default() });
     assert_eq!(settings.metrics.listen, Some(StreamAddress::Tcp(([0, 0, 0, 0], 80).into())));
     assert_eq!((settings.log.target, settings.log.facility), (LogTarget::Syslog, Facility(3)));

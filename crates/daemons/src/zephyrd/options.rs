@@ -108,7 +108,7 @@ mod tests {
         let settings = options(&["-k", "LINE", "--auth", "kerberos"]).overrule(settings);
         assert_eq!(settings.zephyrd.realm.as_deref(), Some("LINE"));
         assert_eq!(settings.zephyrd.hostname.as_deref(), Some("file"));
-        assert_eq!(settings.zephyrd.auth, Some(Backend::Kerberos));
+        assert_eq!(settings.zephyrd.auth, Some(Backend::KERBEROS));
         assert_eq!(settings.control.socket, Path::new("/file"));
 
         let elsewhere = options(&["--listen", "127.0.0.1:0"]);

@@ -52,7 +52,7 @@ impl Rehearsal {
         let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
         let shell = Shell {
             options: Options::parse_from(["zephyrd"]),
-            side: ServerDomain::find(&PolicyFile::default(), Some(Backend::None), Some(&realm))?,
+            side: ServerDomain::find(&PolicyFile::default(), Some(Backend::NONE), Some(&realm))?,
             pace: Pacer::new(socket::receive_buffer(&socket)?),
             settings,
             socket,
