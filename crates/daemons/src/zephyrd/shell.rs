@@ -14,7 +14,7 @@ use crate::{
     notify::ServiceManager,
     plural,
     sending::Sent,
-    settings::Settings,
+    settings::ServerSettings,
     signals::{Signal, Signals, sleep_until},
 };
 use std::{io, net::SocketAddr, process::ExitCode, time::Instant};
@@ -114,7 +114,7 @@ async fn serve(
 
 /// Lets operators and collectors in. Without operators a server still serves its users; without the metrics that its
 /// settings promise it does not begin.
-async fn open_doors(options: &Options, settings: &Settings) -> Result<Listeners, StartError> {
+async fn open_doors(options: &Options, settings: &ServerSettings) -> Result<Listeners, StartError> {
     let mut listeners = Listeners::new();
     let path = &settings.control.socket;
     if options.wants_control(settings) {
@@ -132,7 +132,7 @@ async fn open_doors(options: &Options, settings: &Settings) -> Result<Listeners,
 
 struct Shell {
     options: Options,
-    settings: Settings,
+    settings: ServerSettings,
     /// The domain that is served.
     side: ServerDomain,
     socket: UdpSocket,

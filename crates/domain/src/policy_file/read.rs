@@ -52,7 +52,7 @@ pub(super) fn read(providers: Providers, file: &Path, content: &str) -> (Vec<Dom
         domains.push(domain);
     }
     top.finish();
-    (domains, reader.finish().0)
+    (domains, reader.finish().findings.problems)
 }
 
 /// Remembers where the rules stand.

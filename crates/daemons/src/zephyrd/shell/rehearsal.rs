@@ -5,7 +5,7 @@ use super::Shell;
 use crate::{
     logging::DebugSwitch,
     notify::ServiceManager,
-    settings::Settings,
+    settings::ServerSettings,
     signals::Signals,
     zephyrd::{
         dump_signal::DumpSignal, judge::Judge, listeners::Listeners, log_lines::LogLines, options::Options,
@@ -46,7 +46,7 @@ impl Rehearsal {
     pub fn new(config: Config, acceptor: Arc<dyn Acceptor>, now: Now) -> Result<Self, StartError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let entered = runtime.enter();
-        let (settings, address) = (Settings::default(), SocketAddr::from((config.address, 0)));
+        let (settings, address) = (ServerSettings::default(), SocketAddr::from((config.address, 0)));
         let socket = socket::bind_with(address, settings.zephyrd.receive_buffer)
             .map_err(|error| StartError::Listen { address, error })?;
         let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
