@@ -1,6 +1,6 @@
 //! Another backend takes a line of the table and nothing else: everything that knows backends finds it there.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::{path::Path, sync::Arc};
 use zephyr_auth_none::{NullAcceptor, NullInitiator};
