@@ -123,7 +123,7 @@ async fn open(host_manager: SocketAddr) -> Result<Client, ClientError> {
 
 async fn open_at(address: Option<Ipv4Addr>, host_manager: SocketAddr) -> Result<Client, ClientError> {
     let authentication =
-        Authentication::ByPolicy { policies: PolicyFile::default(), file: None, backend: Some(Backend::None) };
+        Authentication::ByPolicy { policies: PolicyFile::default(), file: None, backend: Some(Backend::NONE) };
     Client::open(Options { host_manager, address, authentication, login: Some("alice".to_owned()) }).await
 }
 

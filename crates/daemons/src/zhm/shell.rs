@@ -4,8 +4,9 @@ use super::options::Options;
 use crate::{
     logging::{self, RateLimit},
     notify::ServiceManager,
+    problem::Problems,
     sending::{Sent, send_some},
-    settings::Settings,
+    settings::{HostManagerSettings, LoadedSettings},
     signals::{Signal, Signals, sleep_until},
 };
 use std::{
@@ -33,14 +34,17 @@ const PID_FILE: &str = "/var/run/zhm.pid";
 /// Runs a host manager until it is told to stop: exit status 0 then, 16 when it knows no server, 1 when it cannot begin
 /// for another reason.
 pub fn run(options: &Options) -> ExitCode {
-    let settings = match Settings::load(&options.config_dir) {
-        Ok(settings) => settings,
-        Err(problems) => {
-            eprintln!("zhm: {problems}");
+    let LoadedSettings { settings, warnings } = match HostManagerSettings::load(&options.config_dir) {
+        Ok(loaded) => loaded,
+        Err(findings) => {
+            eprintln!("zhm: {}", Problems(findings.problems));
             return ExitCode::FAILURE;
         }
     };
     let debug = logging::start("zhm", &settings.log, options.debug);
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
     let names = if options.servers.is_empty() { &settings.zhm.servers } else { &options.servers };
     let Some(servers) = find_servers(names) else {
         eprintln!("No valid primary server found, exiting.");
@@ -78,7 +82,12 @@ fn find_server(name: &str) -> Option<Server> {
     Some(Server { name: name.into(), address: address.into() })
 }
 
-fn serve(options: &Options, settings: &Settings, servers: Servers, debug: &logging::DebugSwitch) -> io::Result<()> {
+fn serve(
+    options: &Options,
+    settings: &HostManagerSettings,
+    servers: Servers,
+    debug: &logging::DebugSwitch,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let socket = open_socket(options, settings)?;
@@ -113,7 +122,7 @@ fn serve(options: &Options, settings: &Settings, servers: Servers, debug: &loggi
     })
 }
 
-fn open_socket(options: &Options, settings: &Settings) -> io::Result<UdpSocket> {
+fn open_socket(options: &Options, settings: &HostManagerSettings) -> io::Result<UdpSocket> {
     if options.inetd {
         let inherited = std::net::UdpSocket::from(io::stdin().as_fd().try_clone_to_owned()?);
         inherited.set_nonblocking(true)?;

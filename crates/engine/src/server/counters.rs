@@ -180,7 +180,7 @@ impl Counters {
 }
 
 numbers! {
-    /// How much of everything the server holds at the moment; each is bounded by [`super::engine::Bounds`].
+    /// How much of everything the server holds at the moment; each is bounded by [`super::Bounds`].
     Gauges: usize {
         /// Clients.
         clients => "zephyrd_clients",

@@ -6,7 +6,7 @@ use crate::{
     admin_protocol::{Answer, Question, Reloaded},
     plural, private_file,
     problem::{Problem, Problems},
-    settings::Settings,
+    settings::ServerSettings,
     zephyrd::{configuration::Configuration, inspect, listeners::AdminRequest, metrics, start},
 };
 use std::sync::Arc;
@@ -170,7 +170,7 @@ impl Shell {
 }
 
 /// The sections that are only read when a server begins, and differ.
-fn needs_restart(used: &Settings, read: &Settings) -> Vec<String> {
+fn needs_restart(used: &ServerSettings, read: &ServerSettings) -> Vec<String> {
     let sections = [
         ("zephyrd", used.zephyrd == read.zephyrd),
         ("control", used.control == read.control),

@@ -17,7 +17,7 @@ use crate::{
     logging::{self, DebugSwitch},
     notify::ServiceManager,
     plural,
-    settings::Settings,
+    settings::ServerSettings,
     signals::{Signal, Signals},
 };
 use std::{process::ExitCode, time::Instant};
@@ -106,7 +106,7 @@ async fn serve(
 
 /// Lets operators and collectors in. Without operators a server still serves its users; without the metrics that its
 /// settings promise it does not begin.
-async fn open_listeners(options: &Options, settings: &Settings) -> Result<Listeners, StartError> {
+async fn open_listeners(options: &Options, settings: &ServerSettings) -> Result<Listeners, StartError> {
     let mut listeners = Listeners::new();
     let path = &settings.control.socket;
     if options.wants_control(settings) {
@@ -144,7 +144,7 @@ impl Environment<Server> for Surroundings {
 
 struct Shell {
     options: Options,
-    settings: Settings,
+    settings: ServerSettings,
     /// The domain that is served.
     domain: ServerDomain,
     driver: Driver<Server>,
