@@ -1,11 +1,14 @@
-//! What Zephyr programs need of the machine they run on: the clock, UDP sockets, port numbers, addresses and host names.
+//! What Zephyr programs need of the computer they run on: the clock, UDP sockets, port numbers, addresses and host names; and the
+//! driver that runs a state machine on them.
 //!
-//! Nothing here knows what a notice is; everything here is what the engines of `zephyr-core`'s users must not touch.
+//! Nothing here knows what a notice is; everything here is what the machines of `zephyr-engine` must not touch.
 
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod batch;
 pub mod clock;
+pub mod driver;
 pub mod host;
 pub mod services;
 pub mod socket;
