@@ -1,19 +1,10 @@
 //! What the server's engine reports: each value is one line of the log.
 
+pub use crate::level::Level;
+
 use crate::plural::Plural;
 use std::{fmt, net::SocketAddr};
 use zephyr_core::{auth::Reason, inbox::DropReason, kind::Kind, policy::Refusal};
-
-/// How much a line matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// Only when somebody looks for a fault.
-    Debug,
-    /// Normal work.
-    Info,
-    /// Somebody did or wants what he may not.
-    Warning,
-}
 
 /// Something worth a line. Texts from the net are octets and are escaped when shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
