@@ -10,7 +10,8 @@ use zephyr_core::{
     notice::{Notice, Packet},
 };
 use zephyr_engine::{
-    host_manager::{Config, HostManager, Outbox, Server, Servers},
+    host_manager::{Config, HostManager, Server, Servers},
+    machine::{Input, Machine, Output},
     server::Bounds,
 };
 
@@ -212,12 +213,12 @@ fn a_host_manager_survives() {
         address: std::net::Ipv4Addr::LOCALHOST,
         port: 2104,
         version: "test".to_owned(),
+        machine: "test".to_owned(),
         attach: false,
         refuse_flush: false,
     };
     let mut stage = Stage::new();
-    let mut out = Outbox::new();
-    let mut engine = HostManager::new(config, stage.now, &mut out);
+    let mut machine = HostManager::new(config, stage.now);
     let mut random = Random(42);
     for number in 0..PACKETS {
         let octets = if number % 4 == 0 { anything(&mut random) } else { mutated(&mut random, &mut stage, No) };
@@ -226,21 +227,18 @@ fn a_host_manager_survives() {
             1 => source(&mut random),
             _ => SocketAddr::from(([127, 0, 0, 1], u16::try_from(random.below(65536)).unwrap())),
         };
-        if let Ok(packet) = Packet::parse(&octets) {
-            engine.handle(stage.now, from, &packet, &mut out);
-        }
+        machine.handle(stage.now, Input::Datagram { from, octets: &octets });
         if number % 100 == 0 {
             stage.now.monotonic += Duration::from_secs(1);
-            engine.handle_timeout(stage.now, &mut out);
+            machine.handle(stage.now, Input::Timeout);
         }
-        assert!(engine.queued() <= 4096);
-        while out.next_transmit().is_some() {}
-        out.take_events();
+        assert!(machine.queued() <= 4096);
+        while !matches!(machine.poll(stage.now), Output::Wait(_)) {}
     }
-    assert!(engine.statistics().client_packets > 1000 && engine.statistics().server_packets > 1000);
+    assert!(machine.statistics().client_packets > 1000 && machine.statistics().server_packets > 1000);
     stage.now.monotonic += Duration::from_secs(301);
-    engine.handle_timeout(stage.now, &mut out);
-    assert_eq!(engine.queued(), 0, "in the end nothing waits");
+    machine.handle(stage.now, Input::Timeout);
+    assert_eq!(machine.queued(), 0, "in the end nothing waits");
 }
 
 /// Octets of memory that a process holds.

@@ -1,6 +1,6 @@
 //! What is worth a line in the server's log.
 
-use crate::plural::Plural;
+use crate::{level::Level, plural::Plural};
 use std::{fmt, net::SocketAddr};
 use zephyr_core::{
     auth::{AuthError, Reason},
@@ -9,19 +9,6 @@ use zephyr_core::{
     notice::ParseError,
     policy::Refusal,
 };
-
-/// How much a line matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// Only when somebody looks for a fault.
-    Debug,
-    /// Normal work.
-    Info,
-    /// Somebody did or wants what he may not.
-    Warning,
-    /// A fault of our own.
-    Error,
-}
 
 /// Something worth a line. Texts from the net are octets and are escaped when shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
