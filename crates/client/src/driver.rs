@@ -12,23 +12,21 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
 };
 use tokio::{
-    net::UdpSocket,
     sync::{mpsc, oneshot},
     task::JoinSet,
-    time::{Instant, sleep_until},
 };
-use zephyr_core::{limits::MAX_PACKET, time::Now};
+use zephyr_core::time::Now;
 use zephyr_engine::{
-    client::{Client, Command, Config, Done, Endpoint, Event, Operation, OperationError, OperationId, Outcome},
-    machine::{Input, Machine as _, Output},
+    client::{Client, Command, Config, Done, Endpoint, Event, Job, Operation, OperationError, OperationId, Outcome},
+    machine::Input,
 };
-use zephyr_net::socket;
-
-/// Datagrams that are taken at a time, before anything else gets its turn.
-const BATCH: usize = 64;
+use zephyr_net::{
+    clock::Clock,
+    driver::{Driver, Environment, Failure},
+    socket,
+};
 
 /// What a program orders.
 pub(crate) enum Order {
@@ -67,32 +65,24 @@ pub(crate) async fn start(options: Options) -> Result<Started> {
     let socket = socket::bind(options.local())?;
     let config =
         Config { host_manager: options.host_manager, port: socket.local_addr()?.port(), settings: options.settings() };
-    let start = Instant::now();
-    let client = Client::new(config, now(start));
+    let clock = Clock::new();
+    let client = Client::new(config, clock.now());
     let state = Arc::new(State { endpoint: Mutex::new(client.endpoint().clone()), mailbox: Mailbox::default() });
     let (orders, received) = mpsc::unbounded_channel();
     let (ready, started) = oneshot::channel();
-    let driver = Driver {
-        client,
-        start,
-        socket,
+    let program = Program {
+        host_manager: options.host_manager,
         jobs: Arc::new(Jobs::new(options)),
-        orders: received,
         done: JoinSet::new(),
         state: Arc::clone(&state),
         ready: Some(ready),
         waiters: HashMap::new(),
-        last_id: 0,
         tickets: None,
+        cannot_send: None,
     };
-    tokio::spawn(driver.run());
+    tokio::spawn(Task { driver: Driver::new(client, socket, clock), program, orders: received, last_id: 0 }.run());
     started.await.map_err(|_| Error::Closed)??;
     Ok(Started { orders, state })
-}
-
-/// This moment, on the clock of tokio's timers.
-fn now(start: Instant) -> Now {
-    Now { monotonic: start.elapsed(), wall: SystemTime::now() }
 }
 
 /// Who waits for an operation.
@@ -101,137 +91,25 @@ struct Waiter {
     finished: oneshot::Sender<std::result::Result<Outcome, OperationError>>,
 }
 
-struct Driver {
-    client: Client,
-    start: Instant,
-    socket: UdpSocket,
+/// What the client is driven for.
+struct Program {
+    host_manager: SocketAddr,
     jobs: Arc<Jobs>,
-    orders: mpsc::UnboundedReceiver<Order>,
     done: JoinSet<Done>,
     state: Arc<State>,
     /// Who waits for the start.
     ready: Option<oneshot::Sender<Result<()>>>,
     waiters: HashMap<OperationId, Waiter>,
-    last_id: u64,
     tickets: Option<mpsc::UnboundedSender<TicketEvent>>,
+    /// Why the system has just not sent to the host manager.
+    cannot_send: Option<String>,
 }
 
-/// What the driver waits for besides orders, jobs and datagrams.
-struct Waiting {
-    until: Option<Duration>,
-    /// The socket takes no more packets at the moment.
-    writable: bool,
-}
-
-impl Driver {
-    /// Drives the client until nobody has a handle on it any more.
-    async fn run(mut self) {
-        let error = self.serve().await.err().map(Error::Io);
-        let untold = match (error, self.ready.take()) {
-            (Some(error), Some(ready)) => ready.send(Err(error)).err().and_then(Result::err),
-            (error, _) => error,
-        };
-        self.state.mailbox.end(untold);
-    }
-
-    async fn serve(&mut self) -> io::Result<()> {
-        loop {
-            let Waiting { until, writable } = self.drain();
-            let until = until.and_then(|until| self.start.checked_add(until));
-            tokio::select! {
-                order = self.orders.recv() => match order {
-                    Some(Order::Close) | None => return Ok(()),
-                    Some(order) => self.order(order),
-                },
-                Some(done) = self.done.join_next(), if !self.done.is_empty() => {
-                    let Ok(done) = done else { return Err(io::Error::other("a job has failed")) };
-                    self.handle(Input::Done(done));
-                }
-                readable = self.socket.readable() => {
-                    readable?;
-                    self.receive()?;
-                }
-                writable = self.socket.writable(), if writable => writable?,
-                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => self.handle(Input::Timeout),
-            }
-        }
-    }
-
-    fn handle(&mut self, input: Input<'_, Client>) {
-        self.client.handle(now(self.start), input);
-    }
-
-    /// Goes by the policy file as it is now.
-    fn look_at_policy(&mut self) {
-        if let Some(policy) = self.jobs.changed_policy() {
-            self.state.mailbox.enforce(&policy, &self.state.endpoint().realm);
-            self.handle(Input::Command(Command::Enforce(Box::new(policy))));
-        }
-    }
-
-    fn receive(&mut self) -> io::Result<()> {
-        self.look_at_policy();
-        let mut buffer = [0; MAX_PACKET];
-        for _ in 0..BATCH {
-            match self.socket.try_recv_from(&mut buffer) {
-                Ok((len, from)) => {
-                    let octets = buffer.get(..len).unwrap_or_default();
-                    self.handle(Input::Datagram { from, octets });
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    fn order(&mut self, order: Order) {
-        self.look_at_policy();
-        let command = match order {
-            Order::Begin { operation, queued, finished } => {
-                self.last_id += 1;
-                let id = OperationId(self.last_id);
-                self.waiters.insert(id, Waiter { queued: Some(queued), finished });
-                Command::Begin { id, operation }
-            }
-            Order::WatchTickets(listener) => {
-                self.tickets = Some(listener);
-                Command::WatchTickets
-            }
-            Order::TicketsFailed => Command::TicketsFailed,
-            Order::Close => return,
-        };
-        self.handle(Input::Command(command));
-    }
-
-    /// Does what the client wants now.
-    fn drain(&mut self) -> Waiting {
-        loop {
-            match self.client.poll(now(self.start)) {
-                Output::Transmit(transmit) => match self.socket.try_send_to(&transmit.payload, transmit.to) {
-                    Ok(_) => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        self.client.put_back(transmit);
-                        return Waiting { until: None, writable: true };
-                    }
-                    Err(error) => self.cannot_send(transmit.to, &error),
-                },
-                Output::Job(job) => {
-                    let jobs = Arc::clone(&self.jobs);
-                    self.done.spawn_blocking(move || jobs.run(job));
-                }
-                Output::Event(event) => self.event(event),
-                Output::Wait(until) => return Waiting { until, writable: false },
-            }
-        }
-    }
-
-    fn cannot_send(&mut self, to: SocketAddr, error: &io::Error) {
-        if to == self.client.endpoint().host_manager {
-            self.handle(Input::Command(Command::CannotSend(system_text(error))));
-        } else {
-            tracing::debug!(%to, %error, "cannot acknowledge");
-        }
+impl Environment<Client> for Program {
+    fn job(&mut self, _: Now, job: Job) -> Option<Done> {
+        let jobs = Arc::clone(&self.jobs);
+        self.done.spawn_blocking(move || jobs.run(job));
+        None
     }
 
     fn event(&mut self, event: Event) {
@@ -264,10 +142,83 @@ impl Driver {
         }
     }
 
+    fn failed(&mut self, failure: Failure) {
+        match failure {
+            Failure::Send { to, error } if to == self.host_manager => self.cannot_send = Some(system_text(&error)),
+            failure => tracing::debug!("{failure}"),
+        }
+    }
+}
+
+impl Program {
     fn started(&mut self, result: Result<()>) {
         if let Some(ready) = self.ready.take() {
             let _ = ready.send(result);
         }
+    }
+}
+
+struct Task {
+    driver: Driver<Client>,
+    program: Program,
+    orders: mpsc::UnboundedReceiver<Order>,
+    last_id: u64,
+}
+
+impl Task {
+    /// Drives the client until nobody has a handle on it any more.
+    async fn run(mut self) {
+        let error = self.serve().await.err().map(Error::Io);
+        self.program.state.mailbox.end(error);
+    }
+
+    async fn serve(&mut self) -> io::Result<()> {
+        loop {
+            self.look_at_policy();
+            let turn = self.driver.turn(&mut self.program);
+            if let Some(text) = self.program.cannot_send.take() {
+                self.driver.handle(Input::Command(Command::CannotSend(text)));
+                continue;
+            }
+            tokio::select! {
+                order = self.orders.recv() => match order {
+                    Some(Order::Close) | None => return Ok(()),
+                    Some(order) => self.order(order),
+                },
+                Some(done) = self.program.done.join_next(), if !self.program.done.is_empty() => {
+                    self.driver.handle(Input::Done(done.map_err(io::Error::other)?));
+                }
+                () = self.driver.wait(&turn, None) => {}
+            }
+        }
+    }
+
+    /// Goes by the policy file as it is now.
+    fn look_at_policy(&mut self) {
+        if let Some(policy) = self.program.jobs.changed_policy() {
+            let state = &self.program.state;
+            state.mailbox.enforce(&policy, &state.endpoint().realm);
+            self.driver.handle(Input::Command(Command::Enforce(Box::new(policy))));
+        }
+    }
+
+    fn order(&mut self, order: Order) {
+        self.look_at_policy();
+        let command = match order {
+            Order::Begin { operation, queued, finished } => {
+                self.last_id += 1;
+                let id = OperationId(self.last_id);
+                self.program.waiters.insert(id, Waiter { queued: Some(queued), finished });
+                Command::Begin { id, operation }
+            }
+            Order::WatchTickets(listener) => {
+                self.program.tickets = Some(listener);
+                Command::WatchTickets
+            }
+            Order::TicketsFailed => Command::TicketsFailed,
+            Order::Close => return,
+        };
+        self.driver.handle(Input::Command(command));
     }
 }
 

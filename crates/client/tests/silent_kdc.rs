@@ -26,6 +26,7 @@ use zephyr_core::{
     time::Now,
     uid::Uid,
 };
+use zephyr_testkit::loopback::Network;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -102,11 +103,13 @@ struct Scene {
     kdc: Arc<Kdc>,
     release: Sender<()>,
     server: Arc<UdpSocket>,
+    network: Network,
 }
 
 impl Scene {
     async fn new() -> Self {
-        let server = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap());
+        let network = Network::claim().unwrap();
+        let server = Arc::new(UdpSocket::bind((network.here(), 0)).await.unwrap());
         tokio::spawn(acknowledge(Arc::clone(&server)));
         let (release, answers) = channel();
         let kdc = Arc::new(Kdc { asked: AtomicUsize::new(0), answers: Mutex::new(answers) });
@@ -114,9 +117,10 @@ impl Scene {
         let policy = Box::new(Policy::KERBEROS);
         let options = Options::new(server.local_addr().unwrap(), Authentication::Given { initiator, policy });
         // The watch over the tickets would be one more who asks the KDC.
-        let (zephyr, inbox) = Options { renews_tickets: false, ..options }.connect().await.unwrap();
+        let options = Options { address: Some(network.here()), renews_tickets: false, ..options };
+        let (zephyr, inbox) = options.connect().await.unwrap();
         zephyr.subscribe(("help", "*")).await.unwrap();
-        Self { zephyr, inbox, kdc, release, server }
+        Self { zephyr, inbox, kdc, release, server, network }
     }
 
     /// A notice to the client: sealed with the key that it has subscribed with, or plain.
@@ -131,7 +135,7 @@ impl Scene {
             true => Key.seal(&notice, Direction::ToClient, Limits::WHOLE_PACKET, now).unwrap(),
             false => write(&notice),
         };
-        let client = SocketAddr::from((Ipv4Addr::LOCALHOST, self.zephyr.port()));
+        let client = SocketAddr::from((self.network.here(), self.zephyr.port()));
         self.server.send_to(&packet, client).await.unwrap();
     }
 }

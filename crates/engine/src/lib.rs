@@ -8,7 +8,7 @@
 mod acknowledgement;
 pub mod client;
 pub mod host_manager;
+pub mod level;
 pub mod machine;
-pub mod outbox;
 pub mod plural;
 pub mod server;

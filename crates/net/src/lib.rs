@@ -1,13 +1,15 @@
-//! What Zephyr programs need of the machine they run on: the clock, UDP sockets, port numbers, addresses and host names; and
-//! drivers, which do what a state machine of `zephyr-engine` wants done.
+//! What Zephyr programs need of the computer they run on: the clock, UDP sockets, port numbers, addresses and host names; and the
+//! drivers that run a state machine on them.
 //!
-//! Nothing here knows what a notice is; everything here is what the state machines must not touch.
+//! Nothing here knows what a notice is; everything here is what the machines of `zephyr-engine` must not touch.
 
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod batch;
 pub mod blocking;
 pub mod clock;
+pub mod driver;
 pub mod host;
 pub mod services;
 pub mod socket;

@@ -14,7 +14,7 @@ pub use refusal::{Refusal, Why};
 
 use crate::{
     auth::{Reason, Verdict},
-    fold::{FoldedName, fold},
+    fold::FoldedName,
     limits::MAX_NOTICE,
     names,
     notice::Notice,
@@ -219,12 +219,8 @@ impl Policy {
     }
 
     /// The rules for a class that are not the domain's, and their number.
-    pub(crate) fn class_rules(&self, class: &[u8]) -> Option<(usize, &ClassPolicy)> {
-        if self.classes.is_empty() {
-            return None;
-        }
-        let class = fold(class);
-        pattern::most_specific(&self.classes, |rules| &rules.classes, &class)
+    pub(crate) fn class_rules(&self, class: &FoldedName) -> Option<(usize, &ClassPolicy)> {
+        pattern::most_specific(&self.classes, |rules| &rules.classes, class)
     }
 
     /// A verdict as this domain sees it: where a foreign realm has spoken for somebody whom it may not speak for, the proof

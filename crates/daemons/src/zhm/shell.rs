@@ -4,11 +4,12 @@ use super::options::Options;
 use crate::{
     logging::{self, RateLimit},
     notify::ServiceManager,
-    sending::{Sent, send_some},
-    settings::Settings,
-    signals::{Signal, Signals, sleep_until},
+    problem::Problems,
+    settings::{HostManagerSettings, LoadedSettings},
+    signals::{Signal, Signals},
 };
 use std::{
+    convert::Infallible,
     fs,
     hash::{BuildHasher, RandomState},
     io,
@@ -20,12 +21,22 @@ use std::{
     time::Instant,
 };
 use tokio::net::UdpSocket;
-use zephyr_core::{limits::MAX_PACKET, notice::Packet};
-use zephyr_engine::host_manager::{Command, Config, HostManager, Outbox, Server, Servers, event::Event};
-use zephyr_net::{address, clock::Clock, host, services, socket};
+use zephyr_core::time::Now;
+use zephyr_engine::{
+    host_manager::{
+        Command, Config, HostManager, Server, Servers,
+        event::{Event, LogEvent, ServerChange},
+    },
+    level::Level,
+    machine::Input,
+};
+use zephyr_net::{
+    address,
+    clock::Clock,
+    driver::{Driver, Environment, Failure},
+    host, services, socket,
+};
 
-/// Packets heard in one turn, and sent.
-const PER_TURN: usize = 64;
 /// Exit status when no server is known.
 const NO_SERVER: u8 = 16;
 const PID_FILE: &str = "/var/run/zhm.pid";
@@ -33,14 +44,17 @@ const PID_FILE: &str = "/var/run/zhm.pid";
 /// Runs a host manager until it is told to stop: exit status 0 then, 16 when it knows no server, 1 when it cannot begin
 /// for another reason.
 pub fn run(options: &Options) -> ExitCode {
-    let settings = match Settings::load(&options.config_dir) {
-        Ok(settings) => settings,
-        Err(problems) => {
-            eprintln!("zhm: {problems}");
+    let LoadedSettings { settings, warnings } = match HostManagerSettings::load(&options.config_dir) {
+        Ok(loaded) => loaded,
+        Err(findings) => {
+            eprintln!("zhm: {}", Problems(findings.problems));
             return ExitCode::FAILURE;
         }
     };
     let debug = logging::start("zhm", &settings.log, options.debug);
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
     let names = if options.servers.is_empty() { &settings.zhm.servers } else { &options.servers };
     let Some(servers) = find_servers(names) else {
         eprintln!("No valid primary server found, exiting.");
@@ -78,7 +92,12 @@ fn find_server(name: &str) -> Option<Server> {
     Some(Server { name: name.into(), address: address.into() })
 }
 
-fn serve(options: &Options, settings: &Settings, servers: Servers, debug: &logging::DebugSwitch) -> io::Result<()> {
+fn serve(
+    options: &Options,
+    settings: &HostManagerSettings,
+    servers: Servers,
+    debug: &logging::DebugSwitch,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let socket = open_socket(options, settings)?;
@@ -89,19 +108,16 @@ fn serve(options: &Options, settings: &Settings, servers: Servers, debug: &loggi
             address: own_address(&servers),
             port: listening.port(),
             version: format!("{} (5) zephyr-rs", env!("CARGO_PKG_VERSION")),
+            machine: std::env::consts::ARCH.to_owned(),
             attach: options.attach,
             refuse_flush: options.refuse_flush,
             servers,
         };
         let clock = Clock::new();
-        let mut outbox = Outbox::new();
-        let engine = HostManager::new(config, clock.now(), &mut outbox);
+        let machine = HostManager::new(config, clock.now());
         let mut shell = Shell {
-            socket,
-            clock,
-            engine,
-            outbox,
-            lines: RateLimit::new(),
+            driver: Driver::new(machine, socket, clock),
+            log: Log::default(),
             manager: ServiceManager::new(),
             debug: settings.log.debug,
         };
@@ -113,7 +129,7 @@ fn serve(options: &Options, settings: &Settings, servers: Servers, debug: &loggi
     })
 }
 
-fn open_socket(options: &Options, settings: &Settings) -> io::Result<UdpSocket> {
+fn open_socket(options: &Options, settings: &HostManagerSettings) -> io::Result<UdpSocket> {
     if options.inetd {
         let inherited = std::net::UdpSocket::from(io::stdin().as_fd().try_clone_to_owned()?);
         inherited.set_nonblocking(true)?;
@@ -156,19 +172,9 @@ impl Drop for PidFile {
     }
 }
 
-/// Kinds of lines that are counted together.
-#[derive(Debug, PartialEq, Eq, Hash)]
-enum Line {
-    Event(Discriminant<Event>),
-    BadPacket,
-}
-
 struct Shell {
-    socket: UdpSocket,
-    clock: Clock,
-    engine: HostManager,
-    outbox: Outbox,
-    lines: RateLimit<Line>,
+    driver: Driver<HostManager>,
+    log: Log,
     manager: ServiceManager,
     /// Whether the settings want debug lines.
     debug: bool,
@@ -177,23 +183,14 @@ struct Shell {
 impl Shell {
     async fn work(&mut self, options: &Options, debug: &logging::DebugSwitch, signals: &mut Signals) {
         loop {
-            let heard_all = self.hear();
-            let now = self.clock.now();
-            if self.engine.next_timeout().is_some_and(|due| due <= now.monotonic) {
-                self.engine.handle_timeout(now, &mut self.outbox);
-            }
-            self.write_log();
-            for summary in self.lines.summaries(Instant::now()) {
-                tracing::warn!("{summary}");
-            }
+            let turn = self.driver.turn(&mut self.log);
+            self.log.flush();
             self.manager.watchdog(Instant::now());
-            let sent = send_some(&self.socket, &mut self.outbox, PER_TURN);
-            if options.boot_only && sent == Sent::All && !self.engine.is_looking() {
+            let all_done = !turn.busy && !turn.blocked;
+            if options.boot_only && all_done && !self.driver.machine().is_looking() {
                 return;
             }
-            let busy = !heard_all || sent == Sent::Some;
-            let due = self.engine.next_timeout().map(|due| self.clock.instant(due));
-            let deadline = [due, self.lines.next_summary(), self.manager.next_watchdog()].into_iter().flatten().min();
+            let deadline = [self.log.lines.next_summary(), self.manager.next_watchdog()].into_iter().flatten().min();
             tokio::select! {
                 biased;
                 signal = signals.next() => match signal {
@@ -201,47 +198,72 @@ impl Shell {
                     Signal::Reload if options.stop_on_hangup || options.inetd => {
                         return tracing::info!("Hangup signal caught, stopping");
                     }
-                    Signal::Reload => self.engine.command(now, Command::Flush, &mut self.outbox),
+                    Signal::Reload => self.driver.handle(Input::Command(Command::Flush)),
                     Signal::DebugOn => debug.set(true),
                     Signal::DebugOff => debug.set(options.debug || self.debug),
                 },
-                () = tokio::task::yield_now(), if busy => {}
-                _ = self.socket.readable(), if !busy => {}
-                _ = self.socket.writable(), if sent == Sent::Blocked => {}
-                () = sleep_until(deadline.map(Into::into)), if !busy => {}
+                () = self.driver.wait(&turn, deadline) => {}
             }
         }
     }
+}
 
-    /// Takes what has come; false when there may be more.
-    fn hear(&mut self) -> bool {
-        let mut buffer = [0; MAX_PACKET];
-        for _ in 0..PER_TURN {
-            let Ok((len, from)) = self.socket.try_recv_from(&mut buffer) else { return true };
-            match Packet::parse(buffer.get(..len).unwrap_or_default()) {
-                Ok(packet) => self.engine.handle(self.clock.now(), from, &packet, &mut self.outbox),
-                Err(error) => {
-                    let line = || format!("bad notice parse ({from}): {error}");
-                    if self.may_write(Line::BadPacket, line) {
-                        tracing::warn!("{}", line());
-                    }
-                }
-            }
-        }
-        false
-    }
+/// Kinds of lines that are counted together.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Line {
+    Log(Discriminant<LogEvent>),
+    Server(Discriminant<ServerChange>),
+}
 
-    fn write_log(&mut self) {
-        for event in self.outbox.take_events() {
-            if event.is_detail() {
-                tracing::debug!("{event}");
-            } else if self.may_write(Line::Event(discriminant(&event)), || event.to_string()) {
-                tracing::info!("{event}");
-            }
+/// Writes what the host manager tells into the log.
+#[derive(Debug, Default)]
+struct Log {
+    lines: RateLimit<Line>,
+}
+
+impl Log {
+    fn flush(&mut self) {
+        for summary in self.lines.summaries(Instant::now()) {
+            tracing::warn!("{summary}");
         }
     }
 
     fn may_write(&mut self, line: Line, text: impl FnOnce() -> String) -> bool {
         self.lines.admit(line, Instant::now(), text)
+    }
+
+    fn write(&mut self, event: &LogEvent) {
+        let level = event.level();
+        // Detail is not counted: who asked for it wants all of it.
+        if level != Level::Debug && !self.may_write(Line::Log(discriminant(event)), || event.to_string()) {
+            return;
+        }
+        match level {
+            Level::Debug => tracing::debug!("{event}"),
+            Level::Info => tracing::info!("{event}"),
+            Level::Warning => tracing::warn!("{event}"),
+            Level::Error => tracing::error!("{event}"),
+        }
+    }
+}
+
+impl Environment<HostManager> for Log {
+    fn job(&mut self, _: Now, job: Infallible) -> Option<Infallible> {
+        match job {}
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Log(event) => self.write(&event),
+            Event::Server(change) => {
+                if self.may_write(Line::Server(discriminant(&change)), || change.to_string()) {
+                    tracing::info!("{change}");
+                }
+            }
+        }
+    }
+
+    fn failed(&mut self, failure: Failure) {
+        tracing::debug!("{failure}");
     }
 }

@@ -11,8 +11,8 @@ use zephyr_core::{
 };
 
 /// The class that an outgoing request is decided for; requests that name many classes are for the server to take apart.
-fn class_of<'a>(action: Action, notice: &Notice<'a>) -> Option<&'a [u8]> {
-    (action == Action::Send).then_some(notice.class)
+fn class_of(action: Action, notice: &Notice<'_>) -> Option<FoldedName> {
+    (action == Action::Send).then(|| FoldedName::new(notice.class))
 }
 
 /// Whether a notice may be sent.
@@ -29,7 +29,7 @@ pub(super) fn outgoing(
     let Some(action) = Action::of(notice) else { return Ok(()) };
     let verdict = if proven { Verdict::Authentic(Identity::new(&endpoint.sender)) } else { Verdict::Unauthenticated };
     let parties = Parties::direct(endpoint.realm.as_bytes());
-    let decision = decide(policy, action, &verdict, class_of(action, notice), &parties);
+    let decision = decide(policy, action, &verdict, class_of(action, notice).as_ref(), &parties);
     if let Some(refusal) = decision.refusal()
         && !(action == Action::Receive && policy.allows_somewhere(action, &verdict, &parties))
     {
@@ -60,7 +60,7 @@ pub(super) fn without_session(
     let unproven = Verdict::Unauthenticated;
     let possible = match action {
         Action::Receive => policy.allows_somewhere(action, &unproven, &parties),
-        _ => decide(policy, action, &unproven, class_of(action, notice), &parties).allows(),
+        _ => decide(policy, action, &unproven, class_of(action, notice).as_ref(), &parties).allows(),
     };
     match error {
         error if !possible => Err(OperationError::CannotProve(error)),

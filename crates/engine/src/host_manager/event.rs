@@ -1,12 +1,41 @@
-//! What the host manager's engine reports: each value is one line of the log.
+//! What a host manager tells: what has changed, and lines of the log.
 
+use crate::level::Level;
 use std::{fmt, net::SocketAddr};
-use zephyr_core::kind::Kind;
+use zephyr_core::{kind::Kind, notice::ParseError};
 
-/// Something worth a line. Texts from the net are octets and are escaped when shown.
-#[expect(missing_docs, reason = "the fields are what the line says")]
+/// Something that others may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// Another server is talked to, or one answers.
+    Server(ServerChange),
+    /// Something worth a line.
+    Log(LogEvent),
+}
+
+/// A change of what is known about the servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerChange {
+    /// The server does not answer, or goes; another is tried.
+    Lost {
+        /// The server that was talked to.
+        old: Box<str>,
+        /// The server that is tried.
+        new: Box<str>,
+    },
+    /// A server answers.
+    Found {
+        /// Which one.
+        name: Box<str>,
+    },
+}
+
+/// Something worth a line of the log. Texts from the net are octets and are escaped when shown.
+#[expect(missing_docs, reason = "the fields are what the line says")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogEvent {
+    /// A datagram that is no notice.
+    Malformed { from: SocketAddr, error: ParseError },
     /// A packet of a kind that this source does not send.
     UnknownKind { kind: Kind, from: SocketAddr },
     /// An answer, or an order, from somebody who is not the current server.
@@ -21,27 +50,49 @@ pub enum Event {
     FlushRefused,
     /// A program orders a flush or a change of server right after another was ordered.
     TooManyRequests { opcode: Box<[u8]> },
-    /// The server does not answer, or goes; another is tried.
-    ServerLost { old: Box<str>, new: Box<str> },
-    /// A server answers.
-    ServerFound { name: Box<str> },
     /// The queue, or the share of one program, is full, and a packet was not taken.
     QueueFull { from: SocketAddr },
     /// The server never answered a packet, which is dropped.
     Expired { class: Box<[u8]>, opcode: Box<[u8]> },
 }
 
-impl Event {
-    /// True for lines that matter only when somebody looks for a fault.
-    pub const fn is_detail(&self) -> bool {
-        matches!(self, Self::NotInQueue { .. })
+impl LogEvent {
+    /// How much it matters.
+    pub const fn level(&self) -> Level {
+        match self {
+            Self::Malformed { .. } => Level::Warning,
+            Self::NotInQueue { .. } => Level::Debug,
+            _ => Level::Info,
+        }
     }
 }
 
-impl fmt::Display for Event {
+impl From<ServerChange> for Event {
+    fn from(change: ServerChange) -> Self {
+        Self::Server(change)
+    }
+}
+
+impl From<LogEvent> for Event {
+    fn from(event: LogEvent) -> Self {
+        Self::Log(event)
+    }
+}
+
+impl fmt::Display for ServerChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost { old, new } => write!(f, "Server {old} went down, finding new server: {new}"),
+            Self::Found { name } => write!(f, "Server {name} answers"),
+        }
+    }
+}
+
+impl fmt::Display for LogEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |octets: &[u8]| octets.escape_ascii().to_string();
         match self {
+            Self::Malformed { from, error } => write!(f, "bad notice parse ({from}): {error}"),
             Self::UnknownKind { kind, from } => write!(f, "Unknown notice type: {} from {from}", kind.number()),
             Self::NotTheServer { from } => write!(f, "Bad notice from port {} ({from} is not the server)", from.port()),
             Self::NotInQueue { from } => write!(f, "Hey! This packet isn't in my queue! ({from})"),
@@ -49,8 +100,6 @@ impl fmt::Display for Event {
             Self::BadRequest { opcode } => write!(f, "Bad control notice from client: {}", text(opcode)),
             Self::FlushRefused => f.write_str("Client requested hm flush (rejected)"),
             Self::TooManyRequests { opcode } => write!(f, "too many requests of programs, refused {}", text(opcode)),
-            Self::ServerLost { old, new } => write!(f, "Server {old} went down, finding new server: {new}"),
-            Self::ServerFound { name } => write!(f, "Server {name} answers"),
             Self::QueueFull { from } => write!(f, "queue full, a packet from {from} not taken"),
             Self::Expired { class, opcode } => {
                 write!(f, "no answer to a notice of class {} opcode {}, dropped", text(class), text(opcode))

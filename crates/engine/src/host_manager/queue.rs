@@ -6,22 +6,21 @@ use std::{
     net::SocketAddr,
     time::Duration,
 };
-use zephyr_core::{kind::Kind, schedule::TO_SERVER, uid::Uid};
+use zephyr_core::{kind::Kind, notice::OwnedPacket, schedule::TO_SERVER, uid::Uid};
 
 /// How long a packet waits for an answer, from when it was first sent on or taken.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(300);
 /// The wait between resends of a packet whose server is there, and does not answer it.
 const SLOW: Duration = Duration::from_secs(32);
 /// Packets that wait at most.
-const MAX: usize = 4096;
+const MAX_PACKETS: usize = 4096;
 /// Packets of one program that wait at most, so that none keeps out the others.
-const MAX_OF_ONE: usize = MAX / 4;
+const MAX_OF_ONE: usize = MAX_PACKETS / 4;
 
 /// A packet of a program, waiting for the server's answer.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// The datagram as it came.
-    pub(crate) packet: Bytes,
+    pub(crate) packet: OwnedPacket,
     /// The program that sent it.
     pub(crate) client: SocketAddr,
     pub(crate) kind: Kind,
@@ -43,7 +42,7 @@ pub(crate) enum Due {
         doubtful: bool,
     },
     /// It is dropped.
-    Expired(Bytes),
+    Expired(Box<OwnedPacket>),
 }
 
 /// The queue, oldest first.
@@ -63,19 +62,20 @@ impl Queue {
 
     /// Whether no packet of this program can be taken.
     pub(crate) fn is_full_for(&self, client: SocketAddr) -> bool {
-        self.entries.len() >= MAX || self.has_its_share(client)
+        self.entries.len() >= MAX_PACKETS || self.has_its_share(client)
     }
 
     fn has_its_share(&self, client: SocketAddr) -> bool {
         self.of_program.get(&client).is_some_and(|&count| count >= MAX_OF_ONE)
     }
 
-    /// Gives up the oldest packet that the server, last heard at `heard`, has passed over: it was sent before, and is
-    /// unanswered. Such packets would else keep out others, as anybody can make as many as he likes. A program that has
+    /// Gives up the oldest packet that the server, which last sent anything at `server_sent`, has passed over: it was sent
+    /// before, and is unanswered. Such packets would else keep out others, as anybody can make as many as he likes. A program that has
     /// its share must give up one of its own.
-    pub(crate) fn make_room(&mut self, heard: Option<Duration>, client: SocketAddr) -> Option<Bytes> {
+    pub(crate) fn make_room(&mut self, server_sent: Option<Duration>, client: SocketAddr) -> Option<OwnedPacket> {
         let only_own = self.has_its_share(client);
-        let is_passed_over = |entry: &Entry| entry.due.is_some() && heard.is_some_and(|heard| heard > entry.first_sent);
+        let is_passed_over =
+            |entry: &Entry| entry.due.is_some() && server_sent.is_some_and(|sent| sent > entry.first_sent);
         let may_go = |entry: &Entry| is_passed_over(entry) && (!only_own || entry.client == client);
         let number = self.entries.iter().find(|(_, entry)| may_go(entry)).map(|(&number, _)| number)?;
         self.remove(number).map(|entry| entry.packet)
@@ -86,8 +86,10 @@ impl Queue {
     }
 
     /// Takes a packet; `sent` when it is on its way to the server already.
-    pub(crate) fn add(&mut self, now: Duration, uid: Uid, kind: Kind, client: SocketAddr, packet: Bytes, sent: bool) {
+    pub(crate) fn add(&mut self, now: Duration, client: SocketAddr, packet: OwnedPacket, sent: bool) {
         self.last += 1;
+        let notice = packet.notice();
+        let (uid, kind) = (notice.uid, notice.kind);
         self.by_uid.insert(uid, self.last);
         let entry = Entry { packet, client, kind, uid, taken: now, first_sent: now, transmissions: 0, due: None };
         *self.of_program.entry(client).or_insert(0) += 1;
@@ -121,7 +123,7 @@ impl Queue {
             }
             self.transmitted(number, now);
         }
-        self.entries.values().map(|entry| entry.packet.clone()).collect()
+        self.entries.values().map(|entry| entry.packet.octets().clone()).collect()
     }
 
     /// When something is to be done next.
@@ -136,7 +138,7 @@ impl Queue {
         if let Some((&oldest, entry)) = self.entries.first_key_value()
             && entry.taken + TIMEOUT <= now
         {
-            return self.remove(oldest).map(|entry| Due::Expired(entry.packet));
+            return self.remove(oldest).map(|entry| Due::Expired(Box::new(entry.packet)));
         }
         let &(due, number) = self.due.first()?;
         if due > now {
@@ -145,7 +147,7 @@ impl Queue {
         self.transmitted(number, now);
         let entry = self.entries.get(&number)?;
         let doubtful = entry.transmissions >= TO_SERVER.len();
-        Some(Due::Resend { packet: entry.packet.clone(), doubtful })
+        Some(Due::Resend { packet: entry.packet.octets().clone(), doubtful })
     }
 
     fn transmitted(&mut self, number: u64, now: Duration) {

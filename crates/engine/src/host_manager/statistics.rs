@@ -15,8 +15,8 @@ pub struct Statistics {
     pub server_changes: u64,
 }
 
-/// Lengths that old programs have room for.
-const MACHINE_LEN: usize = 31;
+/// Characters of the machine's type that old programs have room for.
+const MAX_MACHINE: usize = 31;
 
 impl HostManager {
     /// The ten texts, each with its NUL.
@@ -26,7 +26,7 @@ impl HostManager {
             version = format!("{version} {}", names::LONG_HEADERS.escape_ascii());
         }
         let statistics = self.statistics();
-        let machine: String = std::env::consts::ARCH.chars().take(MACHINE_LEN).collect();
+        let machine: String = self.machine.chars().take(MAX_MACHINE).collect();
         let lines = [
             self.server_name().to_owned(),
             self.queued().to_string(),

@@ -1,0 +1,393 @@
+//! A server with a scripted clock, people who talk to it, and what they hear.
+//!
+//! Packets reach the server in memory, or over sockets: as the test program's `transport` has it.
+
+#![allow(dead_code, unreachable_pub, reason = "every test file uses its own part of the stage")]
+
+pub(crate) use crate::transport::host;
+use crate::transport::{self, Transport};
+use bytes::Bytes;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, hash_map::DefaultHasher},
+    hash::{Hash, Hasher},
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::{Duration, UNIX_EPOCH},
+};
+use zephyr_core::{
+    auth::{Acceptor, AuthError, Direction, Identity, Judgement, Reason, Session, Verdict},
+    kind::Kind,
+    limits::Limits,
+    notice::{Claim, Notice, Packet},
+    policy::Policy,
+    realm::Realms,
+    time::Now,
+    uid::Uid,
+};
+use zephyr_engine::server::{
+    Bounds, Change, Command, Config, Event, LogEvent, Neighbours, Published,
+    acl::{Acl, ClassAcls, Defaults, Rules},
+};
+
+pub const REALM: &str = "ATHENA.TEST";
+
+/// The network that texts of the tests mean by 127.77.0.x.
+const MADE_UP: [u8; 3] = [127, 77, 0];
+
+/// The host manager of the first host.
+pub fn here() -> SocketAddr {
+    SocketAddr::from((host(1), 2104))
+}
+
+/// The host manager of another host.
+pub fn there() -> SocketAddr {
+    SocketAddr::from((host(2), 2104))
+}
+
+/// The host manager of a host on another network.
+pub fn outside() -> SocketAddr {
+    SocketAddr::from((transport::outside(), 2104))
+}
+
+/// A text in which hosts are 127.77.0.x, with the addresses that they have in this test.
+pub fn as_here(text: &str) -> String {
+    let prefix = |[first, second, third]: [u8; 3]| format!("{first}.{second}.{third}.");
+    let [first, second, third, _] = host(0).octets();
+    text.replace(&prefix(MADE_UP), &prefix([first, second, third]))
+}
+
+/// The program at this port of a host.
+pub fn at(host: SocketAddr, port: u16) -> SocketAddr {
+    SocketAddr::new(host.ip(), port)
+}
+
+/// A session whose checksum is a hash of its key and what must be covered.
+pub struct Key(pub u64);
+
+impl Key {
+    fn checksum(&self, covered: [&[u8]; 3], direction: Direction) -> [u8; 8] {
+        let mut hasher = DefaultHasher::new();
+        (self.0, covered.concat(), direction).hash(&mut hasher);
+        hasher.finish().to_be_bytes()
+    }
+}
+
+impl Session for Key {
+    fn seal(&self, notice: &Notice<'_>, direction: Direction, limits: Limits, _: Now) -> Result<Bytes, AuthError> {
+        let unsealed = notice.unsealed(0, b"")?;
+        let checksum = self.checksum(unsealed.covered(), direction);
+        Ok(unsealed.seal(&checksum, limits)?)
+    }
+
+    fn open<'a>(&self, packet: &Packet<'a>, direction: Direction) -> Option<Cow<'a, [u8]>> {
+        let mut expected = Vec::new();
+        zephyr_core::coding::zcode::encode(&self.checksum(packet.covered()?, direction), &mut expected);
+        (packet.claim.checksum == expected).then_some(Cow::Borrowed(packet.notice.body))
+    }
+}
+
+/// What a packet proves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Proof {
+    Yes,
+    #[default]
+    No,
+    Failed,
+}
+pub use Proof::{Failed, No, Yes};
+
+/// Rules that restrict nothing, with these default subscriptions.
+pub fn with_defaults(file: &[u8]) -> Arc<Rules> {
+    Arc::new(Rules::new(Acl::default(), Defaults::read(file).unwrap()))
+}
+
+/// A packet that the server sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    pub to: SocketAddr,
+    pub octets: Bytes,
+}
+
+impl Heard {
+    pub fn packet(&self) -> Packet<'_> {
+        Packet::parse(&self.octets).unwrap()
+    }
+
+    pub fn notice(&self) -> Notice<'_> {
+        self.packet().notice
+    }
+
+    pub fn body(&self) -> String {
+        String::from_utf8_lossy(self.notice().body).replace('\0', "|")
+    }
+
+    /// `SERVACK SENT` and the like.
+    pub fn answer(&self) -> String {
+        let body = self.body();
+        format!("{} {}", self.notice().kind, body.split('|').next().unwrap_or_default())
+    }
+
+    /// What is said beside that.
+    pub fn words(&self) -> Option<String> {
+        self.body().split('|').nth(1).filter(|words| !words.is_empty()).map(str::to_owned)
+    }
+}
+
+/// Rules from what files would say: lists by file name without `.acl`, and operators; the usual defaults. Hosts are
+/// 127.77.0.x in them.
+pub fn rules(lists: &[(&str, &str)]) -> Arc<Rules> {
+    let read = |text: &str| Acl::read(as_here(text).as_bytes()).unwrap();
+    let mut classes: BTreeMap<&str, ClassAcls> = BTreeMap::new();
+    let mut operators = Acl::default();
+    for (name, text) in lists {
+        let Some((act, class)) = name.split_once('-') else {
+            assert_eq!(*name, "opstaff");
+            operators = read(text);
+            continue;
+        };
+        let class = classes.entry(class).or_default();
+        match act {
+            "xmt" => class.xmt = Some(read(text)),
+            "sub" => class.sub = Some(read(text)),
+            "iws" => class.iws = Some(read(text)),
+            "iui" => class.iui = Some(read(text)),
+            // Registered, without a list.
+            _ => assert_eq!(act, "all"),
+        }
+    }
+    let mut rules = Rules::new(operators, Defaults::usual());
+    for (class, lists) in classes {
+        rules.register(&zephyr_core::fold::fold(class.as_bytes()), lists);
+    }
+    Arc::new(rules)
+}
+
+/// The rules of the lists that Debian ships, as far as they matter to what is told of locations and operations.
+pub fn shipped_rules() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("xmt-login", "*.*@*"),
+        ("sub-login", "*.*@*"),
+        ("iws-login", ""),
+        ("iui-login", ""),
+        ("xmt-operations", ""),
+        ("sub-operations", "*.*@*"),
+        ("iws-operations", "*.*@*"),
+        ("iui-operations", "*.*@*"),
+    ]
+}
+
+/// What whoever knows all keys finds out about a packet that proves so much.
+pub fn judgement(packet: &Packet<'_>, proof: Proof) -> Judgement {
+    let sender = packet.notice.sender;
+    match proof {
+        No => Judgement::bare(Verdict::Unauthenticated),
+        Failed => Judgement::bare(Verdict::Failed(Reason::Checksum)),
+        Yes => Judgement::authentic(Identity::new(sender), Arc::new(key_of(std::str::from_utf8(sender).unwrap()))),
+    }
+}
+
+/// Judges as the test says.
+#[derive(Debug, Default)]
+pub struct Double {
+    /// What the packets prove that are on their way, and how many were judged.
+    proof: Mutex<(Proof, usize)>,
+}
+
+impl Double {
+    pub fn set(&self, proof: Proof) {
+        self.proof.lock().unwrap().0 = proof;
+    }
+
+    pub fn judged(&self) -> usize {
+        self.proof.lock().unwrap().1
+    }
+}
+
+impl Acceptor for Double {
+    fn judge(&self, packet: &Packet<'_>, expected: &[u8], _: Now) -> Result<Judgement, AuthError> {
+        let mut proof = self.proof.lock().unwrap();
+        proof.1 += 1;
+        assert_eq!(packet.notice.sender, expected);
+        Ok(judgement(packet, proof.0))
+    }
+}
+
+pub struct Stage {
+    pub engine: Transport,
+    pub now: Now,
+    /// What was worth a line in the log.
+    pub events: Vec<LogEvent>,
+    /// The other events.
+    pub published: Vec<Published>,
+    pub changes: Vec<Change>,
+    /// How often it was asked where a packet comes from.
+    pub judged: usize,
+    /// Packets that were no notices.
+    pub malformed: u64,
+    micros: u32,
+}
+
+/// A notice without a uid: the stage gives it one.
+pub fn notice<'a>(class: &'a str, instance: &'a str, opcode: &'a str, sender: &'a str) -> Notice<'a> {
+    Notice {
+        kind: Kind::Acked,
+        port: 5000,
+        class: class.as_bytes(),
+        instance: instance.as_bytes(),
+        opcode: opcode.as_bytes(),
+        sender: sender.as_bytes(),
+        address: host(1).into(),
+        ..Notice::EMPTY
+    }
+}
+
+pub fn control<'a>(opcode: &'a str, sender: &'a str, body: &'a [u8]) -> Notice<'a> {
+    Notice { body, ..notice("ZEPHYR_CTL", "CLIENT", opcode, sender) }
+}
+
+pub const ALICE: &str = "alice@ATHENA.TEST";
+pub const BOB: &str = "bob@ATHENA.TEST";
+
+/// The key that a person's session has on this stage.
+pub fn key_of(person: &str) -> Key {
+    let mut hasher = DefaultHasher::new();
+    person.hash(&mut hasher);
+    Key(hasher.finish())
+}
+
+impl Stage {
+    pub fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    pub fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let defaults = b"operations,message,*\nmessage,personal,%me%\nmessage,urgent,%me%\n";
+        let mut config = Config {
+            host: "zsrv.zlab.example".to_owned(),
+            address: host(100),
+            port: 2103,
+            version: "Zephyr Server test".to_owned(),
+            realms: Realms::local_only(REALM.as_bytes()),
+            policy: Policy::KERBEROS,
+            rules: Arc::new(Rules::new(Acl::default(), Defaults::read(defaults).unwrap())),
+            bounds: Bounds::default(),
+            neighbours: Neighbours::default(),
+            in_flight: usize::MAX,
+        };
+        change(&mut config);
+        let now = Now { monotonic: Duration::from_secs(1000), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
+        Self {
+            engine: Transport::new(config, now),
+            now,
+            events: Vec::new(),
+            published: Vec::new(),
+            changes: Vec::new(),
+            judged: 0,
+            malformed: 0,
+            micros: 0,
+        }
+    }
+
+    /// A packet's octets, with a uid of its own.
+    pub fn packet(&mut self, notice: Notice<'_>, proof: Proof) -> Bytes {
+        self.micros += 1;
+        let uid = Uid { address: host(1), seconds: 1_800_000_000, micros: self.micros };
+        let notice = Notice { uid, multiuid: uid, ..notice };
+        let digit = |place: u32| u8::try_from(self.micros / 100_u32.pow(place) % 100).unwrap() + b'0';
+        let authenticator = [b'Z', digit(2), digit(1), digit(0)];
+        let claim = match proof {
+            No => Claim::NONE,
+            // An authenticator is never the same.
+            Yes | Failed => Claim { auth: 1, authent_len: 3, authenticator: &authenticator, checksum: b"Zsum" },
+        };
+        notice.write(&claim, Limits::WHOLE_PACKET).unwrap()
+    }
+
+    /// Gives octets to the server; proven ones have the session of their sender.
+    pub fn give(&mut self, from: SocketAddr, octets: &[u8], proof: Proof) -> Vec<Heard> {
+        self.engine.give(self.now, from, octets, proof);
+        let heard = self.hear();
+        (self.judged, self.malformed) = (self.engine.judged(), self.engine.counters().malformed);
+        heard
+    }
+
+    pub fn send(&mut self, from: SocketAddr, notice: Notice<'_>, proof: Proof) -> Vec<Heard> {
+        let octets = self.packet(notice, proof);
+        self.give(from, &octets, proof)
+    }
+
+    /// Sends what gets one answer and nothing else, and gives the answer.
+    pub fn ask(&mut self, notice: Notice<'_>, proof: Proof) -> String {
+        let heard = self.send(here(), notice, proof);
+        assert_eq!(heard.len(), 1, "{heard:?}");
+        assert_eq!(heard[0].to, here());
+        heard[0].answer()
+    }
+
+    /// Subscribes without defaults.
+    pub fn subscribe(&mut self, host: SocketAddr, person: &str, port: u16, body: &[u8]) {
+        let heard = self.send(host, Notice { port, ..control("SUBSCRIBE_NODEFS", person, body) }, Yes);
+        assert_eq!(heard[0].answer(), "SERVACK SENT");
+    }
+
+    /// What a client holds, asked by its owner.
+    pub fn list(&mut self, host: SocketAddr, person: &str, port: u16) -> String {
+        let body = format!("0x{port:04X}\0");
+        let heard = self.send(host, Notice { port, ..control("GIMME", person, body.as_bytes()) }, Yes);
+        assert_eq!(heard[0].answer(), "SERVACK SENT");
+        for answer in &heard[1..] {
+            assert_eq!(answer.to, at(host, port));
+            self.acknowledge(answer);
+        }
+        heard[1..].iter().map(Heard::body).collect()
+    }
+
+    /// The recipient acknowledges a packet.
+    pub fn acknowledge(&mut self, heard: &Heard) {
+        let ack = Notice { kind: Kind::ClientAck, body: b"", ..heard.notice() };
+        let octets = ack.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap();
+        assert_eq!(self.give(heard.to, &octets, No), []);
+    }
+
+    /// Lets time pass, doing whatever becomes due exactly when it is due. Gives the seconds and the packets.
+    pub fn wait(&mut self, seconds: u64) -> Vec<(u64, Heard)> {
+        let start = self.now.monotonic;
+        let end = start + Duration::from_secs(seconds);
+        let mut heard = Vec::new();
+        while let Some(due) = self.engine.next_timeout(self.now).filter(|due| *due <= end) {
+            assert!(due >= self.now.monotonic, "time does not go back");
+            self.pass_to(due);
+            self.engine.timeout(self.now);
+            let packets = self.hear();
+            let passed = (due - start).as_secs();
+            heard.extend(packets.into_iter().map(|packet| (passed, packet)));
+        }
+        self.pass_to(end);
+        heard
+    }
+
+    pub fn command(&mut self, command: Command) -> Vec<Heard> {
+        self.engine.command(self.now, command);
+        self.hear()
+    }
+
+    fn pass_to(&mut self, moment: Duration) {
+        self.now.wall += moment - self.now.monotonic;
+        self.now.monotonic = moment;
+    }
+
+    /// What the server sends now.
+    fn hear(&mut self) -> Vec<Heard> {
+        let (heard, events) = self.engine.hear(self.now);
+        for event in events {
+            match event {
+                Event::Log(entry) => self.events.push(entry.event),
+                Event::Published(published) => self.published.push(published),
+                Event::Changed(change) => self.changes.push(change),
+            }
+        }
+        assert!(heard.iter().all(|packet| packet.octets.len() <= 1024), "no packet is too long");
+        heard
+    }
+}

@@ -1,0 +1,23 @@
+//! What a host manager wants its driver to do.
+
+use super::event::Event;
+use crate::machine::Transmit;
+use bytes::Bytes;
+use std::{collections::VecDeque, net::SocketAddr};
+
+/// Packets to be sent and events to be told, each in the order in which they were made.
+#[derive(Debug, Default)]
+pub(super) struct Outputs {
+    pub(super) events: VecDeque<Event>,
+    pub(super) transmits: VecDeque<Transmit>,
+}
+
+impl Outputs {
+    pub(super) fn send(&mut self, to: SocketAddr, payload: Bytes) {
+        self.transmits.push_back(Transmit { to, payload });
+    }
+
+    pub(super) fn tell(&mut self, event: impl Into<Event>) {
+        self.events.push_back(event.into());
+    }
+}

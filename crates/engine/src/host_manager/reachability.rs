@@ -1,0 +1,151 @@
+//! Whether the server is there: greetings, what shows that it lives, and the change to another one (host manager, sections 4
+//! and 6).
+
+use super::{HostManager, event::ServerChange, queue::Due};
+use std::{net::IpAddr, time::Duration};
+use zephyr_core::{
+    kind::Kind,
+    limits::Limits,
+    names,
+    notice::{Claim, Notice},
+    schedule::{GREETING, TO_SERVER},
+    time::Now,
+};
+
+/// How long a server may take to say that it is there, once it is in doubt: the last wait of a packet's schedule, so that
+/// a dead server is given up when C host managers give it up.
+const ASKING_WAIT: Duration = {
+    let [.., last] = TO_SERVER;
+    last
+};
+
+/// What is known about whether the current server is there.
+#[derive(Debug)]
+pub(super) struct Reachability {
+    /// No server has answered yet, or the last one was lost: packets are kept, not sent.
+    pub(super) looking: bool,
+    /// The host was flushed, and nothing was sent since.
+    pub(super) deactivated: bool,
+    /// When the current server last sent anything.
+    pub(super) last_received: Option<Duration>,
+    /// The host's first greeting, which says that it has just started, was not answered yet.
+    booting: bool,
+    /// When the greeting that the current server has not answered is given up.
+    greeting_due: Option<Duration>,
+    /// Greetings in a row that were not answered.
+    timeouts: usize,
+    /// Since when the current server has been asked in vain whether it is there.
+    asked: Option<Duration>,
+}
+
+impl Reachability {
+    pub(super) const fn new(booting: bool) -> Self {
+        Self {
+            looking: true,
+            deactivated: false,
+            last_received: None,
+            booting,
+            greeting_due: None,
+            timeouts: 0,
+            asked: None,
+        }
+    }
+
+    /// The current server has sent something.
+    pub(super) const fn received(&mut self, now: Duration) {
+        self.last_received = Some(now);
+        self.asked = None;
+        self.booting = false;
+        self.greeting_due = None;
+        self.timeouts = 0;
+    }
+
+    /// When the current server is to be given up.
+    fn next_timeout(&self) -> Option<Duration> {
+        let answer = self.asked.map(|asked| asked + ASKING_WAIT);
+        [self.greeting_due, answer].into_iter().flatten().min()
+    }
+}
+
+impl HostManager {
+    /// When something is due, on the monotonic clock.
+    pub(super) fn next_timeout(&self) -> Option<Duration> {
+        [self.reachability.next_timeout(), self.queue.next_due()].into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    pub(super) fn handle_timeout(&mut self, now: Now) {
+        if self.reachability.greeting_due.is_some_and(|due| due <= now.monotonic) {
+            self.reachability.timeouts += 1;
+            self.change_server(now, None);
+        }
+        if self.reachability.asked.is_some_and(|asked| asked + ASKING_WAIT <= now.monotonic) {
+            self.change_server(now, None);
+        }
+        while let Some(due) = self.queue.take_due(now.monotonic) {
+            match due {
+                Due::Resend { packet, doubtful } => {
+                    self.outputs.send(self.servers.current().address, packet);
+                    // What a server does not answer shows nothing about it; that it does not answer a greeting does.
+                    if doubtful && self.reachability.asked.is_none() {
+                        self.reachability.asked = Some(now.monotonic);
+                        self.tell_server(now, names::ATTACH);
+                    }
+                }
+                Due::Expired(packet) => self.tell_expired(&packet),
+            }
+        }
+    }
+
+    pub(super) fn flush(&mut self, now: Now) {
+        self.tell_server(now, names::FLUSH);
+        self.reachability.deactivated = true;
+    }
+
+    pub(super) fn change_server(&mut self, now: Now, suggestion: Option<IpAddr>) {
+        self.reachability.looking = true;
+        self.reachability.last_received = None;
+        self.reachability.asked = None;
+        self.queue.stop();
+        self.tell_server(now, names::DETACH);
+        let old = self.servers.current().name.clone();
+        self.servers.choose(suggestion);
+        self.statistics.server_changes += 1;
+        self.outputs.tell(ServerChange::Lost { old, new: self.servers.current().name.clone() });
+        self.greet(now);
+    }
+
+    /// Greets the current server, and waits for its answer.
+    pub(super) fn greet(&mut self, now: Now) {
+        let state = &mut self.reachability;
+        state.booting |= state.deactivated;
+        state.deactivated = false;
+        let opcode = if state.booting { names::BOOT } else { names::ATTACH };
+        let round = state.timeouts / self.servers.len();
+        let [.., longest] = GREETING;
+        let wait = GREETING.get(round).copied().unwrap_or(longest);
+        state.greeting_due = Some(now.monotonic + wait);
+        self.tell_server(now, opcode);
+    }
+
+    fn tell_server(&mut self, now: Now, opcode: &[u8]) {
+        let uid = self.uids.next(&now);
+        let notice = Notice {
+            kind: Kind::HmCtl,
+            uid,
+            multiuid: uid,
+            port: self.port,
+            class: names::ZEPHYR_CTL,
+            instance: names::HM,
+            opcode,
+            sender: names::HM,
+            multinotice: b"0/0",
+            address: self.uids.address().into(),
+            ..Notice::EMPTY
+        };
+        // A notice of nothing but short words always fits.
+        if let Ok(packet) = notice.write(&Claim::NONE, Limits::COMPATIBLE) {
+            self.outputs.send(self.servers.current().address, packet);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Packets from the server (host manager, section 7).
+
+use super::{
+    HostManager, Received,
+    event::{LogEvent, ServerChange},
+};
+use std::net::{IpAddr, SocketAddr};
+use zephyr_core::{
+    kind::Kind,
+    limits::Limits,
+    names,
+    notice::{Notice, Packet},
+    time::Now,
+};
+
+impl HostManager {
+    pub(super) fn receive_from_server(&mut self, now: Now, received: &Received) {
+        let from = received.from;
+        if from != self.servers.current().address {
+            return self.outputs.tell(LogEvent::NotTheServer { from });
+        }
+        self.statistics.server_packets += 1;
+        self.reachability.received(now.monotonic);
+        let packet = received.packet.packet();
+        let notice = &packet.notice;
+        match (notice.kind, notice.opcode) {
+            (Kind::HmCtl, names::SHUTDOWN) => return self.change_server(now, suggestion(notice.body)),
+            (Kind::HmCtl, names::PING) => self.answer_ping(from, &packet),
+            (Kind::HmCtl, opcode) => return self.outputs.tell(LogEvent::BadControl { opcode: opcode.into() }),
+            _ => self.handle_answer(received, notice),
+        }
+        if self.reachability.looking {
+            self.resume(now);
+        }
+    }
+
+    fn answer_ping(&mut self, server: SocketAddr, packet: &Packet<'_>) {
+        let pong = Notice { kind: Kind::HmAck, ..packet.notice };
+        if let Ok(pong) = pong.write(&packet.claim.echoed(), Limits::WHOLE_PACKET) {
+            self.outputs.send(server, pong);
+        }
+    }
+
+    fn handle_answer(&mut self, received: &Received, notice: &Notice<'_>) {
+        let from = received.from;
+        // First by uid: programs use the greetings' opcodes as they like.
+        if let Some(entry) = self.queue.answered(&notice.uid) {
+            if entry.kind == Kind::Acked {
+                self.outputs.send(entry.client, received.packet.octets().clone());
+            }
+        } else if notice.instance == names::HM && matches!(notice.opcode, names::BOOT | names::ATTACH) {
+            if notice.body.split(|&octet| octet == 0).any(|word| word == names::LONG_HEADERS) {
+                self.long_headers.insert(from);
+            } else {
+                self.long_headers.remove(&from);
+            }
+        } else {
+            self.outputs.tell(LogEvent::NotInQueue { from });
+        }
+    }
+
+    /// The current server answers: it gets what was kept for it.
+    fn resume(&mut self, now: Now) {
+        self.reachability.looking = false;
+        let server = self.servers.current();
+        self.outputs.tell(ServerChange::Found { name: server.name.clone() });
+        for packet in self.queue.restart(now.monotonic) {
+            self.outputs.send(server.address, packet);
+        }
+    }
+}
+
+/// The server that a dying one names in its farewell.
+fn suggestion(body: &[u8]) -> Option<IpAddr> {
+    let text = body.split(|&octet| octet == 0).next()?;
+    std::str::from_utf8(text).ok()?.parse().ok()
+}

@@ -1,0 +1,253 @@
+//! Receiving many datagrams with one system call.
+
+use std::{
+    io::{self, ErrorKind},
+    net::SocketAddr,
+};
+use tokio::{io::Interest, net::UdpSocket};
+use zephyr_core::limits::MAX_PACKET;
+
+/// Datagrams that one system call takes at most.
+pub const MAX_BATCH: usize = 32;
+
+type Buffers = [[u8; MAX_PACKET]; MAX_BATCH];
+
+/// Buffers for the datagrams of one batch.
+///
+/// A datagram longer than [`MAX_PACKET`] is cut off, as by every Zephyr program.
+#[derive(Debug)]
+pub struct BatchReceiver {
+    buffers: Box<Buffers>,
+    /// Whether the system has a call for many datagrams.
+    batched: bool,
+}
+
+impl BatchReceiver {
+    /// Empty buffers.
+    pub fn new() -> Self {
+        Self { buffers: Box::new([[0; MAX_PACKET]; MAX_BATCH]), batched: system::HAS_BATCHES }
+    }
+
+    /// Takes what has come, at most [`MAX_BATCH`] datagrams, each with where it came from; says how many. After fewer than
+    /// [`MAX_BATCH`] it is time to do something else; whether nothing is left, [`UdpSocket::readable`] knows.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::WouldBlock`] when nothing has come. Other errors are about packets that were sent before, such as that a
+    /// port is closed: what has come can still be taken afterwards.
+    pub fn receive(&mut self, socket: &UdpSocket, mut each: impl FnMut(SocketAddr, &[u8])) -> io::Result<usize> {
+        if self.batched {
+            match socket.try_io(Interest::READABLE, || system::receive(socket, &mut self.buffers, &mut each)) {
+                // An old system, or a sandbox that does not let the call through.
+                Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) => {
+                    self.batched = false;
+                }
+                result => return result,
+            }
+        }
+        one_by_one(socket, &mut self.buffers, &mut each)
+    }
+}
+
+impl Default for BatchReceiver {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// As many system calls as datagrams, and one that says that there are no more.
+fn one_by_one(
+    socket: &UdpSocket,
+    buffers: &mut Buffers,
+    each: &mut impl FnMut(SocketAddr, &[u8]),
+) -> io::Result<usize> {
+    for (received, buffer) in buffers.iter_mut().enumerate() {
+        match socket.try_recv_from(buffer) {
+            Ok((len, from)) => each(from, buffer.get(..len).unwrap_or_default()),
+            Err(error) if received == 0 => return Err(error),
+            Err(_) => return Ok(received),
+        }
+    }
+    Ok(MAX_BATCH)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
+mod system {
+    use super::{Buffers, MAX_BATCH};
+    use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
+    use std::{
+        io::{self, IoSliceMut},
+        net::SocketAddr,
+        os::fd::AsRawFd,
+    };
+    use tokio::net::UdpSocket;
+
+    pub(super) const HAS_BATCHES: bool = true;
+
+    pub(super) fn receive(
+        socket: &UdpSocket,
+        buffers: &mut Buffers,
+        each: &mut impl FnMut(SocketAddr, &[u8]),
+    ) -> io::Result<usize> {
+        // Made anew for each call: the system leaves in them how long the addresses of the last one were. Nor can they be sent
+        // between threads.
+        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(MAX_BATCH, None);
+        let mut slices = buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
+        let datagrams = recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
+        let mut received = 0;
+        for datagram in datagrams {
+            received += 1;
+            // One without an address cannot be answered, and UDP has none.
+            if let Some(from) = datagram.address.as_ref().and_then(address) {
+                each(from, datagram.iovs().next().unwrap_or_default());
+            }
+        }
+        Ok(received)
+    }
+
+    fn address(from: &SockaddrStorage) -> Option<SocketAddr> {
+        let v4 = || from.as_sockaddr_in().map(|&v4| SocketAddr::V4(v4.into()));
+        let v6 = || from.as_sockaddr_in6().map(|&v6| SocketAddr::V6(v6.into()));
+        v4().or_else(v6)
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd")))]
+mod system {
+    use super::Buffers;
+    use std::{io, net::SocketAddr};
+    use tokio::net::UdpSocket;
+
+    pub(super) const HAS_BATCHES: bool = false;
+
+    pub(super) fn receive(_: &UdpSocket, _: &mut Buffers, _: &mut impl FnMut(SocketAddr, &[u8])) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::socket::bind;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+    /// Both ways of receiving.
+    fn receivers() -> [BatchReceiver; 2] {
+        [BatchReceiver::new(), BatchReceiver { batched: false, ..BatchReceiver::new() }]
+    }
+
+    /// The next batch, once there is one: source and octets of each datagram.
+    async fn next(receiver: &mut BatchReceiver, socket: &UdpSocket) -> io::Result<Vec<(SocketAddr, Vec<u8>)>> {
+        loop {
+            socket.readable().await?;
+            let mut batch = Vec::new();
+            match receiver.receive(socket, |from, octets| batch.push((from, octets.to_vec()))) {
+                Ok(received) => {
+                    assert_eq!(received, batch.len());
+                    return Ok(batch);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => assert!(batch.is_empty()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_burst_comes_whole_and_in_order() -> io::Result<()> {
+        const BURST: u16 = 100;
+        for mut receiver in receivers() {
+            let (one, other, socket) = (bind(LOOPBACK)?, bind(LOOPBACK)?, bind(LOOPBACK)?);
+            for number in 0..BURST {
+                let sender = if number % 3 == 0 { &one } else { &other };
+                sender.send_to(&number.to_be_bytes(), socket.local_addr()?).await?;
+            }
+            let mut sizes = Vec::new();
+            let mut received = Vec::new();
+            while received.len() < usize::from(BURST) {
+                let batch = next(&mut receiver, &socket).await?;
+                sizes.push(batch.len());
+                received.extend(batch);
+            }
+            assert_eq!(sizes, [MAX_BATCH, MAX_BATCH, MAX_BATCH, 4]);
+            for (number, (from, octets)) in (0..BURST).zip(&received) {
+                let sender = if number % 3 == 0 { &one } else { &other };
+                assert_eq!((*from, octets.as_slice()), (sender.local_addr()?, &number.to_be_bytes()[..]));
+            }
+            let nothing = receiver.receive(&socket, |_, _| ()).map_err(|error| error.kind());
+            assert_eq!(nothing, Err(ErrorKind::WouldBlock));
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn long_datagrams_are_cut_off_and_empty_ones_are_datagrams() -> io::Result<()> {
+        for mut receiver in receivers() {
+            let (sender, socket) = (bind(LOOPBACK)?, bind(LOOPBACK)?);
+            for len in [MAX_PACKET + 1, 0, 5000, 1, MAX_PACKET] {
+                sender.send_to(&vec![b'x'; len], socket.local_addr()?).await?;
+            }
+            let batch = next(&mut receiver, &socket).await?;
+            let lengths: Vec<usize> = batch.iter().map(|(_, octets)| octets.len()).collect();
+            assert_eq!(lengths, [MAX_PACKET, 0, MAX_PACKET, 1, MAX_PACKET], "and nothing of one is in another");
+        }
+        Ok(())
+    }
+
+    /// One receiver for sockets of both families: the lengths of addresses are not those of the last call.
+    #[tokio::test]
+    async fn addresses_of_both_families() -> io::Result<()> {
+        for mut receiver in receivers() {
+            for loopback in [LOOPBACK, SocketAddr::from((Ipv6Addr::LOCALHOST, 0)), LOOPBACK] {
+                let (Ok(sender), Ok(socket)) = (bind(loopback), bind(loopback)) else {
+                    assert!(loopback.is_ipv6(), "a machine may be without IPv6");
+                    continue;
+                };
+                sender.send_to(b"hello", socket.local_addr()?).await?;
+                assert_eq!(next(&mut receiver, &socket).await?, [(sender.local_addr()?, b"hello".to_vec())]);
+            }
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_does_not_stop_receiving() -> io::Result<()> {
+        for mut receiver in receivers() {
+            let (peer, socket) = (bind(LOOPBACK)?, bind(LOOPBACK)?);
+            let address = peer.local_addr()?;
+            socket.connect(address).await?;
+            drop(peer);
+            socket.send(b"into the void").await?;
+            let peer = bind(address)?;
+            peer.send_to(b"back again", socket.local_addr()?).await?;
+            let refused = next(&mut receiver, &socket).await.map_err(|error| error.kind());
+            assert_eq!(refused, Err(ErrorKind::ConnectionRefused));
+            assert_eq!(next(&mut receiver, &socket).await?, [(address, b"back again".to_vec())]);
+        }
+        Ok(())
+    }
+
+    /// What comes before the error is taken, and what comes after it.
+    #[tokio::test]
+    async fn an_error_between_datagrams_costs_none_of_them() -> io::Result<()> {
+        for mut receiver in receivers() {
+            let (peer, socket) = (bind(LOOPBACK)?, bind(LOOPBACK)?);
+            let address = peer.local_addr()?;
+            socket.connect(address).await?;
+            peer.send_to(b"before", socket.local_addr()?).await?;
+            drop(peer);
+            socket.send(b"into the void").await?;
+            bind(address)?.send_to(b"after", socket.local_addr()?).await?;
+            let mut received = Vec::new();
+            while received.len() < 2 {
+                match next(&mut receiver, &socket).await {
+                    Ok(batch) => received.extend(batch.into_iter().map(|(_, octets)| octets)),
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionRefused),
+                }
+            }
+            assert_eq!(received, [&b"before"[..], b"after"]);
+        }
+        Ok(())
+    }
+}
