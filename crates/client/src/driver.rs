@@ -31,7 +31,7 @@ use zephyr_net::{
 /// What a program orders.
 pub(crate) enum Order {
     Begin {
-        operation: Operation,
+        operation: Box<Operation>,
         /// Told when the host manager has everything.
         queued: oneshot::Sender<()>,
         finished: oneshot::Sender<std::result::Result<Outcome, OperationError>>,
@@ -209,7 +209,7 @@ impl Task {
                 self.last_id += 1;
                 let id = OperationId(self.last_id);
                 self.program.waiters.insert(id, Waiter { queued: Some(queued), finished });
-                Command::Begin { id, operation }
+                Command::Begin { id, operation: *operation }
             }
             Order::WatchTickets(listener) => {
                 self.program.tickets = Some(listener);

@@ -18,6 +18,7 @@ impl Sending {
         let (tell_queued, queued) = oneshot::channel();
         let (tell_finished, finished) = oneshot::channel();
         // When the client has ended, the senders are dropped with the order, and whoever waits learns it so.
+        let operation = Box::new(operation);
         let _ = orders.send(Order::Begin { operation, queued: tell_queued, finished: tell_finished });
         Self { queued, finished, early: None }
     }
