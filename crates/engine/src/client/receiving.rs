@@ -6,7 +6,7 @@ use crate::machine::Transmit;
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use zephyr_core::{
     auth::{AuthError, Session},
-    inbox::{Delivered, Fragment, Inbox, Verified},
+    inbox::{Delivered, Fragment, Inbox, Opened},
     notice::OwnedPacket,
     time::Now,
 };
@@ -100,7 +100,7 @@ impl Client {
             Err(reason) => return self.shared.log(LogEvent::Dropped { from, reason }),
         };
         match verifier.verify(now, &fragment.packet()) {
-            Some(verified) => self.complete(now, from, fragment, verified),
+            Some(opened) => self.complete(now, from, fragment, opened),
             None => {
                 self.receiver.unverified.push_back((from, fragment));
                 self.shared.session.want();
@@ -120,14 +120,14 @@ impl Client {
         self.shared.verifier.looked(now, found);
         self.receiver.told_full = false;
         for (from, fragment) in std::mem::take(&mut self.receiver.unverified) {
-            if let Some(verified) = self.shared.verifier.verify(now, &fragment.packet()) {
-                self.complete(now, from, fragment, verified);
+            if let Some(opened) = self.shared.verifier.verify(now, &fragment.packet()) {
+                self.complete(now, from, fragment, opened);
             }
         }
     }
 
-    fn complete(&mut self, now: Now, from: SocketAddr, fragment: Fragment, verified: Verified) {
-        match self.receiver.inbox.complete(now, fragment, verified) {
+    fn complete(&mut self, now: Now, from: SocketAddr, fragment: Fragment, opened: Opened) {
+        match self.receiver.inbox.complete(now, fragment, opened) {
             Ok(Some(delivered)) => self.deliver(now, from, delivered),
             Ok(None) => {}
             Err(reason) => self.shared.log(LogEvent::Dropped { from, reason }),
