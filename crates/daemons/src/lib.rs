@@ -1,8 +1,7 @@
 //! zephyrd, the Zephyr server, zhm, the host manager, and zephyrctl, with which operators ask the server.
 //!
-//! Each daemon is an engine and a shell. The engine is a state machine without I/O: packets, time and commands go in, packets
-//! and reportable events come out ([`outbox::Outbox`]). The shell owns the socket, the clock, the files, the signals and
-//! the log, and only asks the engine when it wants to be woken.
+//! Each daemon is a state machine without I/O ([`zephyr_engine`]) and a shell around it, which owns the socket, the clock, the
+//! files, the signals and the log.
 
 #![forbid(unsafe_code)]
 
