@@ -37,7 +37,7 @@ fuzz_target!(|content: &[u8]| {
                     Verdict::Authentic(Identity::new(b"alice@A")),
                 ] {
                     let decision = decide(&domain.policy, action, &verdict, class, &Parties::direct(home));
-                    assert!(decision.refusal().is_none_or(|refusal| refusal.words().len() <= 200));
+                    assert!(decision.refusal().is_none_or(|refusal| refusal.text().len() <= 200));
                     assert!(!domain.place_of(decision.rule).is_empty());
                 }
             }

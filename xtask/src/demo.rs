@@ -21,7 +21,9 @@ use std::{
 };
 use tempfile::TempDir;
 use zephyr_testkit::{
-    bins, container, packages, ports,
+    bins, container,
+    loopback::Network,
+    packages, ports,
     process::{self, Daemon},
     realm::{Engine, KDC_VARIABLE, Realm, RealmOptions},
     relay::{Relay, Way},
@@ -81,6 +83,7 @@ struct Stage {
     _zephyrd: Daemon,
     people: People,
     host_manager: SocketAddr,
+    _network: Network,
 }
 
 /// Alice and Bob, and where their files and tickets are.
@@ -98,7 +101,9 @@ impl Stage {
         // What everybody receives without asking: his own messages.
         fs::write(config.join("default.subscriptions"), "message,personal,%me%\nmessage,urgent,%me%\n")?;
 
-        let server = SocketAddr::from(([127, 0, 0, 1], ports::free_udp()?));
+        let network = Network::claim()?;
+        let here = network.here();
+        let server = SocketAddr::from((here, ports::free_udp(here)?));
         let mut command = people.server(bins::path("zephyrd")?);
         command.args([
             "-n",
@@ -118,8 +123,8 @@ impl Stage {
         zephyrd.wait_for(TIMEOUT, |line| line.contains("Ready for action"))?;
 
         let tamper = Arc::new(AtomicBool::new(false));
-        let relay = Relay::start(server, change_one_bit(Arc::clone(&tamper)))?;
-        let host_manager = SocketAddr::from(([127, 0, 0, 1], ports::free_udp()?));
+        let relay = Relay::start(&network, server, change_one_bit(Arc::clone(&tamper)))?;
+        let host_manager = SocketAddr::from((here, ports::free_udp(here)?));
         let mut command = people.server(bins::path("zhm")?);
         command.args(["-n", "--listen", &host_manager.to_string()]);
         command.arg("--pid-file").arg(folder.join("zhm.pid")).arg(relay.address().to_string());
@@ -132,7 +137,7 @@ impl Stage {
         let zwgc = Daemon::spawn(command, folder.join("zwgc.log"))?;
         zwgc.wait_for(TIMEOUT, |line| line.contains("subscribed"))?;
         println!("── bob's zwgc has subscribed");
-        Ok(Self { zwgc, _zhm: zhm, _relay: relay, tamper, _zephyrd: zephyrd, people, host_manager })
+        Ok(Self { zwgc, _zhm: zhm, _relay: relay, tamper, _zephyrd: zephyrd, people, host_manager, _network: network })
     }
 
     fn play(&self) -> Result<()> {
@@ -260,7 +265,7 @@ impl People {
                 command
             }
         };
-        command.env("ZEPHYR_HM", host_manager.to_string()).env("ZEPHYR_ADDRESS", "127.0.0.1");
+        command.env("ZEPHYR_HM", host_manager.to_string()).env("ZEPHYR_ADDRESS", host_manager.ip().to_string());
         Ok(command)
     }
 }

@@ -3,7 +3,7 @@
 use crate::{ClientError, engine::Site};
 use zephyr_core::{
     auth::{AuthError, Identity, Verdict},
-    fold::fold,
+    fold::{FoldedName, fold},
     inbox::Delivered,
     names,
     notice::Notice,
@@ -11,8 +11,8 @@ use zephyr_core::{
 };
 
 /// The class that an outgoing request is decided for; requests that name many classes are for the server to take apart.
-fn class_of<'a>(action: Action, notice: &Notice<'a>) -> Option<&'a [u8]> {
-    (action == Action::Send).then_some(notice.class)
+fn class_of(action: Action, notice: &Notice<'_>) -> Option<FoldedName> {
+    (action == Action::Send).then(|| FoldedName::new(notice.class))
 }
 
 /// Whether a notice may be sent.
@@ -24,7 +24,7 @@ pub(crate) fn outgoing(policy: &Policy, site: &Site, notice: &Notice<'_>, proven
     let Some(action) = Action::of(notice) else { return Ok(()) };
     let verdict = if proven { Verdict::Authentic(Identity::new(&site.sender)) } else { Verdict::Unauthenticated };
     let parties = Parties::direct(site.realm.as_bytes());
-    let decision = decide(policy, action, &verdict, class_of(action, notice), &parties);
+    let decision = decide(policy, action, &verdict, class_of(action, notice).as_ref(), &parties);
     if let Some(refusal) = decision.refusal()
         && !(action == Action::Receive && policy.allows_somewhere(action, &verdict, &parties))
     {
@@ -54,7 +54,7 @@ pub(crate) fn without_session<T>(
     let unproven = Verdict::Unauthenticated;
     let possible = match action {
         Action::Receive => policy.allows_somewhere(action, &unproven, &parties),
-        _ => decide(policy, action, &unproven, class_of(action, notice), &parties).allows(),
+        _ => decide(policy, action, &unproven, class_of(action, notice).as_ref(), &parties).allows(),
     };
     match error {
         error if !possible => Err(ClientError::CannotProve(error)),
@@ -76,7 +76,7 @@ pub(crate) fn incoming(policy: &Policy, site: &Site, delivered: &Delivered) -> (
         // Answers of servers prove nothing, and what one program says to another is not the domain's.
         return (verdict, None);
     }
-    let decision = decide(policy, Action::Send, &verdict, Some(notice.class), &parties);
+    let decision = decide(policy, Action::Send, &verdict, Some(&FoldedName::new(notice.class)), &parties);
     let hidden = match decision.ruling {
         Ruling::Allow => None,
         Ruling::Refuse(Refusal { why: Why::Unproven, .. }) => {

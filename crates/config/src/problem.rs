@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Something in a file that cannot be meant.
+/// Something in a file that is invalid, or allowed but hardly meant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Problem {
     /// The file.
@@ -61,10 +61,26 @@ impl std::error::Error for Problems {}
 /// All that there is to say about files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Findings {
-    /// What cannot be meant.
+    /// What is invalid.
     pub problems: Vec<Problem>,
     /// What is allowed but hardly meant.
     pub warnings: Vec<Problem>,
+}
+
+impl Findings {
+    /// Adds what was found elsewhere.
+    pub fn extend(&mut self, others: Self) {
+        self.problems.extend(others.problems);
+        self.warnings.extend(others.warnings);
+    }
+
+    /// Sorts what was found by place. What was found twice at one place is there once.
+    pub fn put_in_order(&mut self) {
+        for found in [&mut self.problems, &mut self.warnings] {
+            found.sort();
+            found.dedup();
+        }
+    }
 }
 
 #[cfg(test)]

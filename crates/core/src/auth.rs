@@ -147,6 +147,13 @@ pub struct Judgement {
     pub opened: Option<Bytes>,
 }
 
+impl fmt::Debug for Judgement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Keys are not for anybody's eyes.
+        f.debug_struct("Judgement").field("verdict", &self.verdict).finish_non_exhaustive()
+    }
+}
+
 impl Judgement {
     /// The judgement of a packet that `identity` made, with the key that it proves.
     pub const fn authentic(identity: Identity, session: Arc<dyn Session>) -> Self {

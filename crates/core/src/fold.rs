@@ -14,6 +14,11 @@ impl FoldedName {
         Self(fold(name))
     }
 
+    /// A name that is in its folded form already.
+    pub fn from_folded(folded: &[u8]) -> Self {
+        Self(folded.into())
+    }
+
     /// Whether this is the class or instance that the protocol calls so, in whatever case.
     pub fn is(&self, name: &[u8]) -> bool {
         self.0.eq_ignore_ascii_case(name)

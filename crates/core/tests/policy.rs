@@ -2,6 +2,7 @@
 
 use zephyr_core::{
     auth::{Identity, Reason, Verdict},
+    fold::FoldedName,
     kind::Kind,
     notice::Notice,
     policy::{
@@ -40,11 +41,11 @@ fn classes_differ_from_their_domain() {
         (Action::Receive, Some("public-talk"), false, of_domain(Action::Receive)),
         (Action::Receive, Some("public-news"), true, of_class(1, Action::Receive)),
     ] {
-        let class = class.map(str::as_bytes);
-        let decision = decide(&policy, action, &Verdict::Unauthenticated, class, &HOME);
+        let class = class.map(|class| FoldedName::new(class.as_bytes()));
+        let decision = decide(&policy, action, &Verdict::Unauthenticated, class.as_ref(), &HOME);
         assert_eq!((decision.allows(), decision.rule), (allowed, rule), "{action:?} {class:?}");
     }
-    let closed = decide(&policy, Action::Send, &authentic("alice@HOME"), Some(b"public-news"), &HOME);
+    let closed = decide(&policy, Action::Send, &authentic("alice@HOME"), Some(&FoldedName::new(b"public-news")), &HOME);
     assert_eq!(closed.refusal().map(|refusal| &refusal.why), Some(&Why::Closed));
     assert!(policy.allows_somewhere(Action::Receive, &Verdict::Unauthenticated, &HOME));
     assert!(policy.allows_somewhere(Action::Send, &Verdict::Unauthenticated, &HOME));
@@ -59,12 +60,12 @@ fn a_class_has_its_own_way_with_failed_proofs() {
         ..Policy::KERBEROS
     };
     let failed = Verdict::Failed(Reason::Checksum);
-    let refused = decide(&policy, Action::Send, &failed, Some(b"ALARM"), &HOME);
+    let refused = decide(&policy, Action::Send, &failed, Some(&FoldedName::new(b"ALARM")), &HOME);
     assert_eq!(refused.refusal().map(|refusal| &refusal.why), Some(&Why::Failed(Reason::Checksum)));
     assert_eq!(refused.rule, Rule { section: Section::Class(0), setting: Setting::FailedProof });
-    assert_eq!(decide(&policy, Action::Send, &failed, Some(b"other"), &HOME).ruling, Ruling::Drop);
-    assert_eq!(policy.failed_proof_in(b"Alarm"), FailedProof::Refuse);
-    assert_eq!(policy.failed_proof_in(b"other"), FailedProof::Drop);
+    assert_eq!(decide(&policy, Action::Send, &failed, Some(&FoldedName::new(b"other")), &HOME).ruling, Ruling::Drop);
+    assert_eq!(policy.failed_proof_in(&FoldedName::new(b"Alarm")), FailedProof::Refuse);
+    assert_eq!(policy.failed_proof_in(&FoldedName::new(b"other")), FailedProof::Drop);
 }
 
 #[test]
@@ -113,10 +114,10 @@ fn foreign_realms_speak_for_whom_they_may() {
         (&ruled, "x@HOME@FRIEND", Some("FRIEND"), false),
     ] {
         let parties = Parties { home: b"HOME", relay: relay.map(str::as_bytes) };
-        let decision = decide(policy, Action::Send, &authentic(principal), Some(b"c"), &parties);
+        let decision = decide(policy, Action::Send, &authentic(principal), Some(&FoldedName::new(b"c")), &parties);
         let shown = if trusted { Shown::Authentic } else { Shown::Failed };
         assert_eq!((decision.allows(), decision.shown_as), (true, shown), "{principal} by {relay:?}");
-        let received = decide(policy, Action::Receive, &authentic(principal), Some(b"c"), &parties);
+        let received = decide(policy, Action::Receive, &authentic(principal), Some(&FoldedName::new(b"c")), &parties);
         assert_eq!(received.allows(), trusted, "{principal} by {relay:?}");
     }
     let refusing = Policy { failed_proof: FailedProof::Refuse, ..ruled };

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use zephyr_core::{
     auth::{Identity, Reason, Verdict},
+    fold::FoldedName,
     policy::{
         Action, ClassPolicy, Decision, Demand, FailedProof, ForeignRule, NamePattern, Parties, Policy, Rule, Ruling,
         Section, Setting, Shown, Why, decide,
@@ -79,7 +80,7 @@ fn every_combination_is_decided_as_documented() {
                         _ => Shown::Failed,
                     };
                     let mut check = |policy: &Policy, action, class: Option<&[u8]>, section| {
-                        let decision = decide(policy, action, &verdict, class, &HOME);
+                        let decision = decide(policy, action, &verdict, class.map(FoldedName::new).as_ref(), &HOME);
                         let (ruling, rule) = words(&decision);
                         decided.insert([demand_name, name, failed_name, belief_name, ruling, rule]);
                         assert_eq!(decision.shown_as, shown);

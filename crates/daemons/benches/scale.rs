@@ -31,8 +31,8 @@ use zephyr_core::{
     uid::Uid,
 };
 use zephyr_engine::{
-    outbox::Transmit,
-    server::{self, Bounds, Config, Outbox, acl::Rules},
+    machine::{Input, Machine, Output, Transmit},
+    server::{self, Bounds, Config, Neighbours, Verified, acl::Rules},
 };
 
 /// Clients of one host.
@@ -87,6 +87,8 @@ impl Server {
             policy: Policy::KERBEROS,
             rules: Arc::new(Rules::default()),
             bounds,
+            neighbours: Neighbours::default(),
+            in_flight: usize::MAX,
         };
         let now = Now { monotonic: Duration::from_secs(1000), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
         Self { engine: server::Server::new(config, now), now, packets: 0 }
@@ -102,14 +104,20 @@ impl Server {
 
     /// Gives a proven packet to the server.
     fn give(&mut self, from: SocketAddr, octets: &[u8], session: Option<Arc<dyn Session>>) -> Vec<Transmit> {
-        let mut judge = |packet: &Packet<'_>| Judgement {
-            verdict: Verdict::Authentic(Identity::new(packet.notice.sender)),
-            session: session.clone(),
-            opened: None,
-        };
-        let mut out = Outbox::new();
-        self.engine.handle(self.now, from, Packet::parse(octets).unwrap(), &mut judge, &mut out);
-        std::iter::from_fn(|| out.next_transmit()).collect()
+        self.engine.handle(self.now, Input::Datagram { from, octets });
+        let mut sent = Vec::new();
+        loop {
+            match self.engine.poll(self.now) {
+                Output::Transmit(transmit) => sent.push(transmit),
+                Output::Job(job) => {
+                    let verdict = Verdict::Authentic(Identity::new(job.packet.notice().sender));
+                    let result = Ok(Judgement { verdict, session: session.clone(), opened: None });
+                    self.engine.handle(self.now, Input::Done(Verified { id: job.id, result }));
+                }
+                Output::Event(_) => {}
+                Output::Wait(_) => return sent,
+            }
+        }
     }
 
     fn control(&mut self, client: u32, opcode: &str, body: &[u8], session: Option<Arc<dyn Session>>) {

@@ -10,7 +10,6 @@ pub mod logging;
 mod notify;
 mod plural;
 mod private_file;
-mod sending;
 pub mod settings;
 mod signals;
 pub mod zephyrctl;

@@ -1,4 +1,4 @@
-//! What wakes a daemon beside its socket: signals, and deadlines.
+//! What wakes a daemon beside its socket: signals.
 
 use std::io;
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
@@ -45,13 +45,5 @@ impl Signals {
             _ = self.user1.recv() => Signal::DebugOn,
             _ = self.user2.recv() => Signal::DebugOff,
         }
-    }
-}
-
-/// Waits for a deadline, for ever when there is none.
-pub(crate) async fn sleep_until(deadline: Option<tokio::time::Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
     }
 }

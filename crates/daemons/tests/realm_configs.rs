@@ -1,7 +1,11 @@
 //! Every ready-made domain of `realm-configs` can be loaded, whole and without a warning, and is what its README says.
 
 use std::{fs, path::Path};
-use zephyr_daemons::zephyrd::configuration::Configuration;
+use zephyr_config::problem::Findings;
+use zephyr_daemons::{
+    settings::HostManagerSettings,
+    zephyrd::configuration::{self, Configuration},
+};
 use zephyr_domain::policy_file::PolicyFile;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../realm-configs");
@@ -16,11 +20,12 @@ fn every_one_can_be_loaded() {
         }
         let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
         let configuration = Configuration::load(&folder).unwrap_or_else(|problems| panic!("{name}: {problems}"));
-        assert_eq!(configuration.warnings, [], "{name}");
+        assert_eq!(configuration::check(&folder), Findings::default(), "{name}");
+        let servers = HostManagerSettings::load(&folder).unwrap().settings.zhm.servers;
         let policies = PolicyFile::load(&folder.join("policy.toml")).unwrap();
         assert_eq!(policies, configuration.policies);
         assert!(policies.domains().count() > 0, "{name}");
-        assert!(!configuration.settings.zhm.servers.is_empty(), "{name} names its servers");
+        assert!(!servers.is_empty(), "{name} names its servers");
         let has = |file: &str| folder.join(file).is_file();
         let kerberos = name != "open";
         for file in ["krb5.conf", "kdc.conf"] {
@@ -31,7 +36,7 @@ fn every_one_can_be_loaded() {
             assert!(readme.contains(heading), "{name}: {heading}");
         }
         if kerberos {
-            is_of_one_realm(&name, &folder, &configuration, &policies);
+            is_of_one_realm(&name, &folder, &configuration, &servers);
         }
         names.push(name);
     }
@@ -40,7 +45,8 @@ fn every_one_can_be_loaded() {
 }
 
 /// Policy, settings and Kerberos are about the same realm, and the policy's servers are those of the host managers.
-fn is_of_one_realm(name: &str, folder: &Path, configuration: &Configuration, policies: &PolicyFile) {
+fn is_of_one_realm(name: &str, folder: &Path, configuration: &Configuration, servers: &[String]) {
+    let policies = &configuration.policies;
     let krb5 = fs::read_to_string(folder.join("krb5.conf")).unwrap_or_default();
     let realm = krb5.lines().find_map(|line| line.trim().strip_prefix("default_realm = ")).unwrap_or_default();
     assert!(policies.section(realm).is_some_and(|domain| domain.name == realm), "{name}: {realm}");
@@ -48,7 +54,7 @@ fn is_of_one_realm(name: &str, folder: &Path, configuration: &Configuration, pol
     assert!(of_settings.is_none_or(|of_settings| of_settings == realm), "{name}");
     let kdc = fs::read_to_string(folder.join("kdc.conf")).unwrap_or_default();
     assert!(kdc.contains(&format!("{realm} = {{")), "{name}");
-    for server in &configuration.settings.zhm.servers {
+    for server in servers {
         assert_eq!(policies.realm_of_server(server).map(|(realm, _)| realm), Some(realm), "{name}: {server}");
     }
 }

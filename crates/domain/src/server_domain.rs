@@ -1,7 +1,7 @@
 //! Which domain a server serves, and how it judges who sends there.
 
 use crate::{
-    AcceptorOptions, Backend, acceptor, default_realm,
+    AcceptorOptions, Backend,
     policy_file::{Domain, PolicyFile},
 };
 use std::{path::PathBuf, sync::Arc};
@@ -19,8 +19,8 @@ pub struct ServerDomain {
 impl ServerDomain {
     /// The domain of a server of `realm`. `forced` is the backend that its operator wants, whatever the file says.
     ///
-    /// Without a realm it is the default one of the backend; Kerberos is asked first, and believed where the domain of that
-    /// realm uses it.
+    /// Without a realm it is the default one of a backend: the first of the table that the domain of its default realm uses.
+    /// When there is no such backend, the first of the table counts.
     ///
     /// # Errors
     ///
@@ -29,14 +29,17 @@ impl ServerDomain {
         let of = |realm: String| Self { domain: file.domain(&realm).with_backend(forced), realm };
         match (realm, forced) {
             (Some(realm), _) => Ok(of(realm.to_owned())),
-            (None, Some(backend)) => default_realm(backend).map(of),
-            (None, None) => match default_realm(Backend::Kerberos).map(of) {
-                Ok(side) if side.domain.backend == Backend::Kerberos => Ok(side),
-                kerberos => {
-                    let other = default_realm(Backend::None).map(of);
-                    other.ok().filter(|side| side.domain.backend == Backend::None).map_or(kerberos, Ok)
+            (None, Some(backend)) => backend.default_realm().map(of),
+            (None, None) => {
+                let mut first = None;
+                for backend in file.backends() {
+                    match backend.default_realm().map(of) {
+                        Ok(side) if side.domain.backend == backend => return Ok(side),
+                        other => first = first.or(Some(other)),
+                    }
                 }
-            },
+                first.unwrap_or_else(|| Err(AuthError::Backend("there is no authentication backend".to_owned())))
+            }
         }
     }
 
@@ -52,7 +55,7 @@ impl ServerDomain {
             permitted_enctypes: Some(self.domain.enctypes.clone()),
             believe_unproven: self.domain.policy.believe_unproven,
         };
-        acceptor(self.domain.backend, options)
+        self.domain.backend.acceptor(&options)
     }
 
     /// Whether another acceptor is needed after a change from this.

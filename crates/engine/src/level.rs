@@ -9,4 +9,6 @@ pub enum Level {
     Info,
     /// Somebody did or wants what he may not.
     Warning,
+    /// A fault of our own.
+    Error,
 }

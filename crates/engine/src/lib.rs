@@ -9,6 +9,5 @@ mod acknowledgement;
 pub mod host_manager;
 pub mod level;
 pub mod machine;
-pub mod outbox;
 pub mod plural;
 pub mod server;

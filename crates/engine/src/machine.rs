@@ -38,7 +38,7 @@
 //! what the machine wants, so a driver polls after every input or after a batch of them.
 
 use bytes::Bytes;
-use std::{net::SocketAddr, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 use zephyr_core::time::Now;
 
 /// A state machine with a driver around it.
@@ -63,7 +63,6 @@ pub trait Machine {
 }
 
 /// Something that happened.
-#[derive(Debug)]
 pub enum Input<'a, M: Machine + ?Sized> {
     /// A datagram has come from this address and port.
     Datagram {
@@ -81,7 +80,6 @@ pub enum Input<'a, M: Machine + ?Sized> {
 }
 
 /// What a machine wants.
-#[derive(Debug, PartialEq, Eq)]
 pub enum Output<M: Machine + ?Sized> {
     /// To send a packet. One that cannot be sent is lost, as it could be on its way.
     Transmit(Transmit),
@@ -91,6 +89,21 @@ pub enum Output<M: Machine + ?Sized> {
     Event(M::Event),
     /// Nothing until this moment on the monotonic clock; `None`: until something happens.
     Wait(Option<Duration>),
+}
+
+impl<M: Machine + ?Sized> fmt::Debug for Output<M>
+where
+    M::Job: fmt::Debug,
+    M::Event: fmt::Debug,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transmit(transmit) => f.debug_tuple("Transmit").field(transmit).finish(),
+            Self::Job(job) => f.debug_tuple("Job").field(job).finish(),
+            Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
+            Self::Wait(until) => f.debug_tuple("Wait").field(until).finish(),
+        }
+    }
 }
 
 /// A packet to be sent.

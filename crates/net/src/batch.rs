@@ -129,9 +129,8 @@ mod system {
 mod tests {
     use super::*;
     use crate::socket::bind;
-    use std::net::{Ipv4Addr, Ipv6Addr};
-
-    const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+    use std::net::Ipv6Addr;
+    use zephyr_testkit::loopback::Network;
 
     /// Both ways of receiving.
     fn receivers() -> [BatchReceiver; 2] {
@@ -157,8 +156,10 @@ mod tests {
     #[tokio::test]
     async fn a_burst_comes_whole_and_in_order() -> io::Result<()> {
         const BURST: u16 = 100;
+        let network = Network::claim()?;
+        let free = SocketAddr::from((network.here(), 0));
         for mut receiver in receivers() {
-            let (one, other, socket) = (bind(LOOPBACK)?, bind(LOOPBACK)?, bind(LOOPBACK)?);
+            let (one, other, socket) = (bind(free)?, bind(free)?, bind(free)?);
             for number in 0..BURST {
                 let sender = if number % 3 == 0 { &one } else { &other };
                 sender.send_to(&number.to_be_bytes(), socket.local_addr()?).await?;
@@ -183,8 +184,10 @@ mod tests {
 
     #[tokio::test]
     async fn long_datagrams_are_cut_off_and_empty_ones_are_datagrams() -> io::Result<()> {
+        let network = Network::claim()?;
+        let free = SocketAddr::from((network.here(), 0));
         for mut receiver in receivers() {
-            let (sender, socket) = (bind(LOOPBACK)?, bind(LOOPBACK)?);
+            let (sender, socket) = (bind(free)?, bind(free)?);
             for len in [MAX_PACKET + 1, 0, 5000, 1, MAX_PACKET] {
                 sender.send_to(&vec![b'x'; len], socket.local_addr()?).await?;
             }
@@ -198,10 +201,12 @@ mod tests {
     /// One receiver for sockets of both families: the lengths of addresses are not those of the last call.
     #[tokio::test]
     async fn addresses_of_both_families() -> io::Result<()> {
+        let network = Network::claim()?;
+        let (v4, v6) = (SocketAddr::from((network.here(), 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0)));
         for mut receiver in receivers() {
-            for loopback in [LOOPBACK, SocketAddr::from((Ipv6Addr::LOCALHOST, 0)), LOOPBACK] {
-                let (Ok(sender), Ok(socket)) = (bind(loopback), bind(loopback)) else {
-                    assert!(loopback.is_ipv6(), "a machine may be without IPv6");
+            for free in [v4, v6, v4] {
+                let (Ok(sender), Ok(socket)) = (bind(free), bind(free)) else {
+                    assert!(free.is_ipv6(), "a machine may be without IPv6");
                     continue;
                 };
                 sender.send_to(b"hello", socket.local_addr()?).await?;
@@ -213,8 +218,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_closed_port_does_not_stop_receiving() -> io::Result<()> {
+        let network = Network::claim()?;
+        let free = SocketAddr::from((network.here(), 0));
         for mut receiver in receivers() {
-            let (peer, socket) = (bind(LOOPBACK)?, bind(LOOPBACK)?);
+            let (peer, socket) = (bind(free)?, bind(free)?);
             let address = peer.local_addr()?;
             socket.connect(address).await?;
             drop(peer);
@@ -231,8 +238,10 @@ mod tests {
     /// What comes before the error is taken, and what comes after it.
     #[tokio::test]
     async fn an_error_between_datagrams_costs_none_of_them() -> io::Result<()> {
+        let network = Network::claim()?;
+        let free = SocketAddr::from((network.here(), 0));
         for mut receiver in receivers() {
-            let (peer, socket) = (bind(LOOPBACK)?, bind(LOOPBACK)?);
+            let (peer, socket) = (bind(free)?, bind(free)?);
             let address = peer.local_addr()?;
             socket.connect(address).await?;
             peer.send_to(b"before", socket.local_addr()?).await?;

@@ -7,24 +7,18 @@ use zephyr_core::time::Now;
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Instant,
-    stopped: Option<Now>,
 }
 
 impl Clock {
     /// A clock whose monotonic time begins now.
     #[expect(clippy::new_without_default, reason = "reads the system's clock, so two of them differ")]
     pub fn new() -> Self {
-        Self { start: Instant::now(), stopped: None }
-    }
-
-    /// A clock that stands still at a moment, for tests that say when time passes.
-    pub fn stopped(now: Now) -> Self {
-        Self { start: Instant::now(), stopped: Some(now) }
+        Self { start: Instant::now() }
     }
 
     /// This moment.
     pub fn now(&self) -> Now {
-        self.stopped.unwrap_or_else(|| Now { monotonic: self.start.elapsed(), wall: SystemTime::now() })
+        Now { monotonic: self.start.elapsed(), wall: SystemTime::now() }
     }
 
     /// The moment of an engine's deadline, to sleep until. A deadline too far to be represented is a day away.

@@ -42,11 +42,12 @@ pub fn receive_buffer(socket: &UdpSocket) -> io::Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::Ipv4Addr;
+    use zephyr_testkit::loopback::Network;
 
     #[tokio::test]
     async fn two_sockets_talk() -> io::Result<()> {
-        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let network = Network::claim()?;
+        let loopback = SocketAddr::from((network.here(), 0));
         let (one, other) = (bind(loopback)?, bind(loopback)?);
         one.send_to(b"hello", other.local_addr()?).await?;
         let mut buffer = [0; 16];

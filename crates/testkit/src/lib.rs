@@ -4,6 +4,7 @@ pub mod bins;
 pub mod container;
 pub mod deadline;
 pub mod heimdal;
+pub mod loopback;
 mod native;
 pub mod packages;
 mod place;

@@ -1,4 +1,4 @@
-//! Port numbers on the loopback address that nobody uses right now.
+//! Port numbers that nobody uses right now on an address.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -7,35 +7,35 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 use anyhow::{Result, bail};
 
 /// Below the ports that the kernel hands out by itself, so that no outgoing connection takes ours
-/// between the moment we look and the moment a program binds it.
+/// between the moment we look and the moment a program binds it, or while a program is started anew.
 const FIRST: u16 = 10_240;
 const LAST: u16 = 32_767;
 const ATTEMPTS: usize = 1000;
 
-/// A UDP port on 127.0.0.1 that is free.
+/// A UDP port that is free on this address.
 ///
 /// # Errors
 /// When none is found after many attempts.
-pub fn free_udp() -> Result<u16> {
-    free(|address| UdpSocket::bind(address).map(drop))
+pub fn free_udp(address: Ipv4Addr) -> Result<u16> {
+    free(address, |address| UdpSocket::bind(address).map(drop))
 }
 
-/// A port on 127.0.0.1 that is free for UDP and for TCP, as a KDC wants it.
+/// A port that is free on this address for UDP and for TCP, as a KDC wants it.
 ///
 /// # Errors
 /// When none is found after many attempts.
-pub fn free_udp_and_tcp() -> Result<u16> {
-    free(|address| UdpSocket::bind(address).and(TcpListener::bind(address)).map(drop))
+pub fn free_udp_and_tcp(address: Ipv4Addr) -> Result<u16> {
+    free(address, |address| UdpSocket::bind(address).and(TcpListener::bind(address)).map(drop))
 }
 
-fn free(bind: impl Fn(SocketAddrV4) -> io::Result<()>) -> Result<u16> {
+fn free(address: Ipv4Addr, bind: impl Fn(SocketAddrV4) -> io::Result<()>) -> Result<u16> {
     for _ in 0..ATTEMPTS {
         let port = random_port();
-        if bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).is_ok() {
+        if bind(SocketAddrV4::new(address, port)).is_ok() {
             return Ok(port);
         }
     }
-    bail!("no free port on 127.0.0.1 between {FIRST} and {LAST} after {ATTEMPTS} attempts");
+    bail!("no free port on {address} between {FIRST} and {LAST} after {ATTEMPTS} attempts");
 }
 
 /// Random, so that tests running side by side do not all try the same port next.
@@ -51,11 +51,12 @@ mod tests {
 
     #[test]
     fn the_port_can_be_bound_and_is_not_given_while_bound() {
-        let address = |port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
-        let both = free_udp_and_tcp().unwrap();
+        let network = crate::loopback::Network::claim().unwrap();
+        let address = |port| SocketAddrV4::new(network.here(), port);
+        let both = free_udp_and_tcp(network.here()).unwrap();
         let _udp = UdpSocket::bind(address(both)).unwrap();
         let _tcp = TcpListener::bind(address(both)).unwrap();
         assert!((FIRST..=LAST).contains(&both));
-        assert_ne!(free_udp().unwrap(), both);
+        assert_ne!(free_udp(network.here()).unwrap(), both);
     }
 }

@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::container::{self, Container};
 use crate::heimdal;
+use crate::loopback::Network;
 use crate::native;
 use crate::place::Place;
 use crate::ports;
@@ -29,7 +31,6 @@ pub const SERVICE: &str = "zephyr/zephyr";
 
 const READY: Duration = Duration::from_secs(60);
 const TOOL: Duration = Duration::from_secs(20);
-const PORT_ATTEMPTS: usize = 5;
 
 /// How a KDC is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,11 +84,13 @@ pub struct Realm {
     place: Place,
     engine: Engine,
     name: String,
-    port: u16,
+    address: SocketAddrV4,
+    /// Where the KDC is that has not a machine of its own.
+    _network: Option<Network>,
 }
 
 impl Realm {
-    /// Makes a realm and starts its KDC on 127.0.0.1; returns when the KDC serves.
+    /// Makes a realm and starts its KDC on an address of its own; returns when the KDC serves.
     ///
     /// # Errors
     /// When packages are missing (the message says which) or the KDC does not start; shows what it said.
@@ -100,26 +103,27 @@ impl Realm {
     /// # Errors
     /// As [`Realm::start`].
     pub fn start_on(engine: Engine, options: RealmOptions) -> Result<Self> {
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            let result = Self::launch(engine, &options, Place::Host, ports::free_udp_and_tcp()?);
-            match result {
-                // Somebody took the port after we had looked.
-                Err(error) if attempt < PORT_ATTEMPTS && format!("{error:#}").contains("ddress already in use") => {}
-                result => return result,
-            }
-        }
+        let network = Network::claim()?;
+        let address = SocketAddrV4::new(network.here(), ports::free_udp_and_tcp(network.here())?);
+        Self::launch(engine, &options, Place::Host, address, Some(network))
     }
 
-    /// As [`Realm::start`], natively and inside a namespace, where every port is free.
+    /// As [`Realm::start`], natively and inside a namespace, whose 127.0.0.1 is its own and where every port is free.
     pub(crate) fn start_in_namespace(place: Place, options: &RealmOptions) -> Result<Self> {
-        Self::launch(Engine::Native, options, place, ports::free_udp_and_tcp()?)
+        let here = Ipv4Addr::LOCALHOST;
+        let address = SocketAddrV4::new(here, ports::free_udp_and_tcp(here)?);
+        Self::launch(Engine::Native, options, place, address, None)
     }
 
-    fn launch(engine: Engine, options: &RealmOptions, place: Place, port: u16) -> Result<Self> {
+    fn launch(
+        engine: Engine,
+        options: &RealmOptions,
+        place: Place,
+        address: SocketAddrV4,
+        network: Option<Network>,
+    ) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("zephyr-realm-").tempdir()?;
-        let recipe = Recipe::new(options, folder.path(), port);
+        let recipe = Recipe::new(options, folder.path(), address);
         fs::create_dir(folder.path().join("homes"))?;
         fs::create_dir(folder.path().join("krb5.conf.d"))?;
         fs::write(folder.path().join("krb5.conf.d/at-start"), &options.settings)?;
@@ -137,7 +141,8 @@ impl Realm {
             }
         };
         let kdc = Daemon::spawn_with_lifeline(command, folder.path().join("krb5kdc.log"))?;
-        let realm = Self { kdc, container, folder, place, engine, name: options.realm.clone(), port };
+        let name = options.realm.clone();
+        let realm = Self { kdc, container, folder, place, engine, name, address, _network: network };
         // Said after its sockets are open.
         realm
             .kdc
@@ -155,9 +160,9 @@ impl Realm {
         self.engine
     }
 
-    /// The KDC's port on 127.0.0.1, UDP and TCP.
-    pub fn port(&self) -> u16 {
-        self.port
+    /// Where the KDC answers, UDP and TCP.
+    pub fn address(&self) -> SocketAddrV4 {
+        self.address
     }
 
     /// The KDC and its log.
@@ -289,7 +294,7 @@ impl Realm {
 
     /// Settings by which people of other realms find this one's KDC.
     pub fn whereabouts(&self) -> String {
-        format!("[realms]\n{} = {{\nkdc = 127.0.0.1:{}\n}}\n", self.name, self.port)
+        format!("[realms]\n{} = {{\nkdc = {}\n}}\n", self.name, self.address)
     }
 
     /// One kadmin command on the realm's database, such as `modprinc -maxlife 5min alice`; MIT's alone.

@@ -1,5 +1,6 @@
 //! What can be chosen about a test realm, and how the recipe in `tests/kdc` is told.
 
+use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -73,14 +74,14 @@ pub(crate) struct Recipe {
 }
 
 impl Recipe {
-    /// For a realm with its files in `folder` and its KDC on 127.0.0.1 at `port`.
-    pub(crate) fn new(options: &RealmOptions, folder: &Path, port: u16) -> Self {
+    /// For a realm with its files in `folder` and its KDC at `kdc`.
+    pub(crate) fn new(options: &RealmOptions, folder: &Path, kdc: SocketAddrV4) -> Self {
         let yes_no = |yes, no, value| if value { yes } else { no };
         let mut environment = vec![
             ("DATA", folder.display().to_string()),
             ("REALM", options.realm.clone()),
-            ("LISTEN", "127.0.0.1".to_owned()),
-            ("PORT", port.to_string()),
+            ("LISTEN", kdc.ip().to_string()),
+            ("PORT", kdc.port().to_string()),
             ("PAC", yes_no("on", "off", options.pac).to_owned()),
             ("ENCTYPES", options.keys.enctypes()),
             ("SESSION_ENCTYPES", options.session_enctypes.join(" ")),

@@ -1,11 +1,11 @@
 //! Somebody in the middle, between a host manager and its clients on one side and a server on the other.
 //!
-//! Clients are told to the server as if they lived at a loopback address of the relay's own, so that what the server
-//! sends them passes here, too. They must therefore bind 127.0.0.1 alone (`ZEPHYR_ADDRESS=127.0.0.1`).
+//! Clients are told to the server as if they lived at another address of the same network, so that what the server sends
+//! them passes here, too. They must therefore bind [`Network::here`] alone (`ZEPHYR_ADDRESS`).
 
+use crate::loopback::Network;
 use std::{
     collections::HashMap,
-    hash::{BuildHasher, RandomState},
     io,
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     sync::{
@@ -20,10 +20,11 @@ use zephyr_core::{limits::MAX_PACKET, notice::Packet};
 /// The port at which a relay pretends to be the host manager: none that the system gives to a client, whose ports the
 /// relay needs for itself.
 const HOST_MANAGER_PORT: u16 = 2104;
-const ATTEMPTS: usize = 100;
+/// Where on its network the relay pretends that clients live.
+const APPARENT: u8 = 2;
 
-/// How often a thread looks whether it should end.
-const TIMEOUT: Duration = Duration::from_millis(50);
+/// How often a thread looks whether it should end when nobody wakes it: seldom, as there is one for every client.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Which way a datagram goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +55,9 @@ struct Shared {
     down: UdpSocket,
     /// Towards the server, which takes it for the host manager.
     up: UdpSocket,
-    /// Where the server sees everything come from. Each relay has its own, so that none takes another's ports.
+    /// Where the clients are.
+    clients_at: Ipv4Addr,
+    /// Where the server sees everything come from.
     apparent: Ipv4Addr,
     host: Mutex<Option<SocketAddr>>,
     clients: Mutex<HashMap<u16, JoinHandle<()>>>,
@@ -63,16 +66,18 @@ struct Shared {
 }
 
 impl Relay {
-    /// Starts a relay to `server`.
+    /// Starts a relay to `server` on a network where no other relay is, and at whose [`Network::here`] clients are.
     ///
     /// # Errors
     /// When a socket cannot be opened.
     pub fn start(
+        network: &Network,
         server: SocketAddr,
         tamper: impl FnMut(Way, &mut Vec<u8>) -> bool + Send + 'static,
     ) -> io::Result<Self> {
-        let down = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let (up, apparent) = apparent_host()?;
+        let (clients_at, apparent) = (network.here(), network.host(APPARENT));
+        let down = UdpSocket::bind((clients_at, 0))?;
+        let up = UdpSocket::bind((apparent, HOST_MANAGER_PORT))?;
         for socket in [&down, &up] {
             socket.set_read_timeout(Some(TIMEOUT))?;
         }
@@ -81,6 +86,7 @@ impl Relay {
             server,
             down,
             up,
+            clients_at,
             apparent,
             host: Mutex::new(None),
             clients: Mutex::new(HashMap::new()),
@@ -104,6 +110,11 @@ impl Drop for Relay {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         let clients = std::mem::take(&mut *lock(&self.shared.clients));
+        // Whoever waits for a packet gets one; where that fails, he looks by himself.
+        let ports = clients.keys().copied().chain([HOST_MANAGER_PORT]);
+        for place in ports.map(|port| SocketAddr::from((self.shared.apparent, port))).chain([self.address]) {
+            let _ = self.shared.up.send_to(b"", place);
+        }
         for thread in self.threads.drain(..).chain(clients.into_values()) {
             // A thread that panicked has said so.
             let _ = thread.join();
@@ -137,7 +148,7 @@ impl Shared {
             return;
         }
         let shared = Arc::clone(self);
-        let client = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let client = SocketAddr::from((self.clients_at, port));
         let run = move || {
             shared.pump(&socket, |from, _| {
                 let from_server = from == shared.server;
@@ -156,6 +167,9 @@ impl Shared {
         let mut buffer = [0; MAX_PACKET];
         while !self.stop.load(Ordering::Relaxed) {
             let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
+            if self.stop.load(Ordering::Relaxed) {
+                return;
+            }
             let mut datagram = buffer.get(..length).unwrap_or_default().to_vec();
             let Some((out, way, to)) = route(from, &datagram) else { continue };
             if lock(&self.tamper)(way, &mut datagram) {
@@ -164,19 +178,6 @@ impl Shared {
             }
         }
     }
-}
-
-/// A socket at the host manager's port of a loopback address that no other relay has.
-fn apparent_host() -> io::Result<(UdpSocket, Ipv4Addr)> {
-    for _ in 0..ATTEMPTS {
-        let [_, _, _, _, _, high, middle, low] = RandomState::new().hash_one(ATTEMPTS).to_be_bytes();
-        // Neither 127.0.x.y, where everybody else is, nor the network's last address.
-        let address = Ipv4Addr::new(127, high.clamp(1, 254), middle, low);
-        if let Ok(socket) = UdpSocket::bind((address, HOST_MANAGER_PORT)) {
-            return Ok((socket, address));
-        }
-    }
-    Err(io::ErrorKind::AddrInUse.into())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
+use zephyr_testkit::loopback::Network;
 use zephyr_testkit::relay::Relay;
 pub use zephyr_testkit::relay::Way;
 
@@ -32,14 +33,14 @@ impl fmt::Debug for Middle {
 }
 
 impl Middle {
-    /// Stands before `server`.
+    /// Stands before `server`, on its network.
     ///
     /// # Errors
     /// When there is no socket to stand on.
-    pub fn start(server: SocketAddr, rule: Box<dyn Rule>) -> Result<Self> {
+    pub fn start(network: &Network, server: SocketAddr, rule: Box<dyn Rule>) -> Result<Self> {
         let rule = Arc::new(Mutex::new(rule));
         let current = Arc::clone(&rule);
-        let relay = Relay::start(server, move |way, datagram| {
+        let relay = Relay::start(network, server, move |way, datagram| {
             let mut rule = current.lock().unwrap_or_else(PoisonError::into_inner);
             (*rule)(way, datagram)
         })?;

@@ -1,14 +1,14 @@
 //! A domain of our own on loopback: KDC, zephyrd and zhm, each on ports that nobody else has.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use tempfile::TempDir;
 use zephyr_testkit::bins;
+use zephyr_testkit::loopback::Network;
 use zephyr_testkit::ports;
 use zephyr_testkit::process::Daemon;
 use zephyr_testkit::realm::{Engine, Realm, RealmOptions};
@@ -22,9 +22,6 @@ pub const READY: &str = "Ready for action on ";
 /// The policy file's name in the server's configuration directory.
 const POLICY: &str = "policy.toml";
 
-/// How often another port is tried when somebody took ours first.
-const PORT_ATTEMPTS: usize = 5;
-
 /// A running domain. All of it ends when it is dropped.
 #[derive(Debug)]
 pub struct Stack {
@@ -36,6 +33,7 @@ pub struct Stack {
     folder: TempDir,
     server: SocketAddr,
     host_manager: SocketAddr,
+    network: Network,
 }
 
 impl Stack {
@@ -94,12 +92,24 @@ impl Stack {
         if let Some(config) = config {
             copy_files(config, &folder.path().join("etc-zephyr"))?;
         }
-        let (zephyrd, server) =
-            on_a_free_port(folder.path(), "zephyrd", |listen| zephyrd(realm.as_ref(), folder.path(), listen))?;
-        let middle = rule.map(|rule| Middle::start(server, rule)).transpose()?;
+        let network = Network::claim()?;
+        let here = network.here();
+        let name = match &realm {
+            // The realm of a client follows from the name of the server.
+            Some(realm) => {
+                let name = Network::name_of(here);
+                realm.add_settings("server", &format!("[domain_realm]\n{name} = {}\n", realm.name()))?;
+                name
+            }
+            None => here.to_string(),
+        };
+        let server = SocketAddr::from((here, ports::free_udp(here)?));
+        let zephyrd = running(folder.path(), "zephyrd", zephyrd(realm.as_ref(), folder.path(), server)?)?;
+        let middle = rule.map(|rule| Middle::start(&network, server, rule)).transpose()?;
         let towards = middle.as_ref().map_or(server, Middle::address);
-        let (zhm, host_manager) = on_a_free_port(folder.path(), "zhm", |listen| zhm(towards, listen))?;
-        Self { zhm, middle, zephyrd, realm, folder, server, host_manager }.settled()
+        let host_manager = SocketAddr::from((here, ports::free_udp(here)?));
+        let zhm = running(folder.path(), "zhm", zhm(&format!("{name}:{}", towards.port()), host_manager)?)?;
+        Self { zhm, middle, zephyrd, realm, folder, server, host_manager, network }.settled()
     }
 
     /// Starts a new server where the last one was, which must have ended.
@@ -150,6 +160,17 @@ impl Stack {
         self.host_manager
     }
 
+    /// The loopback addresses that this domain has for itself. Its programs and people are at [`Network::here`], somebody
+    /// in the middle at the next one; strangers may be at any.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The server's name, as its clients are told by the host manager.
+    pub fn server_name(&self) -> String {
+        Network::name_of(self.network.here())
+    }
+
     /// The server's configuration directory.
     pub fn config(&self) -> std::path::PathBuf {
         self.folder.path().join("etc-zephyr")
@@ -190,7 +211,7 @@ impl Stack {
         };
         let variables = [
             ("ZEPHYR_HM", self.host_manager.to_string()),
-            ("ZEPHYR_ADDRESS", Ipv4Addr::LOCALHOST.to_string()),
+            ("ZEPHYR_ADDRESS", self.network.here().to_string()),
             authentication,
         ];
         variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
@@ -214,10 +235,9 @@ fn zephyrd(realm: Option<&Realm>, folder: &Path, listen: SocketAddr) -> Result<C
     Ok(command)
 }
 
-fn zhm(server: SocketAddr, listen: SocketAddr) -> Result<Command> {
+fn zhm(server: &str, listen: SocketAddr) -> Result<Command> {
     let mut command = Command::new(bins::path("zhm")?);
-    // By name, as the realm of a client follows from the server's name.
-    command.args(["-n", "--listen", &listen.to_string(), &format!("localhost:{}", server.port())]);
+    command.args(["-n", "--listen", &listen.to_string(), server]);
     Ok(command)
 }
 
@@ -235,25 +255,10 @@ fn copy_files(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Starts a daemon on a free port, and returns when it says that it serves.
-fn on_a_free_port(
-    folder: &Path,
-    label: &str,
-    command: impl Fn(SocketAddr) -> Result<Command>,
-) -> Result<(Daemon, SocketAddr)> {
-    static STARTED: AtomicU32 = AtomicU32::new(0);
-    for _ in 0..PORT_ATTEMPTS {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free_udp()?));
-        let mut command = command(address)?;
-        command.env("TZ", "UTC").env_remove("RUST_LOG");
-        let count = STARTED.fetch_add(1, Ordering::Relaxed);
-        let daemon = Daemon::spawn(command, folder.join(format!("{label}-{count}.log")))?;
-        match daemon.wait_for(SOON, |line| line.contains(READY)) {
-            Ok(_) => return Ok((daemon, address)),
-            // Somebody took the port after we had looked.
-            Err(error) if error.to_string().contains("in use") => {}
-            Err(error) => return Err(error),
-        }
-    }
-    bail!("{label}: every port that was free was taken before it could be opened")
+/// Starts a daemon, and returns when it says that it serves.
+fn running(folder: &Path, label: &str, mut command: Command) -> Result<Daemon> {
+    command.env("TZ", "UTC").env_remove("RUST_LOG");
+    let daemon = Daemon::spawn(command, folder.join(format!("{label}.log")))?;
+    daemon.wait_for(SOON, |line| line.contains(READY))?;
+    Ok(daemon)
 }

@@ -1,7 +1,7 @@
 //! A hundred thousand packets that make no sense, or almost: the daemons serve on, and grow no further.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -208,8 +208,9 @@ fn is_alive(stranger: &mut Stranger, daemon: SocketAddr, question: Question) -> 
 /// Floods a daemon, and returns how much each of these processes has grown after the warm-up, in kibioctets.
 fn flood(daemon: SocketAddr, question: Question, seed: u64, watched: &[u32]) -> Result<Vec<u64>> {
     let mut forger = Forger::new(seed)?;
-    let mut asker = Stranger::at(Ipv4Addr::LOCALHOST)?;
-    let senders = (0..8).map(|_| Stranger::at(Ipv4Addr::LOCALHOST)).collect::<Result<Vec<_>>>()?;
+    let IpAddr::V4(here) = daemon.ip() else { bail!("not at an IPv4 address") };
+    let mut asker = Stranger::at(here)?;
+    let senders = (0..8).map(|_| Stranger::at(here)).collect::<Result<Vec<_>>>()?;
     let memory = || watched.iter().map(|&pid| resident(pid)).collect::<Result<Vec<_>>>();
     let mut before = Vec::new();
     for burst in 0..PACKETS / BURST {

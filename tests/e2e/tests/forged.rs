@@ -1,6 +1,6 @@
 //! What strangers make up does nothing.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,8 +13,6 @@ use zephyr_e2e::middle::{Way, contains, harmless};
 use zephyr_e2e::stack::Stack;
 use zephyr_e2e::stranger::Stranger;
 use zephyr_testkit::realm::{Engine, RealmOptions};
-
-const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 /// A request of `sender` to hear the class `secret` at `port`.
 fn subscription<'a>(kind: Kind, port: u16, sender: &'a [u8]) -> Notice<'a> {
@@ -43,7 +41,7 @@ fn claims() -> [Claim<'static>; 3] {
 fn made_up_kinds_subscribe_nobody() -> Result<()> {
     let stack = Stack::start(Engine::Native, RealmOptions::default())?;
     let alice = stack.login("alice")?;
-    let mut stranger = Stranger::at(HERE)?;
+    let mut stranger = Stranger::at(stack.network().here())?;
     let port = stranger.address()?.port();
 
     let nobody_hears = |what: &str| -> Result<()> {
@@ -89,7 +87,7 @@ fn a_subscription_without_proof_is_refused() -> Result<()> {
     let stack = Stack::start(Engine::Native, RealmOptions::default())?;
     let alice = stack.login("alice")?;
     let listener = alice.listen(&[("open", "*", "*")])?;
-    let mut stranger = Stranger::at(HERE)?;
+    let mut stranger = Stranger::at(stack.network().here())?;
     let own = stranger.address()?.port();
     let requests = [names::SUBSCRIBE, names::SUBSCRIBE_NODEFS, names::UNSUBSCRIBE, names::CLEARSUB, names::FLUSHSUBS];
     for opcode in requests {
@@ -133,7 +131,7 @@ fn somebody_elses_acknowledgement_does_not_count() -> Result<()> {
 
     let first = copies.lock().unwrap().first().cloned().context("nothing passed")?;
     let packet = Packet::parse(&first)?;
-    let mut stranger = Stranger::at(HERE)?;
+    let mut stranger = Stranger::at(stack.network().here())?;
     let ack = Notice { kind: Kind::ClientAck, body: b"", ..packet.notice };
     for to in [stack.server(), stack.host_manager()] {
         let multiuid: Uid = ack.multiuid;
@@ -177,7 +175,7 @@ fn a_made_up_answer_does_not_pass_the_host_manager() -> Result<()> {
             Ok(held.lock().unwrap().clone())
         })?;
         let notice = Packet::parse(&packet)?.notice;
-        let mut stranger = Stranger::at(HERE)?;
+        let mut stranger = Stranger::at(stack.network().here())?;
         for (kind, body) in [(Kind::ServAck, &b"LOST\0"[..]), (Kind::ServNak, b"LOST\0"), (Kind::ServAck, b"SENT\0")] {
             stranger.send_notice(host_manager, Notice { kind, body, multinotice: b"", ..notice }, &Claim::NONE)?;
         }
@@ -221,9 +219,10 @@ fn short_headers_that_claim_proof_disturb_nobody() -> Result<()> {
     let (alice, bob) = (stack.login("alice")?, stack.login("bob")?);
     let mut zwgc = bob.zwgc(&[])?;
     let listener = bob.listen(&[("MESSAGE", "*", "bob")])?;
-    let stranger = Stranger::at(HERE)?;
+    let stranger = Stranger::at(stack.network().here())?;
     let port = zephyr_client::windowgram_port::read(&bob.wgfile())?;
-    let places = [stack.server(), stack.host_manager(), SocketAddr::from((HERE, port)), (HERE, listener.port()).into()];
+    let here = |port| SocketAddr::from((stack.network().here(), port));
+    let places = [stack.server(), stack.host_manager(), here(port), here(listener.port())];
     for to in places {
         for count in 0..=17 {
             stranger.send(to, &packet_of_fields(count, stranger.address()?.port()))?;

@@ -153,7 +153,7 @@ fn program_path() -> Result<String> {
 }
 
 fn an_expired_ticket_is_told(engine: Engine) -> Result<()> {
-    let life = Duration::from_secs(6);
+    let life = Duration::from_secs(12);
     let stack = Stack::start(engine, RealmOptions { max_life: life, ..RealmOptions::default() })?;
     let listener = stack.login("bob")?.listen(&[("MESSAGE", "*", "bob")])?;
     let alice = stack.login("alice")?;

@@ -1,7 +1,5 @@
 //! People of one realm who speak directly to another realm's server, by ways that are trusted and ways that are not.
 
-use std::net::Ipv4Addr;
-
 use anyhow::Result;
 use zephyr_e2e::listener::Origin;
 use zephyr_e2e::person::Person;
@@ -20,11 +18,11 @@ fn realm(name: &str) -> RealmOptions {
 fn visitor(home: &Realm, stack: &Stack) -> Result<Person> {
     // Her realm's settings say that this machine is at home; here it is a server of the other realm.
     let away = stack.realm()?;
-    let settings = format!("[domain_realm]\nlocalhost = {}\n{}", away.name(), away.whereabouts());
+    let settings = format!("[domain_realm]\n{} = {}\n{}", stack.server_name(), away.name(), away.whereabouts());
     home.add_settings("away", &settings)?;
     let environment = [
         ("ZEPHYR_HM", stack.host_manager().to_string()),
-        ("ZEPHYR_ADDRESS", Ipv4Addr::LOCALHOST.to_string()),
+        ("ZEPHYR_ADDRESS", stack.network().here().to_string()),
         ("ZEPHYR_AUTH", "kerberos".to_owned()),
     ];
     let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();

@@ -1,7 +1,6 @@
 //! The ready-made domains of `realm-configs`, each started as a realm and held to what its README promises.
 
 use std::fs;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -44,7 +43,7 @@ fn carefree(person: Person) -> Result<Person> {
 
 /// A stranger's request to hear a class, without proof: the answer's kind, and its words.
 fn subscribe_unproven(stack: &Stack, class: &str, name: &str) -> Result<(Kind, String)> {
-    let mut stranger = Stranger::at(Ipv4Addr::LOCALHOST)?;
+    let mut stranger = Stranger::at(stack.network().here())?;
     let body = format!("{class}\0*\0\0");
     let request = Notice {
         kind: Kind::Acked,
@@ -162,7 +161,7 @@ fn isu_zwgc_says_why_it_hears_nothing_and_hides_what_nobody_proved() -> Result<(
     // Somebody who does not ask the server sends straight to bob's zwgc.
     let bob = stack.login("bob")?;
     let zwgc = bob.zwgc(&[])?;
-    let mut stranger = Stranger::at(Ipv4Addr::LOCALHOST)?;
+    let mut stranger = Stranger::at(stack.network().here())?;
     let port = zephyr_client::windowgram_port::read(&bob.wgfile())?;
     let forged = Notice {
         kind: Kind::Unacked,
@@ -174,7 +173,7 @@ fn isu_zwgc_says_why_it_hears_nothing_and_hides_what_nobody_proved() -> Result<(
         multinotice: b"0/23",
         ..Notice::EMPTY
     };
-    stranger.send_notice((Ipv4Addr::LOCALHOST, port).into(), forged, &Claim::NONE)?;
+    stranger.send_notice((stack.network().here(), port).into(), forged, &Claim::NONE)?;
     zwgc.wait_for(SOON, |line| {
         line.starts_with("zwgc: not showing a notice") && line.contains("nothing proves who sent it")
     })?;
@@ -259,7 +258,7 @@ fn open_lets_everybody_talk_and_proves_nothing() -> Result<()> {
     listener.expect("hello", Origin::Unauthenticated)?;
     assert_eq!(subscribe_unproven(&stack, "talk", "anybody@WHEREVER")?, (Kind::ServAck, "SENT".to_owned()));
     // A claim is not believed.
-    let mut stranger = Stranger::at(Ipv4Addr::LOCALHOST)?;
+    let mut stranger = Stranger::at(stack.network().here())?;
     let notice = Notice {
         kind: Kind::Acked,
         class: b"talk",
@@ -277,10 +276,11 @@ fn open_lets_everybody_talk_and_proves_nothing() -> Result<()> {
 /// Somebody of another realm who uses the stack's servers.
 fn visitor(home: &Realm, stack: &Stack, name: &str) -> Result<Person> {
     let away = stack.realm()?;
-    home.add_settings("away", &format!("[domain_realm]\nlocalhost = {}\n{}", away.name(), away.whereabouts()))?;
+    let settings = format!("[domain_realm]\n{} = {}\n{}", stack.server_name(), away.name(), away.whereabouts());
+    home.add_settings("away", &settings)?;
     let environment = [
         ("ZEPHYR_HM", stack.host_manager().to_string()),
-        ("ZEPHYR_ADDRESS", Ipv4Addr::LOCALHOST.to_string()),
+        ("ZEPHYR_ADDRESS", stack.network().here().to_string()),
         ("ZEPHYR_POLICY", stack.config().join("policy.toml").display().to_string()),
     ];
     let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
@@ -354,7 +354,7 @@ fn modern_takes_new_keys_and_nothing_that_is_changed_or_replayed() -> Result<()>
     stack.middle()?.change(harmless);
     let stolen = stolen.lock().unwrap().clone().context("nothing passed")?;
     let original = Packet::parse(&stolen)?;
-    let mut thief = Stranger::at(Ipv4Addr::LOCALHOST)?;
+    let mut thief = Stranger::at(stack.network().here())?;
     let forged = Notice { body: b"\0another\n", multinotice: b"0/9", ..original.notice };
     let uid = thief.send_notice(stack.server(), forged, &original.claim)?;
     let answer = thief.receive(|packet| packet.notice.uid == uid)?;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::indexing_slicing, reason = "tests")]
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::UdpSocket;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use zephyr_e2e::person::SOON;
 use zephyr_e2e::stack::Stack;
 use zephyr_testkit::realm::RealmOptions;
 
-/// A machine of somebody who listened on the way.
-const THIEF: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 66);
+/// A machine of somebody who listened on the way: its number on the network.
+const THIEF: u8 = 66;
 
 type Stolen = Arc<Mutex<Vec<Vec<u8>>>>;
 
@@ -59,7 +59,7 @@ fn a_stolen_message_is_delivered_once() -> Result<()> {
     listener.expect("only once", Origin::Authentic)?;
 
     let packet = lock(&stolen).first().cloned().context("nothing passed")?;
-    let thief = UdpSocket::bind((THIEF, 0))?;
+    let thief = UdpSocket::bind((stack.network().host(THIEF), 0))?;
     for _ in 0..3 {
         assert_eq!(replayed(&stack, &thief, &packet)?, (Kind::ServAck, b"SENT".to_vec()));
     }
@@ -84,8 +84,8 @@ fn a_stolen_subscription_lets_nobody_read() -> Result<()> {
     let listener = bob.listen(&[("secret", "*", "*")])?;
     let subscription = lock(&stolen).first().cloned().context("nothing passed")?;
     // Where the server would send to, if it took the subscription for the thief's.
-    let ear = UdpSocket::bind((THIEF, Packet::parse(&subscription)?.notice.port))?;
-    let thief = UdpSocket::bind((THIEF, 0))?;
+    let ear = UdpSocket::bind((stack.network().host(THIEF), Packet::parse(&subscription)?.notice.port))?;
+    let thief = UdpSocket::bind((stack.network().host(THIEF), 0))?;
     assert_eq!(replayed(&stack, &thief, &subscription)?, (Kind::ServAck, b"SENT".to_vec()));
 
     alice.send(&["-c", "secret", "-m", "password"])?;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result};
@@ -260,8 +260,9 @@ fn a_replayed_notice_is_shown_once() -> Result<()> {
     scene.bobs.expect("only once", Origin::Authentic)?;
 
     let packet = kept.lock().unwrap().clone().context("nothing passed")?;
-    let bob = SocketAddr::from((Ipv4Addr::LOCALHOST, scene.bobs.port()));
-    let mut stranger = Stranger::at(Ipv4Addr::LOCALHOST)?;
+    let here = scene.stack.network().here();
+    let bob = SocketAddr::from((here, scene.bobs.port()));
+    let mut stranger = Stranger::at(here)?;
     for _ in 0..3 {
         stranger.send(bob, &packet)?;
         // He acknowledges what he does not show.
@@ -283,10 +284,9 @@ fn a_replayed_notice_is_shown_once() -> Result<()> {
 fn a_proof_is_good_for_one_direction_and_one_person_only() -> Result<()> {
     let scene = Scene::set()?;
     let alices = scene.alice.listen(&[(CLASS_NAME, "*", "*")])?;
-    let stranger = Stranger::at(Ipv4Addr::LOCALHOST)?;
-    let send = |listener: &Listener, packet: &[u8]| {
-        stranger.send(SocketAddr::from((Ipv4Addr::LOCALHOST, listener.port())), packet)
-    };
+    let here = scene.stack.network().here();
+    let stranger = Stranger::at(here)?;
+    let send = |listener: &Listener, packet: &[u8]| stranger.send(SocketAddr::from((here, listener.port())), packet);
 
     // What alice proved to the server is sent back to her, whose key it is, and on to bob; the server's copies are lost.
     let (upwards, mut rule) = keep(Way::ToServer, b"genuine");

@@ -11,7 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use zephyr_core::{
     auth::{Direction, Identity, Reason, Session, Verdict},
     inbox::{self, Delivered, DropReason, Inbox},
-    notice::Packet,
+    notice::{Notice, Packet},
     time::Now,
 };
 
@@ -75,9 +75,9 @@ impl Case {
         // The reference was read at the end, and then gives notices in the order of their first packets; we give each
         // as soon as it is complete.
         let notices = self.reference.notices.iter().map(|expected| {
-            let came = delivered.iter().find(|came| Uid::from(came.notice().uid) == expected.uid);
+            let came = delivered.iter().find(|came| expected.is_about(came));
             came.map_or_else(
-                || Outcome::Failed(format!("not delivered: {:?}", expected.uid)),
+                || Outcome::Failed(format!("not delivered: kind {} of {:?}", expected.kind, expected.uid)),
                 |came| expected.compare(came),
             )
         });
@@ -104,7 +104,18 @@ fn judge(packet: &Packet<'_>, session: Option<&dyn Session>) -> Verdict {
     }
 }
 
+/// A kind as the vectors write it.
+fn kind_number(notice: &Notice<'_>) -> i64 {
+    notice.kind.number().cast_signed().into()
+}
+
 impl Expected {
+    /// Whether it is the same notice, which its uid alone does not tell: other kinds may come under it as well.
+    fn is_about(&self, came: &Delivered) -> bool {
+        let notice = came.notice();
+        self.uid == notice.uid.into() && self.kind == kind_number(&notice)
+    }
+
     fn compare(&self, came: &Delivered) -> Outcome {
         let notice = came.notice();
         let checked = match came.verdict() {
@@ -113,7 +124,7 @@ impl Expected {
             Verdict::Authentic(_) => 1,
         };
         Outcome::first([
-            Outcome::compare("kind", &self.kind, &notice.kind.number().cast_signed().into()),
+            Outcome::compare("kind", &self.kind, &kind_number(&notice)),
             Outcome::compare("checked authentication", &self.checked_auth, &checked),
             Outcome::compare("body length", &self.message_len, &notice.body.len()),
             Outcome::compare("uid", &self.uid, &notice.uid.into()),

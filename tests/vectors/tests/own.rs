@@ -1,6 +1,7 @@
 //! All of the project's own vectors pass; and a wrong one fails.
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
+use serde_json::{Value, json};
 use std::{fs, path::Path};
 
 fn own() -> &'static Path {
@@ -31,6 +32,37 @@ fn wrong_vectors_fail() {
         fs::write(dir.path().join(file), text.replace(from, to)).unwrap();
         assert!(!zephyr_vectors::run(dir.path()).unwrap().failed.is_empty(), "{file}");
     }
+}
+
+/// A client takes a notice of another kind for another notice, even under the same uid.
+#[test]
+fn a_case_may_have_two_kinds_under_one_uid() {
+    // Hexadecimal of the kind's field, behind that of the number of fields, in an ACKED and in an UNACKED packet.
+    const KINDS: [&str; 2] = ["3133003078303030303030303200", "3133003078303030303030303100"];
+    let file: Value = serde_json::from_str(&fs::read_to_string(own().join("reassembly.json")).unwrap()).unwrap();
+    let cases = file["vectors"].as_array().unwrap();
+    let mut case = cases.iter().find(|case| case["name"] == "single packet of kind 2").unwrap().clone();
+    let acked = case["packets_hex"][0].as_str().unwrap().to_owned();
+    let unacked = acked.replacen(KINDS[0], KINDS[1], 1);
+    assert_ne!(acked, unacked);
+    let steps = json!([{"pending": 1, "clientacks": 1}, {"pending": 2, "clientacks": 1}]);
+    let mut other = case["reference"]["notices"][0].clone();
+    other["kind"] = json!(1);
+    case["packets_hex"] = json!([acked, unacked]);
+    case["reference"]["steps"] = steps;
+    case["reference"]["notices"].as_array_mut().unwrap().push(other);
+
+    let passes = |case: &Value| {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("two.json"), json!({ "vectors": [case] }).to_string()).unwrap();
+        let report = zephyr_vectors::run(dir.path()).unwrap();
+        assert_eq!(report.passed + report.failed.len(), 1);
+        report.passed == 1
+    };
+    assert!(passes(&case));
+    // And it is still held to each of the two.
+    case["reference"]["notices"][1]["message_len"] = json!(35);
+    assert!(!passes(&case));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The decision: may this be done, and as what is it shown?
 
 use super::{Action, Demand, FailedProof, Policy, Refusal, Why};
-use crate::auth::Verdict;
+use crate::{auth::Verdict, fold::FoldedName};
 
 /// Whose realms a decision is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ pub fn decide(
     policy: &Policy,
     action: Action,
     verdict: &Verdict,
-    class: Option<&[u8]>,
+    class: Option<&FoldedName>,
     parties: &Parties<'_>,
 ) -> Decision {
     let (verdict, untrusted_by) = policy.trusted(verdict, parties);
@@ -161,12 +161,12 @@ impl Policy {
     pub fn allows_somewhere(&self, action: Action, verdict: &Verdict, parties: &Parties<'_>) -> bool {
         let everywhere = decide(self, action, verdict, None, parties);
         // A pattern is a name that fits itself, and whatever says more than it has a number of its own.
-        let mut classes = self.classes.iter().map(|rules| rules.classes.text());
-        everywhere.allows() || classes.any(|class| decide(self, action, verdict, Some(class), parties).allows())
+        let mut classes = self.classes.iter().map(|rules| FoldedName::new(rules.classes.text()));
+        everywhere.allows() || classes.any(|class| decide(self, action, verdict, Some(&class), parties).allows())
     }
 
     /// What becomes of a failed proof of a notice in this class.
-    pub fn failed_proof_in(&self, class: &[u8]) -> FailedProof {
+    pub fn failed_proof_in(&self, class: &FoldedName) -> FailedProof {
         self.class_rules(class).and_then(|(_, rules)| rules.failed_proof).unwrap_or(self.failed_proof)
     }
 }

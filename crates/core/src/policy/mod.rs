@@ -14,7 +14,7 @@ pub use refusal::{Refusal, Why};
 
 use crate::{
     auth::{Reason, Verdict},
-    fold::fold,
+    fold::FoldedName,
     limits::MAX_NOTICE,
     names,
     notice::Notice,
@@ -66,8 +66,12 @@ impl Action {
     /// What a notice asks a server to do; `None` where no policy is asked: what host managers and operators say, and what
     /// a program says to itself.
     pub fn of(notice: &Notice<'_>) -> Option<Self> {
-        let class = fold(notice.class);
-        let is = |word: &[u8]| class.eq_ignore_ascii_case(word);
+        Self::of_class(&FoldedName::new(notice.class), notice)
+    }
+
+    /// As [`Action::of`], for a notice whose class is folded already.
+    pub fn of_class(class: &FoldedName, notice: &Notice<'_>) -> Option<Self> {
+        let is = |name: &[u8]| class.is(name);
         let unasked = [names::HM_CTL, names::HM_STAT, names::ZEPHYR_ADMIN, names::WG_CTL].into_iter().any(is);
         match () {
             () if unasked => None,
@@ -215,12 +219,8 @@ impl Policy {
     }
 
     /// The rules for a class that are not the domain's, and their number.
-    pub(crate) fn class_rules(&self, class: &[u8]) -> Option<(usize, &ClassPolicy)> {
-        if self.classes.is_empty() {
-            return None;
-        }
-        let class = fold(class);
-        pattern::most_specific(&self.classes, |rules| &rules.classes, &class)
+    pub(crate) fn class_rules(&self, class: &FoldedName) -> Option<(usize, &ClassPolicy)> {
+        pattern::most_specific(&self.classes, |rules| &rules.classes, class)
     }
 
     /// A verdict as this domain sees it: where a foreign realm has spoken for somebody whom it may not speak for, the proof

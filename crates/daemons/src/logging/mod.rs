@@ -24,11 +24,6 @@ use tracing_subscriber::{
 pub struct DebugSwitch(Box<dyn Fn(bool) + Send + Sync>);
 
 impl DebugSwitch {
-    /// Turns nothing on or off.
-    pub(crate) fn none() -> Self {
-        Self(Box::new(|_| ()))
-    }
-
     /// Debug lines are written from now on, or no longer.
     pub fn set(&self, on: bool) {
         (self.0)(on);

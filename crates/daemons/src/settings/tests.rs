@@ -1,5 +1,8 @@
-use super::*;
-use std::collections::BTreeSet;
+use super::{file::check_content, *};
+use crate::problem::{Findings, Problem};
+use std::{collections::BTreeSet, path::Path};
+use zephyr_domain::Backend;
+use zephyr_engine::server::Bounds;
 
 const EXAMPLE: &str = include_str!("../../../../packaging/etc-zephyr/zephyr.toml");
 
@@ -12,18 +15,34 @@ fn active_example() -> String {
     EXAMPLE.lines().map(active).collect::<Vec<_>>().join("\n")
 }
 
-fn problems(content: &str) -> Vec<String> {
-    let found = Settings::read(Path::new("zephyr.toml"), content).expect_err("something is wrong");
+fn texts(found: &[Problem]) -> Vec<String> {
     found.iter().map(Problem::to_string).collect()
+}
+
+/// What is wrong in a file, whichever program it concerns.
+fn problems(content: &str) -> Vec<String> {
+    texts(&check_content(Path::new("zephyr.toml"), content).problems)
+}
+
+/// What is wrong for the server, and for the host manager.
+fn problems_of_each(content: &str) -> [Vec<String>; 2] {
+    let file = Path::new("zephyr.toml");
+    let [server, host_manager] =
+        [ServerSettings::read(file, content).err(), HostManagerSettings::read(file, content).err()]
+            .map(Option::unwrap_or_default);
+    [texts(&server.problems), texts(&host_manager.problems)]
 }
 
 #[test]
 fn the_example_says_nothing_and_names_every_default() {
-    let file = Path::new("zephyr.toml");
-    assert_eq!(Settings::read(file, EXAMPLE), Ok(Settings::default()), "as shipped");
+    let path = Path::new("zephyr.toml");
+    assert_eq!(ServerSettings::read(path, EXAMPLE), Ok(LoadedSettings::default()), "as shipped");
+    assert_eq!(HostManagerSettings::read(path, EXAMPLE), Ok(LoadedSettings::default()), "as shipped");
     let active = active_example();
-    let (settings, problems, asked) = Settings::read_all(file, &active);
-    assert_eq!((settings, problems), (Settings::default(), Vec::new()), "with every line made active");
+    let (server, of_server) = file::read_all(path, &active, ServerSettings::read_sections);
+    let (host_manager, of_host_manager) = file::read_all(path, &active, HostManagerSettings::read_sections);
+    assert_eq!((server, host_manager), Default::default(), "with every line made active");
+    assert_eq!(check_content(path, &active), Findings::default());
 
     let table: toml::de::DeTable<'_> = toml::de::DeTable::parse(&active).unwrap().into_inner();
     let named: BTreeSet<String> = table
@@ -33,13 +52,14 @@ fn the_example_says_nothing_and_names_every_default() {
             keys.map(move |key| format!("{}.{}", section.get_ref(), key.get_ref()))
         })
         .collect();
-    assert_eq!(named, asked.into_iter().collect(), "the example's settings, and those that exist");
+    let existing = of_server.settings.into_iter().chain(of_host_manager.settings).collect();
+    assert_eq!(named, existing, "the example's settings, and those that exist");
 }
 
 #[test]
 fn settings_are_read() {
     let content = r#"
-        zephyrd = { listen = "127.0.0.1:99", realm = "R", auth = "none", keytab = "/k", dump-file = "/d" }
+        zephyrd = { listen = "127.0.0.1:99", realm = "R", auth = "none", keytab = "/k", verify-threads = 64 }
         control.socket = "/c"
         [bounds]
         clients = 7
@@ -52,20 +72,24 @@ fn settings_are_read() {
         [zhm]
         servers = ["one", "two:3"]
     "#;
-    let settings = Settings::read(Path::new("f"), content).unwrap();
+    let LoadedSettings { settings, warnings } = ServerSettings::read(Path::new("f"), content).unwrap();
     assert_eq!(settings.zephyrd.listen, Some(([127, 0, 0, 1], 99).into()));
-    assert_eq!((settings.zephyrd.auth, settings.zephyrd.realm.as_deref()), (Some(Backend::None), Some("R")));
+    assert_eq!((settings.zephyrd.auth, settings.zephyrd.realm.as_deref()), (Some(Backend::NONE), Some("R")));
+    assert_eq!(settings.zephyrd.verify_threads, 64);
     assert_eq!(settings.bounds, Bounds { clients: 7, ..Bounds::default() });
     assert_eq!(settings.metrics.listen, Some(StreamAddress::Tcp(([0, 0, 0, 0], 80).into())));
     assert_eq!((settings.log.target, settings.log.facility), (LogTarget::Syslog, Facility(3)));
-    assert_eq!(settings.zhm.servers, ["one", "two:3"]);
     assert_eq!(settings.control.socket, Path::new("/c"));
+    let host_manager = HostManagerSettings::read(Path::new("f"), content).unwrap();
+    assert_eq!(host_manager.settings.zhm.servers, ["one", "two:3"]);
+    assert_eq!((host_manager.settings.log, host_manager.warnings), (settings.log, warnings));
 }
 
 #[test]
 fn all_problems_are_found_at_once_and_have_places() {
     let content = "[zephyrd]\nlisten = \"here\"\nhostnam = \"h\"\n\n[bounds]\nclients = 0\n  hosts = \"many\"\n\
-                   [logs]\n[metrics]\nlisten = \"10.0.0.1:80\"\n[control]\nsocket = \"relative\"\n";
+                   [logs]\n[metrics]\nlisten = \"10.0.0.1:80\"\n[control]\nsocket = \"relative\"\n\
+                   [log]\ndebug = 1\n[zhm]\nservers = 1\n";
     let found = problems(content);
     for (found, (start, word)) in found.iter().zip([
         ("zephyr.toml:2:10: listen: ", "here"),
@@ -75,10 +99,84 @@ fn all_problems_are_found_at_once_and_have_places() {
         ("zephyr.toml:8:2: unknown section logs", "did you mean log?"),
         ("zephyr.toml:10:10: listen: ", "allow-remote"),
         ("zephyr.toml:12:10: socket: ", "relative"),
+        ("zephyr.toml:14:9: debug: ", "invalid type: integer"),
+        ("zephyr.toml:16:11: servers: ", "invalid type: integer"),
     ]) {
         assert!(found.starts_with(start) && found.contains(word), "{found:?} is not {start:?} with {word:?}");
     }
-    assert_eq!(found.len(), 7, "{found:?}");
+    assert_eq!(found.len(), 9, "{found:?}");
+    let [server, host_manager] = problems_of_each(content);
+    assert_eq!(server, found[..8], "all but that of zhm");
+    assert_eq!(host_manager, [&found[4..5], &found[7..]].concat(), "the misspelt section, log and zhm");
+}
+
+#[test]
+fn a_mistake_concerns_the_program_whose_section_it_is_in() {
+    for (content, concerned) in [
+        ("[zephyrd]\nlisten = 3\n", [true, false]),
+        ("[bounds]\nclints = 3\n", [true, false]),
+        ("[bounds]\nclients = 0\n", [true, false]),
+        ("[control]\nsocket = \"here\"\n", [true, false]),
+        ("[metrics]\nlisten = \"0.0.0.0:80\"\n", [true, false]),
+        ("bounds = 3\n", [true, false]),
+        ("[bounds.clients]\nx = 3\n", [true, false]),
+        ("[zhm]\nserver = []\n", [false, true]),
+        ("[zhm]\nlisten = \"[::1]:3\"\n", [false, true]),
+        ("zhm = 3\n", [false, true]),
+        ("[log]\ntarget = \"nowhere\"\n", [true, true]),
+        ("[bound]\nclients = 3\n", [true, true]),
+        ("clients = 3\n", [true, true]),
+        ("[bounds]\nclients = \n", [true, true]),
+        ("[zhm]\n[zhm]\n", [true, true]),
+        ("[zhm]\nservers = [\"a\"]\n[bounds]\nclients = 3\n", [false, false]),
+    ] {
+        let found = problems_of_each(content);
+        assert_eq!(found.each_ref().map(|problems| !problems.is_empty()), concerned, "{content:?}: {found:?}");
+        let all: BTreeSet<String> = found.into_iter().flatten().collect();
+        assert_eq!(problems(content), all.into_iter().collect::<Vec<_>>(), "a check finds all");
+    }
+}
+
+#[test]
+fn renamed_bounds_are_read_with_a_warning() {
+    let content = "[bounds]\nunproven-answer-factor = 1\nproof-sources = 2\nreplays = 3\nrecent-packets = 4\n\
+                   waiting-packets = 5\nhost-requests = 6\n";
+    let LoadedSettings { settings, warnings } = ServerSettings::read(Path::new("f"), content).unwrap();
+    let bounds = Bounds {
+        stranger_factor: 1,
+        proof_sources: 2,
+        replays: 3,
+        recent_packets: 4,
+        waiting_packets: 5,
+        host_requests: 6,
+        ..Bounds::default()
+    };
+    assert_eq!(settings.bounds, bounds);
+    assert_eq!(
+        texts(&warnings),
+        [
+            "f:2:1: setting unproven-answer-factor is now called amplification-limit",
+            "f:3:1: setting proof-sources is now called rate-limit-sources",
+            "f:4:1: setting replays is now called replay-cache-entries",
+            "f:5:1: setting recent-packets is now called response-cache-entries",
+            "f:6:1: setting waiting-packets is now called ingress-queue-packets",
+            "f:7:1: setting host-requests is now called host-flushes",
+        ]
+    );
+    let both = problems("[bounds]\nreplays = 3\nreplay-cache-entries = 3\n");
+    assert_eq!(both, ["zephyr.toml:2:1: setting replays is now called replay-cache-entries, and both are given"]);
+    assert_eq!(HostManagerSettings::read(Path::new("f"), content).unwrap().warnings, []);
+}
+
+#[test]
+fn there_are_at_most_64_threads_that_verify() {
+    for threads in ["65", "-1", "1.5", "\"all\""] {
+        let found = problems(&format!("[zephyrd]\nverify-threads = {threads}\n"));
+        assert!(
+            matches!(found.as_slice(), [one] if one.starts_with("zephyr.toml:2:18: verify-threads: ")),
+            "{found:?}"
+        );
+    }
 }
 
 #[test]
@@ -112,7 +210,15 @@ fn what_is_no_table_of_tables_harms_nobody() {
 #[test]
 fn no_file_is_no_problem_and_one_that_is_too_long_is() {
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(Settings::load(folder.path()).unwrap(), Settings::default());
+    assert_eq!(ServerSettings::load(folder.path()), Ok(LoadedSettings::default()));
+    assert_eq!(HostManagerSettings::load(folder.path()), Ok(LoadedSettings::default()));
     std::fs::write(folder.path().join(FILE_NAME), vec![b'#'; (zephyr_config::MAX_OCTETS + 1) as usize]).unwrap();
-    assert!(Settings::load(folder.path()).unwrap_err().to_string().contains("longer than"));
+    for findings in [
+        ServerSettings::load(folder.path()).unwrap_err(),
+        HostManagerSettings::load(folder.path()).unwrap_err(),
+        check(folder.path()),
+    ] {
+        let [problem] = findings.problems.as_slice() else { panic!("{findings:?}") };
+        assert!(problem.text.contains("longer than"));
+    }
 }

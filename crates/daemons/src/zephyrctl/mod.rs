@@ -11,8 +11,8 @@ use crate::{
     admin_protocol::{Answer, Question},
     private_file,
     problem::{Findings, Problem},
-    settings::Settings,
-    zephyrd::configuration::Configuration,
+    settings::ServerSettings,
+    zephyrd::configuration,
 };
 use options::{AclVerb, Act, Options, Verb};
 use serde::Serialize;
@@ -87,7 +87,7 @@ fn question(verb: &Verb) -> Option<Question> {
 fn socket(options: &Options) -> PathBuf {
     options.control_socket.clone().unwrap_or_else(|| {
         // A broken file is for `check` to complain about; the server that runs may well be at the usual place.
-        Settings::load(&options.config_dir).unwrap_or_default().control.socket
+        ServerSettings::load(&options.config_dir).unwrap_or_default().settings.control.socket
     })
 }
 
@@ -150,12 +150,7 @@ const fn list_of(act: Act) -> &'static str {
 /// What there is to say about a configuration folder. A server needs none; whoever asks about one means one that is there.
 fn findings(folder: &Path) -> Findings {
     let problem = match fs::metadata(folder) {
-        Ok(about) if about.is_dir() => {
-            return Configuration::inspect(folder).map_or_else(
-                |findings| findings,
-                |configuration| Findings { warnings: configuration.warnings, ..Findings::default() },
-            );
-        }
+        Ok(about) if about.is_dir() => return configuration::check(folder),
         Ok(_) => Problem::whole_file(folder, "this is no folder"),
         Err(error) => Problem::whole_file(folder, error),
     };

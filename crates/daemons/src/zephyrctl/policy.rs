@@ -6,6 +6,7 @@ use serde::Serialize;
 use std::{fmt::Write as _, path::Path};
 use zephyr_core::{
     auth::{Identity, Reason, Verdict},
+    fold::FoldedName,
     policy::{Action, Decision, Demand, FailedProof, Parties, Rule, Ruling, Section, Setting, Shown, decide},
 };
 use zephyr_domain::policy_file::{Domain, FILE_NAME, PolicyFile};
@@ -111,9 +112,9 @@ fn explain(domain: &Domain, question: &Question<'_>) -> (Outcome, Explanation) {
         Proof::None => Verdict::Unauthenticated,
         Proof::Fails => Verdict::Failed(Reason::Checksum),
     };
-    let class = question.class.map(str::as_bytes);
+    let class = question.class.map(|class| FoldedName::new(class.as_bytes()));
     let parties = Parties::direct(question.realm.as_bytes());
-    let decision = decide(&domain.policy, question.action, &verdict, class, &parties);
+    let decision = decide(&domain.policy, question.action, &verdict, class.as_ref(), &parties);
     let (outcome, word, reason) = match &decision.ruling {
         Ruling::Allow => (Outcome::Done, "allowed", None),
         Ruling::Refuse(refusal) => (Outcome::Problem, "refused", Some(refusal.to_string())),

@@ -1,9 +1,9 @@
 //! All configuration files of a server as one: either all of them can be used, or it is said what is wrong in each.
 
-use super::rule_files;
+use super::rule_files::{self, Loaded};
 use crate::{
     problem::{Findings, Problem, Problems},
-    settings::Settings,
+    settings::{self, ServerSettings},
 };
 use std::{path::Path, sync::Arc};
 use zephyr_domain::policy_file::{self, PolicyFile};
@@ -12,8 +12,8 @@ use zephyr_engine::server::acl::Rules;
 /// What the files of a configuration folder say.
 #[derive(Clone, Debug)]
 pub struct Configuration {
-    /// `zephyr.toml`.
-    pub settings: Settings,
+    /// The server's sections of `zephyr.toml`.
+    pub settings: ServerSettings,
     /// The class registry, access control lists, operators and default subscriptions.
     pub rules: Arc<Rules>,
     /// `policy.toml`, or the file that takes its place.
@@ -23,36 +23,42 @@ pub struct Configuration {
 }
 
 impl Configuration {
-    /// Reads all files of a folder. Those that are missing are no problem.
+    /// Reads all files of a folder, as far as they concern a server. Those that are missing are no problem.
     ///
     /// # Errors
     ///
     /// Everything that is wrong, in all files.
     pub fn load(folder: &Path) -> Result<Self, Problems> {
-        Self::inspect(folder).map_err(|findings| Problems(findings.problems))
-    }
-
-    /// As [`load`](Self::load), for somebody who wants to hear everything at once.
-    ///
-    /// # Errors
-    ///
-    /// Everything that is wrong, in all files, and what else there is to say about them.
-    pub fn inspect(folder: &Path) -> Result<Self, Findings> {
-        let policies = PolicyFile::find(&folder.join(policy_file::FILE_NAME));
-        match (Settings::load(folder), rule_files::load(folder), policies) {
-            (Ok(settings), Ok(loaded), Ok(policies)) => {
-                Ok(Self { settings, rules: Arc::new(loaded.rules), policies, warnings: loaded.warnings })
+        match (ServerSettings::load(folder), load_policies(folder), rule_files::load(folder)) {
+            (Ok(loaded), Ok(policies), Ok(Loaded { rules, warnings })) => {
+                let warnings = [loaded.warnings, warnings].concat();
+                Ok(Self { settings: loaded.settings, rules: Arc::new(rules), policies, warnings })
             }
-            (settings, loaded, policies) => {
-                let Findings { problems, warnings } = loaded.map_or_else(
-                    |findings| findings,
-                    |loaded| Findings { warnings: loaded.warnings, ..Findings::default() },
-                );
-                let others = [settings.err(), policies.err()].into_iter().flatten();
-                Err(Findings { problems: others.flat_map(|Problems(found)| found).chain(problems).collect(), warnings })
+            (settings, policies, rules) => {
+                let [settings, rules] = [settings.err(), rules.err()].map(Option::unwrap_or_default);
+                Err(Problems(all(settings, policies.err(), rules).problems))
             }
         }
     }
+}
+
+/// Everything that there is to say about the files of a folder, whichever program they concern.
+pub fn check(folder: &Path) -> Findings {
+    let rules = rule_files::load(folder)
+        .map_or_else(|findings| findings, |Loaded { warnings, .. }| Findings { warnings, ..Findings::default() });
+    all(settings::check(folder), load_policies(folder).err(), rules)
+}
+
+fn load_policies(folder: &Path) -> Result<PolicyFile, Problems> {
+    PolicyFile::find(&folder.join(policy_file::FILE_NAME))
+}
+
+/// What was found in all files.
+fn all(settings: Findings, policies: Option<Problems>, rules: Findings) -> Findings {
+    let mut all = settings;
+    all.problems.extend(policies.into_iter().flat_map(|Problems(problems)| problems));
+    all.extend(rules);
+    all
 }
 
 #[cfg(test)]
@@ -76,5 +82,21 @@ mod tests {
         assert!(lines[0].contains("zephyr.toml:2:11: clients: "), "{lines:?}");
         assert!(lines[1].contains("policy.toml:2:8: send: "), "{lines:?}");
         assert!(lines[2].contains("default.subscriptions:2:1: "), "{lines:?}");
+        assert_eq!(check(folder.path()).problems, problems);
+    }
+
+    #[test]
+    fn only_a_check_looks_at_the_sections_of_other_programs() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |content| fs::write(folder.path().join("zephyr.toml"), content).unwrap();
+        write("[zhm]\nserver = []\n[bounds]\nrecent-packets = 5\n");
+        let configuration = Configuration::load(folder.path()).unwrap();
+        assert_eq!(configuration.settings.bounds.recent_packets, 5);
+        let texts = |found: &[Problem]| found.iter().map(|one| one.text.clone()).collect::<Vec<_>>();
+        let renamed = "setting recent-packets is now called response-cache-entries";
+        assert_eq!(texts(&configuration.warnings)[0], renamed);
+        let findings = check(folder.path());
+        assert_eq!(texts(&findings.problems), ["unknown setting server in section zhm, did you mean servers?"]);
+        assert_eq!(texts(&findings.warnings)[0], renamed);
     }
 }

@@ -27,11 +27,6 @@ impl DumpSignal {
         Ok(Self(notify))
     }
 
-    /// No requests, ever.
-    pub(super) fn none() -> Self {
-        Self(Arc::default())
-    }
-
     /// Waits for the next request. Nothing is lost when this is cancelled.
     pub(super) async fn next(&self) {
         self.0.notified().await;

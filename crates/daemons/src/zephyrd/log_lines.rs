@@ -1,26 +1,14 @@
 //! The server's log lines: what was reported, with what caused it as fields, and not too many of a kind and source.
 
+use super::subscriber::Subscriber;
 use crate::logging::RateLimit;
 use std::{
     mem::{Discriminant, discriminant},
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     time::Instant,
 };
-use zephyr_core::{
-    auth::AuthError,
-    notice::{Packet, ParseError},
-    principal::Principal,
-    uid::Uid,
-};
-use zephyr_engine::server::event::{Event, Level};
-
-/// Kinds of lines that are counted together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Line {
-    Event(Discriminant<Event>),
-    BadPacket,
-    CannotJudge,
-}
+use zephyr_core::{principal::Principal, uid::Uid};
+use zephyr_engine::server::{Cause, Event, Level, LogEntry, LogEvent};
 
 /// Kinds and sources of lines that are counted apart in one period, so that none hides the others. There may be any number
 /// of forged sources, so the further ones are counted together.
@@ -28,28 +16,26 @@ const MAX_SOURCES: usize = 64;
 
 /// Writes lines.
 pub(super) struct LogLines {
-    limit: RateLimit<(Line, Option<IpAddr>)>,
+    limit: RateLimit<(Discriminant<LogEvent>, Option<IpAddr>)>,
     left_out: u64,
 }
 
 /// The notice that made the server do something, as the fields of a line; texts are escaped.
-pub(super) struct Cause {
+struct Fields {
     class: String,
     realm: Option<String>,
     sender: String,
-    source: SocketAddr,
     uid: Uid,
 }
 
-impl Cause {
-    pub(super) fn new(source: SocketAddr, packet: &Packet<'_>) -> Self {
+impl Fields {
+    fn of(cause: &Cause) -> Self {
         let text = |octets: &[u8]| octets.escape_ascii().to_string();
-        let notice = &packet.notice;
+        let notice = cause.notice();
         Self {
             class: text(notice.class),
             realm: Principal::parse(notice.sender).realm.map(text),
             sender: text(notice.sender),
-            source,
             uid: notice.uid,
         }
     }
@@ -57,13 +43,14 @@ impl Cause {
 
 /// One line of a level that is only known at run time.
 macro_rules! write_line {
-    ($level:expr, $cause:expr, $($text:tt)*) => {{
-        let cause: Option<&Cause> = $cause;
+    ($level:expr, $source:expr, $cause:expr, $($text:tt)*) => {{
+        let cause: Option<&Fields> = $cause;
         let (class, realm) = (cause.map(|cause| &*cause.class), cause.and_then(|cause| cause.realm.as_deref()));
         let sender = cause.map(|cause| &*cause.sender);
-        let source = cause.map(|cause| tracing::field::display(cause.source));
+        let source = $source.map(tracing::field::display);
         let uid = cause.map(|cause| tracing::field::display(cause.uid));
         match $level {
+            Level::Error => tracing::error!(class, realm, sender, source, uid, $($text)*),
             Level::Warning => tracing::warn!(class, realm, sender, source, uid, $($text)*),
             Level::Info => tracing::info!(class, realm, sender, source, uid, $($text)*),
             Level::Debug => tracing::debug!(class, realm, sender, source, uid, $($text)*),
@@ -81,32 +68,18 @@ impl LogLines {
         self.left_out
     }
 
-    /// Writes what the engine reports.
-    pub(super) fn write(&mut self, events: Vec<Event>, cause: Option<&Cause>) {
-        let source = cause.map(|cause| cause.source.ip());
-        for event in events {
-            if event.level() == Level::Debug {
-                write_line!(Level::Debug, cause, "{event}");
-            } else if self.admit(Line::Event(discriminant(&event)), source, || event.to_string()) {
-                write_line!(event.level(), cause, "{event}");
+    fn write(&mut self, entry: &LogEntry) {
+        let LogEntry { event, cause } = entry;
+        let source = event.source().or_else(|| cause.as_ref().map(|cause| cause.from));
+        if event.level() == Level::Debug {
+            // Most often nobody wants to see these.
+            if tracing::enabled!(tracing::Level::DEBUG) {
+                let fields = cause.as_ref().map(Fields::of);
+                write_line!(Level::Debug, source, fields.as_ref(), "{event}");
             }
-        }
-    }
-
-    /// Writes that a packet was no notice.
-    pub(super) fn bad_packet(&mut self, from: SocketAddr, error: &ParseError) {
-        let line = || format!("bad notice parse ({from}): {error}");
-        if self.admit(Line::BadPacket, Some(from.ip()), line) {
-            tracing::warn!(source = %from, "{}", line());
-        }
-    }
-
-    /// Writes that a notice could not be judged.
-    pub(super) fn cannot_judge(&mut self, cause: &Cause, error: &AuthError) {
-        let line = || format!("cannot judge a notice from {}: {error}", cause.source);
-        if self.admit(Line::CannotJudge, Some(cause.source.ip()), line) {
-            let Cause { class, realm, sender, source, uid } = cause;
-            tracing::error!(class, realm = realm.as_deref(), sender, %source, %uid, "{}", line());
+        } else if self.admit(discriminant(event), source.map(|source| source.ip()), || event.to_string()) {
+            let fields = cause.as_ref().map(Fields::of);
+            write_line!(event.level(), source, fields.as_ref(), "{event}");
         }
     }
 
@@ -122,7 +95,7 @@ impl LogLines {
         }
     }
 
-    fn admit(&mut self, line: Line, source: Option<IpAddr>, text: impl FnOnce() -> String) -> bool {
+    fn admit(&mut self, line: Discriminant<LogEvent>, source: Option<IpAddr>, text: impl FnOnce() -> String) -> bool {
         let own = (line, source);
         let kind = if self.limit.has_room_for(&own, MAX_SOURCES) { own } else { (line, None) };
         let admitted = self.limit.admit(kind, Instant::now(), text);
@@ -131,13 +104,30 @@ impl LogLines {
     }
 }
 
+impl Subscriber for LogLines {
+    fn receive(&mut self, event: &Event) {
+        if let Event::Log(entry) = event {
+            self.write(entry);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Kinds of lines.
+    fn line(what: &'static str) -> Discriminant<LogEvent> {
+        let from = std::net::SocketAddr::from(([10, 0, 0, 1], 1));
+        discriminant(&match what {
+            "full" => LogEvent::Full { what, from },
+            _ => LogEvent::MalformedFlush { sender: b"x"[..].into() },
+        })
+    }
+
     fn refusals(lines: &mut LogLines, host: u8, number: usize) -> usize {
-        let source = SocketAddr::from(([10, 0, 0, host], 2104));
-        (0..number).filter(|_| lines.admit(Line::CannotJudge, Some(source.ip()), String::new)).count()
+        let source = std::net::SocketAddr::from(([10, 0, 0, host], 2104));
+        (0..number).filter(|_| lines.admit(line("full"), Some(source.ip()), String::new)).count()
     }
 
     #[test]
@@ -153,6 +143,6 @@ mod tests {
         let mut lines = LogLines::new();
         let written: usize = (0..=255).map(|host| refusals(&mut lines, host, 100)).sum();
         assert_eq!(written, (MAX_SOURCES + 1) * 20);
-        assert!(lines.admit(Line::BadPacket, None, String::new), "another kind of line has its own");
+        assert!(lines.admit(line("other"), None, String::new), "another kind of line has its own");
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! * `shell`: the loop with the socket, the clock and the signals
 //! * `start`, [`options`], [`configuration`], [`rule_files`]: what it needs before it can begin
+//! * [`verifier`]: doing the server's verification jobs; [`subscriber`]: who listens to its events
 //! * `log_lines`, `metrics`, `inspect`, `listeners`: what it tells about itself, and to whom
 
 pub mod configuration;
 mod dump_signal;
 pub mod inspect;
-pub mod judge;
+pub mod io_counters;
 mod listeners;
 mod log_lines;
 mod metrics;
@@ -15,3 +16,5 @@ pub mod options;
 pub mod rule_files;
 pub mod shell;
 pub mod start;
+pub mod subscriber;
+pub mod verifier;

@@ -1,6 +1,6 @@
 //! The server's command line.
 
-use crate::settings::{Control, Settings, listen_address};
+use crate::settings::{Control, ServerSettings, listen_address};
 use clap::Parser;
 use std::{net::SocketAddr, path::PathBuf};
 use zephyr_domain::Backend;
@@ -45,7 +45,7 @@ pub struct Options {
 
 impl Options {
     /// The settings of the file, overruled by what the command line says.
-    pub(super) fn overrule(&self, mut settings: Settings) -> Settings {
+    pub(super) fn overrule(&self, mut settings: ServerSettings) -> ServerSettings {
         fn replace<T: Clone>(setting: &mut T, option: Option<&T>) {
             if let Some(option) = option {
                 setting.clone_from(option);
@@ -64,7 +64,7 @@ impl Options {
 
     /// Whether the control socket is wanted: an additional server, told to listen elsewhere, does not take the usual
     /// one's.
-    pub(super) fn wants_control(&self, settings: &Settings) -> bool {
+    pub(super) fn wants_control(&self, settings: &ServerSettings) -> bool {
         self.listen.is_none() || settings.control != Control::default()
     }
 }
@@ -103,16 +103,16 @@ mod tests {
     #[test]
     fn the_command_line_overrules_the_file() {
         let file = "[zephyrd]\nrealm = \"FILE\"\nhostname = \"file\"\nauth = \"none\"\n[control]\nsocket = \"/file\"\n";
-        let settings = Settings::read(Path::new("f"), file).expect("good");
+        let settings = ServerSettings::read(Path::new("f"), file).expect("good").settings;
         let options = |line: &[&str]| Options::try_parse_from([&["zephyrd"], line].concat()).expect("good");
         let settings = options(&["-k", "LINE", "--auth", "kerberos"]).overrule(settings);
         assert_eq!(settings.zephyrd.realm.as_deref(), Some("LINE"));
         assert_eq!(settings.zephyrd.hostname.as_deref(), Some("file"));
-        assert_eq!(settings.zephyrd.auth, Some(Backend::Kerberos));
+        assert_eq!(settings.zephyrd.auth, Some(Backend::KERBEROS));
         assert_eq!(settings.control.socket, Path::new("/file"));
 
         let elsewhere = options(&["--listen", "127.0.0.1:0"]);
-        assert!(elsewhere.wants_control(&settings) && !elsewhere.wants_control(&Settings::default()));
-        assert!(options(&[]).wants_control(&Settings::default()));
+        assert!(elsewhere.wants_control(&settings) && !elsewhere.wants_control(&ServerSettings::default()));
+        assert!(options(&[]).wants_control(&ServerSettings::default()));
     }
 }

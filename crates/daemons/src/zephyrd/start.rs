@@ -12,7 +12,7 @@ use zephyr_core::{
     realm::Realms,
 };
 use zephyr_domain::{policy_file::PolicyFile, server_domain::ServerDomain};
-use zephyr_engine::server::{Bounds, Config, acl::Rules};
+use zephyr_engine::server::{Bounds, Config, Neighbours, acknowledgements_in_flight, acl::Rules};
 use zephyr_net::{address, host, services};
 
 /// Why a server does not begin.
@@ -51,23 +51,23 @@ pub(super) fn listen_address(settings: &Server) -> SocketAddr {
 }
 
 /// The domain that is served.
-pub(super) fn side(settings: &Server, policies: &PolicyFile) -> Result<ServerDomain, AuthError> {
+pub(super) fn domain(settings: &Server, policies: &PolicyFile) -> Result<ServerDomain, AuthError> {
     ServerDomain::find(policies, settings.auth, settings.realm.as_deref())
 }
 
 /// Who judges.
 pub(super) fn acceptor(
-    side: &ServerDomain,
+    domain: &ServerDomain,
     settings: &Server,
     config_dir: &Path,
 ) -> Result<Arc<dyn Acceptor>, AuthError> {
-    side.acceptor(settings.keytab.clone().unwrap_or_else(|| config_dir.join("krb5.keytab")))
+    domain.acceptor(settings.keytab.clone().unwrap_or_else(|| config_dir.join("krb5.keytab")))
 }
 
 /// What the engine is told. `listening` is where the socket is bound.
 pub(super) fn prepare(
     settings: &Server,
-    side: &ServerDomain,
+    domain: &ServerDomain,
     bounds: Bounds,
     rules: Arc<Rules>,
     listening: SocketAddr,
@@ -89,10 +89,12 @@ pub(super) fn prepare(
             std::env::consts::ARCH,
             std::env::consts::OS
         ),
-        realms: Realms::local_only(side.realm.as_bytes()),
-        policy: side.domain.policy.clone(),
+        realms: Realms::local_only(domain.realm.as_bytes()),
+        policy: domain.domain.policy.clone(),
         rules,
         bounds,
+        neighbours: Neighbours::default(),
+        in_flight: acknowledgements_in_flight(settings.receive_buffer),
     })
 }
 

@@ -4,7 +4,8 @@ use super::options::Options;
 use crate::{
     logging::{self, RateLimit},
     notify::ServiceManager,
-    settings::Settings,
+    problem::Problems,
+    settings::{HostManagerSettings, LoadedSettings},
     signals::{Signal, Signals},
 };
 use std::{
@@ -43,14 +44,17 @@ const PID_FILE: &str = "/var/run/zhm.pid";
 /// Runs a host manager until it is told to stop: exit status 0 then, 16 when it knows no server, 1 when it cannot begin
 /// for another reason.
 pub fn run(options: &Options) -> ExitCode {
-    let settings = match Settings::load(&options.config_dir) {
-        Ok(settings) => settings,
-        Err(problems) => {
-            eprintln!("zhm: {problems}");
+    let LoadedSettings { settings, warnings } = match HostManagerSettings::load(&options.config_dir) {
+        Ok(loaded) => loaded,
+        Err(findings) => {
+            eprintln!("zhm: {}", Problems(findings.problems));
             return ExitCode::FAILURE;
         }
     };
     let debug = logging::start("zhm", &settings.log, options.debug);
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
     let names = if options.servers.is_empty() { &settings.zhm.servers } else { &options.servers };
     let Some(servers) = find_servers(names) else {
         eprintln!("No valid primary server found, exiting.");
@@ -88,7 +92,12 @@ fn find_server(name: &str) -> Option<Server> {
     Some(Server { name: name.into(), address: address.into() })
 }
 
-fn serve(options: &Options, settings: &Settings, servers: Servers, debug: &logging::DebugSwitch) -> io::Result<()> {
+fn serve(
+    options: &Options,
+    settings: &HostManagerSettings,
+    servers: Servers,
+    debug: &logging::DebugSwitch,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let socket = open_socket(options, settings)?;
@@ -120,7 +129,7 @@ fn serve(options: &Options, settings: &Settings, servers: Servers, debug: &loggi
     })
 }
 
-fn open_socket(options: &Options, settings: &Settings) -> io::Result<UdpSocket> {
+fn open_socket(options: &Options, settings: &HostManagerSettings) -> io::Result<UdpSocket> {
     if options.inetd {
         let inherited = std::net::UdpSocket::from(io::stdin().as_fd().try_clone_to_owned()?);
         inherited.set_nonblocking(true)?;
@@ -233,6 +242,7 @@ impl Log {
             Level::Debug => tracing::debug!("{event}"),
             Level::Info => tracing::info!("{event}"),
             Level::Warning => tracing::warn!("{event}"),
+            Level::Error => tracing::error!("{event}"),
         }
     }
 }

@@ -5,8 +5,9 @@
 
 use std::{
     io::{BufRead, BufReader},
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
     process::{Child, Command, Stdio},
+    rc::Rc,
     sync::mpsc,
     time::{Duration, Instant},
 };
@@ -16,18 +17,23 @@ use zephyr_core::{
     notice::{Claim, Notice, Packet},
     uid::Uid,
 };
+use zephyr_testkit::loopback::Network;
 
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long what must come may take on a machine that is busy with other things. Only tests that fail wait so long.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running daemon; it is stopped when the test ends, however that is.
 pub struct Daemon {
     pub child: Child,
     pub address: SocketAddr,
     pub lines: mpsc::Receiver<String>,
+    /// The addresses of the daemon and of whoever talks to it.
+    pub network: Rc<Network>,
 }
 
 impl Daemon {
-    pub fn start(program: &str, arguments: &[&str]) -> Self {
+    /// Starts a daemon whose arguments, or whose files, name an address of this network to listen on.
+    pub fn start(program: &str, arguments: &[&str], network: &Rc<Network>) -> Self {
         let mut child = Command::new(program)
             .args(arguments)
             .env_remove("RUST_LOG")
@@ -38,9 +44,10 @@ impl Daemon {
         let (sender, lines) = mpsc::channel();
         let log = BufReader::new(child.stderr.take().unwrap());
         std::thread::spawn(move || log.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut daemon = Self { child, address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), lines };
+        let mut daemon = Self { child, address: any_port(network), lines, network: Rc::clone(network) };
         let ready = daemon.line_with("Ready for action on ");
         daemon.address = ready.rsplit(' ').next().unwrap().parse().unwrap();
+        assert_eq!(daemon.address.ip(), network.here());
         daemon
     }
 
@@ -80,7 +87,7 @@ impl Drop for Daemon {
     }
 }
 
-/// A program with a socket that talks through a host manager.
+/// A program with a socket, at the address of the host manager through which it talks.
 pub struct Program {
     pub socket: UdpSocket,
     pub hm: SocketAddr,
@@ -90,7 +97,7 @@ pub struct Program {
 
 impl Program {
     pub fn new(hm: SocketAddr, sender: &'static str) -> Self {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let socket = UdpSocket::bind((hm.ip(), 0)).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         Self { socket, hm, sender, sent: 0 }
     }
@@ -99,24 +106,50 @@ impl Program {
         self.socket.local_addr().unwrap().port()
     }
 
+    pub fn address(&self) -> Ipv4Addr {
+        let IpAddr::V4(address) = self.hm.ip() else { panic!("not an IPv4 address") };
+        address
+    }
+
     pub fn send(&mut self, notice: Notice<'_>) -> Uid {
         self.sent += 1;
-        let uid = Uid { address: Ipv4Addr::LOCALHOST, seconds: u32::from(self.port()), micros: self.sent };
+        let uid = Uid { address: self.address(), seconds: u32::from(self.port()), micros: self.sent };
         let notice = Notice { uid, multiuid: uid, port: self.port(), sender: self.sender.as_bytes(), ..notice };
         self.socket.send_to(&notice.write(&Claim::NONE, Limits::COMPATIBLE).unwrap(), self.hm).unwrap();
         uid
     }
 
+    /// Sends until there is an answer: among too many packets a question can be lost.
+    pub fn ask(&mut self, notice: Notice<'_>) {
+        const PAUSE: Duration = Duration::from_secs(1);
+        let deadline = Instant::now() + PATIENCE;
+        let mut asked = Vec::new();
+        self.socket.set_read_timeout(Some(PAUSE)).unwrap();
+        loop {
+            asked.push(self.send(notice));
+            while let Some((_, uid, _)) = self.hear_in_time() {
+                if asked.contains(&uid) {
+                    return self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
+                }
+            }
+            assert!(Instant::now() < deadline, "{} answers no more", self.hm);
+        }
+    }
+
     /// The next packet: its kind, uid and body; a delivery is acknowledged.
     pub fn hear(&self) -> (Kind, Uid, Vec<u8>) {
+        self.hear_in_time().expect("something comes")
+    }
+
+    fn hear_in_time(&self) -> Option<(Kind, Uid, Vec<u8>)> {
         let mut buffer = [0; 1024];
-        let (len, from) = self.socket.recv_from(&mut buffer).expect("something comes");
+        let (len, from) = self.socket.recv_from(&mut buffer).ok()?;
         let notice = Packet::parse(&buffer[..len]).unwrap().notice;
         if !notice.kind.is_acknowledgement() {
             let ack = Notice { kind: Kind::ClientAck, body: b"", ..notice };
             self.socket.send_to(&ack.write(&Claim::NONE, Limits::COMPATIBLE).unwrap(), from).unwrap();
         }
-        (notice.kind, notice.uid, notice.body.to_vec())
+        Some((notice.kind, notice.uid, notice.body.to_vec()))
     }
 }
 
@@ -124,14 +157,26 @@ pub fn acked<'a>(class: &'a [u8], instance: &'a [u8], opcode: &'a [u8], body: &'
     Notice { kind: Kind::Acked, class, instance, opcode, body, ..Notice::EMPTY }
 }
 
-pub fn server(arguments: &[&str]) -> Daemon {
-    let folder = concat!(env!("CARGO_TARGET_TMPDIR"), "/no-configuration");
-    let usual =
-        ["--listen", "127.0.0.1:0", "--auth", "none", "-k", "OPEN.TEST", "--config-dir", folder, "--hostname", "here"];
-    Daemon::start(env!("CARGO_BIN_EXE_zephyrd"), &[&usual, arguments].concat())
+/// An address for a daemon to listen on, which picks the port.
+pub fn any_port(network: &Network) -> SocketAddr {
+    SocketAddr::from((network.here(), 0))
 }
 
+/// A server on a network of its own.
+pub fn server(arguments: &[&str]) -> Daemon {
+    server_on(&Rc::new(Network::claim().unwrap()), arguments)
+}
+
+pub fn server_on(network: &Rc<Network>, arguments: &[&str]) -> Daemon {
+    let listen = any_port(network).to_string();
+    let folder = concat!(env!("CARGO_TARGET_TMPDIR"), "/no-configuration");
+    let usual =
+        ["--listen", &listen, "--auth", "none", "-k", "OPEN.TEST", "--config-dir", folder, "--hostname", "here"];
+    Daemon::start(env!("CARGO_BIN_EXE_zephyrd"), &[&usual, arguments].concat(), network)
+}
+
+/// A host manager of this server, on its network.
 pub fn host_manager(server: &Daemon, arguments: &[&str]) -> Daemon {
-    let name = server.address.to_string();
-    Daemon::start(env!("CARGO_BIN_EXE_zhm"), &[&["--listen", "127.0.0.1:0", &name], arguments].concat())
+    let (listen, name) = (any_port(&server.network).to_string(), server.address.to_string());
+    Daemon::start(env!("CARGO_BIN_EXE_zhm"), &[&["--listen", &listen, &name], arguments].concat(), &server.network)
 }

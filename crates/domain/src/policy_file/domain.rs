@@ -41,7 +41,7 @@ pub struct Domain {
 
 impl Default for Domain {
     fn default() -> Self {
-        Self::undescribed(Backend::Kerberos)
+        Self::undescribed(Backend::default())
     }
 }
 
@@ -54,10 +54,7 @@ impl Domain {
             servers: Vec::new(),
             backend,
             enctypes: Enctype::DEFAULT.to_vec(),
-            policy: match backend {
-                Backend::Kerberos => Policy::KERBEROS,
-                Backend::None => Policy::OPEN,
-            },
+            policy: backend.policy().clone(),
             places: BTreeMap::new(),
         }
     }

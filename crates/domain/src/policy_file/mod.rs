@@ -8,6 +8,7 @@ mod read;
 
 pub use domain::{Domain, Place};
 
+use crate::{Backend, PROVIDERS, Provider};
 use std::{
     env, io,
     path::{Path, PathBuf},
@@ -27,10 +28,18 @@ pub const DEFAULT_PATH: &str = "/etc/zephyr/policy.toml";
 pub const VARIABLE: &str = "ZEPHYR_POLICY";
 
 /// A policy file, or what holds without one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyFile {
+    /// The backends that it can name.
+    providers: &'static [&'static Provider],
     names: Vec<NamePattern>,
     domains: Vec<Arc<Domain>>,
+}
+
+impl Default for PolicyFile {
+    fn default() -> Self {
+        Self { providers: PROVIDERS, names: Vec::new(), domains: Vec::new() }
+    }
 }
 
 impl PolicyFile {
@@ -78,11 +87,25 @@ impl PolicyFile {
     ///
     /// Everything that is wrong in it.
     pub fn read(path: &Path, content: &str) -> Result<Self, Vec<Problem>> {
-        let (domains, problems) = read::read(path, content);
+        Self::read_with(PROVIDERS, path, content)
+    }
+
+    /// A file with this content, whose domains use the backends of this table.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong in it.
+    pub fn read_with(
+        providers: &'static [&'static Provider],
+        path: &Path,
+        content: &str,
+    ) -> Result<Self, Vec<Problem>> {
+        let (domains, problems) = read::read(providers, path, content);
         if !problems.is_empty() {
             return Err(problems);
         }
         Ok(Self {
+            providers,
             names: domains.iter().map(|domain| NamePattern::new(domain.name.as_bytes())).collect(),
             domains: domains.into_iter().map(Arc::new).collect(),
         })
@@ -90,7 +113,13 @@ impl PolicyFile {
 
     /// What holds in the domain of this realm. Realms are the same here in any case.
     pub fn domain(&self, realm: &str) -> Arc<Domain> {
-        self.section(realm).cloned().unwrap_or_default()
+        let undescribed = || Arc::new(Domain::undescribed(first_of(self.providers)));
+        self.section(realm).cloned().unwrap_or_else(undescribed)
+    }
+
+    /// The backends that its domains can use, in the order in which they are asked for a realm.
+    pub fn backends(&self) -> impl Iterator<Item = Backend> {
+        Backend::all(self.providers)
     }
 
     /// The section that describes the domain of this realm, if one does.
@@ -115,6 +144,11 @@ impl PolicyFile {
     pub fn path(usual: &Path) -> PathBuf {
         env::var_os(VARIABLE).filter(|path| !path.is_empty()).map_or_else(|| usual.to_owned(), PathBuf::from)
     }
+}
+
+/// The backend of a domain that does not name one.
+fn first_of(providers: &'static [&'static Provider]) -> Backend {
+    Backend::all(providers).next().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! Reading a policy file.
 
-use super::domain::{Domain, Place};
-use crate::{Backend, Enctype};
+use super::{
+    domain::{Domain, Place},
+    first_of,
+};
+use crate::{Backend, BackendSetting, Enctype, Provider, backend::alternatives};
 use std::{collections::BTreeMap, path::Path};
 use zephyr_config::{
     problem::Problem,
@@ -20,10 +23,12 @@ const DEMANDS: [(&str, Demand); 3] =
     [("required", Demand::Required), ("optional", Demand::Optional), ("closed", Demand::Closed)];
 const FAILED_PROOF: [(&str, FailedProof); 3] =
     [("refuse", FailedProof::Refuse), ("show-as-failed", FailedProof::Show), ("drop", FailedProof::Drop)];
-const BACKENDS: [(&str, Backend); 2] = [("kerberos", Backend::Kerberos), ("none", Backend::None)];
+
+/// The backends that a file can name.
+type Providers = &'static [&'static Provider];
 
 /// The domains of a file, and everything that is wrong in it.
-pub(super) fn read(file: &Path, content: &str) -> (Vec<Domain>, Vec<Problem>) {
+pub(super) fn read(providers: Providers, file: &Path, content: &str) -> (Vec<Domain>, Vec<Problem>) {
     let mut reader = Reader::new(file, content);
     let mut top = reader.parse();
     let mut domains: Vec<Domain> = Vec::new();
@@ -37,7 +42,7 @@ pub(super) fn read(file: &Path, content: &str) -> (Vec<Domain>, Vec<Problem>) {
         }
         let place = Place { file: file.to_owned(), line: top.place(offset).0 };
         let mut section = top.enter(named);
-        let domain = domain(&mut section, name, place);
+        let domain = domain(&mut section, providers, name, place);
         for dotted in section.unknown_sections() {
             let advice = "a realm with dots stands in quotes, as in [domain.\"EXAMPLE.ORG\"]";
             let text = format!("unknown section {}: {advice}", dotted.name.escape_debug());
@@ -47,7 +52,7 @@ pub(super) fn read(file: &Path, content: &str) -> (Vec<Domain>, Vec<Problem>) {
         domains.push(domain);
     }
     top.finish();
-    (domains, reader.finish().0)
+    (domains, reader.finish().findings.problems)
 }
 
 /// Remembers where the rules stand.
@@ -65,9 +70,11 @@ impl Places<'_> {
     }
 }
 
-fn domain(section: &mut Section<'_, '_>, name: String, place: Place) -> Domain {
-    let mut backend = Backend::Kerberos;
-    section.read_checked("backend", &mut backend, word_of(&BACKENDS));
+fn domain(section: &mut Section<'_, '_>, providers: Providers, name: String, place: Place) -> Domain {
+    let mut backend = first_of(providers);
+    section.read_checked("backend", &mut backend, |word: String| {
+        Backend::named(&word, providers).map_err(|unknown| unknown_word(&word, &unknown.known))
+    });
     let mut domain = Domain { name, place: None, ..Domain::undescribed(backend) };
     let file = place.file.clone();
     let mut places = Places { file: &file, found: BTreeMap::new() };
@@ -78,14 +85,14 @@ fn domain(section: &mut Section<'_, '_>, name: String, place: Place) -> Domain {
         section.problem(offset, "servers: only a domain with one realm can say which they are");
     }
     if let Some(offset) = section.read_list("enctypes", &mut domain.enctypes, str::parse::<Enctype>) {
-        match backend {
-            Backend::None => section.problem(offset, "enctypes: only a domain with backend \"kerberos\" has any"),
-            Backend::Kerberos if domain.enctypes.is_empty() => {
-                section.problem(offset, "enctypes: with none at all nobody can prove anything");
-            }
-            Backend::Kerberos => {}
+        if !backend.has(BackendSetting::Enctypes) {
+            let having = having(BackendSetting::Enctypes, providers);
+            section.problem(offset, format!("enctypes: only a domain with backend {having} has any"));
+        } else if domain.enctypes.is_empty() {
+            section.problem(offset, "enctypes: with none at all nobody can prove anything");
         }
     }
+    believing(section, &mut domain.policy, backend, providers, &mut places);
     demands(section, &mut domain.policy, backend, &mut places);
     measure(section.section("bounds"), &mut domain.policy);
     classes(section, &mut domain.policy, backend, &mut places);
@@ -95,16 +102,33 @@ fn domain(section: &mut Section<'_, '_>, name: String, place: Place) -> Domain {
     domain
 }
 
-fn demands(section: &mut Section<'_, '_>, policy: &mut Policy, backend: Backend, places: &mut Places<'_>) {
-    let whole = policy::Section::Domain;
+/// The backends that have a setting, as a sentence has them.
+fn having(setting: BackendSetting, providers: Providers) -> String {
+    let having = Backend::all(providers).filter(|backend| backend.has(setting));
+    alternatives(&having.map(|backend| format!("{:?}", backend.name())).collect::<Vec<_>>())
+}
+
+fn believing(
+    section: &mut Section<'_, '_>,
+    policy: &mut Policy,
+    backend: Backend,
+    providers: Providers,
+    places: &mut Places<'_>,
+) {
     let offset = section.read("believe-unproven-senders", &mut policy.believe_unproven);
-    if backend != Backend::None
-        && policy.believe_unproven
+    if policy.believe_unproven
+        && !backend.has(BackendSetting::BelieveUnprovenSenders)
         && let Some(offset) = offset
     {
-        section.problem(offset, "believe-unproven-senders: only where backend is \"none\" may they be believed");
+        let having = having(BackendSetting::BelieveUnprovenSenders, providers);
+        let text = format!("believe-unproven-senders: only where backend is {having} may they be believed");
+        section.problem(offset, text);
     }
-    places.note(section, whole, Setting::BelieveUnproven, offset);
+    places.note(section, policy::Section::Domain, Setting::BelieveUnproven, offset);
+}
+
+fn demands(section: &mut Section<'_, '_>, policy: &mut Policy, backend: Backend, places: &mut Places<'_>) {
+    let whole = policy::Section::Domain;
     for action in Action::ALL {
         let believing = policy.believe_unproven;
         let check = provable(word_of(&DEMANDS), backend, believing);
@@ -195,16 +219,21 @@ fn word_of<T: Copy + 'static>(words: &'static [(&'static str, T)]) -> Check<T> {
         let found = words.iter().find(|(known, _)| *known == word);
         found.map(|&(_, value)| value).ok_or_else(|| {
             let known: Vec<&str> = words.iter().map(|&(known, _)| known).collect();
-            format!("{word:?} means nothing here{}", suggestion(&known, &word))
+            unknown_word(&word, &known)
         })
     })
+}
+
+fn unknown_word(word: &str, known: &[&str]) -> String {
+    format!("{word:?} means nothing here{}", suggestion(known, word))
 }
 
 /// A demand that can be met.
 fn provable(check: Check<Demand>, backend: Backend, believing: bool) -> Check<Demand> {
     Box::new(move |word| match check(word)? {
-        Demand::Required if backend == Backend::None && !believing => {
-            Err("with backend \"none\" nobody can prove anything, so it can only be optional or closed".to_owned())
+        Demand::Required if !backend.policy().provable && !believing => {
+            let name = backend.name();
+            Err(format!("with backend {name:?} nobody can prove anything, so it can only be optional or closed"))
         }
         demand => Ok(demand),
     })

@@ -40,7 +40,7 @@ fn file(content: &str) -> PolicyFile {
 fn every_setting_is_read() {
     let file = file(FULL);
     let domain = file.domain("iastate.edu");
-    assert_eq!((domain.name.as_str(), domain.backend), ("IASTATE.EDU", Backend::Kerberos));
+    assert_eq!((domain.name.as_str(), domain.backend), ("IASTATE.EDU", Backend::KERBEROS));
     assert_eq!(domain.servers, ["zephyr.iastate.edu"]);
     assert_eq!(domain.enctypes, [Enctype::from_number(18).unwrap(), Enctype::from_number(23).unwrap()]);
     let policy = &domain.policy;
@@ -59,7 +59,7 @@ fn every_setting_is_read() {
     let other = file.domain("MIT.EDU");
     assert_eq!(
         (other.backend, other.policy.believe_unproven, other.policy.send),
-        (Backend::None, true, Demand::Required)
+        (Backend::NONE, true, Demand::Required)
     );
     assert_eq!(other.policy.receive, Demand::Optional, "the defaults are those of the backend");
     assert_eq!(*file.domain("CMU.ORG"), Domain::default());
@@ -88,7 +88,7 @@ fn no_file_and_an_empty_one_are_as_in_c() {
     assert!(PolicyFile::load(&path).unwrap_err().to_string().contains("No such file"));
     std::fs::write(&path, "# nothing\n").unwrap();
     let domain = PolicyFile::load(&path).unwrap().domain("ANY");
-    assert_eq!((domain.backend, &domain.policy), (Backend::Kerberos, &Policy::KERBEROS));
+    assert_eq!((domain.backend, &domain.policy), (Backend::KERBEROS, &Policy::KERBEROS));
     assert_eq!(domain.enctypes, Enctype::DEFAULT);
 }
 
@@ -125,7 +125,7 @@ fn the_example_says_nothing_and_names_every_default() {
     // Every setting that exists is there: 10 of the domain, 3 bounds.
     let settings = active.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()));
     let names: Vec<&str> = settings.filter_map(|line| line.split(' ').next()).collect();
-    let (_, problems) = super::read::read(path, "[domain.A]\nx = 1\n[domain.A.bounds]\nx = 1\n");
+    let (_, problems) = super::read::read(PROVIDERS, path, "[domain.A]\nx = 1\n[domain.A.bounds]\nx = 1\n");
     for problem in problems {
         let (_, known) = problem.text.split_once("; there are ").unwrap();
         for known in known.split(", ").filter(|known| !["bounds", "class", "foreign"].contains(known)) {

@@ -3,16 +3,15 @@
 //! Rules know proven principals and hosts. What a notice only says of its sender is no answer to any of these questions.
 
 use crate::server::{
-    Outbox, Server,
+    Change, Server,
     acl::{Act, Rules, Who},
-    event::Event,
-    policy_check::verdict_of,
-    reply::Request,
+    log_event::LogEvent,
+    request::Request,
     state::{clients::ClientId, subscriptions::Destination},
 };
 use zephyr_core::{
     auth::{Identity, Verdict},
-    fold::fold,
+    fold::FoldedName,
     names::ANY_INSTANCE,
     policy::{Action, Parties, Policy, Refusal, decide},
 };
@@ -29,23 +28,30 @@ enum Forbidden {
     AnyInstance,
 }
 
-fn forbidden(
-    (policy, parties): (&Policy, &Parties<'_>),
-    rules: &Rules,
-    destination: &Destination,
-    verdict: &Verdict,
-    who: Who<'_>,
-) -> Option<Forbidden> {
-    let class = destination.class();
-    let decision = decide(policy, Action::Receive, verdict, Some(class), parties);
-    if !decision.allows() {
-        return Some(Forbidden::Policy(decision.refusal().cloned()));
+/// What subscriptions are measured by.
+#[derive(Clone, Copy)]
+struct Measures<'a> {
+    policy: &'a Policy,
+    parties: Parties<'a>,
+    rules: &'a Rules,
+}
+
+impl Measures<'_> {
+    /// Why somebody may not subscribe to this, if so.
+    fn forbid(&self, destination: &Destination, verdict: &Verdict, who: Who<'_>) -> Option<Forbidden> {
+        let class = destination.class();
+        // Where no class has demands of its own, its name makes no difference.
+        let of_class = (!self.policy.classes.is_empty()).then(|| FoldedName::from_folded(class));
+        let decision = decide(self.policy, Action::Receive, verdict, of_class.as_ref(), &self.parties);
+        if !decision.allows() {
+            return Some(Forbidden::Policy(decision.refusal().cloned()));
+        }
+        if !self.rules.decide(class, Act::Subscribe, who).admits() {
+            return Some(Forbidden::Class);
+        }
+        let everything = destination.instance() == ANY_INSTANCE;
+        (everything && !self.rules.decide(class, Act::AnyInstance, who).admits()).then_some(Forbidden::AnyInstance)
     }
-    if !rules.decide(class, Act::Subscribe, who).admits() {
-        return Some(Forbidden::Class);
-    }
-    let everything = destination.instance() == ANY_INSTANCE;
-    (everything && !rules.decide(class, Act::AnyInstance, who).admits()).then_some(Forbidden::AnyInstance)
 }
 
 impl Forbidden {
@@ -63,60 +69,56 @@ impl Forbidden {
 
 impl Server {
     /// Whether `who` may send this notice to its class and instance.
-    pub(crate) fn may_send(&mut self, request: &Request<'_>, who: Who<'_>, out: &mut Outbox) -> bool {
+    pub(crate) fn may_send(&mut self, request: &Request<'_>, who: Who<'_>) -> bool {
         let notice = &request.notice;
-        let class = fold(notice.class);
-        let proven = request.verdict.is_authentic();
-        if !self.config.rules.decide(&class, Act::Send, who).admits() {
+        let (proven, rules) = (request.verdict.is_authentic(), &self.config.rules);
+        let (sender, class, from) = (notice.sender, notice.class, request.from);
+        if !rules.decide(&request.class, Act::Send, who).admits() {
             self.counters.send_refused += 1;
-            let (sender, class) = (notice.sender.into(), notice.class.into());
-            out.report(Event::SendRefused { sender, class, proven, from: request.from });
+            self.report(LogEvent::SendRefused { sender: sender.into(), class: class.into(), proven, from });
             return false;
         }
         let own_instance = who.principal == Some(notice.instance);
-        if !own_instance && !self.config.rules.decide(&class, Act::OtherInstance, who).admits() {
+        if !own_instance && !rules.decide(&request.class, Act::OtherInstance, who).admits() {
             self.counters.instance_refused += 1;
-            out.report(Event::InstanceRefused {
-                sender: notice.sender.into(),
-                class: notice.class.into(),
-                instance: notice.instance.into(),
-                proven,
-                from: request.from,
-            });
+            let instance = notice.instance.into();
+            let (sender, class) = (sender.into(), class.into());
+            self.report(LogEvent::InstanceRefused { sender, class, instance, proven, from });
             return false;
         }
         true
     }
 
     /// Those of the wanted subscriptions that the rules admit; and whether the policy, which tells that in its answer,
-    /// refuses some. The request gets words about what is refused.
+    /// refuses some. The request gets a message about what is refused.
     pub(crate) fn permitted(
         &mut self,
         mut wanted: Vec<Destination>,
         request: &mut Request<'_>,
-        out: &mut Outbox,
     ) -> (Vec<Destination>, bool) {
-        let mut by_policy = false;
-        let (policy, parties) = (&self.config.policy, Parties::direct(self.config.realms.local()));
-        wanted.retain(|destination| {
-            let (verdict, who) = (&request.verdict, request.who());
-            let Some(reason) = forbidden((policy, &parties), &self.config.rules, destination, verdict, who) else {
-                return true;
-            };
-            let words = reason.text(destination.class());
-            by_policy |= matches!(reason, Forbidden::Policy(Some(_)));
+        let mut refused = Vec::new();
+        let measures =
+            Measures { policy: &self.config.policy, parties: self.parties(request.origin), rules: &self.config.rules };
+        wanted.retain(|destination| match measures.forbid(destination, &request.verdict, request.who()) {
+            None => true,
+            Some(reason) => {
+                refused.push((destination.clone(), reason));
+                false
+            }
+        });
+        let by_policy = refused.iter().any(|(_, reason)| matches!(reason, Forbidden::Policy(Some(_))));
+        for (destination, reason) in refused {
             if matches!(reason, Forbidden::Policy(_)) || request.message.is_none() {
-                request.message = words;
+                request.message = reason.text(destination.class());
             }
             self.counters.subscription_refused += 1;
-            out.report(Event::SubscriptionRefused {
+            self.report(LogEvent::SubscriptionRefused {
                 sender: request.principal().into(),
                 class: destination.class().into(),
                 any_instance: reason == Forbidden::AnyInstance,
                 client: request.client_address(),
             });
-            false
-        });
+        }
         (wanted, by_policy)
     }
 
@@ -126,20 +128,19 @@ impl Server {
     }
 
     /// Ends what clients subscribed to and may no longer.
-    pub(crate) fn end_forbidden_subscriptions(&mut self, out: &mut Outbox) {
+    pub(crate) fn end_forbidden_subscriptions(&mut self) {
         let (rules, policy) = (self.config.rules.clone(), self.config.policy.clone());
         let home = self.config.realms.local().to_vec();
-        let parties = Parties::direct(&home);
+        let measures = Measures { policy: &policy, parties: Parties::direct(&home), rules: &rules };
         let ids: Vec<ClientId> = self.clients.ids().collect();
         for id in ids {
             let Some(client) = self.clients.get_mut(id) else { continue };
-            let verdict = verdict_of(client);
+            let verdict = client.verdict();
             let principal = verdict.identity().map(Identity::principal);
             let who = Who { principal, address: Some(client.address().ip()) };
-            let (kept, ended) =
-                std::mem::take(&mut client.subscriptions).into_iter().partition::<Vec<_>, _>(|destination| {
-                    forbidden((&policy, &parties), &rules, destination, &verdict, who).is_none()
-                });
+            let all = std::mem::take(&mut client.subscriptions);
+            let (kept, ended): (Vec<_>, Vec<_>) =
+                all.into_iter().partition(|destination| measures.forbid(destination, &verdict, who).is_none());
             client.subscriptions = kept;
             if ended.is_empty() {
                 continue;
@@ -149,7 +150,8 @@ impl Server {
                 self.subscriptions.remove(destination, id, address.ip());
             }
             self.counters.subscriptions_ended += ended.len() as u64;
-            out.report(Event::SubscriptionsEnded { principal, client: address, count: ended.len() });
+            self.report(LogEvent::SubscriptionsEnded { principal, client: address, count: ended.len() });
+            self.changed(Change::Unsubscribed { client: address, destinations: ended });
         }
     }
 }

@@ -18,6 +18,7 @@ pub struct Metric {
 }
 
 /// Makes a struct of numbers that also knows how each is called among the metrics, so that none can be forgotten there.
+#[macro_export]
 macro_rules! numbers {
     (
         $(#[doc = $about:literal])* $type:ident: $number:ty {
@@ -32,11 +33,11 @@ macro_rules! numbers {
 
         impl $type {
             /// Every number with its name, in the order of the struct.
-            pub fn metrics(&self) -> Vec<Metric> {
-                vec![$( Metric {
+            pub fn metrics(&self) -> Vec<$crate::server::Metric> {
+                vec![$( $crate::server::Metric {
                     field: stringify!($field),
                     name: $name,
-                    label: numbers!(@label $($label = $value)?),
+                    label: $crate::numbers!(@label $($label = $value)?),
                     help: concat!($($help),*),
                     value: u64::try_from(self.$field).unwrap_or(u64::MAX),
                 }, )*]
@@ -52,6 +53,10 @@ numbers! {
     Counters: u64 {
         /// Packets that were notices.
         received => "zephyrd_received_total",
+        /// Packets dropped because they are no notices.
+        malformed => "zephyrd_dropped_total" reason = "malformed",
+        /// Packets dropped because too much waits to be sent.
+        overload => "zephyrd_dropped_total" reason = "overload",
         /// Packets dropped because no server takes their kind.
         bad_kinds => "zephyrd_dropped_total" reason = "kind",
         /// Packets dropped because they answer what nobody asked.
@@ -73,6 +78,8 @@ numbers! {
         replayed => "zephyrd_replayed_total",
         /// Authenticators forgotten before their time because too many are in use.
         replays_forgotten => "zephyrd_replays_forgotten_total",
+        /// Notices taken as unproven because of a fault of our own, such as a key file that cannot be read.
+        not_judged => "zephyrd_not_judged_total",
         /// Requests and notices whose sender was proven.
         authentic => "zephyrd_judged_total" verdict = "authentic",
         /// Requests and notices without proof.
@@ -173,7 +180,7 @@ impl Counters {
 }
 
 numbers! {
-    /// How much of everything the server holds at the moment; each is bounded by [`super::engine::Bounds`].
+    /// How much of everything the server holds at the moment; each is bounded by [`super::Bounds`].
     Gauges: usize {
         /// Clients.
         clients => "zephyrd_clients",
@@ -193,23 +200,5 @@ numbers! {
         recent => "zephyrd_recent_packets",
         /// Authenticators remembered in order to be recognised.
         replays => "zephyrd_remembered_authenticators",
-    }
-}
-
-numbers! {
-    /// What happened around the engine since the start. The numbers only grow.
-    IoCounters: u64 {
-        /// Packets dropped because they are no notices.
-        malformed => "zephyrd_dropped_total" reason = "malformed",
-        /// Packets dropped because too much waits to be sent.
-        overload => "zephyrd_dropped_total" reason = "overload",
-        /// Notices taken as unproven because of a fault of our own, such as a key file that cannot be read.
-        not_judged => "zephyrd_not_judged_total",
-        /// Reloads after which new files are in use.
-        reloads => "zephyrd_reloads_total" result = "done",
-        /// Reloads that changed nothing because a file is broken.
-        failed_reloads => "zephyrd_reloads_total" result = "failed",
-        /// Log lines left out because there were too many alike.
-        lines_left_out => "zephyrd_log_lines_left_out_total",
     }
 }

@@ -1,138 +1,197 @@
-//! What the server's engine reports: each value is one line of the log.
+//! What a server tells: what was published, what has changed, and what is worth a line in the log.
+//!
+//! These are three types because three kinds of listeners want them: a history or a bus, a disk or another server, and a log.
+//! The server knows none of them.
 
-pub use crate::level::Level;
+use crate::server::{log_event::LogEvent, state::subscriptions::Destination};
+use std::{fmt, net::SocketAddr, sync::Arc};
+use zephyr_core::{
+    auth::{Session, Verdict},
+    exposure::Exposure,
+    notice::{Notice, OwnedPacket},
+};
 
-use crate::plural::Plural;
-use std::{fmt, net::SocketAddr};
-use zephyr_core::{auth::Reason, inbox::DropReason, kind::Kind, policy::Refusal};
-
-/// Something worth a line. Texts from the net are octets and are escaped when shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are what the line says")]
+/// Something that happened in a server.
+#[derive(Clone, Debug)]
 pub enum Event {
-    /// A packet of a kind that no server takes.
-    BadKind { kind: Kind, from: SocketAddr },
-    /// A packet that only answers, from somebody whom nothing was asked.
-    StrayAnswer { kind: Kind, from: SocketAddr },
-    /// A packet that receivers drop.
-    Dropped { reason: DropReason, from: SocketAddr },
-    /// A proven packet came again from another source.
-    Copied { sender: Box<[u8]>, from: SocketAddr },
-    /// A proof that does not hold.
-    FailedProof { sender: Box<[u8]>, from: SocketAddr, reason: Reason },
-    /// A request that needs proof came without.
-    Unauthenticated { opcode: Box<[u8]>, sender: Box<[u8]>, from: SocketAddr },
-    /// A request that the domain's policy refuses, whoever makes it.
-    PolicyRefused { sender: Box<[u8]>, class: Box<[u8]>, refusal: Refusal, from: SocketAddr },
-    /// A client's port is used by another principal.
-    PortTaken { opcode: Box<[u8]>, sender: Box<[u8]>, owner: Box<[u8]>, client: SocketAddr },
-    /// A subscription to notices for somebody else.
-    RecipientRefused { sender: Box<[u8]>, recipient: Box<[u8]> },
-    /// A subscription that the class's list refuses; `any_instance`: because it is to all instances.
-    SubscriptionRefused { sender: Box<[u8]>, class: Box<[u8]>, any_instance: bool, client: SocketAddr },
-    /// Subscriptions of a client, so many, that new rules forbid.
-    SubscriptionsEnded { principal: Box<[u8]>, client: SocketAddr, count: usize },
-    /// A notice that the class's list refuses.
-    SendRefused { sender: Box<[u8]>, class: Box<[u8]>, proven: bool, from: SocketAddr },
-    /// A notice to an instance that is not its sender's name, in a class that wants that.
-    InstanceRefused { sender: Box<[u8]>, class: Box<[u8]>, instance: Box<[u8]>, proven: bool, from: SocketAddr },
-    /// A list of subscriptions that ends in the middle of a triple; this is the triple's number.
-    MalformedSubscription { sender: Box<[u8]>, number: usize },
-    /// A request to flush subscriptions whose body is no text.
-    MalformedFlush { sender: Box<[u8]> },
-    /// Somebody wants to flush somebody else's subscriptions.
-    FlushRefused { sender: Box<[u8]>, target: Box<[u8]> },
-    /// A change of somebody else's location.
-    LoginRefused { sender: Box<[u8]>, user: Box<[u8]> },
-    /// A location with fewer than three texts.
-    MalformedLocation { sender: Box<[u8]> },
-    /// A request that this class does not know.
-    UnknownOpcode { class: &'static str, opcode: Box<[u8]>, from: SocketAddr },
-    /// A limit is reached.
-    Full { what: &'static str, from: SocketAddr },
-    /// A notice that cannot be written for this client.
-    NotWritten { client: SocketAddr, reason: String },
-    /// A packet is sent again.
-    Resent { client: SocketAddr, transmission: usize },
-    /// A client answers no longer and is forgotten.
-    ClientDead { client: SocketAddr, principal: Box<[u8]> },
-    /// A host manager has started or flushed; so many clients are gone.
-    HostFlushed { host: SocketAddr, clients: usize },
+    /// A notice was handed to whoever subscribed to it.
+    Published(Published),
+    /// What the server knows has changed.
+    Changed(Change),
+    /// Something worth a line in the log.
+    Log(LogEntry),
 }
 
-impl Event {
-    /// How much it matters.
-    pub const fn level(&self) -> Level {
+/// A notice that was handed to its readers.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// Where it came from.
+    pub from: SocketAddr,
+    /// What is known about its origin, the domain's policy taken into account.
+    pub verdict: Verdict,
+    /// How many clients it was sent to.
+    pub readers: usize,
+    packet: OwnedPacket,
+    opcode: Option<&'static [u8]>,
+}
+
+impl Published {
+    pub(crate) const fn new(
+        from: SocketAddr,
+        packet: OwnedPacket,
+        opcode: Option<&'static [u8]>,
+        verdict: Verdict,
+        readers: usize,
+    ) -> Self {
+        Self { from, verdict, readers, packet, opcode }
+    }
+
+    /// The notice, or the fragment of one, as it was published.
+    pub fn notice(&self) -> Notice<'_> {
+        let notice = self.packet.notice();
+        Notice { opcode: self.opcode.unwrap_or(notice.opcode), ..notice }
+    }
+}
+
+/// A change of what a server knows. All changes since its start, in their order, make its state.
+#[derive(Clone)]
+pub enum Change {
+    /// A client is known, or is known otherwise than before.
+    ClientKnown {
+        /// Where it receives.
+        client: SocketAddr,
+        /// Whose it is.
+        principal: Arc<[u8]>,
+        /// The key that notices for it are proven with; only when its owner is proven.
+        session: Option<Arc<dyn Session>>,
+    },
+    /// A client has subscribed to more.
+    Subscribed {
+        /// Where it receives.
+        client: SocketAddr,
+        /// To what.
+        destinations: Vec<Destination>,
+    },
+    /// Subscriptions of a client have ended.
+    Unsubscribed {
+        /// Where it receives.
+        client: SocketAddr,
+        /// To what it was subscribed.
+        destinations: Vec<Destination>,
+    },
+    /// A client is gone, and with it its subscriptions.
+    ClientGone {
+        /// Where it received.
+        client: SocketAddr,
+    },
+    /// A user is at a place.
+    Located(Located),
+    /// A user is no longer at a place.
+    LocationGone {
+        /// Who was there.
+        user: Arc<[u8]>,
+        /// Where that was told from.
+        address: SocketAddr,
+    },
+    /// A host's manager listens here.
+    HostKnown {
+        /// Its address and port.
+        manager: SocketAddr,
+    },
+    /// A host's manager does not talk to this server any longer.
+    HostGone {
+        /// Its address and port.
+        manager: SocketAddr,
+    },
+    /// An authenticator has proved a notice, and proves no other.
+    AuthenticatorUsed {
+        /// The digest of the authenticator.
+        authenticator: [u8; 16],
+        /// The digest of the packet that it came with.
+        packet: [u8; 16],
+    },
+}
+
+/// A location that was told or changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// Who is there.
+    pub user: Arc<[u8]>,
+    /// Where that was told from.
+    pub address: SocketAddr,
+    /// Who may know.
+    pub exposure: Exposure,
+    /// Whether it was told with proof.
+    pub proven: bool,
+    /// The machine.
+    pub machine: Box<[u8]>,
+    /// The time.
+    pub time: Box<[u8]>,
+    /// The terminal.
+    pub tty: Box<[u8]>,
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |octets: &[u8]| octets.escape_ascii().to_string();
         match self {
-            Self::Resent { .. } | Self::Copied { .. } | Self::HostFlushed { .. } | Self::Dropped { .. } => Level::Debug,
-            Self::FailedProof { .. } | Self::Unauthenticated { .. } | Self::ClientDead { .. } => Level::Info,
-            _ => Level::Warning,
+            Self::ClientKnown { client, principal, session } => {
+                let proof = if session.is_some() { "proven" } else { "not proven" };
+                write!(f, "ClientKnown({client}, {}, {proof})", text(principal))
+            }
+            Self::Subscribed { client, destinations } => write!(f, "Subscribed({client}, {destinations:?})"),
+            Self::Unsubscribed { client, destinations } => write!(f, "Unsubscribed({client}, {destinations:?})"),
+            Self::ClientGone { client } => write!(f, "ClientGone({client})"),
+            Self::Located(located) => write!(f, "Located({}, {})", text(&located.user), located.address),
+            Self::LocationGone { user, address } => write!(f, "LocationGone({}, {address})", text(user)),
+            Self::HostKnown { manager } => write!(f, "HostKnown({manager})"),
+            Self::HostGone { manager } => write!(f, "HostGone({manager})"),
+            // A digest says nothing to anybody.
+            Self::AuthenticatorUsed { .. } => f.write_str("AuthenticatorUsed"),
         }
     }
 }
 
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |octets: &[u8]| octets.escape_ascii().to_string();
-        match self {
-            Self::BadKind { kind, from } => write!(f, "bad notice kind {:#x} from {from}", kind.number()),
-            Self::StrayAnswer { kind, from } => write!(f, "{kind} from {from}, who is no server"),
-            Self::Dropped { reason, from } => write!(f, "dropped a packet from {from}: {reason}"),
-            Self::Copied { sender, from } => {
-                write!(f, "copy of a packet of {} from {from}, only answered", text(sender))
-            }
-            Self::FailedProof { sender, from, reason } => {
-                write!(f, "no proof for {} ({from}): {reason}", text(sender))
-            }
-            Self::Unauthenticated { opcode, sender, from } => {
-                write!(f, "unauthenticated {} message purportedly from {} ({from})", text(opcode), text(sender))
-            }
-            Self::PolicyRefused { sender, class, refusal, from } => {
-                write!(f, "refused class {} to {} ({from}): {refusal}", text(class), text(sender))
-            }
-            Self::PortTaken { opcode, sender, owner, client } => {
-                write!(f, "{} request from {} on port used by {} ({client})", text(opcode), text(sender), text(owner))
-            }
-            Self::RecipientRefused { sender, recipient } => {
-                write!(f, "subscr unauth {} recipient {}", text(sender), text(recipient))
-            }
-            Self::SubscriptionRefused { sender, class, any_instance, client } => {
-                let wild = if *any_instance { " wild inst" } else { "" };
-                write!(f, "subscr unauth {} class {}{wild} ({client})", text(sender), text(class))
-            }
-            Self::SubscriptionsEnded { principal, client, count } => {
-                let subscriptions = Plural(*count, "subscription", "subscriptions");
-                write!(f, "{subscriptions} of {} ended by the new rules ({client})", text(principal))
-            }
-            Self::SendRefused { sender, class, proven, from } => {
-                let unauth = if *proven { "" } else { " (unauth)" };
-                write!(f, "sendit unauthorized {} from {}{unauth} ({from})", text(class), text(sender))
-            }
-            Self::InstanceRefused { sender, class, instance, proven, from } => {
-                let unauth = if *proven { "" } else { " (unauth)" };
-                let (class, instance) = (text(class), text(instance));
-                write!(f, "sendit unauth uid {}{unauth} to {class} instance {instance} ({from})", text(sender))
-            }
-            Self::MalformedSubscription { sender, number } => {
-                write!(f, "malformed subscription {number} from {}", text(sender))
-            }
-            Self::MalformedFlush { sender } => write!(f, "malformed flushsubs from {}", text(sender)),
-            Self::FlushRefused { sender, target } => {
-                write!(f, "unauth flushsubs for {} by {}", text(target), text(sender))
-            }
-            Self::LoginRefused { sender, user } => write!(f, "unauth location of {} by {}", text(user), text(sender)),
-            Self::MalformedLocation { sender } => write!(f, "zloc bad format from user {}", text(sender)),
-            Self::UnknownOpcode { class, opcode, from } => {
-                write!(f, "unknown {class} opcode {} from {from}", text(opcode))
-            }
-            Self::Full { what, from } => write!(f, "too many {what}, refused {from}"),
-            Self::NotWritten { client, reason } => write!(f, "no notice for {client}: {reason}"),
-            Self::Resent { client, transmission } => write!(f, "rexmit {client} #{transmission}"),
-            Self::ClientDead { client, principal } => {
-                write!(f, "client {client} ({}) answers no longer, forgotten", text(principal))
-            }
-            Self::HostFlushed { host, clients } => {
-                write!(f, "host {} flushed, {} gone", host.ip(), Plural(*clients, "client", "clients"))
+/// Something worth a line in the log, and the packet that caused it.
+#[derive(Clone, Debug)]
+pub struct LogEntry {
+    /// What happened.
+    pub event: LogEvent,
+    /// What caused it; `None` when it was time or an operator.
+    pub cause: Option<Cause>,
+}
+
+/// The packet that made a server do something.
+#[derive(Clone, Debug)]
+pub struct Cause {
+    /// Where it came from.
+    pub from: SocketAddr,
+    packet: OwnedPacket,
+}
+
+impl Cause {
+    /// What the packet says. Nothing of it is proven.
+    pub fn notice(&self) -> Notice<'_> {
+        self.packet.notice()
+    }
+}
+
+impl crate::server::Server {
+    /// Tells the log.
+    pub(crate) fn report(&mut self, event: LogEvent) {
+        self.events.push_back(Event::Log(LogEntry { event, cause: None }));
+    }
+
+    /// Tells whoever keeps what the server knows.
+    pub(crate) fn changed(&mut self, change: Change) {
+        self.events.push_back(Event::Changed(change));
+    }
+
+    /// Says what caused the log's lines since there were `told` events.
+    pub(crate) fn caused_by(&mut self, told: usize, from: SocketAddr, packet: &OwnedPacket) {
+        for event in self.events.iter_mut().skip(told) {
+            if let Event::Log(entry) = event {
+                entry.cause.get_or_insert_with(|| Cause { from, packet: packet.clone() });
             }
         }
     }

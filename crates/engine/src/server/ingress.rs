@@ -1,86 +1,90 @@
-//! Packets that wait until there is less to send.
+//! Packets that wait until the server has time for them.
 //!
-//! What one source sends must not make the others wait. So every source address has a line of its own, and the lines take
-//! turns. When all room is taken, whoever has the most packets in it loses the newest of them.
+//! What one source sends must not make the others wait. So every source address has a queue of its own, and the queues take
+//! turns. When all room is taken, whoever has the most in it loses the newest.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
 };
 
-/// A packet that waits, with its source.
-type Packet = (SocketAddr, Box<[u8]>);
-
-/// The lines of all sources. Those that are empty are not kept.
-#[derive(Debug, Default)]
-pub struct FairQueue {
-    lines: HashMap<IpAddr, VecDeque<Packet>>,
-    /// Whose line is next.
+/// The queues of all sources. Those that are empty are not kept.
+#[derive(Debug)]
+pub(crate) struct FairQueue<T> {
+    queues: HashMap<IpAddr, VecDeque<T>>,
+    /// Whose turn it is.
     turns: VecDeque<IpAddr>,
-    /// The same sources by the length of their lines.
+    /// The same sources by the length of their queues.
     by_length: BTreeSet<(usize, IpAddr)>,
-    count: usize,
+    len: usize,
 }
 
-impl FairQueue {
-    /// Packets that wait.
-    pub fn len(&self) -> usize {
-        self.count
+impl<T> Default for FairQueue<T> {
+    fn default() -> Self {
+        Self { queues: HashMap::new(), turns: VecDeque::new(), by_length: BTreeSet::new(), len: 0 }
+    }
+}
+
+impl<T> FairQueue<T> {
+    /// Whether nothing waits.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
-    /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
+    /// How much waits.
+    #[cfg(test)]
+    pub(crate) const fn len(&self) -> usize {
+        self.len
     }
 
-    /// Lets a packet wait among `most`; false when one had to be dropped for that: another source's, or this one.
-    pub fn enter(&mut self, from: SocketAddr, octets: &[u8], most: usize) -> bool {
-        let host = from.ip();
-        let own = self.lines.get(&host).map_or(0, VecDeque::len);
-        let full = self.count >= most;
+    /// Lets something of a source wait among `max`; false when something had to be dropped for that: another source's newest,
+    /// or this.
+    pub(crate) fn push(&mut self, source: IpAddr, item: T, max: usize) -> bool {
+        let own = self.queues.get(&source).map_or(0, VecDeque::len);
+        let full = self.len >= max;
         if full {
             match self.by_length.last() {
                 Some(&(longest, other)) if longest > own + 1 => self.drop_newest(other),
                 _ => return false,
             }
         }
-        let line = self.lines.entry(host).or_default();
-        line.push_back((from, octets.into()));
+        self.queues.entry(source).or_default().push_back(item);
         if own == 0 {
-            self.turns.push_back(host);
+            self.turns.push_back(source);
         }
-        self.resized(host, own, own + 1);
+        self.resized(source, own, own + 1);
         !full
     }
 
-    /// The packet whose turn it is.
-    pub fn pop(&mut self) -> Option<Packet> {
-        let host = self.turns.pop_front()?;
-        let line = self.lines.get_mut(&host)?;
-        let (packet, left) = (line.pop_front(), line.len());
+    /// What comes next of those sources that are `ready`. The others keep their turns.
+    pub(crate) fn pop(&mut self, ready: impl Fn(IpAddr) -> bool) -> Option<T> {
+        let turn = self.turns.iter().position(|&source| ready(source))?;
+        let source = self.turns.remove(turn)?;
+        let queue = self.queues.get_mut(&source)?;
+        let (item, left) = (queue.pop_front(), queue.len());
         if left == 0 {
-            self.lines.remove(&host);
+            self.queues.remove(&source);
         } else {
-            self.turns.push_back(host);
+            self.turns.push_back(source);
         }
-        self.resized(host, left + 1, left);
-        packet
+        self.resized(source, left + 1, left);
+        item
     }
 
-    /// Of a line of at least two.
-    fn drop_newest(&mut self, host: IpAddr) {
-        let Some(line) = self.lines.get_mut(&host) else { return };
-        line.pop_back();
-        let left = line.len();
-        self.resized(host, left + 1, left);
+    /// Of a queue of at least two.
+    fn drop_newest(&mut self, source: IpAddr) {
+        let Some(queue) = self.queues.get_mut(&source) else { return };
+        queue.pop_back();
+        let left = queue.len();
+        self.resized(source, left + 1, left);
     }
 
-    fn resized(&mut self, host: IpAddr, before: usize, now: usize) {
-        self.by_length.remove(&(before, host));
+    fn resized(&mut self, source: IpAddr, before: usize, now: usize) {
+        self.by_length.remove(&(before, source));
         if now > 0 {
-            self.by_length.insert((now, host));
+            self.by_length.insert((now, source));
         }
-        self.count = (self.count + now).saturating_sub(before);
+        self.len = (self.len + now).saturating_sub(before);
     }
 }
 
@@ -88,36 +92,50 @@ impl FairQueue {
 mod tests {
     use super::*;
 
-    fn enter(room: &mut FairQueue, host: u8, number: u8) -> bool {
-        room.enter(SocketAddr::from(([10, 0, 0, host], 2104)), &[host, number], 8)
+    fn source(host: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, host])
     }
 
-    /// Hosts and numbers of the next packets.
-    fn next(room: &mut FairQueue, count: usize) -> Vec<(u8, u8)> {
-        let packets = std::iter::from_fn(|| room.pop()).take(count);
-        packets.map(|(_, octets)| (octets[0], octets[1])).collect()
+    fn push(queue: &mut FairQueue<(u8, u8)>, host: u8, number: u8) -> bool {
+        queue.push(source(host), (host, number), 8)
+    }
+
+    /// Hosts and numbers of what comes next.
+    fn next(queue: &mut FairQueue<(u8, u8)>, count: usize) -> Vec<(u8, u8)> {
+        std::iter::from_fn(|| queue.pop(|_| true)).take(count).collect()
     }
 
     #[test]
     fn sources_take_turns() {
-        let mut room = FairQueue::default();
-        (1..=5).for_each(|number| assert!(enter(&mut room, 1, number)));
-        assert_eq!(next(&mut room, 2), [(1, 1), (1, 2)]);
-        assert!(enter(&mut room, 2, 1) && enter(&mut room, 3, 1) && enter(&mut room, 2, 2));
-        assert_eq!(next(&mut room, 9), [(1, 3), (2, 1), (3, 1), (1, 4), (2, 2), (1, 5)], "each in its own order");
-        assert!(room.is_empty() && room.lines.is_empty() && room.by_length.is_empty());
+        let mut queue = FairQueue::default();
+        (1..=5).for_each(|number| assert!(push(&mut queue, 1, number)));
+        assert_eq!(next(&mut queue, 2), [(1, 1), (1, 2)]);
+        assert!(push(&mut queue, 2, 1) && push(&mut queue, 3, 1) && push(&mut queue, 2, 2));
+        assert_eq!(next(&mut queue, 9), [(1, 3), (2, 1), (3, 1), (1, 4), (2, 2), (1, 5)], "each in its own order");
+        assert!(queue.is_empty() && queue.queues.is_empty() && queue.by_length.is_empty());
     }
 
     #[test]
     fn who_takes_the_most_room_gives_way() {
-        let mut room = FairQueue::default();
-        (1..=8).for_each(|number| assert!(enter(&mut room, 1, number)));
-        assert!(!enter(&mut room, 1, 9), "there is no room");
-        (1..=9).for_each(|number| assert!(!enter(&mut room, 2, number), "something is dropped each time"));
-        assert!(!enter(&mut room, 3, 1));
-        assert_eq!(room.len(), 8);
-        assert_eq!(next(&mut room, 9), [(1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (1, 3), (2, 3), (1, 4)]);
-        assert!(room.is_empty() && room.turns.is_empty());
-        assert!(enter(&mut room, 2, 1) && !room.is_empty());
+        let mut queue = FairQueue::default();
+        (1..=8).for_each(|number| assert!(push(&mut queue, 1, number)));
+        assert!(!push(&mut queue, 1, 9), "there is no room");
+        (1..=9).for_each(|number| assert!(!push(&mut queue, 2, number), "something is dropped each time"));
+        assert!(!push(&mut queue, 3, 1));
+        assert_eq!(queue.len(), 8);
+        assert_eq!(next(&mut queue, 9), [(1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (1, 3), (2, 3), (1, 4)]);
+        assert!(queue.is_empty() && queue.turns.is_empty());
+        assert!(push(&mut queue, 2, 1) && !queue.is_empty());
+    }
+
+    #[test]
+    fn who_is_not_ready_holds_up_nobody_and_keeps_his_turn() {
+        let mut queue = FairQueue::default();
+        for (host, number) in [(1, 1), (2, 1), (1, 2), (3, 1)] {
+            assert!(push(&mut queue, host, number));
+        }
+        let others = |host| host != source(1);
+        assert_eq!([queue.pop(others), queue.pop(others), queue.pop(others)], [Some((2, 1)), Some((3, 1)), None]);
+        assert_eq!(next(&mut queue, 9), [(1, 1), (1, 2)]);
     }
 }

@@ -1,133 +1,313 @@
-//! What happens to a request before it is looked at: is it new, may it cause work, and who made it?
+//! What happens to a packet before a handler sees it: is it new, may it cause work, and who made it?
 //!
 //! In this order, so that nobody makes the server open tickets by repeating himself or others:
 //!
 //! 1. the same octets from the same source: answered as the first time
 //! 2. an authenticator that has served: the same octets are acknowledged as the first time, other octets prove nothing
 //! 3. a source that has caused too much work: dropped; a host manager sends again
-//! 4. only now the proof is judged
+//! 4. only now the proof is verified
+//!
+//! While one packet is verified others may be handled, so the first two questions are asked once more before it is.
 
 use crate::server::{
-    Outbox, Server,
-    event::Event,
+    Change, Server,
     limits::{
         digest::Digest,
         rate_limit::Rate,
-        replay_cache::Seen,
+        replay_cache::{Seen, Served},
         response_cache::{Fingerprint, Handled},
     },
-    reply::{Answer, Request},
+    log_event::LogEvent,
+    reply::Reply,
+    request::Request,
+    verification::{Progress, Verified},
 };
+use bytes::Bytes;
 use std::{
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
 use zephyr_core::{
-    auth::{Judgement, Reason, Verdict},
-    notice::Packet,
+    auth::{AuthError, Judgement, Reason, Verdict},
+    fold::FoldedName,
+    fragment::Span,
+    kind::Kind,
+    limits::MAX_PACKET,
+    notice::{Layout, OwnedPacket, Packet},
     policy::{Action, FailedProof, Refusal, Why},
     time::Now,
 };
 
 /// What a proof that fails costs its source, in proofs that hold: honest senders do not fail by the thousand.
 const FAILURE_COSTS: usize = 10;
+/// Packets to be sent beyond which only acknowledgements are handled.
+const ENOUGH_TO_SEND: usize = 1024;
 
-/// A packet, and what is known about its origin.
-pub(crate) struct Judged<'a> {
-    /// The packet.
-    pub(crate) packet: Packet<'a>,
-    /// Where it comes from.
-    pub(crate) judgement: Judgement,
+/// A packet that has come and wants something.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) from: SocketAddr,
+    pub(crate) packet: OwnedPacket,
+    pub(crate) print: Fingerprint,
+    authenticator: Option<Digest>,
 }
 
-/// Finds out where a packet comes from. Called at most once for a packet, and only when that must be known.
-pub type AskJudge<'a> = &'a mut dyn FnMut(&Packet<'_>) -> Judgement;
+impl Arrival {
+    fn new(from: SocketAddr, packet: OwnedPacket) -> Self {
+        let claim = packet.packet().claim;
+        let authenticator =
+            (claim.auth != 0 && !claim.authenticator.is_empty()).then(|| Digest::of(claim.authenticator));
+        let print = Fingerprint::of(from, packet.octets());
+        Self { from, print, authenticator, packet }
+    }
+}
+
+/// What is known about a packet's origin without verifying it.
+enum Examined {
+    /// All there is to know.
+    Known(Judgement),
+    /// Its proof must be verified.
+    Unknown,
+    /// Nothing: the packet is done with.
+    Done,
+}
+
+/// Whether a packet has been seen before.
+enum Known {
+    /// It has, and was answered again.
+    Answered,
+    /// Its authenticator has proved another notice.
+    Replayed,
+    /// It has not.
+    No,
+}
 
 impl Server {
-    /// Handles a packet that wants something of the server.
-    pub(crate) fn admit(
-        &mut self,
-        now: Now,
-        from: SocketAddr,
-        packet: Packet<'_>,
-        judge: AskJudge<'_>,
-        out: &mut Outbox,
-    ) {
-        let print = Fingerprint::of(from, packet.octets());
-        if let Some(answer) = self.recent.answer(&print) {
-            self.counters.repeated += 1;
-            if let Some(answer) = answer {
-                out.send(from, answer);
+    /// A datagram has come. Acknowledgements are handled at once, everything else when there is little to send.
+    pub(crate) fn receive(&mut self, now: Now, from: SocketAddr, octets: &[u8]) {
+        let from = SocketAddr::new(from.ip(), from.port());
+        // What is longer is cut off, as by every Zephyr program.
+        let octets = octets.get(..MAX_PACKET).unwrap_or(octets);
+        let layout = match Layout::read(octets) {
+            Ok(layout) => layout,
+            Err(error) => {
+                self.counters.malformed += 1;
+                return self.report(LogEvent::Malformed { from, error });
+            }
+        };
+        if layout.kind() == Kind::ClientAck {
+            let packet = layout.of(octets);
+            self.pacer.acknowledged(from, packet.notice.uid);
+            if self.accepts(from, &packet) {
+                self.acknowledged(now, from, &packet);
             }
             return;
         }
-        let claim = &packet.claim;
-        let authenticator =
-            (claim.auth != 0 && !claim.authenticator.is_empty()).then(|| Digest::of(claim.authenticator));
-        let judgement = match authenticator.map(|it| self.replays.seen(&it, &print)) {
-            None => judge(&packet),
-            Some(Seen::WithThisNotice(answer)) => {
-                self.counters.copies += 1;
-                out.report(Event::Copied { sender: packet.notice.sender.into(), from });
-                self.answer_copy(from, &packet, answer, out);
-                return;
-            }
-            Some(Seen::WithAnother) => {
-                self.counters.replayed += 1;
-                Judgement::bare(Verdict::Failed(Reason::Replayed))
-            }
-            Some(Seen::No) => match self.affordable_judgement(now, &packet, from, judge) {
-                Some(judgement) => judgement,
-                None => {
-                    self.counters.proof_floods += 1;
-                    out.report(Event::Full { what: "proofs to check", from });
-                    return;
+        let packet = layout.keep(Bytes::copy_from_slice(octets));
+        if self.ingress.is_empty() && self.may_handle(from.ip()) {
+            self.take_in(now, from, packet);
+        } else if !self.ingress.push(from.ip(), (from, packet), self.config.bounds.waiting_packets) {
+            // Host managers send it again.
+            self.counters.overload += 1;
+        }
+    }
+
+    /// Handles the next packet that waited, if there is little to send; false when there is none to be handled now.
+    pub(crate) fn take_in_next(&mut self, now: Now) -> bool {
+        if !self.has_little_to_send() {
+            return false;
+        }
+        let verifications = &self.verifications;
+        let Some((from, packet)) = self.ingress.pop(|source| verifications.has_room_for(source)) else { return false };
+        self.take_in(now, from, packet);
+        true
+    }
+
+    fn may_handle(&self, source: IpAddr) -> bool {
+        self.has_little_to_send() && self.verifications.has_room_for(source)
+    }
+
+    fn has_little_to_send(&self) -> bool {
+        self.pacer.waiting() < ENOUGH_TO_SEND
+    }
+
+    /// What was not acknowledged is not sent again while there is much to send, nor before everything is sent once.
+    pub(crate) fn may_repeat(&self, now: Now) -> bool {
+        self.has_little_to_send() && self.pacer.repetitions() < ENOUGH_TO_SEND && !self.pacer.is_behind(now.monotonic)
+    }
+
+    /// Counts a packet, and looks whether it makes sense.
+    fn accepts(&mut self, from: SocketAddr, packet: &Packet<'_>) -> bool {
+        self.deliveries.forget_some();
+        self.counters.received += 1;
+        if let Err(reason) = Span::of(packet) {
+            self.counters.dropped += 1;
+            self.report(LogEvent::Dropped { reason, from });
+            return false;
+        }
+        true
+    }
+
+    fn take_in(&mut self, now: Now, from: SocketAddr, packet: OwnedPacket) {
+        let told = self.events.len();
+        let kind = packet.packet().notice.kind;
+        if self.accepts(from, &packet.packet()) {
+            match kind {
+                Kind::Stat | Kind::Other(_) => {
+                    self.counters.bad_kinds += 1;
+                    self.report(LogEvent::BadKind { kind, from });
                 }
-            },
-        };
-        let mut request = Request::new(now, from, Judged { packet, judgement });
-        let of_host = self.judged(&mut request, out);
-        let bounds = &self.config.bounds;
-        if let Some(authenticator) = authenticator.filter(|_| request.verdict.is_authentic()) {
-            let done = (request.answered(), of_host);
-            let limits = (Duration::from_secs(bounds.replay_seconds as u64), bounds.replays);
-            if self.replays.remember(now.monotonic, authenticator, &print, done, limits) {
-                self.counters.replays_forgotten += 1;
+                // Nothing was asked of anybody: whoever sends this has made it up, and it never reaches a class handler.
+                Kind::ServAck | Kind::ServNak | Kind::HmAck | Kind::ClientAck => {
+                    self.counters.stray_answers += 1;
+                    self.report(LogEvent::StrayAnswer { kind, from });
+                }
+                Kind::Unsafe | Kind::Unacked | Kind::Acked | Kind::HmCtl => {
+                    return self.admit(now, Arrival::new(from, packet));
+                }
             }
         }
-        let handled = Handled { answer: request.into_answer(), of_host };
-        self.recent.remember(now.monotonic, print, handled, bounds.recent_packets);
+        self.caused_by(told, from, &packet);
+    }
+
+    /// Finds out where a packet comes from, or has that found out, and handles it after those that came from there before.
+    fn admit(&mut self, now: Now, arrival: Arrival) {
+        let told = self.events.len();
+        let (from, idle) = (arrival.from, self.verifications.is_idle(arrival.from.ip()));
+        if !idle && self.verifications.contains(&arrival) {
+            return self.verifications.wait(arrival, Progress::Repeated);
+        }
+        match self.examine(now, &arrival) {
+            Examined::Known(judgement) if idle => self.handle_request(now, &arrival, judgement),
+            Examined::Done => {}
+            Examined::Known(judgement) => return self.verifications.wait(arrival, Progress::Known(Ok(judgement))),
+            Examined::Unknown => {
+                let job = self.verifications.begin(arrival);
+                return self.jobs.push_back(job);
+            }
+        }
+        self.caused_by(told, from, &arrival.packet);
+    }
+
+    fn examine(&mut self, now: Now, arrival: &Arrival) -> Examined {
+        match self.known(arrival) {
+            Known::Answered => return Examined::Done,
+            Known::Replayed => return Examined::Known(Judgement::bare(Verdict::Failed(Reason::Replayed))),
+            Known::No if arrival.packet.packet().claim.auth == 0 => {
+                return Examined::Known(Judgement::bare(Verdict::Unauthenticated));
+            }
+            Known::No => {}
+        }
+        let rate = self.proof_rate();
+        if arrival.authenticator.is_some() && !self.proofs.spend(now.monotonic, arrival.from.ip(), 1, &rate) {
+            self.counters.proof_floods += 1;
+            self.report(LogEvent::Full { what: "proofs to check", from: arrival.from });
+            return Examined::Done;
+        }
+        Examined::Unknown
+    }
+
+    /// Answers a packet that has been handled before.
+    fn known(&mut self, arrival: &Arrival) -> Known {
+        let from = arrival.from;
+        if let Some(answer) = self.response_cache.answer(&arrival.print) {
+            self.counters.repeated += 1;
+            if let Some(answer) = answer {
+                self.send(from, answer);
+            }
+            return Known::Answered;
+        }
+        match arrival.authenticator.map(|it| self.replay_cache.seen(&it, &arrival.print)) {
+            None | Some(Seen::No) => Known::No,
+            Some(Seen::WithAnother) => {
+                self.counters.replayed += 1;
+                Known::Replayed
+            }
+            Some(Seen::WithThisNotice(answer)) => {
+                self.counters.copies += 1;
+                let packet = arrival.packet.packet();
+                self.report(LogEvent::Copied { sender: packet.notice.sender.into(), from });
+                self.answer_copy(from, &packet, answer);
+                Known::Answered
+            }
+        }
+    }
+
+    /// A verification is done: handles its packet, and those behind it, as far as their origins are known.
+    pub(crate) fn verified(&mut self, now: Now, verified: Verified) {
+        let source = verified.id.source();
+        self.verifications.finish(verified);
+        while let Some((arrival, progress)) = self.verifications.take_ready(source) {
+            let told = self.events.len();
+            match (self.known(&arrival), progress) {
+                (Known::Answered, _) => {}
+                // The packet that it repeats was handled before and is forgotten already; if it matters it is sent again.
+                (_, Progress::Repeated | Progress::Asked(_)) => {}
+                (Known::Replayed, Progress::Known(_)) => {
+                    let replayed = Judgement::bare(Verdict::Failed(Reason::Replayed));
+                    self.handle_request(now, &arrival, replayed);
+                }
+                (Known::No, Progress::Known(result)) => {
+                    let judgement = self.judgement(now, &arrival, result);
+                    self.handle_request(now, &arrival, judgement);
+                }
+            }
+            self.caused_by(told, arrival.from, &arrival.packet);
+        }
+    }
+
+    /// What a verification's result says; one that brought none proves nothing.
+    fn judgement(&mut self, now: Now, arrival: &Arrival, result: Result<Judgement, AuthError>) -> Judgement {
+        let judgement = result.unwrap_or_else(|error| {
+            self.counters.not_judged += 1;
+            self.report(LogEvent::CannotVerify { from: arrival.from, error });
+            Judgement::bare(Verdict::Unauthenticated)
+        });
+        if let Verdict::Failed(_) = judgement.verdict
+            && arrival.authenticator.is_some()
+        {
+            let rate = self.proof_rate();
+            self.proofs.charge(now.monotonic, arrival.from.ip(), FAILURE_COSTS - 1, &rate);
+        }
+        judgement
+    }
+
+    fn proof_rate(&self) -> Rate {
+        let bounds = &self.config.bounds;
+        Rate { per_second: bounds.proofs_per_second, burst: bounds.proof_burst, sources: bounds.proof_sources }
+    }
+
+    /// Does what a packet wants, and remembers that.
+    fn handle_request(&mut self, now: Now, arrival: &Arrival, judgement: Judgement) {
+        let packet = arrival.packet.packet();
+        let class = FoldedName::new(packet.notice.class);
+        let origin = self.config.neighbours.origin_of(arrival.from, &packet.notice, &class);
+        let Judgement { verdict, session, opened } = judgement;
+        let body = opened.as_deref().unwrap_or(packet.notice.body);
+        let mut request = Request { verdict, session, ..Request::new(now, arrival, body, origin, class) };
+        let of_host = self.serve(&mut request);
+        let bounds = self.config.bounds;
+        if let Some(authenticator) = arrival.authenticator.filter(|_| request.verdict.is_authentic()) {
+            let served = Served::new(&arrival.print, request.answered, of_host);
+            let memory = Duration::from_secs(bounds.replay_seconds as u64);
+            if self.replay_cache.remember(now.monotonic, authenticator, served, memory, bounds.replays) {
+                self.counters.replays_forgotten += 1;
+            }
+            let (authenticator, packet) = (authenticator.octets(), arrival.print.octets.octets());
+            self.changed(Change::AuthenticatorUsed { authenticator, packet });
+        }
+        let handled = Handled { answer: request.answer, of_host };
+        self.response_cache.remember(now.monotonic, arrival.print, handled, bounds.recent_packets);
     }
 
     /// Forgets which packets a host has sent about itself, as it begins anew.
     pub(crate) fn forget_packets_of(&mut self, host: IpAddr) {
-        self.recent.forget_host(host);
-        self.replays.undo_host(host);
-    }
-
-    /// The judgement of a packet whose source has not caused too much work.
-    fn affordable_judgement(
-        &mut self,
-        now: Now,
-        packet: &Packet<'_>,
-        from: SocketAddr,
-        judge: AskJudge<'_>,
-    ) -> Option<Judgement> {
-        let bounds = &self.config.bounds;
-        let rate =
-            Rate { per_second: bounds.proofs_per_second, burst: bounds.proof_burst, sources: bounds.proof_sources };
-        if !self.proofs.spend(now.monotonic, from.ip(), 1, &rate) {
-            return None;
-        }
-        let judgement = judge(packet);
-        if let Verdict::Failed(_) = judgement.verdict {
-            self.proofs.charge(now.monotonic, from.ip(), FAILURE_COSTS - 1, &rate);
-        }
-        Some(judgement)
+        self.response_cache.forget_host(host);
+        self.replay_cache.undo_host(host);
     }
 
     /// Does what a request wants, unless the domain does not take it; true when that was something about its own host.
-    fn judged(&mut self, request: &mut Request<'_>, out: &mut Outbox) -> bool {
+    fn serve(&mut self, request: &mut Request<'_>) -> bool {
         self.apply_trust(request);
         match &request.verdict {
             Verdict::Authentic(_) => self.counters.authentic += 1,
@@ -135,24 +315,25 @@ impl Server {
             Verdict::Failed(reason) => self.counters.count_failure(reason),
         }
         if let Verdict::Failed(reason) = &request.verdict {
+            let reason = reason.clone();
             let (sender, from) = (request.notice.sender.into(), request.from);
-            out.report(Event::FailedProof { sender, from, reason: reason.clone() });
-            match self.config.policy.failed_proof_in(request.notice.class) {
+            self.report(LogEvent::FailedProof { sender, from, reason: reason.clone() });
+            match self.config.policy.failed_proof_in(&request.class) {
                 FailedProof::Show => {}
                 FailedProof::Refuse => {
                     self.counters.failed_refused += 1;
                     let action = Action::of(&request.notice).unwrap_or(Action::Send);
-                    request.message = Some(Refusal { action, why: Why::Failed(reason.clone()) }.text());
-                    self.reply(request, Answer::Denied, out);
+                    request.message = Some(Refusal { action, why: Why::Failed(reason) }.text());
+                    self.reply(request, Reply::Denied);
                     return false;
                 }
                 FailedProof::Drop => {
                     self.counters.failed_dropped += 1;
-                    self.reply(request, Answer::Lost, out);
+                    self.reply(request, Reply::Lost);
                     return false;
                 }
             }
         }
-        self.dispatch(request, out)
+        self.dispatch(request)
     }
 }

@@ -1,212 +1,191 @@
-//! The server as a state machine: packets, time and commands in, packets and events out.
+//! The server: who subscribed to what, and who gets a notice (server behaviour).
+//!
+//! The way of a packet: `intake` finds out whether it is new and where it comes from ([`VerifyJob`]), and hands it to the
+//! handler of its class, in `handlers`. Handlers ask `policy_check` and `acl_check` what is allowed, change `state`, publish
+//! notices through `routing`, and `reply` to the sender. What is sent goes through the `pacer`; what comes while there is much to
+//! send waits in the `ingress`; `limits` bound what each source may cause.
 
 pub mod acl;
 mod acl_check;
+mod config;
 mod counters;
 mod dump;
-pub mod event;
+mod event;
 mod handlers;
-pub mod ingress;
+mod ingress;
 mod inspect;
 mod intake;
 mod limits;
-pub mod pacer;
+mod log_event;
+mod origin;
+mod pacer;
 mod policy_check;
 mod reply;
+mod request;
+mod routing;
 mod state;
+mod verification;
 
-pub use counters::{Counters, Gauges, IoCounters, Metric};
+pub use config::{Command, Config};
+pub use counters::{Counters, Gauges, Metric};
+pub use event::{Cause, Change, Event, Located, LogEntry, Published};
 pub use inspect::{ClientView, SubscriptionView};
-pub use intake::AskJudge;
 pub use limits::bounds::Bounds;
+pub use log_event::{Level, LogEvent};
+pub use origin::{NeighbourRealm, Neighbours, Origin, PeerId, RealmId};
+pub use pacer::acknowledgements_in_flight;
+pub use state::subscriptions::Destination;
+pub use verification::{Verified, VerifyId, VerifyJob};
 
 use crate::{
-    outbox::Lane,
+    machine::{Input, Machine, Output, Transmit},
     server::{
-        acl::Rules,
-        event::Event,
+        ingress::FairQueue,
         limits::{
             amplification::Amplification, rate_limit::RateLimiter, replay_cache::ReplayCache,
             response_cache::ResponseCache,
         },
-        reply::Request,
-        state::hosts::Hosts,
+        pacer::{Lane, Paced, Pacer},
         state::{
-            clients::{ClientId, Clients},
+            clients::{Client, ClientId, Clients},
             deliveries::{Deliveries, Due, Room},
-            locations::Locations,
+            hosts::Hosts,
+            locations::{Gone, Locations},
             subscriptions::Subscriptions,
         },
+        verification::Verifications,
     },
 };
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use bytes::Bytes;
+use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 use zephyr_core::{
-    fold::fold,
-    fragment::Span,
-    kind::Kind,
-    names,
-    notice::Packet,
-    policy::Policy,
-    realm::Realms,
+    notice::{OwnedPacket, Packet},
     schedule::CLIENT_SILENCE,
     time::Now,
-    uid::{Uid, UidSource},
+    uid::UidSource,
 };
 
-/// What the server's engine puts out.
-pub type Outbox = crate::outbox::Outbox<Event>;
+/// Due packets handled in one go, so that acknowledgements are heard in between.
+const DUE_AT_ONCE: usize = 512;
+/// Packets that waited and are handled in one go, for the same reason.
+const WAITING_AT_ONCE: usize = 32;
 
-/// What a server is told about itself.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Its host name, the sender of its own notices.
-    pub host: String,
-    /// Its address, for uids and for those who ask.
-    pub address: Ipv4Addr,
-    /// The port it listens on.
-    pub port: u16,
-    /// The program and version that it tells those who ask.
-    pub version: String,
-    /// Its realm.
-    pub realms: Realms,
-    /// What its domain demands.
-    pub policy: Policy,
-    /// Who may do what, and what every subscriber gets.
-    pub rules: Arc<Rules>,
-    /// How much it holds.
-    pub bounds: Bounds,
-}
-
-/// What can be asked of a running server.
-#[derive(Clone, Debug)]
-pub enum Command {
-    /// Other rules from now on, also for those who subscribed under the old ones.
-    Reload(Arc<Rules>),
-    /// Another policy from now on, also for those who subscribed under the old one.
-    Enforce(Box<Policy>),
-    /// Both at once: what clients subscribed to is looked through only once.
-    Renew {
-        /// As for `Reload`.
-        rules: Arc<Rules>,
-        /// As for `Enforce`.
-        policy: Box<Policy>,
-    },
-    /// Other bounds from now on. What is there already stays.
-    Rebound(Bounds),
-    /// The server is about to end: tell the host managers.
-    Shutdown,
-}
-
-/// A server. See the crate's description for how it is driven.
+/// A server. It is driven as every [`Machine`].
 pub struct Server {
-    pub(crate) config: Config,
-    pub(crate) uids: UidSource,
-    pub(crate) clients: Clients,
-    pub(crate) subscriptions: Subscriptions,
-    pub(crate) deliveries: Deliveries,
-    pub(crate) locations: Locations,
-    pub(crate) hosts: Hosts,
-    pub(crate) recent: ResponseCache,
-    pub(crate) replays: ReplayCache,
-    pub(crate) proofs: RateLimiter,
-    pub(crate) host_requests: RateLimiter,
-    pub(crate) notices: RateLimiter,
+    config: Config,
+    uids: UidSource,
+    started: Duration,
+    clients: Clients,
+    subscriptions: Subscriptions,
+    deliveries: Deliveries,
+    locations: Locations,
+    hosts: Hosts,
+    response_cache: ResponseCache,
+    replay_cache: ReplayCache,
+    /// Proofs that each source has had verified.
+    proofs: RateLimiter,
+    /// Requests to empty a host.
+    host_requests: RateLimiter,
+    /// Notices that each source has sent.
+    notices: RateLimiter,
     /// Deliveries that each source has caused.
-    pub(crate) caused: RateLimiter,
-    pub(crate) credit: Amplification,
-    pub(crate) counters: Counters,
-    pub(crate) started: Duration,
+    caused: RateLimiter,
+    amplification: Amplification,
+    counters: Counters,
+    ingress: FairQueue<(SocketAddr, OwnedPacket)>,
+    verifications: Verifications,
+    pacer: Pacer,
+    jobs: VecDeque<VerifyJob>,
+    events: VecDeque<Event>,
 }
 
-/// Due packets handled in one call of [`Server::handle_timeout`], so that a shell can hear acknowledgements in between.
-const DUE_PER_CALL: usize = 512;
+impl Machine for Server {
+    type Command = Command;
+    type Job = VerifyJob;
+    type Done = Verified;
+    type Event = Event;
+
+    fn handle(&mut self, now: Now, input: Input<'_, Self>) {
+        match input {
+            Input::Datagram { from, octets } => self.receive(now, from, octets),
+            Input::Done(verified) => self.verified(now, verified),
+            Input::Timeout => self.handle_timeout(now),
+            Input::Command(command) => self.command(now, command),
+        }
+    }
+
+    fn poll(&mut self, now: Now) -> Output<Self> {
+        for _ in 0..WAITING_AT_ONCE {
+            if let Some(event) = self.events.pop_front() {
+                return Output::Event(event);
+            }
+            if let Some(job) = self.jobs.pop_front() {
+                return Output::Job(job);
+            }
+            if let Some(Paced { transmit, late }) = self.pacer.next(now.monotonic) {
+                if let Some(packet) = late {
+                    // Its acknowledgement is waited for from now on.
+                    self.deliveries.sent_late(now.monotonic, packet);
+                }
+                return Output::Transmit(transmit);
+            }
+            if !self.take_in_next(now) {
+                return Output::Wait(self.next_timeout(now));
+            }
+        }
+        Output::Wait(Some(now.monotonic))
+    }
+
+    fn put_back(&mut self, transmit: Transmit) {
+        self.pacer.put_back(transmit);
+    }
+}
 
 impl Server {
     /// A server that knows nobody yet.
     pub fn new(config: Config, now: Now) -> Self {
         Self {
             uids: UidSource::new(config.address),
-            config,
+            started: now.monotonic,
             clients: Clients::default(),
             subscriptions: Subscriptions::default(),
             deliveries: Deliveries::default(),
             locations: Locations::default(),
             hosts: Hosts::default(),
-            recent: ResponseCache::default(),
-            replays: ReplayCache::default(),
+            response_cache: ResponseCache::default(),
+            replay_cache: ReplayCache::default(),
             proofs: RateLimiter::default(),
             host_requests: RateLimiter::default(),
             notices: RateLimiter::default(),
             caused: RateLimiter::default(),
-            credit: Amplification::default(),
+            amplification: Amplification::default(),
             counters: Counters::default(),
-            started: now.monotonic,
+            ingress: FairQueue::default(),
+            verifications: Verifications::default(),
+            pacer: Pacer::new(config.in_flight),
+            jobs: VecDeque::new(),
+            events: VecDeque::new(),
+            config,
         }
     }
 
-    /// A packet has come. Its answer, and what else it causes, goes to `out`. The judge is asked only about what is new
-    /// and wants something.
-    pub fn handle(&mut self, now: Now, from: SocketAddr, packet: Packet<'_>, judge: AskJudge<'_>, out: &mut Outbox) {
-        let from = SocketAddr::new(from.ip(), from.port());
-        self.deliveries.forget_some();
-        self.counters.received += 1;
-        if let Err(reason) = Span::of(&packet) {
-            self.counters.dropped += 1;
-            out.report(Event::Dropped { reason, from });
+    /// Wants a packet sent at once.
+    fn send(&mut self, to: SocketAddr, payload: Bytes) {
+        self.pacer.push(Lane::Answers, to, payload);
+    }
+
+    /// When something is due, on the monotonic clock.
+    fn next_timeout(&self, now: Now) -> Option<Duration> {
+        let due = if self.may_repeat(now) { self.deliveries.next_due() } else { None };
+        [due, self.pacer.next_chance()].into_iter().flatten().min()
+    }
+
+    /// Does what is due, as long as there is little to send. When much is due at once, some of it stays due.
+    fn handle_timeout(&mut self, now: Now) {
+        if self.deliveries.forget_some() || !self.may_repeat(now) {
             return;
         }
-        match packet.notice.kind {
-            kind @ (Kind::Stat | Kind::Other(_)) => {
-                self.counters.bad_kinds += 1;
-                out.report(Event::BadKind { kind, from });
-            }
-            // Nothing was asked of anybody: whoever sends this has made it up, and it never reaches a class handler.
-            kind @ (Kind::ServAck | Kind::ServNak | Kind::HmAck) => {
-                self.counters.stray_answers += 1;
-                out.report(Event::StrayAnswer { kind, from });
-            }
-            Kind::ClientAck => self.acknowledged(now, from, &packet),
-            Kind::Unsafe | Kind::Unacked | Kind::Acked | Kind::HmCtl => self.admit(now, from, packet, judge, out),
-        }
-    }
-
-    /// Hands a request to who knows; true when it was about its own host, and not only a notice for others.
-    pub(crate) fn dispatch(&mut self, request: &mut Request<'_>, out: &mut Outbox) -> bool {
-        self.earn(request.from.ip(), request.octets());
-        let class = fold(request.notice.class);
-        let is = |word: &[u8]| class.eq_ignore_ascii_case(word);
-        if is(names::HM_CTL) {
-            self.host_control(request, out);
-        } else if is(names::ZEPHYR_CTL) {
-            self.control(request, out);
-        } else if is(names::LOGIN) {
-            self.login(request, out);
-        } else if is(names::USER_LOCATE) {
-            self.locate(request, out);
-        } else if is(names::ZEPHYR_ADMIN) {
-            self.admin(request, out);
-        } else {
-            self.message(request, out);
-            return false;
-        }
-        true
-    }
-
-    /// When [`Server::handle_timeout`] wants to be called next, on the monotonic clock.
-    pub fn next_timeout(&self) -> Option<Duration> {
-        self.deliveries.next_due()
-    }
-
-    /// Does what is due. When much is due at once, some of it stays due.
-    pub fn handle_timeout(&mut self, now: Now, out: &mut Outbox) {
-        if self.deliveries.forget_some() {
-            return;
-        }
-        for _ in 0..DUE_PER_CALL {
+        for _ in 0..DUE_AT_ONCE {
             let Some(due) = self.deliveries.take_due(now.monotonic) else { break };
             let due = match due {
                 Due::Undecided { packet, client } if self.is_alive(client, now) => {
@@ -220,45 +199,45 @@ impl Server {
                     if let Some(client) = self.clients.at(to).and_then(|id| self.clients.get_mut(id)) {
                         client.silent = true;
                     }
-                    out.report(Event::Resent { client: to, transmission });
-                    out.send_by(Lane::Repetitions(uid), to, payload);
+                    self.report(LogEvent::Resent { client: to, transmission });
+                    self.pacer.push(Lane::Repetitions(uid), to, payload);
                 }
                 Due::Forgotten => self.counters.given_up += 1,
                 Due::Undecided { packet, client } => {
                     self.counters.given_up += 1;
                     self.deliveries.acknowledged(&packet);
-                    if let Some(gone) = self.remove_client(client) {
-                        self.counters.dead_clients += 1;
-                        self.locations.remove_address(gone.address());
-                        out.report(Event::ClientDead {
-                            client: gone.address(),
-                            principal: gone.principal.as_ref().into(),
-                        });
-                    }
+                    self.give_up(client);
                 }
             }
         }
     }
 
-    /// A packet to a client went out only now, as others had to go first: its acknowledgement is waited for from now on.
-    pub fn sent_late(&mut self, now: Now, to: SocketAddr, uid: Uid) {
-        self.deliveries.sent_late(now.monotonic, (to, uid));
+    /// Forgets a client that answers no longer.
+    fn give_up(&mut self, client: ClientId) {
+        let Some(gone) = self.remove_client(client) else { return };
+        self.counters.dead_clients += 1;
+        let ended = self.locations.remove_address(gone.address());
+        self.locations_gone(ended);
+        self.report(LogEvent::ClientDead { client: gone.address(), principal: gone.principal.as_ref().into() });
     }
 
-    /// Does what an operator or the shell asks.
-    pub fn command(&mut self, now: Now, command: Command, out: &mut Outbox) {
+    /// Does what an operator or the driver orders.
+    fn command(&mut self, now: Now, command: Command) {
         match command {
             Command::Reload(rules) => {
                 self.config.rules = rules;
-                self.end_forbidden_subscriptions(out);
+                self.end_forbidden_subscriptions();
             }
-            Command::Enforce(policy) => self.enforce(*policy, out),
+            Command::Enforce(policy) => {
+                self.config.policy = *policy;
+                self.end_forbidden_subscriptions();
+            }
             Command::Renew { rules, policy } => {
                 (self.config.rules, self.config.policy) = (rules, *policy);
-                self.end_forbidden_subscriptions(out);
+                self.end_forbidden_subscriptions();
             }
             Command::Rebound(bounds) => self.config.bounds = bounds,
-            Command::Shutdown => self.say_goodbye_to_hosts(now, out),
+            Command::Shutdown => self.say_goodbye_to_hosts(now),
         }
     }
 
@@ -282,12 +261,12 @@ impl Server {
             pending_octets: self.deliveries.octets(),
             locations: self.locations.len(),
             hosts: self.hosts.len(),
-            recent: self.recent.len(),
-            replays: self.replays.len(),
+            recent: self.response_cache.len(),
+            replays: self.replay_cache.len(),
         }
     }
 
-    pub(crate) fn room(&self) -> Room {
+    fn room(&self) -> Room {
         Room {
             per_destination: self.config.bounds.pending_per_destination,
             host_octets: self.config.bounds.pending_octets_per_host,
@@ -302,6 +281,7 @@ impl Server {
         self.clients.get(client).is_some_and(|client| silence(client.last_ack()) <= CLIENT_SILENCE)
     }
 
+    /// An acknowledgement has come.
     fn acknowledged(&mut self, now: Now, from: SocketAddr, packet: &Packet<'_>) {
         if !self.deliveries.acknowledged(&(from, packet.notice.uid)) {
             return;
@@ -314,12 +294,20 @@ impl Server {
     }
 
     /// Forgets a client, its subscriptions and what waits for it.
-    pub(crate) fn remove_client(&mut self, id: ClientId) -> Option<crate::server::state::clients::Client> {
+    fn remove_client(&mut self, id: ClientId) -> Option<Client> {
         let client = self.clients.remove(id)?;
         for destination in &client.subscriptions {
             self.subscriptions.remove(destination, id, client.address().ip());
         }
         self.deliveries.forget_client(client.address(), id);
+        self.changed(Change::ClientGone { client: client.address() });
         Some(client)
+    }
+
+    /// Tells which locations are gone.
+    fn locations_gone(&mut self, gone: Vec<Gone>) {
+        for (user, address) in gone {
+            self.changed(Change::LocationGone { user, address });
+        }
     }
 }

@@ -3,10 +3,9 @@
 use crate::{
     acknowledgement::acknowledgement,
     server::{
-        Outbox, Server,
-        acl::Who,
-        event::Event,
-        intake::Judged,
+        Server,
+        log_event::LogEvent,
+        request::Request,
         state::deliveries::{Addressee, Outgoing, Room},
     },
 };
@@ -16,8 +15,7 @@ use std::{
     sync::Arc,
 };
 use zephyr_core::{
-    auth::{Identity, Session, Verdict},
-    fragment::{Cutter, Span},
+    fragment::Cutter,
     kind::Kind,
     limits::{FRAGMENT_FUDGE, Limits, MAX_NOTICE, MAX_PACKET},
     names,
@@ -34,7 +32,7 @@ pub(crate) const PARTS: usize = 4;
 
 /// What a sender is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum Reply {
     /// Done, or delivered to at least one.
     Sent,
     /// Done, and the server takes long headers: to a host manager's greeting.
@@ -47,7 +45,7 @@ pub(crate) enum Answer {
     NotFound,
 }
 
-impl Answer {
+impl Reply {
     const fn kind(self) -> Kind {
         match self {
             Self::Sent | Self::SentWithLongHeaders | Self::Lost => Kind::ServAck,
@@ -66,77 +64,9 @@ impl Answer {
     }
 }
 
-/// A notice that wants something of the server.
-pub(crate) struct Request<'a> {
-    pub(crate) now: Now,
-    /// Where it came from, and where its answer goes.
-    pub(crate) from: SocketAddr,
-    /// What it says; handlers change it when the answer should show that.
-    pub(crate) notice: Notice<'a>,
-    claim: Claim<'a>,
-    /// How long its packet is.
-    octets: usize,
-    pub(crate) verdict: Verdict,
-    pub(crate) session: Option<Arc<dyn Session>>,
-    /// Octets of the whole notice, of which the packet may be a part.
-    pub(crate) total: usize,
-    /// What its sender is told beside the answer's word.
-    pub(crate) message: Option<String>,
-    answered: Option<Answer>,
-    answer: Option<Bytes>,
-}
-
-impl<'a> Request<'a> {
-    pub(crate) fn new(now: Now, from: SocketAddr, judged: Judged<'a>) -> Self {
-        Self {
-            now,
-            from,
-            notice: judged.packet.notice,
-            claim: judged.packet.claim,
-            octets: judged.packet.octets().len(),
-            total: Span::of(&judged.packet).map_or(0, |span| span.total),
-            message: None,
-            verdict: judged.judgement.verdict,
-            session: judged.judgement.session,
-            answered: None,
-            answer: None,
-        }
-    }
-
-    /// Who sent it: proven if it is, else as it says.
-    pub(crate) fn principal(&self) -> &[u8] {
-        self.verdict.identity().map_or(self.notice.sender, |identity| identity.principal())
-    }
-
-    /// Who it is for the rules: only what is proven.
-    pub(crate) fn who(&self) -> Who<'_> {
-        Who { principal: self.verdict.identity().map(Identity::principal), address: Some(self.from.ip()) }
-    }
-
-    /// The client that it speaks for: where it came from, at the port that it names.
-    pub(crate) fn client_address(&self) -> SocketAddr {
-        SocketAddr::new(self.from.ip(), self.notice.port)
-    }
-
-    /// How long its packet is.
-    pub(crate) const fn octets(&self) -> usize {
-        self.octets
-    }
-
-    /// What it was told.
-    pub(crate) fn answered(&self) -> Option<Answer> {
-        self.answered
-    }
-
-    /// How it was answered.
-    pub(crate) fn into_answer(self) -> Option<Bytes> {
-        self.answer
-    }
-}
-
 impl Server {
     /// Answers a request.
-    pub(crate) fn reply(&mut self, request: &mut Request<'_>, answer: Answer, out: &mut Outbox) {
+    pub(crate) fn reply(&mut self, request: &mut Request<'_>, answer: Reply) {
         request.answered = Some(answer);
         let words = request.message.as_deref().unwrap_or_default();
         // The word matters more than the words.
@@ -144,19 +74,19 @@ impl Server {
             .answer_packet(&request.notice, &request.claim, answer, words)
             .or_else(|| self.answer_packet(&request.notice, &request.claim, answer, ""));
         *match answer {
-            Answer::Sent | Answer::SentWithLongHeaders => &mut self.counters.answered_sent,
-            Answer::Lost => &mut self.counters.answered_lost,
-            Answer::Denied => &mut self.counters.answered_denied,
-            Answer::NotFound => &mut self.counters.answered_not_found,
+            Reply::Sent | Reply::SentWithLongHeaders => &mut self.counters.answered_sent,
+            Reply::Lost => &mut self.counters.answered_lost,
+            Reply::Denied => &mut self.counters.answered_denied,
+            Reply::NotFound => &mut self.counters.answered_not_found,
         } += 1;
         if let Some(packet) = &request.answer {
-            self.credit.spend(request.from.ip(), packet.len());
-            out.send(request.from, packet.clone());
+            self.amplification.spend(request.from.ip(), packet.len());
+            self.send(request.from, packet.clone());
         }
     }
 
     /// `words` follow the answer's word as a text of their own, which C programs do not look at.
-    fn answer_packet(&self, notice: &Notice<'_>, claim: &Claim<'_>, answer: Answer, words: &str) -> Option<Bytes> {
+    fn answer_packet(&self, notice: &Notice<'_>, claim: &Claim<'_>, answer: Reply, words: &str) -> Option<Bytes> {
         let recipient = completed(notice.recipient, self.config.realms.local());
         let mut body = answer.body();
         if !words.is_empty() {
@@ -167,9 +97,9 @@ impl Server {
     }
 
     /// Answers a copy of a packet as the packet was answered.
-    pub(crate) fn answer_copy(&self, from: SocketAddr, packet: &Packet<'_>, answer: Option<Answer>, out: &mut Outbox) {
+    pub(crate) fn answer_copy(&mut self, from: SocketAddr, packet: &Packet<'_>, answer: Option<Reply>) {
         if let Some(packet) = answer.and_then(|answer| self.answer_packet(&packet.notice, &packet.claim, answer, "")) {
-            out.send(from, packet);
+            self.send(from, packet);
         }
     }
 
@@ -177,7 +107,7 @@ impl Server {
     ///
     /// `entries` are the list's entries, none of them cut when the list must be shortened: to what a receiver takes, and to
     /// what may be sent to whoever may have forged where he asks from.
-    pub(crate) fn answer_with_list(&mut self, request: &Request<'_>, entries: &[Vec<u8>], out: &mut Outbox) {
+    pub(crate) fn answer_with_list(&mut self, request: &Request<'_>, entries: &[Vec<u8>]) {
         let to = request.client_address();
         if to.port() == 0 {
             return;
@@ -185,7 +115,7 @@ impl Server {
         let proven = self.is_proven(request);
         let recipient = completed(request.notice.recipient, self.config.realms.local());
         let mut notice = Notice { kind: Kind::Acked, recipient: &recipient, body: b"", ..request.notice };
-        let most = if proven { MAX_NOTICE } else { body_octets(&notice, self.credit.of(to.ip())) };
+        let most = if proven { MAX_NOTICE } else { body_octets(&notice, self.amplification.of(to.ip())) };
         let mut body = Vec::new();
         for entry in entries {
             if body.len() + entry.len() > most {
@@ -194,36 +124,30 @@ impl Server {
             body.extend_from_slice(entry);
         }
         notice.body = &body;
-        let packets = self.packets_of(request.now, to, notice, out);
+        let packets = self.packets_of(request.now, to, notice);
         let octets = packets.iter().map(|(_, packet)| packet.len()).sum();
         let addressee = if proven { Some(Addressee::Asker) } else { self.stranger(to.ip(), octets) };
         if let Some(addressee) = addressee {
-            self.send_packets(request, to, packets, addressee, out);
+            self.send_packets(request, to, packets, addressee);
         }
     }
 
     /// So many octets have come from this address: some more may be sent there than if they had not.
     pub(crate) fn earn(&mut self, host: IpAddr, octets: usize) {
         let bounds = &self.config.bounds;
-        self.credit.earn(host, bounds.stranger_factor.saturating_mul(octets), bounds.proof_sources);
+        self.amplification.earn(host, bounds.stranger_factor.saturating_mul(octets), bounds.proof_sources);
     }
 
     /// How often an answer of so many octets may be sent to somebody who may have forged where he asks from; `None` when
     /// that is never. They count as sent.
     pub(crate) fn stranger(&mut self, host: IpAddr, octets: usize) -> Option<Addressee> {
-        let transmissions = (self.credit.of(host) / octets.max(1)).min(STRANGER_TRANSMISSIONS);
-        self.credit.spend(host, transmissions * octets);
+        let transmissions = (self.amplification.of(host) / octets.max(1)).min(STRANGER_TRANSMISSIONS);
+        self.amplification.spend(host, transmissions * octets);
         (transmissions > 0).then_some(Addressee::Stranger { transmissions })
     }
 
     /// The packets of a notice that proves nothing, each with its uid.
-    pub(crate) fn packets_of(
-        &mut self,
-        now: Now,
-        to: SocketAddr,
-        notice: Notice<'_>,
-        out: &mut Outbox,
-    ) -> Vec<(Uid, Bytes)> {
+    pub(crate) fn packets_of(&mut self, now: Now, to: SocketAddr, notice: Notice<'_>) -> Vec<(Uid, Bytes)> {
         let mut cutter = Cutter::new(notice);
         let mut uid = notice.uid;
         let mut write = |piece: &Notice<'_>| Ok(piece.write(&Claim::NONE, Limits::WHOLE_PACKET)?);
@@ -234,7 +158,7 @@ impl Server {
                 Ok(None) => return packets,
                 Err(error) => {
                     self.counters.not_written += 1;
-                    out.report(Event::NotWritten { client: to, reason: error.to_string() });
+                    self.report(LogEvent::NotWritten { client: to, reason: error.to_string() });
                     return packets;
                 }
             }
@@ -250,7 +174,6 @@ impl Server {
         to: SocketAddr,
         packets: Vec<(Uid, Bytes)>,
         addressee: Addressee,
-        out: &mut Outbox,
     ) {
         // The answers to somebody have a part of their own, whatever waits for his clients. No name begins with a NUL.
         let owner: Option<Arc<[u8]>> =
@@ -263,7 +186,7 @@ impl Server {
                 self.counters.answers_full += 1;
                 break;
             }
-            out.send(to, packet);
+            self.send(to, packet);
         }
     }
 }

@@ -6,16 +6,20 @@ use crate::{
     admin_protocol::{Answer, Question, Reloaded},
     plural, private_file,
     problem::{Problem, Problems},
-    settings::Settings,
-    zephyrd::{configuration::Configuration, inspect, judge::Judge, listeners::AdminRequest, metrics, start},
+    settings::ServerSettings,
+    zephyrd::{configuration::Configuration, inspect, listeners::AdminRequest, metrics, start},
 };
+use std::sync::Arc;
 use tokio::sync::oneshot;
-use zephyr_core::auth::AuthError;
+use zephyr_core::auth::{Acceptor, AuthError};
 use zephyr_domain::{
     policy_file::{self, PolicyFile},
     server_domain::ServerDomain,
 };
-use zephyr_engine::server::{Command, Metric};
+use zephyr_engine::{
+    machine::Input,
+    server::{Command, Metric},
+};
 
 impl Shell {
     /// Answers whoever asks. Somebody who no longer waits for the answer is no failure.
@@ -37,9 +41,9 @@ impl Shell {
 
     fn answer(&self, question: &Question) -> Answer {
         let refused = || Answer::Refused("the server does not answer that".to_owned());
-        match inspect::answer(&self.engine, self.clock.now(), question).unwrap_or_else(refused) {
+        match inspect::answer(self.driver.machine(), self.driver.clock().now(), question).unwrap_or_else(refused) {
             Answer::Status(mut status) => {
-                status.authentication = self.side.domain.backend.to_string();
+                status.authentication = self.domain.domain.backend.to_string();
                 let io_counters = self.io_counters().into_iter();
                 status.counts.extend(io_counters.map(|metric| (metric.field.to_owned(), metric.value)));
                 Answer::Status(status)
@@ -49,7 +53,7 @@ impl Shell {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        let uptime = self.engine.uptime(self.clock.now());
+        let uptime = self.driver.machine().uptime(self.driver.clock().now());
         let uptime = Metric {
             field: "seconds_operational",
             name: "zephyrd_uptime_seconds",
@@ -57,19 +61,25 @@ impl Shell {
             help: "Seconds since the server began.",
             value: uptime.as_secs(),
         };
-        [self.engine.counters().metrics(), self.engine.gauges().metrics(), self.io_counters(), vec![uptime]].concat()
+        [
+            self.driver.machine().counters().metrics(),
+            self.driver.machine().gauges().metrics(),
+            self.io_counters(),
+            vec![uptime],
+        ]
+        .concat()
     }
 
     fn io_counters(&self) -> Vec<Metric> {
         let mut io_counters = self.io_counters;
-        io_counters.lines_left_out = self.lines.left_out();
+        io_counters.lines_left_out = self.surroundings.log.left_out();
         io_counters.metrics()
     }
 
     /// Writes down what the server knows, without waiting for the disk.
     pub(super) fn dump_to_file(&self, answer: Option<oneshot::Sender<Answer>>) {
         tracing::info!("dumping to disk");
-        let (path, dump) = (self.settings.zephyrd.dump_file.clone(), self.engine.dump());
+        let (path, dump) = (self.settings.zephyrd.dump_file.clone(), self.driver.machine().dump());
         tokio::task::spawn_blocking(move || {
             let written = private_file::make_folder(&path).and_then(|()| private_file::write(&path, dump.as_bytes()));
             let result = match written {
@@ -92,15 +102,15 @@ impl Shell {
     pub(super) fn reload(&mut self) -> Answer {
         self.manager.reloading();
         let loaded = Configuration::load(&self.options.config_dir).and_then(|configuration| {
-            let (side, judge) = self.judge_by(&configuration)?;
-            Ok((configuration, side, judge))
+            let (domain, acceptor) = self.verify_by(&configuration)?;
+            Ok((configuration, domain, acceptor))
         });
         let answer = match loaded {
-            Ok((configuration, side, judge)) => {
-                if let Some(judge) = judge {
-                    self.judge = judge;
+            Ok((configuration, domain, acceptor)) => {
+                if let Some(acceptor) = acceptor {
+                    self.surroundings.verifier.replace(acceptor);
                 }
-                self.side = side;
+                self.domain = domain;
                 self.take_over(configuration)
             }
             Err(Problems(problems)) => {
@@ -116,20 +126,20 @@ impl Shell {
         answer
     }
 
-    /// The domain as a new policy has it, and a judge if that takes another one. The realm stays: it takes a restart.
-    fn judge_by(&self, configuration: &Configuration) -> Result<(ServerDomain, Option<Judge>), Problems> {
+    /// The domain as a new policy has it, and an acceptor if that takes another one. The realm stays: it takes a restart.
+    fn verify_by(&self, configuration: &Configuration) -> Result<(ServerDomain, Option<Arc<dyn Acceptor>>), Problems> {
         let settings = &self.settings.zephyrd;
         let fault = |error: AuthError| {
             let file = PolicyFile::path(&self.options.config_dir.join(policy_file::FILE_NAME));
             Problems(vec![Problem::whole_file(&file, error)])
         };
-        let realm = Some(self.side.realm.as_str());
-        let side = ServerDomain::find(&configuration.policies, settings.auth, realm).map_err(fault)?;
-        if side.judges_as(&self.side) {
-            return Ok((side, None));
+        let realm = Some(self.domain.realm.as_str());
+        let domain = ServerDomain::find(&configuration.policies, settings.auth, realm).map_err(fault)?;
+        if domain.judges_as(&self.domain) {
+            return Ok((domain, None));
         }
-        let acceptor = start::acceptor(&side, settings, &self.options.config_dir).map_err(fault)?;
-        Ok((side, Some(Judge::new(acceptor))))
+        let acceptor = start::acceptor(&domain, settings, &self.options.config_dir).map_err(fault)?;
+        Ok((domain, Some(acceptor)))
     }
 
     fn take_over(&mut self, configuration: Configuration) -> Answer {
@@ -145,14 +155,12 @@ impl Shell {
         for setting in &reloaded.needs_restart {
             tracing::warn!("section {setting} of the settings has changed, which takes a restart");
         }
-        let now = self.clock.now();
-        self.engine.command(now, Command::Rebound(settings.bounds), &mut self.outbox);
-        let policy = Box::new(self.side.domain.policy.clone());
-        self.engine.command(now, Command::Renew { rules, policy }, &mut self.outbox);
-        self.lines.write(self.outbox.take_events(), None);
+        self.driver.handle(Input::Command(Command::Rebound(settings.bounds)));
+        let policy = Box::new(self.domain.domain.policy.clone());
+        self.driver.handle(Input::Command(Command::Renew { rules, policy }));
         self.settings.bounds = settings.bounds;
         self.io_counters.reloads += 1;
-        tracing::info!("the policy is {}", self.side.domain.origin());
+        tracing::info!("the policy is {}", self.domain.domain.origin());
         tracing::info!(
             "restart completed, {}",
             plural::rules(reloaded.default_subscriptions, reloaded.restricted_classes)
@@ -162,7 +170,7 @@ impl Shell {
 }
 
 /// The sections that are only read when a server begins, and differ.
-fn needs_restart(used: &Settings, read: &Settings) -> Vec<String> {
+fn needs_restart(used: &ServerSettings, read: &ServerSettings) -> Vec<String> {
     let sections = [
         ("zephyrd", used.zephyrd == read.zephyrd),
         ("control", used.control == read.control),

@@ -3,12 +3,7 @@
 //! Nothing here is proven. A host is the address that a packet comes from, so a host manager speaks for its own host and
 //! for no other.
 
-use crate::server::{
-    Outbox, Server,
-    event::Event,
-    limits::rate_limit::Rate,
-    reply::{Answer, Request},
-};
+use crate::server::{Change, Server, limits::rate_limit::Rate, log_event::LogEvent, reply::Reply, request::Request};
 use std::net::{IpAddr, SocketAddr};
 use zephyr_core::{
     kind::Kind,
@@ -23,38 +18,42 @@ const PERIOD: usize = 10;
 
 impl Server {
     /// A notice from a host manager.
-    pub(crate) fn host_control(&mut self, request: &mut Request<'_>, out: &mut Outbox) {
+    pub(crate) fn hm_ctl(&mut self, request: &mut Request<'_>) {
         if request.notice.kind != Kind::HmCtl {
-            self.reply(request, Answer::Denied, out);
+            self.reply(request, Reply::Denied);
             return;
         }
         match request.notice.opcode {
             names::FLUSH => {
                 if self.may_flush(request) {
-                    self.flush_host(request.from, out);
+                    self.flush_host(request.from);
                 } else {
-                    self.drop_flood(request.from, out);
+                    self.drop_flood(request.from);
                 }
             }
             names::BOOT => {
                 if self.may_flush(request) {
-                    self.flush_host(request.from, out);
+                    self.flush_host(request.from);
                 } else if self.holds_of(request.from.ip()) {
                     // Not answered: it would go on with what was there before.
-                    self.drop_flood(request.from, out);
+                    self.drop_flood(request.from);
                     return;
                 }
-                self.remember_host(request.from, true, out);
-                self.reply(request, Answer::SentWithLongHeaders, out);
+                self.remember_host(request.from, true);
+                self.reply(request, Reply::SentWithLongHeaders);
             }
             // Always answered, or a program's flood could keep its host's manager from being heard.
             names::ATTACH => {
-                self.remember_host(request.from, false, out);
-                self.reply(request, Answer::SentWithLongHeaders, out);
+                self.remember_host(request.from, false);
+                self.reply(request, Reply::SentWithLongHeaders);
             }
-            names::DETACH => self.hosts.leave(request.from),
+            names::DETACH => {
+                if self.hosts.leave(request.from) {
+                    self.changed(Change::HostGone { manager: request.from });
+                }
+            }
             opcode => {
-                out.report(Event::UnknownOpcode { class: "hm", opcode: opcode.into(), from: request.from });
+                self.report(LogEvent::UnknownOpcode { class: "hm", opcode: opcode.into(), from: request.from });
             }
         }
     }
@@ -70,9 +69,9 @@ impl Server {
         self.host_requests.spend(request.now.monotonic, request.from.ip(), 1, &rate)
     }
 
-    fn drop_flood(&mut self, manager: SocketAddr, out: &mut Outbox) {
+    fn drop_flood(&mut self, manager: SocketAddr) {
         self.counters.host_floods += 1;
-        out.report(Event::Full { what: "host manager requests", from: manager });
+        self.report(LogEvent::Full { what: "host manager requests", from: manager });
     }
 
     /// Whether a flush of this host would end anything.
@@ -80,28 +79,32 @@ impl Server {
         self.clients.count_of_host(host) > 0 || self.locations.count_of_host(host) > 0
     }
 
-    fn remember_host(&mut self, manager: SocketAddr, begins: bool, out: &mut Outbox) {
+    fn remember_host(&mut self, manager: SocketAddr, begins: bool) {
         if let Some(given_up) = self.hosts.remember(manager, begins, self.config.bounds.hosts) {
             self.counters.hosts_full += 1;
-            out.report(Event::Full { what: "hosts", from: given_up });
+            self.changed(Change::HostGone { manager: given_up });
+            self.report(LogEvent::Full { what: "hosts", from: given_up });
         }
+        self.changed(Change::HostKnown { manager });
     }
 
-    fn flush_host(&mut self, manager: SocketAddr, out: &mut Outbox) {
+    fn flush_host(&mut self, manager: SocketAddr) {
         let clients: Vec<_> = self.clients.of_host(manager.ip()).collect();
         self.counters.host_flushes += 1;
-        out.report(Event::HostFlushed { host: manager, clients: clients.len() });
+        self.report(LogEvent::HostFlushed { host: manager, clients: clients.len() });
         for id in clients {
             self.remove_client(id);
         }
-        self.locations.remove_host(manager.ip());
+        let gone = self.locations.remove_host(manager.ip());
+        self.locations_gone(gone);
         self.forget_packets_of(manager.ip());
     }
 
     /// Tells every known host manager that this server goes. There is no other server to name.
-    pub(crate) fn say_goodbye_to_hosts(&mut self, now: Now, out: &mut Outbox) {
+    pub(crate) fn say_goodbye_to_hosts(&mut self, now: Now) {
         let recipient = [b"hm@", self.config.realms.local()].concat();
-        for manager in self.hosts.managers() {
+        let managers: Vec<SocketAddr> = self.hosts.managers().collect();
+        for manager in managers {
             let uid = self.uids.next(&now);
             let notice = Notice {
                 kind: Kind::HmCtl,
@@ -118,8 +121,8 @@ impl Server {
                 ..Notice::EMPTY
             };
             match notice.write(&Claim::NONE, Limits::COMPATIBLE) {
-                Ok(packet) => out.send(manager, packet),
-                Err(error) => out.report(Event::NotWritten { client: manager, reason: error.to_string() }),
+                Ok(packet) => self.send(manager, packet),
+                Err(error) => self.report(LogEvent::NotWritten { client: manager, reason: error.to_string() }),
             }
         }
     }

@@ -1,25 +1,26 @@
 //! Class LOGIN: telling where users are (server behaviour, section 6).
 
 use crate::server::{
-    Outbox, Server,
+    Change, Server,
     acl::Who,
-    event::Event,
-    reply::{Answer, Request},
+    log_event::LogEvent,
+    reply::Reply,
+    request::Request,
     state::locations::{Kept, Stored, Told},
 };
 use zephyr_core::{body::Place, exposure::Exposure, names, policy::Action};
 
 impl Server {
     /// A notice of class LOGIN; its instance is the user whom it is about.
-    pub(crate) fn login(&mut self, request: &mut Request<'_>, out: &mut Outbox) {
+    pub(crate) fn login(&mut self, request: &mut Request<'_>) {
         let opcode = request.notice.opcode;
         let action = if opcode == names::USER_LOGOUT { Action::Logout } else { Action::Login };
-        if !self.allowed(request, action, None, out) {
+        if !self.allowed(request, action) {
             return;
         }
         // What is announced is a notice to many, and counts as one.
         let announced = action == Action::Logout || Exposure::from_opcode(opcode).is_some_and(Exposure::is_announced);
-        if announced && !self.within_measure(request, out) {
+        if announced && !self.within_measure(request) {
             return;
         }
         // Without proof a logout may be from anybody: it is believed for the place that it comes from.
@@ -27,36 +28,35 @@ impl Server {
         let concerns_other = request.principal() != request.notice.instance;
         let answer = if concerns_other && !anybody && !self.is_operator(request) {
             self.counters.operator_refused += 1;
-            self.refuse_change(request, out)
+            self.refuse_change(request)
         } else if action == Action::Logout {
-            self.logout(request, out)
+            self.logout(request)
         } else {
-            self.change_location(request, opcode, out)
+            self.change_location(request, opcode)
         };
-        self.reply(request, answer, out);
+        self.reply(request, answer);
     }
 
-    fn refuse_change(&self, request: &Request<'_>, out: &mut Outbox) -> Answer {
+    fn refuse_change(&mut self, request: &Request<'_>) -> Reply {
         let (sender, user) = (request.principal().into(), request.notice.instance.into());
-        out.report(Event::LoginRefused { sender, user });
-        Answer::Denied
+        self.report(LogEvent::LoginRefused { sender, user });
+        Reply::Denied
     }
 
     /// A logout, proven or of a domain that believes it unproven, ends the location of the address and port that it comes
     /// from. Others see it as what it is, proven or not.
-    fn logout(&mut self, request: &mut Request<'_>, out: &mut Outbox) -> Answer {
-        match self.locations.remove(request.notice.instance, request.client_address(), true) {
-            Err(_) => Answer::NotFound,
-            Ok(exposure) if exposure.is_announced() => self.announce(request, out),
-            Ok(_) => Answer::Sent,
-        }
+    fn logout(&mut self, request: &mut Request<'_>) -> Reply {
+        let (user, address) = (request.notice.instance, request.client_address());
+        let Ok(exposure) = self.locations.remove(user, address, true) else { return Reply::NotFound };
+        self.locations_gone(vec![(user.into(), address)]);
+        if exposure.is_announced() { self.announce(request) } else { Reply::Sent }
     }
 
     /// Tells who subscribed that somebody came or went, as far as the lists of class LOGIN allow.
-    fn announce(&mut self, request: &mut Request<'_>, out: &mut Outbox) -> Answer {
+    fn announce(&mut self, request: &mut Request<'_>) -> Reply {
         let authentic = request.verdict.is_authentic();
-        if !self.decision(request, Action::Send, Some(names::LOGIN)).allows() {
-            return Answer::Sent;
+        if !self.is_allowed_in_class(request, Action::Send) {
+            return Reply::Sent;
         }
         // Unproven logouts come this far only where the domain believes them, from the very place that is left. The lists
         // take them as from who they say; to the subscribers they prove nothing.
@@ -65,39 +65,43 @@ impl Server {
         if !authentic && request.notice.opcode == names::USER_LOGOUT {
             who = Who { principal: Some(sender), ..who };
         }
-        if self.may_send(request, who, out) { self.publish(request, out) } else { Answer::Denied }
+        if self.may_send(request, who) { self.publish(request) } else { Reply::Denied }
     }
 
-    fn change_location(&mut self, request: &mut Request<'_>, opcode: &[u8], out: &mut Outbox) -> Answer {
+    fn change_location(&mut self, request: &mut Request<'_>, opcode: &[u8]) -> Reply {
         match Exposure::from_opcode(opcode) {
-            Some(Exposure::None) => self.hide(request, out),
-            Some(exposure) => self.set_location(request, exposure, out),
+            Some(Exposure::None) => self.hide(request),
+            Some(exposure) => self.set_location(request, exposure),
             None if opcode == names::USER_FLUSH => {
-                self.locations.remove_user(request.notice.instance, request.verdict.is_authentic());
-                Answer::Sent
+                let gone = self.locations.remove_user(request.notice.instance, request.verdict.is_authentic());
+                self.locations_gone(gone);
+                Reply::Sent
             }
             // What only servers announce.
-            None if opcode == names::USER_LOGIN => Answer::Lost,
+            None if opcode == names::USER_LOGIN => Reply::Lost,
             None => {
-                out.report(Event::UnknownOpcode { class: "ulog", opcode: opcode.into(), from: request.from });
-                Answer::Lost
+                self.report(LogEvent::UnknownOpcode { class: "ulog", opcode: opcode.into(), from: request.from });
+                Reply::Lost
             }
         }
     }
 
-    fn hide(&mut self, request: &Request<'_>, out: &mut Outbox) -> Answer {
+    fn hide(&mut self, request: &Request<'_>) -> Reply {
         let (user, proven) = (request.notice.instance, request.verdict.is_authentic());
         match self.locations.remove(user, request.client_address(), proven) {
-            Ok(_) => Answer::Sent,
-            Err(Kept::Unknown) => Answer::NotFound,
-            Err(Kept::Proven) => self.refuse_change(request, out),
+            Ok(_) => {
+                self.locations_gone(vec![(user.into(), request.client_address())]);
+                Reply::Sent
+            }
+            Err(Kept::Unknown) => Reply::NotFound,
+            Err(Kept::Proven) => self.refuse_change(request),
         }
     }
 
-    fn set_location(&mut self, request: &mut Request<'_>, exposure: Exposure, out: &mut Outbox) -> Answer {
+    fn set_location(&mut self, request: &mut Request<'_>, exposure: Exposure) -> Reply {
         let Some(place) = Place::read(request.notice.body) else {
-            out.report(Event::MalformedLocation { sender: request.principal().into() });
-            return Answer::Lost;
+            self.report(LogEvent::MalformedLocation { sender: request.principal().into() });
+            return Reply::Lost;
         };
         let told = Told {
             user: request.notice.instance,
@@ -106,17 +110,22 @@ impl Server {
             exposure,
             place,
         };
-        match self.locations.set(&told, &self.config.bounds) {
+        let stored = self.locations.set(&told, &self.config.bounds);
+        if stored == Stored::Yes {
+            self.changed(Change::Located(told.located()));
+        }
+        match stored {
             Stored::Yes if exposure.is_announced() => {
                 request.notice.opcode = names::USER_LOGIN;
-                self.announce(request, out)
+                request.announced = true;
+                self.announce(request)
             }
-            Stored::Yes => Answer::Sent,
-            Stored::Proven => self.refuse_change(request, out),
+            Stored::Yes => Reply::Sent,
+            Stored::Proven => self.refuse_change(request),
             Stored::Full => {
                 self.counters.locations_full += 1;
-                out.report(Event::Full { what: "locations", from: request.from });
-                Answer::Lost
+                self.report(LogEvent::Full { what: "locations", from: request.from });
+                Reply::Lost
             }
         }
     }

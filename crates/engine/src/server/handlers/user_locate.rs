@@ -1,26 +1,21 @@
 //! Class USER_LOCATE: asking where users are (server behaviour, section 7).
 
-use crate::server::{
-    Outbox, Server,
-    event::Event,
-    reply::{Answer, Request},
-    state::locations::Location,
-};
+use crate::server::{Server, log_event::LogEvent, reply::Reply, request::Request, state::locations::Location};
 use zephyr_core::{exposure::Exposure, names, policy::Action, principal::Principal};
 
 impl Server {
     /// A notice of class USER_LOCATE; its instance is the user whom it asks about.
-    pub(crate) fn locate(&mut self, request: &mut Request<'_>, out: &mut Outbox) {
+    pub(crate) fn user_locate(&mut self, request: &mut Request<'_>) {
         let opcode = request.notice.opcode;
         if opcode != names::LOCATE {
-            out.report(Event::UnknownOpcode { class: "uloc", opcode: opcode.into(), from: request.from });
-            self.reply(request, Answer::Lost, out);
+            self.report(LogEvent::UnknownOpcode { class: "uloc", opcode: opcode.into(), from: request.from });
+            self.reply(request, Reply::Lost);
             return;
         }
-        if !self.allowed(request, Action::Locate, None, out) {
+        if !self.allowed(request, Action::Locate) {
             return;
         }
-        self.reply(request, Answer::Sent, out);
+        self.reply(request, Reply::Sent);
         let visible = |location: &&Location| self.may_see(request, location.exposure);
         let entries: Vec<Vec<u8>> = self
             .locations
@@ -33,7 +28,7 @@ impl Server {
                 entry
             })
             .collect();
-        self.answer_with_list(request, &entries, out);
+        self.answer_with_list(request, &entries);
     }
 
     fn may_see(&self, request: &Request<'_>, exposure: Exposure) -> bool {

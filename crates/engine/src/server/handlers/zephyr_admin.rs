@@ -1,20 +1,16 @@
 //! Class ZEPHYR_ADMIN from whoever is no server (server behaviour, section 10).
 
-use crate::server::{
-    Outbox, Server,
-    event::Event,
-    reply::{Answer, Request},
-};
+use crate::server::{Server, log_event::LogEvent, reply::Reply, request::Request};
 use zephyr_core::{kind::Kind, names, notice::Notice};
 
 impl Server {
     /// A notice of class ZEPHYR_ADMIN.
-    pub(crate) fn admin(&mut self, request: &mut Request<'_>, out: &mut Outbox) {
+    pub(crate) fn zephyr_admin(&mut self, request: &mut Request<'_>) {
         let opcode = request.notice.opcode;
         if opcode != names::STATUS {
-            out.report(Event::UnknownOpcode { class: "admin", opcode: opcode.into(), from: request.from });
+            self.report(LogEvent::UnknownOpcode { class: "admin", opcode: opcode.into(), from: request.from });
             // A host manager that hears nothing would take the server for dead.
-            self.reply(request, Answer::Lost, out);
+            self.reply(request, Reply::Lost);
             return;
         }
         let lines = [
@@ -38,10 +34,10 @@ impl Server {
             body: &body,
             ..Notice::EMPTY
         };
-        let packets = self.packets_of(request.now, request.from, notice, out);
+        let packets = self.packets_of(request.now, request.from, notice);
         let octets = packets.iter().map(|(_, packet)| packet.len()).sum();
         if let Some(stranger) = self.stranger(request.from.ip(), octets) {
-            self.send_packets(request, request.from, packets, stranger, out);
+            self.send_packets(request, request.from, packets, stranger);
         }
     }
 }

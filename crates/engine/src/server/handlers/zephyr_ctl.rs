@@ -1,9 +1,10 @@
 //! Class ZEPHYR_CTL: what clients want to receive (server behaviour, section 4).
 
 use crate::server::{
-    Outbox, Server,
-    event::Event,
-    reply::{Answer, Request},
+    Change, Server,
+    log_event::LogEvent,
+    reply::Reply,
+    request::Request,
     state::{clients::ClientId, subscriptions::Destination},
 };
 use zephyr_core::{body::SubscriptionList, coding::ascii, names, policy::Action};
@@ -16,39 +17,35 @@ fn first_text(body: &[u8]) -> Option<&[u8]> {
 
 impl Server {
     /// A notice of class ZEPHYR_CTL.
-    pub(crate) fn control(&mut self, request: &mut Request<'_>, out: &mut Outbox) {
+    pub(crate) fn zephyr_ctl(&mut self, request: &mut Request<'_>) {
         let opcode = request.notice.opcode;
-        if request.notice.instance.eq_ignore_ascii_case(names::HM) {
-            self.host_control(request, out);
-            return;
-        }
         if opcode == names::GIMME || opcode == names::GIMMEDEFS {
-            self.reply(request, Answer::Sent, out);
+            self.reply(request, Reply::Sent);
             let entries = if opcode == names::GIMME { self.own_list(request) } else { self.default_list(request) };
-            self.answer_with_list(request, &entries, out);
+            self.answer_with_list(request, &entries);
             return;
         }
-        if !self.may_receive_somewhere(request) && !self.allowed(request, Action::Receive, None, out) {
+        if !self.may_receive_somewhere(request) && !self.allowed(request, Action::Receive) {
             return;
         }
         let answer = match opcode {
-            names::SUBSCRIBE => self.subscribe(request, true, out),
-            names::SUBSCRIBE_NODEFS => self.subscribe(request, false, out),
-            names::UNSUBSCRIBE => self.unsubscribe(request, out),
-            names::CLEARSUB => self.clear(request, out),
-            names::FLUSHSUBS => self.flush(request, out),
+            names::SUBSCRIBE => self.subscribe(request, true),
+            names::SUBSCRIBE_NODEFS => self.subscribe(request, false),
+            names::UNSUBSCRIBE => self.unsubscribe(request),
+            names::CLEARSUB => self.clear(request),
+            names::FLUSHSUBS => self.flush(request),
             _ => {
-                out.report(Event::UnknownOpcode { class: "ctl", opcode: opcode.into(), from: request.from });
-                Answer::Lost
+                self.report(LogEvent::UnknownOpcode { class: "ctl", opcode: opcode.into(), from: request.from });
+                Reply::Lost
             }
         };
-        self.reply(request, answer, out);
+        self.reply(request, answer);
     }
 
     /// The client that a request is about, when it belongs to who asks.
     ///
     /// What was once set up with proof is not changed without, even where proof is not demanded.
-    fn own_client(&self, request: &Request<'_>, out: &mut Outbox) -> Result<Option<ClientId>, Answer> {
+    fn own_client(&mut self, request: &Request<'_>) -> Result<Option<ClientId>, Reply> {
         let address = request.client_address();
         let Some(id) = self.clients.at(address) else { return Ok(None) };
         let Some(client) = self.clients.get(id) else { return Ok(None) };
@@ -56,123 +53,131 @@ impl Server {
         if *client.principal == *request.principal() && !downgraded {
             return Ok(Some(id));
         }
-        out.report(Event::PortTaken {
+        self.report(LogEvent::PortTaken {
             opcode: request.notice.opcode.into(),
             sender: request.principal().into(),
             owner: client.principal.as_ref().into(),
             client: address,
         });
-        Err(Answer::Denied)
+        Err(Reply::Denied)
     }
 
-    fn subscribe(&mut self, request: &mut Request<'_>, with_defaults: bool, out: &mut Outbox) -> Answer {
+    fn subscribe(&mut self, request: &mut Request<'_>, with_defaults: bool) -> Reply {
         let address = request.client_address();
         if address.port() == 0 {
-            return Answer::Denied;
+            return Reply::Denied;
         }
         let now = request.now.monotonic;
-        let id = match self.own_client(request, out) {
+        let id = match self.own_client(request) {
             Ok(Some(id)) if self.has_room_for_proof(id, request) => id,
             Ok(None) if self.has_room_for_client(request) => self.clients.register(address, request.principal(), now),
             Ok(_) => {
                 self.counters.clients_full += 1;
-                out.report(Event::Full { what: "clients", from: address });
-                return Answer::Lost;
+                self.report(LogEvent::Full { what: "clients", from: address });
+                return Reply::Lost;
             }
             Err(answer) => return answer,
         };
         self.clients.set_session(id, request.session.clone());
+        if let Some(client) = self.clients.get(id) {
+            let principal = client.principal.clone();
+            self.changed(Change::ClientKnown { client: address, principal, session: request.session.clone() });
+        }
 
-        let wanted = self.own_triples(request, out);
+        let wanted = self.own_triples(request);
         let asked_for = wanted.len();
-        let (mut permitted, by_policy) = self.permitted(wanted, request, out);
+        let (mut permitted, by_policy) = self.permitted(wanted, request);
         if permitted.is_empty() && asked_for > 0 && by_policy {
-            return Answer::Denied;
+            return Reply::Denied;
         }
         if with_defaults {
             // What was not asked for is not missed where it is not to be had.
-            let words = request.message.take();
+            let message = request.message.take();
             let defaults = self.config.rules.clone();
-            permitted.extend(self.permitted(defaults.defaults.of(request.principal()).collect(), request, out).0);
-            request.message = words;
+            permitted.extend(self.permitted(defaults.defaults.of(request.principal()).collect(), request).0);
+            request.message = message;
         }
-        self.add_subscriptions(id, permitted, request, out)
+        self.add_subscriptions(id, permitted, request)
     }
 
     /// The subscriptions that a request asks for, without those for notices to somebody else.
-    fn own_triples(&mut self, request: &Request<'_>, out: &mut Outbox) -> Vec<Destination> {
+    fn own_triples(&mut self, request: &Request<'_>) -> Vec<Destination> {
         let sender = request.principal();
         let mut permitted = Vec::new();
-        for [class, instance, recipient] in self.triples(request, out) {
+        for [class, instance, recipient] in self.triples(request) {
             if recipient.is_empty() || recipient == sender || recipient.starts_with(b"@") {
                 permitted.push(Destination::new(class, instance, recipient));
             } else {
                 self.counters.recipient_refused += 1;
-                out.report(Event::RecipientRefused { sender: sender.into(), recipient: recipient.into() });
+                self.report(LogEvent::RecipientRefused { sender: sender.into(), recipient: recipient.into() });
             }
         }
         permitted
     }
 
-    fn add_subscriptions(
-        &mut self,
-        id: ClientId,
-        wanted: Vec<Destination>,
-        request: &Request<'_>,
-        out: &mut Outbox,
-    ) -> Answer {
+    fn add_subscriptions(&mut self, id: ClientId, wanted: Vec<Destination>, request: &Request<'_>) -> Reply {
         let bounds = &self.config.bounds;
         let of_principal = self.clients.subscriptions_of_principal(request.principal(), request.session.is_some());
-        let host = request.from.ip();
-        let Some(client) = self.clients.get_mut(id) else { return Answer::Lost };
+        let (host, address) = (request.from.ip(), request.client_address());
+        let Some(client) = self.clients.get_mut(id) else { return Reply::Lost };
         let mut added = Vec::new();
-        let mut answer = Answer::Sent;
+        let mut full = false;
         for destination in wanted {
-            if client.subscriptions.len() + added.len() >= bounds.subscriptions_per_client
+            full = client.subscriptions.len() + added.len() >= bounds.subscriptions_per_client
                 || of_principal + added.len() >= bounds.subscriptions_per_principal
                 || self.subscriptions.count_of_host(host) >= bounds.subscriptions_per_host
-                || self.subscriptions.octets() >= bounds.subscription_octets
-            {
-                self.counters.subscriptions_full += 1;
-                out.report(Event::Full { what: "subscriptions", from: request.client_address() });
-                answer = Answer::Lost;
+                || self.subscriptions.octets() >= bounds.subscription_octets;
+            if full {
                 break;
             }
             added.extend(self.subscriptions.add(destination, id, host));
         }
-        client.subscriptions.splice(0..0, added);
-        answer
+        client.subscriptions.splice(0..0, added.iter().cloned());
+        if !added.is_empty() {
+            self.changed(Change::Subscribed { client: address, destinations: added });
+        }
+        if full {
+            self.counters.subscriptions_full += 1;
+            self.report(LogEvent::Full { what: "subscriptions", from: address });
+            return Reply::Lost;
+        }
+        Reply::Sent
     }
 
-    fn unsubscribe(&mut self, request: &Request<'_>, out: &mut Outbox) -> Answer {
-        let id = match self.own_client(request, out) {
+    fn unsubscribe(&mut self, request: &Request<'_>) -> Reply {
+        let id = match self.own_client(request) {
             Ok(Some(id)) => id,
-            Ok(None) => return Answer::Lost,
+            Ok(None) => return Reply::Lost,
             Err(answer) => return answer,
         };
-        for [class, instance, recipient] in self.triples(request, out) {
+        let mut ended = Vec::new();
+        for [class, instance, recipient] in self.triples(request) {
             let destination = Destination::new(class, instance, recipient);
             if self.subscriptions.remove(&destination, id, request.from.ip())
                 && let Some(client) = self.clients.get_mut(id)
             {
                 client.subscriptions.retain(|held| *held != destination);
+                ended.push(destination);
             }
         }
-        Answer::Sent
+        if !ended.is_empty() {
+            self.changed(Change::Unsubscribed { client: request.client_address(), destinations: ended });
+        }
+        Reply::Sent
     }
 
-    fn clear(&mut self, request: &Request<'_>, out: &mut Outbox) -> Answer {
-        match self.own_client(request, out) {
+    fn clear(&mut self, request: &Request<'_>) -> Reply {
+        match self.own_client(request) {
             Ok(Some(id)) => {
                 self.remove_client(id);
-                Answer::Sent
+                Reply::Sent
             }
-            Ok(None) => Answer::Lost,
+            Ok(None) => Reply::Lost,
             Err(answer) => answer,
         }
     }
 
-    fn flush(&mut self, request: &Request<'_>, out: &mut Outbox) -> Answer {
+    fn flush(&mut self, request: &Request<'_>) -> Reply {
         let sender = request.principal();
         let target = match request.notice.body {
             b"" => sender,
@@ -180,15 +185,15 @@ impl Server {
                 Some(b"") => sender,
                 Some(target) => target,
                 None => {
-                    out.report(Event::MalformedFlush { sender: sender.into() });
-                    return Answer::Lost;
+                    self.report(LogEvent::MalformedFlush { sender: sender.into() });
+                    return Reply::Lost;
                 }
             },
         };
         if target != sender && !self.is_operator(request) {
             self.counters.operator_refused += 1;
-            out.report(Event::FlushRefused { sender: sender.into(), target: target.into() });
-            return Answer::Denied;
+            self.report(LogEvent::FlushRefused { sender: sender.into(), target: target.into() });
+            return Reply::Denied;
         }
         let authentic = request.verdict.is_authentic();
         let own: Vec<ClientId> = self.clients.of_principal(target).collect();
@@ -197,7 +202,7 @@ impl Server {
                 self.remove_client(id);
             }
         }
-        Answer::Sent
+        Reply::Sent
     }
 
     /// What the asking client holds: nothing, unless it is the asker's own. What was set up with proof is not told without.
@@ -223,10 +228,10 @@ impl Server {
     }
 
     /// The triples of a request; recipient `@LOCAL` is nobody in particular.
-    fn triples<'a>(&self, request: &Request<'a>, out: &mut Outbox) -> Vec<[&'a [u8]; 3]> {
+    fn triples<'a>(&mut self, request: &Request<'a>) -> Vec<[&'a [u8]; 3]> {
         let mut list = SubscriptionList::read(request.notice.body);
         if let Some(number) = list.malformed {
-            out.report(Event::MalformedSubscription { sender: request.principal().into(), number });
+            self.report(LogEvent::MalformedSubscription { sender: request.principal().into(), number });
         }
         for [_, _, recipient] in &mut list.triples {
             if recipient.strip_prefix(b"@").is_some_and(|realm| realm == self.config.realms.local()) {

@@ -10,6 +10,10 @@ impl Digest {
     pub(crate) const FIRST: Self = Self([0; 16]);
     pub(crate) const LAST: Self = Self([u8::MAX; 16]);
 
+    pub(crate) const fn octets(&self) -> [u8; 16] {
+        self.0
+    }
+
     pub(crate) fn of(octets: &[u8]) -> Self {
         let digest = digest(&SHA256, octets);
         Self(digest.as_ref().first_chunk().copied().unwrap_or_default())

@@ -9,7 +9,7 @@
 
 use crate::server::{
     limits::{digest::Digest, response_cache::Fingerprint},
-    reply::Answer,
+    reply::Reply,
 };
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -17,13 +17,22 @@ use std::{
     time::Duration,
 };
 
+/// A notice that an authenticator has proved.
 #[derive(Debug)]
-struct Served {
+pub(crate) struct Served {
     notice: Digest,
     host: IpAddr,
-    answer: Option<Answer>,
+    answer: Option<Reply>,
+    /// It changed what the server knows of its host, and not only handed a notice to others.
+    of_host: bool,
     /// Its host has begun anew and may have it done again.
     undone: bool,
+}
+
+impl Served {
+    pub(crate) const fn new(packet: &Fingerprint, answer: Option<Reply>, of_host: bool) -> Self {
+        Self { notice: packet.octets, host: packet.from.ip(), answer, of_host, undone: false }
+    }
 }
 
 /// What is known of an authenticator.
@@ -32,7 +41,7 @@ pub(crate) enum Seen {
     /// It is new, or what it proved has been undone: the notice is to be handled.
     No,
     /// It has proved just this notice, which got this answer.
-    WithThisNotice(Option<Answer>),
+    WithThisNotice(Option<Reply>),
     /// It has proved another notice.
     WithAnother,
 }
@@ -57,15 +66,15 @@ impl ReplayCache {
         }
     }
 
-    /// Remembers for `memory` what an authenticator proved, and whether that was something about its own host. When `most` are remembered the oldest is forgotten before its
-    /// time: true then, since a copy of it would be taken for new.
+    /// Remembers for `memory` what an authenticator proved. When `max` are remembered the oldest is forgotten before its time:
+    /// true then, since a copy of it would be taken for new.
     pub(crate) fn remember(
         &mut self,
         now: Duration,
         authenticator: Digest,
-        packet: &Fingerprint,
-        (answer, of_host): (Option<Answer>, bool),
-        (memory, most): (Duration, usize),
+        served: Served,
+        memory: Duration,
+        max: usize,
     ) -> bool {
         while let Some(&(at, oldest)) = self.order.front()
             && now.saturating_sub(at) > memory
@@ -73,15 +82,14 @@ impl ReplayCache {
             self.order.pop_front();
             self.forget(&oldest);
         }
-        if of_host {
-            self.of_hosts.insert((packet.from.ip(), authenticator));
+        if served.of_host {
+            self.of_hosts.insert((served.host, authenticator));
         }
-        let served = Served { notice: packet.octets, host: packet.from.ip(), answer, undone: false };
         if self.served.insert(authenticator, served).is_some() {
             return false;
         }
         self.order.push_back((now, authenticator));
-        let overfull = self.order.len() > most;
+        let overfull = self.order.len() > max;
         if overfull && let Some((_, oldest)) = self.order.pop_front() {
             self.forget(&oldest);
         }
@@ -113,7 +121,12 @@ mod tests {
     use super::*;
     use std::net::SocketAddr;
 
-    const LIMITS: (Duration, usize) = (Duration::from_secs(600), 3);
+    const MEMORY: Duration = Duration::from_secs(600);
+    const MAX: usize = 3;
+
+    fn sent(packet: &Fingerprint, of_host: bool) -> Served {
+        Served::new(packet, Some(Reply::Sent), of_host)
+    }
 
     fn packet(host: u8, octets: &[u8]) -> Fingerprint {
         Fingerprint::of(SocketAddr::from(([10, 0, 0, host], 2104)), octets)
@@ -124,14 +137,14 @@ mod tests {
         let mut replays = ReplayCache::default();
         let authenticator = Digest::of(b"authenticator");
         assert_eq!(replays.seen(&authenticator, &packet(1, b"notice")), Seen::No);
-        replays.remember(Duration::ZERO, authenticator, &packet(1, b"notice"), (Some(Answer::Sent), true), LIMITS);
-        let again = Seen::WithThisNotice(Some(Answer::Sent));
+        replays.remember(Duration::ZERO, authenticator, sent(&packet(1, b"notice"), true), MEMORY, MAX);
+        let again = Seen::WithThisNotice(Some(Reply::Sent));
         assert_eq!(replays.seen(&authenticator, &packet(1, b"notice")), again);
         assert_eq!(replays.seen(&authenticator, &packet(2, b"notice")), again, "wherever it comes from");
         assert_eq!(replays.seen(&authenticator, &packet(1, b"another")), Seen::WithAnother);
 
         let message = Digest::of(b"of a message");
-        replays.remember(Duration::ZERO, message, &packet(1, b"message"), (Some(Answer::Sent), false), LIMITS);
+        replays.remember(Duration::ZERO, message, sent(&packet(1, b"message"), false), MEMORY, MAX);
         replays.undo_host(packet(2, b"").from.ip());
         assert_eq!(replays.seen(&authenticator, &packet(1, b"notice")), again, "another host has begun anew");
         replays.undo_host(packet(1, b"").from.ip());
@@ -147,12 +160,12 @@ mod tests {
         let authenticators: Vec<Digest> = (0..5_u8).map(|number| Digest::of(&[number])).collect();
         for (second, &authenticator) in (0..).zip(&authenticators[..4]) {
             let now = Duration::from_secs(second);
-            let overfull = replays.remember(now, authenticator, &packet(1, b"x"), (None, true), LIMITS);
+            let overfull = replays.remember(now, authenticator, sent(&packet(1, b"x"), true), MEMORY, MAX);
             assert_eq!(overfull, second == 3);
         }
         assert_eq!(replays.len(), 3);
         assert_eq!(replays.seen(&authenticators[0], &packet(1, b"x")), Seen::No, "the oldest is forgotten");
-        replays.remember(Duration::from_secs(603), authenticators[4], &packet(1, b"x"), (None, true), LIMITS);
+        replays.remember(Duration::from_secs(603), authenticators[4], sent(&packet(1, b"x"), true), MEMORY, MAX);
         assert_eq!(replays.len(), 2, "what is older than 600 s is forgotten");
         assert_eq!(replays.of_hosts.len(), 2);
     }

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use zephyr_core::auth::Session;
+use zephyr_core::auth::{Identity, Session, Verdict};
 
 /// Which client; never used twice, until four thousand million have come and gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,6 +68,14 @@ impl Client {
     /// Source address of its requests, with the port that its requests name.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address.into()
+    }
+
+    /// What is known of it from its last subscription request.
+    pub(crate) fn verdict(&self) -> Verdict {
+        match self.session {
+            Some(_) => Verdict::Authentic(Identity::new(&self.principal)),
+            None => Verdict::Unauthenticated,
+        }
     }
 
     /// When it last acknowledged something, or began.

@@ -39,11 +39,13 @@ impl Hosts {
         given_up
     }
 
-    /// The manager leaves; another program of its host cannot say so.
-    pub(crate) fn leave(&mut self, manager: SocketAddr) {
-        if self.known.get(&manager.ip()).is_some_and(|known| known.port == manager.port()) {
+    /// The manager leaves; another program of its host cannot say so. True when it was known.
+    pub(crate) fn leave(&mut self, manager: SocketAddr) -> bool {
+        let known = self.known.get(&manager.ip()).is_some_and(|known| known.port == manager.port());
+        if known {
             self.forget(manager.ip());
         }
+        known
     }
 
     fn forget(&mut self, host: IpAddr) -> Option<u16> {

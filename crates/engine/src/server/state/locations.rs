@@ -1,6 +1,6 @@
 //! Where users are, as far as they say so (server behaviour, section 6).
 
-use crate::server::limits::bounds::Bounds;
+use crate::server::{Located, limits::bounds::Bounds};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
@@ -49,6 +49,21 @@ pub(crate) struct Told<'a> {
     pub(crate) place: Place<'a>,
 }
 
+impl Told<'_> {
+    /// The same, for whoever keeps what the server knows.
+    pub(crate) fn located(&self) -> Located {
+        Located {
+            user: self.user.into(),
+            address: self.address,
+            exposure: self.exposure,
+            proven: self.proven,
+            machine: self.place.machine.into(),
+            time: self.place.time.into(),
+            tty: self.place.tty.into(),
+        }
+    }
+}
+
 /// What became of a location that was told, or that shall be forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stored {
@@ -68,6 +83,9 @@ pub(crate) enum Kept {
     /// It was told with proof, and what should end it came without.
     Proven,
 }
+
+/// A location that is forgotten: whose it was, and where it was told from.
+pub(crate) type Gone = (Arc<[u8]>, SocketAddr);
 
 /// The locations of all users.
 #[derive(Default)]
@@ -141,12 +159,11 @@ impl Locations {
         Ok(exposure)
     }
 
-    /// Forgets all locations of a user. Those that were told with proof are kept unless `proven`.
-    pub(crate) fn remove_user(&mut self, user: &[u8], proven: bool) {
-        let addresses: Vec<SocketAddr> = self.of(user).iter().map(|location| location.address).collect();
-        for address in addresses {
-            let _ = self.remove(user, address, proven);
-        }
+    /// Forgets all locations of a user, and gives them. Those that were told with proof are kept unless `proven`.
+    pub(crate) fn remove_user(&mut self, user: &[u8], proven: bool) -> Vec<Gone> {
+        let user: Arc<[u8]> = user.into();
+        let all = self.of(&user).iter().map(|location| (user.clone(), location.address)).collect();
+        self.remove_all(all, proven)
     }
 
     fn unlist(&mut self, address: SocketAddr, user: &[u8]) {
@@ -164,23 +181,28 @@ impl Locations {
         self.per_host.get(&host).copied().unwrap_or(0)
     }
 
-    /// Forgets whatever was told from one host.
-    pub(crate) fn remove_host(&mut self, host: IpAddr) {
-        self.remove_addresses(SocketAddr::new(host, 0), SocketAddr::new(host, u16::MAX));
+    /// Forgets whatever was told from one host, and gives it.
+    pub(crate) fn remove_host(&mut self, host: IpAddr) -> Vec<Gone> {
+        self.remove_addresses(SocketAddr::new(host, 0), SocketAddr::new(host, u16::MAX))
     }
 
-    /// Forgets whatever was told for one address and port.
-    pub(crate) fn remove_address(&mut self, address: SocketAddr) {
-        self.remove_addresses(address, address);
+    /// Forgets whatever was told for one address and port, and gives it.
+    pub(crate) fn remove_address(&mut self, address: SocketAddr) -> Vec<Gone> {
+        self.remove_addresses(address, address)
     }
 
-    fn remove_addresses(&mut self, first: SocketAddr, last: SocketAddr) {
+    fn remove_addresses(&mut self, first: SocketAddr, last: SocketAddr) -> Vec<Gone> {
         let none: Arc<[u8]> = Arc::from(&b""[..]);
         let from_first = self.by_address.range((first, none)..);
-        let found: Vec<_> = from_first.take_while(|(address, _)| *address <= last).cloned().collect();
-        for (address, user) in found {
-            let _ = self.remove(&user, address, true);
-        }
+        let found = from_first.take_while(|(address, _)| *address <= last);
+        let found = found.map(|(address, user)| (user.clone(), *address)).collect();
+        self.remove_all(found, true)
+    }
+
+    /// Forgets these as far as that may be, and gives those that are gone.
+    fn remove_all(&mut self, mut locations: Vec<Gone>, proven: bool) -> Vec<Gone> {
+        locations.retain(|(user, address)| self.remove(user, *address, proven).is_ok());
+        locations
     }
 }
 

@@ -3,24 +3,32 @@
 use crate::server::state::clients::ClientId;
 use std::{
     collections::{BTreeSet, HashMap},
+    fmt,
     hash::{Hash, Hasher},
     net::IpAddr,
     sync::Arc,
 };
-use zephyr_core::{fold::fold, names::ANY_INSTANCE};
+use zephyr_core::{
+    fold::{FoldedName, fold},
+    names::ANY_INSTANCE,
+};
 
 /// What one can subscribe to: a class and an instance in their folded form, and a recipient.
 ///
 /// Kept as the three texts with a NUL between them, which is also how lists of subscriptions travel. Recipients are equal
 /// when they differ in ASCII case alone; class and instance have no upper-case letters any more, so the whole is compared
 /// that way.
-#[derive(Clone, Debug)]
-pub(crate) struct Destination(Arc<[u8]>);
+#[derive(Clone)]
+pub struct Destination(Arc<[u8]>);
 
 impl Destination {
     /// The destination of these names, as anybody may spell them. No name holds a NUL.
     pub(crate) fn new(class: &[u8], instance: &[u8], recipient: &[u8]) -> Self {
-        Self([&fold(class), &b"\0"[..], &fold(instance), b"\0", recipient].concat().into())
+        Self::of_folded(&fold(class), &fold(instance), recipient)
+    }
+
+    fn of_folded(class: &[u8], instance: &[u8], recipient: &[u8]) -> Self {
+        Self([class, b"\0", instance, b"\0", recipient].concat().into())
     }
 
     /// Class, NUL, instance, NUL, recipient.
@@ -29,18 +37,29 @@ impl Destination {
     }
 
     /// The class, folded.
-    pub(crate) fn class(&self) -> &[u8] {
+    pub fn class(&self) -> &[u8] {
         self.0.split(|&octet| octet == 0).next().unwrap_or_default()
     }
 
     /// The instance, folded.
-    pub(crate) fn instance(&self) -> &[u8] {
+    pub fn instance(&self) -> &[u8] {
         self.0.split(|&octet| octet == 0).nth(1).unwrap_or_default()
+    }
+
+    /// The recipient; empty for everybody.
+    pub fn recipient(&self) -> &[u8] {
+        self.0.splitn(3, |&octet| octet == 0).nth(2).unwrap_or_default()
     }
 
     /// Octets that one client's subscription to it takes, about.
     fn octets(&self) -> usize {
         64 + self.0.len()
+    }
+}
+
+impl fmt::Debug for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Destination({})", self.0.escape_ascii())
     }
 }
 
@@ -194,10 +213,10 @@ impl Subscriptions {
     }
 
     /// Every client, once each, that wants notices of this class, instance and recipient.
-    pub(crate) fn matching(&self, class: &[u8], instance: &[u8], recipient: &[u8]) -> Vec<ClientId> {
+    pub(crate) fn matching(&self, class: &FoldedName, instance: &FoldedName, recipient: &[u8]) -> Vec<ClientId> {
         let mut clients = Vec::new();
-        for instance in [instance, ANY_INSTANCE] {
-            if let Some(readers) = self.interested.get(&Destination::new(class, instance, recipient)) {
+        for instance in [&**instance, ANY_INSTANCE] {
+            if let Some(readers) = self.interested.get(&Destination::of_folded(class, instance, recipient)) {
                 readers.list(&mut clients);
             }
         }
@@ -241,13 +260,13 @@ mod tests {
             assert!(subscriptions.add(class(), id, host).is_none(), "it is subscribed already");
             let mut expected = shuffled[..=index].to_vec();
             expected.sort_unstable();
-            assert_eq!(subscriptions.matching(b"C", b"x", b""), expected);
+            assert_eq!(subscriptions.matching(&FoldedName::new(b"C"), &FoldedName::new(b"x"), b""), expected);
         }
         assert_eq!((subscriptions.len(), subscriptions.count_of_host(host)), (200, 200));
         for (index, &id) in shuffled.iter().enumerate() {
             assert!(subscriptions.remove(&class(), id, host));
             assert!(!subscriptions.remove(&class(), id, host), "it is gone");
-            assert_eq!(subscriptions.matching(b"c", b"x", b"").len(), 199 - index);
+            assert_eq!(subscriptions.matching(&FoldedName::new(b"c"), &FoldedName::new(b"x"), b"").len(), 199 - index);
         }
         assert_eq!((subscriptions.len(), subscriptions.octets(), subscriptions.count_of_host(host)), (0, 0, 0));
         assert!(subscriptions.interested.is_empty());

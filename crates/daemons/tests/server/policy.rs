@@ -1,13 +1,11 @@
 //! The server under policies other than that of C servers: what is refused, in which words, and what a new policy changes.
 
-mod stage;
-
-use stage::{ALICE, BOB, Failed, HM, HM2, No, Stage, Yes, at, control, notice};
+use crate::stage::{ALICE, BOB, Failed, No, Stage, Yes, at, control, here, notice, there};
 use zephyr_core::{
     notice::Notice,
     policy::{ClassPolicy, Demand, FailedProof, ForeignRule, Measure, NamePattern, Policy},
 };
-use zephyr_engine::server::{Command, event::Event};
+use zephyr_engine::server::{Command, LogEvent};
 
 const SEND_NEEDS_PROOF: &str = "you must prove who you are to send here: run kinit, and try again with proof";
 
@@ -55,13 +53,13 @@ fn each_action_is_refused_in_words_and_logged() {
         (notice("LOGIN", ALICE, "USER_LOGOUT", ALICE), Yes, Some("nobody may log out here")),
     ] {
         let before = stage.events.len();
-        let heard = stage.send(HM, request, proof);
+        let heard = stage.send(here(), request, proof);
         let answer = &heard[0];
         assert_eq!(answer.words().as_deref(), words, "{request:?}");
         assert_eq!(answer.answer() == "SERVNAK LOST", words.is_some(), "{request:?}");
         let logged = stage.events[before..]
             .iter()
-            .any(|event| matches!(event, Event::Unauthenticated { .. } | Event::PolicyRefused { .. }));
+            .any(|event| matches!(event, LogEvent::Unauthenticated { .. } | LogEvent::PolicyRefused { .. }));
         assert_eq!(logged, words.is_some(), "{request:?}");
     }
 }
@@ -79,11 +77,11 @@ fn a_failed_proof_is_shown_refused_or_dropped() {
         (FailedProof::Drop, "SERVACK LOST", None, false),
     ] {
         let mut stage = stage(Policy { failed_proof, ..Policy::KERBEROS });
-        stage.subscribe(HM2, BOB, 6000, b"talk\0*\0\0");
-        let heard = stage.send(HM, message(b"hi"), Failed);
-        let told = heard.iter().find(|packet| packet.to == HM).unwrap();
+        stage.subscribe(there(), BOB, 6000, b"talk\0*\0\0");
+        let heard = stage.send(here(), message(b"hi"), Failed);
+        let told = heard.iter().find(|packet| packet.to == here()).unwrap();
         assert_eq!((told.answer().as_str(), told.words().as_deref()), (answer, words));
-        let got = heard.iter().find(|packet| packet.to == at(HM2, 6000));
+        let got = heard.iter().find(|packet| packet.to == at(there(), 6000));
         assert_eq!(got.is_some(), delivered);
         // For the protocol a failed proof is none.
         assert!(got.is_none_or(|packet| packet.packet().claim.auth == 0));
@@ -95,17 +93,17 @@ fn classes_may_be_open_in_a_strict_domain() {
     let open = ClassPolicy { send: Some(Demand::Optional), receive: Some(Demand::Optional), ..class_rules("talk") };
     let mut stage = stage(Policy { send: Demand::Required, classes: vec![open], ..Policy::KERBEROS });
     let request = Notice { port: 6000, ..control("SUBSCRIBE_NODEFS", BOB, b"Talk\0*\0\0secret\0*\0\0") };
-    let heard = stage.send(HM2, request, No);
+    let heard = stage.send(there(), request, No);
     assert_eq!(heard[0].answer(), "SERVACK SENT");
     let words = heard[0].words().expect("not all of it was done");
     assert!(words.starts_with("you must prove who you are to subscribe here"), "{words}");
-    let heard = stage.send(HM, message(b"hi"), No);
-    assert!(heard.iter().any(|packet| packet.to == at(HM2, 6000)));
-    let secret = stage.send(HM, notice("secret", "i", "", ALICE), Yes);
-    assert!(secret.iter().all(|packet| packet.to != at(HM2, 6000)), "what was not allowed was not subscribed");
+    let heard = stage.send(here(), message(b"hi"), No);
+    assert!(heard.iter().any(|packet| packet.to == at(there(), 6000)));
+    let secret = stage.send(here(), notice("secret", "i", "", ALICE), Yes);
+    assert!(secret.iter().all(|packet| packet.to != at(there(), 6000)), "what was not allowed was not subscribed");
     // Only what is not allowed: refused as a whole.
     let request = Notice { port: 6001, ..control("SUBSCRIBE", BOB, b"secret\0*\0\0") };
-    let heard = stage.send(HM2, request, No);
+    let heard = stage.send(there(), request, No);
     assert_eq!(heard[0].answer(), "SERVNAK LOST");
     assert!(heard[0].words().is_some());
 }
@@ -115,21 +113,21 @@ fn another_policy_holds_from_the_next_notice_on() {
     let mut stage = stage(Policy::OPEN);
     let subscribe = |stage: &mut Stage, person, port, proof| {
         let request = Notice { port, ..control("SUBSCRIBE_NODEFS", person, b"talk\0*\0\0") };
-        stage.send(HM2, request, proof)[0].answer()
+        stage.send(there(), request, proof)[0].answer()
     };
     assert_eq!(subscribe(&mut stage, BOB, 6000, No), "SERVACK SENT");
     assert_eq!(subscribe(&mut stage, ALICE, 6001, Yes), "SERVACK SENT");
     let reached = |stage: &mut Stage, proof| -> Vec<u16> {
-        let heard = stage.send(HM, message(b"hi"), proof);
+        let heard = stage.send(here(), message(b"hi"), proof);
         let mut ports: Vec<u16> =
-            heard.iter().map(|packet| packet.to.port()).filter(|port| *port != HM.port()).collect();
+            heard.iter().map(|packet| packet.to.port()).filter(|port| *port != here().port()).collect();
         ports.sort_unstable();
         ports
     };
     assert_eq!(reached(&mut stage, No), [6000, 6001]);
     let strict = Policy { send: Demand::Required, ..Policy::KERBEROS };
     stage.command(Command::Enforce(Box::new(strict)));
-    assert!(stage.events.iter().any(|event| matches!(event, Event::SubscriptionsEnded { count: 1, .. })));
+    assert!(stage.events.iter().any(|event| matches!(event, LogEvent::SubscriptionsEnded { count: 1, .. })));
     assert!(reached(&mut stage, No).is_empty());
     assert_eq!(reached(&mut stage, Yes), [6001], "who subscribed without proof hears no more");
     assert_eq!(subscribe(&mut stage, BOB, 6000, No), "SERVNAK LOST");
@@ -144,11 +142,11 @@ fn foreign_people_are_believed_as_the_policy_says() {
     let nobody = ForeignRule { realms: NamePattern::new(b"*"), speaks_for: Vec::new() };
     for (foreign, believed) in [(Vec::new(), true), (vec![nobody], false)] {
         let mut stage = stage(Policy { foreign, ..Policy::KERBEROS });
-        stage.subscribe(HM2, ALICE, 6000, b"talk\0*\0\0");
-        let heard = stage.send(HM, Notice { sender: STRANGER.as_bytes(), ..message(b"hi") }, Yes);
-        let got = heard.iter().find(|packet| packet.to == at(HM2, 6000)).unwrap();
+        stage.subscribe(there(), ALICE, 6000, b"talk\0*\0\0");
+        let heard = stage.send(here(), Notice { sender: STRANGER.as_bytes(), ..message(b"hi") }, Yes);
+        let got = heard.iter().find(|packet| packet.to == at(there(), 6000)).unwrap();
         assert_eq!(got.packet().claim.auth, u32::from(believed));
-        let heard = stage.send(HM, control("SUBSCRIBE", STRANGER, b"a\0b\0\0"), Yes);
+        let heard = stage.send(here(), control("SUBSCRIBE", STRANGER, b"a\0b\0\0"), Yes);
         assert_eq!(heard[0].answer() == "SERVACK SENT", believed);
         assert_eq!(heard[0].words().is_some_and(|words| words.contains("realm ELSEWHERE may not speak")), !believed);
     }
@@ -158,40 +156,45 @@ fn foreign_people_are_believed_as_the_policy_says() {
 fn one_host_sends_no_more_than_the_policy_says() {
     let measure = Measure { notice_octets: 5, notices_per_second: 2, notice_burst: 4 };
     let mut stage = stage(Policy { measure, ..Policy::KERBEROS });
-    let heard = stage.send(HM, message(b"too long"), No);
+    let heard = stage.send(here(), message(b"too long"), No);
     assert_eq!(heard[0].words().as_deref(), Some("this is too long to send here: at most 5 octets are taken"));
     let taken = |stage: &mut Stage, host| {
         (0..10).filter(|_| stage.send(host, message(b"hi"), No)[0].answer() == "SERVACK LOST").count()
     };
-    assert_eq!(taken(&mut stage, HM), 4);
-    assert_eq!(taken(&mut stage, HM2), 4, "another host notices nothing");
+    assert_eq!(taken(&mut stage, here()), 4);
+    assert_eq!(taken(&mut stage, there()), 4, "another host notices nothing");
     stage.wait(1);
-    assert_eq!(taken(&mut stage, HM), 2);
-    let heard = stage.send(HM, message(b"hi"), No);
+    assert_eq!(taken(&mut stage, here()), 2);
+    let heard = stage.send(here(), message(b"hi"), No);
     let words = "too many notices come from your machine: wait, and send less";
     assert_eq!((heard[0].answer().as_str(), heard[0].words().as_deref()), ("SERVNAK LOST", Some(words)));
     // What is no notice to a class is not counted.
-    assert_eq!(stage.send(HM, control("SUBSCRIBE", ALICE, b"a\0b\0\0"), Yes)[0].answer(), "SERVACK SENT");
+    assert_eq!(stage.send(here(), control("SUBSCRIBE", ALICE, b"a\0b\0\0"), Yes)[0].answer(), "SERVACK SENT");
 }
 
 #[test]
 fn who_comes_and_goes_is_measured_too() {
     let measure = Measure { notices_per_second: 2, notice_burst: 4, ..Measure::USUAL };
     let mut stage = stage(Policy { measure, ..Policy::KERBEROS });
-    stage.subscribe(HM2, BOB, 6000, b"login\0*\0\0");
+    stage.subscribe(there(), BOB, 6000, b"login\0*\0\0");
     let told = Notice { body: b"m\0t\0y\0", ..notice("LOGIN", ALICE, "NET-ANNOUNCED", ALICE) };
-    let announced = |stage: &mut Stage| stage.send(HM, told, Yes).iter().any(|packet| packet.to == at(HM2, 6000));
+    let announced =
+        |stage: &mut Stage| stage.send(here(), told, Yes).iter().any(|packet| packet.to == at(there(), 6000));
     assert_eq!((0..10).filter(|_| announced(&mut stage)).count(), 4);
-    let heard = stage.send(HM, told, Yes);
+    let heard = stage.send(here(), told, Yes);
     assert_eq!((heard.len(), heard[0].answer().as_str()), (1, "SERVNAK LOST"));
     assert!(heard[0].words().unwrap().starts_with("too many notices"));
-    assert_eq!(stage.send(HM, Notice { opcode: b"NONE", ..told }, Yes)[0].answer(), "SERVACK SENT", "nobody is told");
+    assert_eq!(
+        stage.send(here(), Notice { opcode: b"NONE", ..told }, Yes)[0].answer(),
+        "SERVACK SENT",
+        "nobody is told"
+    );
 }
 
 #[test]
 fn words_give_way_where_there_is_no_room() {
     let mut stage = stage(Policy { send: Demand::Required, ..Policy::KERBEROS });
     let sender = "x".repeat(830);
-    let heard = stage.send(HM, Notice { sender: sender.as_bytes(), ..notice("c", "i", "", "") }, No);
+    let heard = stage.send(here(), Notice { sender: sender.as_bytes(), ..notice("c", "i", "", "") }, No);
     assert_eq!((heard[0].answer().as_str(), heard[0].words()), ("SERVNAK LOST", None));
 }

@@ -1,25 +1,22 @@
 //! A server with a scripted clock, people who talk to it, and what they hear.
 //!
-//! The server is an engine alone, or a whole one with a socket in the tests of `zephyrd_over_sockets`.
+//! Packets reach the server in memory, or over sockets: as the test program's `transport` has it.
 
 #![allow(dead_code, unreachable_pub, reason = "every test file uses its own part of the stage")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a stage is only used by tests")]
 
-mod sockets;
-
+pub(crate) use crate::transport::host;
+use crate::transport::{self, Transport};
 use bytes::Bytes;
-use sockets::Served;
 use std::{
     borrow::Cow,
     collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
-    net::{Ipv4Addr, SocketAddr},
-    ops::{Deref, DerefMut},
-    sync::Arc,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
     time::{Duration, UNIX_EPOCH},
 };
 use zephyr_core::{
-    auth::{AuthError, Direction, Identity, Judgement, Reason, Session, Verdict},
+    auth::{Acceptor, AuthError, Direction, Identity, Judgement, Reason, Session, Verdict},
     kind::Kind,
     limits::Limits,
     notice::{Claim, Notice, Packet},
@@ -29,16 +26,36 @@ use zephyr_core::{
     uid::Uid,
 };
 use zephyr_engine::server::{
-    self, Bounds, Command, Config, Outbox,
+    Bounds, Change, Command, Config, Event, LogEvent, Neighbours, Published,
     acl::{Acl, ClassAcls, Defaults, Rules},
-    event::Event,
 };
 
 pub const REALM: &str = "ATHENA.TEST";
+
+/// The network that texts of the tests mean by 127.77.0.x.
+const MADE_UP: [u8; 3] = [127, 77, 0];
+
 /// The host manager of the first host.
-pub const HM: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 77, 0, 1)), 2104);
+pub fn here() -> SocketAddr {
+    SocketAddr::from((host(1), 2104))
+}
+
 /// The host manager of another host.
-pub const HM2: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 77, 0, 2)), 2104);
+pub fn there() -> SocketAddr {
+    SocketAddr::from((host(2), 2104))
+}
+
+/// The host manager of a host on another network.
+pub fn outside() -> SocketAddr {
+    SocketAddr::from((transport::outside(), 2104))
+}
+
+/// A text in which hosts are 127.77.0.x, with the addresses that they have in this test.
+pub fn as_here(text: &str) -> String {
+    let prefix = |[first, second, third]: [u8; 3]| format!("{first}.{second}.{third}.");
+    let [first, second, third, _] = host(0).octets();
+    text.replace(&prefix(MADE_UP), &prefix([first, second, third]))
+}
 
 /// The program at this port of a host.
 pub fn at(host: SocketAddr, port: u16) -> SocketAddr {
@@ -71,9 +88,10 @@ impl Session for Key {
 }
 
 /// What a packet proves.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Proof {
     Yes,
+    #[default]
     No,
     Failed,
 }
@@ -116,9 +134,10 @@ impl Heard {
     }
 }
 
-/// Rules from what files would say: lists by file name without `.acl`, and operators; the usual defaults.
+/// Rules from what files would say: lists by file name without `.acl`, and operators; the usual defaults. Hosts are
+/// 127.77.0.x in them.
 pub fn rules(lists: &[(&str, &str)]) -> Arc<Rules> {
-    let read = |text: &str| Acl::read(text.as_bytes()).unwrap();
+    let read = |text: &str| Acl::read(as_here(text).as_bytes()).unwrap();
     let mut classes: BTreeMap<&str, ClassAcls> = BTreeMap::new();
     let mut operators = Acl::default();
     for (name, text) in lists {
@@ -158,49 +177,8 @@ pub fn shipped_rules() -> Vec<(&'static str, &'static str)> {
     ]
 }
 
-/// The server: only its engine, or all of it.
-pub enum Server {
-    Engine(Box<server::Server>),
-    Served(Box<Served>),
-}
-
-/// Whether the server of this test has a socket.
-pub fn over_sockets() -> bool {
-    env!("CARGO_CRATE_NAME") == "zephyrd_over_sockets"
-}
-
-impl Server {
-    fn new(config: Config, now: Now) -> Self {
-        if over_sockets() {
-            Self::Served(Box::new(Served::new(config, now)))
-        } else {
-            Self::Engine(Box::new(server::Server::new(config, now)))
-        }
-    }
-}
-
-impl Deref for Server {
-    type Target = server::Server;
-
-    fn deref(&self) -> &server::Server {
-        match self {
-            Self::Engine(engine) => engine,
-            Self::Served(served) => served.server.engine(),
-        }
-    }
-}
-
-impl DerefMut for Server {
-    fn deref_mut(&mut self) -> &mut server::Server {
-        match self {
-            Self::Engine(engine) => engine,
-            Self::Served(served) => served.server.engine_mut(),
-        }
-    }
-}
-
 /// What whoever knows all keys finds out about a packet that proves so much.
-fn judgement(packet: &Packet<'_>, proof: Proof) -> Judgement {
+pub fn judgement(packet: &Packet<'_>, proof: Proof) -> Judgement {
     let sender = packet.notice.sender;
     match proof {
         No => Judgement::bare(Verdict::Unauthenticated),
@@ -209,10 +187,40 @@ fn judgement(packet: &Packet<'_>, proof: Proof) -> Judgement {
     }
 }
 
+/// Judges as the test says.
+#[derive(Debug, Default)]
+pub struct Double {
+    /// What the packets prove that are on their way, and how many were judged.
+    proof: Mutex<(Proof, usize)>,
+}
+
+impl Double {
+    pub fn set(&self, proof: Proof) {
+        self.proof.lock().unwrap().0 = proof;
+    }
+
+    pub fn judged(&self) -> usize {
+        self.proof.lock().unwrap().1
+    }
+}
+
+impl Acceptor for Double {
+    fn judge(&self, packet: &Packet<'_>, expected: &[u8], _: Now) -> Result<Judgement, AuthError> {
+        let mut proof = self.proof.lock().unwrap();
+        proof.1 += 1;
+        assert_eq!(packet.notice.sender, expected);
+        Ok(judgement(packet, proof.0))
+    }
+}
+
 pub struct Stage {
-    pub engine: Server,
+    pub engine: Transport,
     pub now: Now,
-    pub events: Vec<Event>,
+    /// What was worth a line in the log.
+    pub events: Vec<LogEvent>,
+    /// The other events.
+    pub published: Vec<Published>,
+    pub changes: Vec<Change>,
     /// How often it was asked where a packet comes from.
     pub judged: usize,
     /// Packets that were no notices.
@@ -229,7 +237,7 @@ pub fn notice<'a>(class: &'a str, instance: &'a str, opcode: &'a str, sender: &'
         instance: instance.as_bytes(),
         opcode: opcode.as_bytes(),
         sender: sender.as_bytes(),
-        address: Ipv4Addr::new(127, 77, 0, 1).into(),
+        address: host(1).into(),
         ..Notice::EMPTY
     }
 }
@@ -257,23 +265,34 @@ impl Stage {
         let defaults = b"operations,message,*\nmessage,personal,%me%\nmessage,urgent,%me%\n";
         let mut config = Config {
             host: "zsrv.zlab.example".to_owned(),
-            address: Ipv4Addr::new(127, 77, 0, 100),
+            address: host(100),
             port: 2103,
             version: "Zephyr Server test".to_owned(),
             realms: Realms::local_only(REALM.as_bytes()),
             policy: Policy::KERBEROS,
             rules: Arc::new(Rules::new(Acl::default(), Defaults::read(defaults).unwrap())),
             bounds: Bounds::default(),
+            neighbours: Neighbours::default(),
+            in_flight: usize::MAX,
         };
         change(&mut config);
         let now = Now { monotonic: Duration::from_secs(1000), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
-        Self { engine: Server::new(config, now), now, events: Vec::new(), judged: 0, malformed: 0, micros: 0 }
+        Self {
+            engine: Transport::new(config, now),
+            now,
+            events: Vec::new(),
+            published: Vec::new(),
+            changes: Vec::new(),
+            judged: 0,
+            malformed: 0,
+            micros: 0,
+        }
     }
 
     /// A packet's octets, with a uid of its own.
     pub fn packet(&mut self, notice: Notice<'_>, proof: Proof) -> Bytes {
         self.micros += 1;
-        let uid = Uid { address: Ipv4Addr::new(127, 77, 0, 1), seconds: 1_800_000_000, micros: self.micros };
+        let uid = Uid { address: host(1), seconds: 1_800_000_000, micros: self.micros };
         let notice = Notice { uid, multiuid: uid, ..notice };
         let digit = |place: u32| u8::try_from(self.micros / 100_u32.pow(place) % 100).unwrap() + b'0';
         let authenticator = [b'Z', digit(2), digit(1), digit(0)];
@@ -287,30 +306,10 @@ impl Stage {
 
     /// Gives octets to the server; proven ones have the session of their sender.
     pub fn give(&mut self, from: SocketAddr, octets: &[u8], proof: Proof) -> Vec<Heard> {
-        let packet = Packet::parse(octets);
-        match &mut self.engine {
-            Server::Served(served) => {
-                served.give(from, packet.ok().map(|packet| packet.notice.port), octets, proof);
-                let heard = self.hear();
-                let Server::Served(served) = &self.engine else { unreachable!("it is the same") };
-                (self.judged, self.malformed) = (served.judged(), served.server.io_counters().malformed);
-                heard
-            }
-            Server::Engine(engine) => {
-                let mut out = Outbox::new();
-                match packet {
-                    Ok(packet) => {
-                        let mut judge = |packet: &Packet<'_>| {
-                            self.judged += 1;
-                            judgement(packet, proof)
-                        };
-                        engine.handle(self.now, from, packet, &mut judge, &mut out);
-                    }
-                    Err(_) => self.malformed += 1,
-                }
-                self.drain(out)
-            }
-        }
+        self.engine.give(self.now, from, octets, proof);
+        let heard = self.hear();
+        (self.judged, self.malformed) = (self.engine.judged(), self.engine.counters().malformed);
+        heard
     }
 
     pub fn send(&mut self, from: SocketAddr, notice: Notice<'_>, proof: Proof) -> Vec<Heard> {
@@ -320,9 +319,9 @@ impl Stage {
 
     /// Sends what gets one answer and nothing else, and gives the answer.
     pub fn ask(&mut self, notice: Notice<'_>, proof: Proof) -> String {
-        let heard = self.send(HM, notice, proof);
+        let heard = self.send(here(), notice, proof);
         assert_eq!(heard.len(), 1, "{heard:?}");
-        assert_eq!(heard[0].to, HM);
+        assert_eq!(heard[0].to, here());
         heard[0].answer()
     }
 
@@ -356,10 +355,11 @@ impl Stage {
         let start = self.now.monotonic;
         let end = start + Duration::from_secs(seconds);
         let mut heard = Vec::new();
-        while let Some(due) = self.engine.next_timeout().filter(|due| *due <= end) {
+        while let Some(due) = self.engine.next_timeout(self.now).filter(|due| *due <= end) {
             assert!(due >= self.now.monotonic, "time does not go back");
             self.pass_to(due);
-            let packets = self.do_what_is_due();
+            self.engine.timeout(self.now);
+            let packets = self.hear();
             let passed = (due - start).as_secs();
             heard.extend(packets.into_iter().map(|packet| (passed, packet)));
         }
@@ -368,51 +368,25 @@ impl Stage {
     }
 
     pub fn command(&mut self, command: Command) -> Vec<Heard> {
-        match &mut self.engine {
-            Server::Served(served) => {
-                served.server.command(command);
-                self.hear()
-            }
-            Server::Engine(engine) => {
-                let mut out = Outbox::new();
-                engine.command(self.now, command, &mut out);
-                self.drain(out)
-            }
-        }
-    }
-
-    fn do_what_is_due(&mut self) -> Vec<Heard> {
-        match &mut self.engine {
-            Server::Served(_) => self.hear(),
-            Server::Engine(engine) => {
-                let mut out = Outbox::new();
-                engine.handle_timeout(self.now, &mut out);
-                self.drain(out)
-            }
-        }
+        self.engine.command(self.now, command);
+        self.hear()
     }
 
     fn pass_to(&mut self, moment: Duration) {
         self.now.wall += moment - self.now.monotonic;
         self.now.monotonic = moment;
-        if let Server::Served(served) = &mut self.engine {
-            served.server.set_clock(self.now);
-        }
     }
 
-    /// What comes over the sockets.
+    /// What the server sends now.
     fn hear(&mut self) -> Vec<Heard> {
-        let Server::Served(served) = &mut self.engine else { panic!("there are no sockets") };
-        let (heard, events) = served.hear();
-        self.events.extend(events);
-        assert!(heard.iter().all(|packet| packet.octets.len() <= 1024), "no packet is too long");
-        heard
-    }
-
-    fn drain(&mut self, mut out: Outbox) -> Vec<Heard> {
-        self.events.extend(out.take_events());
-        let heard = std::iter::from_fn(|| out.next_transmit());
-        let heard: Vec<Heard> = heard.map(|transmit| Heard { to: transmit.to, octets: transmit.payload }).collect();
+        let (heard, events) = self.engine.hear(self.now);
+        for event in events {
+            match event {
+                Event::Log(entry) => self.events.push(entry.event),
+                Event::Published(published) => self.published.push(published),
+                Event::Changed(change) => self.changes.push(change),
+            }
+        }
         assert!(heard.iter().all(|packet| packet.octets.len() <= 1024), "no packet is too long");
         heard
     }

@@ -1,12 +1,7 @@
 //! Attacks on C servers, and what becomes of them here. Each test bears the name of its line in
 //! `docs/development/attacks.md`.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-mod running;
-mod stage;
-
-use stage::*;
+use crate::{running, stage::*};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use zephyr_core::{
     kind::Kind,
@@ -32,9 +27,9 @@ fn state(stage: &Stage) -> (usize, usize, usize) {
 /// Alice reads class `foo` and is logged in; bob watches who comes and goes.
 fn scene() -> Stage {
     let mut stage = Stage::new();
-    stage.subscribe(HM, ALICE, 5000, b"foo\0*\0\0");
-    stage.subscribe(HM2, BOB, 6000, b"login\0*\0\0");
-    stage.send(HM, login(ALICE, "NET-ANNOUNCED", ALICE), Yes);
+    stage.subscribe(here(), ALICE, 5000, b"foo\0*\0\0");
+    stage.subscribe(there(), BOB, 6000, b"login\0*\0\0");
+    stage.send(here(), login(ALICE, "NET-ANNOUNCED", ALICE), Yes);
     stage
 }
 
@@ -82,14 +77,15 @@ fn s3_hello_protocol_unauthenticated() {
         }
     }
     assert_eq!(state(&stage), before);
-    assert_eq!(deliveries(&stage.send(HM2, notice("foo", "x", "", BOB), Yes)).len(), 1, "alice is still there");
+    assert_eq!(deliveries(&stage.send(there(), notice("foo", "x", "", BOB), Yes)).len(), 1, "alice is still there");
 }
 
 #[test]
 fn s4_host_control_unauthenticated() {
     let mut stage = scene();
     let before = state(&stage);
-    let claimed = Notice { address: HM.ip(), port: 2104, kind: Kind::HmCtl, ..notice("HM_CTL", "x", "FLUSH", "HM") };
+    let claimed =
+        Notice { address: here().ip(), port: 2104, kind: Kind::HmCtl, ..notice("HM_CTL", "x", "FLUSH", "HM") };
     for opcode in ["FLUSH", "BOOT", "DETACH", "ATTACH"] {
         stage.send(THIEF, Notice { opcode: opcode.as_bytes(), ..claimed }, No);
     }
@@ -104,8 +100,8 @@ fn s5_logout_unauthenticated_announced_as_authentic() {
     assert_eq!((elsewhere.len(), elsewhere[0].answer().as_str()), (1, "SERVNAK FAIL"));
     assert_eq!(state(&stage).2, 1);
     for proof in [No, Failed] {
-        stage.send(HM, login(ALICE, "NET-ANNOUNCED", ALICE), Yes);
-        let heard = stage.send(HM, logout, proof);
+        stage.send(here(), login(ALICE, "NET-ANNOUNCED", ALICE), Yes);
+        let heard = stage.send(here(), logout, proof);
         let announced = deliveries(&heard);
         assert_eq!(announced.len(), 1);
         assert_eq!(announced[0].packet().claim, Claim::NONE, "it proves nothing");
@@ -130,9 +126,9 @@ fn s7_local_users_can_speak_as_a_realm() {
 #[test]
 fn s8_principal_check_order() {
     let mut stage = scene();
-    stage.send(HM, control("UNSUBSCRIBE", ALICE, b"foo\0*\0\0"), Yes);
+    stage.send(here(), control("UNSUBSCRIBE", ALICE, b"foo\0*\0\0"), Yes);
     let before = state(&stage);
-    let heard = stage.send(HM, control("SUBSCRIBE", BOB, b""), Yes);
+    let heard = stage.send(here(), control("SUBSCRIBE", BOB, b""), Yes);
     assert_eq!(heard[0].answer(), "SERVNAK LOST");
     assert_eq!(state(&stage), before, "not even alice's own defaults are added in bob's request");
 }
@@ -141,10 +137,10 @@ fn s8_principal_check_order() {
 fn s9_no_replay_protection() {
     let mut stage = scene();
     let message = stage.packet(notice("foo", "bar", "", BOB), Yes);
-    let first = stage.give(HM2, &message, Yes);
+    let first = stage.give(there(), &message, Yes);
     assert_eq!(deliveries(&first).len(), 1);
     let judged = stage.judged;
-    for from in [HM2, THIEF, HM, at(HM2, 9999)] {
+    for from in [there(), THIEF, here(), at(there(), 9999)] {
         let again = stage.give(from, &message, Yes);
         assert_eq!(again.len(), 1, "acknowledged and nothing else");
         assert_eq!((again[0].to, again[0].answer().as_str()), (from, "SERVACK SENT"));
@@ -160,19 +156,19 @@ fn s9_no_replay_protection() {
 fn k_replay_to_the_server_within_the_clock_skew_window() {
     let mut stage = Stage::new();
     let subscription = stage.packet(Notice { port: 5000, ..control("SUBSCRIBE_NODEFS", ALICE, b"foo\0*\0\0") }, Yes);
-    stage.give(HM, &subscription, Yes);
+    stage.give(here(), &subscription, Yes);
     let heard = stage.give(THIEF, &subscription, Yes);
     assert_eq!(heard[0].answer(), "SERVACK SENT", "he is told what alice was told");
     assert_eq!(stage.engine.gauges().clients, 1, "and has nothing");
-    let heard = stage.send(HM2, notice("foo", "bar", "", BOB), Yes);
-    assert_eq!(deliveries(&heard).iter().map(|packet| packet.to).collect::<Vec<_>>(), [at(HM, 5000)]);
+    let heard = stage.send(there(), notice("foo", "bar", "", BOB), Yes);
+    assert_eq!(deliveries(&heard).iter().map(|packet| packet.to).collect::<Vec<_>>(), [at(here(), 5000)]);
 
     // Even when the host has begun anew, and may tell of itself again.
-    stage.send(HM, Notice { kind: Kind::HmCtl, port: 2104, ..notice("HM_CTL", "x", "BOOT", "HM") }, No);
+    stage.send(here(), Notice { kind: Kind::HmCtl, port: 2104, ..notice("HM_CTL", "x", "BOOT", "HM") }, No);
     assert_eq!(stage.engine.gauges().clients, 0);
     stage.give(THIEF, &subscription, Yes);
     assert_eq!(stage.engine.gauges().clients, 0);
-    stage.give(HM, &subscription, Yes);
+    stage.give(here(), &subscription, Yes);
     assert_eq!(stage.engine.gauges().clients, 1, "its own host manager's queue is heard");
 }
 
@@ -180,7 +176,7 @@ fn k_replay_to_the_server_within_the_clock_skew_window() {
 fn k_the_same_authenticator_on_another_notice() {
     let mut stage = scene();
     let octets = stage.packet(notice("foo", "bar", "", BOB), Yes);
-    stage.give(HM2, &octets, Yes);
+    stage.give(there(), &octets, Yes);
     let packet = Packet::parse(&octets).unwrap();
     let judged = stage.judged;
     let forge = |notice: Notice<'_>| notice.write(&packet.claim, Limits::WHOLE_PACKET).unwrap();
@@ -201,14 +197,14 @@ fn k_nobody_uses_up_an_authenticator_that_is_not_his() {
     // The thief is faster with another notice, whose checksum cannot hold.
     let forged = Notice { body: b"forged", ..packet.notice }.write(&packet.claim, Limits::WHOLE_PACKET).unwrap();
     stage.give(THIEF, &forged, Failed);
-    let heard = stage.give(HM2, &octets, Yes);
+    let heard = stage.give(there(), &octets, Yes);
     assert_eq!(deliveries(&heard)[0].packet().claim.auth, 1, "bob's own is authentic all the same");
 }
 
 #[test]
 fn s11_gimmedefs_leaks_memory_contents() {
     let mut stage = Stage::new();
-    let heard = stage.send(HM, control("GIMMEDEFS", ALICE, b""), No);
+    let heard = stage.send(here(), control("GIMMEDEFS", ALICE, b""), No);
     let list = "message|urgent|alice@ATHENA.TEST|message|personal|alice@ATHENA.TEST|operations|message||";
     assert_eq!(heard[1].body(), list);
 }
@@ -221,26 +217,26 @@ fn k_stripping() {
         (FailedProof::Drop, "SERVACK LOST", 0),
     ] {
         let mut stage = Stage::with(|config| config.policy.failed_proof = choice);
-        stage.subscribe(HM, ALICE, 5000, b"foo\0*\0\0");
-        let heard = stage.send(HM2, notice("foo", "bar", "", BOB), Failed);
+        stage.subscribe(here(), ALICE, 5000, b"foo\0*\0\0");
+        let heard = stage.send(there(), notice("foo", "bar", "", BOB), Failed);
         let ack = heard.last().unwrap();
         assert!(ack.answer().starts_with(answer), "{choice:?}: {}", ack.answer());
         assert_eq!(heard.len(), 1 + reached, "{choice:?}");
     }
     // Setting auth to 0 leaves no trace; who cares demands proof.
     let mut stage = Stage::with(|config| config.policy = Policy { send: Demand::Required, ..Policy::KERBEROS });
-    stage.subscribe(HM, ALICE, 5000, b"foo\0*\0\0");
-    assert_eq!(stage.send(HM2, notice("foo", "bar", "", BOB), No).len(), 1, "refused, and delivered to nobody");
+    stage.subscribe(here(), ALICE, 5000, b"foo\0*\0\0");
+    assert_eq!(stage.send(there(), notice("foo", "bar", "", BOB), No).len(), 1, "refused, and delivered to nobody");
 }
 
 #[test]
 fn k_anyone_can_suppress_or_fake_delivery_reports() {
     let mut stage = scene();
-    let heard = stage.send(HM2, notice("foo", "bar", "", BOB), Yes);
+    let heard = stage.send(there(), notice("foo", "bar", "", BOB), Yes);
     let delivery = deliveries(&heard)[0].clone();
     let ack = Notice { kind: Kind::ClientAck, body: b"", ..delivery.notice() };
     let octets = ack.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap();
-    for from in [THIEF, HM, at(HM, 5001), at(THIEF, 5000)] {
+    for from in [THIEF, here(), at(here(), 5001), at(THIEF, 5000)] {
         assert_eq!(stage.give(from, &octets, No), []);
     }
     let uid = Uid { micros: delivery.notice().uid.micros + 1, ..delivery.notice().uid };
@@ -256,7 +252,7 @@ fn k_one_packet_triggers_kerberos_work() {
     let mut stage = Stage::with(|config| {
         (config.bounds.proofs_per_second, config.bounds.proof_burst) = (10, 50);
     });
-    stage.subscribe(HM, ALICE, 5000, b"foo\0*\0\0");
+    stage.subscribe(here(), ALICE, 5000, b"foo\0*\0\0");
     let judged = stage.judged;
     for _ in 0..1000 {
         stage.send(THIEF, notice("foo", "bar", "", BOB), Failed);
@@ -264,7 +260,7 @@ fn k_one_packet_triggers_kerberos_work() {
     let work = stage.judged - judged;
     assert!(work <= 5, "a proof that fails counts as ten: {work}");
     assert_eq!(stage.engine.counters().proof_floods, 1000 - work as u64);
-    assert_eq!(deliveries(&stage.send(HM2, notice("foo", "bar", "", BOB), Yes)).len(), 1, "bob notices nothing");
+    assert_eq!(deliveries(&stage.send(there(), notice("foo", "bar", "", BOB), Yes)).len(), 1, "bob notices nothing");
     assert_eq!(stage.send(THIEF, notice("foo", "bar", "", BOB), No).len(), 2, "what costs nothing is still taken");
     stage.wait(10);
     assert_eq!(stage.send(THIEF, notice("foo", "bar", "", BOB), Yes).len(), 2, "and the rest after a while");
@@ -284,20 +280,20 @@ fn k_one_open_class_opens_nothing_else() {
         config.policy = with_an_open_class();
         config.rules = with_defaults(many.as_bytes());
     });
-    stage.subscribe(HM, ALICE, 5000, b"foo\0*\0\0");
-    stage.send(HM, login(ALICE, "REALM-VISIBLE", ALICE), Yes);
+    stage.subscribe(here(), ALICE, 5000, b"foo\0*\0\0");
+    stage.send(here(), login(ALICE, "REALM-VISIBLE", ALICE), Yes);
     for proof in [No, Failed] {
-        let heard = stage.send(HM, control("GIMME", ALICE, b"0x1388\0"), proof);
+        let heard = stage.send(here(), control("GIMME", ALICE, b"0x1388\0"), proof);
         assert_eq!(heard[1].body(), "", "what was subscribed with proof is not listed without");
         let heard = stage.send(THIEF, notice("USER_LOCATE", ALICE, "LOCATE", BOB), proof);
         assert_eq!(heard[1].body(), "", "the realm sees her, and he may be anybody");
-        assert_eq!(stage.send(at(HM2, 9), control("GIMMEDEFS", ALICE, b""), proof).len(), 2, "cut to one packet");
+        assert_eq!(stage.send(at(there(), 9), control("GIMMEDEFS", ALICE, b""), proof).len(), 2, "cut to one packet");
     }
     let heard = stage.send(THIEF, notice("USER_LOCATE", ALICE, "LOCATE", BOB), Yes);
     assert_eq!(heard[1].body(), "machine|now|tty|");
     let open = Notice { port: 7, ..control("SUBSCRIBE_NODEFS", BOB, b"public\0*\0\0") };
-    assert_eq!(stage.send(HM2, open, No)[0].answer(), "SERVACK SENT");
-    let heard = stage.send(HM2, Notice { port: 7, ..control("GIMME", BOB, b"0x0007\0") }, No);
+    assert_eq!(stage.send(there(), open, No)[0].answer(), "SERVACK SENT");
+    let heard = stage.send(there(), Notice { port: 7, ..control("GIMME", BOB, b"0x0007\0") }, No);
     assert_eq!(heard[1].body(), "public|*||", "what was subscribed without proof is");
 }
 
@@ -308,10 +304,10 @@ fn k_own_lists_without_proof() {
     let mut expected = String::new();
     for request in 0..10 {
         let body: String = (0..20).map(|n| format!("class-{request}-{n}\0instance\0\0")).collect();
-        stage.send(HM, control("SUBSCRIBE_NODEFS", ALICE, body.as_bytes()), No);
+        stage.send(here(), control("SUBSCRIBE_NODEFS", ALICE, body.as_bytes()), No);
         expected.insert_str(0, &body.replace('\0', "|"));
     }
-    let heard = stage.send(HM, control("GIMME", ALICE, b"0x1388\0"), No);
+    let heard = stage.send(here(), control("GIMME", ALICE, b"0x1388\0"), No);
     assert_eq!(heard[1..].iter().map(Heard::body).collect::<String>(), expected);
 }
 
@@ -362,7 +358,7 @@ fn no_amplifier(policy: &Policy, subscribed: usize, times: usize) {
             });
             for port in 1..60 {
                 let place = Notice { port, ..login(ALICE, "NET-ANNOUNCED", ALICE) };
-                stage.send(HM2, place, Yes);
+                stage.send(there(), place, Yes);
             }
             let question = Notice { sender: sender.as_bytes(), ..question };
             // The fewest fields with which a packet is one.

@@ -1,24 +1,14 @@
-//! Reading a TOML file setting by setting, so that all its problems are found at once and none is only noticed by what
-//! does not happen.
+//! A section of a file, and the settings in it.
 
-use crate::problem::Problem;
+use super::{Reader, one_line, suggestion};
 use serde::de::DeserializeOwned;
-use std::{borrow::Cow, fmt, path::Path};
+use std::{borrow::Cow, fmt};
 use toml::{
     Spanned,
-    de::{DeTable, DeValue, Error, ValueDeserializer},
+    de::{DeTable, DeValue, ValueDeserializer},
 };
 
-/// A file while it is read.
-pub struct Reader<'a> {
-    file: &'a Path,
-    content: &'a str,
-    problems: Vec<Problem>,
-    /// Every setting that was asked for, as `section.key`.
-    asked: Vec<String>,
-}
-
-/// One section of a file: settings that were not asked for are unknown ones.
+/// One section of a file. Settings that were not asked for are unknown ones.
 pub struct Section<'r, 'a> {
     reader: &'r mut Reader<'a>,
     /// Its name, empty for the top of the file.
@@ -27,7 +17,7 @@ pub struct Section<'r, 'a> {
     known: Vec<&'static str>,
 }
 
-struct Entry<'a> {
+pub(super) struct Entry<'a> {
     key: String,
     offset: usize,
     value: Spanned<DeValue<'a>>,
@@ -43,46 +33,8 @@ pub struct Named<'a> {
     entries: Vec<Entry<'a>>,
 }
 
-impl<'a> Reader<'a> {
-    /// A reader of a file with this content.
-    pub fn new(file: &'a Path, content: &'a str) -> Self {
-        Self { file, content, problems: Vec::new(), asked: Vec::new() }
-    }
-
-    /// The file's top, whose entries are the sections.
-    pub fn parse(&mut self) -> Section<'_, 'a> {
-        let (top, errors) = DeTable::parse_recoverable(self.content);
-        for error in errors {
-            self.wrong(0, &error);
-        }
-        Section { reader: self, name: String::new(), entries: entries(top.into_inner()), known: Vec::new() }
-    }
-
-    /// Everything that was wrong, in the file's order, and every setting that exists.
-    pub fn finish(mut self) -> (Vec<Problem>, Vec<String>) {
-        self.problems.sort();
-        // The parser says some things once for each level of what they are in.
-        self.problems.dedup();
-        (self.problems, self.asked)
-    }
-
-    fn problem(&mut self, offset: usize, text: impl fmt::Display) {
-        self.problems.push(Problem::at(self.file, self.content, offset, text));
-    }
-
-    fn wrong(&mut self, offset: usize, error: &Error) {
-        let offset = error.span().map_or(offset, |span| span.start);
-        self.problem(offset, one_line(error.message()));
-    }
-}
-
-/// What the parser says, in one line.
-fn one_line(message: &str) -> String {
-    message.trim().replace('\n', ", ")
-}
-
 /// The entries in the order of the file.
-fn entries(table: DeTable<'_>) -> Vec<Entry<'_>> {
+pub(super) fn entries(table: DeTable<'_>) -> Vec<Entry<'_>> {
     let entry = |(key, value): (Spanned<Cow<'_, str>>, _)| Entry {
         offset: key.span().start,
         key: key.into_inner().into_owned(),
@@ -93,22 +45,36 @@ fn entries(table: DeTable<'_>) -> Vec<Entry<'_>> {
     entries
 }
 
-/// What of these is meant by a name that does not exist, as the end of a sentence.
-pub fn suggestion(known: &[&str], name: &str) -> String {
-    let near = known.iter().map(|known| (strsim::jaro_winkler(known, name), known));
-    let nearest = near.filter(|(likeness, _)| *likeness > 0.75).max_by(|one, other| one.0.total_cmp(&other.0));
-    match nearest {
-        Some((_, known)) => format!(", did you mean {known}?"),
-        None => format!("; there are {}", known.join(", ")),
+impl<'r, 'a> Section<'r, 'a> {
+    pub(super) const fn new(reader: &'r mut Reader<'a>, name: String, entries: Vec<Entry<'a>>) -> Self {
+        Self { reader, name, entries, known: Vec::new() }
     }
-}
 
-impl<'a> Section<'_, 'a> {
     /// The section of this name; an empty one when the file does not have it.
     pub fn section(&mut self, name: &'static str) -> Section<'_, 'a> {
         let entries = self.take(name).map_or_else(Vec::new, |(_, value)| self.table(name, value));
         let name = self.path_of(name);
-        Section { reader: self.reader, name, entries, known: Vec::new() }
+        Section::new(self.reader, name, entries)
+    }
+
+    /// Passes over the section of this name, which is of no concern to this reading, whatever is in it.
+    pub fn skip(&mut self, name: &'static str) {
+        self.take(name);
+    }
+
+    /// Lets a setting that has another name now be given by its old one, with a warning. To be called before the setting is
+    /// read.
+    pub fn renamed(&mut self, old: &str, new: &'static str) {
+        let is_given = self.entries.iter().any(|entry| entry.key == new);
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.key == old) else { return };
+        let (offset, text) = (entry.offset, format!("setting {old} is now called {new}"));
+        if is_given {
+            self.entries.retain(|entry| entry.key != old);
+            self.reader.problem(offset, format!("{text}, and both are given"));
+        } else {
+            new.clone_into(&mut entry.key);
+            self.reader.warning(offset, text);
+        }
     }
 
     /// The sections `name.ANYTHING`, in the file's order.
@@ -125,7 +91,7 @@ impl<'a> Section<'_, 'a> {
 
     /// Goes into one of the sections that [`Section::named`] has found.
     pub fn enter(&mut self, named: Named<'a>) -> Section<'_, 'a> {
-        Section { reader: self.reader, name: named.path, entries: named.entries, known: Vec::new() }
+        Section::new(self.reader, named.path, named.entries)
     }
 
     /// Something that is wrong at an octet of the file.
@@ -135,7 +101,7 @@ impl<'a> Section<'_, 'a> {
 
     /// Where an octet of the file stands: line and column, counted from one.
     pub fn place(&self, offset: usize) -> (usize, usize) {
-        let place = Problem::at(self.reader.file, self.reader.content, offset, "");
+        let place = self.reader.at(offset, "");
         (place.line, place.column)
     }
 
@@ -187,9 +153,9 @@ impl<'a> Section<'_, 'a> {
         check: impl Fn(&str) -> Result<T, E>,
     ) -> Option<usize> {
         let mut list: Vec<Spanned<String>> = Vec::new();
-        let before = self.reader.problems.len();
+        let before = self.reader.findings.problems.len();
         let offset = self.take_into(key, &mut list)?;
-        if self.reader.problems.len() > before {
+        if self.reader.findings.problems.len() > before {
             return Some(offset);
         }
         setting.clear();
@@ -259,52 +225,5 @@ impl<'a> Section<'_, 'a> {
             }
         }
         Some(offset)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(content: &str) -> (Vec<(String, Vec<String>)>, Vec<String>) {
-        let mut reader = Reader::new(Path::new("f"), content);
-        let mut top = reader.parse();
-        let mut found = Vec::new();
-        for named in top.named("thing") {
-            let name = named.name.clone();
-            let mut section = top.enter(named);
-            let mut words = Vec::new();
-            section.read_list("words", &mut words, |word| match word {
-                "bad" => Err("not that"),
-                word => Ok(word.to_owned()),
-            });
-            section.finish();
-            found.push((name, words));
-        }
-        top.finish();
-        (found, reader.finish().0.iter().map(Problem::to_string).collect())
-    }
-
-    #[test]
-    fn sections_of_any_name_come_in_the_files_order() {
-        let (found, problems) = read("[thing.z]\nwords = [\"a\"]\n[thing.\"a.b\"]\n[thing.c]\n");
-        let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!((names, problems), (vec!["z", "a.b", "c"], Vec::new()));
-        assert_eq!(found[0].1, ["a"]);
-    }
-
-    #[test]
-    fn problems_in_them_have_places() {
-        let (_, problems) = read("thing.y = 3\n[thing.x]\nword = 1\nwords = [\"ok\",\n  \"bad\"]\n");
-        assert_eq!(
-            problems,
-            [
-                "f:1:11: thing.y is a section, not integer",
-                "f:3:1: unknown setting word in section thing.x, did you mean words?",
-                "f:5:3: words: not that",
-            ]
-        );
-        let (_, problems) = read("[thing.x]\nwords = [\"ok\", 7]");
-        assert_eq!(problems, ["f:2:16: words: invalid type: integer `7`, expected a string"]);
     }
 }

@@ -1,18 +1,14 @@
 //! The rows of the semantics table about subscriptions and host managers (sections D and E).
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-mod stage;
-
-use stage::*;
+use crate::stage::*;
 use std::{net::SocketAddr, sync::Arc};
 use zephyr_core::{kind::Kind, notice::Notice, policy::Policy};
-use zephyr_engine::server::{Bounds, Command, event::Event};
+use zephyr_engine::server::{Bounds, Command, LogEvent};
 
 /// A stage on which alice, at port 5000 of the first host, wants (a,b).
 fn with_alice() -> Stage {
     let mut stage = Stage::new();
-    stage.subscribe(HM, ALICE, 5000, b"a\0b\0\0");
+    stage.subscribe(here(), ALICE, 5000, b"a\0b\0\0");
     stage
 }
 
@@ -23,9 +19,9 @@ fn s44_s45_newest_request_first_then_the_defaults() {
     let mut stage = Stage::new();
     let body = b"A\0One\0\0B\0Two\0\0a\0one\0\0";
     assert_eq!(stage.ask(control("SUBSCRIBE", ALICE, body), Yes), "SERVACK SENT");
-    assert_eq!(stage.list(HM, ALICE, 5000), format!("a|one||b|two||{DEFAULTS}"));
+    assert_eq!(stage.list(here(), ALICE, 5000), format!("a|one||b|two||{DEFAULTS}"));
     assert_eq!(stage.ask(control("SUBSCRIBE_NODEFS", ALICE, b"C\0*\0\0"), Yes), "SERVACK SENT");
-    assert_eq!(stage.list(HM, ALICE, 5000), format!("c|*||a|one||b|two||{DEFAULTS}"));
+    assert_eq!(stage.list(here(), ALICE, 5000), format!("c|*||a|one||b|two||{DEFAULTS}"));
 }
 
 #[test]
@@ -34,12 +30,15 @@ fn s46_s47_s73_s81_without_proof_nothing_is_changed() {
     for opcode in ["SUBSCRIBE", "SUBSCRIBE_NODEFS", "UNSUBSCRIBE", "CLEARSUB", "FLUSHSUBS", "NOSUCH"] {
         for proof in [No, Failed] {
             assert_eq!(stage.ask(control(opcode, ALICE, b"a\0b\0\0"), proof), "SERVNAK LOST", "{opcode}");
-            let unauthenticated =
-                Event::Unauthenticated { opcode: opcode.as_bytes().into(), sender: ALICE.as_bytes().into(), from: HM };
+            let unauthenticated = LogEvent::Unauthenticated {
+                opcode: opcode.as_bytes().into(),
+                sender: ALICE.as_bytes().into(),
+                from: here(),
+            };
             assert_eq!(stage.events.pop(), Some(unauthenticated));
         }
     }
-    assert_eq!(stage.list(HM, ALICE, 5000), "a|b||");
+    assert_eq!(stage.list(here(), ALICE, 5000), "a|b||");
 }
 
 #[test]
@@ -54,10 +53,10 @@ fn s49_s65_s68_a_port_belongs_to_one_principal() {
     let mut stage = with_alice();
     for opcode in ["SUBSCRIBE", "SUBSCRIBE_NODEFS", "UNSUBSCRIBE", "CLEARSUB"] {
         assert_eq!(stage.ask(control(opcode, BOB, b"a\0b\0\0"), Yes), "SERVNAK LOST", "{opcode}");
-        assert!(matches!(stage.events.pop(), Some(Event::PortTaken { .. })));
+        assert!(matches!(stage.events.pop(), Some(LogEvent::PortTaken { .. })));
     }
-    assert_eq!(stage.list(HM, ALICE, 5000), "a|b||", "not even the owner's defaults were added");
-    let heard = stage.send(HM, notice("a", "b", "", BOB), Yes);
+    assert_eq!(stage.list(here(), ALICE, 5000), "a|b||", "not even the owner's defaults were added");
+    let heard = stage.send(here(), notice("a", "b", "", BOB), Yes);
     let proven =
         zephyr_core::auth::Session::check(&key_of(ALICE), &heard[0].packet(), zephyr_core::auth::Direction::ToClient);
     assert!(proven, "the owner's key is still the client's");
@@ -68,29 +67,29 @@ fn s50_s51_s52_s53_s54_recipients() {
     let mut stage = Stage::new();
     let body = b"a\0bob\0bob@ATHENA.TEST\0b\0case\0Alice@athena.test\0c\0star\0*\0d\0all\0@ATHENA.TEST\0e\0far\0@UNKNOWN\0f\0me\0alice@ATHENA.TEST\0";
     assert_eq!(stage.ask(control("SUBSCRIBE_NODEFS", ALICE, body), Yes), "SERVACK SENT");
-    assert_eq!(stage.list(HM, ALICE, 5000), "d|all||e|far|@UNKNOWN|f|me|alice@ATHENA.TEST|");
-    let refused = stage.events.iter().filter(|event| matches!(event, Event::RecipientRefused { .. })).count();
+    assert_eq!(stage.list(here(), ALICE, 5000), "d|all||e|far|@UNKNOWN|f|me|alice@ATHENA.TEST|");
+    let refused = stage.events.iter().filter(|event| matches!(event, LogEvent::RecipientRefused { .. })).count();
     assert_eq!(refused, 3);
-    let far = stage.send(HM2, Notice { recipient: b"@unknown", ..notice("e", "far", "", BOB) }, Yes);
-    assert_eq!(far[0].to, at(HM, 5000));
+    let far = stage.send(there(), Notice { recipient: b"@unknown", ..notice("e", "far", "", BOB) }, Yes);
+    assert_eq!(far[0].to, at(here(), 5000));
 }
 
 #[test]
 fn s58_what_precedes_a_cut_off_triple_counts() {
     let mut stage = Stage::new();
     assert_eq!(stage.ask(control("SUBSCRIBE_NODEFS", ALICE, b"a\0b\0\0class\0"), Yes), "SERVACK SENT");
-    assert_eq!(stage.events, [Event::MalformedSubscription { sender: ALICE.as_bytes().into(), number: 2 }]);
-    assert_eq!(stage.list(HM, ALICE, 5000), "a|b||");
+    assert_eq!(stage.events, [LogEvent::MalformedSubscription { sender: ALICE.as_bytes().into(), number: 2 }]);
+    assert_eq!(stage.list(here(), ALICE, 5000), "a|b||");
 }
 
 #[test]
 fn s59_no_default_subscriptions() {
     let mut stage = Stage::with(|config| config.rules = Arc::default());
     assert_eq!(stage.ask(control("SUBSCRIBE", ALICE, b"a\0b\0\0"), Yes), "SERVACK SENT");
-    assert_eq!(stage.list(HM, ALICE, 5000), "a|b||");
+    assert_eq!(stage.list(here(), ALICE, 5000), "a|b||");
     stage.command(Command::Reload(with_defaults(b"new,one,*")));
     stage.ask(control("SUBSCRIBE", ALICE, b""), Yes);
-    assert_eq!(stage.list(HM, ALICE, 5000), "new|one||a|b||");
+    assert_eq!(stage.list(here(), ALICE, 5000), "new|one||a|b||");
 }
 
 #[test]
@@ -98,7 +97,7 @@ fn s60_the_instance_does_not_matter() {
     let mut stage = Stage::new();
     let heard = Notice { body: b"a\0b\0\0", ..notice("zephyr_ctl", "anything", "SUBSCRIBE_NODEFS", ALICE) };
     assert_eq!(stage.ask(heard, Yes), "SERVACK SENT");
-    assert_eq!(stage.list(HM, ALICE, 5000), "a|b||");
+    assert_eq!(stage.list(here(), ALICE, 5000), "a|b||");
 }
 
 #[test]
@@ -108,19 +107,19 @@ fn s61_s79_s80_s82_unknown_opcodes_are_answered() {
         [("CLIENT", "subscribe"), ("CLIENT", "SUPPRESS"), ("CLIENT", "NOSUCH"), ("REALM", "NOSUCH")]
     {
         assert_eq!(stage.ask(notice("ZEPHYR_CTL", instance, opcode, ALICE), Yes), "SERVACK LOST");
-        assert!(matches!(stage.events.pop(), Some(Event::UnknownOpcode { class: "ctl", .. })));
+        assert!(matches!(stage.events.pop(), Some(LogEvent::UnknownOpcode { class: "ctl", .. })));
     }
 }
 
 #[test]
 fn s62_s63_s64_unsubscribe() {
     let mut stage = with_alice();
-    stage.subscribe(HM, ALICE, 5000, b"c\0d\0alice@ATHENA.TEST\0e\0f\0\0");
+    stage.subscribe(here(), ALICE, 5000, b"c\0d\0alice@ATHENA.TEST\0e\0f\0\0");
     assert_eq!(
         stage.ask(control("UNSUBSCRIBE", ALICE, b"C\0D\0ALICE@athena.test\0A\0B\0@ATHENA.TEST\0"), Yes),
         "SERVACK SENT"
     );
-    assert_eq!(stage.list(HM, ALICE, 5000), "e|f||");
+    assert_eq!(stage.list(here(), ALICE, 5000), "e|f||");
     assert_eq!(stage.ask(notice("a", "b", "", BOB), Yes), "SERVACK LOST");
     assert_eq!(stage.ask(control("UNSUBSCRIBE", ALICE, b"never\0held\0\0"), Yes), "SERVACK SENT");
     assert_eq!(stage.ask(Notice { port: 9, ..control("UNSUBSCRIBE", ALICE, b"e\0f\0\0") }, Yes), "SERVACK LOST");
@@ -129,9 +128,9 @@ fn s62_s63_s64_unsubscribe() {
 #[test]
 fn s66_s67_clear_forgets_the_client_and_what_waits_for_it() {
     let mut stage = with_alice();
-    stage.subscribe(HM2, BOB, 6000, b"a\0b\0\0");
+    stage.subscribe(there(), BOB, 6000, b"a\0b\0\0");
     stage.ask_login(ALICE);
-    stage.send(HM, notice("a", "b", "", BOB), Yes);
+    stage.send(here(), notice("a", "b", "", BOB), Yes);
     assert_eq!(stage.engine.gauges().pending, 2);
     assert_eq!(stage.ask(control("CLEARSUB", ALICE, b""), Yes), "SERVACK SENT");
     assert_eq!(stage.ask(control("CLEARSUB", ALICE, b""), Yes), "SERVACK LOST");
@@ -141,14 +140,14 @@ fn s66_s67_clear_forgets_the_client_and_what_waits_for_it() {
         (1, 1, 1, 1),
         "bob's, and the location"
     );
-    assert!(stage.wait(30).iter().all(|(_, packet)| packet.to == at(HM2, 6000)));
+    assert!(stage.wait(30).iter().all(|(_, packet)| packet.to == at(there(), 6000)));
 }
 
 #[test]
 fn s69_s70_s71_s72_flushsubs() {
     let mut stage = with_alice();
-    stage.subscribe(HM2, ALICE, 5001, b"a\0b\0\0");
-    stage.subscribe(HM2, BOB, 6000, b"a\0b\0\0");
+    stage.subscribe(there(), ALICE, 5001, b"a\0b\0\0");
+    stage.subscribe(there(), BOB, 6000, b"a\0b\0\0");
     assert_eq!(stage.ask(control("FLUSHSUBS", ALICE, b"bob@ATHENA.TEST\0"), Yes), "SERVNAK LOST");
     assert_eq!(stage.ask(control("FLUSHSUBS", ALICE, b"alice@ATHENA.TEST"), Yes), "SERVACK LOST", "no NUL");
     assert_eq!(stage.engine.gauges().clients, 3);
@@ -163,10 +162,10 @@ fn s69_s70_s71_s72_flushsubs() {
 fn s74_gimme_is_answered_to_the_program() {
     let mut stage = with_alice();
     let request = Notice { port: 5050, kind: Kind::Unacked, ..control("GIMME", ALICE, b"0x1388\0") };
-    let heard = stage.send(HM, request, Yes);
-    assert_eq!((heard[0].to, heard[0].answer().as_str()), (HM, "SERVACK SENT"));
+    let heard = stage.send(here(), request, Yes);
+    assert_eq!((heard[0].to, heard[0].answer().as_str()), (here(), "SERVACK SENT"));
     let list = heard[1].packet();
-    assert_eq!((heard[1].to, heard.len()), (at(HM, 5050), 2));
+    assert_eq!((heard[1].to, heard.len()), (at(here(), 5050), 2));
     assert_eq!((list.notice.kind, list.claim.auth, list.notice.body), (Kind::Acked, 0, &b"a\0b\0\0"[..]));
     assert_eq!((list.notice.multinotice, list.notice.opcode), (&b"0/5"[..], &b"GIMME"[..]));
     assert_eq!(list.notice.uid, heard[0].notice().uid);
@@ -183,7 +182,7 @@ fn s75_s76_s77_gimme_tells_nothing_to_others() {
         (ALICE, Yes, b""),
         (ALICE, Yes, b"0x1389\0"),
     ] {
-        let heard = stage.send(HM, control("GIMME", person, body), proof);
+        let heard = stage.send(here(), control("GIMME", person, body), proof);
         assert_eq!((heard[0].answer().as_str(), heard.len()), ("SERVACK SENT", 2));
         assert_eq!((heard[1].notice().body, heard[1].notice().multinotice), (&b""[..], &b"0/0"[..]));
     }
@@ -192,7 +191,7 @@ fn s75_s76_s77_gimme_tells_nothing_to_others() {
 #[test]
 fn s78_default_subscriptions_last_line_first() {
     let mut stage = Stage::new();
-    let heard = stage.send(HM, control("GIMMEDEFS", ALICE, b""), No);
+    let heard = stage.send(here(), control("GIMMEDEFS", ALICE, b""), No);
     assert_eq!(heard[0].answer(), "SERVACK SENT");
     assert_eq!(
         heard[1].body(),
@@ -206,10 +205,10 @@ fn a_long_list_comes_in_fragments() {
     let mut expected = String::new();
     for request in 0..20 {
         let body: String = (0..10).map(|n| format!("class-{request}-{n}\0instance\0\0")).collect();
-        stage.subscribe(HM, ALICE, 5000, body.as_bytes());
+        stage.subscribe(here(), ALICE, 5000, body.as_bytes());
         expected.insert_str(0, &body.replace('\0', "|"));
     }
-    assert_eq!(stage.list(HM, ALICE, 5000), expected);
+    assert_eq!(stage.list(here(), ALICE, 5000), expected);
     assert_eq!(stage.wait(3600), [], "every fragment is acknowledged on its own");
 }
 
@@ -218,7 +217,7 @@ fn a_stranger_cannot_make_the_server_flood_somebody() {
     let many: String = (0..200).map(|n| format!("class-{n},instance,*\n")).collect();
     let mut stage = Stage::with(|config| config.rules = with_defaults(many.as_bytes()));
     let question = stage.packet(control("GIMMEDEFS", ALICE, b""), No);
-    let heard = stage.give(HM, &question, No);
+    let heard = stage.give(here(), &question, No);
     assert_eq!(heard.len(), 2, "one acknowledgement, one packet of answer");
     let list = heard[1].notice();
     assert!(list.body.len() > 150 && list.body.ends_with(b"\0instance\0\0"), "whole entries");
@@ -226,7 +225,7 @@ fn a_stranger_cannot_make_the_server_flood_somebody() {
     let answered: usize = heard.iter().map(|packet| packet.octets.len()).sum();
     let resent: usize = stage.wait(7200).iter().map(|(_, packet)| packet.octets.len()).sum();
     assert!(answered + resent <= 4 * question.len(), "{answered} and {resent} for {}", question.len());
-    assert!(stage.send(HM, control("GIMMEDEFS", ALICE, b""), Yes).len() > 4, "who proves himself gets all");
+    assert!(stage.send(here(), control("GIMMEDEFS", ALICE, b""), Yes).len() > 4, "who proves himself gets all");
     let resent = stage.wait(7200);
     assert_eq!(resent.last().unwrap().0, 28, "as long as clients wait");
 }
@@ -234,7 +233,7 @@ fn a_stranger_cannot_make_the_server_flood_somebody() {
 #[test]
 fn a_list_waiting_for_its_reader_survives_the_end_of_the_client() {
     let mut stage = with_alice();
-    stage.send(HM, control("GIMME", ALICE, b"0x1388\0"), Yes);
+    stage.send(here(), control("GIMME", ALICE, b"0x1388\0"), Yes);
     stage.ask(control("CLEARSUB", ALICE, b""), Yes);
     assert_eq!(stage.wait(2).len(), 1);
 }
@@ -260,7 +259,7 @@ impl Stage {
 fn two_hosts() -> Stage {
     let mut stage = with_alice();
     stage.ask_login(ALICE);
-    stage.subscribe(HM2, BOB, 6000, b"a\0b\0\0");
+    stage.subscribe(there(), BOB, 6000, b"a\0b\0\0");
     stage
 }
 
@@ -268,8 +267,8 @@ fn two_hosts() -> Stage {
 fn s83_s88_boot_removes_the_hosts_state_and_no_other() {
     for (class, instance) in [("ZEPHYR_CTL", "HM"), ("zephyr_ctl", "hm"), ("HM_CTL", "whatever")] {
         let mut stage = two_hosts();
-        let heard = stage.hm(HM, class, instance, "BOOT");
-        assert_eq!((heard[0].to, heard[0].notice().body), (HM, &b"SENT\0long-headers\0"[..]));
+        let heard = stage.hm(here(), class, instance, "BOOT");
+        assert_eq!((heard[0].to, heard[0].notice().body), (here(), &b"SENT\0long-headers\0"[..]));
         assert_eq!(heard[0].notice().kind, Kind::ServAck);
         assert_eq!((stage.state(), stage.engine.gauges().hosts), ((1, 0), 1));
     }
@@ -278,27 +277,27 @@ fn s83_s88_boot_removes_the_hosts_state_and_no_other() {
 #[test]
 fn s84_unknown_host_control() {
     let mut stage = two_hosts();
-    assert_eq!(stage.hm(HM, "ZEPHYR_CTL", "hm", "NOSUCH"), []);
-    assert!(matches!(stage.events.pop(), Some(Event::UnknownOpcode { class: "hm", .. })));
+    assert_eq!(stage.hm(here(), "ZEPHYR_CTL", "hm", "NOSUCH"), []);
+    assert!(matches!(stage.events.pop(), Some(LogEvent::UnknownOpcode { class: "hm", .. })));
 }
 
 #[test]
 fn s85_flush_is_not_answered() {
     let mut stage = two_hosts();
-    assert_eq!(stage.hm(HM, "ZEPHYR_CTL", "HM", "FLUSH"), []);
+    assert_eq!(stage.hm(here(), "ZEPHYR_CTL", "HM", "FLUSH"), []);
     assert_eq!((stage.state(), stage.engine.gauges().hosts), ((1, 0), 0));
 }
 
 #[test]
 fn s86_s87_attach_and_detach_remove_nothing() {
     let mut stage = two_hosts();
-    let heard = stage.hm(HM, "ZEPHYR_CTL", "HM", "ATTACH");
+    let heard = stage.hm(here(), "ZEPHYR_CTL", "HM", "ATTACH");
     assert_eq!(heard[0].notice().body, b"SENT\0long-headers\0");
     assert_eq!((stage.state(), stage.engine.gauges().hosts), ((2, 1), 1));
     let goodbye = stage.command(Command::Shutdown);
     assert_eq!(goodbye.len(), 1);
     let farewell = goodbye[0].notice();
-    assert_eq!((goodbye[0].to, farewell.kind, farewell.port), (HM, Kind::HmCtl, 2104));
+    assert_eq!((goodbye[0].to, farewell.kind, farewell.port), (here(), Kind::HmCtl, 2104));
     assert_eq!(
         (farewell.class, farewell.instance, farewell.opcode),
         (&b"HM_CTL"[..], &b"SERVER"[..], &b"SHUTDOWN"[..])
@@ -307,7 +306,7 @@ fn s86_s87_attach_and_detach_remove_nothing() {
         (farewell.sender, farewell.recipient, farewell.body),
         (&b"SERVER"[..], &b"hm@ATHENA.TEST"[..], &b""[..])
     );
-    assert_eq!(stage.hm(HM, "ZEPHYR_CTL", "HM", "DETACH"), []);
+    assert_eq!(stage.hm(here(), "ZEPHYR_CTL", "HM", "DETACH"), []);
     assert_eq!((stage.state(), stage.engine.gauges().hosts), ((2, 1), 0));
     assert_eq!(stage.command(Command::Shutdown), []);
 }
@@ -317,7 +316,7 @@ fn s89_s90_host_control_has_its_own_kind() {
     let mut stage = two_hosts();
     let flush = notice("ZEPHYR_CTL", "HM", "FLUSH", ALICE);
     assert_eq!(stage.ask(flush, Yes), "SERVNAK LOST");
-    assert_eq!(stage.send(HM, Notice { kind: Kind::HmAck, ..flush }, Yes), []);
+    assert_eq!(stage.send(here(), Notice { kind: Kind::HmAck, ..flush }, Yes), []);
     assert_eq!(stage.state(), (2, 1));
 }
 
@@ -329,36 +328,36 @@ fn limits_refuse_and_leave_others_alone() {
         let heard = stage.send(host, Notice { port, ..control("SUBSCRIBE_NODEFS", ALICE, body) }, Yes);
         heard[0].answer()
     };
-    assert_eq!(subscribe(HM, 5001, b"a\0b\0\0"), "SERVACK SENT");
-    assert_eq!(subscribe(HM, 5002, b"a\0b\0\0"), "SERVACK SENT");
-    assert_eq!(subscribe(HM, 5003, b"a\0b\0\0"), "SERVACK LOST", "the host's limit");
-    assert_eq!(subscribe(HM2, 5001, b"a\0b\0\0"), "SERVACK SENT");
-    assert_eq!(subscribe(HM2, 5002, b"a\0b\0\0"), "SERVACK LOST", "everybody's limit");
-    assert_eq!(subscribe(HM, 5001, b"c\0d\0\0e\0f\0\0"), "SERVACK LOST", "the client's limit");
-    assert_eq!(subscribe(HM, 5002, b"c\0d\0\0"), "SERVACK SENT", "others are not concerned");
-    assert_eq!(stage.list(HM, ALICE, 5001), "c|d||a|b||");
+    assert_eq!(subscribe(here(), 5001, b"a\0b\0\0"), "SERVACK SENT");
+    assert_eq!(subscribe(here(), 5002, b"a\0b\0\0"), "SERVACK SENT");
+    assert_eq!(subscribe(here(), 5003, b"a\0b\0\0"), "SERVACK LOST", "the host's limit");
+    assert_eq!(subscribe(there(), 5001, b"a\0b\0\0"), "SERVACK SENT");
+    assert_eq!(subscribe(there(), 5002, b"a\0b\0\0"), "SERVACK LOST", "everybody's limit");
+    assert_eq!(subscribe(here(), 5001, b"c\0d\0\0e\0f\0\0"), "SERVACK LOST", "the client's limit");
+    assert_eq!(subscribe(here(), 5002, b"c\0d\0\0"), "SERVACK SENT", "others are not concerned");
+    assert_eq!(stage.list(here(), ALICE, 5001), "c|d||a|b||");
 }
 
 #[test]
 fn what_was_set_up_with_proof_is_not_changed_without() {
     let mut stage = Stage::with(|config| config.policy = Policy::OPEN);
-    stage.subscribe(HM, ALICE, 5000, b"a\0b\0\0");
+    stage.subscribe(here(), ALICE, 5000, b"a\0b\0\0");
     for opcode in ["SUBSCRIBE", "UNSUBSCRIBE", "CLEARSUB"] {
         assert_eq!(stage.ask(control(opcode, ALICE, b"a\0b\0\0"), No), "SERVNAK LOST");
     }
     assert_eq!(stage.ask(control("FLUSHSUBS", ALICE, b""), No), "SERVACK SENT");
-    assert_eq!(stage.list(HM, ALICE, 5000), "a|b||");
+    assert_eq!(stage.list(here(), ALICE, 5000), "a|b||");
 }
 
 #[test]
 fn after_a_flush_what_is_sent_again_is_done_again() {
     let mut stage = Stage::new();
     let subscribe = stage.packet(control("SUBSCRIBE_NODEFS", ALICE, b"a\0b\0\0"), Yes);
-    stage.give(HM, &subscribe, Yes);
-    stage.hm(HM2, "ZEPHYR_CTL", "HM", "FLUSH");
-    assert_eq!(stage.give(HM, &subscribe, Yes).len(), 1);
+    stage.give(here(), &subscribe, Yes);
+    stage.hm(there(), "ZEPHYR_CTL", "HM", "FLUSH");
+    assert_eq!(stage.give(here(), &subscribe, Yes).len(), 1);
     assert_eq!(stage.engine.counters().repeated, 1, "another host's flush changes nothing");
-    stage.hm(HM, "ZEPHYR_CTL", "HM", "BOOT");
-    assert_eq!(stage.give(HM, &subscribe, Yes)[0].answer(), "SERVACK SENT");
-    assert_eq!(stage.list(HM, ALICE, 5000), "a|b||");
+    stage.hm(here(), "ZEPHYR_CTL", "HM", "BOOT");
+    assert_eq!(stage.give(here(), &subscribe, Yes)[0].answer(), "SERVACK SENT");
+    assert_eq!(stage.list(here(), ALICE, 5000), "a|b||");
 }

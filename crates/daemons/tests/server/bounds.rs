@@ -1,11 +1,7 @@
 //! What one source, one principal or all together may take up: beyond it there is a clear refusal and a number, and others
 //! notice nothing.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-mod stage;
-
-use stage::*;
+use crate::stage::*;
 use zephyr_core::{
     limits::MAX_NOTICE,
     notice::Notice,
@@ -32,14 +28,14 @@ fn clients_of_a_host_of_a_principal_and_in_all() {
     let mut stage = bounded(|bounds| {
         (bounds.clients, bounds.clients_per_host, bounds.clients_per_principal) = (5, 3, 2);
     });
-    assert_eq!([1, 2].map(|port| subscribed(&mut stage, HM, ALICE, port, "c")), [SENT; 2]);
-    assert_eq!(subscribed(&mut stage, HM2, ALICE, 3, "c"), LOST, "alice has two");
-    assert_eq!(subscribed(&mut stage, HM, BOB, 4, "c"), SENT);
-    assert_eq!(subscribed(&mut stage, HM, "carol@ATHENA.TEST", 5, "c"), LOST, "the host has three");
-    assert_eq!(subscribed(&mut stage, HM2, "carol@ATHENA.TEST", 5, "c"), SENT);
-    assert_eq!(subscribed(&mut stage, HM2, "dave@ATHENA.TEST", 6, "c"), SENT);
-    assert_eq!(subscribed(&mut stage, HM2, "erin@ATHENA.TEST", 7, "c"), LOST, "there are five");
-    assert_eq!(subscribed(&mut stage, HM, ALICE, 1, "d"), SENT, "who is there goes on");
+    assert_eq!([1, 2].map(|port| subscribed(&mut stage, here(), ALICE, port, "c")), [SENT; 2]);
+    assert_eq!(subscribed(&mut stage, there(), ALICE, 3, "c"), LOST, "alice has two");
+    assert_eq!(subscribed(&mut stage, here(), BOB, 4, "c"), SENT);
+    assert_eq!(subscribed(&mut stage, here(), "carol@ATHENA.TEST", 5, "c"), LOST, "the host has three");
+    assert_eq!(subscribed(&mut stage, there(), "carol@ATHENA.TEST", 5, "c"), SENT);
+    assert_eq!(subscribed(&mut stage, there(), "dave@ATHENA.TEST", 6, "c"), SENT);
+    assert_eq!(subscribed(&mut stage, there(), "erin@ATHENA.TEST", 7, "c"), LOST, "there are five");
+    assert_eq!(subscribed(&mut stage, here(), ALICE, 1, "d"), SENT, "who is there goes on");
     assert_eq!((stage.engine.counters().clients_full, stage.engine.gauges().clients), (3, 5));
 }
 
@@ -50,16 +46,16 @@ fn subscriptions_of_a_client_of_a_principal_and_of_a_host() {
         bounds.subscriptions_per_principal = 3;
         bounds.subscriptions_per_host = 4;
     });
-    assert_eq!(["a", "b"].map(|class| subscribed(&mut stage, HM, ALICE, 1, class)), [SENT; 2]);
-    assert_eq!(subscribed(&mut stage, HM, ALICE, 1, "c"), LOST, "the client has two");
-    assert_eq!(subscribed(&mut stage, HM2, ALICE, 1, "c"), SENT);
-    assert_eq!(subscribed(&mut stage, HM2, ALICE, 1, "d"), LOST, "alice has three");
-    assert_eq!(["a", "b"].map(|class| subscribed(&mut stage, HM, BOB, 2, class)), [SENT; 2]);
-    assert_eq!(subscribed(&mut stage, HM, "carol@ATHENA.TEST", 3, "a"), LOST, "the host has four");
-    assert_eq!(subscribed(&mut stage, HM2, "carol@ATHENA.TEST", 3, "a"), SENT, "another has not");
+    assert_eq!(["a", "b"].map(|class| subscribed(&mut stage, here(), ALICE, 1, class)), [SENT; 2]);
+    assert_eq!(subscribed(&mut stage, here(), ALICE, 1, "c"), LOST, "the client has two");
+    assert_eq!(subscribed(&mut stage, there(), ALICE, 1, "c"), SENT);
+    assert_eq!(subscribed(&mut stage, there(), ALICE, 1, "d"), LOST, "alice has three");
+    assert_eq!(["a", "b"].map(|class| subscribed(&mut stage, here(), BOB, 2, class)), [SENT; 2]);
+    assert_eq!(subscribed(&mut stage, here(), "carol@ATHENA.TEST", 3, "a"), LOST, "the host has four");
+    assert_eq!(subscribed(&mut stage, there(), "carol@ATHENA.TEST", 3, "a"), SENT, "another has not");
     assert_eq!((stage.engine.counters().subscriptions_full, stage.engine.gauges().subscriptions), (3, 6));
-    stage.send(HM, Notice { port: 1, ..control("CLEARSUB", ALICE, b"") }, Yes);
-    assert_eq!(subscribed(&mut stage, HM, "carol@ATHENA.TEST", 3, "a"), SENT, "what is given back can be had");
+    stage.send(here(), Notice { port: 1, ..control("CLEARSUB", ALICE, b"") }, Yes);
+    assert_eq!(subscribed(&mut stage, here(), "carol@ATHENA.TEST", 3, "a"), SENT, "what is given back can be had");
 }
 
 #[test]
@@ -71,20 +67,20 @@ fn names_that_are_only_claimed_use_up_nothing_of_the_proven_ones() {
     });
     let claimed = |stage: &mut Stage, port, class: &str| {
         let body = format!("{class}\0*\0\0");
-        stage.send(HM2, Notice { port, ..control("SUBSCRIBE_NODEFS", ALICE, body.as_bytes()) }, No)[0].answer()
+        stage.send(there(), Notice { port, ..control("SUBSCRIBE_NODEFS", ALICE, body.as_bytes()) }, No)[0].answer()
     };
     assert_eq!([1, 2, 3].map(|port| claimed(&mut stage, port, "c")), [SENT, SENT, LOST], "claimed names have bounds");
     assert_eq!(["d", "e"].map(|class| claimed(&mut stage, 1, class)), [SENT, LOST]);
-    assert_eq!([1, 2, 3].map(|port| subscribed(&mut stage, HM, ALICE, port, "c")), [SENT, SENT, LOST]);
-    assert_eq!(["d", "e"].map(|class| subscribed(&mut stage, HM, ALICE, 1, class)), [SENT, LOST]);
-    assert_eq!(subscribed(&mut stage, HM2, ALICE, 2, "c"), LOST, "nor does proving them later go round the bounds");
+    assert_eq!([1, 2, 3].map(|port| subscribed(&mut stage, here(), ALICE, port, "c")), [SENT, SENT, LOST]);
+    assert_eq!(["d", "e"].map(|class| subscribed(&mut stage, here(), ALICE, 1, class)), [SENT, LOST]);
+    assert_eq!(subscribed(&mut stage, there(), ALICE, 2, "c"), LOST, "nor does proving them later go round the bounds");
 
     let mut told = |host, port, proof| {
         let place = Notice { port, body: b"m\0t\0y\0", ..notice("LOGIN", ALICE, "REALM-VISIBLE", ALICE) };
         stage.send(host, place, proof)[0].answer()
     };
-    assert_eq!([1, 2, 3].map(|port| told(HM2, port, No)), [SENT, SENT, LOST]);
-    assert_eq!([1, 2, 3].map(|port| told(HM, port, Yes)), [SENT, SENT, LOST]);
+    assert_eq!([1, 2, 3].map(|port| told(there(), port, No)), [SENT, SENT, LOST]);
+    assert_eq!([1, 2, 3].map(|port| told(here(), port, Yes)), [SENT, SENT, LOST]);
 }
 
 #[test]
@@ -102,12 +98,12 @@ fn who_asks_much_leaves_room_for_the_answers_to_others() {
         asked(&mut stage, host, BOB, No)
     });
     assert!((10..100).contains(&strangers.count()), "they share a part");
-    let alices = (0..200).filter(|_| asked(&mut stage, HM, ALICE, Yes)).count();
+    let alices = (0..200).filter(|_| asked(&mut stage, here(), ALICE, Yes)).count();
     assert!((10..100).contains(&alices), "so does she");
-    assert!(asked(&mut stage, HM2, BOB, Yes), "and bob is answered");
+    assert!(asked(&mut stage, there(), BOB, Yes), "and bob is answered");
     assert!(stage.engine.counters().answers_full > 0);
     stage.wait(60);
-    assert!(stage.engine.gauges().pending_octets == 0 && asked(&mut stage, HM, ALICE, Yes), "given back");
+    assert!(stage.engine.gauges().pending_octets == 0 && asked(&mut stage, here(), ALICE, Yes), "given back");
 }
 
 #[test]
@@ -116,10 +112,10 @@ fn a_list_is_no_longer_than_receivers_take() {
     let mut expected = String::new();
     for request in 0..550 {
         let body: String = (0..4).map(|n| format!("{:x<200}\0i\0\0", format!("{request}-{n}"))).collect();
-        stage.subscribe(HM, ALICE, 5000, body.as_bytes());
+        stage.subscribe(here(), ALICE, 5000, body.as_bytes());
         expected.insert_str(0, &body.replace('\0', "|"));
     }
-    let list = stage.list(HM, ALICE, 5000);
+    let list = stage.list(here(), ALICE, 5000);
     assert!(list.len() <= MAX_NOTICE && list.len() > MAX_NOTICE - 204, "{}", list.len());
     assert!(expected.starts_with(&list) && list.ends_with("|i||"), "whole entries, the newest");
 }
@@ -128,9 +124,9 @@ fn a_list_is_no_longer_than_receivers_take() {
 fn flood(stage: &mut Stage, notices: usize) -> (usize, usize) {
     let (mut silent, mut bobs) = (0, 0);
     for _ in 0..notices {
-        let heard = stage.send(HM2, Notice { body: &[b'x'; 300], ..notice("foo", "bar", "", BOB) }, Yes);
+        let heard = stage.send(there(), Notice { body: &[b'x'; 300], ..notice("foo", "bar", "", BOB) }, Yes);
         for delivery in heard.iter().filter(|packet| !packet.notice().kind.is_acknowledgement()) {
-            if delivery.to == at(HM2, 6000) {
+            if delivery.to == at(there(), 6000) {
                 bobs += 1;
                 stage.acknowledge(delivery);
             } else {
@@ -144,8 +140,8 @@ fn flood(stage: &mut Stage, notices: usize) -> (usize, usize) {
 #[test]
 fn who_never_acknowledges_costs_bounded_memory_and_bounded_sends() {
     let mut stage = bounded(|bounds| bounds.pending_per_destination = 10);
-    stage.subscribe(HM, ALICE, 5000, b"foo\0*\0\0");
-    stage.subscribe(HM2, BOB, 6000, b"foo\0*\0\0");
+    stage.subscribe(here(), ALICE, 5000, b"foo\0*\0\0");
+    stage.subscribe(there(), BOB, 6000, b"foo\0*\0\0");
     assert_eq!(flood(&mut stage, 100), (10, 100), "bob notices nothing");
     assert_eq!(stage.engine.counters().client_pending_full, 90);
     assert_eq!(stage.engine.gauges().pending, 10);
@@ -161,14 +157,14 @@ fn octets_that_wait_for_a_host_and_for_a_principal() {
         bounds.pending_octets_per_host = 20_000;
         bounds.pending_octets_per_principal = 8_000;
     });
-    stage.subscribe(HM2, BOB, 6000, b"foo\0*\0\0");
-    stage.subscribe(HM, ALICE, 5000, b"foo\0*\0\0");
+    stage.subscribe(there(), BOB, 6000, b"foo\0*\0\0");
+    stage.subscribe(here(), ALICE, 5000, b"foo\0*\0\0");
     let (silent, bobs) = flood(&mut stage, 60);
     assert!((5..=10).contains(&silent) && bobs == 60, "{silent} {bobs}");
     assert!(stage.engine.gauges().pending_octets <= 8_000);
     assert_eq!(stage.engine.counters().principal_pending_full, 60 - silent as u64);
     for number in 0..10_u16 {
-        stage.subscribe(HM, &format!("user{number}@ATHENA.TEST"), 5001 + number, b"foo\0*\0\0");
+        stage.subscribe(here(), &format!("user{number}@ATHENA.TEST"), 5001 + number, b"foo\0*\0\0");
     }
     assert_eq!(flood(&mut stage, 60).1, 60, "bob's host is another");
     assert!(stage.engine.gauges().pending_octets <= 20_000);
@@ -178,9 +174,9 @@ fn octets_that_wait_for_a_host_and_for_a_principal() {
 #[test]
 fn leaving_costs_no_more_when_much_waits() {
     let mut stage = bounded(|bounds| bounds.pending_per_destination = 5000);
-    stage.subscribe(HM, ALICE, 5000, b"foo\0*\0\0");
+    stage.subscribe(here(), ALICE, 5000, b"foo\0*\0\0");
     for _ in 0..2000 {
-        stage.send(HM2, notice("foo", "bar", "", BOB), Yes);
+        stage.send(there(), notice("foo", "bar", "", BOB), Yes);
     }
     assert_eq!(stage.engine.gauges().pending, 2000);
     assert_eq!(stage.ask(control("CLEARSUB", ALICE, b""), Yes), SENT);

@@ -1,0 +1,86 @@
+//! Reading a TOML file setting by setting, so that all its problems are found at once and none is only noticed by what
+//! does not happen.
+
+mod section;
+
+pub use section::{Named, Section};
+
+use crate::problem::{Findings, Problem};
+use section::entries;
+use std::{fmt, path::Path};
+use toml::de::{DeTable, Error};
+
+/// A file while it is read.
+pub struct Reader<'a> {
+    file: &'a Path,
+    content: &'a str,
+    findings: Findings,
+    /// Every setting that was asked for, as `section.key`.
+    asked: Vec<String>,
+}
+
+/// What there is to say about a file when it is read.
+#[derive(Debug)]
+pub struct Report {
+    /// Problems and warnings, each in the file's order.
+    pub findings: Findings,
+    /// The settings that can be in it, as `section.key`.
+    pub settings: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader of a file with this content.
+    pub fn new(file: &'a Path, content: &'a str) -> Self {
+        Self { file, content, findings: Findings::default(), asked: Vec::new() }
+    }
+
+    /// The file's top, whose entries are the sections.
+    pub fn parse(&mut self) -> Section<'_, 'a> {
+        let (top, errors) = DeTable::parse_recoverable(self.content);
+        for error in errors {
+            self.wrong(0, &error);
+        }
+        Section::new(self, String::new(), entries(top.into_inner()))
+    }
+
+    /// Ends the reading.
+    pub fn finish(mut self) -> Report {
+        self.findings.put_in_order();
+        Report { findings: self.findings, settings: self.asked }
+    }
+
+    fn problem(&mut self, offset: usize, text: impl fmt::Display) {
+        self.findings.problems.push(self.at(offset, text));
+    }
+
+    fn warning(&mut self, offset: usize, text: impl fmt::Display) {
+        self.findings.warnings.push(self.at(offset, text));
+    }
+
+    fn at(&self, offset: usize, text: impl fmt::Display) -> Problem {
+        Problem::at(self.file, self.content, offset, text)
+    }
+
+    fn wrong(&mut self, offset: usize, error: &Error) {
+        let offset = error.span().map_or(offset, |span| span.start);
+        self.problem(offset, one_line(error.message()));
+    }
+}
+
+/// What the parser says, in one line.
+fn one_line(message: &str) -> String {
+    message.trim().replace('\n', ", ")
+}
+
+/// What of these is meant by a name that does not exist, as the end of a sentence.
+pub fn suggestion(known: &[&str], name: &str) -> String {
+    let near = known.iter().map(|known| (strsim::jaro_winkler(known, name), known));
+    let nearest = near.filter(|(likeness, _)| *likeness > 0.75).max_by(|one, other| one.0.total_cmp(&other.0));
+    match nearest {
+        Some((_, known)) => format!(", did you mean {known}?"),
+        None => format!("; there are {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! Reading the file, for one program or for all.
+
+use super::{FILE_NAME, HostManagerSettings, ServerSettings};
+use crate::problem::{Findings, Problem};
+use std::{io, path::Path};
+use zephyr_config::{
+    read_bounded,
+    reader::{Reader, Report, Section},
+};
+
+/// The settings of a program, and what the operator should know about their file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadedSettings<S> {
+    /// The settings.
+    pub settings: S,
+    /// What is allowed but hardly meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads the settings of a program by reading its sections.
+pub(super) fn load<S>(
+    config_dir: &Path,
+    sections: fn(&mut Section<'_, '_>) -> S,
+) -> Result<LoadedSettings<S>, Findings> {
+    let file = config_dir.join(FILE_NAME);
+    match content_of(&file) {
+        Ok(content) => read(&file, &content, sections),
+        Err(problem) => Err(Findings { problems: vec![problem], warnings: Vec::new() }),
+    }
+}
+
+/// As [`load`], from a file with this content.
+pub(super) fn read<S>(
+    file: &Path,
+    content: &str,
+    sections: fn(&mut Section<'_, '_>) -> S,
+) -> Result<LoadedSettings<S>, Findings> {
+    let (settings, Report { findings, .. }) = read_all(file, content, sections);
+    if findings.problems.is_empty() {
+        Ok(LoadedSettings { settings, warnings: findings.warnings })
+    } else {
+        Err(findings)
+    }
+}
+
+/// The settings, and whatever there is to say about the file.
+pub(super) fn read_all<S>(file: &Path, content: &str, sections: fn(&mut Section<'_, '_>) -> S) -> (S, Report) {
+    let mut reader = Reader::new(file, content);
+    let mut top = reader.parse();
+    let settings = sections(&mut top);
+    top.finish();
+    (settings, reader.finish())
+}
+
+/// Everything that there is to say about the file of this configuration folder, whichever program it concerns.
+pub fn check(config_dir: &Path) -> Findings {
+    let file = config_dir.join(FILE_NAME);
+    match content_of(&file) {
+        Ok(content) => check_content(&file, &content),
+        Err(problem) => Findings { problems: vec![problem], warnings: Vec::new() },
+    }
+}
+
+/// As [`check`], of a file with this content.
+pub(super) fn check_content(file: &Path, content: &str) -> Findings {
+    let mut findings = read_all(file, content, ServerSettings::read_sections).1.findings;
+    findings.extend(read_all(file, content, HostManagerSettings::read_sections).1.findings);
+    // Both have found what concerns both.
+    findings.put_in_order();
+    findings
+}
+
+/// The text of a file; no file is an empty one.
+fn content_of(file: &Path) -> Result<String, Problem> {
+    match read_bounded(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        read => read.map_err(|error| Problem::whole_file(file, error)),
+    }
+}

@@ -1,0 +1,67 @@
+//! The host manager's settings.
+
+use super::{
+    file::{self, LoadedSettings},
+    log::Log,
+    values::listen_address,
+};
+use crate::problem::Findings;
+use std::{net::SocketAddr, path::Path};
+use zephyr_config::reader::Section;
+
+/// What zhm reads; the default is what holds without a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostManagerSettings {
+    /// Section `zhm`.
+    pub zhm: HostManager,
+    /// Section `log`: where the log goes.
+    pub log: Log,
+}
+
+/// Section `zhm`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostManager {
+    /// Servers as `HOST` or `HOST:PORT`, the preferred one first.
+    pub servers: Vec<String>,
+    /// Where to listen; `None`: every address, at port zephyr-hm.
+    pub listen: Option<SocketAddr>,
+}
+
+impl HostManagerSettings {
+    /// The settings of this configuration folder; the defaults when it has no such file.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong in the file, and not in a section of another program.
+    pub fn load(config_dir: &Path) -> Result<LoadedSettings<Self>, Findings> {
+        file::load(config_dir, Self::read_sections)
+    }
+
+    /// The settings of a file with this content.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong in it, and not in a section of another program.
+    pub fn read(file: &Path, content: &str) -> Result<LoadedSettings<Self>, Findings> {
+        file::read(file, content, Self::read_sections)
+    }
+
+    /// Reads the host manager's own sections.
+    pub(super) fn read_sections(top: &mut Section<'_, '_>) -> Self {
+        let mut settings = Self::default();
+        for of_server in ["zephyrd", "bounds", "control", "metrics"] {
+            top.skip(of_server);
+        }
+        settings.log.read(top.section("log"));
+        settings.zhm.read(top.section("zhm"));
+        settings
+    }
+}
+
+impl HostManager {
+    fn read(&mut self, mut section: Section<'_, '_>) {
+        section.read("servers", &mut self.servers);
+        section.read_text("listen", &mut self.listen, |text| listen_address(text).map(Some));
+        section.finish();
+    }
+}

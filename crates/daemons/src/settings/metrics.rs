@@ -1,0 +1,50 @@
+//! Where the server's numbers are read.
+
+use std::{net::SocketAddr, path::PathBuf};
+use zephyr_config::reader::Section;
+
+/// A place where something listens for connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StreamAddress {
+    /// An address and port.
+    Tcp(SocketAddr),
+    /// A socket in the file system.
+    Unix(PathBuf),
+}
+
+impl std::str::FromStr for StreamAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("unix:") {
+            Some(path) if path.starts_with('/') => Ok(Self::Unix(path.into())),
+            _ => match text.parse() {
+                Ok(address) => Ok(Self::Tcp(address)),
+                Err(_) => Err(format!("expected ADDRESS:PORT or unix:/PATH, not {text:?}")),
+            },
+        }
+    }
+}
+
+/// Section `metrics`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metrics {
+    /// Where; `None`: nowhere.
+    pub listen: Option<StreamAddress>,
+    /// Other hosts may read them too.
+    pub allow_remote: bool,
+}
+
+impl Metrics {
+    pub(super) fn read(&mut self, mut section: Section<'_, '_>) {
+        section.read("allow-remote", &mut self.allow_remote);
+        let allow_remote = self.allow_remote;
+        section.read_text("listen", &mut self.listen, |text| match text.parse()? {
+            StreamAddress::Tcp(address) if !address.ip().is_loopback() && !allow_remote => {
+                Err(format!("{address} can be reached from other hosts; set allow-remote = true if that is wanted"))
+            }
+            address => Ok(Some(address)),
+        });
+        section.finish();
+    }
+}

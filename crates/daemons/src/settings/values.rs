@@ -1,0 +1,28 @@
+//! Values of settings.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+/// Where a daemon listens for notices, as options and settings say it.
+pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    match text.parse() {
+        Ok(address @ SocketAddr::V4(_)) => Ok(address),
+        Ok(SocketAddr::V6(_)) => Err(format!("expected an IPv4 address, as Zephyr knows no others, not {text:?}")),
+        Err(_) => Err(format!("expected ADDRESS:PORT, not {text:?}")),
+    }
+}
+
+/// One word, such as a name.
+pub(super) fn one_word(text: &str) -> Result<Option<String>, String> {
+    let plain = text.chars().all(|char| !char.is_whitespace() && !char.is_control());
+    if plain { Ok(Some(text.to_owned())) } else { Err(format!("expected one word, not {text:?}")) }
+}
+
+/// An absolute path.
+pub(super) fn absolute(text: &str) -> Result<PathBuf, String> {
+    if text.starts_with('/') { Ok(text.into()) } else { Err(format!("expected a path from /, not {text:?}")) }
+}
+
+/// A number that is not 0.
+pub(super) fn at_least_one(number: usize) -> Result<usize, &'static str> {
+    if number == 0 { Err("expected a number from 1") } else { Ok(number) }
+}

@@ -1,0 +1,26 @@
+//! The server with a scripted clock: the rows of the semantics table, each test named after its row, attacks, bounds, fairness
+//! and policies.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+/// Proofs are verified on the spot.
+const VERIFY_THREADS: usize = 0;
+
+#[path = "memory.rs"]
+mod transport;
+
+mod acl;
+mod attacks;
+mod bounds;
+mod control;
+mod delivery;
+mod fairness;
+mod flood;
+mod hosts;
+mod locations;
+mod messages;
+mod policy;
+#[path = "../running/mod.rs"]
+mod running;
+mod stage;
+mod verification;

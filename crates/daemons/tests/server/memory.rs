@@ -1,0 +1,107 @@
+//! A server without sockets: what it sends is heard at once. Its proofs are verified as the program around it does that.
+
+use super::stage::{Double, Heard, Proof};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Duration,
+};
+use zephyr_core::time::Now;
+use zephyr_daemons::zephyrd::verifier::Verifier;
+use zephyr_engine::{
+    machine::{Input, Machine, Output},
+    server::{Command, Config, Event, Server},
+};
+
+/// Whether packets go over sockets.
+pub(crate) const OVER_SOCKETS: bool = false;
+
+/// The address of a host. Nobody is really there.
+pub(crate) fn host(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 77, 0, number)
+}
+
+/// The address of a host on another network.
+pub(crate) fn outside() -> Ipv4Addr {
+    Ipv4Addr::new(127, 78, 0, 1)
+}
+
+/// The server, and who verifies for it.
+pub(crate) struct Transport {
+    server: Server,
+    double: Arc<Double>,
+    verifier: Verifier,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Transport {
+    pub(crate) fn new(config: Config, now: Now) -> Self {
+        let double = Arc::new(Double::default());
+        let verifier = Verifier::new(double.clone(), crate::VERIFY_THREADS).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        Self { server: Server::new(config, now), double, verifier, runtime }
+    }
+
+    /// How many packets were verified.
+    pub(crate) fn judged(&self) -> usize {
+        self.double.judged()
+    }
+
+    pub(crate) fn give(&mut self, now: Now, from: SocketAddr, octets: &[u8], proof: Proof) {
+        self.double.set(proof);
+        self.server.handle(now, Input::Datagram { from, octets });
+    }
+
+    pub(crate) fn command(&mut self, now: Now, command: Command) {
+        self.server.handle(now, Input::Command(command));
+    }
+
+    pub(crate) fn timeout(&mut self, now: Now) {
+        self.server.handle(now, Input::Timeout);
+    }
+
+    /// What the server sends and tells now, in its order.
+    pub(crate) fn hear(&mut self, now: Now) -> (Vec<Heard>, Vec<Event>) {
+        let (mut heard, mut events) = (Vec::new(), Vec::new());
+        let mut under_way = 0;
+        loop {
+            match self.server.poll(now) {
+                Output::Transmit(transmit) => heard.push(Heard { to: transmit.to, octets: transmit.payload }),
+                Output::Job(job) => match self.verifier.verify(now, job) {
+                    Some(verified) => self.server.handle(now, Input::Done(verified)),
+                    None => under_way += 1,
+                },
+                Output::Event(event) => events.push(event),
+                Output::Wait(_) if under_way > 0 => {
+                    let verified = self.runtime.block_on(self.verifier.next());
+                    under_way -= 1;
+                    self.server.handle(now, Input::Done(verified));
+                }
+                Output::Wait(_) => return (heard, events),
+            }
+        }
+    }
+
+    /// When the server wants to be woken.
+    pub(crate) fn next_timeout(&mut self, now: Now) -> Option<Duration> {
+        match self.server.poll(now) {
+            Output::Wait(until) => until,
+            other => panic!("there is something to do first: {other:?}"),
+        }
+    }
+}
+
+impl Deref for Transport {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl DerefMut for Transport {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.server
+    }
+}

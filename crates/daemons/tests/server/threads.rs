@@ -1,0 +1,20 @@
+//! The same with proofs that threads verify.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+/// Threads that verify proofs.
+const VERIFY_THREADS: usize = 3;
+
+#[path = "memory.rs"]
+mod transport;
+
+mod acl;
+mod bounds;
+mod control;
+mod delivery;
+mod fairness;
+mod hosts;
+mod locations;
+mod messages;
+mod policy;
+mod stage;

@@ -1,0 +1,110 @@
+//! What a backend provides, and the table of those that there are.
+
+use crate::Enctype;
+use std::{fmt, path::PathBuf, sync::Arc};
+use zephyr_auth_krb::{KerberosAcceptor, KerberosInitiator};
+use zephyr_auth_none::{NullAcceptor, NullInitiator};
+use zephyr_core::{
+    auth::{Acceptor, AuthError, Initiator},
+    policy::Policy,
+};
+
+/// Every backend, in the order in which they are asked for the realm of a machine. The first is that of a domain that no
+/// policy file describes.
+///
+/// Another backend is a crate that implements the traits of [`zephyr_core::auth`], and one line here.
+pub static PROVIDERS: &[&Provider] = &[&KERBEROS, &NONE];
+
+/// Kerberos 5, as the C programs have it.
+pub(crate) static KERBEROS: Provider = Provider {
+    name: "kerberos",
+    policy: Policy::KERBEROS,
+    settings: &[BackendSetting::Enctypes],
+    default_realm: zephyr_auth_krb::default_realm,
+    acceptor: |options| {
+        let acceptor = KerberosAcceptor::new(options.realm.as_deref(), options.keytab.as_deref())?;
+        let permitted = options.permitted_enctypes.as_deref().unwrap_or(&Enctype::DEFAULT);
+        Ok(Arc::new(acceptor.permitting(permitted)))
+    },
+    initiator: |_| Ok(Arc::new(KerberosInitiator::new())),
+};
+
+/// No authentication: nothing is ever authentic, unless the domain believes whoever claims to be.
+pub(crate) static NONE: Provider = Provider {
+    name: "none",
+    policy: Policy::OPEN,
+    settings: &[BackendSetting::BelieveUnprovenSenders],
+    default_realm: zephyr_auth_none::default_realm,
+    acceptor: |options| {
+        Ok(Arc::new(match options.believe_unproven {
+            true => NullAcceptor::believing_unproven_senders(),
+            false => NullAcceptor::new(),
+        }))
+    },
+    initiator: |options| {
+        Ok(Arc::new(match options.believe_unproven {
+            true => NullInitiator::believing_unproven_senders(),
+            false => NullInitiator::new(),
+        }))
+    },
+};
+
+/// An authentication backend, as the table has it. Its name is what tells it from others.
+pub struct Provider {
+    /// Its name in files, options and the environment.
+    pub name: &'static str,
+    /// The policy of a domain that no policy file describes.
+    pub policy: Policy,
+    /// The settings of a domain that not every backend has and this one does.
+    pub settings: &'static [BackendSetting],
+    /// The realm of this machine's servers when nothing else is said.
+    pub default_realm: fn() -> Result<String, AuthError>,
+    /// Makes the server's side of a domain.
+    pub acceptor: fn(&AcceptorOptions) -> Result<Arc<dyn Acceptor>, AuthError>,
+    /// Makes the client's side of a domain, for the user of this process.
+    pub initiator: fn(&InitiatorOptions) -> Result<Arc<dyn Initiator>, AuthError>,
+}
+
+impl PartialEq for Provider {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Provider {}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Provider({})", self.name)
+    }
+}
+
+/// A setting of a policy file that only domains with certain backends have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendSetting {
+    /// `enctypes`: the Kerberos encryption types that servers take.
+    Enctypes,
+    /// `believe-unproven-senders`: who claims proof is believed unseen.
+    BelieveUnprovenSenders,
+}
+
+/// What a server says about its side of the domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AcceptorOptions {
+    /// The realm it serves; the default one when not given.
+    pub realm: Option<String>,
+    /// Where its keys are; the traditional place when not given.
+    pub keytab: Option<PathBuf>,
+    /// The Kerberos encryption types that its keys and those of its clients may have; [`Enctype::DEFAULT`] when not given.
+    /// What is not among them is a [failed](zephyr_core::auth::Verdict::Failed) proof.
+    pub permitted_enctypes: Option<Vec<Enctype>>,
+    /// Where nobody can prove anything: believe who claims proof, without looking at it.
+    pub believe_unproven: bool,
+}
+
+/// What a client says about its side of the domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InitiatorOptions {
+    /// Where nobody can prove anything: claim proof, and believe who claims it.
+    pub believe_unproven: bool,
+}

@@ -1,0 +1,51 @@
+//! What a server is told about itself, and what can be ordered.
+
+use crate::server::{acl::Rules, limits::bounds::Bounds, origin::Neighbours};
+use std::{net::Ipv4Addr, sync::Arc};
+use zephyr_core::{policy::Policy, realm::Realms};
+
+/// What a server is told about itself.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its host name, the sender of its own notices.
+    pub host: String,
+    /// Its address, for uids and for those who ask.
+    pub address: Ipv4Addr,
+    /// The port it listens on.
+    pub port: u16,
+    /// The program and version that it tells those who ask.
+    pub version: String,
+    /// Its realm.
+    pub realms: Realms,
+    /// The servers beside it.
+    pub neighbours: Neighbours,
+    /// What its domain demands.
+    pub policy: Policy,
+    /// Who may do what, and what every subscriber gets.
+    pub rules: Arc<Rules>,
+    /// How much it holds.
+    pub bounds: Bounds,
+    /// How many acknowledgements it can hear at once: so many deliveries are in flight at most. See
+    /// [`acknowledgements_in_flight`](crate::server::acknowledgements_in_flight).
+    pub in_flight: usize,
+}
+
+/// What can be ordered of a running server.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Other rules from now on, also for those who subscribed under the old ones.
+    Reload(Arc<Rules>),
+    /// Another policy from now on, also for those who subscribed under the old one.
+    Enforce(Box<Policy>),
+    /// Both at once: what clients subscribed to is looked through only once.
+    Renew {
+        /// As for `Reload`.
+        rules: Arc<Rules>,
+        /// As for `Enforce`.
+        policy: Box<Policy>,
+    },
+    /// Other bounds from now on. What is there already stays.
+    Rebound(Bounds),
+    /// The server is about to end: tell the host managers.
+    Shutdown,
+}

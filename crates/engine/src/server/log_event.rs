@@ -1,0 +1,160 @@
+//! What is worth a line in the server's log.
+
+pub use crate::level::Level;
+
+use crate::plural::Plural;
+use std::{fmt, net::SocketAddr};
+use zephyr_core::{
+    auth::{AuthError, Reason},
+    inbox::DropReason,
+    kind::Kind,
+    notice::ParseError,
+    policy::Refusal,
+};
+
+/// Something worth a line. Texts from the net are octets and are escaped when shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are what the line says")]
+pub enum LogEvent {
+    /// A datagram that is no notice.
+    Malformed { from: SocketAddr, error: ParseError },
+    /// A packet of a kind that no server takes.
+    BadKind { kind: Kind, from: SocketAddr },
+    /// A packet that only answers, from somebody whom nothing was asked.
+    StrayAnswer { kind: Kind, from: SocketAddr },
+    /// A packet that receivers drop.
+    Dropped { reason: DropReason, from: SocketAddr },
+    /// A proven packet came again from another source.
+    Copied { sender: Box<[u8]>, from: SocketAddr },
+    /// A proof that could not be verified, for a fault of our own.
+    CannotVerify { from: SocketAddr, error: AuthError },
+    /// A proof that does not hold.
+    FailedProof { sender: Box<[u8]>, from: SocketAddr, reason: Reason },
+    /// A request that needs proof came without.
+    Unauthenticated { opcode: Box<[u8]>, sender: Box<[u8]>, from: SocketAddr },
+    /// A request that the domain's policy refuses, whoever makes it.
+    PolicyRefused { sender: Box<[u8]>, class: Box<[u8]>, refusal: Refusal, from: SocketAddr },
+    /// A client's port is used by another principal.
+    PortTaken { opcode: Box<[u8]>, sender: Box<[u8]>, owner: Box<[u8]>, client: SocketAddr },
+    /// A subscription to notices for somebody else.
+    RecipientRefused { sender: Box<[u8]>, recipient: Box<[u8]> },
+    /// A subscription that the class's list refuses; `any_instance`: because it is to all instances.
+    SubscriptionRefused { sender: Box<[u8]>, class: Box<[u8]>, any_instance: bool, client: SocketAddr },
+    /// Subscriptions of a client, so many, that new rules forbid.
+    SubscriptionsEnded { principal: Box<[u8]>, client: SocketAddr, count: usize },
+    /// A notice that the class's list refuses.
+    SendRefused { sender: Box<[u8]>, class: Box<[u8]>, proven: bool, from: SocketAddr },
+    /// A notice to an instance that is not its sender's name, in a class that wants that.
+    InstanceRefused { sender: Box<[u8]>, class: Box<[u8]>, instance: Box<[u8]>, proven: bool, from: SocketAddr },
+    /// A list of subscriptions that ends in the middle of a triple; this is the triple's number.
+    MalformedSubscription { sender: Box<[u8]>, number: usize },
+    /// A request to flush subscriptions whose body is no text.
+    MalformedFlush { sender: Box<[u8]> },
+    /// Somebody wants to flush somebody else's subscriptions.
+    FlushRefused { sender: Box<[u8]>, target: Box<[u8]> },
+    /// A change of somebody else's location.
+    LoginRefused { sender: Box<[u8]>, user: Box<[u8]> },
+    /// A location with fewer than three texts.
+    MalformedLocation { sender: Box<[u8]> },
+    /// A request that this class does not know.
+    UnknownOpcode { class: &'static str, opcode: Box<[u8]>, from: SocketAddr },
+    /// A limit is reached.
+    Full { what: &'static str, from: SocketAddr },
+    /// A notice that cannot be written for this client.
+    NotWritten { client: SocketAddr, reason: String },
+    /// A packet is sent again.
+    Resent { client: SocketAddr, transmission: usize },
+    /// A client answers no longer and is forgotten.
+    ClientDead { client: SocketAddr, principal: Box<[u8]> },
+    /// A host manager has started or flushed; so many clients are gone.
+    HostFlushed { host: SocketAddr, clients: usize },
+}
+
+impl LogEvent {
+    /// Where a datagram came from that was no notice: such an entry has no [cause](super::Cause).
+    pub const fn source(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Malformed { from, .. } => Some(*from),
+            _ => None,
+        }
+    }
+
+    /// How much it matters.
+    pub const fn level(&self) -> Level {
+        match self {
+            Self::Resent { .. } | Self::Copied { .. } | Self::HostFlushed { .. } | Self::Dropped { .. } => Level::Debug,
+            Self::CannotVerify { .. } => Level::Error,
+            Self::FailedProof { .. } | Self::Unauthenticated { .. } | Self::ClientDead { .. } => Level::Info,
+            _ => Level::Warning,
+        }
+    }
+}
+
+impl fmt::Display for LogEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |octets: &[u8]| octets.escape_ascii().to_string();
+        match self {
+            Self::Malformed { from, error } => write!(f, "bad notice parse ({from}): {error}"),
+            Self::CannotVerify { from, error } => write!(f, "cannot judge a notice from {from}: {error}"),
+            Self::BadKind { kind, from } => write!(f, "bad notice kind {:#x} from {from}", kind.number()),
+            Self::StrayAnswer { kind, from } => write!(f, "{kind} from {from}, who is no server"),
+            Self::Dropped { reason, from } => write!(f, "dropped a packet from {from}: {reason}"),
+            Self::Copied { sender, from } => {
+                write!(f, "copy of a packet of {} from {from}, only answered", text(sender))
+            }
+            Self::FailedProof { sender, from, reason } => {
+                write!(f, "no proof for {} ({from}): {reason}", text(sender))
+            }
+            Self::Unauthenticated { opcode, sender, from } => {
+                write!(f, "unauthenticated {} message purportedly from {} ({from})", text(opcode), text(sender))
+            }
+            Self::PolicyRefused { sender, class, refusal, from } => {
+                write!(f, "refused class {} to {} ({from}): {refusal}", text(class), text(sender))
+            }
+            Self::PortTaken { opcode, sender, owner, client } => {
+                write!(f, "{} request from {} on port used by {} ({client})", text(opcode), text(sender), text(owner))
+            }
+            Self::RecipientRefused { sender, recipient } => {
+                write!(f, "subscr unauth {} recipient {}", text(sender), text(recipient))
+            }
+            Self::SubscriptionRefused { sender, class, any_instance, client } => {
+                let wild = if *any_instance { " wild inst" } else { "" };
+                write!(f, "subscr unauth {} class {}{wild} ({client})", text(sender), text(class))
+            }
+            Self::SubscriptionsEnded { principal, client, count } => {
+                let subscriptions = Plural(*count, "subscription", "subscriptions");
+                write!(f, "{subscriptions} of {} ended by the new rules ({client})", text(principal))
+            }
+            Self::SendRefused { sender, class, proven, from } => {
+                let unauth = if *proven { "" } else { " (unauth)" };
+                write!(f, "sendit unauthorized {} from {}{unauth} ({from})", text(class), text(sender))
+            }
+            Self::InstanceRefused { sender, class, instance, proven, from } => {
+                let unauth = if *proven { "" } else { " (unauth)" };
+                let (class, instance) = (text(class), text(instance));
+                write!(f, "sendit unauth uid {}{unauth} to {class} instance {instance} ({from})", text(sender))
+            }
+            Self::MalformedSubscription { sender, number } => {
+                write!(f, "malformed subscription {number} from {}", text(sender))
+            }
+            Self::MalformedFlush { sender } => write!(f, "malformed flushsubs from {}", text(sender)),
+            Self::FlushRefused { sender, target } => {
+                write!(f, "unauth flushsubs for {} by {}", text(target), text(sender))
+            }
+            Self::LoginRefused { sender, user } => write!(f, "unauth location of {} by {}", text(user), text(sender)),
+            Self::MalformedLocation { sender } => write!(f, "zloc bad format from user {}", text(sender)),
+            Self::UnknownOpcode { class, opcode, from } => {
+                write!(f, "unknown {class} opcode {} from {from}", text(opcode))
+            }
+            Self::Full { what, from } => write!(f, "too many {what}, refused {from}"),
+            Self::NotWritten { client, reason } => write!(f, "no notice for {client}: {reason}"),
+            Self::Resent { client, transmission } => write!(f, "rexmit {client} #{transmission}"),
+            Self::ClientDead { client, principal } => {
+                write!(f, "client {client} ({}) answers no longer, forgotten", text(principal))
+            }
+            Self::HostFlushed { host, clients } => {
+                write!(f, "host {} flushed, {} gone", host.ip(), Plural(*clients, "client", "clients"))
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Who a packet comes from, decided once when it comes in.
+
+use std::net::SocketAddr;
+use zephyr_core::{fold::FoldedName, names, notice::Notice};
+
+/// Another server of the same realm: its place in [`Neighbours::peers`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PeerId(pub usize);
+
+/// Another realm with servers of its own: its place in [`Neighbours::realms`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RealmId(pub usize);
+
+/// What kind of program a packet comes from. Handlers go by this and by the notice's class.
+///
+/// The address that a packet comes from proves nothing: whatever an origin may do beyond others must be proven as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// A program of a user, directly or through its host manager.
+    Client,
+    /// A host manager that speaks for itself.
+    HostManager,
+    /// Another server of this realm.
+    Peer(PeerId),
+    /// A server of another realm.
+    Realm(RealmId),
+}
+
+/// The servers that this server knows beside itself.
+#[derive(Clone, Debug, Default)]
+pub struct Neighbours {
+    /// The other servers of this realm.
+    pub peers: Vec<SocketAddr>,
+    /// Other realms.
+    pub realms: Vec<NeighbourRealm>,
+}
+
+/// Another realm, and where its servers listen.
+#[derive(Clone, Debug)]
+pub struct NeighbourRealm {
+    /// Its name.
+    pub name: Box<[u8]>,
+    /// Its servers.
+    pub servers: Vec<SocketAddr>,
+}
+
+impl Neighbours {
+    /// Where a notice of this class comes from, when it comes from this address and port.
+    pub(crate) fn origin_of(&self, from: SocketAddr, notice: &Notice<'_>, class: &FoldedName) -> Origin {
+        if let Some(peer) = self.peers.iter().position(|&peer| peer == from) {
+            return Origin::Peer(PeerId(peer));
+        }
+        if let Some(realm) = self.realms.iter().position(|realm| realm.servers.contains(&from)) {
+            return Origin::Realm(RealmId(realm));
+        }
+        let for_hosts = class.is(names::ZEPHYR_CTL) && notice.instance.eq_ignore_ascii_case(names::HM);
+        if class.is(names::HM_CTL) || for_hosts { Origin::HostManager } else { Origin::Client }
+    }
+
+    /// The realm whose server vouches for what comes from there, when that is another than ours.
+    pub(crate) fn relay(&self, origin: Origin) -> Option<&[u8]> {
+        match origin {
+            Origin::Realm(RealmId(realm)) => self.realms.get(realm).map(|realm| &*realm.name),
+            Origin::Client | Origin::HostManager | Origin::Peer(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_servers_are_told_by_their_addresses_and_host_managers_by_what_they_say() {
+        let at = |host: u8, port| SocketAddr::from(([10, 0, 0, host], port));
+        let neighbours = Neighbours {
+            peers: vec![at(1, 2103), at(2, 2103)],
+            realms: vec![NeighbourRealm { name: b"CS.TEST"[..].into(), servers: vec![at(9, 2103)] }],
+        };
+        let origin = |from, class: &'static [u8], instance: &'static [u8]| {
+            let notice = Notice { class, instance, ..Notice::EMPTY };
+            neighbours.origin_of(from, &notice, &FoldedName::new(class))
+        };
+        assert_eq!(origin(at(2, 2103), b"MESSAGE", b"x"), Origin::Peer(PeerId(1)));
+        assert_eq!(origin(at(2, 2104), b"MESSAGE", b"x"), Origin::Client, "another program of that host");
+        assert_eq!(origin(at(9, 2103), b"MESSAGE", b"x"), Origin::Realm(RealmId(0)));
+        assert_eq!(origin(at(7, 2104), b"Hm_Ctl", b"x"), Origin::HostManager);
+        assert_eq!(origin(at(7, 2104), b"zephyr_ctl", b"hm"), Origin::HostManager);
+        assert_eq!(origin(at(7, 2104), b"ZEPHYR_CTL", b"CLIENT"), Origin::Client);
+        assert_eq!(neighbours.relay(Origin::Realm(RealmId(0))), Some(&b"CS.TEST"[..]));
+        assert_eq!(neighbours.relay(Origin::Peer(PeerId(0))), None);
+    }
+}
