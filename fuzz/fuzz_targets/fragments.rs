@@ -8,10 +8,10 @@ use std::{
 };
 use zephyr_core::{
     auth::Verdict,
-    inbox::{Inbox, Outcome},
+    inbox::Inbox,
     kind::Kind,
     limits::{Limits, MAX_NOTICE},
-    notice::{Claim, Notice},
+    notice::{Claim, Notice, OwnedPacket},
     time::Now,
     uid::Uid,
 };
@@ -35,7 +35,9 @@ fuzz_target!(|script: &[u8]| {
         };
         let packet = notice.write(&Claim::NONE, Limits::WHOLE_PACKET).expect("it fits");
         let now = Now { monotonic: Duration::from_secs(index as u64), wall: UNIX_EPOCH };
-        if let Outcome::Complete(notice) = inbox.receive(now, &packet, &mut |_| Verdict::Unauthenticated).outcome {
+        let packet = OwnedPacket::receive(&packet).expect("it was just written");
+        let Ok(fragment) = inbox.admit(now, packet).fragment else { continue };
+        if let Ok(Some(notice)) = inbox.complete(now, fragment, Verdict::Unauthenticated.into()) {
             assert!(notice.notice().body.len() <= MAX_NOTICE);
         }
     }

@@ -16,9 +16,9 @@ use std::{
 use zephyr_core::{
     auth::{AuthError, Direction, Initiator, Session, Verdict},
     fragment::Cutter,
-    inbox::{Delivered, Inbox, Outcome},
+    inbox::{Delivered, Inbox},
     limits::{Limits, MAX_NOTICE, MAX_PACKET, MAX_QUEUED},
-    notice::{Claim, Notice, Packet},
+    notice::{Claim, Notice, OwnedPacket, Packet},
     policy::Policy,
     realm::completed,
     schedule::SERVACK_WAIT,
@@ -257,15 +257,20 @@ impl Engine {
             self.acknowledged(now, from, &packet);
             return;
         }
-        let received = self.inbox.receive(now, datagram, &mut |packet| self.judge.judge(now, packet));
-        self.outbox.extend(received.acknowledgement.map(|payload| Transmit { to: from, payload }));
-        match received.outcome {
-            Outcome::Complete(delivered) => {
+        let Ok(packet) = OwnedPacket::receive(datagram) else { return };
+        let admission = self.inbox.admit(now, packet);
+        self.outbox.extend(admission.acknowledgement.map(|payload| Transmit { to: from, payload }));
+        let whole = admission.fragment.and_then(|fragment| {
+            let verdict = self.judge.judge(now, &fragment.packet());
+            self.inbox.complete(now, fragment, verdict.into())
+        });
+        match whole {
+            Ok(Some(delivered)) => {
                 let (verdict, hidden) = policing::incoming(&self.policy, &self.site, &delivered);
                 self.arrive(Arrival { from, delivered, verdict, hidden });
             }
-            Outcome::Incomplete => {}
-            Outcome::Dropped(reason) => tracing::debug!(%from, %reason, "dropped a packet"),
+            Ok(None) => {}
+            Err(reason) => tracing::debug!(%from, %reason, "dropped a packet"),
         }
     }
 

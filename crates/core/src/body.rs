@@ -1,5 +1,7 @@
 //! Bodies whose form the protocol fixes: texts that each end in NUL.
 
+use std::borrow::Cow;
+
 /// The texts of a body, without their NULs; what follows the last NUL is one more text if it is not empty.
 pub fn texts(body: &[u8]) -> impl Iterator<Item = &[u8]> {
     let body = body.strip_suffix(b"\0").unwrap_or(body);
@@ -14,6 +16,24 @@ pub fn first_text(body: &[u8]) -> &[u8] {
 /// The body of these texts. A text ends at a NUL that it holds, so NULs are left out.
 pub fn of_texts<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     texts.into_iter().flat_map(|text| text.iter().copied().filter(|&octet| octet != 0).chain([0])).collect()
+}
+
+/// The signature and the text of a message. By convention they are the first and second of the body's texts; a single text is
+/// no signature, and further ones go on with the second, on lines of their own.
+pub fn signature_and_text(body: &[u8]) -> (&[u8], Cow<'_, [u8]>) {
+    let texts = body.strip_suffix(b"\0").unwrap_or(body);
+    match texts.iter().position(|&octet| octet == 0).and_then(|end| texts.split_at_checked(end)) {
+        Some((signature, rest)) => (signature, on_lines(rest.get(1..).unwrap_or_default())),
+        None => (b"", texts.into()),
+    }
+}
+
+/// The texts of a body, each on a line of its own.
+pub fn on_lines(texts: &[u8]) -> Cow<'_, [u8]> {
+    match texts.contains(&0) {
+        true => texts.iter().map(|&octet| if octet == 0 { b'\n' } else { octet }).collect(),
+        false => texts.into(),
+    }
 }
 
 /// A list of subscriptions, read until its end or until it makes no sense (server behaviour, section 4.2).
@@ -100,6 +120,21 @@ mod tests {
         assert!(Place::read(b"\0\0\0").is_some());
         let place = Place { machine: b"m", time: b"t", tty: b"y\0y" };
         assert_eq!(place.body(), b"m\0t\0yy\0");
+    }
+
+    #[test]
+    fn messages_have_a_signature_and_a_text() {
+        for (body, signature, text) in [
+            (&b""[..], "", ""),
+            (b"only", "", "only"),
+            (b"only\0", "", "only"),
+            (b"\0text", "", "text"),
+            (b"sig\0text\0", "sig", "text"),
+            (b"sig\0one\0two\0", "sig", "one\ntwo"),
+        ] {
+            let expected = (signature.as_bytes(), text.as_bytes().into());
+            assert_eq!(signature_and_text(body), expected, "{}", body.escape_ascii());
+        }
     }
 
     #[test]

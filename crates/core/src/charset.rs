@@ -1,5 +1,7 @@
 //! The character set label of a notice (wire format, section 2.3).
 
+use std::borrow::Cow;
+
 /// The label as it stands on the wire, its two octets read in network order.
 ///
 /// Deployed senders write the number of the character set with its octets swapped; readers meet both orders.
@@ -32,6 +34,14 @@ impl Charset {
             _ => Self::UNKNOWN,
         }
     }
+
+    /// The text of octets with this label; without a known one it is read as UTF-8. What is no text becomes U+FFFD.
+    pub fn decode(self, octets: &[u8]) -> Cow<'_, str> {
+        match self.normalized() {
+            Self::LATIN1 if !octets.is_ascii() => octets.iter().map(|&octet| char::from(octet)).collect(),
+            _ => String::from_utf8_lossy(octets),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -50,5 +60,13 @@ mod tests {
         ] {
             assert_eq!(Charset(wire).normalized(), label, "{wire:#06x}");
         }
+    }
+
+    #[test]
+    fn text_is_read_as_its_label_says() {
+        assert_eq!(Charset::LATIN1.decode(b"caf\xe9"), "café");
+        assert_eq!(Charset(0x6A).decode("café".as_bytes()), "café");
+        assert_eq!(Charset::UNKNOWN.decode("café\u{0}".as_bytes()), "café\u{0}");
+        assert_eq!(Charset::UNKNOWN.decode(b"caf\xe9"), "caf\u{fffd}");
     }
 }

@@ -3,9 +3,9 @@
 use crate::{
     auth::{AuthError, Verdict},
     coding::decimal::leading_integer,
-    inbox::DropReason,
+    inbox::{DropReason, Verified},
     limits::{FRAGMENT_FUDGE, MAX_NOTICE, MAX_PACKET},
-    notice::{FormatError, Notice, Packet},
+    notice::{FormatError, Notice, OwnedPacket, Packet},
     uid::Uid,
 };
 use bytes::Bytes;
@@ -123,7 +123,7 @@ pub(crate) struct Partial {
     /// Stretches of the body that have come: none overlaps or touches another.
     stretches: BTreeMap<usize, Vec<u8>>,
     received: usize,
-    header: Option<Bytes>,
+    header: Option<OwnedPacket>,
     verdict: Verdict,
 }
 
@@ -142,15 +142,15 @@ impl Partial {
     }
 
     /// Adds a packet's part; what does not fit into the whole is ignored. Of octets that came twice the later ones stay.
-    pub(crate) fn add(&mut self, packet: &Packet<'_>, offset: usize, verdict: &Verdict) {
-        let body = packet.notice.body;
+    pub(crate) fn add(&mut self, packet: &OwnedPacket, offset: usize, verified: &Verified) {
+        let body = verified.opened.as_deref().unwrap_or(packet.notice().body);
         if offset + body.len() > self.total || self.stretches.len() >= MAX_STRETCHES {
             return;
         }
         if offset == 0 && self.header.is_none() {
-            self.header = Some(Bytes::copy_from_slice(packet.octets()));
+            self.header = Some(packet.clone());
         }
-        self.verdict = self.verdict.clone().and(verdict.clone());
+        self.verdict = self.verdict.clone().and(verified.verdict.clone());
         if !body.is_empty() {
             self.insert(offset, body);
         }
@@ -186,7 +186,7 @@ impl Partial {
     }
 
     /// The packet with the header, the whole body, and what is known of all parts, once nothing is missing.
-    pub(crate) fn finished(&mut self) -> Option<(Bytes, Vec<u8>, Verdict)> {
+    pub(crate) fn finished(&mut self) -> Option<(OwnedPacket, Vec<u8>, Verdict)> {
         if self.received < self.total {
             return None;
         }

@@ -1,4 +1,7 @@
-//! What a receiving client does with a datagram (wire format, section 7, "Receiving in a client").
+//! What a receiving client does with a packet (wire format, section 7, "Receiving in a client").
+//!
+//! It is done in two steps, so that verifying a packet's origin may take its time in between: [`Inbox::admit`] decides whether
+//! the packet is acknowledged and whether it is new, [`Inbox::complete`] joins it with the others of its notice.
 
 use crate::{
     auth::Verdict,
@@ -6,7 +9,7 @@ use crate::{
     fragment::{Partial, Span},
     kind::Kind,
     limits::{Limits, MAX_PACKET, MAX_QUEUED},
-    notice::{Claim, Notice, Packet, ParseError},
+    notice::{Claim, Notice, OwnedPacket, Packet},
     schedule::FRAGMENT_TIMEOUT,
     time::Now,
     uid::Uid,
@@ -14,12 +17,9 @@ use crate::{
 use bytes::Bytes;
 use std::{collections::HashMap, time::Duration};
 
-/// Why a datagram is not delivered.
+/// Why a packet is not delivered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DropReason {
-    /// It is no well-formed packet.
-    #[error(transparent)]
-    Malformed(#[from] ParseError),
     /// It is part of a notice larger than any receiver accepts.
     #[error("part of a notice of {0} octets")]
     TooLarge(usize),
@@ -37,45 +37,74 @@ pub enum DropReason {
     Full,
 }
 
-/// What became of a datagram.
+/// What became of a packet at the door; see [`Inbox::admit`].
 #[derive(Debug)]
-pub struct Received {
-    /// The acknowledgement to send to where the datagram came from, if it deserves one.
+pub struct Admission {
+    /// The acknowledgement to send to where the packet came from, if it deserves one.
     pub acknowledgement: Option<Bytes>,
-    /// What the program gets.
-    pub outcome: Outcome,
+    /// The packet as part of its notice, if it is a new one and can be.
+    pub fragment: Result<Fragment, DropReason>,
 }
 
-/// What a datagram means for the program.
-#[derive(Debug)]
-pub enum Outcome {
-    /// A notice is complete.
-    Complete(Delivered),
-    /// More fragments must come.
-    Incomplete,
-    /// Nothing.
-    Dropped(DropReason),
+/// A packet that was admitted: all of a notice, or a part. Its origin is still to be verified.
+#[derive(Clone, Debug)]
+pub struct Fragment {
+    packet: OwnedPacket,
+    span: Span,
+}
+
+impl Fragment {
+    /// The packet.
+    pub fn packet(&self) -> Packet<'_> {
+        self.packet.packet()
+    }
+
+    /// The packet alone.
+    pub fn into_packet(self) -> OwnedPacket {
+        self.packet
+    }
+}
+
+/// What verifying a packet's origin has brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// What is known about the origin.
+    pub verdict: Verdict,
+    /// The body as it was before it was sealed, where that is not what the packet holds: of a backend that encrypts.
+    pub opened: Option<Bytes>,
+}
+
+impl From<Verdict> for Verified {
+    /// Of a packet whose body is as it was sealed.
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, opened: None }
+    }
 }
 
 /// A whole notice, and what is known about its origin.
 #[derive(Clone, Debug)]
 pub struct Delivered {
-    packet: Bytes,
-    body: Vec<u8>,
+    packet: OwnedPacket,
+    /// The body, where it is not that of the packet.
+    body: Option<Bytes>,
     verdict: Verdict,
 }
 
 impl Delivered {
     /// The notice with its whole body; its header is that of the first fragment.
     pub fn notice(&self) -> Notice<'_> {
-        // It was parsed when it came, so the empty notice never shows.
-        let header = Packet::parse(&self.packet).map_or(Notice::EMPTY, |packet| packet.notice);
-        Notice { body: &self.body, ..header }
+        let notice = self.packet.notice();
+        Notice { body: self.body.as_deref().unwrap_or(notice.body), ..notice }
     }
 
     /// What is known about the origin of all fragments.
     pub const fn verdict(&self) -> &Verdict {
         &self.verdict
+    }
+
+    /// The first fragment's packet, as it came.
+    pub const fn packet(&self) -> &OwnedPacket {
+        &self.packet
     }
 }
 
@@ -107,41 +136,49 @@ impl Inbox {
         Self::default()
     }
 
-    /// Takes one datagram. `judge` is asked about the origin of packets that are not duplicates.
-    pub fn receive(&mut self, now: Now, datagram: &[u8], judge: &mut dyn FnMut(&Packet<'_>) -> Verdict) -> Received {
-        let datagram = datagram.get(..MAX_PACKET).unwrap_or(datagram);
-        match Packet::parse(datagram) {
-            Ok(packet) => Received {
-                acknowledgement: acknowledgement(&packet),
-                outcome: self.take(now, &packet, judge).unwrap_or_else(Outcome::Dropped),
-            },
-            Err(error) => Received { acknowledgement: None, outcome: Outcome::Dropped(error.into()) },
-        }
+    /// Decides whether a packet is acknowledged, and whether it is a new one. An admitted one is to be verified and then handed
+    /// to [`Inbox::complete`], in any order and at any time.
+    pub fn admit(&mut self, now: Now, packet: OwnedPacket) -> Admission {
+        let read = packet.packet();
+        let acknowledgement = acknowledgement(&read);
+        let span = self.new_span(now, &read);
+        Admission { acknowledgement, fragment: span.map(|span| Fragment { packet, span }) }
     }
 
-    fn take(
-        &mut self,
-        now: Now,
-        packet: &Packet<'_>,
-        judge: &mut dyn FnMut(&Packet<'_>) -> Verdict,
-    ) -> Result<Outcome, DropReason> {
-        let Notice { uid, multiuid, kind, body, .. } = packet.notice;
+    fn new_span(&mut self, now: Now, packet: &Packet<'_>) -> Result<Span, DropReason> {
+        let Notice { uid, multiuid, kind, .. } = packet.notice;
         if !self.duplicates.is_new(now, uid, kind) {
             return Err(DropReason::Duplicate);
         }
-        let verdict = judge(packet);
         let span = Span::of(packet)?;
         if matches!(kind, Kind::ServAck | Kind::ServNak) && multiuid != uid {
             return Err(DropReason::LaterFragmentAck);
         }
+        Ok(span)
+    }
+
+    /// Adds an admitted packet to its notice, and gives that when nothing is missing any more.
+    ///
+    /// # Errors
+    ///
+    /// When too much is waiting for its missing fragments.
+    pub fn complete(
+        &mut self,
+        now: Now,
+        fragment: Fragment,
+        verified: Verified,
+    ) -> Result<Option<Delivered>, DropReason> {
+        let Fragment { packet, span } = fragment;
+        let Notice { uid, multiuid, kind, body, .. } = packet.notice();
         let key = (if matches!(kind, Kind::HmAck | Kind::ServAck | Kind::ServNak) { uid } else { multiuid }, kind);
         self.give_up(now, key);
         if !self.incomplete.contains_key(&key) {
             if span.offset == 0 && body.len() == span.total {
-                let packet = Bytes::copy_from_slice(packet.octets());
-                return Ok(Outcome::Complete(Delivered { packet, body: body.to_vec(), verdict }));
+                let Verified { verdict, opened } = verified;
+                return Ok(Some(Delivered { packet, body: opened, verdict }));
             }
-            let waiting = Waiting { partial: Partial::new(span.total, verdict.clone()), last_packet: now.monotonic };
+            let partial = Partial::new(span.total, verified.verdict.clone());
+            let waiting = Waiting { partial, last_packet: now.monotonic };
             if self.promised + waiting.promised() > MAX_QUEUED {
                 return Err(DropReason::Full);
             }
@@ -149,16 +186,16 @@ impl Inbox {
             self.incomplete.insert(key, waiting);
         }
         let Some(waiting) = self.incomplete.get_mut(&key) else {
-            return Ok(Outcome::Incomplete);
+            return Ok(None);
         };
         waiting.last_packet = now.monotonic;
-        waiting.partial.add(packet, span.offset, &verdict);
+        waiting.partial.add(&packet, span.offset, &verified);
         let Some((packet, body, verdict)) = waiting.partial.finished() else {
-            return Ok(Outcome::Incomplete);
+            return Ok(None);
         };
         self.promised = self.promised.saturating_sub(waiting.promised());
         self.incomplete.remove(&key);
-        Ok(Outcome::Complete(Delivered { packet, body, verdict }))
+        Ok(Some(Delivered { packet, body: Some(body.into()), verdict }))
     }
 
     /// Forgets notices whose missing fragments have not come for too long, but for the one that `key` belongs to.

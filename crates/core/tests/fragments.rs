@@ -10,10 +10,10 @@ use std::{
 use zephyr_core::{
     auth::{AuthError, Identity, Reason, Verdict},
     fragment::{Cutter, Span},
-    inbox::{Delivered, DropReason, Inbox, Outcome},
+    inbox::{Delivered, DropReason, Inbox, Verified},
     kind::Kind,
     limits::{Limits, MAX_PACKET, MAX_QUEUED},
-    notice::{Claim, FormatError, Notice, Packet},
+    notice::{Claim, FormatError, Notice, OwnedPacket, Packet},
     time::Now,
     uid::{Uid, UidSource},
 };
@@ -47,11 +47,13 @@ fn cut(cutter: &mut Cutter<'_>, uids: &mut UidSource, proofs: &[usize]) -> Vec<B
     packets
 }
 
+fn receive(inbox: &mut Inbox, now: Now, packet: &[u8], verdict: Verdict) -> Result<Option<Delivered>, DropReason> {
+    let fragment = inbox.admit(now, OwnedPacket::receive(packet).unwrap()).fragment?;
+    inbox.complete(now, fragment, verdict.into())
+}
+
 fn deliver(inbox: &mut Inbox, packet: &[u8]) -> Option<Delivered> {
-    match inbox.receive(at(1), packet, &mut |_| Verdict::Unauthenticated).outcome {
-        Outcome::Complete(notice) => Some(notice),
-        _ => None,
-    }
+    receive(inbox, at(1), packet, Verdict::Unauthenticated).ok().flatten()
 }
 
 proptest! {
@@ -147,11 +149,13 @@ fn an_incomplete_notice_is_given_up_after_thirty_seconds() {
     for (gap, completes) in [(30, true), (31, false)] {
         let (mut uids, mut inbox) = (uids(), Inbox::new());
         let (one, other) = (uids.next(&at(0)), uids.next(&at(0)));
-        let mut judge = |_: &Packet<'_>| Verdict::Unauthenticated;
-        inbox.receive(at(0), &piece(&mut uids, one, "0/8", b"abcd"), &mut judge);
-        inbox.receive(at(gap), &piece(&mut uids, other, "0/8", b"abcd"), &mut judge);
-        let last = inbox.receive(at(gap), &piece(&mut uids, one, "4/8", b"efgh"), &mut judge).outcome;
-        assert_eq!(matches!(last, Outcome::Complete(_)), completes, "after {gap} s");
+        let mut came = |second, multiuid, multinotice, body| {
+            let packet = piece(&mut uids, multiuid, multinotice, body);
+            receive(&mut inbox, at(second), &packet, Verdict::Unauthenticated).unwrap()
+        };
+        came(0, one, "0/8", b"abcd");
+        came(gap, other, "0/8", b"abcd");
+        assert_eq!(came(gap, one, "4/8", b"efgh").is_some(), completes, "after {gap} s");
     }
 }
 
@@ -169,11 +173,26 @@ fn the_whole_is_only_as_authentic_as_its_parts() {
     ] {
         let (mut uids, mut inbox) = (uids(), Inbox::new());
         let multiuid = uids.next(&at(0));
-        inbox.receive(at(0), &piece(&mut uids, multiuid, "0/8", b"abcd"), &mut |_| first.clone());
-        let last = inbox.receive(at(0), &piece(&mut uids, multiuid, "4/8", b"efgh"), &mut |_| second.clone()).outcome;
-        let Outcome::Complete(notice) = last else { panic!("{last:?}") };
-        assert_eq!(*notice.verdict(), whole);
+        receive(&mut inbox, at(0), &piece(&mut uids, multiuid, "0/8", b"abcd"), first).unwrap();
+        let last = receive(&mut inbox, at(0), &piece(&mut uids, multiuid, "4/8", b"efgh"), second).unwrap();
+        assert_eq!(*last.unwrap().verdict(), whole);
     }
+}
+
+#[test]
+fn the_whole_is_of_what_was_opened() {
+    let (mut uids, mut inbox) = (uids(), Inbox::new());
+    let multiuid = uids.next(&at(0));
+    let mut came = |multinotice: &str, sealed: &[u8], opened: &'static [u8]| {
+        let packet = OwnedPacket::receive(&piece(&mut uids, multiuid, multinotice, sealed)).unwrap();
+        let fragment = inbox.admit(at(0), packet).fragment.unwrap();
+        let verified = Verified { verdict: Verdict::Unauthenticated, opened: Some(Bytes::from_static(opened)) };
+        inbox.complete(at(0), fragment, verified).unwrap()
+    };
+    assert!(came("0/8", b"####", b"abcd").is_none());
+    assert_eq!(came("4/8", b"####", b"efgh").unwrap().notice().body, b"abcdefgh");
+    // Further fragments are of a new notice: the old one is complete.
+    assert_eq!(came("0/4", b"####", b"ijkl").unwrap().notice().body, b"ijkl");
 }
 
 #[test]
@@ -183,8 +202,8 @@ fn promises_beyond_the_queue_are_dropped() {
     for _ in 0..20 {
         let multiuid = uids.next(&at(0));
         let packet = piece(&mut uids, multiuid, "0/400000", b"x");
-        let outcome = inbox.receive(at(0), &packet, &mut |_| Verdict::Unauthenticated).outcome;
-        full += usize::from(matches!(outcome, Outcome::Dropped(DropReason::Full)));
+        let outcome = receive(&mut inbox, at(0), &packet, Verdict::Unauthenticated);
+        full += usize::from(matches!(outcome, Err(DropReason::Full)));
     }
     assert_eq!(full, 20 - MAX_QUEUED / 400_000);
 }

@@ -1,7 +1,7 @@
 //! zephyrd, the Zephyr server, zhm, the host manager, and zephyrctl, with which operators ask the server.
 //!
-//! Each daemon is a state machine without I/O ([`zephyr_engine`]) and a shell around it, which owns the socket, the clock, the
-//! files, the signals and the log.
+//! Each daemon is a state machine of [`zephyr_engine`], which decides, and the program around it here, which owns the socket, the
+//! clock, the files, the signals and the log.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! What wakes a daemon beside its socket: signals.
+//! The signals that steer a daemon.
 
 use std::io;
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};

@@ -1,5 +1,5 @@
 //! What Zephyr programs need of the computer they run on: the clock, UDP sockets, port numbers, addresses and host names; and the
-//! driver that runs a state machine on them.
+//! drivers that run a state machine on them.
 //!
 //! Nothing here knows what a notice is; everything here is what the machines of `zephyr-engine` must not touch.
 
@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod batch;
+pub mod blocking;
 pub mod clock;
 pub mod driver;
 pub mod host;

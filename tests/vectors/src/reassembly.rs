@@ -10,8 +10,8 @@ use serde::Deserialize;
 use std::time::{Duration, UNIX_EPOCH};
 use zephyr_core::{
     auth::{Direction, Identity, Reason, Session, Verdict},
-    inbox::{self, Delivered, DropReason, Inbox},
-    notice::{Notice, Packet},
+    inbox::{Delivered, Inbox},
+    notice::{Notice, OwnedPacket, Packet},
     time::Now,
 };
 
@@ -56,20 +56,24 @@ impl Case {
             },
             _ => None,
         };
-        let mut judge = |packet: &Packet<'_>| judge(packet, session.as_deref());
         let mut inbox = Inbox::new();
         let mut delivered = Vec::new();
         let mut steps = Vec::new();
         for (second, datagram) in (0..).zip(&self.packets_hex) {
             let now = Now { monotonic: Duration::from_millis(second), wall: UNIX_EPOCH };
-            let received = inbox.receive(now, &datagram.0, &mut judge);
-            let error = matches!(received.outcome, inbox::Outcome::Dropped(DropReason::Malformed(_)));
-            if let inbox::Outcome::Complete(notice) = received.outcome {
-                delivered.push(notice);
-            }
+            let Ok(packet) = OwnedPacket::receive(&datagram.0) else {
+                steps.push(Step { pending: -1, clientacks: 0 });
+                continue;
+            };
+            let admission = inbox.admit(now, packet);
+            let whole = admission.fragment.and_then(|fragment| {
+                let verdict = verdict(&fragment.packet(), session.as_deref());
+                inbox.complete(now, fragment, verdict.into())
+            });
+            delivered.extend(whole.ok().flatten());
             steps.push(Step {
-                pending: if error { -1 } else { i64::try_from(delivered.len()).unwrap_or(i64::MAX) },
-                clientacks: received.acknowledgement.is_some().into(),
+                pending: i64::try_from(delivered.len()).unwrap_or(i64::MAX),
+                clientacks: admission.acknowledgement.is_some().into(),
             });
         }
         // The reference was read at the end, and then gives notices in the order of their first packets; we give each
@@ -94,7 +98,7 @@ impl Case {
 }
 
 /// As a client that has this key and no other.
-fn judge(packet: &Packet<'_>, session: Option<&dyn Session>) -> Verdict {
+fn verdict(packet: &Packet<'_>, session: Option<&dyn Session>) -> Verdict {
     match (packet.claim.auth, session) {
         (0, _) => Verdict::Unauthenticated,
         (_, Some(session)) if session.check(packet, Direction::ToClient) => {

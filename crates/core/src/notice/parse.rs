@@ -5,7 +5,7 @@ use crate::{
     charset::Charset,
     coding::{CodingError, ascii, decimal::leading_integer, zcode},
     kind::Kind,
-    limits::MAX_OTHER_FIELDS,
+    limits::{MAX_OTHER_FIELDS, MAX_PACKET},
     uid::Uid,
 };
 use bytes::Bytes;
@@ -100,6 +100,16 @@ pub struct OwnedPacket {
 }
 
 impl OwnedPacket {
+    /// Reads and keeps one datagram as receivers do: what is beyond [`MAX_PACKET`] octets is cut off.
+    ///
+    /// # Errors
+    ///
+    /// As [`Packet::parse`].
+    pub fn receive(datagram: &[u8]) -> Result<Self, ParseError> {
+        let datagram = datagram.get(..MAX_PACKET).unwrap_or(datagram);
+        Ok(Layout::read(datagram)?.keep(Bytes::copy_from_slice(datagram)))
+    }
+
     /// Reads one datagram.
     ///
     /// # Errors

@@ -66,12 +66,12 @@ impl Action {
     /// What a notice asks a server to do; `None` where no policy is asked: what host managers and operators say, and what
     /// a program says to itself.
     pub fn of(notice: &Notice<'_>) -> Option<Self> {
-        Self::of_class(&FoldedName::new(notice.class), notice)
+        Self::in_class(&FoldedName::new(notice.class), notice)
     }
 
-    /// As [`Action::of`], for a notice whose class is folded already.
-    pub fn of_class(class: &FoldedName, notice: &Notice<'_>) -> Option<Self> {
-        let is = |name: &[u8]| class.is(name);
+    /// As [`Action::of`], for who has folded the notice's class already.
+    pub fn in_class(class: &FoldedName, notice: &Notice<'_>) -> Option<Self> {
+        let is = |word: &[u8]| class.is(word);
         let unasked = [names::HM_CTL, names::HM_STAT, names::ZEPHYR_ADMIN, names::WG_CTL].into_iter().any(is);
         match () {
             () if unasked => None,

@@ -8,7 +8,10 @@ use std::{
     time::Instant,
 };
 use zephyr_core::{principal::Principal, uid::Uid};
-use zephyr_engine::server::{Cause, Event, Level, LogEntry, LogEvent};
+use zephyr_engine::{
+    level::Level,
+    server::{Cause, Event, LogEntry, LogEvent},
+};
 
 /// Kinds and sources of lines that are counted apart in one period, so that none hides the others. There may be any number
 /// of forged sources, so the further ones are counted together.

@@ -1,8 +1,6 @@
 //! What is worth a line in the server's log.
 
-pub use crate::level::Level;
-
-use crate::plural::Plural;
+use crate::{level::Level, plural::Plural};
 use std::{fmt, net::SocketAddr};
 use zephyr_core::{
     auth::{AuthError, Reason},

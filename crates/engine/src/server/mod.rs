@@ -31,7 +31,7 @@ pub use counters::{Counters, Gauges, Metric};
 pub use event::{Cause, Change, Event, Located, LogEntry, Published};
 pub use inspect::{ClientView, SubscriptionView};
 pub use limits::bounds::Bounds;
-pub use log_event::{Level, LogEvent};
+pub use log_event::LogEvent;
 pub use origin::{NeighbourRealm, Neighbours, Origin, PeerId, RealmId};
 pub use pacer::acknowledgements_in_flight;
 pub use state::subscriptions::Destination;

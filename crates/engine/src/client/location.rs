@@ -1,0 +1,57 @@
+//! Location changes: where a user can be reached, and who may know (client library, section 8).
+
+use super::Message;
+use zephyr_core::{body::Place, exposure::Exposure, names};
+
+const LOGIN_FORMAT: &[u8] = b"$sender logged in to $1 on $3 at $2";
+const LOGOUT_FORMAT: &[u8] = b"$sender logged out of $1 on $3 at $2";
+
+/// What is said about a location.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocationChange {
+    /// Who may know; `None`: the user is there no longer.
+    pub exposure: Option<Exposure>,
+    /// The host's full name.
+    pub host: String,
+    /// The terminal or display.
+    pub tty: String,
+    /// The moment, as C's `ctime` writes it.
+    pub time: String,
+    /// The port of the user's windowgram client; `None`: this client's own.
+    pub port: Option<u16>,
+}
+
+impl LocationChange {
+    /// The notice that tells the server, of this user.
+    pub(super) fn message(&self, user: &[u8]) -> Message {
+        let place = Place { machine: self.host.as_bytes(), time: self.time.as_bytes(), tty: self.tty.as_bytes() };
+        let opcode = self.exposure.map_or(names::USER_LOGOUT, |exposure| exposure.name().as_bytes());
+        let format = if self.exposure.is_some() { LOGIN_FORMAT } else { LOGOUT_FORMAT };
+        let message = Message::request(names::LOGIN).instance(user).opcode(opcode);
+        message.default_format(format).body(place.body()).port(self.port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notices() {
+        let change = |exposure| LocationChange {
+            exposure,
+            host: "h.example".to_owned(),
+            tty: "pts/3".to_owned(),
+            time: "Sun Nov 22 11:01:03 2026".to_owned(),
+            port: Some(5),
+        };
+        let message = change(Some(Exposure::NetAnnounced)).message(b"alice@TEST");
+        let login = message.notice();
+        assert_eq!(login.body, b"h.example\0Sun Nov 22 11:01:03 2026\0pts/3\0");
+        assert_eq!(
+            (login.class, login.instance, login.opcode, login.port),
+            (&b"LOGIN"[..], &b"alice@TEST"[..], &b"NET-ANNOUNCED"[..], 5)
+        );
+        assert_eq!(change(None).message(b"alice@TEST").notice().opcode, b"USER_LOGOUT");
+    }
+}

@@ -1,0 +1,121 @@
+//! Subscriptions: which notices a client wants.
+
+use zephyr_core::{body, names};
+
+/// What somebody subscribes to, as people write it.
+///
+/// The recipient is `*` for notices to everybody, `*@REALM` for those to everybody in a foreign realm, and anything else
+/// for the user's own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Subscription {
+    /// The class.
+    pub class: Vec<u8>,
+    /// The instance; `*` for all.
+    pub instance: Vec<u8>,
+    /// The recipient.
+    pub recipient: Vec<u8>,
+}
+
+impl Subscription {
+    /// The subscription to this triple.
+    pub fn new(class: impl AsRef<[u8]>, instance: impl AsRef<[u8]>, recipient: impl AsRef<[u8]>) -> Self {
+        let own = |text: &[u8]| text.to_vec();
+        Self { class: own(class.as_ref()), instance: own(instance.as_ref()), recipient: own(recipient.as_ref()) }
+    }
+
+    /// The recipient as servers want it: without the star, and one's own name in place of any other.
+    fn wire_recipient<'a>(&'a self, me: &'a [u8]) -> &'a [u8] {
+        match self.recipient.strip_prefix(b"*").unwrap_or(&self.recipient) {
+            everybody @ ([] | [b'@', ..]) => everybody,
+            _ => me,
+        }
+    }
+}
+
+impl<C: AsRef<[u8]>, I: AsRef<[u8]>> From<(C, I)> for Subscription {
+    /// Class and instance, of notices to everybody.
+    fn from((class, instance): (C, I)) -> Self {
+        Self::new(class, instance, "*")
+    }
+}
+
+impl<C: AsRef<[u8]>, I: AsRef<[u8]>, R: AsRef<[u8]>> From<(C, I, R)> for Subscription {
+    /// Class, instance and recipient.
+    fn from((class, instance, recipient): (C, I, R)) -> Self {
+        Self::new(class, instance, recipient)
+    }
+}
+
+/// The body of a request about these subscriptions, of the user `me`.
+pub(super) fn encode(list: &[Subscription], me: &[u8]) -> Vec<u8> {
+    let texts = list.iter().flat_map(|wanted| [&*wanted.class, &*wanted.instance, wanted.wire_recipient(me)]);
+    body::of_texts(texts)
+}
+
+/// The subscriptions in a server's answer, as people write them. An incomplete triple at the end is left out.
+pub(super) fn decode(body: &[u8]) -> Vec<Subscription> {
+    let texts: Vec<&[u8]> = body::texts(body).collect();
+    let triples = texts.chunks_exact(3).filter_map(|triple| match triple {
+        [class, instance, recipient @ ([] | [b'@', ..])] => {
+            Some(Subscription::new(class, instance, [b"*", *recipient].concat()))
+        }
+        [class, instance, recipient] => Some(Subscription::new(class, instance, recipient)),
+        _ => None,
+    });
+    triples.collect()
+}
+
+/// What to do with subscriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubscriptionRequest {
+    /// Add them, and the server's default subscriptions.
+    Subscribe,
+    /// Add them.
+    SubscribeWithoutDefaults,
+    /// Remove them.
+    Unsubscribe,
+}
+
+impl SubscriptionRequest {
+    /// The opcode of the request.
+    pub const fn opcode(self) -> &'static [u8] {
+        match self {
+            Self::Subscribe => names::SUBSCRIBE,
+            Self::SubscribeWithoutDefaults => names::SUBSCRIBE_NODEFS,
+            Self::Unsubscribe => names::UNSUBSCRIBE,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recipients_towards_the_server() {
+        for (written, sent) in [
+            ("*", ""),
+            ("", ""),
+            ("*@ELSEWHERE", "@ELSEWHERE"),
+            ("@ELSEWHERE", "@ELSEWHERE"),
+            ("alice@TEST", "alice@TEST"),
+            ("somebody", "alice@TEST"),
+            ("**", "alice@TEST"),
+        ] {
+            let body = encode(&[Subscription::new("c", "i", written)], b"alice@TEST");
+            assert_eq!(body, [&b"c\0i\0"[..], sent.as_bytes(), b"\0"].concat(), "{written}");
+        }
+    }
+
+    #[test]
+    fn answers() {
+        let list = [
+            Subscription::new("message", "personal", "alice@TEST"),
+            Subscription::new("a", "*", "*"),
+            Subscription::new("b", "x", "*@ELSEWHERE"),
+        ];
+        assert_eq!(decode(&encode(&list, b"alice@TEST")), list);
+        assert_eq!(decode(b""), []);
+        assert_eq!(decode(b"class\0instance\0"), []);
+    }
+}

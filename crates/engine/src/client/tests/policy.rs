@@ -1,0 +1,125 @@
+//! The domain's policy at the client's end.
+
+use super::*;
+use crate::client::{
+    SubscriptionRequest,
+    doubles::{at, plain, sealed},
+};
+use zephyr_core::{
+    auth::{AuthError, Reason, Verdict},
+    names,
+    policy::{ClassPolicy, Demand, FailedProof, ForeignRule, Measure, NamePattern},
+};
+
+fn strict() -> Policy {
+    Policy { send: Demand::Required, failed_proof: FailedProof::Refuse, ..Policy::KERBEROS }
+}
+
+fn message(class: &str, body: &str) -> Message {
+    Message::to_class(class).body(body)
+}
+
+/// What is said when this is done; empty when something goes out.
+fn said(side: &mut Side, operation: Operation) -> String {
+    let id = side.begin(at(0), operation);
+    let sent = side.sent.pop_front().is_some();
+    let error = side.outcome(id).map(|outcome| outcome.unwrap_err().to_string());
+    assert_eq!(sent, error.is_none(), "nothing is under way unless it was sent");
+    error.unwrap_or_default()
+}
+
+fn sending(side: &mut Side, message: Message, authenticated: bool) -> String {
+    said(side, Operation::Send(message.authenticated(authenticated)))
+}
+
+fn subscribing() -> Operation {
+    let request = SubscriptionRequest::Subscribe;
+    Operation::Subscribe { request, list: vec![("a", "b").into()], port: None }
+}
+
+#[test]
+fn what_would_be_refused_is_not_sent() {
+    let policy = Policy {
+        logout: Demand::Closed,
+        classes: vec![ClassPolicy {
+            classes: NamePattern::new(b"public"),
+            send: Some(Demand::Optional),
+            receive: None,
+            failed_proof: None,
+        }],
+        measure: Measure { notice_octets: 10, ..Measure::USUAL },
+        ..strict()
+    };
+    let mut side = Side::with_policy(Credentials::with(7), policy);
+    assert_eq!(sending(&mut side, message("MESSAGE", "hi"), true), "");
+    assert_eq!(
+        sending(&mut side, message("MESSAGE", "hi"), false),
+        "not sent: you must prove who you are to send here: run kinit, and try again with proof"
+    );
+    assert_eq!(sending(&mut side, message("Public", "hi"), false), "");
+    assert_eq!(sending(&mut side, message("hm_ctl", ""), false), "", "this is no domain's matter");
+    let long = sending(&mut side, message("public", "more than ten"), false);
+    assert!(long.ends_with("at most 10 octets are taken"), "{long}");
+    let leaving = sending(&mut side, message("LOGIN", "").opcode(names::USER_LOGOUT), true);
+    assert_eq!(leaving, "not sent: nobody may log out here");
+    let request = Message::to_class("ZEPHYR_CTL").instance("CLIENT").opcode("SUBSCRIBE").body(*b"a\0b\0\0");
+    assert!(sending(&mut side, request, false).contains("to subscribe here"));
+}
+
+#[test]
+fn without_credentials_only_what_may_goes_without() {
+    let mut open = Side::with_policy(Credentials::none(), Policy::OPEN);
+    assert_eq!(said(&mut open, subscribing()), "");
+    assert_eq!(sending(&mut open, message("MESSAGE", "hi"), true), "No credentials cache found", "nobody is deceived");
+    let mut side = Side::with_policy(Credentials::none(), strict());
+    for operation in [subscribing(), Operation::Send(message("MESSAGE", "hi"))] {
+        let id = side.begin(at(0), operation);
+        let error = side.error(id);
+        assert!(matches!(error, OperationError::CannotProve(AuthError::NoCredentials)), "{error:?}");
+        assert!(error.advice().is_some_and(|advice| advice.contains("takes nothing without proof")));
+    }
+}
+
+/// The first notice that comes from such a packet, and why it is hidden.
+fn received(side: &mut Side, packet: &[u8]) -> (Verdict, Option<String>) {
+    side.datagram(at(0), ([127, 0, 0, 1], 2103).into(), packet);
+    let received = side.received.pop_front().unwrap();
+    (received.verdict().clone(), received.hidden().map(ToString::to_string))
+}
+
+#[test]
+fn what_proves_too_little_is_hidden() {
+    let strict = || Side::with_policy(Credentials::with(7), strict());
+    let (_, hidden) = received(&mut strict(), &plain(b"one"));
+    assert_eq!(hidden.as_deref(), Some("nothing proves who sent it, which this domain demands"));
+    let (verdict, hidden) = received(&mut strict(), &sealed(9, b"two"));
+    assert_eq!(verdict, Verdict::Failed(Reason::Checksum));
+    assert_eq!(hidden.as_deref(), Some("the proof of who sent it does not hold: wrong checksum"));
+    let (verdict, hidden) = received(&mut strict(), &sealed(7, b"three"));
+    assert!(verdict.is_authentic() && hidden.is_none());
+    let usual = || Side::new(Credentials::with(7));
+    assert_eq!(received(&mut usual(), &plain(b"one")), (Verdict::Unauthenticated, None));
+    assert_eq!(received(&mut usual(), &sealed(9, b"two")), (Verdict::Failed(Reason::Checksum), None));
+}
+
+#[test]
+fn another_policy_also_holds_for_what_was_not_taken_yet() {
+    let mut side = Side::new(Credentials::none());
+    side.client.handle(at(0), Input::Datagram { from: SERVER, octets: &plain(b"hello") });
+    side.input(at(0), Input::Command(Command::Enforce(Box::new(strict()))));
+    let mut received = side.received.pop_front().unwrap();
+    assert!(received.hidden().is_some());
+    received.enforce(&Policy::KERBEROS, "TEST");
+    assert!(received.hidden().is_none());
+}
+
+#[test]
+fn realms_that_are_not_trusted_prove_nothing() {
+    let nobody = ForeignRule { realms: NamePattern::new(b"*"), speaks_for: Vec::new() };
+    let policy = Policy { foreign: vec![nobody], ..Policy::KERBEROS };
+    // The doubles' sender is of realm TEST.
+    let abroad = Endpoint { realm: "ELSEWHERE".to_owned(), ..endpoint() };
+    let mut side = Side::of(Client::ready(abroad, policy, Settings::default()), Credentials::with(7));
+    let (verdict, hidden) = received(&mut side, &sealed(7, b"one"));
+    assert_eq!((verdict, hidden), (Verdict::Failed(Reason::Untrusted("TEST".to_owned())), None));
+}

@@ -1,0 +1,142 @@
+//! Tickets that end and come again while a client stays.
+
+use super::*;
+use crate::client::{
+    Subscription, SubscriptionRequest, TicketEvent,
+    doubles::{Key, acknowledging, at},
+};
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex},
+    time::SystemTime,
+};
+use zephyr_core::{
+    auth::{AuthError, Direction, Session},
+    kind::Kind,
+    notice::{Notice, OwnedPacket, Packet},
+};
+
+/// Tickets that end at a moment.
+struct Ticket(u64);
+
+impl Session for Ticket {
+    fn seal(&self, notice: &Notice<'_>, way: Direction, limits: Limits, now: Now) -> Result<bytes::Bytes, AuthError> {
+        Key(7).seal(notice, way, limits, now)
+    }
+
+    fn open<'a>(&self, packet: &Packet<'a>, way: Direction) -> Option<Cow<'a, [u8]>> {
+        Key(7).open(packet, way)
+    }
+
+    fn ends(&self) -> Option<SystemTime> {
+        Some(at(self.0).wall)
+    }
+}
+
+#[derive(Default)]
+struct Cache(Mutex<Option<Arc<Ticket>>>);
+
+impl Cache {
+    fn get_ticket_until(&self, seconds: u64) {
+        *self.0.lock().unwrap() = Some(Arc::new(Ticket(seconds)));
+    }
+
+    fn destroy(&self) {
+        *self.0.lock().unwrap() = None;
+    }
+}
+
+impl Initiator for Cache {
+    fn principal(&self) -> Result<Option<String>, AuthError> {
+        Ok(self.0.lock().unwrap().as_ref().map(|_| "alice/new@TEST".to_owned()))
+    }
+
+    fn realm_of(&self, _: &str) -> Result<String, AuthError> {
+        Ok("TEST".to_owned())
+    }
+
+    fn session(&self, _: &str) -> Result<Arc<dyn Session>, AuthError> {
+        match &*self.0.lock().unwrap() {
+            Some(ticket) => Ok(Arc::clone(ticket) as Arc<dyn Session>),
+            None => Err(AuthError::NoCredentials),
+        }
+    }
+}
+
+/// The request that was sent, which is answered.
+fn answered(side: &mut Side<Cache>, seconds: u64, kind: Kind) -> Option<(Vec<u8>, Vec<u8>)> {
+    let sent = OwnedPacket::parse(side.sent.pop_front()?.payload).unwrap();
+    let notice = sent.notice();
+    side.datagram(at(seconds), HM, &acknowledging(kind, notice.uid, b"SENT\0"));
+    Some((notice.opcode.to_vec(), notice.body.to_vec()))
+}
+
+fn subscribe(side: &mut Side<Cache>) {
+    let list: Vec<Subscription> = vec![("a", "*", "me").into(), ("b", "*").into()];
+    let request = SubscriptionRequest::SubscribeWithoutDefaults;
+    for list in [list.clone(), list, vec![("gone", "*").into()]] {
+        side.begin(at(0), Operation::Subscribe { request, list, port: None });
+        answered(side, 0, Kind::ServAck);
+    }
+    let list = vec![("gone", "*").into()];
+    side.begin(at(0), Operation::Subscribe { request: SubscriptionRequest::Unsubscribe, list, port: None });
+    answered(side, 0, Kind::ServAck);
+    side.events.clear();
+}
+
+fn told(side: &mut Side<Cache>) -> Vec<TicketEvent> {
+    let events = std::mem::take(&mut side.events);
+    events.into_iter().filter_map(|event| if let Event::Tickets(event) = event { Some(event) } else { None }).collect()
+}
+
+#[test]
+fn new_tickets_are_subscribed_with() {
+    let cache = Cache::default();
+    cache.get_ticket_until(3600);
+    let mut side = Side::new(cache);
+    subscribe(&mut side);
+    assert_eq!(side.drive(at(0)), Some(at(30).monotonic), "the next look");
+
+    side.credentials.get_ticket_until(7200);
+    side.input(at(30), Input::Timeout);
+    let key_only = (b"SUBSCRIBE_NODEFS".to_vec(), Vec::new());
+    assert_eq!(answered(&mut side, 30, Kind::ServAck), Some(key_only), "the subscriptions stay as they are");
+    assert_eq!(told(&mut side), [TicketEvent::New]);
+
+    side.credentials.destroy();
+    side.input(at(60), Input::Timeout);
+    assert_eq!(told(&mut side), [TicketEvent::Ended]);
+    side.credentials.get_ticket_until(9000);
+    side.input(at(70), Input::Timeout);
+    assert!(answered(&mut side, 70, Kind::ServNak).is_some(), "which the server refuses");
+    side.input(at(80), Input::Timeout);
+    assert_eq!(told(&mut side), [TicketEvent::New, TicketEvent::First]);
+    let all = b"a\0*\0alice/new@TEST\0b\0*\0\0".to_vec();
+    assert_eq!(answered(&mut side, 80, Kind::ServAck), Some((b"SUBSCRIBE_NODEFS".to_vec(), all)));
+    assert_eq!(side.client.endpoint().sender, b"alice/new@TEST");
+    side.input(at(110), Input::Timeout);
+    assert!(side.sent.is_empty() && told(&mut side).is_empty());
+}
+
+#[test]
+fn a_program_may_do_that_itself() {
+    let cache = Cache::default();
+    cache.get_ticket_until(20);
+    let settings = Settings { renews_tickets: false, ..Settings::default() };
+    let mut side = Side::of(Client::ready(endpoint(), Policy::KERBEROS, settings), cache);
+    subscribe(&mut side);
+    assert_eq!(side.drive(at(0)), None);
+    side.input(at(0), Input::Command(Command::WatchTickets));
+    side.input(at(15), Input::Timeout);
+    assert_eq!(told(&mut side), [TicketEvent::EndsSoon(at(20).wall)]);
+    side.credentials.get_ticket_until(3600);
+    side.input(at(21), Input::Timeout);
+    assert_eq!(told(&mut side), [TicketEvent::New]);
+    assert!(side.sent.is_empty());
+    side.input(at(21), Input::Command(Command::TicketsFailed));
+    side.input(at(31), Input::Timeout);
+    assert_eq!(told(&mut side), [TicketEvent::First]);
+    let id = side.begin(at(31), Operation::Identify);
+    assert_eq!(side.outcome(id), Some(Ok(Outcome::Done { text: None })));
+    assert_eq!(side.client.endpoint().sender, b"alice/new@TEST");
+}

@@ -1,0 +1,255 @@
+//! A driver without a runtime and without threads: one socket, whose file descriptor a program can wait for together with its
+//! own, and jobs that are done on the spot.
+//!
+//! It is for short commands, and for libraries whose callers have a loop of their own.
+
+use crate::clock::Clock;
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
+use std::{
+    io,
+    net::{SocketAddr, UdpSocket},
+    os::fd::{AsFd, BorrowedFd},
+    time::Duration,
+};
+use zephyr_core::limits::MAX_PACKET;
+use zephyr_engine::machine::{Input, Machine, Output};
+
+/// A machine, and what it needs of the system.
+#[derive(Debug)]
+pub struct Driver<M> {
+    machine: M,
+    socket: UdpSocket,
+    clock: Clock,
+    timeout: Option<Duration>,
+}
+
+/// Something that the program should know.
+#[derive(Debug)]
+pub enum Occurrence<E> {
+    /// What the machine tells.
+    Event(E),
+    /// The system has not sent a packet.
+    SendFailed {
+        /// Where it should have gone.
+        to: SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+}
+
+impl<M: Machine> Driver<M> {
+    /// Will drive `machine` on `socket`, by `clock`.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not let the socket be read without waiting.
+    pub fn new(machine: M, socket: UdpSocket, clock: Clock) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self { machine, socket, clock, timeout: None })
+    }
+
+    /// The machine.
+    pub const fn machine(&self) -> &M {
+        &self.machine
+    }
+
+    /// The clock that the machine goes by.
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Gives the machine an order.
+    pub fn command(&mut self, command: M::Command) {
+        self.machine.handle(self.clock.now(), Input::Command(command));
+    }
+
+    /// When [`Driver::next`] must be called even if the socket has nothing to read, as it was when that last returned without
+    /// anything to tell; `None`: only then.
+    pub const fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// Does what there is to do until something is to be told, and waits for it, but not beyond `deadline` on the monotonic
+    /// clock; without one, as long as it takes. A deadline in the past means not to wait at all.
+    ///
+    /// # Errors
+    ///
+    /// When the socket cannot be read or waited for.
+    pub fn next(
+        &mut self,
+        deadline: Option<Duration>,
+        job: &mut dyn FnMut(M::Job) -> M::Done,
+    ) -> io::Result<Option<Occurrence<M::Event>>> {
+        loop {
+            let now = self.clock.now();
+            let (waits_for, until) = match self.machine.poll(now) {
+                Output::Event(event) => return Ok(Some(Occurrence::Event(event))),
+                Output::Job(wanted) => {
+                    let done = job(wanted);
+                    self.machine.handle(self.clock.now(), Input::Done(done));
+                    continue;
+                }
+                Output::Transmit(transmit) => match self.socket.send_to(&transmit.payload, transmit.to) {
+                    Ok(_) => continue,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.machine.put_back(transmit);
+                        (PollFlags::POLLOUT, None)
+                    }
+                    Err(error) => return Ok(Some(Occurrence::SendFailed { to: transmit.to, error })),
+                },
+                Output::Wait(until) => {
+                    if self.receive()? {
+                        continue;
+                    }
+                    (PollFlags::POLLIN, until)
+                }
+            };
+            self.timeout = until;
+            if until.is_some_and(|until| now.monotonic >= until) {
+                self.machine.handle(now, Input::Timeout);
+                continue;
+            }
+            if deadline.is_some_and(|deadline| now.monotonic >= deadline) {
+                return Ok(None);
+            }
+            let until = [until, deadline].into_iter().flatten().min();
+            self.wait(waits_for, until.map(|until| until.saturating_sub(now.monotonic)))?;
+        }
+    }
+
+    /// Takes one datagram, if there is one.
+    fn receive(&mut self) -> io::Result<bool> {
+        let mut buffer = [0; MAX_PACKET];
+        match self.socket.recv_from(&mut buffer) {
+            Ok((len, from)) => {
+                let octets = buffer.get(..len).unwrap_or_default();
+                self.machine.handle(self.clock.now(), Input::Datagram { from, octets });
+                Ok(true)
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn wait(&self, flags: PollFlags, time: Option<Duration>) -> io::Result<()> {
+        // Rounded up: woken too early, it would only look at the clock again and again.
+        let millis = |time: Duration| i32::try_from(time.as_millis().saturating_add(1)).unwrap_or(i32::MAX);
+        let timeout = time.map_or(Ok(PollTimeout::NONE), |time| PollTimeout::try_from(millis(time)));
+        let mut descriptors = [PollFd::new(self.socket.as_fd(), flags)];
+        match poll(&mut descriptors, timeout.unwrap_or(PollTimeout::MAX)) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl<M> AsFd for Driver<M> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use std::{collections::VecDeque, net::Ipv4Addr};
+    use zephyr_core::time::Now;
+    use zephyr_engine::machine::Transmit;
+
+    /// Sends back what comes, doubled by a job; tells of it; and tells when its time has come.
+    #[derive(Default)]
+    struct Echo {
+        jobs: VecDeque<(SocketAddr, Vec<u8>)>,
+        out: VecDeque<Transmit>,
+        events: VecDeque<String>,
+        alarm: Option<Duration>,
+    }
+
+    impl Machine for Echo {
+        type Command = Duration;
+        type Job = (SocketAddr, Vec<u8>);
+        type Done = (SocketAddr, Vec<u8>);
+        type Event = String;
+
+        fn handle(&mut self, now: Now, input: Input<'_, Self>) {
+            match input {
+                Input::Datagram { from, octets } => self.jobs.push_back((from, octets.to_vec())),
+                Input::Done((to, payload)) => {
+                    self.events.push_back(String::from_utf8_lossy(&payload).into_owned());
+                    self.out.push_back(Transmit { to, payload: payload.into() });
+                }
+                Input::Timeout if self.alarm.take_if(|alarm| now.monotonic >= *alarm).is_some() => {
+                    self.events.push_back("alarm".to_owned());
+                }
+                Input::Timeout => {}
+                Input::Command(wait) => self.alarm = Some(now.monotonic + wait),
+            }
+        }
+
+        fn poll(&mut self, _: Now) -> Output<Self> {
+            if let Some(transmit) = self.out.pop_front() {
+                return Output::Transmit(transmit);
+            }
+            if let Some(job) = self.jobs.pop_front() {
+                return Output::Job(job);
+            }
+            self.events.pop_front().map_or(Output::Wait(self.alarm), Output::Event)
+        }
+
+        fn put_back(&mut self, transmit: Transmit) {
+            self.out.push_front(transmit);
+        }
+    }
+
+    fn driver() -> (Driver<Echo>, UdpSocket) {
+        let socket = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        (Driver::new(Echo::default(), socket(), Clock::new()).unwrap(), socket())
+    }
+
+    fn doubled((from, octets): (SocketAddr, Vec<u8>)) -> (SocketAddr, Vec<u8>) {
+        (from, octets.repeat(2))
+    }
+
+    fn event(driver: &mut Driver<Echo>, wait: Option<Duration>) -> Option<String> {
+        let deadline = wait.map(|wait| driver.clock().now().monotonic + wait);
+        match driver.next(deadline, &mut doubled).unwrap()? {
+            Occurrence::Event(event) => Some(event),
+            Occurrence::SendFailed { error, .. } => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn packets_jobs_and_events_go_through() {
+        let (mut driver, peer) = driver();
+        peer.send_to(b"ab", driver.socket.local_addr().unwrap()).unwrap();
+        assert_eq!(event(&mut driver, None).as_deref(), Some("abab"));
+        let mut buffer = [0; 9];
+        peer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        assert_eq!(peer.recv(&mut buffer).map(|len| &buffer[..len]).unwrap(), b"abab");
+    }
+
+    #[test]
+    fn waiting_is_bounded_by_the_machine_and_by_the_program() {
+        let (mut driver, _) = driver();
+        assert_eq!(event(&mut driver, Some(Duration::ZERO)), None);
+        assert_eq!(driver.timeout(), None);
+        driver.command(Duration::from_millis(5));
+        assert_eq!(event(&mut driver, None).as_deref(), Some("alarm"));
+        driver.command(Duration::from_secs(3600));
+        assert_eq!(event(&mut driver, Some(Duration::from_millis(5))), None);
+        assert!(driver.timeout().is_some_and(|timeout| timeout > Duration::from_secs(3000)));
+    }
+
+    #[test]
+    fn a_packet_that_the_system_refuses_is_told_of() {
+        let (mut driver, _) = driver();
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        driver.machine.out.push_back(Transmit { to: nowhere, payload: Bytes::from_static(b"x") });
+        let told = driver.next(None, &mut doubled).unwrap();
+        assert!(matches!(told, Some(Occurrence::SendFailed { to, .. }) if to == nowhere), "{told:?}");
+    }
+}
