@@ -73,7 +73,7 @@ impl Server {
             subscriptions_per_host: usize::MAX,
             delivery_octets: usize::MAX,
             // Caches are as full everywhere.
-            replays: 1000,
+            replay_cache_entries: 1000,
             proofs_per_second: 1_000_000_000,
             proof_burst: 1_000_000_000,
             ..Bounds::default()

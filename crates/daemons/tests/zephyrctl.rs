@@ -387,7 +387,8 @@ fn metrics_show_every_counter() {
     let counters = zephyr_engine::server::Counters::default().metrics();
     let gauges = zephyr_engine::server::Gauges::default().metrics();
     let io = zephyr_daemons::zephyrd::io_counters::IoCounters::default().metrics();
-    for metric in [counters, gauges, io].concat() {
+    let published = zephyr_daemons::zephyrd::published_counters::PublishedCounters::default().metrics();
+    for metric in [counters, gauges, io, published].concat() {
         let name = match metric.label {
             ("", _) => metric.name.to_owned(),
             (label, value) => format!("{}{{{label}=\"{value}\"}}", metric.name),
@@ -407,6 +408,8 @@ fn metrics_show_every_counter() {
         ("zephyrd_dropped_total{reason=\"malformed\"}", 1),
         ("zephyrd_answered_total{answer=\"sent\"}", 1),
         ("zephyrd_answered_total{answer=\"lost\"}", 1),
+        ("zephyrd_published_total{verdict=\"unauthenticated\"}", 1),
+        ("zephyrd_published_to_nobody_total", 1),
     ] {
         assert_eq!(after[name] - before[name], value, "{name}");
     }
@@ -451,8 +454,11 @@ fn lines_of_the_log_cannot_be_forged_and_are_not_endless() {
     let server = server(&[]);
     let mut eve = Program::new(server.address, "eve\n2026-11-24T00:00:00Z  INFO forged\u{1b}[2J@OPEN.TEST");
     let bad = acked(b"ZEPHYR_CTL", b"CLIENT", b"OPCODE\r\n\x1b]0;title\x07", b"");
+    // All at once, as lines are counted for some seconds.
     for _ in 0..30 {
         eve.send(bad);
+    }
+    for _ in 0..30 {
         eve.hear();
     }
     let line = server.line_with("unknown ctl opcode");

@@ -1,4 +1,7 @@
 //! Receiving many datagrams with one system call.
+//!
+//! That call costs more than the one for a single datagram, and pays from about sixteen datagrams on. So the first are taken one
+//! by one, unless the last time has shown that a burst is under way.
 
 use std::{
     io::{self, ErrorKind},
@@ -7,8 +10,10 @@ use std::{
 use tokio::{io::Interest, net::UdpSocket};
 use zephyr_core::limits::MAX_PACKET;
 
-/// Datagrams that one system call takes at most.
+/// Datagrams that are taken at a time at most.
 pub const MAX_BATCH: usize = 32;
+/// Datagrams one by one before the system is asked for many.
+const FEW: usize = 16;
 
 type Buffers = [[u8; MAX_PACKET]; MAX_BATCH];
 
@@ -20,12 +25,14 @@ pub struct BatchReceiver {
     buffers: Box<Buffers>,
     /// Whether the system has a call for many datagrams.
     batched: bool,
+    /// The last batch was a full one.
+    burst: bool,
 }
 
 impl BatchReceiver {
     /// Empty buffers.
     pub fn new() -> Self {
-        Self { buffers: Box::new([[0; MAX_PACKET]; MAX_BATCH]), batched: system::HAS_BATCHES }
+        Self { buffers: Box::new([[0; MAX_PACKET]; MAX_BATCH]), batched: system::HAS_BATCHES, burst: false }
     }
 
     /// Takes what has come, at most [`MAX_BATCH`] datagrams, each with where it came from; says how many. After fewer than
@@ -36,16 +43,32 @@ impl BatchReceiver {
     /// [`ErrorKind::WouldBlock`] when nothing has come. Other errors are about packets that were sent before, such as that a
     /// port is closed: what has come can still be taken afterwards.
     pub fn receive(&mut self, socket: &UdpSocket, mut each: impl FnMut(SocketAddr, &[u8])) -> io::Result<usize> {
-        if self.batched {
-            match socket.try_io(Interest::READABLE, || system::receive(socket, &mut self.buffers, &mut each)) {
-                // An old system, or a sandbox that does not let the call through.
-                Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) => {
-                    self.batched = false;
-                }
-                result => return result,
-            }
+        let result = self.receive_some(socket, &mut each);
+        self.burst = matches!(result, Ok(MAX_BATCH));
+        result
+    }
+
+    fn receive_some(&mut self, socket: &UdpSocket, each: &mut impl FnMut(SocketAddr, &[u8])) -> io::Result<usize> {
+        let singly = match (self.batched, self.burst) {
+            (true, true) => 0,
+            (true, false) => FEW,
+            (false, _) => MAX_BATCH,
+        };
+        let received = one_by_one(socket, &mut self.buffers, singly, each)?;
+        if received < singly || singly == MAX_BATCH {
+            return Ok(received);
         }
-        one_by_one(socket, &mut self.buffers, &mut each)
+        let most = MAX_BATCH - received;
+        match socket.try_io(Interest::READABLE, || system::receive(socket, &mut self.buffers, most, each)) {
+            Ok(more) => Ok(received + more),
+            // An old system, or a sandbox that does not let the call through.
+            Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) => {
+                self.batched = false;
+                one_by_one(socket, &mut self.buffers, most, each).map(|more| received + more)
+            }
+            Err(error) if received == 0 => Err(error),
+            Err(_) => Ok(received),
+        }
     }
 }
 
@@ -59,21 +82,22 @@ impl Default for BatchReceiver {
 fn one_by_one(
     socket: &UdpSocket,
     buffers: &mut Buffers,
+    most: usize,
     each: &mut impl FnMut(SocketAddr, &[u8]),
 ) -> io::Result<usize> {
-    for (received, buffer) in buffers.iter_mut().enumerate() {
+    for (received, buffer) in buffers.iter_mut().take(most).enumerate() {
         match socket.try_recv_from(buffer) {
             Ok((len, from)) => each(from, buffer.get(..len).unwrap_or_default()),
             Err(error) if received == 0 => return Err(error),
             Err(_) => return Ok(received),
         }
     }
-    Ok(MAX_BATCH)
+    Ok(most)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
 mod system {
-    use super::{Buffers, MAX_BATCH};
+    use super::Buffers;
     use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
     use std::{
         io::{self, IoSliceMut},
@@ -87,13 +111,15 @@ mod system {
     pub(super) fn receive(
         socket: &UdpSocket,
         buffers: &mut Buffers,
+        most: usize,
         each: &mut impl FnMut(SocketAddr, &[u8]),
     ) -> io::Result<usize> {
         // Made anew for each call: the system leaves in them how long the addresses of the last one were. Nor can they be sent
         // between threads.
-        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(MAX_BATCH, None);
+        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(most, None);
         let mut slices = buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
-        let datagrams = recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
+        let slices = slices.iter_mut().take(most);
+        let datagrams = recvmmsg(socket.as_raw_fd(), &mut headers, slices, MsgFlags::MSG_DONTWAIT, None)?;
         let mut received = 0;
         for datagram in datagrams {
             received += 1;
@@ -129,13 +155,13 @@ mod system {
 mod tests {
     use super::*;
     use crate::socket::bind;
-    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::net::Ipv6Addr;
+    use zephyr_testkit::loopback::Network;
 
-    const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-
-    /// Both ways of receiving.
-    fn receivers() -> [BatchReceiver; 2] {
-        [BatchReceiver::new(), BatchReceiver { batched: false, ..BatchReceiver::new() }]
+    /// All ways of receiving: by the number of datagrams, at once, and one by one.
+    fn receivers() -> [BatchReceiver; 3] {
+        let [first, second, third] = std::array::from_fn(|_| BatchReceiver::new());
+        [first, BatchReceiver { burst: true, ..second }, BatchReceiver { batched: false, ..third }]
     }
 
     /// The next batch, once there is one: source and octets of each datagram.
@@ -157,8 +183,10 @@ mod tests {
     #[tokio::test]
     async fn a_burst_comes_whole_and_in_order() -> io::Result<()> {
         const BURST: u16 = 100;
+        let network = Network::claim()?;
+        let free = SocketAddr::from((network.here(), 0));
         for mut receiver in receivers() {
-            let (one, other, socket) = (bind(LOOPBACK)?, bind(LOOPBACK)?, bind(LOOPBACK)?);
+            let (one, other, socket) = (bind(free)?, bind(free)?, bind(free)?);
             for number in 0..BURST {
                 let sender = if number % 3 == 0 { &one } else { &other };
                 sender.send_to(&number.to_be_bytes(), socket.local_addr()?).await?;
@@ -183,8 +211,10 @@ mod tests {
 
     #[tokio::test]
     async fn long_datagrams_are_cut_off_and_empty_ones_are_datagrams() -> io::Result<()> {
+        let network = Network::claim()?;
+        let free = SocketAddr::from((network.here(), 0));
         for mut receiver in receivers() {
-            let (sender, socket) = (bind(LOOPBACK)?, bind(LOOPBACK)?);
+            let (sender, socket) = (bind(free)?, bind(free)?);
             for len in [MAX_PACKET + 1, 0, 5000, 1, MAX_PACKET] {
                 sender.send_to(&vec![b'x'; len], socket.local_addr()?).await?;
             }
@@ -198,10 +228,14 @@ mod tests {
     /// One receiver for sockets of both families: the lengths of addresses are not those of the last call.
     #[tokio::test]
     async fn addresses_of_both_families() -> io::Result<()> {
+        let network = Network::claim()?;
+        let (v4, v6) = (SocketAddr::from((network.here(), 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0)));
         for mut receiver in receivers() {
-            for loopback in [LOOPBACK, SocketAddr::from((Ipv6Addr::LOCALHOST, 0)), LOOPBACK] {
-                let (Ok(sender), Ok(socket)) = (bind(loopback), bind(loopback)) else {
-                    assert!(loopback.is_ipv6(), "a machine may be without IPv6");
+            let burst = receiver.burst;
+            for free in [v4, v6, v4] {
+                receiver.burst = burst;
+                let (Ok(sender), Ok(socket)) = (bind(free), bind(free)) else {
+                    assert!(free.is_ipv6(), "a machine may be without IPv6");
                     continue;
                 };
                 sender.send_to(b"hello", socket.local_addr()?).await?;
@@ -213,8 +247,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_closed_port_does_not_stop_receiving() -> io::Result<()> {
+        let network = Network::claim()?;
+        let free = SocketAddr::from((network.here(), 0));
         for mut receiver in receivers() {
-            let (peer, socket) = (bind(LOOPBACK)?, bind(LOOPBACK)?);
+            let (peer, socket) = (bind(free)?, bind(free)?);
             let address = peer.local_addr()?;
             socket.connect(address).await?;
             drop(peer);
@@ -231,8 +267,10 @@ mod tests {
     /// What comes before the error is taken, and what comes after it.
     #[tokio::test]
     async fn an_error_between_datagrams_costs_none_of_them() -> io::Result<()> {
+        let network = Network::claim()?;
+        let free = SocketAddr::from((network.here(), 0));
         for mut receiver in receivers() {
-            let (peer, socket) = (bind(LOOPBACK)?, bind(LOOPBACK)?);
+            let (peer, socket) = (bind(free)?, bind(free)?);
             let address = peer.local_addr()?;
             socket.connect(address).await?;
             peer.send_to(b"before", socket.local_addr()?).await?;

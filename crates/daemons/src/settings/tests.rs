@@ -143,12 +143,12 @@ fn renamed_bounds_are_read_with_a_warning() {
                    waiting-packets = 5\nhost-requests = 6\n";
     let LoadedSettings { settings, warnings } = ServerSettings::read(Path::new("f"), content).unwrap();
     let bounds = Bounds {
-        stranger_factor: 1,
-        proof_sources: 2,
-        replays: 3,
-        recent_packets: 4,
-        waiting_packets: 5,
-        host_requests: 6,
+        amplification_limit: 1,
+        rate_limit_sources: 2,
+        replay_cache_entries: 3,
+        response_cache_entries: 4,
+        ingress_queue_packets: 5,
+        host_flushes: 6,
         ..Bounds::default()
     };
     assert_eq!(settings.bounds, bounds);

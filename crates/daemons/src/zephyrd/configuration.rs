@@ -91,7 +91,7 @@ mod tests {
         let write = |content| fs::write(folder.path().join("zephyr.toml"), content).unwrap();
         write("[zhm]\nserver = []\n[bounds]\nrecent-packets = 5\n");
         let configuration = Configuration::load(folder.path()).unwrap();
-        assert_eq!(configuration.settings.bounds.recent_packets, 5);
+        assert_eq!(configuration.settings.bounds.response_cache_entries, 5);
         let texts = |found: &[Problem]| found.iter().map(|one| one.text.clone()).collect::<Vec<_>>();
         let renamed = "setting recent-packets is now called response-cache-entries";
         assert_eq!(texts(&configuration.warnings)[0], renamed);

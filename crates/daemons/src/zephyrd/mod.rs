@@ -13,6 +13,7 @@ mod listeners;
 mod log_lines;
 mod metrics;
 pub mod options;
+pub mod published_counters;
 pub mod rule_files;
 pub mod shell;
 pub mod start;

@@ -97,7 +97,12 @@ pub struct Program {
 
 impl Program {
     pub fn new(hm: SocketAddr, sender: &'static str) -> Self {
-        let socket = UdpSocket::bind((hm.ip(), 0)).unwrap();
+        Self::at(hm.ip(), hm, sender)
+    }
+
+    /// A program at another address of the machine.
+    pub fn at(address: IpAddr, hm: SocketAddr, sender: &'static str) -> Self {
+        let socket = UdpSocket::bind((address, 0)).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         Self { socket, hm, sender, sent: 0 }
     }
@@ -107,7 +112,7 @@ impl Program {
     }
 
     pub fn address(&self) -> Ipv4Addr {
-        let IpAddr::V4(address) = self.hm.ip() else { panic!("not an IPv4 address") };
+        let IpAddr::V4(address) = self.socket.local_addr().unwrap().ip() else { panic!("not an IPv4 address") };
         address
     }
 

@@ -29,7 +29,7 @@ fn a_flood_of_packets_does_not_make_a_host_that_begins_anew_wait_for_its_clients
     let message = stage.packet(notice("foo", "bar", "", BOB), Yes);
     stage.give(here(), &subscription, Yes);
     stage.give(here(), &message, Yes);
-    let most = Bounds::default().recent_packets;
+    let most = Bounds::default().response_cache_entries;
     for _ in 0..=most {
         stage.send(FLOODER, notice("nobody", "reads", "this", "mallory"), No);
     }
@@ -48,7 +48,7 @@ fn a_flood_of_packets_does_not_make_a_host_that_begins_anew_wait_for_its_clients
 
 #[test]
 fn the_memory_of_packets_is_as_large_as_the_bounds_say() {
-    let mut stage = bounded(|bounds| bounds.recent_packets = 3);
+    let mut stage = bounded(|bounds| bounds.response_cache_entries = 3);
     for _ in 0..5 {
         stage.send(here(), notice("nobody", "reads", "this", BOB), No);
     }

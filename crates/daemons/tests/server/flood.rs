@@ -160,7 +160,7 @@ fn a_server_survives() {
         answer_octets: 1 << 20,
         locations: 1000,
         hosts: 500,
-        replays: 5000,
+        replay_cache_entries: 5000,
         ..Bounds::default()
     };
     let mut stage = Stage::with(|config| config.bounds = bounds);
@@ -192,7 +192,7 @@ fn a_server_survives() {
         );
         assert!(gauges.pending_octets <= bounds.delivery_octets + bounds.answer_octets, "{gauges:?}");
         assert!(gauges.subscription_octets <= bounds.subscription_octets + 1024 && gauges.recent <= 8192, "{gauges:?}");
-        assert!(gauges.replays <= bounds.replays, "{gauges:?}");
+        assert!(gauges.replays <= bounds.replay_cache_entries, "{gauges:?}");
     }
     assert!(understood > PACKETS / 4, "{understood}");
     assert!(stage.engine.counters().delivered > 1000, "{:?}", stage.engine.counters());
@@ -280,7 +280,8 @@ fn running_daemons_survive_and_do_not_grow() {
     println!("resident halfway {halfway:?}, grown {grown:?}");
     assert!(grown.iter().all(|&octets| octets < 16 << 20), "grown by {grown:?} from {halfway:?}");
 
-    let mut bob = Program::new(server.address, "bob@OPEN.TEST");
+    // On a host where the flood has taken no ports: it did so where it came from, and through the host manager where that is.
+    let mut bob = Program::at(server.network.host(77).into(), server.address, "bob@OPEN.TEST");
     bob.send(acked(b"ZEPHYR_CTL", b"CLIENT", b"SUBSCRIBE_NODEFS", b"survived\0*\0\0"));
     assert_eq!(bob.hear().2, b"SENT\0");
     straight.send(acked(b"survived", b"x", b"", b"yes\0"));

@@ -14,6 +14,7 @@ mod attacks;
 mod bounds;
 mod control;
 mod delivery;
+mod encryption;
 mod fairness;
 mod flood;
 mod hosts;

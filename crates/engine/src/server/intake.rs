@@ -106,7 +106,7 @@ impl Server {
         let packet = layout.keep(Bytes::copy_from_slice(octets));
         if self.ingress.is_empty() && self.may_handle(from.ip()) {
             self.take_in(now, from, packet);
-        } else if !self.ingress.push(from.ip(), (from, packet), self.config.bounds.waiting_packets) {
+        } else if !self.ingress.push(from.ip(), (from, packet), self.config.bounds.ingress_queue_packets) {
             // Host managers send it again.
             self.counters.overload += 1;
         }
@@ -274,7 +274,7 @@ impl Server {
 
     fn proof_rate(&self) -> Rate {
         let bounds = &self.config.bounds;
-        Rate { per_second: bounds.proofs_per_second, burst: bounds.proof_burst, sources: bounds.proof_sources }
+        Rate { per_second: bounds.proofs_per_second, burst: bounds.proof_burst, sources: bounds.rate_limit_sources }
     }
 
     /// Does what a packet wants, and remembers that.
@@ -290,14 +290,14 @@ impl Server {
         if let Some(authenticator) = arrival.authenticator.filter(|_| request.verdict.is_authentic()) {
             let served = Served::new(&arrival.print, request.answered, of_host);
             let memory = Duration::from_secs(bounds.replay_seconds as u64);
-            if self.replay_cache.remember(now.monotonic, authenticator, served, memory, bounds.replays) {
+            if self.replay_cache.remember(now.monotonic, authenticator, served, memory, bounds.replay_cache_entries) {
                 self.counters.replays_forgotten += 1;
             }
             let (authenticator, packet) = (authenticator.octets(), arrival.print.octets.octets());
             self.changed(Change::AuthenticatorUsed { authenticator, packet });
         }
         let handled = Handled { answer: request.answer, of_host };
-        self.response_cache.remember(now.monotonic, arrival.print, handled, bounds.recent_packets);
+        self.response_cache.remember(now.monotonic, arrival.print, handled, bounds.response_cache_entries);
     }
 
     /// Forgets which packets a host has sent about itself, as it begins anew.

@@ -84,8 +84,8 @@ pub struct Server {
     replay_cache: ReplayCache,
     /// Proofs that each source has had verified.
     proofs: RateLimiter,
-    /// Requests to empty a host.
-    host_requests: RateLimiter,
+    /// Requests to flush a host.
+    host_flushes: RateLimiter,
     /// Notices that each source has sent.
     notices: RateLimiter,
     /// Deliveries that each source has caused.
@@ -155,7 +155,7 @@ impl Server {
             response_cache: ResponseCache::default(),
             replay_cache: ReplayCache::default(),
             proofs: RateLimiter::default(),
-            host_requests: RateLimiter::default(),
+            host_flushes: RateLimiter::default(),
             notices: RateLimiter::default(),
             caused: RateLimiter::default(),
             amplification: Amplification::default(),

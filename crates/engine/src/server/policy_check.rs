@@ -58,7 +58,7 @@ impl Server {
         let rate = Rate {
             per_second: measure.notices_per_second,
             burst: measure.notice_burst,
-            sources: self.config.bounds.proof_sources,
+            sources: self.config.bounds.rate_limit_sources,
         };
         let why = if request.total > measure.notice_octets {
             Why::TooLarge(measure.notice_octets)

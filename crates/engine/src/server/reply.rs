@@ -135,7 +135,7 @@ impl Server {
     /// So many octets have come from this address: some more may be sent there than if they had not.
     pub(crate) fn earn(&mut self, host: IpAddr, octets: usize) {
         let bounds = &self.config.bounds;
-        self.amplification.earn(host, bounds.stranger_factor.saturating_mul(octets), bounds.proof_sources);
+        self.amplification.earn(host, bounds.amplification_limit.saturating_mul(octets), bounds.rate_limit_sources);
     }
 
     /// How often an answer of so many octets may be sent to somebody who may have forged where he asks from; `None` when

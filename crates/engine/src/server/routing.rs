@@ -54,7 +54,7 @@ impl Server {
         let rate = Rate {
             per_second: bounds.deliveries_per_second,
             burst: bounds.delivery_burst,
-            sources: bounds.proof_sources,
+            sources: bounds.rate_limit_sources,
         };
         let from = request.from;
         if deliveries == 0 || self.caused.spend(request.now.monotonic, from.ip(), deliveries, &rate) {

@@ -3,10 +3,9 @@
 use super::*;
 use crate::socket::bind;
 use bytes::Bytes;
-use std::{collections::VecDeque, net::Ipv4Addr};
+use std::collections::VecDeque;
 use zephyr_engine::machine::Transmit;
-
-const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+use zephyr_testkit::loopback::Network;
 
 /// Sends every datagram back as often as its first octet says, once a job has said where to.
 #[derive(Debug, Default)]
@@ -86,10 +85,25 @@ impl Environment<Echo> for Notes {
     }
 }
 
-fn driver() -> io::Result<(Driver<Echo>, SocketAddr)> {
-    let socket = bind(LOOPBACK)?;
-    let address = socket.local_addr()?;
-    Ok((Driver::new(Echo::default(), socket, Clock::new()), address))
+/// A network that only this test is on, and a driver on it.
+struct Scene {
+    network: Network,
+    driver: Driver<Echo>,
+    address: SocketAddr,
+}
+
+impl Scene {
+    fn new() -> io::Result<Self> {
+        let network = Network::claim()?;
+        let socket = bind(SocketAddr::from((network.here(), 0)))?;
+        let address = socket.local_addr()?;
+        Ok(Self { network, driver: Driver::new(Echo::default(), socket, Clock::new()), address })
+    }
+
+    /// Somebody else on the network.
+    fn peer(&self) -> io::Result<UdpSocket> {
+        bind(SocketAddr::from((self.network.here(), 0)))
+    }
 }
 
 /// Takes turns until this is so.
@@ -105,8 +119,9 @@ async fn turns(driver: &mut Driver<Echo>, notes: &mut Notes, enough: impl Fn(&Ec
 
 #[tokio::test]
 async fn what_comes_is_answered() -> io::Result<()> {
-    let (mut driver, address) = driver()?;
-    let peer = bind(LOOPBACK)?;
+    let scene = Scene::new()?;
+    let peer = scene.peer()?;
+    let Scene { mut driver, address, network: _network } = scene;
     let mut notes = Notes::default();
     peer.send_to(b"\x03abc", address).await?;
     turns(&mut driver, &mut notes, |machine, notes| !notes.events.is_empty() && machine.transmits.is_empty()).await;
@@ -121,8 +136,9 @@ async fn what_comes_is_answered() -> io::Result<()> {
 
 #[tokio::test]
 async fn a_job_may_be_done_later() -> io::Result<()> {
-    let (mut driver, address) = driver()?;
-    let peer = bind(LOOPBACK)?;
+    let scene = Scene::new()?;
+    let peer = scene.peer()?;
+    let Scene { mut driver, address, network: _network } = scene;
     let mut notes = Notes { elsewhere: true, ..Notes::default() };
     peer.send_to(b"\x01later", address).await?;
     turns(&mut driver, &mut notes, |_, notes| !notes.jobs.is_empty()).await;
@@ -138,8 +154,9 @@ async fn a_job_may_be_done_later() -> io::Result<()> {
 async fn a_turn_ends() -> io::Result<()> {
     const MOST: usize = MAX_BATCH * MAX_BATCHES;
     const FLOOD: usize = MOST + 10;
-    let (mut driver, address) = driver()?;
-    let peer = bind(LOOPBACK)?;
+    let scene = Scene::new()?;
+    let peer = scene.peer()?;
+    let Scene { mut driver, address, network: _network } = scene;
     for _ in 0..FLOOD {
         peer.send_to(b"\x04", address).await?;
     }
@@ -157,8 +174,9 @@ async fn a_turn_ends() -> io::Result<()> {
 /// A socket that has not yet said that it takes packets takes none.
 #[tokio::test]
 async fn a_packet_that_cannot_be_sent_yet_is_sent_later() -> io::Result<()> {
-    let (mut driver, _) = driver()?;
-    let peer = bind(LOOPBACK)?;
+    let scene = Scene::new()?;
+    let peer = scene.peer()?;
+    let Scene { mut driver, network: _network, .. } = scene;
     let mut notes = Notes::default();
     for payload in [&b"first"[..], b"second"] {
         driver.handle(Input::Command(Transmit { to: peer.local_addr()?, payload: Bytes::from_static(payload) }));
@@ -177,7 +195,7 @@ async fn a_packet_that_cannot_be_sent_yet_is_sent_later() -> io::Result<()> {
 
 #[tokio::test]
 async fn the_time_is_told() -> io::Result<()> {
-    let (mut driver, _) = driver()?;
+    let Scene { mut driver, network: _network, .. } = Scene::new()?;
     let mut notes = Notes::default();
     let due = driver.clock().now().monotonic + Duration::from_millis(30);
     driver.machine_mut().due = Some(due);
@@ -195,7 +213,7 @@ async fn the_time_is_told() -> io::Result<()> {
 
 #[tokio::test]
 async fn a_program_may_want_to_be_woken_earlier() -> io::Result<()> {
-    let (mut driver, _) = driver()?;
+    let Scene { mut driver, network: _network, .. } = Scene::new()?;
     let turn = driver.turn(&mut Notes::default());
     assert_eq!(turn.until, None);
     driver.wait(&turn, Some(Instant::now() + Duration::from_millis(10))).await;
@@ -204,15 +222,16 @@ async fn a_program_may_want_to_be_woken_earlier() -> io::Result<()> {
 
 #[tokio::test]
 async fn what_cannot_be_sent_is_lost_and_said() -> io::Result<()> {
-    let (mut driver, _) = driver()?;
-    let peer = bind(LOOPBACK)?;
+    let scene = Scene::new()?;
+    let peer = scene.peer()?;
+    let Scene { mut driver, network: _network, .. } = scene;
     let mut notes = Notes::default();
-    let to_nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-    driver.handle(Input::Command(Transmit { to: to_nowhere, payload: Bytes::from_static(b"lost") }));
+    let nowhere = SocketAddr::from((driver.socket().local_addr()?.ip(), 0));
+    driver.handle(Input::Command(Transmit { to: nowhere, payload: Bytes::from_static(b"lost") }));
     driver.handle(Input::Command(Transmit { to: peer.local_addr()?, payload: Bytes::from_static(b"sent") }));
     driver.flush(&mut notes).await;
     assert_eq!(notes.failures.len(), 1);
-    assert!(notes.failures[0].starts_with("cannot send to 127.0.0.1:0: "), "{notes:?}");
+    assert!(notes.failures[0].starts_with(&format!("cannot send to {nowhere}: ")), "{notes:?}");
     let mut buffer = [0; 16];
     let (len, _) = peer.recv_from(&mut buffer).await?;
     assert_eq!(&buffer[..len], b"sent");
@@ -222,8 +241,9 @@ async fn what_cannot_be_sent_is_lost_and_said() -> io::Result<()> {
 /// The error of what was sent before costs nothing of what has come after it.
 #[tokio::test]
 async fn a_closed_port_does_not_stop_the_driver() -> io::Result<()> {
-    let (mut driver, _) = driver()?;
-    let peer = bind(LOOPBACK)?;
+    let scene = Scene::new()?;
+    let peer = scene.peer()?;
+    let Scene { mut driver, network: _network, .. } = scene;
     let address = peer.local_addr()?;
     driver.socket().connect(address).await?;
     drop(peer);

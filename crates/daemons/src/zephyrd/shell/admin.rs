@@ -70,10 +70,11 @@ impl Shell {
         .concat()
     }
 
+    /// What is counted around the machine, and of its events.
     fn io_counters(&self) -> Vec<Metric> {
         let mut io_counters = self.io_counters;
         io_counters.lines_left_out = self.surroundings.log.left_out();
-        io_counters.metrics()
+        [io_counters.metrics(), self.surroundings.published.metrics()].concat()
     }
 
     /// Writes down what the server knows, without waiting for the disk.

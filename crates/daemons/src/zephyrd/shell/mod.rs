@@ -9,6 +9,7 @@ use super::{
     listeners::Listeners,
     log_lines::LogLines,
     options::Options,
+    published_counters::PublishedCounters,
     start::{self, StartError},
     subscriber::Subscriber,
     verifier::Verifier,
@@ -83,8 +84,11 @@ async fn serve(
     tracing::info!("the policy is {}", domain.domain.origin());
     let listeners = open_listeners(options, &settings).await?;
     let clock = Clock::new();
-    let surroundings =
-        Surroundings { verifier: Verifier::new(acceptor, settings.zephyrd.verify_threads)?, log: LogLines::new() };
+    let surroundings = Surroundings {
+        verifier: Verifier::new(acceptor, settings.zephyrd.verify_threads)?,
+        log: LogLines::new(),
+        published: PublishedCounters::default(),
+    };
     let mut shell = Shell {
         options: options.clone(),
         settings,
@@ -122,10 +126,11 @@ async fn open_listeners(options: &Options, settings: &ServerSettings) -> Result<
     Ok(listeners)
 }
 
-/// What the server's driver needs of its program.
+/// What the server's driver needs of its program: who does its jobs, and who listens to its events.
 struct Surroundings {
     verifier: Verifier,
     log: LogLines,
+    published: PublishedCounters,
 }
 
 impl Environment<Server> for Surroundings {
@@ -134,7 +139,10 @@ impl Environment<Server> for Surroundings {
     }
 
     fn event(&mut self, event: Event) {
-        self.log.receive(&event);
+        let subscribers: [&mut dyn Subscriber; 2] = [&mut self.log, &mut self.published];
+        for subscriber in subscribers {
+            subscriber.receive(&event);
+        }
     }
 
     fn failed(&mut self, failure: Failure) {

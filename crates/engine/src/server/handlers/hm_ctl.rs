@@ -62,11 +62,11 @@ impl Server {
     fn may_flush(&mut self, request: &Request<'_>) -> bool {
         let bounds = &self.config.bounds;
         let rate = Rate {
-            per_second: bounds.host_requests.div_ceil(PERIOD),
-            burst: bounds.host_requests,
+            per_second: bounds.host_flushes.div_ceil(PERIOD),
+            burst: bounds.host_flushes,
             sources: bounds.hosts,
         };
-        self.host_requests.spend(request.now.monotonic, request.from.ip(), 1, &rate)
+        self.host_flushes.spend(request.now.monotonic, request.from.ip(), 1, &rate)
     }
 
     fn drop_flood(&mut self, manager: SocketAddr) {

@@ -52,7 +52,7 @@ bounds! {
     answer_octets: "answer-octets" = 16 << 20,
     /// How many times as many octets as came from an address are sent to it in answers to questions without proof,
     /// repetitions included: whoever forges where he asks from cannot flood others with them.
-    stranger_factor: "amplification-limit" = 4,
+    amplification_limit: "amplification-limit" = 4,
     /// Locations in all.
     locations: "locations" = 200_000,
     /// Locations of one user.
@@ -64,15 +64,15 @@ bounds! {
     /// Proofs of one source address that are checked at once after a pause.
     proof_burst: "proof-burst" = 20_000,
     /// Source addresses whose proofs, notices and answers are counted apart; the further ones share what one may.
-    proof_sources: "rate-limit-sources" = 65_536,
+    rate_limit_sources: "rate-limit-sources" = 65_536,
     /// Authenticators remembered so that none proves two notices; beyond, the oldest can be used again.
-    replays: "replay-cache-entries" = 262_144,
+    replay_cache_entries: "replay-cache-entries" = 262_144,
     /// Seconds that an authenticator is remembered: twice the clock skew that Kerberos allows.
     replay_seconds: "replay-seconds" = 600,
     /// Packets remembered so that one that comes again is only answered again; beyond, the oldest is taken for new.
-    recent_packets: "response-cache-entries" = 8192,
+    response_cache_entries: "response-cache-entries" = 8192,
     /// Packets that wait until there is less to send. When there are more, whoever has most of them loses his newest.
-    waiting_packets: "ingress-queue-packets" = 8192,
+    ingress_queue_packets: "ingress-queue-packets" = 8192,
     /// Packets to subscribers that notices from one source address cause in a second.
     deliveries_per_second: "deliveries-per-second" = 20_000,
     /// Packets to subscribers that notices from one source address cause at once after a pause.
@@ -80,5 +80,5 @@ bounds! {
     /// Known hosts.
     hosts: "hosts" = 100_000,
     /// Requests to flush one host, BOOT and FLUSH, in ten seconds.
-    host_requests: "host-flushes" = 50,
+    host_flushes: "host-flushes" = 50,
 }
