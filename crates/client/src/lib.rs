@@ -1,52 +1,86 @@
 //! The library for programs that send and receive Zephyr notices.
 //!
-//! [`Client`] is what programs use: it finds out from the host manager who and where it is, sends notices and waits for
-//! their acknowledgements, subscribes, and receives. Behind it stands [`engine::Engine`], which decides everything and does
-//! no I/O. Around it are the files and variables that users of Zephyr have.
+//! ```no_run
+//! use zephyr_client::Message;
 //!
-//! * [`client`]: the tokio shell; [`Options`]: where the host manager is, and which authentication is used
-//! * [`engine`], [`exchange`], [`judge`], [`keyring`], [`host_manager`]: the state machines
-//! * [`renewal`], [`Tickets`]: what becomes of the subscriptions when tickets end and new ones come
-//! * [`subscription`], [`location`]: what programs ask of a server
-//! * [`variables`], [`windowgram_port`], [`account`], [`codeset`], [`localtime`]: what belongs to the user
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> zephyr_client::Result<()> {
+//!     let (zephyr, mut inbox) = zephyr_client::connect().await?; // tickets are renewed by themselves
+//!     zephyr.subscribe(("help", "*")).await?;
+//!     while let Some(message) = inbox.next().await? {
+//!         // Whoever is not proven to be who they say they are gets no answer.
+//!         if message.is_authentic() {
+//!             let answer = format!("You said: {}", message.text());
+//!             zephyr.send(Message::to_user(message.sender()).text(answer)).await?;
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! * [`connect`], [`Options`]: where the host manager is, and which authentication is used
+//! * [`Zephyr`]: sends [`Message`]s, subscribes, tells locations; several things at a time. [`Inbox`]: what is [`Received`]
+//!   meanwhile
+//! * [`blocking`]: the same without a runtime
+//! * [`Tickets`]: for programs that look after the user's tickets themselves
+//! * [`variables`], [`windowgram_port`], [`account`], [`codeset`], [`localtime`], [`location`]: what belongs to the user
+//!
+//! All decisions are made by the state machine [`zephyr_engine::client`]; here are the socket, the clock and the files.
 
 #![forbid(unsafe_code)]
 
 pub mod account;
-pub mod client;
+pub mod blocking;
 pub mod codeset;
-#[cfg(test)]
-mod doubles;
-pub mod engine;
+mod driver;
 mod error;
-pub mod exchange;
-pub mod host_manager;
-pub mod judge;
-pub mod keyring;
+mod inbox;
+mod jobs;
 pub mod localtime;
 pub mod location;
+mod mailbox;
 mod options;
-mod policing;
 mod policy_watch;
-pub mod renewal;
-pub mod subscription;
+mod sending;
+mod subscriptions;
 mod tickets;
 pub mod variables;
 pub mod windowgram_port;
+mod zephyr;
 
-pub use client::Client;
-pub use error::{ClientError, system_words};
-pub use exchange::{Answer, Refusal};
+pub use error::{Error, Result, system_text};
+pub use inbox::{Inbox, Raw};
+pub use location::Location;
+pub use mailbox::Acknowledgement;
 pub use options::{Authentication, Options};
+pub use sending::Sending;
+pub use subscriptions::Subscriptions;
 pub use tickets::Tickets;
+pub use zephyr::{Zephyr, connect};
+pub use zephyr_core::{
+    auth::{AuthError, Identity, Reason, Verdict},
+    charset::Charset,
+    exposure::Exposure,
+    kind::Kind,
+    names,
+    notice::{Notice, OwnedPacket},
+};
+pub use zephyr_engine::client::{
+    DeliveryStatus, Endpoint, Hidden, LocationChange, Message, NakReason, Name, Operation, OperationError, OperationId,
+    Outcome, Receipt, Received, Subscription, SubscriptionRequest, TicketEvent,
+};
 
 use std::{future::Future, io};
 
-/// Runs a program's whole work on this thread: what commands without any other need for a runtime use.
+/// Runs a program's whole work on this thread: for programs without any other need for a runtime.
 ///
 /// # Errors
 ///
 /// When the system does not give what a runtime needs.
 pub fn block_on<F: Future>(work: F) -> io::Result<F::Output> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let output = runtime.block_on(work);
+    // A KDC that does not answer need not be waited for.
+    runtime.shutdown_background();
+    Ok(output)
 }

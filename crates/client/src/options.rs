@@ -1,6 +1,6 @@
 //! Where a client finds its host manager, and how it proves who it is.
 
-use crate::{ClientError, account::Account, policy_watch::PolicyWatch};
+use crate::{Error, Result, account::Account, policy_watch::PolicyWatch};
 use std::{
     env, io,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
@@ -16,6 +16,7 @@ use zephyr_domain::{
     client_domain::ClientDomain,
     policy_file::{DEFAULT_PATH, PolicyFile},
 };
+use zephyr_engine::client::Settings;
 use zephyr_net::{address, services};
 
 /// Where a client's authentication, and the policy it goes by, come from.
@@ -40,7 +41,7 @@ pub enum Authentication {
 }
 
 /// A user's side of a domain.
-pub(crate) struct Side {
+pub(crate) struct ClientSide {
     /// The domain's realm.
     pub(crate) realm: String,
     /// How its user proves who he is.
@@ -53,22 +54,22 @@ pub(crate) struct Side {
 
 impl Authentication {
     /// The user's side of the domain whose server is called `host`.
-    pub(crate) fn of_server(self, host: &str) -> Result<Side, AuthError> {
+    pub(crate) fn of_server(self, host: &str) -> std::result::Result<ClientSide, AuthError> {
         match self {
             Self::ByPolicy { policies, file, backend } => {
                 let side = ClientDomain::of_server(&policies, backend, host)?;
                 tracing::debug!(realm = side.realm, "the policy is {}", side.domain.origin());
                 let watch = file.map(|file| PolicyWatch::new(file, side.realm.clone(), &side.domain, backend));
-                Ok(Side { realm: side.realm, initiator: side.initiator, policy: side.domain.policy, watch })
+                Ok(ClientSide { realm: side.realm, initiator: side.initiator, policy: side.domain.policy, watch })
             }
             Self::Given { initiator, policy } => {
-                Ok(Side { realm: initiator.realm_of(host)?, initiator, policy: *policy, watch: None })
+                Ok(ClientSide { realm: initiator.realm_of(host)?, initiator, policy: *policy, watch: None })
             }
         }
     }
 }
 
-/// What a [`crate::Client`] must know before it can ask anybody.
+/// What a client must know before it can ask anybody, and how it behaves.
 #[derive(Clone)]
 pub struct Options {
     /// Where the host manager listens.
@@ -80,9 +81,29 @@ pub struct Options {
     pub authentication: Authentication,
     /// The login name, for senders without credentials.
     pub login: Option<String>,
+    /// Once something was subscribed to, the client looks after the user's tickets and subscribes again with new ones.
+    pub renews_tickets: bool,
+    /// Acknowledgements are received, too; see [`Inbox::next_raw`](crate::Inbox::next_raw).
+    pub raw: bool,
 }
 
 impl Options {
+    /// These options with this host manager and this authentication, and nothing else that is not usual.
+    pub fn new(host_manager: SocketAddr, authentication: Authentication) -> Self {
+        let login = Account::own().map(|account| account.login);
+        Self { host_manager, address: None, authentication, login, renews_tickets: true, raw: false }
+    }
+
+    /// How the client behaves.
+    pub(crate) const fn settings(&self) -> Settings {
+        Settings { raw: self.raw, renews_tickets: self.renews_tickets }
+    }
+
+    /// Where the client receives: any port.
+    pub(crate) fn local(&self) -> SocketAddr {
+        (self.address.unwrap_or(Ipv4Addr::UNSPECIFIED), 0).into()
+    }
+
     /// What the environment says: `ZEPHYR_HM=ADDRESS:PORT` (default: 127.0.0.1, port `zephyr-hm`),
     /// `ZEPHYR_AUTH=kerberos|none` (default: as the policy says), `ZEPHYR_POLICY=FILE` (default:
     /// `/etc/zephyr/policy.toml`, if it is there) and `ZEPHYR_ADDRESS=ADDRESS` (default: every address).
@@ -90,7 +111,7 @@ impl Options {
     /// # Errors
     ///
     /// When a variable says nothing sensible, or the policy file is broken: a policy that cannot be read is not guessed.
-    pub fn from_environment() -> Result<Self, ClientError> {
+    pub fn from_environment() -> Result<Self> {
         let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
         let host_manager = match variable("ZEPHYR_HM") {
             Some(place) => host_manager(&place)?,
@@ -103,22 +124,22 @@ impl Options {
             None => None,
         };
         let usual = Path::new(DEFAULT_PATH);
-        let policies = PolicyFile::find(usual).map_err(ClientError::PolicyFile)?;
+        let policies = PolicyFile::find(usual).map_err(Error::PolicyFile)?;
         let file = Some(PolicyFile::path(usual));
         let address = variable("ZEPHYR_ADDRESS").map(|text| own_address(&text)).transpose()?;
-        let login = Account::own().map(|account| account.login);
-        Ok(Self { host_manager, address, authentication: Authentication::ByPolicy { policies, file, backend }, login })
+        let authentication = Authentication::ByPolicy { policies, file, backend };
+        Ok(Self { address, ..Self::new(host_manager, authentication) })
     }
 }
 
-fn own_address(text: &str) -> Result<Ipv4Addr, ClientError> {
+fn own_address(text: &str) -> Result<Ipv4Addr> {
     let bad =
         |_| io::Error::new(io::ErrorKind::InvalidInput, format!("ZEPHYR_ADDRESS={text}: expected an IPv4 address"));
     Ok(text.parse().map_err(bad)?)
 }
 
 /// A place written `ADDRESS:PORT`, `HOST:PORT`, or without the port.
-fn host_manager(place: &str) -> Result<SocketAddr, ClientError> {
+fn host_manager(place: &str) -> Result<SocketAddr> {
     let bad = || io::Error::new(io::ErrorKind::InvalidInput, format!("ZEPHYR_HM={place}: expected ADDRESS:PORT"));
     let (host, port) = match place.rsplit_once(':') {
         Some((host, port)) => (host, port.parse().map_err(|_| bad())?),

@@ -3,7 +3,7 @@
 use crate::{
     auth::{AuthError, Verdict},
     coding::decimal::leading_integer,
-    inbox::{DropReason, Verified},
+    inbox::{DropReason, Opened},
     limits::{FRAGMENT_FUDGE, MAX_NOTICE, MAX_PACKET},
     notice::{FormatError, Notice, OwnedPacket, Packet},
     uid::Uid,
@@ -142,15 +142,15 @@ impl Partial {
     }
 
     /// Adds a packet's part; what does not fit into the whole is ignored. Of octets that came twice the later ones stay.
-    pub(crate) fn add(&mut self, packet: &OwnedPacket, offset: usize, verified: &Verified) {
-        let body = verified.opened.as_deref().unwrap_or(packet.notice().body);
+    pub(crate) fn add(&mut self, packet: &OwnedPacket, offset: usize, opened: &Opened) {
+        let body = opened.body.as_deref().unwrap_or(packet.notice().body);
         if offset + body.len() > self.total || self.stretches.len() >= MAX_STRETCHES {
             return;
         }
         if offset == 0 && self.header.is_none() {
             self.header = Some(packet.clone());
         }
-        self.verdict = self.verdict.clone().and(verified.verdict.clone());
+        self.verdict = self.verdict.clone().and(opened.verdict.clone());
         if !body.is_empty() {
             self.insert(offset, body);
         }

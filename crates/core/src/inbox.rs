@@ -65,19 +65,19 @@ impl Fragment {
     }
 }
 
-/// What verifying a packet's origin has brought.
+/// What was found out about a packet: its origin, and its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verified {
+pub struct Opened {
     /// What is known about the origin.
     pub verdict: Verdict,
     /// The body as it was before it was sealed, where that is not what the packet holds: of a backend that encrypts.
-    pub opened: Option<Bytes>,
+    pub body: Option<Bytes>,
 }
 
-impl From<Verdict> for Verified {
+impl From<Verdict> for Opened {
     /// Of a packet whose body is as it was sealed.
     fn from(verdict: Verdict) -> Self {
-        Self { verdict, opened: None }
+        Self { verdict, body: None }
     }
 }
 
@@ -162,22 +162,17 @@ impl Inbox {
     /// # Errors
     ///
     /// When too much is waiting for its missing fragments.
-    pub fn complete(
-        &mut self,
-        now: Now,
-        fragment: Fragment,
-        verified: Verified,
-    ) -> Result<Option<Delivered>, DropReason> {
+    pub fn complete(&mut self, now: Now, fragment: Fragment, opened: Opened) -> Result<Option<Delivered>, DropReason> {
         let Fragment { packet, span } = fragment;
         let Notice { uid, multiuid, kind, body, .. } = packet.notice();
         let key = (if matches!(kind, Kind::HmAck | Kind::ServAck | Kind::ServNak) { uid } else { multiuid }, kind);
         self.give_up(now, key);
         if !self.incomplete.contains_key(&key) {
             if span.offset == 0 && body.len() == span.total {
-                let Verified { verdict, opened } = verified;
-                return Ok(Some(Delivered { packet, body: opened, verdict }));
+                let Opened { verdict, body } = opened;
+                return Ok(Some(Delivered { packet, body, verdict }));
             }
-            let partial = Partial::new(span.total, verified.verdict.clone());
+            let partial = Partial::new(span.total, opened.verdict.clone());
             let waiting = Waiting { partial, last_packet: now.monotonic };
             if self.promised + waiting.promised() > MAX_QUEUED {
                 return Err(DropReason::Full);
@@ -189,7 +184,7 @@ impl Inbox {
             return Ok(None);
         };
         waiting.last_packet = now.monotonic;
-        waiting.partial.add(&packet, span.offset, &verified);
+        waiting.partial.add(&packet, span.offset, &opened);
         let Some((packet, body, verdict)) = waiting.partial.finished() else {
             return Ok(None);
         };

@@ -10,7 +10,7 @@ use std::{
 use zephyr_core::{
     auth::{AuthError, Identity, Reason, Verdict},
     fragment::{Cutter, Span},
-    inbox::{Delivered, DropReason, Inbox, Verified},
+    inbox::{Delivered, DropReason, Inbox, Opened},
     kind::Kind,
     limits::{Limits, MAX_PACKET, MAX_QUEUED},
     notice::{Claim, FormatError, Notice, OwnedPacket, Packet},
@@ -186,8 +186,8 @@ fn the_whole_is_of_what_was_opened() {
     let mut came = |multinotice: &str, sealed: &[u8], opened: &'static [u8]| {
         let packet = OwnedPacket::receive(&piece(&mut uids, multiuid, multinotice, sealed)).unwrap();
         let fragment = inbox.admit(at(0), packet).fragment.unwrap();
-        let verified = Verified { verdict: Verdict::Unauthenticated, opened: Some(Bytes::from_static(opened)) };
-        inbox.complete(at(0), fragment, verified).unwrap()
+        let opened = Opened { verdict: Verdict::Unauthenticated, body: Some(Bytes::from_static(opened)) };
+        inbox.complete(at(0), fragment, opened).unwrap()
     };
     assert!(came("0/8", b"####", b"abcd").is_none());
     assert_eq!(came("4/8", b"####", b"efgh").unwrap().notice().body, b"abcdefgh");

@@ -14,17 +14,35 @@ pub fn path(name: &str) -> Result<PathBuf> {
     beside(&me, name)
 }
 
-fn beside(executable: &Path, name: &str) -> Result<PathBuf> {
-    let mut folder = executable.parent().context("this executable is in no directory")?;
-    // Tests and examples are built one floor below the programs.
-    if folder.ends_with("deps") || folder.ends_with("examples") {
-        folder = folder.parent().context("no directory above that of the tests")?;
+/// The path of the example `name` of one of our libraries, likewise.
+///
+/// # Errors
+/// When it has not been built; the message says how.
+pub fn example(name: &str) -> Result<PathBuf> {
+    let me = env::current_exe().context("cannot tell where this executable is")?;
+    let program = folder(&me)?.join("examples").join(name);
+    if !program.is_file() {
+        bail!("{} is not there: run `cargo build --workspace --examples` first", program.display());
     }
-    let program = folder.join(name);
+    Ok(program)
+}
+
+fn beside(executable: &Path, name: &str) -> Result<PathBuf> {
+    let program = folder(executable)?.join(name);
     if !program.is_file() {
         bail!("{} is not there: run `cargo build --workspace --bins` first", program.display());
     }
     Ok(program)
+}
+
+/// Where the programs of the executable's profile are.
+fn folder(executable: &Path) -> Result<&Path> {
+    let folder = executable.parent().context("this executable is in no directory")?;
+    // Tests and examples are built one floor below the programs.
+    if folder.ends_with("deps") || folder.ends_with("examples") {
+        return folder.parent().context("no directory above that of the tests");
+    }
+    Ok(folder)
 }
 
 #[cfg(test)]

@@ -15,17 +15,9 @@ use std::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use zephyr_client::{
-    Client, ClientError, account, block_on,
-    engine::Arrival,
-    localtime,
-    location::{Exposure, Location},
-    renewal::Event,
-    subscription::Request,
-    system_words,
-    variables::Variables,
-    windowgram_port,
+    Error, Exposure, Inbox, Location, OperationError, Received, Result, Subscriptions, TicketEvent, Zephyr, account,
+    block_on, localtime, names, system_text, variables::Variables, windowgram_port,
 };
-use zephyr_core::names;
 use zephyr_net::host;
 
 /// Exit status: the port file, the command line, or the terminal.
@@ -46,40 +38,45 @@ pub fn run(options: &Options) -> u8 {
         tracing::warn!("{option} has no effect yet");
     }
     block_on(whole(options)).and_then(|status| status).unwrap_or_else(|error| {
-        eprintln!("zwgc: {}", system_words(&error));
+        eprintln!("zwgc: {}", system_text(&error));
         FAILURE
     })
 }
 
+/// Connects as the environment says. Tickets are looked after by this program, which tells of them.
+async fn connect() -> Result<(Zephyr, Inbox)> {
+    let options = zephyr_client::Options::from_environment()?;
+    zephyr_client::Options { renews_tickets: false, ..options }.connect().await
+}
+
 async fn whole(options: &Options) -> io::Result<u8> {
     let mut signals = Signals::new()?;
-    let opened = async { Client::open(zephyr_client::Options::from_environment()?).await };
-    let opened = tokio::select! {
-        opened = opened => opened,
+    let connected = tokio::select! {
+        connected = connect() => connected,
         () = signals.stop() => return Ok(0),
     };
-    let mut client = match opened {
-        Ok(client) => client,
+    let (zephyr, mut inbox) = match connected {
+        Ok(connected) => connected,
         Err(error) => {
             complain(&error, "while initializing Zephyr");
             return Ok(NO_ZEPHYR);
         }
     };
     let file = windowgram_port::path();
-    if let Err(error) = windowgram_port::create(&file, client.port()) {
+    if let Err(error) = windowgram_port::create(&file, zephyr.port()) {
         let name = file.display();
         if error.kind() == io::ErrorKind::AlreadyExists {
             eprintln!("zwgc: windowgram file already exists.  If you are");
             eprintln!("zwgc: not already running zwgc, delete {name}");
             eprintln!("zwgc: and try again.");
         } else {
-            eprintln!("zwgc: error while opening {name} for writing: {}", system_words(&error));
+            eprintln!("zwgc: error while opening {name} for writing: {}", system_text(&error));
         }
         return Ok(FAILURE);
     }
     let location = Location::here(options.tty.as_deref());
     let served = tokio::select! {
-        served = serve(&mut client, options, &location, &file) => served,
+        served = serve(&zephyr, &mut inbox, options, &location, &file) => served,
         () = signals.stop() => Ok(()),
     };
     let status = match served {
@@ -90,10 +87,10 @@ async fn whole(options: &Options) -> io::Result<u8> {
         }
     };
     if let Err(error) = fs::remove_file(&file) {
-        eprintln!("zwgc: error while trying to delete {}: {}", file.display(), system_words(&error));
+        eprintln!("zwgc: error while trying to delete {}: {}", file.display(), system_text(&error));
     }
     tokio::select! {
-        () = goodbye(&mut client, &location) => {}
+        () = goodbye(&zephyr, &location) => {}
         () = tokio::time::sleep(GOODBYE) => tracing::info!("the server does not answer the good-bye"),
         () = signals.stop() => {}
     }
@@ -101,41 +98,42 @@ async fn whole(options: &Options) -> io::Result<u8> {
 }
 
 /// Tells the server that nobody is here any more. What it refuses does not matter now.
-async fn goodbye(client: &mut Client, location: &Location) {
-    let port = client.port();
-    if let Err(error) = client.unset_location(location, port).await {
+async fn goodbye(zephyr: &Zephyr, location: &Location) {
+    if let Err(error) = zephyr.unset_location(location).await {
         tracing::debug!(%error, "while ending the location");
     }
-    if let Err(error) = client.cancel_subscriptions(port).await {
+    if let Err(error) = zephyr.cancel_subscriptions().await {
         tracing::debug!(%error, "while cancelling subscriptions");
     }
 }
 
 /// Announces the user, subscribes, and shows what comes, until an EXIT notice or the terminal's end.
-async fn serve(client: &mut Client, options: &Options, location: &Location, file: &Path) -> Result<(), ClientError> {
-    let port = client.port();
+async fn serve(zephyr: &Zephyr, inbox: &mut Inbox, options: &Options, location: &Location, file: &Path) -> Result<()> {
     let exposure = exposure(Variables::read().text("exposure").as_deref());
-    match client.set_location(exposure, location, port).await {
-        Ok(()) | Err(ClientError::NotLoggedIn) => {}
+    match zephyr.set_location(exposure, location).await {
+        Ok(()) | Err(Error::Operation(OperationError::NotLoggedIn)) => {}
         Err(error) => complain(&error, "while setting location"),
     }
     let active = exposure != Exposure::None;
     let wanted = if active { SubscriptionFile::read(options) } else { None };
-    let mut subscribed = active && begin(client, wanted.as_ref(), location).await;
-    let (mut tickets, mut warned) = (client.tickets(), false);
+    let mut subscribed = active && begin(zephyr, wanted.as_ref(), location).await;
+    let (mut tickets, mut warned) = (zephyr.tickets(), false);
     let mut rewrite = signal(SignalKind::user_defined1())?;
     let mut hidden = HashSet::new();
     loop {
-        let arrival = tokio::select! {
-            arrival = client.receive_any() => arrival?,
+        let received = tokio::select! {
+            received = inbox.next_any() => match received? {
+                Some(received) => received,
+                None => return Ok(()),
+            },
             event = tickets.next(), if active => {
                 if tell(event, &mut warned) {
                     // What is already subscribed to stays as it is, which may not be what the subscription file says: other
                     // programs change it.
-                    subscribed = if subscribed && event == Event::New {
-                        renew_key(client).await
+                    subscribed = if subscribed && event == TicketEvent::New {
+                        renew_key(zephyr).await
                     } else {
-                        begin(client, wanted.as_ref(), location).await
+                        begin(zephyr, wanted.as_ref(), location).await
                     };
                     if !subscribed {
                         tickets.failed();
@@ -144,21 +142,22 @@ async fn serve(client: &mut Client, options: &Options, location: &Location, file
                 continue;
             }
             _ = rewrite.recv() => {
-                if let Err(error) = windowgram_port::renew(file, port) {
-                    eprintln!("zwgc: error while opening {} for writing: {}", file.display(), system_words(&error));
+                if let Err(error) = windowgram_port::renew(file, zephyr.port()) {
+                    eprintln!("zwgc: error while opening {} for writing: {}", file.display(), system_text(&error));
                 }
                 continue;
             }
         };
-        if let Some(why) = &arrival.hidden {
+        if let Some(why) = received.hidden() {
             // Said once each: whoever can make notices up could otherwise fill the terminal with that.
             if hidden.len() < MAX_REASONS && hidden.insert(why.clone()) {
-                eprintln!("zwgc: not showing a notice, nor others like it: {}", sanitize::line(why.as_bytes()));
+                let why = sanitize::line(why.to_string().as_bytes());
+                eprintln!("zwgc: not showing a notice, nor others like it: {why}");
             }
             continue;
         }
-        match treatment(&arrival, client, active) {
-            Treatment::Show => show(&arrival)?,
+        match treatment(&received, zephyr, active) {
+            Treatment::Show => show(&received)?,
             Treatment::Drop => {}
             Treatment::Exit => return Ok(()),
         }
@@ -166,38 +165,38 @@ async fn serve(client: &mut Client, options: &Options, location: &Location, file
 }
 
 /// Says what the user should know about the tickets; true when it is time to subscribe with new ones.
-fn tell(event: Event, warned: &mut bool) -> bool {
+fn tell(event: TicketEvent, warned: &mut bool) -> bool {
     match event {
         // Whoever gets new tickets in time need not be told.
-        Event::New if !*warned => tracing::info!("there are new tickets"),
-        Event::New | Event::First => eprintln!("zwgc: there are new tickets: subscribing with them."),
-        Event::EndsSoon(end) => {
+        TicketEvent::New if !*warned => tracing::info!("there are new tickets"),
+        TicketEvent::New | TicketEvent::First => eprintln!("zwgc: there are new tickets: subscribing with them."),
+        TicketEvent::EndsSoon(end) => {
             let end = localtime::figures(end);
             eprintln!(
                 "zwgc: your tickets end at {end}. Run kinit: without new ones nothing can be proven from then on."
             );
         }
-        Event::Ended => {
+        TicketEvent::Ended => {
             eprintln!("zwgc: your tickets have ended. Run kinit to send and to subscribe with proof again.");
         }
     }
-    *warned = matches!(event, Event::EndsSoon(_) | Event::Ended);
+    *warned = matches!(event, TicketEvent::EndsSoon(_) | TicketEvent::Ended);
     !*warned
 }
 
 /// Subscribes to what the subscription file says; true when the server has taken it.
-async fn begin(client: &mut Client, file: Option<&SubscriptionFile>, location: &Location) -> bool {
+async fn begin(zephyr: &Zephyr, file: Option<&SubscriptionFile>, location: &Location) -> bool {
     // That there is none was said, and will not change.
     let Some(file) = file else { return true };
-    if let Err(error) = client.identify() {
+    if let Err(error) = zephyr.identify().await {
         tracing::debug!(%error, "cannot read whose credentials there are");
     }
-    subscribe(client, &file.wishes(client, location)).await
+    subscribe(zephyr, file.wishes(zephyr, location)).await
 }
 
 /// True when the server has taken the key of the new tickets.
-async fn renew_key(client: &mut Client) -> bool {
-    match client.renew_key().await {
+async fn renew_key(zephyr: &Zephyr) -> bool {
+    match zephyr.renew_key().await {
         Ok(()) => true,
         Err(error) => {
             complain(&error, "while subscribing with new tickets");
@@ -207,22 +206,22 @@ async fn renew_key(client: &mut Client) -> bool {
 }
 
 /// True when the server has taken the subscriptions.
-async fn subscribe(client: &mut Client, wishes: &Wishes) -> bool {
-    let port = client.port();
+async fn subscribe(zephyr: &Zephyr, wishes: Wishes) -> bool {
     let mut subscribed = false;
     // Also an empty list is sent: the server answers it with its default subscriptions.
-    match client.subscribe(Request::Subscribe, &wishes.subscriptions, port).await {
-        Ok(()) => {
+    match zephyr.subscribe_with_defaults(wishes.subscriptions).await {
+        Ok(message) => {
             subscribed = true;
-            tracing::info!("subscribed, listening on port {port}");
-            if let Some(words) = client.remark() {
-                eprintln!("zwgc: not all of the subscriptions: {words}");
+            tracing::info!("subscribed, listening on port {}", zephyr.port());
+            if let Some(message) = message {
+                eprintln!("zwgc: not all of the subscriptions: {message}");
             }
         }
         Err(error) => complain(&error, "while subscribing"),
     }
-    if !wishes.unsubscriptions.is_empty()
-        && let Err(error) = client.subscribe(Request::Unsubscribe, &wishes.unsubscriptions, port).await
+    let unwanted: Subscriptions = wishes.unsubscriptions.into();
+    if !unwanted.0.is_empty()
+        && let Err(error) = zephyr.unsubscribe(unwanted).await
     {
         complain(&error, "while unsubscribing");
     }
@@ -257,18 +256,18 @@ impl SubscriptionFile {
                 Some(Self { path, text: Vec::new() })
             }
             Err(error) => {
-                eprintln!("zwgc: error while opening {} for reading: {}", path.display(), system_words(&error));
+                eprintln!("zwgc: error while opening {} for reading: {}", path.display(), system_text(&error));
                 None
             }
         }
     }
 
     /// What it says, under the name that the user has now.
-    fn wishes(&self, client: &Client, location: &Location) -> Wishes {
+    fn wishes(&self, zephyr: &Zephyr, location: &Location) -> Wishes {
         let macros = Macros {
             host: host::own_name().unwrap_or_default().into_bytes(),
             canon: location.host.clone().into_bytes(),
-            me: client.sender().to_vec(),
+            me: zephyr.endpoint().sender,
         };
         let wishes = subscription_file::parse(&self.text, &macros);
         for line in &wishes.malformed {
@@ -299,34 +298,34 @@ enum Treatment {
     Exit,
 }
 
-fn treatment(arrival: &Arrival, client: &Client, active: bool) -> Treatment {
-    let notice = arrival.delivered.notice();
+fn treatment(received: &Received, zephyr: &Zephyr, active: bool) -> Treatment {
+    let (notice, from) = (received.notice(), received.from());
     if notice.class.eq_ignore_ascii_case(names::WG_CTL) && notice.instance.eq_ignore_ascii_case(b"USER") {
         // Nothing proves who sends control notices, so at least they must come from this machine.
-        let local = arrival.from.ip().is_loopback() || arrival.from.ip() == client.address();
+        let local = from.ip().is_loopback() || from.ip() == zephyr.address();
         if local && notice.opcode.eq_ignore_ascii_case(b"EXIT") {
             return Treatment::Exit;
         }
-        tracing::info!(from = %arrival.from, opcode = %notice.opcode.escape_ascii(), "ignored a control notice");
+        tracing::info!(%from, opcode = %notice.opcode.escape_ascii(), "ignored a control notice");
         return Treatment::Drop;
     }
     // A ping only asks whether somebody would receive a message.
-    if !active || notice.opcode.eq_ignore_ascii_case(names::PING) {
+    if !active || received.is_ping() {
         return Treatment::Drop;
     }
     Treatment::Show
 }
 
-fn show(arrival: &Arrival) -> io::Result<()> {
+fn show(received: &Received) -> io::Result<()> {
     let colours = stdout().is_terminal() && env::var_os("NO_COLOR").is_none();
-    let shown = windowgram::render(&arrival.delivered.notice(), &arrival.verdict, colours);
+    let shown = windowgram::render(&received.notice(), received.verdict(), colours);
     let mut out = stdout().lock();
     out.write_all(shown.as_bytes())?;
     out.flush()
 }
 
 /// An error, when it happened, and what can be done about it.
-fn complain(error: &ClientError, context: &str) {
+fn complain(error: &Error, context: &str) {
     eprintln!("zwgc: {error} {context}");
     if let Some(advice) = error.advice() {
         eprintln!("zwgc: {advice}");

@@ -1,6 +1,6 @@
 //! The user's subscription file (zwgc, section 4.1): a line `class,instance,recipient` for each.
 
-use zephyr_client::subscription::Subscription;
+use zephyr_client::Subscription;
 
 /// What the macros in the file stand for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,12 +15,9 @@
 //! a second line says why. `To:` is left out for notices to everybody.
 
 use crate::sanitize;
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 use zephyr_client::localtime;
-use zephyr_core::{auth::Verdict, notice::Notice};
-
-/// The class of notices about people coming and going, whose texts are no signature and message.
-const LOGIN: &[u8] = b"LOGIN";
+use zephyr_core::{auth::Verdict, body, names, notice::Notice};
 
 /// The words for what is known about a notice's origin.
 pub const fn origin(verdict: &Verdict) -> &'static str {
@@ -80,20 +77,12 @@ fn flat(text: &[u8]) -> Vec<u8> {
     text.trim_ascii().iter().map(blank).collect()
 }
 
-/// The signature and the message. By convention they are the first and second of the body's texts; a single text is a
-/// message, and further ones go on with it.
-fn parts<'a>(notice: &Notice<'a>) -> (&'a [u8], Vec<u8>) {
-    let body = notice.body;
-    let texts = body.strip_suffix(b"\0").unwrap_or(body);
-    let joined = |texts: &[u8]| texts.iter().map(|&octet| if octet == 0 { b'\n' } else { octet }).collect();
-    if notice.class.eq_ignore_ascii_case(LOGIN) {
-        return (b"", joined(texts));
+/// The signature and the message.
+fn parts<'a>(notice: &Notice<'a>) -> (&'a [u8], Cow<'a, [u8]>) {
+    if notice.class.eq_ignore_ascii_case(names::LOGIN) {
+        return (b"", body::on_lines(notice.body.strip_suffix(b"\0").unwrap_or(notice.body)));
     }
-    let first = texts.iter().position(|&octet| octet == 0).and_then(|end| texts.split_at_checked(end));
-    match first {
-        Some((signature, rest)) => (signature, joined(rest.get(1..).unwrap_or_default())),
-        None => (b"", texts.to_vec()),
-    }
+    body::signature_and_text(notice.body)
 }
 
 #[cfg(test)]

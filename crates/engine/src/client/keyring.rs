@@ -3,20 +3,20 @@
 use std::{borrow::Cow, collections::VecDeque, sync::Arc, time::Duration};
 use zephyr_core::{
     auth::{Direction, Identity, Session, Verdict},
-    inbox::Verified,
+    inbox::Opened,
     notice::Packet,
     time::Now,
 };
 
 /// What is known of a packet that a server has made for us with this key; `None` when it has not.
-pub(super) fn proven(session: &dyn Session, packet: &Packet<'_>) -> Option<Verified> {
-    let opened = match session.open(packet, Direction::ToClient)? {
+pub(super) fn proven(session: &dyn Session, packet: &Packet<'_>) -> Option<Opened> {
+    let body = match session.open(packet, Direction::ToClient)? {
         Cow::Borrowed(_) => None,
         // A fragment of another length than it says would not be the part of the whole that it says it is.
         Cow::Owned(body) if body.len() != packet.notice.body.len() => return None,
         Cow::Owned(body) => Some(body.into()),
     };
-    Some(Verified { verdict: Verdict::Authentic(Identity::new(packet.notice.sender)), opened })
+    Some(Opened { verdict: Verdict::Authentic(Identity::new(packet.notice.sender)), body })
 }
 
 /// A session this much older than one that has been in use this long is forgotten: no server uses it any more.
@@ -52,15 +52,15 @@ impl Keyring {
     }
 
     /// What is known of the packet when a remembered session proves that a server made it for us.
-    pub(super) fn proven(&mut self, now: Now, packet: &Packet<'_>) -> Option<Verified> {
+    pub(super) fn proven(&mut self, now: Now, packet: &Packet<'_>) -> Option<Opened> {
         let found = |key: &mut Key| {
             Some((proven(&*key.session, packet)?, key.sent, *key.first_use.get_or_insert(now.monotonic)))
         };
-        let (verified, sent, first_use) = self.keys.iter_mut().find_map(found)?;
+        let (opened, sent, first_use) = self.keys.iter_mut().find_map(found)?;
         if now.monotonic.saturating_sub(first_use) > OVERLAP {
             self.keys.retain(|other| sent.saturating_sub(other.sent) <= OVERLAP);
         }
-        Some(verified)
+        Some(opened)
     }
 
     /// True when nothing is remembered.

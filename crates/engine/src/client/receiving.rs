@@ -6,7 +6,7 @@ use crate::machine::Transmit;
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use zephyr_core::{
     auth::{AuthError, Session},
-    inbox::{Delivered, Fragment, Inbox, Verified},
+    inbox::{Delivered, Fragment, Inbox, Opened},
     notice::OwnedPacket,
     time::Now,
 };
@@ -24,11 +24,13 @@ pub(super) struct Receiver {
     raw: bool,
     /// Packets that wait for a look at the user's credentials, in the order of their coming.
     unverified: VecDeque<(SocketAddr, Fragment)>,
+    /// It was said that there is no room for more of them.
+    told_full: bool,
 }
 
 impl Receiver {
     pub(super) fn new(raw: bool) -> Self {
-        Self { inbox: Inbox::new(), raw, unverified: VecDeque::new() }
+        Self { inbox: Inbox::new(), raw, unverified: VecDeque::new(), told_full: false }
     }
 }
 
@@ -82,7 +84,11 @@ impl Client {
         let Shared { verifier, transmits, .. } = &mut self.shared;
         let no_room = self.receiver.unverified.len() >= MAX_UNVERIFIED;
         if no_room && verifier.verify(now, &packet.packet()).is_none() {
-            return self.shared.log(LogEvent::TooManyUnverified { from });
+            // Once until there is room again: whoever can make packets up could otherwise fill the log.
+            if !std::mem::replace(&mut self.receiver.told_full, true) {
+                self.shared.log(LogEvent::TooManyUnverified { from });
+            }
+            return;
         }
         if transmits.len() >= MAX_TRANSMITS {
             return;
@@ -94,7 +100,7 @@ impl Client {
             Err(reason) => return self.shared.log(LogEvent::Dropped { from, reason }),
         };
         match verifier.verify(now, &fragment.packet()) {
-            Some(verified) => self.complete(now, from, fragment, verified),
+            Some(opened) => self.complete(now, from, fragment, opened),
             None => {
                 self.receiver.unverified.push_back((from, fragment));
                 self.shared.session.want();
@@ -112,15 +118,16 @@ impl Client {
             self.shared.log(LogEvent::NoSession { error: error.clone() });
         }
         self.shared.verifier.looked(now, found);
+        self.receiver.told_full = false;
         for (from, fragment) in std::mem::take(&mut self.receiver.unverified) {
-            if let Some(verified) = self.shared.verifier.verify(now, &fragment.packet()) {
-                self.complete(now, from, fragment, verified);
+            if let Some(opened) = self.shared.verifier.verify(now, &fragment.packet()) {
+                self.complete(now, from, fragment, opened);
             }
         }
     }
 
-    fn complete(&mut self, now: Now, from: SocketAddr, fragment: Fragment, verified: Verified) {
-        match self.receiver.inbox.complete(now, fragment, verified) {
+    fn complete(&mut self, now: Now, from: SocketAddr, fragment: Fragment, opened: Opened) {
+        match self.receiver.inbox.complete(now, fragment, opened) {
             Ok(Some(delivered)) => self.deliver(now, from, delivered),
             Ok(None) => {}
             Err(reason) => self.shared.log(LogEvent::Dropped { from, reason }),

@@ -4,7 +4,7 @@ use super::keyring::{Keyring, proven};
 use std::{sync::Arc, time::Duration};
 use zephyr_core::{
     auth::{AuthError, Reason, Session, Verdict},
-    inbox::Verified,
+    inbox::Opened,
     notice::Packet,
     time::Now,
 };
@@ -36,12 +36,12 @@ impl Verifier {
     /// it must be asked again.
     ///
     /// A claim that nobody could check, for want of any session, is no proof and no failure.
-    pub(super) fn verify(&mut self, now: Now, packet: &Packet<'_>) -> Option<Verified> {
+    pub(super) fn verify(&mut self, now: Now, packet: &Packet<'_>) -> Option<Opened> {
         if packet.claim.auth == 0 {
             return Some(Verdict::Unauthenticated.into());
         }
-        if let Some(verified) = self.keyring.proven(now, packet) {
-            return Some(verified);
+        if let Some(opened) = self.keyring.proven(now, packet) {
+            return Some(opened);
         }
         let look = self.current.as_ref().filter(|look| now.monotonic < look.again_at)?;
         Some(match &look.session {
@@ -77,11 +77,11 @@ mod tests {
 
         fn verdict(&mut self, seconds: u64, packet: &[u8]) -> Option<Verdict> {
             let packet = Packet::parse(packet).ok()?;
-            let verified = self.verifier.verify(at(seconds), &packet).or_else(|| {
+            let opened = self.verifier.verify(at(seconds), &packet).or_else(|| {
                 self.verifier.looked(at(seconds), &self.credentials.session("TEST"));
                 self.verifier.verify(at(seconds), &packet)
             });
-            verified.map(|verified| verified.verdict)
+            opened.map(|opened| opened.verdict)
         }
     }
 

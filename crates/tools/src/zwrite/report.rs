@@ -2,8 +2,7 @@
 
 use super::options::Options;
 use std::io::Write;
-use zephyr_client::{Answer, ClientError};
-use zephyr_core::names;
+use zephyr_client::{DeliveryStatus, Error, names};
 
 /// Which of the two rounds of notices is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,32 +72,38 @@ impl Report<'_> {
     }
 
     /// The server has answered.
-    pub fn answered(&mut self, round: Round, recipient: Option<&[u8]>, answer: &Answer) -> Next {
-        let next = if matches!(answer, Answer::Refused(_)) { Next::Stop } else { Next::GoOn };
+    pub fn answered(&mut self, round: Round, recipient: Option<&[u8]>, status: &DeliveryStatus) -> Next {
+        let next = if matches!(status, DeliveryStatus::Refused(_)) { Next::Stop } else { Next::GoOn };
         if self.options.quiet {
             return next;
         }
         let destination = self.destination(recipient);
-        let _ = match answer {
-            Answer::Sent if round == Round::Ping => Ok(()),
-            Answer::Sent => writeln!(self.out, "sent"),
-            Answer::Lost => self.lost(round, recipient),
-            Answer::Refused(_) => writeln!(self.out, "Received authorization failure while sending to {destination}"),
-            Answer::Unknown(word) if word.is_empty() => {
+        let _ = match status {
+            DeliveryStatus::Sent if round == Round::Ping => Ok(()),
+            DeliveryStatus::Sent => writeln!(self.out, "sent"),
+            DeliveryStatus::NobodyThere => self.nobody_there(round, recipient),
+            DeliveryStatus::Refused(_) => {
+                writeln!(self.out, "Received authorization failure while sending to {destination}")
+            }
+            DeliveryStatus::Unknown(word) if word.is_empty() => {
                 writeln!(self.out, "Detected server failure while receiving acknowledgement for {destination}")
             }
-            Answer::Unknown(_) => writeln!(self.out, "Internal failure - illegal message field in server response"),
+            DeliveryStatus::Unknown(_) => {
+                writeln!(self.out, "Internal failure - illegal message field in server response")
+            }
+            // The program asks for no answer then.
+            DeliveryStatus::Unanswered => Ok(()),
         };
         next
     }
 
-    /// What the server has said in words: why it refuses.
-    pub fn remark(&mut self, words: &str) {
+    /// What the server says beside its answer: why it refuses.
+    pub fn server_message(&mut self, message: &str) {
         let _ = self.out.flush();
-        let _ = writeln!(self.err, "{}: {words}", self.program);
+        let _ = writeln!(self.err, "{}: {message}", self.program);
     }
 
-    fn lost(&mut self, round: Round, recipient: Option<&[u8]>) -> std::io::Result<()> {
+    fn nobody_there(&mut self, round: Round, recipient: Option<&[u8]>) -> std::io::Result<()> {
         let Options { class, instance, verbose, .. } = self.options;
         let what = match class == names::MESSAGE {
             true => "messages".to_owned(),
@@ -121,19 +126,19 @@ impl Report<'_> {
     }
 
     /// The notice could not be sent.
-    pub fn cannot_send(&mut self, recipient: Option<&[u8]>, error: &ClientError) {
+    pub fn cannot_send(&mut self, recipient: Option<&[u8]>, error: &Error) {
         let context = format!("while sending notice to {}", self.destination(recipient));
         self.failure(error, &context);
     }
 
     /// The server has not answered.
-    pub fn no_answer(&mut self, recipient: Option<&[u8]>, error: &ClientError) {
+    pub fn no_answer(&mut self, recipient: Option<&[u8]>, error: &Error) {
         let context = format!("while waiting for acknowledgement for {}", self.destination(recipient));
         self.failure(error, &context);
     }
 
     /// An error, when it happened, and what can be done about it.
-    pub fn failure(&mut self, error: &ClientError, context: &str) {
+    pub fn failure(&mut self, error: &Error, context: &str) {
         let _ = self.out.flush();
         let _ = writeln!(self.err, "{}: {error} {context}", self.program);
         if let Some(advice) = error.advice() {
@@ -151,8 +156,7 @@ fn text(octets: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::zwrite::options::{Defaults, Parsed, parse};
-    use zephyr_client::Refusal;
-    use zephyr_core::auth::AuthError;
+    use zephyr_client::{AuthError, NakReason, OperationError};
 
     /// What is said to standard output and standard error.
     fn said(line: &[&str], what: impl FnOnce(&mut Report<'_>)) -> (String, String) {
@@ -211,7 +215,10 @@ mod tests {
     fn nobody_there() {
         let lost = |round, recipient: Option<&'static str>| {
             move |report: &mut Report<'_>| {
-                assert_eq!(report.answered(round, recipient.map(str::as_bytes), &Answer::Lost), Next::GoOn);
+                assert_eq!(
+                    report.answered(round, recipient.map(str::as_bytes), &DeliveryStatus::NobodyThere),
+                    Next::GoOn
+                );
             }
         };
         let (message, ping) = (Round::Message, Round::Ping);
@@ -238,10 +245,10 @@ mod tests {
 
     #[test]
     fn other_answers() {
-        let refused = Answer::Refused(Refusal::NotAuthorized);
-        let (empty, strange) = (Answer::Unknown(Vec::new()), Answer::Unknown(b"x".to_vec()));
+        let refused = DeliveryStatus::Refused(NakReason::NotAuthorized);
+        let (empty, strange) = (DeliveryStatus::Unknown(Vec::new()), DeliveryStatus::Unknown(b"x".to_vec()));
         for (answer, line_said, next) in [
-            (&Answer::Sent, "sent\n", Next::GoOn),
+            (&DeliveryStatus::Sent, "sent\n", Next::GoOn),
             (&refused, "Received authorization failure while sending to bob\n", Next::Stop),
             (&empty, "Detected server failure while receiving acknowledgement for bob\n", Next::GoOn),
             (&strange, "Internal failure - illegal message field in server response\n", Next::GoOn),
@@ -257,20 +264,23 @@ mod tests {
             );
         }
         assert_eq!(
-            out(&["bob"], |report| assert_eq!(report.answered(Round::Ping, Some(b"bob"), &Answer::Sent), Next::GoOn)),
+            out(&["bob"], |report| assert_eq!(
+                report.answered(Round::Ping, Some(b"bob"), &DeliveryStatus::Sent),
+                Next::GoOn
+            )),
             ""
         );
     }
 
     #[test]
     fn errors_come_with_advice() {
-        let error = ClientError::Auth(AuthError::NoCredentials);
+        let error = Error::Operation(AuthError::NoCredentials.into());
         let said = err(&["alice", "-q"], |report| report.cannot_send(Some(b"alice"), &error));
         let lines: Vec<_> = said.lines().collect();
         assert_eq!(lines[0], "./zwrite: No credentials cache found while sending notice to alice");
         assert!(lines[1].starts_with("./zwrite: Run kinit") && lines.len() == 2);
         assert_eq!(
-            err(&["-c", "x"], |report| report.no_answer(None, &ClientError::TimedOut)),
+            err(&["-c", "x"], |report| report.no_answer(None, &OperationError::TimedOut.into())),
             "./zwrite: Connection timed out while waiting for acknowledgement for class \"x\"\n"
         );
     }

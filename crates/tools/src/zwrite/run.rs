@@ -10,17 +10,10 @@ use std::{
     process::ExitCode,
 };
 use zephyr_client::{
-    Answer, Client, ClientError,
-    account::Account,
-    block_on, codeset,
-    engine::{Proof, Sending},
+    Kind, Message, Operation, OperationId, Result, account::Account, blocking::Client, codeset, names,
     variables::Variables,
 };
-use zephyr_core::{kind::Kind, names, notice::Notice};
 use zephyr_net::host;
-
-/// The default format of notices that come without one.
-const DEFAULT_FORMAT: &[u8] = b"http://zephyr.1ts.org/wiki/df";
 
 /// Sends the message that `options` describe.
 pub fn run(
@@ -32,14 +25,7 @@ pub fn run(
 ) -> ExitCode {
     let options = Options { instance: instance(options), ..options.clone() };
     let mut report = Report { program, options: &options, out, err };
-    match block_on(write(&options, variables, &mut report)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            report.failure(&error.into(), "while initializing");
-            ExitCode::FAILURE
-        }
-    }
+    if write(&options, variables, &mut report) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// The instance; that of a notice about a file server begins with the host's canonical name.
@@ -54,12 +40,8 @@ fn instance(options: &Options) -> Vec<u8> {
 }
 
 /// True when somebody has received the message.
-async fn write(options: &Options, variables: &Variables, report: &mut Report<'_>) -> bool {
-    let client = match zephyr_client::Options::from_environment() {
-        Ok(place) => Client::open(place).await,
-        Err(error) => Err(error),
-    };
-    let mut client = match client {
+fn write(options: &Options, variables: &Variables, report: &mut Report<'_>) -> bool {
+    let mut client = match zephyr_client::Options::from_environment().and_then(Client::connect) {
         Ok(client) => client,
         Err(error) => {
             report.failure(&error, "while initializing");
@@ -67,7 +49,7 @@ async fn write(options: &Options, variables: &Variables, report: &mut Report<'_>
         }
     };
     let asks_first = options.ping && !options.recipients.is_empty();
-    if asks_first && !to_all(&mut client, options, report, Round::Ping, b"").await {
+    if asks_first && !to_all(&mut client, options, report, Round::Ping, b"") {
         return false;
     }
     let Ok(text) = text(options, report) else {
@@ -76,7 +58,7 @@ async fn write(options: &Options, variables: &Variables, report: &mut Report<'_>
     };
     let signature = message::signature(options, variables, Account::own().as_ref());
     let body = message::body(options, &signature, &text);
-    to_all(&mut client, options, report, Round::Message, &body).await
+    to_all(&mut client, options, report, Round::Message, &body)
 }
 
 /// The message from the command line, from somebody who types it, or all of standard input.
@@ -95,7 +77,7 @@ fn text(options: &Options, report: &mut Report<'_>) -> io::Result<Vec<u8>> {
 }
 
 /// One round of notices, to each recipient or to everybody; true when somebody received one.
-async fn to_all(client: &mut Client, options: &Options, report: &mut Report<'_>, round: Round, body: &[u8]) -> bool {
+fn to_all(client: &mut Client, options: &Options, report: &mut Report<'_>, round: Round, body: &[u8]) -> bool {
     let recipients: Vec<Option<&[u8]>> = match options.recipients.as_slice() {
         [] => vec![None],
         some => some.iter().map(|recipient| Some(recipient.as_slice())).collect(),
@@ -105,10 +87,13 @@ async fn to_all(client: &mut Client, options: &Options, report: &mut Report<'_>,
         if round == Round::Message {
             report.sending(recipient);
         }
-        if let Err(error) = send(client, options, round, recipient, body).await {
-            report.cannot_send(recipient, &error);
-            break;
-        }
+        let sending = match send(client, options, round, recipient, body) {
+            Ok(sending) => sending,
+            Err(error) => {
+                report.cannot_send(recipient, &error);
+                break;
+            }
+        };
         if options.unacked {
             reached = true;
             continue;
@@ -116,13 +101,12 @@ async fn to_all(client: &mut Client, options: &Options, report: &mut Report<'_>,
         if round == Round::Message {
             report.queued(recipient);
         }
-        match client.answer().await {
-            Ok(answer) => {
-                reached |= answer == Answer::Sent;
-                let remark = client.remark().map(str::to_owned);
-                let next = report.answered(round, recipient, &answer);
-                if let Some(words) = remark {
-                    report.remark(&words);
+        match client.receipt(sending) {
+            Ok(receipt) => {
+                reached |= receipt.is_delivered();
+                let next = report.answered(round, recipient, &receipt.status);
+                if let Some(message) = receipt.text {
+                    report.server_message(&message);
                 }
                 if next == Next::Stop {
                     break;
@@ -134,26 +118,27 @@ async fn to_all(client: &mut Client, options: &Options, report: &mut Report<'_>,
     reached
 }
 
-async fn send(
+/// Sends a notice, and waits until the host manager has all of it.
+fn send(
     client: &mut Client,
     options: &Options,
     round: Round,
     recipient: Option<&[u8]>,
     body: &[u8],
-) -> Result<(), ClientError> {
-    let recipient = options.full_recipient(recipient.unwrap_or_default());
-    let notice = Notice {
-        kind: if options.unacked { Kind::Unacked } else { Kind::Acked },
-        class: &options.class,
-        instance: &options.instance,
-        opcode: if round == Round::Ping { names::PING } else { &options.opcode },
-        sender: options.sender.as_deref().unwrap_or_default(),
-        recipient: &recipient,
-        default_format: options.format.as_deref().unwrap_or(DEFAULT_FORMAT),
-        charset: codeset::label(options.charset.as_deref()),
-        body,
-        ..Notice::EMPTY
-    };
-    let proof = if options.authenticated { Proof::With } else { Proof::Without };
-    client.send(&Sending::new(notice, proof)).await.map(drop)
+) -> Result<OperationId> {
+    let mut message = Message::to_class(&options.class)
+        .instance(&options.instance)
+        .opcode(if round == Round::Ping { names::PING } else { &options.opcode })
+        .sender(options.sender.as_deref().unwrap_or_default())
+        .recipient(options.full_recipient(recipient.unwrap_or_default()))
+        .charset(codeset::label(options.charset.as_deref()))
+        .body(body)
+        .kind(if options.unacked { Kind::Unacked } else { Kind::Acked })
+        .authenticated(options.authenticated);
+    if let Some(format) = &options.format {
+        message = message.default_format(format);
+    }
+    let sending = client.begin(Operation::Send(message));
+    client.queued(sending)?;
+    Ok(sending)
 }

@@ -5,9 +5,7 @@ use std::env;
 use std::io::Write as _;
 
 use anyhow::{Result, bail};
-use zephyr_client::subscription::{Request, Subscription};
-use zephyr_client::{Client, Options, block_on};
-use zephyr_core::auth::Verdict;
+use zephyr_client::{Subscription, Verdict, block_on};
 use zephyr_e2e::listener::{Heard, Origin, SUBSCRIBED};
 
 fn main() -> Result<()> {
@@ -20,17 +18,18 @@ fn main() -> Result<()> {
 }
 
 async fn listen(subscriptions: Vec<Subscription>) -> Result<()> {
-    let mut client = Client::open(Options::from_environment()?).await?;
-    let port = client.port();
-    client.subscribe(Request::SubscribeWithoutDefaults, &subscriptions, port).await?;
+    let (zephyr, mut inbox) = zephyr_client::connect().await?;
+    zephyr.subscribe(subscriptions).await?;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{SUBSCRIBED}{port}")?;
-    loop {
-        let arrival = client.receive().await?;
-        let notice = arrival.delivered.notice();
+    writeln!(out, "{SUBSCRIBED}{}", zephyr.port())?;
+    while let Some(received) = inbox.next_any().await? {
+        if received.hidden().is_some() {
+            continue;
+        }
+        let notice = received.notice();
         let text = |octets: &[u8]| octets.escape_ascii().to_string();
         let heard = Heard {
-            origin: match &arrival.verdict {
+            origin: match received.verdict() {
                 Verdict::Authentic(_) => Origin::Authentic,
                 Verdict::Unauthenticated => Origin::Unauthenticated,
                 Verdict::Failed(_) => Origin::Failed,
@@ -44,4 +43,5 @@ async fn listen(subscriptions: Vec<Subscription>) -> Result<()> {
         };
         writeln!(out, "{}", heard.line())?;
     }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::client::{
-    DeliveryStatus, SubscriptionRequest,
+    DeliveryStatus, LogEvent, SubscriptionRequest,
     doubles::{Key, acknowledging, at, notice, uid},
 };
 use zephyr_core::{
@@ -76,6 +76,8 @@ fn what_waits_for_credentials_is_bounded_and_the_rest_comes_again() {
         side.datagram(at(30), SERVER, &packet(number, Some(8)));
     }
     assert_eq!(side.sent.drain(..).count(), 1024, "what there is no room for is not acknowledged");
+    let told = side.events.iter().filter(|event| matches!(event, Event::Log(LogEvent::TooManyUnverified { .. })));
+    assert_eq!(told.count(), 1);
     side.datagram(at(30), SERVER, &packet(5000, Some(7)));
     assert_eq!(numbers(&mut side), [5000], "what needs no credentials still comes");
     side.release(at(31));

@@ -1,19 +1,18 @@
-//! The client's shell on real sockets, with a host manager and server of a few lines on the other side.
+//! A client on real sockets, with a host manager and server of a few lines on the other side.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use bytes::Bytes;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::fd::{AsFd as _, AsRawFd as _},
     sync::{Arc, Mutex},
     time::Duration,
 };
 use tokio::{net::UdpSocket, task::JoinHandle, time::timeout};
 use zephyr_client::{
-    Answer, Authentication, Client, ClientError, Options,
-    engine::{Proof, Sending},
-    location::{Exposure, Location},
-    subscription::{Request, Subscription},
+    Authentication, DeliveryStatus, Exposure, Inbox, Location, Message, Operation, Options, Outcome, Raw, Result,
+    Subscription, SubscriptionRequest, Zephyr, blocking,
 };
 use zephyr_core::{
     auth::Verdict,
@@ -105,7 +104,7 @@ async fn serve(socket: UdpSocket, server: Server, requests: Arc<Mutex<Vec<Bytes>
         };
         socket.send_to(&packet(&Notice { kind, body, ..ack }), client).await.unwrap();
         let Server::Replies(body) = &server else { continue };
-        let mut cutter = Cutter::new(Notice { kind: Kind::Acked, body, ..ack });
+        let mut cutter = Cutter::new(Notice { kind: Kind::Acked, sender: b"bob", body, ..ack });
         let mut write = |piece: &Notice<'_>| Ok(piece.write(&Claim::NONE, Limits::WHOLE_PACKET)?);
         for micros in 0.. {
             let uid = Uid { micros, ..request.uid };
@@ -115,27 +114,24 @@ async fn serve(socket: UdpSocket, server: Server, requests: Arc<Mutex<Vec<Bytes>
     }
 }
 
-/// A client at the host manager's address.
-async fn open(host_manager: SocketAddr) -> Result<Client, ClientError> {
+/// Those of a client at the host manager's address.
+fn options(host_manager: SocketAddr) -> Options {
     let IpAddr::V4(here) = host_manager.ip() else { panic!("not an IPv4 address") };
-    open_at(Some(here), host_manager).await
-}
-
-async fn open_at(address: Option<Ipv4Addr>, host_manager: SocketAddr) -> Result<Client, ClientError> {
     let authentication =
         Authentication::ByPolicy { policies: PolicyFile::default(), file: None, backend: Some(Backend::NONE) };
-    Client::open(Options { host_manager, address, authentication, login: Some("alice".to_owned()) }).await
+    Options { address: Some(here), login: Some("alice".to_owned()), ..Options::new(host_manager, authentication) }
 }
 
-fn message(body: &[u8]) -> Notice<'_> {
-    Notice {
-        kind: Kind::Acked,
-        class: names::MESSAGE,
-        instance: names::PERSONAL,
-        recipient: b"bob",
-        body,
-        ..Notice::EMPTY
-    }
+async fn open(host_manager: SocketAddr) -> Result<(Zephyr, Inbox)> {
+    options(host_manager).connect().await
+}
+
+fn message(body: &[u8]) -> Message {
+    Message::to_user("bob").body(body)
+}
+
+fn subscribe(list: Vec<Subscription>, port: u16) -> Operation {
+    Operation::Subscribe { request: SubscriptionRequest::Subscribe, list, port: Some(port) }
 }
 
 #[tokio::test]
@@ -143,36 +139,37 @@ async fn the_host_manager_says_who_we_are() {
     let side = Side::new(Server::Answers(Kind::ServAck, b"SENT\0")).await;
     // Who does not say where to receive does so at every address, and finds out which to be known by. No other test sends
     // there, as each sends to addresses of its own.
-    let mut client = open_at(None, side.address).await.unwrap();
-    let (realm, sender) = (client.realm().to_owned(), client.sender().to_vec());
+    let (zephyr, _) = Options { address: None, ..options(side.address) }.connect().await.unwrap();
+    let (realm, sender) = (zephyr.realm(), zephyr.endpoint().sender);
     assert_eq!(sender, format!("alice@{realm}").into_bytes());
-    assert!(!realm.is_empty() && client.address().is_loopback());
-    client.send(&Sending::new(message(b"Alice\0hello\n"), Proof::With)).await.unwrap();
-    assert_eq!(timeout(DEADLINE, client.answer()).await.unwrap().unwrap(), Answer::Sent);
+    assert!(!realm.is_empty() && zephyr.address().is_loopback());
+    let mut sending = zephyr.begin(Message::to_user("bob").signature("Alice").text("hello\n"));
+    timeout(DEADLINE, sending.queued()).await.unwrap().unwrap();
+    let receipt = timeout(DEADLINE, sending.receipt()).await.unwrap().unwrap();
+    assert_eq!((receipt.is_delivered(), receipt.text), (true, None));
     let sent = side.requests();
     let notice = Packet::parse(&sent[0]).unwrap().notice;
     assert_eq!(notice.recipient, format!("bob@{realm}").as_bytes());
-    assert_eq!((notice.sender, notice.port, notice.body), (&sender[..], client.port(), &b"Alice\0hello\n"[..]));
+    assert_eq!((notice.sender, notice.port, notice.body), (&sender[..], zephyr.port(), &b"Alice\0hello\n"[..]));
 }
 
 #[tokio::test]
 async fn long_headers_are_used_once_the_host_manager_knows_of_them() {
     let side = Side::new(Server::Starts).await;
-    let mut client = open(side.address).await.unwrap();
+    let (zephyr, _) = open(side.address).await.unwrap();
     let format = "x".repeat(700);
-    let long = Notice { default_format: format.as_bytes(), ..message(b"hello") };
-    client.send(&Sending::new(long, Proof::Without)).await.unwrap();
-    assert_eq!(timeout(DEADLINE, client.answer()).await.unwrap().unwrap(), Answer::Sent);
+    let long = message(b"hello").default_format(format).authenticated(false);
+    assert!(timeout(DEADLINE, zephyr.send(long)).await.unwrap().unwrap().is_delivered());
     assert!(Packet::parse(&side.requests()[0]).unwrap().header_len() > Limits::COMPATIBLE.header);
 }
 
 #[tokio::test]
 async fn headers_that_stay_too_long_are_an_error() {
     let side = Side::new(Server::Answers(Kind::ServAck, b"SENT\0")).await;
-    let mut client = open(side.address).await.unwrap();
+    let (zephyr, _) = open(side.address).await.unwrap();
     let format = "x".repeat(700);
-    let long = Notice { default_format: format.as_bytes(), ..message(b"hello") };
-    let error = client.send(&Sending::new(long, Proof::Without)).await.unwrap_err();
+    let long = message(b"hello").default_format(format).authenticated(false);
+    let error = zephyr.send(long).await.unwrap_err();
     assert!(error.to_string().starts_with("Notice header too large"), "{error}");
     assert!(side.requests().is_empty());
 }
@@ -181,9 +178,9 @@ async fn headers_that_stay_too_long_are_an_error() {
 async fn a_long_notice_arrives_in_order() {
     let body: Vec<u8> = (0..25_000_u32).flat_map(u32::to_be_bytes).collect();
     let side = Side::new(Server::Answers(Kind::ServAck, b"LOST\0")).await;
-    let mut client = open(side.address).await.unwrap();
-    client.send(&Sending::new(message(&body), Proof::Without)).await.unwrap();
-    assert_eq!(timeout(DEADLINE, client.answer()).await.unwrap().unwrap(), Answer::Lost);
+    let (zephyr, _) = open(side.address).await.unwrap();
+    let receipt = timeout(DEADLINE, zephyr.send(message(&body))).await.unwrap().unwrap();
+    assert_eq!(receipt.status, DeliveryStatus::NobodyThere);
     let packets = side.requests();
     let joined: Vec<u8> = packets.iter().flat_map(|sent| Packet::parse(sent).unwrap().notice.body.to_vec()).collect();
     assert!(joined == body && packets.iter().all(|sent| sent.len() <= MAX_PACKET));
@@ -194,15 +191,15 @@ async fn long_lists_become_several_whole_requests() {
     let list: Vec<_> =
         (0..100).map(|number| Subscription::new(format!("class{number}"), "instance", "someone else")).collect();
     let side = Side::new(Server::Answers(Kind::ServAck, b"SENT\0")).await;
-    let mut client = open(side.address).await.unwrap();
-    timeout(DEADLINE, client.subscribe(Request::Subscribe, &list, 5555)).await.unwrap().unwrap();
+    let (zephyr, _) = open(side.address).await.unwrap();
+    timeout(DEADLINE, zephyr.perform(subscribe(list.clone(), 5555))).await.unwrap().unwrap();
     let mut classes = Vec::new();
     for sent in side.requests() {
         let notice = Packet::parse(&sent).unwrap().notice;
         assert_eq!((notice.class, notice.opcode, notice.port), (names::ZEPHYR_CTL, names::SUBSCRIBE, 5555));
         assert_eq!(notice.multinotice, format!("0/{}", notice.body.len()).as_bytes());
         for triple in notice.body.split(|&octet| octet == 0).collect::<Vec<_>>().chunks_exact(3) {
-            assert_eq!(triple[2], client.sender());
+            assert_eq!(triple[2], zephyr.sender().as_bytes());
             classes.push(triple[0].to_vec());
         }
     }
@@ -212,8 +209,8 @@ async fn long_lists_become_several_whole_requests() {
 #[tokio::test]
 async fn one_subscription_that_is_too_long_is_an_error() {
     let side = Side::new(Server::Answers(Kind::ServAck, b"SENT\0")).await;
-    let mut client = open(side.address).await.unwrap();
-    let error = client.subscribe(Request::Subscribe, &[Subscription::new("x".repeat(2000), "", "*")], 1).await;
+    let (zephyr, _) = open(side.address).await.unwrap();
+    let error = zephyr.subscribe(("x".repeat(2000), "")).await;
     assert_eq!(error.unwrap_err().to_string(), "Too many subscriptions to transmit");
 }
 
@@ -225,11 +222,11 @@ async fn refusals_have_names() {
         (b"", "SERVNAK received", "SERVNAK received"),
     ] {
         let side = Side::new(Server::Answers(Kind::ServNak, answer)).await;
-        let mut client = open(side.address).await.unwrap();
-        let refused = timeout(DEADLINE, client.subscribe(Request::Subscribe, &[], 1)).await.unwrap().unwrap_err();
+        let (zephyr, _) = open(side.address).await.unwrap();
+        let refused = timeout(DEADLINE, zephyr.perform(subscribe(Vec::new(), 1))).await.unwrap().unwrap_err();
         assert_eq!(refused.to_string(), subscribing);
         let location = Location { host: "h".to_owned(), tty: "t".to_owned() };
-        let refused = timeout(DEADLINE, client.set_location(Exposure::NetVisible, &location, 1)).await.unwrap();
+        let refused = timeout(DEADLINE, zephyr.set_location(Exposure::NetVisible, &location)).await.unwrap();
         assert_eq!(refused.unwrap_err().to_string(), locating);
         let sent = side.requests();
         assert_eq!(Packet::parse(&sent[0]).unwrap().notice.body, b"", "an empty list is sent for the defaults");
@@ -240,22 +237,26 @@ async fn refusals_have_names() {
 #[tokio::test]
 async fn subscriptions_are_listed_however_long_the_list() {
     let list: Vec<_> = (0..200).map(|number| Subscription::new(format!("class{number}"), "*", "*@ELSEWHERE")).collect();
-    let body = zephyr_client::subscription::encode(&list, b"");
+    let texts = list.iter().flat_map(|wanted| [&wanted.class[..], &wanted.instance, b"@ELSEWHERE"]);
+    let body = zephyr_core::body::of_texts(texts);
     let side = Side::new(Server::Replies(body)).await;
-    let mut client = open(side.address).await.unwrap();
-    assert_eq!(timeout(DEADLINE, client.subscriptions(0x9C40)).await.unwrap().unwrap(), list);
+    let (zephyr, _) = open(side.address).await.unwrap();
+    let listed = zephyr.perform(Operation::ListSubscriptions { port: Some(0x9C40) });
+    assert_eq!(timeout(DEADLINE, listed).await.unwrap().unwrap(), Outcome::Subscriptions(list));
     assert_eq!(Packet::parse(&side.requests()[0]).unwrap().notice.body, b"0x9C40\0");
 }
 
 #[tokio::test]
 async fn what_arrives_while_sending_waits_to_be_received() {
     let side = Side::new(Server::Replies(b"Bob\0hello".to_vec())).await;
-    let mut client = open(side.address).await.unwrap();
-    client.send(&Sending::new(message(b"hi"), Proof::Without)).await.unwrap();
-    assert_eq!(client.answer().await.unwrap(), Answer::Sent);
-    let arrival = timeout(DEADLINE, client.receive()).await.unwrap().unwrap();
-    assert_eq!((arrival.delivered.notice().body, arrival.from), (&b"Bob\0hello"[..], side.address));
-    assert_eq!(arrival.delivered.verdict(), &Verdict::Unauthenticated);
+    let (zephyr, mut inbox) = open(side.address).await.unwrap();
+    assert!(zephyr.send(message(b"hi")).await.unwrap().is_delivered());
+    let received = timeout(DEADLINE, inbox.next()).await.unwrap().unwrap().unwrap();
+    assert_eq!((received.notice().body, received.from()), (&b"Bob\0hello"[..], side.address));
+    assert_eq!(received.verdict(), &Verdict::Unauthenticated);
+    zephyr.close();
+    assert!(timeout(DEADLINE, inbox.next()).await.unwrap().unwrap().is_none());
+    assert_eq!(zephyr.send(message(b"hi")).await.unwrap_err().to_string(), "the Zephyr client was closed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -266,4 +267,48 @@ async fn a_silent_host_manager_is_given_up() {
     let error = open(silent.local_addr().unwrap()).await.err().unwrap();
     assert_eq!(error.to_string(), "Hostmanager not responding");
     assert_eq!(start.elapsed().as_secs(), 10);
+}
+
+#[tokio::test]
+async fn several_messages_are_under_way_at_a_time() {
+    let side = Side::new(Server::Answers(Kind::ServAck, b"SENT\0")).await;
+    let (zephyr, _) = open(side.address).await.unwrap();
+    let sending: Vec<_> = (0..100).map(|_| zephyr.begin(message(b"hi"))).collect();
+    for sending in sending.into_iter().rev() {
+        assert!(timeout(DEADLINE, sending.receipt()).await.unwrap().unwrap().is_delivered());
+    }
+    assert_eq!(side.requests().len(), 100);
+}
+
+#[tokio::test]
+async fn in_raw_mode_acknowledgements_are_received() {
+    let side = Side::new(Server::Answers(Kind::ServNak, b"LOST\0no\0")).await;
+    let (zephyr, mut inbox) = Options { raw: true, ..options(side.address) }.connect().await.unwrap();
+    let receipt = zephyr.send(message(b"hi")).await.unwrap();
+    assert_eq!((receipt.is_delivered(), receipt.text.as_deref()), (false, Some("no")));
+    for expected in [Kind::HmAck, Kind::ServNak] {
+        let Some(Raw::Acknowledgement(came)) = inbox.next_raw().await.unwrap() else { panic!("a notice") };
+        assert_eq!((came.from, came.packet.notice().kind), (side.address, expected));
+    }
+}
+
+#[tokio::test]
+async fn without_a_runtime() {
+    let side = Side::new(Server::Replies(b"Bob\0hello".to_vec())).await;
+    let address = side.address;
+    let work = tokio::task::spawn_blocking(move || {
+        let mut client = blocking::Client::connect(options(address))?;
+        let id = client.begin(Operation::Send(message(b"hi")));
+        client.queued(id)?;
+        assert!(client.receipt(id)?.is_delivered());
+        client.subscribe(("help", "*"))?;
+        assert!(client.as_fd().as_raw_fd() >= 0 && client.timeout().is_none_or(|timeout| timeout <= DEADLINE * 2));
+        let received = client.receive(DEADLINE)?.map(|received| received.text());
+        assert!(client.finish(id).is_err(), "its outcome was asked for already");
+        Result::Ok(received)
+    });
+    assert_eq!(timeout(DEADLINE, work).await.unwrap().unwrap().unwrap().as_deref(), Some("hello"));
+    let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let failed = tokio::task::spawn_blocking(move || blocking::Client::connect(options(nowhere)).err().unwrap());
+    assert_eq!(failed.await.unwrap().to_string(), "Invalid argument");
 }

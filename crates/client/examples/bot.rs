@@ -1,0 +1,29 @@
+//! Answers questions in class `help`, for as long as it runs: its tickets are renewed by themselves.
+//!
+//! ```sh
+//! cargo run --example bot
+//! ```
+
+use zephyr_client::Message;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> zephyr_client::Result<()> {
+    let (zephyr, mut inbox) = zephyr_client::connect().await?;
+    zephyr.subscribe(("help", "*")).await?;
+    println!("ready");
+    while let Some(message) = inbox.next().await? {
+        if !message.is_authentic() {
+            continue;
+        }
+        let answer = Message::to_class("help").instance(message.instance()).text(answer(&message.text()));
+        zephyr.send(answer.signature("The Bot")).await?;
+    }
+    Ok(())
+}
+
+fn answer(question: &str) -> String {
+    match question.trim() {
+        "ping" => "pong".to_owned(),
+        question => format!("I do not know: {question}"),
+    }
+}

@@ -1,0 +1,28 @@
+//! Tells the realm where its user is, and says who else comes and goes.
+//!
+//! ```sh
+//! cargo run --example presence -- alice@ATHENA.MIT.EDU
+//! ```
+
+use std::env;
+use zephyr_client::{Exposure, Location, names};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> zephyr_client::Result<()> {
+    let (zephyr, mut inbox) = zephyr_client::connect().await?;
+    // Servers announce somebody's coming and going in class LOGIN, with the name as the instance.
+    let friends = env::args().skip(1).map(|friend| (names::LOGIN, friend)).collect::<Vec<_>>();
+    zephyr.subscribe(friends).await?;
+    let here = Location::here(None);
+    zephyr.set_location(Exposure::NetAnnounced, &here).await?;
+    println!("{} is on {}", zephyr.sender(), here.host);
+    while let Some(message) = inbox.next().await? {
+        if !message.is_authentic() {
+            continue;
+        }
+        let what = if message.opcode().as_bytes() == names::USER_LOGIN { "has come" } else { "has gone" };
+        // The fields of the text: host, time and terminal.
+        println!("{} {what}: {}", message.instance(), message.text().replace('\n', ", "));
+    }
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! Shows the notices of a class as they come.
+//!
+//! ```sh
+//! cargo run --example tail -- help
+//! ```
+
+use std::env;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> zephyr_client::Result<()> {
+    let class = env::args().nth(1).unwrap_or_else(|| "help".to_owned());
+    let (zephyr, mut inbox) = zephyr_client::connect().await?;
+    zephyr.subscribe((&class, "*")).await?;
+    println!("subscribed to {class}");
+    while let Some(message) = inbox.next().await? {
+        let doubt = if message.is_authentic() { "" } else { " (who says so, but nothing proves it)" };
+        println!(
+            "[{} {}] {}{doubt}: {}",
+            message.class(),
+            message.instance(),
+            message.sender(),
+            message.text().trim_end()
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! The work that a client machine leaves to others: finding out the domain, and getting sessions. It may wait for name
+//! service and KDC.
+
+use crate::{
+    Options,
+    options::{Authentication, ClientSide},
+    policy_watch::PolicyWatch,
+};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+use zephyr_core::{
+    auth::{AuthError, Initiator},
+    policy::Policy,
+};
+use zephyr_engine::client::{Done, Job, LogEvent, Setup, Severity};
+use zephyr_net::{address, services};
+
+/// Does the jobs of one client. Several threads may share it.
+pub(crate) struct Jobs {
+    options: Options,
+    /// Known once the domain is.
+    initiator: OnceLock<Arc<dyn Initiator>>,
+    watch: Mutex<Option<PolicyWatch>>,
+}
+
+impl Jobs {
+    pub(crate) const fn new(options: Options) -> Self {
+        Self { options, initiator: OnceLock::new(), watch: Mutex::new(None) }
+    }
+
+    /// Does one job.
+    pub(crate) fn run(&self, job: Job) -> Done {
+        match job {
+            Job::Setup { server } => Done::Setup(self.set_up(&server)),
+            Job::Session { realm } => Done::Session(self.initiator().and_then(|initiator| initiator.session(&realm))),
+            Job::Principal => Done::Principal(self.initiator().and_then(|initiator| initiator.principal())),
+        }
+    }
+
+    fn initiator(&self) -> Result<&Arc<dyn Initiator>, AuthError> {
+        self.initiator.get().ok_or_else(|| AuthError::Backend("the domain is not known yet".to_owned()))
+    }
+
+    fn set_up(&self, server: &str) -> Result<Setup, AuthError> {
+        let authentication: Authentication = self.options.authentication.clone();
+        let ClientSide { realm, initiator, policy, watch } = authentication.of_server(server)?;
+        let initiator = self.initiator.get_or_init(|| initiator);
+        *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = watch;
+        let proven = initiator.principal().unwrap_or_else(|error| {
+            log(&LogEvent::NoPrincipal { error });
+            None
+        });
+        let sender = proven
+            .or_else(|| Some(format!("{}@{realm}", self.options.login.as_ref()?)))
+            .unwrap_or_else(|| "unknown".to_owned());
+        let address = self.options.address.unwrap_or_else(|| own_address(server, self.options.host_manager));
+        Ok(Setup { realm, sender: sender.into_bytes(), address, policy })
+    }
+
+    /// The domain's policy, if the file that it stands in has changed.
+    pub(crate) fn changed_policy(&self) -> Option<Policy> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner).as_mut()?.changed()
+    }
+}
+
+/// The address from which the system would send to the server; where that fails, to the host manager.
+fn own_address(server: &str, host_manager: SocketAddr) -> Ipv4Addr {
+    let towards_server = || address::towards(address::resolve(server, services::port(services::ZEPHYR_CLT))?);
+    let towards_host_manager = || match host_manager {
+        SocketAddr::V4(host_manager) => address::towards(host_manager),
+        SocketAddr::V6(_) => Err(io::Error::from(io::ErrorKind::AddrNotAvailable)),
+    };
+    towards_server().or_else(|_| towards_host_manager()).unwrap_or(Ipv4Addr::LOCALHOST)
+}
+
+/// Writes a line into the log.
+pub(crate) fn log(event: &LogEvent) {
+    match event.severity() {
+        Severity::Debug => tracing::debug!("{event}"),
+        Severity::Info => tracing::info!("{event}"),
+        Severity::Warning => tracing::warn!("{event}"),
+    }
+}

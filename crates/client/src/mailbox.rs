@@ -1,0 +1,94 @@
+//! What has come and waits to be taken by the program, between the task that drives the client and the [`Inbox`](crate::Inbox).
+
+use crate::Error;
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::Notify;
+use zephyr_core::{notice::OwnedPacket, policy::Policy};
+use zephyr_engine::client::{Backlog, Received};
+
+/// Acknowledgements that wait, in raw mode; beyond, the oldest are lost.
+const MAX_ACKNOWLEDGEMENTS: usize = 1024;
+
+/// An acknowledgement as it came: of kind HMACK, SERVACK, SERVNAK or CLIENTACK. Nothing proves where it is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// Where from.
+    pub from: SocketAddr,
+    /// Its packet.
+    pub packet: Box<OwnedPacket>,
+}
+
+/// What an inbox can give.
+pub(crate) enum Delivery {
+    Notice(Box<Received>),
+    Acknowledgement(Acknowledgement),
+    /// The client has ended, and with it everything that will ever come.
+    End(Option<Error>),
+}
+
+#[derive(Default)]
+pub(crate) struct Mailbox {
+    contents: Mutex<Contents>,
+    filled: Notify,
+}
+
+#[derive(Default)]
+struct Contents {
+    notices: Backlog,
+    acknowledgements: VecDeque<Acknowledgement>,
+    /// The client has ended; with an error that was not told yet.
+    end: Option<Option<Error>>,
+}
+
+impl Mailbox {
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn put(&self, received: Box<Received>) {
+        if self.contents().notices.push(received).is_err() {
+            tracing::warn!("too many notices wait to be received: one is lost");
+        }
+        self.filled.notify_one();
+    }
+
+    pub(crate) fn put_acknowledgement(&self, acknowledgement: Acknowledgement) {
+        let waiting = &mut self.contents().acknowledgements;
+        if waiting.len() >= MAX_ACKNOWLEDGEMENTS {
+            waiting.pop_front();
+        }
+        waiting.push_back(acknowledgement);
+        self.filled.notify_one();
+    }
+
+    pub(crate) fn enforce(&self, policy: &Policy, realm: &str) {
+        self.contents().notices.enforce(policy, realm);
+    }
+
+    pub(crate) fn end(&self, error: Option<Error>) {
+        self.contents().end = Some(error);
+        self.filled.notify_one();
+    }
+
+    /// The next thing that has come. Can be dropped while it waits, and called again; only one may wait at a time.
+    pub(crate) async fn take(&self) -> Delivery {
+        loop {
+            if let Some(delivery) = self.try_take() {
+                return delivery;
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    fn try_take(&self) -> Option<Delivery> {
+        let mut contents = self.contents();
+        let acknowledgement = contents.acknowledgements.pop_front().map(Delivery::Acknowledgement);
+        let notice = |contents: &mut Contents| contents.notices.pop().map(Delivery::Notice);
+        let end = |contents: &mut Contents| contents.end.as_mut().map(|error| Delivery::End(error.take()));
+        acknowledgement.or_else(|| notice(&mut contents)).or_else(|| end(&mut contents))
+    }
+}
