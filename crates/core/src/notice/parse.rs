@@ -12,6 +12,7 @@ use bytes::Bytes;
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
 };
 
 /// Why a datagram is not a notice.
@@ -92,9 +93,12 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// A datagram that is well-formed, with its octets; it was read once, when it came.
+/// A datagram that is well-formed, with its octets; it was read once, when it came. A clone shares them.
 #[derive(Clone, PartialEq, Eq)]
-pub struct OwnedPacket {
+pub struct OwnedPacket(Arc<Kept>);
+
+#[derive(PartialEq, Eq)]
+struct Kept {
     octets: Bytes,
     layout: Layout,
 }
@@ -121,7 +125,12 @@ impl OwnedPacket {
 
     /// What the datagram says. Costs nothing of what reading it costs.
     pub fn packet(&self) -> Packet<'_> {
-        self.layout.of(&self.octets)
+        self.0.layout.of(&self.0.octets)
+    }
+
+    /// The claimed proof of origin.
+    pub fn claim(&self) -> Claim<'_> {
+        self.0.layout.claim_of(&self.0.octets)
     }
 
     /// What the datagram says, apart from the claimed proof.
@@ -130,8 +139,8 @@ impl OwnedPacket {
     }
 
     /// The whole datagram.
-    pub const fn octets(&self) -> &Bytes {
-        &self.octets
+    pub fn octets(&self) -> &Bytes {
+        &self.0.octets
     }
 }
 
@@ -256,8 +265,8 @@ impl Layout {
     }
 
     /// The packet that keeps the octets, which must be those that this was read from.
-    pub const fn keep(self, octets: Bytes) -> OwnedPacket {
-        OwnedPacket { octets, layout: self }
+    pub fn keep(self, octets: Bytes) -> OwnedPacket {
+        OwnedPacket(Arc::new(Kept { octets, layout: self }))
     }
 
     /// The kind of the packet.
@@ -293,16 +302,20 @@ impl Layout {
                 },
                 body: octets.get(self.header_len..).unwrap_or_default(),
             },
-            claim: Claim {
-                auth: self.auth,
-                authent_len: self.authent_len,
-                authenticator: text(self.authenticator),
-                checksum: text(self.checksum),
-            },
+            claim: self.claim_of(octets),
             time: (self.multiuid.seconds, self.multiuid.micros),
             octets,
             header_len: self.header_len,
             covered: self.covered,
+        }
+    }
+
+    fn claim_of<'a>(&self, octets: &'a [u8]) -> Claim<'a> {
+        Claim {
+            auth: self.auth,
+            authent_len: self.authent_len,
+            authenticator: piece_of(octets, self.authenticator),
+            checksum: piece_of(octets, self.checksum),
         }
     }
 }

@@ -7,7 +7,7 @@
 //! 3. a source that has caused too much work: dropped; a host manager sends again
 //! 4. only now the proof is verified
 //!
-//! While one packet is verified others may be handled, so the first two questions are asked once more before it is.
+//! While one packet is verified others may be handled; if some were, the first two questions are asked once more before it is.
 
 use crate::server::{
     Change, Server,
@@ -50,15 +50,17 @@ pub(crate) struct Arrival {
     pub(crate) packet: OwnedPacket,
     pub(crate) print: Fingerprint,
     authenticator: Option<Digest>,
+    /// Requests that had been handled when it was examined.
+    handled_before: u64,
 }
 
 impl Arrival {
     fn new(from: SocketAddr, packet: OwnedPacket) -> Self {
-        let claim = packet.packet().claim;
+        let claim = packet.claim();
         let authenticator =
             (claim.auth != 0 && !claim.authenticator.is_empty()).then(|| Digest::of(claim.authenticator));
         let print = Fingerprint::of(from, packet.octets());
-        Self { from, print, authenticator, packet }
+        Self { from, print, authenticator, packet, handled_before: 0 }
     }
 }
 
@@ -150,8 +152,9 @@ impl Server {
 
     fn take_in(&mut self, now: Now, from: SocketAddr, packet: OwnedPacket) {
         let told = self.events.len();
-        let kind = packet.packet().notice.kind;
-        if self.accepts(from, &packet.packet()) {
+        let read = packet.packet();
+        let kind = read.notice.kind;
+        if self.accepts(from, &read) {
             match kind {
                 Kind::Stat | Kind::Other(_) => {
                     self.counters.bad_kinds += 1;
@@ -171,7 +174,8 @@ impl Server {
     }
 
     /// Finds out where a packet comes from, or has that found out, and handles it after those that came from there before.
-    fn admit(&mut self, now: Now, arrival: Arrival) {
+    fn admit(&mut self, now: Now, mut arrival: Arrival) {
+        arrival.handled_before = self.handled;
         let told = self.events.len();
         let (from, idle) = (arrival.from, self.verifications.is_idle(arrival.from.ip()));
         if !idle && self.verifications.contains(&arrival) {
@@ -193,7 +197,7 @@ impl Server {
         match self.known(arrival) {
             Known::Answered => return Examined::Done,
             Known::Replayed => return Examined::Known(Judgement::bare(Verdict::Failed(Reason::Replayed))),
-            Known::No if arrival.packet.packet().claim.auth == 0 => {
+            Known::No if arrival.packet.claim().auth == 0 => {
                 return Examined::Known(Judgement::bare(Verdict::Unauthenticated));
             }
             Known::No => {}
@@ -219,10 +223,7 @@ impl Server {
         }
         match arrival.authenticator.map(|it| self.replay_cache.seen(&it, &arrival.print)) {
             None | Some(Seen::No) => Known::No,
-            Some(Seen::WithAnother) => {
-                self.counters.replayed += 1;
-                Known::Replayed
-            }
+            Some(Seen::WithAnother) => Known::Replayed,
             Some(Seen::WithThisNotice(answer)) => {
                 self.counters.copies += 1;
                 let packet = arrival.packet.packet();
@@ -239,7 +240,8 @@ impl Server {
         self.verifications.finish(verified);
         while let Some((arrival, progress)) = self.verifications.take_ready(source) {
             let told = self.events.len();
-            match (self.known(&arrival), progress) {
+            let known = if arrival.handled_before == self.handled { Known::No } else { self.known(&arrival) };
+            match (known, progress) {
                 (Known::Answered, _) => {}
                 // The packet that it repeats was handled before and is forgotten already; if it matters it is sent again.
                 (_, Progress::Repeated | Progress::Asked(_)) => {}
@@ -283,6 +285,8 @@ impl Server {
         let class = FoldedName::new(packet.notice.class);
         let origin = self.config.neighbours.origin_of(arrival.from, &packet.notice, &class);
         let Judgement { verdict, session, opened } = judgement;
+        self.handled += 1;
+        self.counters.replayed += u64::from(verdict == Verdict::Failed(Reason::Replayed));
         let body = opened.as_deref().unwrap_or(packet.notice.body);
         let mut request = Request { verdict, session, ..Request::new(now, arrival, body, origin, class) };
         let of_host = self.serve(&mut request);

@@ -94,6 +94,8 @@ pub struct Server {
     counters: Counters,
     ingress: FairQueue<(SocketAddr, OwnedPacket)>,
     verifications: Verifications,
+    /// Requests handled since the start.
+    handled: u64,
     pacer: Pacer,
     jobs: VecDeque<VerifyJob>,
     events: VecDeque<Event>,
@@ -162,6 +164,7 @@ impl Server {
             counters: Counters::default(),
             ingress: FairQueue::default(),
             verifications: Verifications::default(),
+            handled: 0,
             pacer: Pacer::new(config.in_flight),
             jobs: VecDeque::new(),
             events: VecDeque::new(),

@@ -65,12 +65,13 @@ pub(crate) struct Verifications {
 impl Verifications {
     /// Whether nothing is being verified of a source, so that what it sends can be handled as soon as its origin is known.
     pub(crate) fn is_idle(&self, source: IpAddr) -> bool {
-        !self.queues.contains_key(&source)
+        self.len == 0 || !self.queues.contains_key(&source)
     }
 
     /// Whether a packet more of this source may be verified now.
     pub(crate) fn has_room_for(&self, source: IpAddr) -> bool {
-        self.len < MAX_IN_ALL && self.queues.get(&source).is_none_or(|queue| queue.len() < MAX_OF_ONE)
+        let of_one = || self.queues.get(&source).is_none_or(|queue| queue.len() < MAX_OF_ONE);
+        self.len == 0 || self.len < MAX_IN_ALL && of_one()
     }
 
     /// Whether a packet of the same source and octets is being verified.
@@ -106,6 +107,9 @@ impl Verifications {
 
     /// The oldest packet of a source, unless it is still being verified.
     pub(crate) fn take_ready(&mut self, source: IpAddr) -> Option<(Arrival, Progress)> {
+        if self.len == 0 {
+            return None;
+        }
         let queue = self.queues.get_mut(&source)?;
         if matches!(queue.front()?, (_, Progress::Asked(_))) {
             return None;
