@@ -6,6 +6,7 @@ use std::path::Path;
 use zephyr_domain::policy_file::PolicyFile;
 use zephyr_core::{
     auth::{Identity, Reason, Verdict},
+    fold::FoldedName,
     policy::{Action, Parties, decide},
 };
 
@@ -29,14 +30,14 @@ fuzz_target!(|content: &[u8]| {
         let home = domain.name.as_bytes();
         let classes: Vec<Vec<u8>> = domain.policy.classes.iter().map(|rules| rules.classes.text().to_vec()).collect();
         let classes = classes.iter().map(|class| Some(class.as_slice())).take(20).chain([None, Some(&b"x"[..])]);
-        for class in classes {
+        for class in classes.map(|class| class.map(FoldedName::new)) {
             for action in Action::ALL {
                 for verdict in [
                     Verdict::Unauthenticated,
                     Verdict::Failed(Reason::Checksum),
                     Verdict::Authentic(Identity::new(b"alice@A")),
                 ] {
-                    let decision = decide(&domain.policy, action, &verdict, class, &Parties::direct(home));
+                    let decision = decide(&domain.policy, action, &verdict, class.as_ref(), &Parties::direct(home));
                     assert!(decision.refusal().is_none_or(|refusal| refusal.text().len() <= 200));
                     assert!(!domain.place_of(decision.rule).is_empty());
                 }
