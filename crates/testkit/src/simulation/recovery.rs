@@ -99,7 +99,10 @@ impl World {
     /// Everybody must have heard everybody else at the same server.
     pub(super) fn check_all(&mut self) -> Result<(), Violation> {
         if self.scenario.cramped {
-            // Who finds no room is not served, however well the network is.
+            // Who finds no room is not served, however well the network is. He would try again as long as he is there.
+            let clients = |node: &usize| matches!(self.nodes[*node].role, Role::Client { .. });
+            let clients: Vec<usize> = (0..self.nodes.len()).filter(clients).collect();
+            clients.into_iter().for_each(|node| self.crash(node));
             return Ok(());
         }
         for word in &self.last_words {
