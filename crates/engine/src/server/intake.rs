@@ -283,8 +283,7 @@ impl Server {
         let class = FoldedName::new(packet.notice.class);
         let origin = self.config.neighbours.origin_of(arrival.from, &packet.notice, &class);
         let Judgement { verdict, session, opened } = judgement;
-        let body = opened.as_deref().unwrap_or(packet.notice.body);
-        let mut request = Request { verdict, session, ..Request::new(now, arrival, body, origin, class) };
+        let mut request = Request { verdict, session, ..Request::new(now, arrival, opened.as_ref(), origin, class) };
         let of_host = self.serve(&mut request);
         let bounds = self.config.bounds;
         if let Some(authenticator) = arrival.authenticator.filter(|_| request.verdict.is_authentic()) {
