@@ -12,13 +12,15 @@ const SEEDS: u64 = 500;
 const SEEDS_FOR_MUTANTS: u64 = 60;
 
 fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+    let number = std::env::var(name).ok()?.parse();
+    assert!(number.is_ok(), "{name} must be a number");
+    number.ok()
 }
 
 /// Runs every second seed, beginning with the first or the second.
-fn holds_for_every_second(first: u64) {
+fn holds_for_every_second(first: usize) {
     let mut all = Numbers::default();
-    for seed in (0..number("ZEPHYR_SEEDS").unwrap_or(SEEDS)).skip(usize::try_from(first).unwrap()).step_by(2) {
+    for seed in (0..number("ZEPHYR_SEEDS").unwrap_or(SEEDS)).skip(first).step_by(2) {
         let report = run(seed, Options::default());
         assert!(report.violation.is_none(), "\n{}", run(seed, Options { traces: true, ..Options::default() }));
         all = all.and(report.numbers);
@@ -60,9 +62,10 @@ fn one_seed_is_always_the_same_story() {
 fn is_found(mutant: Mutant, invariant: Invariant) {
     let options = Options { mutant: Some(mutant), ..Options::default() };
     let found = (0..SEEDS_FOR_MUTANTS).find_map(|seed| run(seed, options).violation.map(|found| (seed, found)));
-    let (seed, found) = found.unwrap_or_else(|| panic!("{mutant:?} was not found"));
-    println!("{mutant:?}: seed {seed}: {found}");
-    assert_eq!(found.invariant, invariant, "{mutant:?}, seed {seed}: {found}");
+    if let Some((seed, found)) = &found {
+        println!("{mutant:?}: seed {seed}: {found}");
+    }
+    assert_eq!(found.as_ref().map(|(_, found)| found.invariant), Some(invariant), "{mutant:?}: {found:?}");
 }
 
 #[test]

@@ -35,22 +35,32 @@ const NUMBERS: usize = 4;
 pub struct Kdc {
     service: hmac::Key,
     tickets: u64,
+    encrypts: bool,
     mutant: Option<Mutant>,
 }
 
 impl Kdc {
-    /// Of a realm whose service has this key.
-    pub fn new(key: u64, mutant: Option<Mutant>) -> Self {
-        Self { service: hmac::Key::new(hmac::HMAC_SHA256, &key.to_be_bytes()), tickets: 0, mutant }
+    /// Of a realm whose service has this key, and whose notices are encrypted or not.
+    pub fn new(key: u64, encrypts: bool, mutant: Option<Mutant>) -> Self {
+        Self { service: hmac::Key::new(hmac::HMAC_SHA256, &key.to_be_bytes()), tickets: 0, encrypts, mutant }
     }
 
     /// A new ticket of this principal, which is good until then.
     pub fn ticket(&mut self, principal: &[u8], ends: SystemTime) -> Arc<Ticket> {
         self.tickets += 1;
-        let ends = seconds(ends);
-        let key = self.session_key(principal, self.tickets, ends);
-        let (number, mutant) = (self.tickets, self.mutant);
-        Arc::new(Ticket { key, principal: principal.into(), number, ends, made: AtomicU64::new(0), mutant })
+        Arc::new(self.known_ticket(principal, self.tickets, seconds(ends)))
+    }
+
+    fn known_ticket(&self, principal: &[u8], number: u64, ends: u64) -> Ticket {
+        Ticket {
+            key: self.session_key(principal, number, ends),
+            principal: principal.into(),
+            number,
+            ends,
+            made: AtomicU64::new(0),
+            encrypts: self.encrypts,
+            mutant: self.mutant,
+        }
     }
 
     fn session_key(&self, principal: &[u8], number: u64, ends: u64) -> hmac::Key {
@@ -72,8 +82,7 @@ impl Kdc {
         if moment.abs_diff(now) > CLOCK_SKEW {
             return Err(Reason::Refused("Clock skew too great".to_owned()));
         }
-        let (key, mutant) = (self.session_key(principal, number, ends), self.mutant);
-        Ok(Arc::new(Ticket { key, principal: principal.into(), number, ends, made: AtomicU64::new(0), mutant }))
+        Ok(Arc::new(self.known_ticket(principal, number, ends)))
     }
 }
 
@@ -84,15 +93,16 @@ impl Acceptor for Kdc {
             Ok(ticket) => ticket,
             Err(reason) => return failed(reason),
         };
-        if self.mutant != Some(Mutant::AcceptsEverything) {
-            if !ticket.check(packet, Direction::ToServer) {
-                return failed(Reason::Checksum);
-            }
-            if *ticket.principal != *expected {
-                return failed(Reason::WrongPrincipal);
-            }
+        let opened = match ticket.open(packet, Direction::ToServer) {
+            Some(Cow::Owned(body)) => Some(body.into()),
+            Some(Cow::Borrowed(_)) => None,
+            None if self.mutant == Some(Mutant::AcceptsEverything) => None,
+            None => return failed(Reason::Checksum),
+        };
+        if *ticket.principal != *expected && self.mutant != Some(Mutant::AcceptsEverything) {
+            return failed(Reason::WrongPrincipal);
         }
-        Ok(Judgement::authentic(Identity::new(expected), ticket))
+        Ok(Judgement { opened, ..Judgement::authentic(Identity::new(expected), ticket) })
     }
 }
 
@@ -105,6 +115,7 @@ pub struct Ticket {
     ends: u64,
     /// Authenticators made so far, so that no two are the same.
     made: AtomicU64,
+    encrypts: bool,
     mutant: Option<Mutant>,
 }
 
@@ -128,6 +139,16 @@ impl Ticket {
         covered.iter().for_each(|part| context.update(part));
         context.sign().as_ref().get(..CHECKSUM_LEN).unwrap_or_default().to_vec()
     }
+
+    /// The body as it is encrypted, or what was encrypted. The checksum of what is in it makes it differ from any other.
+    fn crypt(&self, checksum: &[u8], body: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(body.len());
+        for (number, block) in (0_u64..).zip(body.chunks(32)) {
+            let pad = hmac::sign(&self.key, &[checksum, b"body", &number.to_be_bytes()].concat());
+            out.extend(block.iter().zip(pad.as_ref()).map(|(octet, pad)| octet ^ pad));
+        }
+        out
+    }
 }
 
 impl fmt::Debug for Ticket {
@@ -149,16 +170,23 @@ impl Session for Ticket {
         let text = if authenticator.is_empty() { Vec::new() } else { zcode::encoded(&authenticator) };
         let unsealed = notice.unsealed(authenticator.len(), &text)?;
         let checksum = self.checksum(unsealed.covered(), direction);
-        Ok(unsealed.seal(&checksum, limits)?)
+        if !self.encrypts {
+            return Ok(unsealed.seal(&checksum, limits)?);
+        }
+        let body = self.crypt(&checksum, notice.body);
+        let encrypted = Notice { body: &body, ..*notice };
+        Ok(encrypted.unsealed(authenticator.len(), &text)?.seal(&checksum, limits)?)
     }
 
     fn open<'a>(&self, packet: &Packet<'a>, direction: Direction) -> Option<Cow<'a, [u8]>> {
-        let claimed = zcode::decode(packet.claim.checksum, CHECKSUM_LEN).ok();
-        let opens = self.mutant == Some(Mutant::OpensEverything)
-            || claimed.is_some_and(|claimed| {
-                packet.covered().is_some_and(|covered| claimed == self.checksum(covered, direction))
-            });
-        opens.then_some(Cow::Borrowed(packet.notice.body))
+        let claimed = zcode::decode(packet.claim.checksum, CHECKSUM_LEN).unwrap_or_default();
+        let body = match self.encrypts {
+            true => Cow::Owned(self.crypt(&claimed, packet.notice.body)),
+            false => Cow::Borrowed(packet.notice.body),
+        };
+        let holds = |[head, tail, _]: [&[u8]; 3]| claimed == self.checksum([head, tail, &body], direction);
+        let opens = self.mutant == Some(Mutant::OpensEverything) || packet.covered().is_some_and(holds);
+        opens.then_some(body)
     }
 
     fn ends(&self) -> Option<SystemTime> {
@@ -184,7 +212,16 @@ mod tests {
 
     #[test]
     fn only_the_ticket_of_the_sender_proves_a_notice_while_it_is_good() {
-        let mut kdc = Kdc::new(7, None);
+        proves(false);
+    }
+
+    #[test]
+    fn what_is_encrypted_is_proven_as_well() {
+        proves(true);
+    }
+
+    fn proves(encrypts: bool) {
+        let mut kdc = Kdc::new(7, encrypts, None);
         let ticket = kdc.ticket(b"alice@R", at(5000).wall);
         let notice = Notice { class: b"c", sender: b"alice@R", body: b"hello", ..Notice::EMPTY };
         let seal =
@@ -193,14 +230,16 @@ mod tests {
         assert!(verdict(&kdc, &packet, 4950).is_authentic());
         assert!(!verdict(&kdc, &packet, 5001).is_authentic(), "expired");
         assert!(!verdict(&kdc, &packet, 4500).is_authentic(), "clocks differ");
-        assert!(!verdict(&Kdc::new(8, None), &packet, 4950).is_authentic(), "another realm");
-        let changed = [packet.strip_suffix(b"hello").unwrap(), b"hullo"].concat();
+        assert!(!verdict(&Kdc::new(8, encrypts, None), &packet, 4950).is_authentic(), "another realm");
+        assert_eq!(packet.ends_with(b"hello"), !encrypts);
+        let changed = [packet.get(..packet.len() - 5).unwrap(), b"hullo"].concat();
         assert_eq!(verdict(&kdc, &changed, 4950), Verdict::Failed(Reason::Checksum));
         let other = kdc.ticket(b"bob@R", at(5000).wall);
         let stolen = seal(&*other, Direction::ToServer);
         assert_eq!(verdict(&kdc, &stolen, 4950), Verdict::Failed(Reason::WrongPrincipal));
 
         let judged = kdc.judge(&Packet::parse(&packet).unwrap(), b"alice@R", at(4950)).unwrap();
+        assert_eq!(judged.opened.as_deref(), encrypts.then_some(&b"hello"[..]));
         let back = seal(&*judged.session.unwrap(), Direction::ToClient);
         let back = Packet::parse(&back).unwrap();
         assert!(ticket.check(&back, Direction::ToClient) && !other.check(&back, Direction::ToClient));

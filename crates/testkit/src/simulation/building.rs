@@ -84,7 +84,7 @@ impl World {
                 self.nodes.push(Node::new(format!("{name}c{client}"), domain, host, 0, role));
             }
         }
-        let mut kdc = Kdc::new(self.random.number(), self.mutant);
+        let mut kdc = Kdc::new(self.random.number(), plan.encrypts, self.mutant);
         let users = (0..plan.users)
             .map(|number| {
                 let principal = format!("user{number}@{realm}");

@@ -3,11 +3,17 @@
 use super::{
     invariants::Violation,
     network::Cut,
-    node::Role,
+    node::{HOST_MANAGER_PORT, Role},
     process::Stimulus,
-    world::{Happening, World},
+    world::{Datagram, Happening, World},
 };
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
+use zephyr_core::{
+    kind::Kind,
+    limits::Limits,
+    names,
+    notice::{Claim, Notice},
+};
 use zephyr_engine::{host_manager, server};
 
 /// Something that goes wrong.
@@ -40,6 +46,13 @@ pub(super) enum Disturbance {
         /// Whether there are new ones.
         new: bool,
     },
+    /// A program of a host orders its host manager to flush the host, or to take another server.
+    LocalOrder {
+        /// The host.
+        host: usize,
+        /// Whether it is to take another server.
+        another: bool,
+    },
     /// An operator orders a host to be flushed.
     Flush {
         /// Its host manager, if that node is one.
@@ -53,7 +66,7 @@ impl Disturbance {
         let (patient, nodes) = (world.scenario.patient, world.nodes.len());
         let node = world.random.below(nodes);
         let random = &mut world.random;
-        match random.below(10) {
+        match random.below(11) {
             0..=3 => {
                 let back = if random.chance(200) { random.seconds(30, 120) } else { random.millis(10, 15_000) };
                 Self::Crash { node, back, orderly: random.chance(300) }
@@ -75,6 +88,7 @@ impl Disturbance {
                 let user = random.below(world.domains[domain].users.len());
                 Self::Tickets { domain, user, new: random.chance(700) }
             }
+            9 => Self::LocalOrder { host: random.below(world.hosts.len()), another: random.chance(700) },
             _ => Self::Flush { node },
         }
     }
@@ -112,7 +126,20 @@ impl World {
                 }
                 Ok(())
             }
+            Disturbance::LocalOrder { host, another } => {
+                self.order_locally(host, if another { names::NEWSERV } else { names::FLUSH });
+                Ok(())
+            }
             Disturbance::Flush { node } => self.give(node, Stimulus::HostManager(host_manager::Command::Flush)),
+        }
+    }
+
+    fn order_locally(&mut self, host: usize, opcode: &[u8]) {
+        let notice = Notice { kind: Kind::HmCtl, class: names::HM_CTL, opcode, ..Notice::EMPTY };
+        if let Ok(payload) = notice.write(&Claim::NONE, Limits::COMPATIBLE) {
+            let from = (Ipv4Addr::LOCALHOST, 40_001).into();
+            let datagram = Datagram { from, host, port: HOST_MANAGER_PORT, payload };
+            self.later(Duration::from_micros(20), Happening::Arrival(Box::new(datagram)));
         }
     }
 }

@@ -1,29 +1,16 @@
-//! What programs do with their clients, and what servers and clients have done for them.
+//! What programs order of their clients.
 
 use super::{
     invariants::Violation,
-    mutant::Mutant,
-    node::{Node, Role},
+    node::Role,
     process::Stimulus,
     trace::beginning,
     truth::Heading,
     world::{Happening, World},
 };
-use std::sync::Arc;
-use zephyr_core::{
-    auth::{Acceptor as _, AuthError, Session},
-    body::Place,
-    exposure::Exposure,
-    kind::Kind,
-    names,
-    realm::completed,
-};
-use zephyr_engine::{
-    client::{
-        self, Command, Done, Job, LocationChange, Message, Operation, OperationId, Setup, Subscription,
-        SubscriptionRequest,
-    },
-    server::{self, LogEvent, Verified, VerifyJob},
+use zephyr_core::{body::Place, exposure::Exposure, kind::Kind, names, realm::completed};
+use zephyr_engine::client::{
+    Command, LocationChange, Message, Operation, OperationId, Subscription, SubscriptionRequest,
 };
 
 /// Classes that people use.
@@ -80,7 +67,8 @@ impl World {
             .collect()
     }
 
-    fn user_of(&self, node: usize) -> usize {
+    /// Whose program a client is.
+    pub(super) fn user_of(&self, node: usize) -> usize {
         match self.nodes[node].role {
             Role::Client { user, .. } => user,
             Role::Server | Role::HostManager => 0,
@@ -172,134 +160,6 @@ impl World {
         self.tell(node, || format!("begins {}: {}", id.0, operation_in_words(&operation)));
         self.give(node, Stimulus::Client(Command::Begin { id, operation }))
     }
-
-    /// A server's packet is verified.
-    pub(super) fn verify(&mut self, node: usize, job: VerifyJob) -> Verified {
-        let now = self.now_of(node);
-        let fails = !self.is_well && self.random.chance(self.scenario.driver.failed_jobs);
-        let kdc = &self.domains[self.nodes[node].domain].kdc;
-        let packet = job.packet.packet();
-        let result = if fails { Err(failure()) } else { kdc.judge(&packet, packet.notice.sender, now) };
-        self.tell(node, || format!("has verified {}: {result:?}", job.packet.notice().uid));
-        Verified { id: job.id, result }
-    }
-
-    /// A client's job is done.
-    pub(super) fn work(&mut self, node: usize, job: &Job) -> Done {
-        let now = self.now_of(node);
-        let fails = !self.is_well && self.random.chance(self.scenario.driver.failed_jobs);
-        let domain = &self.domains[self.nodes[node].domain];
-        let user = &domain.users[self.user_of(node)];
-        let done = match job {
-            Job::Setup { .. } => Done::Setup(Ok(Setup {
-                realm: domain.realm.clone(),
-                sender: user.principal.clone().into_bytes(),
-                address: self.hosts[self.nodes[node].host].address,
-                policy: domain.plan.policy.clone(),
-            })),
-            Job::Session { .. } if fails => Done::Session(Err(failure())),
-            Job::Session { .. } => Done::Session(match &user.ticket {
-                None => Err(AuthError::NoCredentials),
-                Some(ticket) if !ticket.is_good(now) => Err(AuthError::Expired),
-                Some(ticket) => Ok(Arc::clone(ticket) as Arc<dyn Session>),
-            }),
-            Job::Principal if fails => Done::Principal(Err(failure())),
-            Job::Principal => Done::Principal(Ok(user.ticket.as_ref().map(|_| user.principal.clone()))),
-        };
-        self.tell(node, || format!("has done {job:?}: {done:?}"));
-        done
-    }
-
-    /// A server tells something.
-    pub(super) fn server_tells(&mut self, node: usize, event: &server::Event) -> Result<(), Violation> {
-        match event {
-            server::Event::Published(published) => {
-                self.tell(node, || {
-                    let notice = published.notice();
-                    format!("publishes {} for {} readers: {:?}", notice.uid, published.readers, published.verdict)
-                });
-                self.checked(node, self.checker.published(published))
-            }
-            server::Event::Log(entry) => {
-                let entry: &LogEvent = &entry.event;
-                self.tell(node, || format!("logs {entry}"));
-                Ok(())
-            }
-            server::Event::Changed(change) => {
-                self.tell(node, || format!("changes {change:?}"));
-                Ok(())
-            }
-        }
-    }
-
-    /// A client tells its program something.
-    pub(super) fn client_tells(&mut self, node: usize, event: client::Event) -> Result<(), Violation> {
-        let who = self.nodes[node].incarnation(node);
-        match event {
-            client::Event::Received(received) => {
-                self.tell(node, || {
-                    let notice = received.notice();
-                    let [class, instance] = [notice.class, notice.instance].map(|text| text.escape_ascii().to_string());
-                    let text = beginning(notice.body);
-                    format!("SHOWS {class}/{instance} uid {} {:?}: {text:?}", notice.uid, received.verdict())
-                });
-                let checked = self.checker.shown(who, &received);
-                self.checked(node, checked)?;
-                if self.mutant == Some(Mutant::ShowsTwice) && self.random.chance(100) {
-                    let checked = self.checker.shown(who, &received);
-                    self.checked(node, checked)?;
-                }
-                Ok(())
-            }
-            client::Event::Finished { id, outcome } => {
-                self.tell(node, || format!("ends {}: {outcome:?}", id.0));
-                if self.mutant == Some(Mutant::LosesOutcomes) && self.random.chance(50) {
-                    return Ok(());
-                }
-                if self.mutant == Some(Mutant::RepeatsOutcomes) && self.random.chance(50) {
-                    let checked = self.checker.finished(who, id, &outcome);
-                    self.checked(node, checked)?;
-                }
-                self.note_last_word(who, id, &outcome);
-                let checked = self.checker.finished(who, id, &outcome);
-                self.checked(node, checked)
-            }
-            client::Event::StartFailed(error) => {
-                self.tell(node, || format!("cannot start: {error}"));
-                self.check_failed_start(node)?;
-                self.crash(node);
-                let delay = self.random.seconds(1, 20);
-                self.later(delay, Happening::Start(node));
-                Ok(())
-            }
-            other => {
-                self.tell(node, || format!("tells {other:?}"));
-                Ok(())
-            }
-        }
-    }
-
-    /// When a client cannot start, all that was ordered has failed.
-    fn check_failed_start(&self, node: usize) -> Result<(), Violation> {
-        let who = self.nodes[node].incarnation(node);
-        match self.checker.all_finished() {
-            Err((client, invariant, seen)) if client == who => self.checked(node, Err((invariant, seen))),
-            _ => Ok(()),
-        }
-    }
-
-    /// A node's program ends, whatever it is doing.
-    pub(super) fn crash(&mut self, index: usize) {
-        let who = self.nodes[index].incarnation(index);
-        self.tell(index, || "is gone".to_owned());
-        let node: &mut Node = &mut self.nodes[index];
-        (node.process, node.timer) = (None, None);
-        self.checker.crashed(who);
-    }
-}
-
-fn failure() -> AuthError {
-    AuthError::Backend("out of order".to_owned())
 }
 
 fn operation_in_words(operation: &Operation) -> String {

@@ -54,18 +54,23 @@ impl World {
         Ok(())
     }
 
-    /// The server that a client's host manager is at, if its user can prove who he is.
-    fn able(&self, node: usize) -> Option<String> {
+    /// Whether a program runs whose user can prove who he is.
+    fn is_able(&self, node: usize) -> bool {
         let node = &self.nodes[node];
-        let Role::Client { user, .. } = node.role else { return None };
-        let manager = self.nodes.iter().find(|other| other.role == Role::HostManager && other.host == node.host)?;
-        let has_password = self.domains[node.domain].users[user].has_password;
-        (has_password && node.process.is_some()).then_some(manager.settled_at()?.to_owned())
+        let Role::Client { user, .. } = node.role else { return false };
+        node.process.is_some() && self.domains[node.domain].users[user].has_password
+    }
+
+    /// The server that the host manager of a node's host is at.
+    fn server_of(&self, node: usize) -> Option<String> {
+        let host = self.nodes[node].host;
+        let manager = self.nodes.iter().find(|other| other.role == Role::HostManager && other.host == host)?;
+        manager.settled_at().map(str::to_owned)
     }
 
     /// A program subscribes once more, if its user can prove who he is.
     pub(super) fn subscribe_at_last(&mut self, node: usize) -> Result<(), Violation> {
-        if self.able(node).is_none() {
+        if !self.is_able(node) {
             return Ok(());
         }
         let list = vec![Subscription::from((CLASS, "*"))];
@@ -75,7 +80,7 @@ impl World {
 
     /// A program says one more thing, if its user can prove who he is.
     pub(super) fn send_at_last(&mut self, node: usize) -> Result<(), Violation> {
-        let Some(server) = self.able(node) else { return Ok(()) };
+        let Some(server) = self.server_of(node).filter(|_| self.is_able(node)) else { return Ok(()) };
         let message = self.with_text(Message::to_class(CLASS), 10);
         self.say(node, &message);
         let id = OperationId(self.nodes[node].operations + 1);

@@ -20,6 +20,8 @@ pub struct DomainPlan {
     pub policy: Policy,
     /// How much its servers hold.
     pub bounds: Bounds,
+    /// Whether what is proven is encrypted as well.
+    pub encrypts: bool,
 }
 
 /// What drivers do beyond the plain loop.
@@ -95,6 +97,7 @@ impl DomainPlan {
             hosts: (0..=random.below(3)).map(|_| 1 + random.below(2)).collect(),
             policy: policy(random),
             bounds: if cramped { small_bounds(random) } else { Bounds::default() },
+            encrypts: random.chance(300),
         }
     }
 }
