@@ -32,6 +32,16 @@ impl Receiver {
     pub(super) fn new(raw: bool) -> Self {
         Self { inbox: Inbox::new(), raw, unverified: VecDeque::new(), told_full: false }
     }
+
+    /// The packets and notices that it remembers.
+    pub(super) const fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    /// How many packets wait for a look at the user's credentials.
+    pub(super) fn unverified(&self) -> usize {
+        self.unverified.len()
+    }
 }
 
 impl Client {
