@@ -10,7 +10,7 @@ use zephyr_engine::server::{Change, Destination, Gauges, Located};
 
 /// A server's clients, subscriptions, locations and hosts.
 #[derive(Debug, Default)]
-pub struct Mirror {
+pub(crate) struct Mirror {
     clients: BTreeMap<SocketAddr, Client>,
     locations: BTreeMap<(Vec<u8>, SocketAddr), Located>,
     hosts: BTreeMap<IpAddr, u16>,
@@ -23,7 +23,7 @@ struct Client {
 }
 
 impl Mirror {
-    pub fn apply(&mut self, change: &Change) {
+    pub(crate) fn apply(&mut self, change: &Change) {
         match change {
             Change::ClientKnown { client, principal, .. } => {
                 self.clients.entry(*client).or_default().principal = principal.to_vec();
@@ -59,7 +59,7 @@ impl Mirror {
     }
 
     /// Compares with what the server says of itself.
-    pub fn check(&self, dump: &str, gauges: &Gauges) {
+    pub(crate) fn check(&self, dump: &str, gauges: &Gauges) {
         let (mut held, mut client) = (BTreeSet::new(), "");
         for line in dump.lines().skip(2).take_while(|line| !line.starts_with("Triplet ")) {
             if line.starts_with('\t') {

@@ -56,6 +56,7 @@ impl World {
             }
             client::Event::Finished { id, outcome } => {
                 self.tell(node, || format!("ends {}: {outcome:?}", id.0));
+                self.note_last_word(who, id, &outcome);
                 if self.mutant == Some(Mutant::LosesOutcomes) && self.random.chance(50) {
                     return Ok(());
                 }
@@ -63,7 +64,6 @@ impl World {
                     let checked = self.checker.finished(who, id, &outcome);
                     self.checked(node, checked)?;
                 }
-                self.note_last_word(who, id, &outcome);
                 let checked = self.checker.finished(who, id, &outcome);
                 self.checked(node, checked)
             }
