@@ -59,14 +59,14 @@ pub struct Cutter<'a> {
     total: usize,
     /// How much of `whole.body` is sent.
     sent: usize,
-    room: usize,
+    max_body: usize,
     done: bool,
 }
 
 impl<'a> Cutter<'a> {
     /// Will send `whole`, whose uid and multiuid become those of the first packet.
     pub const fn new(whole: Notice<'a>) -> Self {
-        Self { whole, base: 0, total: whole.body.len(), sent: 0, room: MAX_PACKET, done: false }
+        Self { whole, base: 0, total: whole.body.len(), sent: 0, max_body: MAX_PACKET, done: false }
     }
 
     /// Will send what is already one fragment, and no longer fits into one packet.
@@ -97,7 +97,7 @@ impl<'a> Cutter<'a> {
         let rest = self.whole.body.get(self.sent..).unwrap_or_default();
         let multinotice = format!("{}/{}", self.base + self.sent, self.total);
         loop {
-            let body = rest.get(..self.room).unwrap_or(rest);
+            let body = rest.get(..self.max_body).unwrap_or(rest);
             let uid = if self.sent == 0 { self.whole.uid } else { uid };
             let piece = Notice { uid, multinotice: multinotice.as_bytes(), body, ..self.whole };
             match write(&piece) {
@@ -108,7 +108,7 @@ impl<'a> Cutter<'a> {
                 }
                 Err(AuthError::Format(FormatError::PacketTooLong { len, limit })) if body.len() > 1 => {
                     let excess = len.saturating_sub(limit) + FRAGMENT_FUDGE;
-                    self.room = body.len().saturating_sub(excess).max(1);
+                    self.max_body = body.len().saturating_sub(excess).max(1);
                 }
                 Err(error) => return Err(error),
             }

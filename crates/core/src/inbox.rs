@@ -37,9 +37,9 @@ pub enum DropReason {
     Full,
 }
 
-/// What became of a packet at the door; see [`Inbox::admit`].
+/// The result of admitting a packet; see [`Inbox::admit`].
 #[derive(Debug)]
-pub struct Admission {
+pub struct Admitted {
     /// The acknowledgement to send to where the packet came from, if it deserves one.
     pub acknowledgement: Option<Bytes>,
     /// The packet as part of its notice, if it is a new one and can be.
@@ -112,18 +112,18 @@ impl Delivered {
 #[derive(Debug, Default)]
 pub struct Inbox {
     duplicates: DuplicateFilter,
-    incomplete: HashMap<(Uid, Kind), Waiting>,
+    incomplete: HashMap<(Uid, Kind), Incomplete>,
     /// Octets that the incomplete notices may come to hold.
     promised: usize,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct Incomplete {
     partial: Partial,
     last_packet: Duration,
 }
 
-impl Waiting {
+impl Incomplete {
     /// What it may come to hold: the body, and the header's packet.
     const fn promised(&self) -> usize {
         self.partial.total() + MAX_PACKET
@@ -138,11 +138,11 @@ impl Inbox {
 
     /// Decides whether a packet is acknowledged, and whether it is a new one. An admitted one is to be verified and then handed
     /// to [`Inbox::complete`], in any order and at any time.
-    pub fn admit(&mut self, now: Now, packet: OwnedPacket) -> Admission {
+    pub fn admit(&mut self, now: Now, packet: OwnedPacket) -> Admitted {
         let read = packet.packet();
         let acknowledgement = acknowledgement(&read);
         let span = self.new_span(now, &read);
-        Admission { acknowledgement, fragment: span.map(|span| Fragment { packet, span }) }
+        Admitted { acknowledgement, fragment: span.map(|span| Fragment { packet, span }) }
     }
 
     fn new_span(&mut self, now: Now, packet: &Packet<'_>) -> Result<Span, DropReason> {
@@ -178,32 +178,32 @@ impl Inbox {
                 return Ok(Some(Delivered { packet, body: opened, verdict }));
             }
             let partial = Partial::new(span.total, verified.verdict.clone());
-            let waiting = Waiting { partial, last_packet: now.monotonic };
-            if self.promised + waiting.promised() > MAX_QUEUED {
+            let notice = Incomplete { partial, last_packet: now.monotonic };
+            if self.promised + notice.promised() > MAX_QUEUED {
                 return Err(DropReason::Full);
             }
-            self.promised += waiting.promised();
-            self.incomplete.insert(key, waiting);
+            self.promised += notice.promised();
+            self.incomplete.insert(key, notice);
         }
-        let Some(waiting) = self.incomplete.get_mut(&key) else {
+        let Some(notice) = self.incomplete.get_mut(&key) else {
             return Ok(None);
         };
-        waiting.last_packet = now.monotonic;
-        waiting.partial.add(&packet, span.offset, &verified);
-        let Some((packet, body, verdict)) = waiting.partial.finished() else {
+        notice.last_packet = now.monotonic;
+        notice.partial.add(&packet, span.offset, &verified);
+        let Some((packet, body, verdict)) = notice.partial.finished() else {
             return Ok(None);
         };
-        self.promised = self.promised.saturating_sub(waiting.promised());
+        self.promised = self.promised.saturating_sub(notice.promised());
         self.incomplete.remove(&key);
         Ok(Some(Delivered { packet, body: Some(body.into()), verdict }))
     }
 
     /// Forgets notices whose missing fragments have not come for too long, but for the one that `key` belongs to.
     fn give_up(&mut self, now: Now, key: (Uid, Kind)) {
-        self.incomplete.retain(|&candidate, waiting| {
-            let keep = candidate == key || now.monotonic.saturating_sub(waiting.last_packet) <= FRAGMENT_TIMEOUT;
+        self.incomplete.retain(|&candidate, notice| {
+            let keep = candidate == key || now.monotonic.saturating_sub(notice.last_packet) <= FRAGMENT_TIMEOUT;
             if !keep {
-                self.promised = self.promised.saturating_sub(waiting.promised());
+                self.promised = self.promised.saturating_sub(notice.promised());
             }
             keep
         });

@@ -187,7 +187,7 @@ fn port(socket: &UdpSocket) -> u16 {
 }
 
 /// The next packet that has come.
-fn received<'a>(socket: &UdpSocket, buffer: &'a mut [u8; MAX_PACKET]) -> Option<Packet<'a>> {
+fn receive<'a>(socket: &UdpSocket, buffer: &'a mut [u8; MAX_PACKET]) -> Option<Packet<'a>> {
     match socket.recv(buffer) {
         Ok(len) => Some(Packet::parse(&buffer[..len]).unwrap()),
         Err(error) if error.kind() == ErrorKind::WouldBlock => None,
@@ -302,7 +302,7 @@ impl Readers {
             socket.send(&packet).unwrap();
             let deadline = Instant::now() + SILENCE;
             loop {
-                if let Some(answer) = received(socket, &mut buffer) {
+                if let Some(answer) = receive(socket, &mut buffer) {
                     check_answer(&answer, "SENT")?;
                     break;
                 }
@@ -322,8 +322,8 @@ impl Readers {
         Ok(Self { sockets, epoll })
     }
 
-    /// Acknowledges what has come; `heard` is told who has which notice. True when there was something.
-    fn read(&self, mut heard: impl FnMut(usize, u32) -> Result<(), Lost>) -> Result<bool, Lost> {
+    /// Acknowledges what has come; `on_notice` is told who has which notice. True when there was something.
+    fn read(&self, mut on_notice: impl FnMut(usize, u32) -> Result<(), Lost>) -> Result<bool, Lost> {
         let mut events = [EpollEvent::empty(); 64];
         let ready = match &self.epoll {
             Some(epoll) => epoll.wait(&mut events, EpollTimeout::ZERO).unwrap(),
@@ -334,10 +334,10 @@ impl Readers {
         for (at, event) in events[..ready].iter().enumerate() {
             let number = if self.epoll.is_some() { usize::try_from(event.data()).unwrap() } else { at };
             let socket = &self.sockets[number];
-            let Some(packet) = received(socket, &mut buffer) else { continue };
+            let Some(packet) = receive(socket, &mut buffer) else { continue };
             let ack = Notice { kind: Kind::ClientAck, body: b"", ..packet.notice };
             socket.send(&ack.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap()).unwrap();
-            heard(number, packet.notice.uid.micros)?;
+            on_notice(number, packet.notice.uid.micros)?;
             some = true;
         }
         Ok(some)
@@ -377,7 +377,7 @@ fn exchange(
             Ok(())
         };
         let mut some = readers.read(|reader, number| arrived(reader + 1, number))?;
-        while let Some(packet) = received(sender, &mut buffer) {
+        while let Some(packet) = receive(sender, &mut buffer) {
             check_answer(&packet, answer)?;
             arrived(0, packet.notice.uid.micros)?;
             some = true;
@@ -404,9 +404,9 @@ fn per_packet(server: &Server, packets: &[Bytes], answer: &str, readers: &Reader
     Ok(micros(took, rest.len()))
 }
 
-/// Nobody hears anything again.
+/// Nobody receives anything again.
 fn nothing_more(sender: &UdpSocket, readers: &Readers) -> Result<(), Lost> {
-    let twice = readers.read(|_, _| Ok(()))? || received(sender, &mut [0; MAX_PACKET]).is_some();
+    let twice = readers.read(|_, _| Ok(()))? || receive(sender, &mut [0; MAX_PACKET]).is_some();
     if twice { Err("a packet comes twice".to_owned()) } else { Ok(()) }
 }
 
@@ -488,8 +488,8 @@ fn subscriptions(stage: &Stage, program: &Path) -> Result<f64, Lost> {
     Ok(micros(took, hosts[1..].len() * (requests * TRIPLES) as usize))
 }
 
-/// A round that counts.
-fn counted(row: &Row, stage: &Stage, program: &Path) -> Result<f64, Lost> {
+/// One measurement, repeated when packets are lost.
+fn measured(row: &Row, stage: &Stage, program: &Path) -> Result<f64, Lost> {
     for _ in 1..ATTEMPTS {
         match (row.measure)(stage, program) {
             Ok(micros) => return Ok(micros),
@@ -512,7 +512,7 @@ fn median(figures: Vec<f64>) -> f64 {
 }
 
 fn report(row: &Row, stage: &Stage, programs: &[&Path], rounds: usize) -> Result<(), Lost> {
-    let round = |_| programs.iter().map(|program| counted(row, stage, program)).collect();
+    let round = |_| programs.iter().map(|program| measured(row, stage, program)).collect();
     let figures: Vec<Vec<f64>> = (0..rounds).map(round).collect::<Result<_, Lost>>()?;
     let column = |which: usize| figures.iter().map(|round| round[which]).collect::<Vec<f64>>();
     print!("{:<40} {:>8.2}", row.name, median(column(0)));
@@ -545,8 +545,8 @@ fn main() -> ExitCode {
     if options.keytab.is_none() && rows.iter().any(|row| row.with_proof) {
         return run_in_realm();
     }
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+    let (_, max) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, max, max).unwrap();
     let mut programs = vec![Path::new(env!("CARGO_BIN_EXE_zephyrd"))];
     programs.extend(options.against.as_deref());
     let rounds = options.rounds.unwrap_or(if options.quick { 2 } else { ROUNDS }).max(1);

@@ -8,14 +8,14 @@ use std::{
 };
 
 /// Octets of a question at most, its newline included.
-pub const MAX_QUESTION_OCTETS: usize = 4096;
+pub const MAX_REQUEST_OCTETS: usize = 4096;
 /// Entries that an answer lists when the question does not say how many.
 pub const USUAL_ENTRIES: usize = 1000;
 
 /// A question or an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Question {
+pub enum ControlRequest {
     /// How is the server?
     Status {},
     /// Write down what is known: into the server's own file, or into the answer.

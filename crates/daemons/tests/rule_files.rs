@@ -176,7 +176,7 @@ fn what_is_there_and_cannot_be_read_is_no_missing_file() {
 fn answer(server: &Daemon, class: &'static str) -> (Kind, Vec<u8>) {
     let mut alice = Program::new(server.address, "alice@OPEN.TEST");
     let uid = alice.send(acked(class.as_bytes(), b"i", b"", b"hello\0"));
-    let (kind, answered, body) = alice.hear();
+    let (kind, answered, body) = alice.receive();
     assert_eq!(answered, uid);
     // What follows the word says why.
     (kind, body.split(|&octet| octet == 0).next().unwrap().to_vec())

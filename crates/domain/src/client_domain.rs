@@ -69,22 +69,22 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    fn side(content: &str, forced: Option<Backend>, host: &str) -> (String, Backend) {
+    fn domain_of(content: &str, forced: Option<Backend>, host: &str) -> (String, Backend) {
         let file = PolicyFile::read(Path::new("policy.toml"), content).unwrap();
-        let side = ClientDomain::of_server(&file, forced, host).unwrap();
-        (side.realm, side.domain.backend)
+        let client = ClientDomain::of_server(&file, forced, host).unwrap();
+        (client.realm, client.domain.backend)
     }
 
     #[test]
     fn the_realm_is_that_of_the_server() {
         let file = "[domain.\"A.ORG\"]\nservers = [\"z.somewhere.net\"]\nsend = \"closed\"\n\
                     [domain.\"B.ORG\"]\nbackend = \"none\"\nservers = [\"one.b.org\", \"two.b.org\"]\n";
-        assert_eq!(side(file, None, "Z.somewhere.net."), ("A.ORG".to_owned(), Backend::KERBEROS));
-        assert_eq!(side(file, None, "two.b.org"), ("B.ORG".to_owned(), Backend::NONE));
-        assert_eq!(side(file, Some(Backend::NONE), "z.somewhere.net"), ("A.ORG".to_owned(), Backend::NONE));
-        assert_eq!(side("", Some(Backend::NONE), "zephyr.c.org"), ("C.ORG".to_owned(), Backend::NONE));
+        assert_eq!(domain_of(file, None, "Z.somewhere.net."), ("A.ORG".to_owned(), Backend::KERBEROS));
+        assert_eq!(domain_of(file, None, "two.b.org"), ("B.ORG".to_owned(), Backend::NONE));
+        assert_eq!(domain_of(file, Some(Backend::NONE), "z.somewhere.net"), ("A.ORG".to_owned(), Backend::NONE));
+        assert_eq!(domain_of("", Some(Backend::NONE), "zephyr.c.org"), ("C.ORG".to_owned(), Backend::NONE));
         let everywhere = "[domain.\"*\"]\nbackend = \"none\"\n";
-        assert_eq!(side(everywhere, None, "zephyr.c.org"), ("C.ORG".to_owned(), Backend::NONE));
+        assert_eq!(domain_of(everywhere, None, "zephyr.c.org"), ("C.ORG".to_owned(), Backend::NONE));
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl ServerDomain {
                 let mut first = None;
                 for backend in file.backends() {
                     match backend.default_realm().map(of) {
-                        Ok(side) if side.domain.backend == backend => return Ok(side),
+                        Ok(found) if found.domain.backend == backend => return Ok(found),
                         other => first = first.or(Some(other)),
                     }
                 }
@@ -60,8 +60,13 @@ impl ServerDomain {
 
     /// Whether another acceptor is needed after a change from this.
     pub fn judges_as(&self, other: &Self) -> bool {
-        let how = |side: &Self| {
-            (side.realm.clone(), side.domain.backend, side.domain.enctypes.clone(), side.domain.policy.believe_unproven)
+        let how = |server: &Self| {
+            (
+                server.realm.clone(),
+                server.domain.backend,
+                server.domain.enctypes.clone(),
+                server.domain.policy.believe_unproven,
+            )
         };
         how(self) == how(other)
     }

@@ -52,7 +52,7 @@ struct Stage {
     machine: HostManager,
     now: Now,
     events: Vec<Event>,
-    /// When the machine wants to hear the time.
+    /// When the machine wants a timeout.
     due: Option<Duration>,
     micros: u32,
 }

@@ -58,13 +58,13 @@ impl BatchReceiver {
         if received < singly || singly == MAX_BATCH {
             return Ok(received);
         }
-        let most = MAX_BATCH - received;
-        match socket.try_io(Interest::READABLE, || system::receive(socket, &mut self.buffers, most, each)) {
+        let max = MAX_BATCH - received;
+        match socket.try_io(Interest::READABLE, || system::receive(socket, &mut self.buffers, max, each)) {
             Ok(more) => Ok(received + more),
             // An old system, or a sandbox that does not let the call through.
             Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) => {
                 self.batched = false;
-                one_by_one(socket, &mut self.buffers, most, each).map(|more| received + more)
+                one_by_one(socket, &mut self.buffers, max, each).map(|more| received + more)
             }
             Err(error) if received == 0 => Err(error),
             Err(_) => Ok(received),
@@ -82,17 +82,17 @@ impl Default for BatchReceiver {
 fn one_by_one(
     socket: &UdpSocket,
     buffers: &mut Buffers,
-    most: usize,
+    max: usize,
     each: &mut impl FnMut(SocketAddr, &[u8]),
 ) -> io::Result<usize> {
-    for (received, buffer) in buffers.iter_mut().take(most).enumerate() {
+    for (received, buffer) in buffers.iter_mut().take(max).enumerate() {
         match socket.try_recv_from(buffer) {
             Ok((len, from)) => each(from, buffer.get(..len).unwrap_or_default()),
             Err(error) if received == 0 => return Err(error),
             Err(_) => return Ok(received),
         }
     }
-    Ok(most)
+    Ok(max)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
@@ -111,14 +111,14 @@ mod system {
     pub(super) fn receive(
         socket: &UdpSocket,
         buffers: &mut Buffers,
-        most: usize,
+        max: usize,
         each: &mut impl FnMut(SocketAddr, &[u8]),
     ) -> io::Result<usize> {
         // Made anew for each call: the system leaves in them how long the addresses of the last one were. Nor can they be sent
         // between threads.
-        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(most, None);
+        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(max, None);
         let mut slices = buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
-        let slices = slices.iter_mut().take(most);
+        let slices = slices.iter_mut().take(max);
         let datagrams = recvmmsg(socket.as_raw_fd(), &mut headers, slices, MsgFlags::MSG_DONTWAIT, None)?;
         let mut received = 0;
         for datagram in datagrams {

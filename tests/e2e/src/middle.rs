@@ -15,8 +15,8 @@ pub trait Rule: FnMut(Way, &mut Vec<u8>) -> bool + Send + 'static {}
 
 impl<T: FnMut(Way, &mut Vec<u8>) -> bool + Send + 'static> Rule for T {}
 
-/// The rule of whoever does no harm.
-pub fn harmless(_: Way, _: &mut Vec<u8>) -> bool {
+/// The rule that forwards every packet unchanged.
+pub fn unchanged(_: Way, _: &mut Vec<u8>) -> bool {
     true
 }
 

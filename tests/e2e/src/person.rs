@@ -16,7 +16,7 @@ use crate::listener::Listener;
 
 /// How long something may take that happens at once on an idle machine: packets that are lost on a busy one are sent again,
 /// several times if need be. Only tests that fail wait so long.
-pub const SOON: Duration = Duration::from_secs(120);
+pub const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Whose programs somebody runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,7 +166,7 @@ impl Person {
         let mut command = self.command(self.make.program("zwgc")?);
         command.args(["-nofork", "-ttymode"]);
         let zwgc = Daemon::spawn(command, self.log("zwgc"))?;
-        wait_until(&format!("zwgc of {} subscribed", self.name), SOON, || self.is_reached_by_ping(recipient))
+        wait_until(&format!("zwgc of {} subscribed", self.name), TIMEOUT, || self.is_reached_by_ping(recipient))
             .with_context(|| format!("zwgc said:\n{}", zwgc.transcript().text()))?;
         Ok(zwgc)
     }

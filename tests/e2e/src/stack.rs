@@ -13,8 +13,8 @@ use zephyr_testkit::ports;
 use zephyr_testkit::process::Daemon;
 use zephyr_testkit::realm::{Engine, Realm, RealmOptions};
 
-use crate::middle::{Middle, Rule, harmless};
-use crate::person::{Person, SOON};
+use crate::middle::{Middle, Rule, unchanged};
+use crate::person::{Person, TIMEOUT};
 
 /// What every daemon says when it serves, before its address.
 pub const READY: &str = "Ready for action on ";
@@ -68,12 +68,12 @@ impl Stack {
     /// # Errors
     /// As [`Stack::start`].
     pub fn configured(config: &Path, realm: Option<Realm>) -> Result<Self> {
-        Self::furnish(realm, Some(Box::new(harmless)), Some(config))
+        Self::furnish(realm, Some(Box::new(unchanged)), Some(config))
     }
 
     /// Waits until the host manager has found its server: until then it does not know what that can take.
     fn settled(self) -> Result<Self> {
-        self.zhm.wait_for(SOON, |line| line.ends_with("answers"))?;
+        self.zhm.wait_for(TIMEOUT, |line| line.ends_with("answers"))?;
         Ok(self)
     }
 
@@ -119,7 +119,7 @@ impl Stack {
     pub fn restart_zephyrd(&mut self) -> Result<()> {
         let command = zephyrd(self.realm.as_ref(), self.folder.path(), self.server)?;
         let daemon = Daemon::spawn(command, self.folder.path().join("zephyrd-again.log"))?;
-        daemon.wait_for(SOON, |line| line.contains(READY))?;
+        daemon.wait_for(TIMEOUT, |line| line.contains(READY))?;
         self.zephyrd = daemon;
         Ok(())
     }
@@ -259,6 +259,6 @@ fn copy_files(from: &Path, to: &Path) -> Result<()> {
 fn running(folder: &Path, label: &str, mut command: Command) -> Result<Daemon> {
     command.env("TZ", "UTC").env_remove("RUST_LOG");
     let daemon = Daemon::spawn(command, folder.join(format!("{label}.log")))?;
-    daemon.wait_for(SOON, |line| line.contains(READY))?;
+    daemon.wait_for(TIMEOUT, |line| line.contains(READY))?;
     Ok(daemon)
 }

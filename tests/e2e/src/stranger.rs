@@ -9,7 +9,7 @@ use zephyr_core::notice::{Claim, Notice, Packet};
 use zephyr_core::time::Now;
 use zephyr_core::uid::{Uid, UidSource};
 
-use crate::person::SOON;
+use crate::person::TIMEOUT;
 
 /// A socket of its own, and uids.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Stranger {
     /// # Errors
     /// When there is none in time.
     pub fn receive(&self, wanted: impl FnMut(&Packet<'_>) -> bool) -> Result<Vec<u8>> {
-        self.receive_within(SOON, wanted)
+        self.receive_within(TIMEOUT, wanted)
     }
 
     /// As [`Stranger::receive`], within a time of the caller's choice.

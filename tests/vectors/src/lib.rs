@@ -22,9 +22,9 @@ pub enum Outcome {
     Skipped(String),
 }
 
-/// One case that did not pass.
+/// A case that did not pass, and why.
 #[derive(Debug)]
-pub struct Remark {
+pub struct CaseNote {
     /// The file's name, the case's id and its name.
     pub case: String,
     /// What was expected and what came, or why it was skipped.
@@ -37,9 +37,9 @@ pub struct Report {
     /// How many passed.
     pub passed: usize,
     /// Those that failed.
-    pub failed: Vec<Remark>,
+    pub failed: Vec<CaseNote>,
     /// Those that were not run.
-    pub skipped: Vec<Remark>,
+    pub skipped: Vec<CaseNote>,
 }
 
 /// The forms of a case, told apart by the members that only they have.
@@ -99,8 +99,8 @@ impl Report {
         };
         match outcome {
             Outcome::Passed => self.passed += 1,
-            Outcome::Failed(text) => self.failed.push(Remark { case, text }),
-            Outcome::Skipped(text) => self.skipped.push(Remark { case, text }),
+            Outcome::Failed(text) => self.failed.push(CaseNote { case, text }),
+            Outcome::Skipped(text) => self.skipped.push(CaseNote { case, text }),
         }
     }
 }

@@ -76,16 +76,16 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn machines_name_nothing_of_the_system() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     for name in ["core", "engine"] {
         let files = files(&crates.join(name).join("src"));
         assert!(files.len() > 10, "the sources of {name} were found: {files:?}");
         for file in files {
             let named = named(&fs::read_to_string(&file).unwrap());
-            faults.extend(named.into_iter().map(|what| format!("{} names {what}", file.display())));
+            violations.extend(named.into_iter().map(|what| format!("{} names {what}", file.display())));
         }
     }
-    assert!(faults.is_empty(), "{faults:#?}");
+    assert!(violations.is_empty(), "{violations:#?}");
 }
 
 #[test]

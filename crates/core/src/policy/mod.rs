@@ -71,7 +71,7 @@ impl Action {
 
     /// As [`Action::of`], for who has folded the notice's class already.
     pub fn in_class(class: &FoldedName, notice: &Notice<'_>) -> Option<Self> {
-        let is = |word: &[u8]| class.is(word);
+        let is = |name: &[u8]| class.is(name);
         let unasked = [names::HM_CTL, names::HM_STAT, names::ZEPHYR_ADMIN, names::WG_CTL].into_iter().any(is);
         match () {
             () if unasked => None,
@@ -96,7 +96,7 @@ pub enum FailedProof {
     Show,
     /// Nobody gets it, and its sender is told so.
     Refuse,
-    /// Nobody gets it, and its sender only hears that nobody did.
+    /// Nobody gets it, and its sender is only told that nobody did.
     Drop,
 }
 

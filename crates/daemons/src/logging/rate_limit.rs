@@ -30,9 +30,9 @@ impl<K: Hash + Eq> RateLimit<K> {
         Self { kinds: HashMap::new(), period: None }
     }
 
-    /// Whether lines of this kind are counted in this period already, or would be among the first `most` kinds.
-    pub fn has_room_for(&self, kind: &K, most: usize) -> bool {
-        self.kinds.len() < most || self.kinds.contains_key(kind)
+    /// Whether lines of this kind are counted in this period already, or would be among the first `max` kinds.
+    pub fn has_room_for(&self, kind: &K, max: usize) -> bool {
+        self.kinds.len() < max || self.kinds.contains_key(kind)
     }
 
     /// Whether this line may be written. `K` must be one of few values: of what comes from packets only as much belongs

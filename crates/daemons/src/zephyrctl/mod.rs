@@ -8,7 +8,7 @@ mod policy;
 mod show;
 
 use crate::{
-    admin_protocol::{Answer, Question},
+    admin_protocol::{Answer, ControlRequest},
     private_file,
     problem::{Findings, Problem},
     settings::ServerSettings,
@@ -58,9 +58,9 @@ pub fn run(options: &Options) -> ExitCode {
         print(&text);
         return outcome.into();
     }
-    let outcome = match question(&options.verb) {
+    let outcome = match request(&options.verb) {
         None => check(options),
-        Some(question) => match ask(&socket(options), &question) {
+        Some(request) => match ask(&socket(options), &request) {
             Ok(answer) => deal_with(options, answer),
             Err(error) => {
                 eprintln!("zephyrctl: cannot reach the server at {}: {error}", socket(options).display());
@@ -72,14 +72,16 @@ pub fn run(options: &Options) -> ExitCode {
 }
 
 /// What the server is asked; `None` for what needs no server.
-fn question(verb: &Verb) -> Option<Question> {
+fn request(verb: &Verb) -> Option<ControlRequest> {
     Some(match verb.clone() {
-        Verb::Status => Question::Status {},
-        Verb::Dump { file } => Question::Dump { here: file.is_some() },
-        Verb::Clients { limit } => Question::Clients { limit },
-        Verb::Subscriptions { class, limit } => Question::Subscriptions { class, limit },
-        Verb::Acl(AclVerb::Check { principal, class, address, .. }) => Question::AclCheck { principal, class, address },
-        Verb::Reload => Question::Reload {},
+        Verb::Status => ControlRequest::Status {},
+        Verb::Dump { file } => ControlRequest::Dump { here: file.is_some() },
+        Verb::Clients { limit } => ControlRequest::Clients { limit },
+        Verb::Subscriptions { class, limit } => ControlRequest::Subscriptions { class, limit },
+        Verb::Acl(AclVerb::Check { principal, class, address, .. }) => {
+            ControlRequest::AclCheck { principal, class, address }
+        }
+        Verb::Reload => ControlRequest::Reload {},
         Verb::Check | Verb::Policy(_) => return None,
     })
 }
@@ -91,11 +93,11 @@ fn socket(options: &Options) -> PathBuf {
     })
 }
 
-fn ask(socket: &Path, question: &Question) -> io::Result<Answer> {
+fn ask(socket: &Path, request: &ControlRequest) -> io::Result<Answer> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    let mut line = serde_json::to_vec(question)?;
+    let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     // A server that refuses to listen answers all the same.
     let written = stream.write_all(&line);

@@ -13,7 +13,7 @@ use zephyr_domain::policy_file::{Domain, FILE_NAME, PolicyFile};
 
 /// What is asked of a policy.
 #[derive(Clone, Debug)]
-pub(super) struct Question<'a> {
+pub(super) struct Query<'a> {
     /// Whose policy.
     pub(super) realm: &'a str,
     /// What is wanted.
@@ -66,8 +66,8 @@ pub(super) fn run(verb: &PolicyVerb, config_dir: &Path, json: bool) -> (Outcome,
                 (false, true) => Proof::Fails,
                 (false, false) => Proof::Holds,
             };
-            let question = Question { realm, action: action.action(), sender, class: class.as_deref(), proof };
-            let (outcome, explanation) = explain(&policies.domain(realm), &question);
+            let query = Query { realm, action: action.action(), sender, class: class.as_deref(), proof };
+            let (outcome, explanation) = explain(&policies.domain(realm), &query);
             (outcome, if json { json_of(&explanation) } else { explanation.to_text() })
         }
     }
@@ -85,7 +85,8 @@ fn complaint(file: &Path, Problems(problems): &Problems, json: bool) -> String {
 fn described(file: &Path, policies: &PolicyFile) -> String {
     let mut text = String::new();
     for domain in policies.domains() {
-        let demands = Action::ALL.map(|action| format!("{} {}", action.name(), word(domain.policy.demand(action))));
+        let demands =
+            Action::ALL.map(|action| format!("{} {}", action.name(), demand_name(domain.policy.demand(action))));
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
@@ -93,7 +94,7 @@ fn described(file: &Path, policies: &PolicyFile) -> String {
             show::printable(&domain.name),
             domain.backend,
             demands.join(", "),
-            failed_word(domain.policy.failed_proof),
+            failed_proof_name(domain.policy.failed_proof),
             domain.policy.classes.len(),
             domain.policy.foreign.len(),
         );
@@ -102,26 +103,26 @@ fn described(file: &Path, policies: &PolicyFile) -> String {
     text
 }
 
-fn explain(domain: &Domain, question: &Question<'_>) -> (Outcome, Explanation) {
-    let sender = match question.sender.contains('@') {
-        true => question.sender.to_owned(),
-        false => format!("{}@{}", question.sender, question.realm),
+fn explain(domain: &Domain, query: &Query<'_>) -> (Outcome, Explanation) {
+    let sender = match query.sender.contains('@') {
+        true => query.sender.to_owned(),
+        false => format!("{}@{}", query.sender, query.realm),
     };
-    let verdict = match question.proof {
+    let verdict = match query.proof {
         Proof::Holds => Verdict::Authentic(Identity::new(sender.as_bytes())),
         Proof::None => Verdict::Unauthenticated,
         Proof::Fails => Verdict::Failed(Reason::Checksum),
     };
-    let class = question.class.map(|class| FoldedName::new(class.as_bytes()));
-    let parties = Parties::direct(question.realm.as_bytes());
-    let decision = decide(&domain.policy, question.action, &verdict, class.as_ref(), &parties);
-    let (outcome, word, reason) = match &decision.ruling {
+    let class = query.class.map(|class| FoldedName::new(class.as_bytes()));
+    let parties = Parties::direct(query.realm.as_bytes());
+    let decision = decide(&domain.policy, query.action, &verdict, class.as_ref(), &parties);
+    let (outcome, ruling, reason) = match &decision.ruling {
         Ruling::Allow => (Outcome::Done, "allowed", None),
         Ruling::Refuse(refusal) => (Outcome::Problem, "refused", Some(refusal.to_string())),
         Ruling::Drop => (Outcome::Problem, "dropped", None),
     };
     let explanation = Explanation {
-        decision: word,
+        decision: ruling,
         reason,
         shown_as: shown(&decision),
         rule: rule(domain, decision.rule),
@@ -170,11 +171,11 @@ fn rule(domain: &Domain, rule: Rule) -> String {
     let setting = match rule.setting {
         Setting::Demand(action) => {
             let of_class = class.and_then(|class| if action == Action::Send { class.send } else { class.receive });
-            format!("{} = {:?}", action.name(), word(of_class.unwrap_or(policy.demand(action))))
+            format!("{} = {:?}", action.name(), demand_name(of_class.unwrap_or(policy.demand(action))))
         }
         Setting::FailedProof => {
             let of_class = class.and_then(|class| class.failed_proof);
-            format!("failed-proof = {:?}", failed_word(of_class.unwrap_or(policy.failed_proof)))
+            format!("failed-proof = {:?}", failed_proof_name(of_class.unwrap_or(policy.failed_proof)))
         }
         Setting::BelieveUnproven => format!("believe-unproven-senders = {}", policy.believe_unproven),
         Setting::SpeaksFor => {
@@ -185,7 +186,7 @@ fn rule(domain: &Domain, rule: Rule) -> String {
     section + &setting
 }
 
-const fn word(demand: Demand) -> &'static str {
+const fn demand_name(demand: Demand) -> &'static str {
     match demand {
         Demand::Required => "required",
         Demand::Optional => "optional",
@@ -193,7 +194,7 @@ const fn word(demand: Demand) -> &'static str {
     }
 }
 
-const fn failed_word(failed_proof: FailedProof) -> &'static str {
+const fn failed_proof_name(failed_proof: FailedProof) -> &'static str {
     match failed_proof {
         FailedProof::Show => "show-as-failed",
         FailedProof::Refuse => "refuse",
@@ -217,8 +218,8 @@ mod tests {
         std::fs::write(&path, FILE).unwrap();
         let [path, folder] = [&path, folder.path()].map(|path| path.to_str().unwrap());
         let said = |naming: [&str; 2]| {
-            let words = ["zephyrctl", "policy", "explain", "--realm", "IASTATE.EDU"];
-            let options = Options::try_parse_from(words.iter().chain(&naming).chain(line)).unwrap();
+            let arguments = ["zephyrctl", "policy", "explain", "--realm", "IASTATE.EDU"];
+            let options = Options::try_parse_from(arguments.iter().chain(&naming).chain(line)).unwrap();
             let Verb::Policy(verb) = options.verb else { panic!() };
             let (outcome, text) = run(&verb, &options.config_dir, options.json);
             (outcome, text.replace(path, "FILE"))

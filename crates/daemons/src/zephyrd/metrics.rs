@@ -86,8 +86,8 @@ pub(super) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Optio
         }
     }
     let line = request.split(|&octet| octet == b'\r').next()?;
-    let words: Vec<&[u8]> = line.split(|&octet| octet == b' ').collect();
-    Some(match words.as_slice() {
+    let fields: Vec<&[u8]> = line.split(|&octet| octet == b' ').collect();
+    Some(match fields.as_slice() {
         [b"GET", path, version] if version.starts_with(b"HTTP/1.") => {
             let path = path.split(|&octet| octet == b'?').next()?;
             if path == b"/metrics" { Ok(()) } else { Err(RequestError::NotFound) }

@@ -61,7 +61,7 @@ pub fn list_file(config_dir: &Path, act: Act, spelling: &[u8]) -> PathBuf {
 }
 
 fn list_name(act: Act, spelling: &[u8]) -> Vec<u8> {
-    [act.word().as_bytes(), b"-", spelling, b".acl"].concat()
+    [act.name().as_bytes(), b"-", spelling, b".acl"].concat()
 }
 
 struct Loader {
@@ -172,7 +172,7 @@ impl Loader {
 fn list_of(name: &[u8]) -> Option<(Act, &[u8])> {
     let stem = name.strip_suffix(b".acl")?;
     Act::ALL.iter().find_map(|&act| {
-        let class = stem.strip_prefix(act.word().as_bytes())?.strip_prefix(b"-")?;
+        let class = stem.strip_prefix(act.name().as_bytes())?.strip_prefix(b"-")?;
         Some((act, class))
     })
 }

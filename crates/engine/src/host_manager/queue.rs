@@ -25,7 +25,7 @@ pub(crate) struct Entry {
     pub(crate) client: SocketAddr,
     pub(crate) kind: Kind,
     uid: Uid,
-    taken: Duration,
+    queued_at: Duration,
     /// When it was first sent to the current server.
     first_sent: Duration,
     transmissions: usize,
@@ -91,7 +91,7 @@ impl Queue {
         let notice = packet.notice();
         let (uid, kind) = (notice.uid, notice.kind);
         self.by_uid.insert(uid, self.last);
-        let entry = Entry { packet, client, kind, uid, taken: now, first_sent: now, transmissions: 0, due: None };
+        let entry = Entry { packet, client, kind, uid, queued_at: now, first_sent: now, transmissions: 0, due: None };
         *self.of_program.entry(client).or_insert(0) += 1;
         self.entries.insert(self.last, entry);
         if sent {
@@ -128,7 +128,7 @@ impl Queue {
 
     /// When something is to be done next.
     pub(crate) fn next_due(&self) -> Option<Duration> {
-        let expiry = self.entries.first_key_value().map(|(_, oldest)| oldest.taken + TIMEOUT);
+        let expiry = self.entries.first_key_value().map(|(_, oldest)| oldest.queued_at + TIMEOUT);
         let due = self.due.first().map(|&(due, _)| due);
         [expiry, due].into_iter().flatten().min()
     }
@@ -136,7 +136,7 @@ impl Queue {
     /// What is to be done now, one thing at a time.
     pub(crate) fn take_due(&mut self, now: Duration) -> Option<Due> {
         if let Some((&oldest, entry)) = self.entries.first_key_value()
-            && entry.taken + TIMEOUT <= now
+            && entry.queued_at + TIMEOUT <= now
         {
             return self.remove(oldest).map(|entry| Due::Expired(Box::new(entry.packet)));
         }

@@ -16,13 +16,13 @@ use zephyr_core::{
     policy::{Action, Parties, Policy, Refusal, decide},
 };
 
-/// Octets of a class's name in words, each of which may take four when it is no letter.
-const WORDS_CLASS: usize = 32;
+/// Octets of a class name in a refusal, before escaping, which makes up to four of each.
+const MAX_CLASS_OCTETS: usize = 32;
 
 /// Why a subscription is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Forbidden {
-    /// By the domain's policy; with words, where who subscribes may know why.
+    /// By the domain's policy; with the refusal, where who subscribes may know why.
     Policy(Option<Refusal>),
     Class,
     AnyInstance,
@@ -57,7 +57,7 @@ impl Measures<'_> {
 impl Forbidden {
     /// What who subscribed to this class is told.
     fn text(&self, class: &[u8]) -> Option<String> {
-        let end = class.len().min(WORDS_CLASS);
+        let end = class.len().min(MAX_CLASS_OCTETS);
         let class = class.get(..end).unwrap_or_default().escape_ascii();
         match self {
             Self::Policy(refusal) => refusal.as_ref().map(Refusal::text),

@@ -25,7 +25,7 @@ pub struct Config {
     pub rules: Arc<Rules>,
     /// How much it holds.
     pub bounds: Bounds,
-    /// How many acknowledgements it can hear at once: so many deliveries are in flight at most. See
+    /// How many acknowledgements it can receive at once: so many deliveries are in flight at most. See
     /// [`acknowledgements_in_flight`](crate::server::acknowledgements_in_flight).
     pub in_flight: usize,
 }

@@ -59,14 +59,14 @@ impl Server {
     fn dump_locations(&self, dump: &mut String) {
         for (user, location) in self.locations.all() {
             let [machine, time, tty] = location.texts().map(quoted);
-            let (exposure, address) = (dump_word(location.exposure), slashed(location.address));
+            let (exposure, address) = (dump_name(location.exposure), slashed(location.address));
             line(dump, format_args!("{} {machine} {time} {tty} {exposure} {address}", quoted(user)));
         }
     }
 }
 
 /// What the dump calls an exposure (server behaviour, section 1.6).
-const fn dump_word(exposure: Exposure) -> &'static str {
+const fn dump_name(exposure: Exposure) -> &'static str {
     match exposure {
         Exposure::None => "NONE",
         Exposure::OpStaff => "OPSTAFF",

@@ -47,7 +47,7 @@ impl Server {
             principal: &client.principal,
             proven: client.session.is_some(),
             subscriptions: client.subscriptions.len(),
-            pending: self.deliveries.waiting_for(client.address()),
+            pending: self.deliveries.pending_for(client.address()),
             silent: now.monotonic.saturating_sub(client.last_ack()),
         })
     }

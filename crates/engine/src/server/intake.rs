@@ -105,7 +105,7 @@ impl Server {
         }
         let packet = layout.keep(Bytes::copy_from_slice(octets));
         if self.ingress.is_empty() && self.may_handle(from.ip()) {
-            self.take_in(now, from, packet);
+            self.handle_packet(now, from, packet);
         } else if !self.ingress.push(from.ip(), (from, packet), self.config.bounds.ingress_queue_packets) {
             // Host managers send it again.
             self.counters.overload += 1;
@@ -113,13 +113,13 @@ impl Server {
     }
 
     /// Handles the next packet that waited, if there is little to send; false when there is none to be handled now.
-    pub(crate) fn take_in_next(&mut self, now: Now) -> bool {
+    pub(crate) fn handle_next(&mut self, now: Now) -> bool {
         if !self.has_little_to_send() {
             return false;
         }
         let verifications = &self.verifications;
         let Some((from, packet)) = self.ingress.pop(|source| verifications.has_room_for(source)) else { return false };
-        self.take_in(now, from, packet);
+        self.handle_packet(now, from, packet);
         true
     }
 
@@ -148,7 +148,7 @@ impl Server {
         true
     }
 
-    fn take_in(&mut self, now: Now, from: SocketAddr, packet: OwnedPacket) {
+    fn handle_packet(&mut self, now: Now, from: SocketAddr, packet: OwnedPacket) {
         let told = self.events.len();
         let kind = packet.packet().notice.kind;
         if self.accepts(from, &packet.packet()) {

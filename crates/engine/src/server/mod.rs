@@ -48,7 +48,7 @@ use crate::{
         pacer::{Lane, Paced, Pacer},
         state::{
             clients::{Client, ClientId, Clients},
-            deliveries::{Deliveries, Due, Room},
+            deliveries::{Deliveries, DeliveryLimits, Due},
             hosts::Hosts,
             locations::{Gone, Locations},
             subscriptions::Subscriptions,
@@ -65,10 +65,10 @@ use zephyr_core::{
     uid::UidSource,
 };
 
-/// Due packets handled in one go, so that acknowledgements are heard in between.
-const DUE_AT_ONCE: usize = 512;
+/// Due packets handled in one go, so that acknowledgements are received in between.
+const MAX_DUE_PER_TIMEOUT: usize = 512;
 /// Packets that waited and are handled in one go, for the same reason.
-const WAITING_AT_ONCE: usize = 32;
+const MAX_PACKETS_PER_POLL: usize = 32;
 
 /// A server. It is driven as every [`Machine`].
 pub struct Server {
@@ -115,7 +115,7 @@ impl Machine for Server {
     }
 
     fn poll(&mut self, now: Now) -> Output<Self> {
-        for _ in 0..WAITING_AT_ONCE {
+        for _ in 0..MAX_PACKETS_PER_POLL {
             if let Some(event) = self.events.pop_front() {
                 return Output::Event(event);
             }
@@ -129,7 +129,7 @@ impl Machine for Server {
                 }
                 return Output::Transmit(transmit);
             }
-            if !self.take_in_next(now) {
+            if !self.handle_next(now) {
                 return Output::Wait(self.next_timeout(now));
             }
         }
@@ -185,7 +185,7 @@ impl Server {
         if self.deliveries.forget_some() || !self.may_repeat(now) {
             return;
         }
-        for _ in 0..DUE_AT_ONCE {
+        for _ in 0..MAX_DUE_PER_TIMEOUT {
             let Some(due) = self.deliveries.take_due(now.monotonic) else { break };
             let due = match due {
                 Due::Undecided { packet, client } if self.is_alive(client, now) => {
@@ -266,8 +266,8 @@ impl Server {
         }
     }
 
-    fn room(&self) -> Room {
-        Room {
+    fn delivery_limits(&self) -> DeliveryLimits {
+        DeliveryLimits {
             per_destination: self.config.bounds.pending_per_destination,
             host_octets: self.config.bounds.pending_octets_per_host,
             principal_octets: self.config.bounds.pending_octets_per_principal,

@@ -1,4 +1,4 @@
-//! Pacing: never sending more than can be heard back.
+//! Pacing: never sending more than can be acknowledged.
 //!
 //! Every delivery is acknowledged, and the system keeps only so many acknowledgements until the server reads them. A large
 //! fan-out at full speed would drown its own acknowledgements and everything else that arrives. So only so many packets
@@ -23,7 +23,7 @@ pub(crate) type Key = (SocketAddr, Uid);
 pub(crate) enum Lane {
     /// At once.
     Answers,
-    /// When there is room to hear its acknowledgement, which has this uid.
+    /// When there is room to receive its acknowledgement, which has this uid.
     Deliveries(Uid),
     /// As deliveries, but to somebody who may not be there: must not hold up others.
     Repetitions(Uid),

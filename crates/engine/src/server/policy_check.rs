@@ -1,4 +1,4 @@
-//! What the domain's policy says of a request, and what the sender hears of that.
+//! What the domain's policy says of a request, and what the sender is told of that.
 
 use crate::server::{
     Server, limits::rate_limit::Rate, log_event::LogEvent, origin::Origin, reply::Reply, request::Request,

@@ -1,4 +1,4 @@
-//! What the sender of a notice hears (server behaviour, section 2.3), and answers that are notices of their own.
+//! Acknowledgements to the sender of a notice (server behaviour, section 2.3), and answers that are notices of their own.
 
 use crate::{
     acknowledgement::acknowledgement,
@@ -6,7 +6,7 @@ use crate::{
         Server,
         log_event::LogEvent,
         request::Request,
-        state::deliveries::{Addressee, Outgoing, Room},
+        state::deliveries::{Addressee, DeliveryLimits, Outgoing},
     },
 };
 use bytes::Bytes;
@@ -54,13 +54,13 @@ impl Reply {
     }
 
     fn body(self) -> Vec<u8> {
-        let words: &[&[u8]] = match self {
+        let fields: &[&[u8]] = match self {
             Self::Sent => &[names::SENT],
             Self::SentWithLongHeaders => &[names::SENT, names::LONG_HEADERS],
             Self::Lost | Self::Denied => &[names::LOST],
             Self::NotFound => &[names::FAIL],
         };
-        words.iter().flat_map(|word| [word, &b"\0"[..]]).flatten().copied().collect()
+        fields.iter().flat_map(|field| [field, &b"\0"[..]]).flatten().copied().collect()
     }
 }
 
@@ -68,10 +68,10 @@ impl Server {
     /// Answers a request.
     pub(crate) fn reply(&mut self, request: &mut Request<'_>, answer: Reply) {
         request.answered = Some(answer);
-        let words = request.message.as_deref().unwrap_or_default();
-        // The word matters more than the words.
+        let reason = request.message.as_deref().unwrap_or_default();
+        // The result matters more than the reason.
         request.answer = self
-            .answer_packet(&request.notice, &request.claim, answer, words)
+            .answer_packet(&request.notice, &request.claim, answer, reason)
             .or_else(|| self.answer_packet(&request.notice, &request.claim, answer, ""));
         *match answer {
             Reply::Sent | Reply::SentWithLongHeaders => &mut self.counters.answered_sent,
@@ -85,12 +85,12 @@ impl Server {
         }
     }
 
-    /// `words` follow the answer's word as a text of their own, which C programs do not look at.
-    fn answer_packet(&self, notice: &Notice<'_>, claim: &Claim<'_>, answer: Reply, words: &str) -> Option<Bytes> {
+    /// `reason` follows the result as a field of its own, which C programs do not look at.
+    fn answer_packet(&self, notice: &Notice<'_>, claim: &Claim<'_>, answer: Reply, reason: &str) -> Option<Bytes> {
         let recipient = completed(notice.recipient, self.config.realms.local());
         let mut body = answer.body();
-        if !words.is_empty() {
-            body.extend_from_slice(words.as_bytes());
+        if !reason.is_empty() {
+            body.extend_from_slice(reason.as_bytes());
             body.push(0);
         }
         acknowledgement(&Notice { kind: answer.kind(), recipient: &recipient, body: &body, ..*notice }, claim)
@@ -115,10 +115,10 @@ impl Server {
         let proven = self.is_proven(request);
         let recipient = completed(request.notice.recipient, self.config.realms.local());
         let mut notice = Notice { kind: Kind::Acked, recipient: &recipient, body: b"", ..request.notice };
-        let most = if proven { MAX_NOTICE } else { body_octets(&notice, self.amplification.of(to.ip())) };
+        let max = if proven { MAX_NOTICE } else { body_octets(&notice, self.amplification.of(to.ip())) };
         let mut body = Vec::new();
         for entry in entries {
-            if body.len() + entry.len() > most {
+            if body.len() + entry.len() > max {
                 break;
             }
             body.extend_from_slice(entry);
@@ -178,11 +178,11 @@ impl Server {
         // The answers to somebody have a part of their own, whatever waits for his clients. No name begins with a NUL.
         let owner: Option<Arc<[u8]>> =
             (addressee == Addressee::Asker).then(|| [b"\0", request.principal()].concat().into());
-        let room = self.room();
-        let room = Room { principal_octets: room.answer_octets / PARTS, ..room };
+        let limits = self.delivery_limits();
+        let limits = DeliveryLimits { principal_octets: limits.answer_octets / PARTS, ..limits };
         for (uid, packet) in packets {
             let outgoing = Outgoing { key: (to, uid), addressee, owner: owner.clone(), payload: packet.clone() };
-            if self.deliveries.remember(request.now.monotonic, outgoing, &room).is_err() {
+            if self.deliveries.remember(request.now.monotonic, outgoing, &limits).is_err() {
                 self.counters.answers_full += 1;
                 break;
             }

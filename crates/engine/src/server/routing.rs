@@ -30,7 +30,7 @@ use zephyr_core::{
 type Packets = Vec<(Uid, Bytes)>;
 
 impl Server {
-    /// Delivers a notice, which may be sent, to all who subscribed; tells what its sender is to hear.
+    /// Delivers a notice, which may be sent, to all who subscribed; gives what its sender is to be told.
     pub(crate) fn publish(&mut self, request: &mut Request<'_>) -> Reply {
         let recipient = self.config.realms.matched_recipient(request.notice.recipient);
         if recipient.is_empty() {
@@ -72,7 +72,7 @@ impl Server {
         let (now, authentic) = (request.now, request.verdict.is_authentic());
         let recipient = completed(request.notice.recipient, self.config.realms.local()).into_owned();
         let notice = Notice { recipient: &recipient, ..request.notice };
-        let room = self.room();
+        let limits = self.delivery_limits();
         // What proves nothing is the same for everybody.
         let mut unproven: Option<Result<Packets, AuthError>> = None;
         let mut readers = 0;
@@ -101,7 +101,7 @@ impl Server {
                     owner: Some(owner.clone()),
                     payload: payload.clone(),
                 };
-                if let Err(full) = self.deliveries.remember(now.monotonic, outgoing, &room) {
+                if let Err(full) = self.deliveries.remember(now.monotonic, outgoing, &limits) {
                     self.count_full(full);
                     self.report(LogEvent::Full { what: "unacknowledged packets", from: to });
                     break;

@@ -2,7 +2,7 @@
 //!
 //! A [`Driver`] receives for its machine, sends what it wants sent, and tells it the time. What it cannot know, which jobs are done
 //! how and who listens to events, the program around it says in an [`Environment`]. Its work comes in bounded turns, so that
-//! signals and other sockets of the program are heard between them:
+//! signals and other sockets of the program are served between them:
 //!
 //! ```
 //! # use std::{convert::Infallible, io, time::Duration};
@@ -113,9 +113,9 @@ pub struct Driver<M: Machine> {
     socket: UdpSocket,
     clock: Clock,
     receiver: BatchReceiver,
-    /// When the machine wanted to hear the time, as it last said.
+    /// When the machine wanted a timeout, as it last said.
     due: Option<Duration>,
-    /// The last turn left outputs in the machine, so it did not say when it wants to hear the time.
+    /// The last turn left outputs in the machine, so it did not say when it wants a timeout.
     more: bool,
 }
 
@@ -232,9 +232,9 @@ impl<M: Machine> Driver<M> {
         Received { datagrams, all: false }
     }
 
-    fn poll(&mut self, environment: &mut impl Environment<M>, most: usize) -> Polled {
+    fn poll(&mut self, environment: &mut impl Environment<M>, max: usize) -> Polled {
         self.more = true;
-        let mut left = most;
+        let mut left = max;
         let now = self.clock.now();
         while left > 0 {
             match self.machine.poll(now) {

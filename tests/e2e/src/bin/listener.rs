@@ -8,11 +8,11 @@ use anyhow::{Result, bail};
 use zephyr_client::subscription::{Request, Subscription};
 use zephyr_client::{Client, Options, block_on};
 use zephyr_core::auth::Verdict;
-use zephyr_e2e::listener::{Heard, Origin, SUBSCRIBED};
+use zephyr_e2e::listener::{Origin, Received, SUBSCRIBED};
 
 fn main() -> Result<()> {
-    let words: Vec<String> = env::args().skip(1).collect();
-    let triples = words.chunks(3).map(|triple| match triple {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let triples = arguments.chunks(3).map(|triple| match triple {
         [class, instance, recipient] => Ok(Subscription::new(class, instance, recipient)),
         _ => bail!("usage: e2e-listener [CLASS INSTANCE RECIPIENT]..."),
     });
@@ -29,7 +29,7 @@ async fn listen(subscriptions: Vec<Subscription>) -> Result<()> {
         let arrival = client.receive().await?;
         let notice = arrival.delivered.notice();
         let text = |octets: &[u8]| octets.escape_ascii().to_string();
-        let heard = Heard {
+        let received = Received {
             origin: match &arrival.verdict {
                 Verdict::Authentic(_) => Origin::Authentic,
                 Verdict::Unauthenticated => Origin::Unauthenticated,
@@ -42,6 +42,6 @@ async fn listen(subscriptions: Vec<Subscription>) -> Result<()> {
             recipient: text(notice.recipient),
             body: notice.body.to_vec(),
         };
-        writeln!(out, "{}", heard.line())?;
+        writeln!(out, "{}", received.line())?;
     }
 }

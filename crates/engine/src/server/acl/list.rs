@@ -350,7 +350,7 @@ mod tests {
             ("alice@", 6, EntryError::NoRealm),
             ("a@R\u{1}", 4, EntryError::Control),
             ("@ATHENA.TEST", 2, NetworkError::Address.into()),
-            ("! @ 10.0.0.0 / 33", 16, NetworkError::Length { most: 32 }.into()),
+            ("! @ 10.0.0.0 / 33", 16, NetworkError::Length { max: 32 }.into()),
             ("@", 1, NetworkError::Address.into()),
             ("ab[c@R", 3, PatternError::OpenSet.into()),
             ("a @ R[", 6, PatternError::OpenSet.into()),

@@ -28,10 +28,10 @@ pub enum NetworkError {
     #[error("an address is expected after @, like 10.1.2.3 or 2001:db8::1 (everybody of a realm is *@REALM)")]
     Address,
     /// No length, or one longer than an address.
-    #[error("a number from 0 to {most} is expected after /")]
+    #[error("a number from 0 to {max} is expected after /")]
     Length {
         /// Bits of such an address.
-        most: u32,
+        max: u32,
     },
 }
 
@@ -52,12 +52,12 @@ impl Network {
             .ok()
             .and_then(|address| address.parse().ok())
             .ok_or((0, NetworkError::Address))?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
+        let max = if address.is_ipv4() { 32 } else { 128 };
         let length = match length {
-            None => most,
+            None => max,
             Some(length) => number(length)
-                .filter(|length| *length <= most)
-                .ok_or((slash.unwrap_or_default() + 1, NetworkError::Length { most }))?,
+                .filter(|length| *length <= max)
+                .ok_or((slash.unwrap_or_default() + 1, NetworkError::Length { max }))?,
         };
         Ok(match address {
             IpAddr::V4(address) => Self::v4(address, length),
@@ -127,12 +127,12 @@ mod tests {
             ("10.1.2.256", 0, Address),
             ("010.1.2.3", 0, Address),
             ("ATHENA.MIT.EDU", 0, Address),
-            ("10.1.2.3/", 9, Length { most: 32 }),
-            ("10.1.2.3/33", 9, Length { most: 32 }),
-            ("10.1.2.3/-1", 9, Length { most: 32 }),
-            ("10.1.2.3/+8", 9, Length { most: 32 }),
-            ("10.1.2.3/255.0.0.0", 9, Length { most: 32 }),
-            ("::/129", 3, Length { most: 128 }),
+            ("10.1.2.3/", 9, Length { max: 32 }),
+            ("10.1.2.3/33", 9, Length { max: 32 }),
+            ("10.1.2.3/-1", 9, Length { max: 32 }),
+            ("10.1.2.3/+8", 9, Length { max: 32 }),
+            ("10.1.2.3/255.0.0.0", 9, Length { max: 32 }),
+            ("::/129", 3, Length { max: 128 }),
         ] {
             assert_eq!(Network::read(text.as_bytes()), Err((offset, error)), "{text}");
         }

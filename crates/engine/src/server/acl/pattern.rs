@@ -98,7 +98,7 @@ impl PrincipalPattern {
                     token += 1;
                     last_run = Some((token, octet));
                 }
-                (Some(one), Some(&other)) if one.takes(other) => {
+                (Some(one), Some(&other)) if one.matches(other) => {
                     token += 1;
                     octet += 1;
                 }
@@ -124,7 +124,7 @@ impl PrincipalPattern {
 }
 
 impl Token {
-    fn takes(&self, octet: u8) -> bool {
+    fn matches(&self, octet: u8) -> bool {
         match self {
             Self::Octet(own) => *own == octet,
             Self::AnyOctet | Self::AnyRun => true,
@@ -280,7 +280,7 @@ mod tests {
             (Some((Token::AnyRun, rest)), _) => {
                 naive(rest, text) || text.split_first().is_some_and(|(_, later)| naive(pattern, later))
             }
-            (Some((token, rest)), Some((octet, later))) => token.takes(*octet) && naive(rest, later),
+            (Some((token, rest)), Some((octet, later))) => token.matches(*octet) && naive(rest, later),
             _ => false,
         }
     }

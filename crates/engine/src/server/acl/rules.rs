@@ -22,7 +22,7 @@ impl Act {
     pub const ALL: [Self; 4] = [Self::Send, Self::Subscribe, Self::AnyInstance, Self::OtherInstance];
 
     /// How the names of its lists' files begin.
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Send => "xmt",
             Self::Subscribe => "sub",

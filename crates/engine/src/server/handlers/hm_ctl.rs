@@ -42,7 +42,7 @@ impl Server {
                 self.remember_host(request.from, true);
                 self.reply(request, Reply::SentWithLongHeaders);
             }
-            // Always answered, or a program's flood could keep its host's manager from being heard.
+            // Always answered, or a program's flood could keep its host's manager from being answered.
             names::ATTACH => {
                 self.remember_host(request.from, false);
                 self.reply(request, Reply::SentWithLongHeaders);

@@ -9,7 +9,7 @@ impl Server {
         let opcode = request.notice.opcode;
         if opcode != names::STATUS {
             self.report(LogEvent::UnknownOpcode { class: "admin", opcode: opcode.into(), from: request.from });
-            // A host manager that hears nothing would take the server for dead.
+            // A host manager that gets no answer would take the server for dead.
             self.reply(request, Reply::Lost);
             return;
         }

@@ -256,8 +256,8 @@ impl Server {
 
     /// Those who only claim a name are counted apart: they use up nothing of who proves it.
     fn has_room_in_name(&self, request: &Request<'_>) -> bool {
-        let most = self.config.bounds.clients_per_principal;
-        self.clients.in_name(request.principal(), request.session.is_some()).take(most).count() < most
+        let max = self.config.bounds.clients_per_principal;
+        self.clients.in_name(request.principal(), request.session.is_some()).take(max).count() < max
     }
 }
 

@@ -47,18 +47,18 @@ impl RateLimiter {
     /// This source has caused more work than it said.
     pub(crate) fn charge(&mut self, now: Duration, source: IpAddr, units: usize, rate: &Rate) {
         let made_up = self.entry(now, source, rate.sources);
-        let most = now + rate.time_for(rate.burst);
-        *made_up = ((*made_up).max(now) + rate.time_for(units)).min(most.max(*made_up));
+        let latest = now + rate.time_for(rate.burst);
+        *made_up = ((*made_up).max(now) + rate.time_for(units)).min(latest.max(*made_up));
     }
 
-    fn entry(&mut self, now: Duration, source: IpAddr, most: usize) -> &mut Duration {
-        if !self.made_up.contains_key(&source) && self.made_up.len() >= most {
+    fn entry(&mut self, now: Duration, source: IpAddr, max: usize) -> &mut Duration {
+        if !self.made_up.contains_key(&source) && self.made_up.len() >= max {
             // Once a second is enough: within one second nobody makes up for much.
             if now.saturating_sub(self.swept) >= Duration::from_secs(1) {
                 self.made_up.retain(|_, made_up| *made_up > now);
                 self.swept = now;
             }
-            if self.made_up.len() >= most {
+            if self.made_up.len() >= max {
                 return &mut self.others;
             }
         }
@@ -76,40 +76,40 @@ mod tests {
         IpAddr::from([10, 0, 0, number])
     }
 
-    fn spent_at_once(quota: &mut RateLimiter, now: Duration, number: u8) -> usize {
-        (0..1000).take_while(|_| quota.spend(now, source(number), 1, &RATE)).count()
+    fn spent_at_once(limiter: &mut RateLimiter, now: Duration, number: u8) -> usize {
+        (0..1000).take_while(|_| limiter.spend(now, source(number), 1, &RATE)).count()
     }
 
     #[test]
     fn a_source_may_cause_a_burst_and_then_its_rate() {
-        let mut quota = RateLimiter::default();
+        let mut limiter = RateLimiter::default();
         let start = Duration::from_secs(100);
-        assert_eq!(spent_at_once(&mut quota, start, 1), 20);
-        assert_eq!(spent_at_once(&mut quota, start, 2), 20, "another source notices nothing");
-        assert_eq!(spent_at_once(&mut quota, start + Duration::from_secs(1), 1), 10);
-        assert_eq!(spent_at_once(&mut quota, start + Duration::from_secs(60), 1), 20, "no more than a burst");
+        assert_eq!(spent_at_once(&mut limiter, start, 1), 20);
+        assert_eq!(spent_at_once(&mut limiter, start, 2), 20, "another source notices nothing");
+        assert_eq!(spent_at_once(&mut limiter, start + Duration::from_secs(1), 1), 10);
+        assert_eq!(spent_at_once(&mut limiter, start + Duration::from_secs(60), 1), 20, "no more than a burst");
     }
 
     #[test]
     fn what_costs_more_is_charged() {
-        let mut quota = RateLimiter::default();
+        let mut limiter = RateLimiter::default();
         let start = Duration::from_secs(100);
-        assert!(quota.spend(start, source(1), 1, &RATE));
-        quota.charge(start, source(1), 9, &RATE);
-        assert_eq!(spent_at_once(&mut quota, start, 1), 10);
-        quota.charge(start, source(1), 1_000_000, &RATE);
-        assert_eq!(spent_at_once(&mut quota, start + Duration::from_secs(1), 1), 10, "debts end with the burst");
+        assert!(limiter.spend(start, source(1), 1, &RATE));
+        limiter.charge(start, source(1), 9, &RATE);
+        assert_eq!(spent_at_once(&mut limiter, start, 1), 10);
+        limiter.charge(start, source(1), 1_000_000, &RATE);
+        assert_eq!(spent_at_once(&mut limiter, start + Duration::from_secs(1), 1), 10, "debts end with the burst");
     }
 
     #[test]
     fn the_table_is_bounded() {
-        let mut quota = RateLimiter::default();
+        let mut limiter = RateLimiter::default();
         let start = Duration::from_secs(100);
-        let spent: Vec<usize> = (0..6).map(|number| spent_at_once(&mut quota, start, number)).collect();
+        let spent: Vec<usize> = (0..6).map(|number| spent_at_once(&mut limiter, start, number)).collect();
         assert_eq!(spent, [20, 20, 20, 20, 0, 0], "those beyond the table share what one may");
-        assert_eq!(quota.made_up.len(), 3);
+        assert_eq!(limiter.made_up.len(), 3);
         let later = start + Duration::from_secs(2);
-        assert_eq!(spent_at_once(&mut quota, later, 9), 20, "who has made up makes room");
-        assert_eq!(quota.made_up.len(), 1);
+        assert_eq!(spent_at_once(&mut limiter, later, 9), 20, "who has made up makes room");
+        assert_eq!(limiter.made_up.len(), 1);
     }
 }

@@ -1,6 +1,6 @@
 //! Telling a packet that is sent again from a new one.
 //!
-//! A host manager repeats a packet, octet for octet, until it hears an answer. The repetition is answered as the first
+//! A host manager repeats a packet, octet for octet, until it receives an answer. The repetition is answered as the first
 //! was and nothing else happens, so a notice is delivered once however often its acknowledgement is lost. It is recognised
 //! before anybody asks who sent it, so it costs no Kerberos work.
 
@@ -49,10 +49,10 @@ impl ResponseCache {
         self.packets.get(packet).map(|handled| handled.answer.clone())
     }
 
-    /// Remembers a packet that was handled, and how, among `most`. One takes about a kilooctet.
-    pub(crate) fn remember(&mut self, now: Duration, packet: Fingerprint, handled: Handled, most: usize) {
+    /// Remembers a packet that was handled, and how, among `max`. One takes about a kilooctet.
+    pub(crate) fn remember(&mut self, now: Duration, packet: Fingerprint, handled: Handled, max: usize) {
         while let Some(&(at, oldest)) = self.order.front()
-            && (self.order.len() >= most || now.saturating_sub(at) > DUPLICATE_MEMORY)
+            && (self.order.len() >= max || now.saturating_sub(at) > DUPLICATE_MEMORY)
         {
             self.order.pop_front();
             self.packets.remove(&oldest);
@@ -90,32 +90,32 @@ mod tests {
     fn memory_is_bounded_in_number_and_time() {
         let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 2104));
         let packet = |octets: &[u8]| Fingerprint::of(from, octets);
-        let mut recent = ResponseCache::default();
+        let mut cache = ResponseCache::default();
         for number in 0..MAX {
-            recent.remember(Duration::ZERO, packet(&number.to_be_bytes()), handled(None, true), MAX);
+            cache.remember(Duration::ZERO, packet(&number.to_be_bytes()), handled(None, true), MAX);
         }
-        assert_eq!(recent.len(), MAX);
-        recent.remember(Duration::from_secs(1), packet(b"first"), handled(Some(b"ack"), true), MAX);
-        assert_eq!(recent.len(), MAX);
-        assert_eq!(recent.answer(&packet(&0_usize.to_be_bytes())), None, "the oldest is forgotten");
-        assert_eq!(recent.answer(&packet(b"first")), Some(Some(Bytes::from_static(b"ack"))));
+        assert_eq!(cache.len(), MAX);
+        cache.remember(Duration::from_secs(1), packet(b"first"), handled(Some(b"ack"), true), MAX);
+        assert_eq!(cache.len(), MAX);
+        assert_eq!(cache.answer(&packet(&0_usize.to_be_bytes())), None, "the oldest is forgotten");
+        assert_eq!(cache.answer(&packet(b"first")), Some(Some(Bytes::from_static(b"ack"))));
 
-        recent.remember(Duration::from_secs(901), packet(b"other"), handled(None, true), MAX);
-        assert_eq!(recent.len(), 2, "all but the two of the last 900 s are forgotten");
+        cache.remember(Duration::from_secs(901), packet(b"other"), handled(None, true), MAX);
+        assert_eq!(cache.len(), 2, "all but the two of the last 900 s are forgotten");
         let elsewhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 2105));
-        assert_eq!(recent.answer(&Fingerprint::of(elsewhere, b"first")), None, "another source, another packet");
+        assert_eq!(cache.answer(&Fingerprint::of(elsewhere, b"first")), None, "another source, another packet");
     }
 
     #[test]
     fn a_host_that_begins_anew_may_tell_of_itself_again() {
         let at = |host: u8| SocketAddr::from(([10, 0, 0, host], 2104));
-        let mut recent = ResponseCache::default();
+        let mut cache = ResponseCache::default();
         for (host, octets, of_host) in [(1, b"subscribe", true), (1, b"a notice.", false), (2, b"subscribe", true)] {
-            recent.remember(Duration::ZERO, Fingerprint::of(at(host), octets), handled(None, of_host), MAX);
+            cache.remember(Duration::ZERO, Fingerprint::of(at(host), octets), handled(None, of_host), MAX);
         }
-        recent.forget_host(at(1).ip());
-        assert_eq!(recent.answer(&Fingerprint::of(at(1), b"subscribe")), None);
-        assert_eq!(recent.answer(&Fingerprint::of(at(1), b"a notice.")), Some(None), "delivered is delivered");
-        assert_eq!(recent.answer(&Fingerprint::of(at(2), b"subscribe")), Some(None));
+        cache.forget_host(at(1).ip());
+        assert_eq!(cache.answer(&Fingerprint::of(at(1), b"subscribe")), None);
+        assert_eq!(cache.answer(&Fingerprint::of(at(1), b"a notice.")), Some(None), "delivered is delivered");
+        assert_eq!(cache.answer(&Fingerprint::of(at(2), b"subscribe")), Some(None));
     }
 }

@@ -64,7 +64,7 @@ pub(crate) enum Due {
 
 /// How much may wait.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Room {
+pub(crate) struct DeliveryLimits {
     /// Packets to one address and port.
     pub(crate) per_destination: usize,
     /// Octets to one host.
@@ -128,7 +128,7 @@ const fn key_range(to: SocketAddr) -> std::ops::RangeInclusive<PacketKey> {
 }
 
 /// Takes from a sum that is kept only while there is one.
-fn take<K: Eq + Hash>(sums: &mut HashMap<K, usize>, key: &K, amount: usize) {
+fn subtract<K: Eq + Hash>(sums: &mut HashMap<K, usize>, key: &K, amount: usize) {
     if let Some(sum) = sums.get_mut(key) {
         *sum = sum.saturating_sub(amount);
         if *sum == 0 {
@@ -144,25 +144,25 @@ impl Deliveries {
     /// # Errors
     ///
     /// When somebody's room is used up; the packet is not remembered then.
-    pub(crate) fn remember(&mut self, now: Duration, packet: Outgoing, room: &Room) -> Result<(), Full> {
+    pub(crate) fn remember(&mut self, now: Duration, packet: Outgoing, limits: &DeliveryLimits) -> Result<(), Full> {
         let Outgoing { key, addressee, owner, payload } = packet;
         let host = key.0.ip();
         let octets = payload.len() + OVERHEAD;
         let (used, allowed) = match addressee {
-            Addressee::Client(_) => (self.client_octets, room.client_octets),
-            Addressee::Asker => (self.octets() - self.client_octets, room.answer_octets),
-            Addressee::Stranger { .. } => (self.stranger_octets, room.answer_octets / PARTS),
+            Addressee::Client(_) => (self.client_octets, limits.client_octets),
+            Addressee::Asker => (self.octets() - self.client_octets, limits.answer_octets),
+            Addressee::Stranger { .. } => (self.stranger_octets, limits.answer_octets / PARTS),
         };
         let sum_of = |owner: &Arc<[u8]>| self.principal_octets.get(owner).copied().unwrap_or(0);
-        if self.waiting_for(key.0) >= room.per_destination {
+        if self.pending_for(key.0) >= limits.per_destination {
             return Err(Full::Destination);
         }
-        if self.host_octets.get(&host).copied().unwrap_or(0) + octets > room.host_octets {
+        if self.host_octets.get(&host).copied().unwrap_or(0) + octets > limits.host_octets {
             return Err(Full::Host);
         }
-        // Clients that are gone use up what the principal may; those that are there acknowledge, and hear on.
-        let is_behind = self.waiting_for(key.0) >= ALWAYS;
-        if is_behind && owner.as_ref().map_or(0, sum_of) + octets > room.principal_octets {
+        // Clients that are gone use up what the principal may; those that are there acknowledge, and go on receiving.
+        let is_behind = self.pending_for(key.0) >= ALWAYS;
+        if is_behind && owner.as_ref().map_or(0, sum_of) + octets > limits.principal_octets {
             return Err(Full::Principal);
         }
         if used + octets > allowed {
@@ -190,7 +190,7 @@ impl Deliveries {
 
     /// Forgets all packets to a client that is gone: a few at once, many bit by bit, so that nobody waits for that.
     pub(crate) fn forget_client(&mut self, address: SocketAddr, client: ClientId) {
-        let waiting = self.waiting_for(address);
+        let waiting = self.pending_for(address);
         if waiting > 0 {
             self.gone.push_back((address, client));
         }
@@ -220,7 +220,7 @@ impl Deliveries {
     }
 
     /// How many packets to this address wait.
-    pub(crate) fn waiting_for(&self, to: SocketAddr) -> usize {
+    pub(crate) fn pending_for(&self, to: SocketAddr) -> usize {
         self.per_destination.get(&to).copied().unwrap_or(0)
     }
 
@@ -289,10 +289,10 @@ impl Deliveries {
         self.due.remove(&(pending.due, *packet));
         let octets = pending.payload.len() + OVERHEAD;
         *self.octets_of(pending.addressee) -= octets;
-        take(&mut self.per_destination, &packet.0, 1);
-        take(&mut self.host_octets, &packet.0.ip(), octets);
+        subtract(&mut self.per_destination, &packet.0, 1);
+        subtract(&mut self.host_octets, &packet.0.ip(), octets);
         if let Some(owner) = &pending.owner {
-            take(&mut self.principal_octets, owner, octets);
+            subtract(&mut self.principal_octets, owner, octets);
         }
         Some(())
     }
