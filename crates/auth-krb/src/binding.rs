@@ -50,7 +50,7 @@ impl Drop for Context {
     }
 }
 
-/// Something that the library allocated and that must be given back to it.
+/// A resource that the library allocates and releases.
 trait Release {
     /// # Safety
     ///
@@ -82,7 +82,7 @@ released_by! {
     Authenticator: krb5_free_authenticator,
 }
 
-/// One thing of the library's, given back when dropped.
+/// An owned resource of the library, released when dropped.
 struct Owned<'c, T: Release> {
     context: &'c Context,
     raw: NonNull<T>,
@@ -400,8 +400,8 @@ impl Context {
         let contents = octets.as_ptr().cast_mut();
         let claimed = ffi::Checksum { magic: 0, checksum_type: kind, length, contents };
         let mut holds = 0;
-        // SAFETY: all are views of things that outlive the call and that the library does not write to; `holds` is a place
-        // for the result.
+        // SAFETY: all are views of things that outlive the call and that the library does not write to; `holds` is a
+        // place for the result.
         self.checked(unsafe {
             let (key, input, claimed) = (&raw const key, &raw const input, &raw const claimed);
             ffi::krb5_c_verify_checksum(self.raw(), key, usage, input, claimed, &raw mut holds)

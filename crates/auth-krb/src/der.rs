@@ -1,4 +1,4 @@
-//! A reader of DER that forgives nothing: one-octet tags, and lengths written the one way that is allowed.
+//! A strict DER reader: one-octet tags, and definite lengths in their shortest form.
 
 /// What is still to be read.
 #[derive(Clone, Copy)]

@@ -1,4 +1,4 @@
-//! The keys that are derived from a session key, one for each thing that is done with it.
+//! Key derivation from a session key (RFC 3961 and RFC 8009), one key for each usage.
 
 use crate::mac::Mac;
 use aes::{
@@ -49,8 +49,8 @@ pub(crate) fn mac_of_rfc3961(key: &[u8], usage: i32, purpose: Purpose) -> Mac {
     Mac::sha1(&rfc3961(key, usage, purpose))
 }
 
-/// RFC 3961, section 5.1, n-fold of five octets to sixteen: sixteen copies, each turned right by thirteen bits more than
-/// the one before, cut into sixteens and added with the carry going round.
+/// RFC 3961, section 5.1, n-fold of five octets to sixteen: sixteen copies, each turned right by thirteen bits more
+/// than the one before, cut into sixteens and added with the carry going round.
 fn n_folded(constant: [u8; 5]) -> u128 {
     const BITS: u32 = 40;
     let [a, b, c, d, e] = constant;

@@ -1,4 +1,4 @@
-//! Not part of the interface: what this crate's tests, its benchmark and the fuzz targets look at.
+//! Internals for this crate's tests, its benchmark and the fuzz targets; not part of the interface.
 
 use crate::{
     apreq::{self, Parts},

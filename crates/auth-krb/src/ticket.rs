@@ -1,4 +1,4 @@
-//! Keys and tickets as libkrb5 hands them out: plain values without ties to it.
+//! Keys and tickets as plain values, without pointers into libkrb5.
 
 use std::{
     ffi::CString,
@@ -44,14 +44,14 @@ impl ServiceTicket {
     }
 }
 
-/// From when to when a ticket is good, in seconds since 1970; both ends included.
+/// The lifetime of a ticket, in seconds since 1970; both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Validity {
     pub(crate) starts: u32,
     pub(crate) ends: u32,
 }
 
-/// Who made an authenticator, and what was in the ticket that came with it.
+/// The principal of an accepted authenticator, and the contents of its ticket.
 pub(crate) struct Accepted {
     /// The principal's text.
     pub(crate) client: Vec<u8>,

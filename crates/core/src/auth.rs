@@ -1,4 +1,4 @@
-//! The seam behind which authentication lives: what is known about a notice's origin, and the traits of a backend.
+//! The interface of authentication backends: verdicts about a notice's origin, and the traits of a backend.
 //!
 //! A backend is a crate that implements [`Acceptor`] for servers, [`Initiator`] for clients and [`Session`] for both.
 //! Nothing here, and nothing that uses it, knows which backend is at work.
@@ -95,7 +95,7 @@ pub enum Reason {
     /// It is proven by a realm that may not speak for the sender here.
     #[error("realm {0} may not speak for this sender")]
     Untrusted(String),
-    /// The backend refuses the authenticator, in its own words.
+    /// The backend refuses the authenticator, with its own message.
     #[error("{0}")]
     Refused(String),
 }
@@ -113,17 +113,17 @@ pub enum Direction {
 pub trait Session: Send + Sync {
     /// The packet that carries `notice` with proof.
     ///
-    /// Towards a server the proof holds a fresh authenticator, so two calls give different packets of slightly different
-    /// lengths. `limits` bounds header and packet. A backend that encrypts keeps the body's length, since fragments say where
-    /// in the whole their octets belong: what it must add goes into the checksum field.
+    /// Towards a server the proof holds a fresh authenticator, so two calls give different packets of slightly
+    /// different lengths. `limits` bounds header and packet. A backend that encrypts keeps the body's length, since
+    /// fragments say where in the whole their octets belong: what it must add goes into the checksum field.
     ///
     /// # Errors
     ///
     /// [`AuthError::Format`] when the packet does not fit; others when the backend cannot make the proof.
     fn seal(&self, notice: &Notice<'_>, direction: Direction, limits: Limits, now: Now) -> Result<Bytes, AuthError>;
 
-    /// The packet's body as it was before it was sealed, when it was sealed with this key for this direction: the very octets
-    /// of the packet where the backend does not encrypt. `None` when it was not, or is not as it was sealed.
+    /// The packet's body as it was before it was sealed, when it was sealed with this key for this direction: the very
+    /// octets of the packet where the backend does not encrypt. `None` when it was not, or is not as it was sealed.
     fn open<'a>(&self, packet: &Packet<'a>, direction: Direction) -> Option<Cow<'a, [u8]>>;
 
     /// Whether the packet was sealed with this key for this direction, and is as it was sealed.
@@ -141,7 +141,7 @@ pub trait Session: Send + Sync {
 pub struct Judgement {
     /// What is known about the origin.
     pub verdict: Verdict,
-    /// The key to prove answers to this sender with; only with [`Verdict::Authentic`].
+    /// The session key to prove answers to this sender with; only with [`Verdict::Authentic`].
     pub session: Option<Arc<dyn Session>>,
     /// The body as it was before it was sealed, where that is not what the packet holds: of a backend that encrypts.
     pub opened: Option<Bytes>,
@@ -166,9 +166,9 @@ impl Judgement {
     }
 }
 
-/// The server's side of a domain.
+/// Verification of packets: the server's side of a domain.
 pub trait Acceptor: Send + Sync {
-    /// Judges where a packet comes from. `expected` is the principal that must have made it: the notice's sender, or
+    /// Verifies the origin of a packet. `expected` is the principal that must have made it: the notice's sender, or
     /// another realm's server.
     ///
     /// # Errors
@@ -178,7 +178,7 @@ pub trait Acceptor: Send + Sync {
     fn judge(&self, packet: &Packet<'_>, expected: &[u8], now: Now) -> Result<Judgement, AuthError>;
 }
 
-/// The client's side of a domain.
+/// Sessions for a user: the client's side of a domain.
 pub trait Initiator: Send + Sync {
     /// The principal that this user's notices will be proven for, or `None` when there are no credentials at all.
     ///
@@ -202,14 +202,14 @@ pub trait Initiator: Send + Sync {
     fn session(&self, realm: &str) -> Result<Arc<dyn Session>, AuthError>;
 }
 
-/// What went wrong on our own side, in the words that C programs use where they have some.
+/// Errors of authentication on our own side, with the messages of C programs where they have some.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthError {
     /// The user has no credentials.
     #[error("No credentials cache found")]
     NoCredentials,
-    /// The user's credentials have ended.
+    /// The user's credentials have expired.
     #[error("Ticket expired")]
     Expired,
     /// The credentials do not reach that realm.
@@ -217,7 +217,7 @@ pub enum AuthError {
     WrongRealm {
         /// The realm that was wanted.
         realm: String,
-        /// The backend's words.
+        /// The backend's message.
         reason: String,
     },
     /// This machine's clock and the other's are too far apart.
@@ -228,7 +228,7 @@ pub enum AuthError {
     KeytabUnreadable {
         /// Which keytab.
         path: String,
-        /// The system's words.
+        /// The system's error message.
         reason: String,
     },
     /// The server's keytab lacks the key of the service.
@@ -242,7 +242,7 @@ pub enum AuthError {
     /// The proven packet does not fit.
     #[error("Notice header too large ({0})")]
     Format(#[from] FormatError),
-    /// Anything else, in the backend's words.
+    /// Anything else, with the backend's message.
     #[error("{0}")]
     Backend(String),
 }

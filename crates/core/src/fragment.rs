@@ -1,4 +1,4 @@
-//! Long notices travel in several packets (wire format, section 7): cutting them, and joining them again.
+//! Fragmentation and reassembly of long notices (wire format, section 7).
 
 use crate::{
     auth::{AuthError, Verdict},
@@ -25,8 +25,8 @@ impl Span {
     ///
     /// # Errors
     ///
-    /// When the whole is larger than [`MAX_NOTICE`], or the body reaches beyond it: receivers, clients and servers alike,
-    /// drop such packets.
+    /// When the whole is larger than [`MAX_NOTICE`], or the body reaches beyond it: receivers, clients and servers
+    /// alike, drop such packets.
     pub fn of(packet: &Packet<'_>) -> Result<Self, DropReason> {
         let body = packet.notice.body.len();
         let span = Self::read(packet.notice.multinotice).unwrap_or(Self { offset: 0, total: body });
@@ -47,9 +47,10 @@ impl Span {
     }
 }
 
-/// Makes the packets of one notice, each as large as fits.
+/// Fragments a notice into packets, each as large as fits.
 ///
-/// How much body fits is found for every packet anew, since every fragment has its own proof, and proofs differ in length.
+/// How much body fits is found for every packet anew, since every fragment has its own proof, and proofs differ in
+/// length.
 #[derive(Debug)]
 pub struct Cutter<'a> {
     whole: Notice<'a>,
@@ -116,7 +117,7 @@ impl<'a> Cutter<'a> {
     }
 }
 
-/// A notice of which some packets have come.
+/// A partially received notice.
 #[derive(Debug)]
 pub(crate) struct Partial {
     total: usize,
@@ -141,7 +142,8 @@ impl Partial {
         self.total
     }
 
-    /// Adds a packet's part; what does not fit into the whole is ignored. Of octets that came twice the later ones stay.
+    /// Adds a packet's part; what does not fit into the whole is ignored. Of octets that came twice the later ones
+    /// stay.
     pub(crate) fn add(&mut self, packet: &OwnedPacket, offset: usize, verified: &Verified) {
         let body = verified.opened.as_deref().unwrap_or(packet.notice().body);
         if offset + body.len() > self.total || self.stretches.len() >= MAX_STRETCHES {

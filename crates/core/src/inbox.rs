@@ -1,7 +1,8 @@
-//! What a receiving client does with a packet (wire format, section 7, "Receiving in a client").
+//! Receiving in a client: acknowledgement, duplicates and reassembly (wire format, section 7).
 //!
-//! It is done in two steps, so that verifying a packet's origin may take its time in between: [`Inbox::admit`] decides whether
-//! the packet is acknowledged and whether it is new, [`Inbox::complete`] joins it with the others of its notice.
+//! It is done in two steps, so that verifying a packet's origin may take its time in between: [`Inbox::admit`] decides
+//! whether the packet is acknowledged and whether it is new, [`Inbox::complete`] joins it with the others of its
+//! notice.
 
 use crate::{
     auth::Verdict,
@@ -32,7 +33,7 @@ pub enum DropReason {
     /// It acknowledges a later fragment, which nobody waits for.
     #[error("acknowledges a later fragment")]
     LaterFragmentAck,
-    /// Too much is waiting for its missing fragments.
+    /// Too many incomplete notices.
     #[error("too many incomplete notices")]
     Full,
 }
@@ -65,7 +66,7 @@ impl Fragment {
     }
 }
 
-/// What verifying a packet's origin has brought.
+/// The result of verifying a packet's origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     /// What is known about the origin.
@@ -136,8 +137,8 @@ impl Inbox {
         Self::default()
     }
 
-    /// Decides whether a packet is acknowledged, and whether it is a new one. An admitted one is to be verified and then handed
-    /// to [`Inbox::complete`], in any order and at any time.
+    /// Decides whether a packet is acknowledged, and whether it is a new one. An admitted one is to be verified and
+    /// then handed to [`Inbox::complete`], in any order and at any time.
     pub fn admit(&mut self, now: Now, packet: OwnedPacket) -> Admitted {
         let read = packet.packet();
         let acknowledgement = acknowledgement(&read);

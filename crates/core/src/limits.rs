@@ -1,4 +1,4 @@
-//! Sizes the protocol fixes, in octets unless said otherwise (wire format, section 2.1).
+//! Size limits of the protocol, in octets unless said otherwise (wire format, section 2.1).
 
 /// The largest datagram; receivers cut off what is longer.
 pub const MAX_PACKET: usize = 1024;

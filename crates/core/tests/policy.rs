@@ -1,4 +1,4 @@
-//! What policies decide, row by row. The whole table of demands is compared with the documentation in `policy_table.rs`.
+//! Policy decisions, row by row. The whole table of demands is compared with the documentation in `policy_table.rs`.
 
 use zephyr_core::{
     auth::{Identity, Reason, Verdict},

@@ -1,5 +1,5 @@
-//! The whole decision table, as the documentation has it, compared with what is decided: every combination of demand,
-//! verdict, treatment of failed proofs and belief, for every action, with the demand made by the domain and by a class.
+//! The whole decision table of the documentation, compared with the decisions: every combination of demand, verdict,
+//! treatment of failed proofs and belief, for every action, with the demand made by the domain and by a class.
 
 use std::collections::BTreeSet;
 use zephyr_core::{

@@ -1,8 +1,8 @@
-//! What zephyrd costs as a whole: CPU time of its process, system calls included, for what comes to it over sockets.
+//! CPU time of a whole zephyrd process, system calls included, for packets that come over sockets.
 //!
-//! `cargo bench -p zephyr-daemons --bench daemon`, and with `-- --against FILE` beside another zephyrd: both serve in turn in
-//! one run, so that whatever else the machine does befalls both. Every round starts a server of its own. A round in which a
-//! packet is lost, or comes twice, does not count and is done again.
+//! `cargo bench -p zephyr-daemons --bench daemon`, and with `-- --against FILE` beside another zephyrd: both serve in
+//! turn in one run, so that whatever else the machine does befalls both. Every round starts a server of its own. A
+//! round in which a packet is lost, or comes twice, does not count and is done again.
 //!
 //! Prints, and judges nothing: figures of a machine are no test.
 
@@ -80,8 +80,8 @@ const PER_HOST: u32 = 1000;
 /// What a notice says.
 const TEXT: &[u8] = b"signature\0Does anybody know who has the key to the machine room?\0";
 
-/// No limits on how much one source may ask for in a second; and a receive buffer as a system gives when nobody raised its
-/// limit, because that decides how fast a fan-out goes.
+/// No limits on how much one source may ask for in a second; and a receive buffer as a system gives when nobody raised
+/// its limit, because that decides how fast a fan-out goes.
 const SETTINGS: &str = "
 [zephyrd]
 receive-buffer = 212992
@@ -344,8 +344,8 @@ impl Readers {
     }
 }
 
-/// Sends packets that are numbered from `first`, no more than `window` at a time, until every one is answered, and with every
-/// reader: once, and no more than once.
+/// Sends packets that are numbered from `first`, no more than `window` at a time, until every one is answered, and with
+/// every reader: once, and no more than once.
 ///
 /// It looks for what has come without ever sleeping, so that nobody's waking it is counted as the server's work.
 fn exchange(

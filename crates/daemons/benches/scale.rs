@@ -1,4 +1,5 @@
-//! How a server's costs grow with what it holds: ratios taken in one run. `cargo bench -p zephyr-daemons --bench scale`.
+//! Cost of server operations by the size of its state, as ratios taken in one run. `cargo bench -p zephyr-daemons
+//! --bench scale`.
 //!
 //! Prints, and judges nothing: figures of a machine are no test.
 

@@ -1,4 +1,4 @@
-//! What systemd is told: that a daemon is ready, reloads or stops, and that it is alive.
+//! Notifications to systemd: readiness, reloads, stopping and the watchdog.
 //!
 //! Without systemd nobody listens and nothing happens.
 
@@ -43,8 +43,8 @@ impl ServiceManager {
         Some(self.last_watchdog? + self.interval?)
     }
 
-    /// Gives a sign of life when it is due. To be called by the loop that does the work, and by nothing else: a loop that
-    /// hangs must be noticed.
+    /// Gives a sign of life when it is due. To be called by the loop that does the work, and by nothing else: a loop
+    /// that hangs must be noticed.
     pub(crate) fn watchdog(&mut self, now: Instant) {
         if self.interval.is_some() && self.next_watchdog().is_none_or(|due| due <= now) {
             self.last_watchdog = Some(now);

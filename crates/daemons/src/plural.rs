@@ -1,4 +1,4 @@
-//! What the daemons count aloud.
+//! Numbers with the nouns that the daemons count.
 
 pub(crate) use zephyr_engine::plural::Plural;
 

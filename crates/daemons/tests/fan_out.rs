@@ -1,9 +1,9 @@
-//! A notice to very many readers over real sockets, with the receive buffer that a system gives when nobody raised it.
+//! Fan-out of one notice to thousands of readers over real sockets, with the default receive buffer.
 //!
-//! Whether all readers receive everything the first time, and the server their acknowledgements, depends on how fast the
-//! machine is: who acknowledges too late is sent everything again. So here the server works in the test's own thread, by a
-//! clock that stands still or that the test moves on, and then all readers do. Running servers are held to what holds on
-//! slow machines, too.
+//! Whether all readers receive everything the first time, and the server their acknowledgements, depends on how fast
+//! the machine is: who acknowledges too late is sent everything again. So here the server works in the test's own
+//! thread, by a clock that stands still or that the test moves on, and then all readers do. Running servers are held to
+//! what holds on slow machines, too.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
@@ -205,8 +205,8 @@ impl Scene {
         scene
     }
 
-    /// The server sends all that it will send without being acknowledged, and only then everybody reads it: who received
-    /// what. Nothing is received only when the server has handled all that it was sent.
+    /// The server sends all that it will send without being acknowledged, and only then everybody reads it: who
+    /// received what. Nothing is received only when the server has handled all that it was sent.
     fn turn(&mut self) -> Vec<(usize, Uid)> {
         /// Turns without a packet after which the server has no more to send.
         const QUIET: usize = 3;
@@ -341,8 +341,8 @@ fn counter(server: &Daemon, name: &str) -> usize {
     rest.split(|char: char| !char.is_ascii_digit()).next().unwrap().parse().unwrap()
 }
 
-/// A running server with the default receive buffer reaches a thousand readers, who read as the machine lets them. What is
-/// lost among too many acknowledgements on a slow machine comes again.
+/// A running server with the default receive buffer reaches a thousand readers, who read as the machine lets them. What
+/// is lost among too many acknowledgements on a slow machine comes again.
 fn running_server_reaches_all(acknowledging: fn(usize) -> bool) {
     const READERS: usize = 1000;
     let folder = tempfile::tempdir().unwrap();

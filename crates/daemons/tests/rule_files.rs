@@ -1,4 +1,4 @@
-//! The files that rules stand in: which there are, which are wrong, and that a running server never uses half of them.
+//! Files of access control rules: discovery, errors, and reloads of a running server, which never uses half of them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 

@@ -1,4 +1,4 @@
-//! One file of settings, two programs: a mistake stops whom it concerns, and nobody else.
+//! The settings file of two programs: a mistake stops only the program that it concerns.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 

@@ -1,4 +1,4 @@
-//! A running server and those who operate it: zephyrctl, signals, metrics, the log, the service manager.
+//! Administration of a running server: zephyrctl, signals, metrics, the log, the service manager.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
@@ -517,8 +517,8 @@ fn the_service_manager_is_told() {
     for _ in 0..10 {
         assert_eq!(receive(), "WATCHDOG=1\n");
     }
-    // Every 100 ms, as half the limit. However late the server sends or this test receives, the tenth after the first is not
-    // sent earlier than a second after the start.
+    // Every 100 ms, as half the limit. However late the server sends or this test receives, the tenth after the first
+    // is not sent earlier than a second after the start.
     assert!(begin.elapsed() >= Duration::from_millis(950), "{:?}", begin.elapsed());
     let kill = |signal: &str| {
         assert!(Command::new("kill").arg(signal).arg(child.id().to_string()).status().unwrap().success())

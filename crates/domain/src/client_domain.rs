@@ -1,4 +1,4 @@
-//! Which domain a client is in, and how it proves who its user is there.
+//! The domain of a client, and how its user is authenticated there.
 
 use crate::{
     Backend, InitiatorOptions,
@@ -7,7 +7,7 @@ use crate::{
 use std::sync::Arc;
 use zephyr_core::auth::{AuthError, Initiator};
 
-/// A client's side of its domain.
+/// The domain of a client.
 #[derive(Clone)]
 pub struct ClientDomain {
     /// The domain's realm.
@@ -21,8 +21,8 @@ pub struct ClientDomain {
 impl ClientDomain {
     /// The domain whose server is called `host`. `forced` is the backend that the user wants, whatever the file says.
     ///
-    /// The realm is the one that the file names this server for; else the one that a backend's own configuration gives the
-    /// host: that of the first backend of the table which the domain of the realm uses.
+    /// The realm is the one that the file names this server for; else the one that a backend's own configuration gives
+    /// the host: that of the first backend of the table which the domain of the realm uses.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Which domain a server serves, and how it judges who sends there.
+//! The domain of a server, and the acceptor of its notices.
 
 use crate::{
     AcceptorOptions, Backend,
@@ -7,7 +7,7 @@ use crate::{
 use std::{path::PathBuf, sync::Arc};
 use zephyr_core::auth::{Acceptor, AuthError};
 
-/// A server's side of its domain.
+/// The domain of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerDomain {
     /// The domain's realm.
@@ -19,8 +19,8 @@ pub struct ServerDomain {
 impl ServerDomain {
     /// The domain of a server of `realm`. `forced` is the backend that its operator wants, whatever the file says.
     ///
-    /// Without a realm it is the default one of a backend: the first of the table that the domain of its default realm uses.
-    /// When there is no such backend, the first of the table counts.
+    /// Without a realm it is the default one of a backend: the first of the table that the domain of its default realm
+    /// uses. When there is no such backend, the first of the table counts.
     ///
     /// # Errors
     ///
@@ -43,7 +43,7 @@ impl ServerDomain {
         }
     }
 
-    /// Who judges there, with the service's keys in `keytab`. Whatever that needs is read now.
+    /// The acceptor of the domain, with the service's keys in `keytab`. Whatever that needs is read now.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Policy files that cannot be meant: each is refused with precise words, and the policy that is in force stays.
+//! Invalid policy files: each is refused with a precise message, and the policy in force stays.
 //!
 //! `corpus/EXPECTED` says of each file what is said of it.
 

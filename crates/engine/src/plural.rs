@@ -1,4 +1,4 @@
-//! Numbers with their nouns, as people read them.
+//! Numbers with nouns, in the singular or plural.
 
 use std::fmt;
 

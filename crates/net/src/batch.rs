@@ -1,7 +1,7 @@
-//! Receiving many datagrams with one system call.
+//! Batched receive: many datagrams with one system call.
 //!
-//! That call costs more than the one for a single datagram, and pays from about sixteen datagrams on. So the first are taken one
-//! by one, unless the last time has shown that a burst is under way.
+//! That call costs more than the one for a single datagram, and pays from about sixteen datagrams on. So the first are
+//! taken one by one, unless the last time has shown that a burst is under way.
 
 use std::{
     io::{self, ErrorKind},
@@ -10,9 +10,9 @@ use std::{
 use tokio::{io::Interest, net::UdpSocket};
 use zephyr_core::limits::MAX_PACKET;
 
-/// Datagrams that are taken at a time at most.
+/// Maximum number of datagrams of a batch.
 pub const MAX_BATCH: usize = 32;
-/// Datagrams one by one before the system is asked for many.
+/// Number of datagrams received one by one before a batch is.
 const FEW: usize = 16;
 
 type Buffers = [[u8; MAX_PACKET]; MAX_BATCH];
@@ -35,13 +35,14 @@ impl BatchReceiver {
         Self { buffers: Box::new([[0; MAX_PACKET]; MAX_BATCH]), batched: system::HAS_BATCHES, burst: false }
     }
 
-    /// Takes what has come, at most [`MAX_BATCH`] datagrams, each with where it came from; says how many. After fewer than
-    /// [`MAX_BATCH`] it is time to do something else; whether nothing is left, [`UdpSocket::readable`] knows.
+    /// Receives what has come, at most [`MAX_BATCH`] datagrams, each with where it came from; says how many. After
+    /// fewer than [`MAX_BATCH`] it is time to do something else; whether nothing is left, [`UdpSocket::readable`]
+    /// knows.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::WouldBlock`] when nothing has come. Other errors are about packets that were sent before, such as that a
-    /// port is closed: what has come can still be taken afterwards.
+    /// [`ErrorKind::WouldBlock`] when nothing has come. Other errors are about packets that were sent before, such as
+    /// that a port is closed: what has come can still be taken afterwards.
     pub fn receive(&mut self, socket: &UdpSocket, mut each: impl FnMut(SocketAddr, &[u8])) -> io::Result<usize> {
         let result = self.receive_some(socket, &mut each);
         self.burst = matches!(result, Ok(MAX_BATCH));
@@ -114,8 +115,8 @@ mod system {
         max: usize,
         each: &mut impl FnMut(SocketAddr, &[u8]),
     ) -> io::Result<usize> {
-        // Made anew for each call: the system leaves in them how long the addresses of the last one were. Nor can they be sent
-        // between threads.
+        // Made anew for each call: the system leaves in them how long the addresses of the last one were. Nor can they
+        // be sent between threads.
         let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(max, None);
         let mut slices = buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
         let slices = slices.iter_mut().take(max);

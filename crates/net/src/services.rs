@@ -2,12 +2,13 @@
 
 use std::fs;
 
-/// Where servers listen for everything.
+/// The service of servers.
 pub const ZEPHYR_CLT: &str = "zephyr-clt";
-/// Where host managers listen for everything.
+/// The service of host managers.
 pub const ZEPHYR_HM: &str = "zephyr-hm";
 
-/// The UDP port of a service: what `/etc/services` says, else the protocol's own number; 0 for a name that neither knows.
+/// The UDP port of a service: what `/etc/services` says, else the protocol's own number; 0 for a name that neither
+/// knows.
 ///
 /// Only the file is asked, not what else the machine's name service switch may offer.
 pub fn port(name: &str) -> u16 {

@@ -1,4 +1,4 @@
-//! On which KDCs a test runs: a container where a Docker engine answers, and always a native one.
+//! The KDCs that a test runs on: a container where a Docker engine answers, and always a native one.
 
 use anyhow::Result;
 use zephyr_testkit::container;

@@ -1,4 +1,4 @@
-//! What the listener program received.
+//! Output of the listener program.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Somebody in the middle whose rule can be changed while they stand there.
+//! A relay between programs and server whose rule can be changed at run time.
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! Somebody in a test domain, and the programs they run.
+//! A user in a test domain, and the programs that they run.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,8 @@ use zephyr_testkit::user::User;
 
 use crate::listener::Listener;
 
-/// How long something may take that happens at once on an idle machine: packets that are lost on a busy one are sent again,
-/// several times if need be. Only tests that fail wait so long.
+/// How long something may take that happens at once on an idle machine: packets that are lost on a busy one are sent
+/// again, several times if need be. Only tests that fail wait so long.
 pub const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Whose programs somebody runs.
@@ -144,8 +144,8 @@ impl Person {
         self.zwrite(arguments)?.success()
     }
 
-    /// Starts zwgc in tty mode with these subscriptions besides the usual ones (class, instance, recipient), and returns
-    /// when notices reach it.
+    /// Starts zwgc in tty mode with these subscriptions besides the usual ones (class, instance, recipient), and
+    /// returns when notices reach it.
     ///
     /// # Errors
     /// When none reaches it in time; shows what it said.

@@ -1,4 +1,4 @@
-//! A domain of our own on loopback: KDC, zephyrd and zhm, each on ports that nobody else has.
+//! A whole domain on loopback: KDC, zephyrd and zhm, each on ports that nobody else has.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -62,8 +62,8 @@ impl Stack {
         Self::build(None, None)
     }
 
-    /// A domain with the configuration files of `config`, which its clients go by as well; on `realm`, or without Kerberos;
-    /// with somebody between the host manager and the server.
+    /// A domain with the configuration files of `config`, which its clients go by as well; on `realm`, or without
+    /// Kerberos; with somebody between the host manager and the server.
     ///
     /// # Errors
     /// As [`Stack::start`].
@@ -160,8 +160,8 @@ impl Stack {
         self.host_manager
     }
 
-    /// The loopback addresses that this domain has for itself. Its programs and people are at [`Network::here`], somebody
-    /// in the middle at the next one; strangers may be at any.
+    /// The loopback addresses that this domain has for itself. Its programs and people are at [`Network::here`],
+    /// somebody in the middle at the next one; strangers may be at any.
     pub fn network(&self) -> &Network {
         &self.network
     }

@@ -1,4 +1,4 @@
-//! Somebody without any rights who sends whatever he likes.
+//! A sender of arbitrary packets, without credentials.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

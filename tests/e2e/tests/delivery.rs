@@ -1,4 +1,4 @@
-//! Messages reach who they are for, whole and with their origin known, on a real KDC.
+//! Delivery of messages, complete and with their origin, on a real KDC.
 
 use anyhow::{Context, Result};
 use zephyr_e2e::engines::{in_a_container, natively};

@@ -1,4 +1,4 @@
-//! A hundred thousand packets that make no sense, or almost: the daemons serve on, and grow no further.
+//! A hundred thousand invalid and nearly valid packets: the daemons serve on, and grow no further.
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
@@ -21,11 +21,12 @@ const WARM_UP: usize = 20_000;
 /// So few that the smallest receive buffer a system gives holds them, and the answers.
 const BURST: usize = 50;
 /// How much a server may have grown after the warm-up, in kibioctets. By design it remembers 8192 requests with their
-/// answers, ten megaoctets at most, and holds answers that nobody acknowledges for a while; not all of that is full when
-/// the warm-up ends. What follows are 80 000 packets, some 40 MiB: who keeps packets is found out. What is kept by the
-/// dozen octets is found by the tests of the engines, which count.
+/// answers, ten megaoctets at most, and holds answers that nobody acknowledges for a while; not all of that is full
+/// when the warm-up ends. What follows are 80 000 packets, some 40 MiB: who keeps packets is found out. What is kept by
+/// the dozen octets is found by the tests of the engines, which count.
 const SERVER_GROWTH: u64 = 12 * 1024;
-/// The same for a host manager, in whose queue 4096 packets may wait, each of up to 1024 octets and something around them.
+/// The same for a host manager, in whose queue 4096 packets may wait, each of up to 1024 octets and something around
+/// them.
 const HOST_MANAGER_GROWTH: u64 = 8 * 1024;
 
 #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! What strangers make up does nothing.
+//! Forged packets have no effect.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

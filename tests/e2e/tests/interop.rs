@@ -1,4 +1,4 @@
-//! Our programs among Debian's C programs, in a private network: every mixture of server, host manager and clients.
+//! Interoperation with Debian's C programs, in a private network: every mixture of server, host manager and clients.
 
 use std::process::Command;
 
@@ -61,7 +61,8 @@ fn ready(daemon: Daemon) -> Result<Daemon> {
 }
 
 /// Whether a header as either zwgc shows it says that a notice is authentic: `AUTHENTIC class …` or `UNAUTHENTICATED
-/// class …` of ours, `Authentic Personal message at …` or `(Authentication: UNAUTHENTIC from host: …)` and the like of C's.
+/// class …` of ours, `Authentic Personal message at …` or `(Authentication: UNAUTHENTIC from host: …)` and the like of
+/// C's.
 fn is_authentic(header: &str) -> Option<bool> {
     let verdict = |word: &str| match word.to_ascii_uppercase().as_str() {
         "AUTHENTIC" => Some(true),
@@ -79,7 +80,8 @@ fn shown(zwgc: &Daemon, mark: usize, last: &str) -> Result<bool> {
     before.filter_map(|line| is_authentic(line)).last().with_context(|| format!("no header in {lines:?}"))
 }
 
-/// Sends; a C zwrite fails now and then on its own, when a fragment's authenticator needs more room than the first one's.
+/// Sends; a C zwrite fails now and then on its own, when a fragment's authenticator needs more room than the first
+/// one's.
 fn send(from: &Person, make: Make, arguments: &[&str]) -> Result<Output> {
     for _ in 0..8 {
         let sent = from.zwrite(arguments)?;

@@ -1,4 +1,5 @@
-//! Debian's C programs in a domain that demands proof: they are refused by our server, and take no harm from its refusals.
+//! Debian's C programs in a domain that requires proof: they are refused by our server, and take no harm from its
+//! refusals.
 
 use std::fs;
 

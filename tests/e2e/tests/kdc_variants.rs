@@ -1,4 +1,4 @@
-//! Realms as today's KDCs make them, and people without a valid ticket.
+//! Realms with the defaults of current KDCs, and users without a valid ticket.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Tickets wherever people keep them, and whoever made them.
+//! Credential caches of every type, with tickets of every origin.
 
 use std::env;
 use std::time::Duration;

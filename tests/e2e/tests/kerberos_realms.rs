@@ -1,4 +1,4 @@
-//! People of one realm who speak directly to another realm's server, by ways that are trusted and ways that are not.
+//! Cross-realm authentication, by trusted and untrusted paths.
 
 use anyhow::Result;
 use zephyr_e2e::listener::Origin;
@@ -49,8 +49,8 @@ fn a_neighbour_is_believed() -> Result<()> {
     Ok(())
 }
 
-/// Home is trusted by a realm in the middle, and that one by us; whether that is a way from home to us, our settings say.
-/// The KDC here leaves that question to the server.
+/// Home is trusted by a realm in the middle, and that one by us; whether that is a way from home to us, our settings
+/// say. The KDC here leaves that question to the server.
 #[test]
 fn the_way_through_another_realm_must_be_trusted() -> Result<()> {
     let home = Realm::start_on(Engine::Native, realm(HOME))?;

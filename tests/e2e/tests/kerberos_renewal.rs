@@ -1,4 +1,4 @@
-//! Tickets end while zwgc runs, and new ones come.
+//! Expiry and renewal of tickets while zwgc runs.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -13,8 +13,8 @@ use zephyr_testkit::realm::RealmOptions;
 /// Requests with a new key that have reached the server.
 static RENEWALS: AtomicUsize = AtomicUsize::new(0);
 
-/// A warning before the end, and one after it; new tickets are taken up without a restart, and what is said to bob is proven
-/// all the time.
+/// A warning before the end, and one after it; new tickets are taken up without a restart, and what is said to bob is
+/// proven all the time.
 #[test]
 fn new_tickets_are_taken_up() -> Result<()> {
     let stack = Stack::with_middle(RealmOptions::default(), |way, packet: &mut Vec<u8>| {

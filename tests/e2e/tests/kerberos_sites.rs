@@ -1,4 +1,4 @@
-//! Kerberos as sites have it: wrong clocks, new service keys, old enctypes, and tickets that somebody else keeps fresh.
+//! Kerberos as sites have it: clock skew, new service keys, old enctypes, and tickets that another program renews.
 
 use std::fs;
 use std::time::Duration;
@@ -138,7 +138,8 @@ fn rc4_is_refused_unless_asked_for() -> Result<()> {
     })
 }
 
-/// `k5start` gets the tickets, keeps them fresh, and runs the program that needs them: a server, and somebody's listener.
+/// `k5start` gets the tickets, keeps them fresh, and runs the program that needs them: a server, and somebody's
+/// listener.
 #[test]
 fn under_k5start() -> Result<()> {
     if !can_be_tested()? {

@@ -1,4 +1,4 @@
-//! The ready-made domains of `realm-configs`, each started as a realm and held to what its README promises.
+//! The ready-made domains of `realm-configs`, each started as a realm and compared with its README.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What was proven once is done once, whoever sends it again.
+//! Replay protection: what was proven once is done once, whoever sends it again.
 
 #![allow(clippy::indexing_slicing, reason = "tests")]
 

@@ -1,4 +1,4 @@
-//! Everything ends when told to, cleanly, and nothing stays behind.
+//! Clean shutdown of every program, with nothing left behind.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;

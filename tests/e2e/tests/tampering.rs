@@ -1,4 +1,4 @@
-//! Whatever somebody in the middle does, nothing of theirs is shown as authentic.
+//! Tampering on the wire: nothing that was changed on its way is shown as authentic.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
@@ -289,7 +289,8 @@ fn a_proof_is_good_for_one_direction_and_one_person_only() -> Result<()> {
     let stranger = Stranger::at(here)?;
     let send = |listener: &Listener, packet: &[u8]| stranger.send(SocketAddr::from((here, listener.port())), packet);
 
-    // What alice proved to the server is sent back to her, whose key it is, and on to bob; the server's copies are lost.
+    // What alice proved to the server is sent back to her, whose key it is, and on to bob; the server's copies are
+    // lost.
     let (upwards, mut rule) = keep(Way::ToServer, b"genuine");
     scene.stack.middle()?.change(move |way, packet: &mut Vec<u8>| {
         rule(way, packet) && !(way == Way::ToClient && contains(packet, b"genuine"))

@@ -1,4 +1,4 @@
-//! Cases of the two codings.
+//! Test cases of the two encodings.
 
 use super::{Outcome, octets::Hex, with_quirk};
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! The golden vectors: files of cases taken from the released programs, and what we make of them.
+//! The golden vectors: files of test cases recorded from the released programs, and their evaluation.
 
 mod auth;
 mod codec;

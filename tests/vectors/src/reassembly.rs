@@ -1,4 +1,4 @@
-//! Cases of datagrams that arrive one after the other at a client.
+//! Test cases of sequences of datagrams at a client.
 
 use super::{
     Outcome,

@@ -1,4 +1,4 @@
-//! No arrow of the crate graph goes upwards.
+//! The crate graph has no arrow upwards.
 
 use crate::tree::{self, Node};
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! The machines, and the language that they speak, are built from nothing that does I/O, reads a clock, logs or makes threads.
+//! The machines and the protocol crate depend on nothing that does I/O, reads a clock, logs or makes threads.
 
 use crate::tree::{self, Node};
 

@@ -1,4 +1,4 @@
-//! The sources of the machines, and of the language that they speak, name nothing of the system.
+//! The sources of the machines and of the protocol crate name nothing of the system.
 //!
 //! Tests in the sources may: they are cut off, by the house's rule that they come last in a file.
 

@@ -1,4 +1,4 @@
-//! What cargo says about dependencies.
+//! The dependency tree, as cargo prints it.
 
 use std::process::Command;
 
@@ -11,7 +11,8 @@ pub(crate) struct Node {
     pub(crate) is_macro: bool,
 }
 
-/// The trees of what programs are built from, of these packages. Asks the network for nothing that a build has not asked for.
+/// The trees of what programs are built from, of these packages. Asks the network for nothing that a build has not
+/// asked for.
 pub(crate) fn read(packages: &[&str]) -> Vec<Node> {
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["tree", "--locked", "--all-features", "--no-dedupe", "--edges", "normal,build"])

@@ -1,4 +1,4 @@
-//! Whoever has all the keys: tickets, authenticators and packets, right and wrong ones.
+//! A forger with all the keys: valid and invalid tickets, authenticators and packets.
 
 use aes::{
     Aes128Enc, Aes256Enc, Block,

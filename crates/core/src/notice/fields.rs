@@ -1,4 +1,4 @@
-//! The header fields that this version of the protocol has no name for.
+//! Header fields beyond those that this version of the protocol defines.
 
 use crate::limits::MAX_OTHER_FIELDS;
 use std::fmt;

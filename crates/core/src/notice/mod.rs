@@ -1,4 +1,4 @@
-//! A notice, and how it becomes a packet and back (wire format, sections 2 and 3).
+//! Notices, and their conversion to packets and back (wire format, sections 2 and 3).
 //!
 //! [`Packet::parse`] reads a datagram, borrowing from it. [`Notice`] is what its header and body say, apart from the
 //! proof of origin, which is the [`Claim`]. A notice is written with the claim it should carry: [`Notice::write`] with
@@ -59,7 +59,7 @@ pub struct Notice<'a> {
     pub charset: Charset,
     /// Header fields after the known ones.
     pub other: OtherFields<'a>,
-    /// What is said: by convention texts that each end in NUL.
+    /// The body: by convention texts that each end in NUL.
     pub body: &'a [u8],
 }
 
@@ -94,7 +94,7 @@ impl Notice<'_> {
     }
 }
 
-/// What a packet says about the proof of its origin. Nothing in here is true until a backend has judged it.
+/// The claimed proof of a packet's origin. Nothing in here is true until a backend has judged it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim<'a> {
     /// Zero when the packet claims nothing.

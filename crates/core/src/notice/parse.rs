@@ -1,4 +1,4 @@
-//! Reading a datagram.
+//! Parsing of packets.
 
 use super::{Claim, MIN_FIELDS, MIN_PROVABLE_FIELDS, Notice, OtherFields};
 use crate::{
@@ -14,7 +14,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-/// Why a datagram is not a notice.
+/// Errors of parsing a datagram.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// It does not begin with `ZEPH`, or is of another major version than 0.
@@ -26,7 +26,7 @@ pub enum ParseError {
     /// The header ends before this field.
     #[error("the header ends before its {0}")]
     Missing(&'static str),
-    /// A field is not what its coding demands.
+    /// A field that cannot be decoded.
     #[error("bad {field}: {reason}")]
     BadField {
         /// Which field.
@@ -45,7 +45,8 @@ pub enum ParseError {
     EndOfHeader(u32),
 }
 
-/// A datagram that is well-formed: what it says ([`Packet::notice`]), what it claims ([`Packet::claim`]), and its octets.
+/// A datagram that is well-formed: what it says ([`Packet::notice`]), what it claims ([`Packet::claim`]), and its
+/// octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet<'a> {
     /// The version text as received, from `ZEPH` on.
@@ -144,8 +145,8 @@ impl fmt::Debug for OwnedPacket {
 /// Where in a datagram a text is: its first octet, and the one after its last.
 type Piece = (u32, u32);
 
-/// What was read of a datagram: its numbers, and where its texts are. Whoever must decide first whether to keep a datagram reads its
-/// layout, and needs not read it again.
+/// What was read of a datagram: its numbers, and where its texts are. Whoever must decide first whether to keep a
+/// datagram reads its layout, and needs not read it again.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Layout {
     field_count: u32,

@@ -1,4 +1,4 @@
-//! What a domain demands of those who use it, and what that means for one notice.
+//! Policies of domains: requirements on proof, and the decision for one notice.
 //!
 //! One domain, one [`Policy`]. Without a policy file it is that of a C server with Kerberos ([`Policy::KERBEROS`]); a
 //! department without a KDC runs [`Policy::OPEN`]. [`decide`] is the one place where a policy is applied: servers and
@@ -33,7 +33,7 @@ pub enum Demand {
     Closed,
 }
 
-/// Something that a sender wants done.
+/// An action that a sender asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Action {
     /// Send a notice to whoever subscribed.
@@ -63,8 +63,8 @@ impl Action {
         }
     }
 
-    /// What a notice asks a server to do; `None` where no policy is asked: what host managers and operators say, and what
-    /// a program says to itself.
+    /// The action that a notice asks for; `None` where no policy is asked: what host managers and operators say, and
+    /// what a program says to itself.
     pub fn of(notice: &Notice<'_>) -> Option<Self> {
         Self::in_class(&FoldedName::new(notice.class), notice)
     }
@@ -87,7 +87,7 @@ impl Action {
     }
 }
 
-/// What becomes of a notice that claims proof when the proof does not hold.
+/// The treatment of a notice whose proof fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum FailedProof {
     /// It counts as one without proof, so recipients see that it is not authentic. As C servers do. On its way from the
@@ -113,7 +113,7 @@ pub struct ClassPolicy {
     pub failed_proof: Option<FailedProof>,
 }
 
-/// Whom a foreign realm may speak for.
+/// The senders that a foreign realm may speak for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignRule {
     /// Which realms.
@@ -122,7 +122,7 @@ pub struct ForeignRule {
     pub speaks_for: Vec<NamePattern>,
 }
 
-/// How much one notice, and one source of notices, may bring.
+/// Limits of the size and rate of notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measure {
     /// Octets of a notice's body, over all of its packets.
@@ -161,7 +161,8 @@ pub struct Policy {
     pub failed_proof: FailedProof,
     /// Whether who sends without proof is believed to be who he says: only sensible where nobody can prove anything.
     pub believe_unproven: bool,
-    /// Whether anybody can prove who he is: not without a KDC. Where nobody can, who only says who he is is no stranger.
+    /// Whether anybody can prove who he is: not without a KDC. Where nobody can, who only says who he is is no
+    /// stranger.
     pub provable: bool,
     /// Other demands for some classes. The most specific pattern counts, and of equally specific ones the first.
     pub classes: Vec<ClassPolicy>,
@@ -223,8 +224,8 @@ impl Policy {
         pattern::most_specific(&self.classes, |rules| &rules.classes, class)
     }
 
-    /// A verdict as this domain sees it: where a foreign realm has spoken for somebody whom it may not speak for, the proof
-    /// has failed. With it the number of the foreign rule that says so, if one does.
+    /// A verdict as this domain sees it: where a foreign realm has spoken for somebody whom it may not speak for, the
+    /// proof has failed. With it the number of the foreign rule that says so, if one does.
     pub fn trusted<'v>(&self, verdict: &'v Verdict, parties: &Parties<'_>) -> (Cow<'v, Verdict>, Option<usize>) {
         let Verdict::Authentic(identity) = verdict else { return (Cow::Borrowed(verdict), None) };
         let principal = identity.principal();

@@ -7,7 +7,7 @@ use std::fmt;
 /// Octets of the longest refusal: it must fit into an acknowledgement beside the header that it answers.
 const MAX_TEXT: usize = 200;
 
-/// Why something is refused.
+/// Reasons of refusals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
     /// Nobody may.
@@ -22,7 +22,7 @@ pub enum Why {
     TooMany,
 }
 
-/// Something that a domain does not do for somebody.
+/// The refusal of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// What.

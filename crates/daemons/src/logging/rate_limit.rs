@@ -1,4 +1,4 @@
-//! The limit on how many lines a hostile network can cause.
+//! Rate limits of log lines.
 
 use std::{
     collections::HashMap,
@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Lets each kind of line through a limited number of times per period, and says afterwards how many more there were.
+/// A rate limit per kind of line, which counts what it suppresses.
 #[derive(Debug)]
 pub struct RateLimit<K> {
     kinds: HashMap<K, Kind>,

@@ -1,4 +1,4 @@
-//! Reading the file, for one program or for all.
+//! Reading of the settings file, for one program or for all.
 
 use super::{FILE_NAME, HostManagerSettings, ServerSettings};
 use crate::problem::{Findings, Problem};
@@ -8,12 +8,12 @@ use zephyr_config::{
     reader::{Reader, Report, Section},
 };
 
-/// The settings of a program, and what the operator should know about their file.
+/// The settings of a program, and the warnings about their file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadedSettings<S> {
     /// The settings.
     pub settings: S,
-    /// What is allowed but hardly meant.
+    /// What is valid, but probably a mistake.
     pub warnings: Vec<Problem>,
 }
 

@@ -1,9 +1,9 @@
-//! Where the server's numbers are read.
+//! Settings of the metrics listener.
 
 use std::{net::SocketAddr, path::PathBuf};
 use zephyr_config::reader::Section;
 
-/// A place where something listens for connections.
+/// The address of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StreamAddress {
     /// An address and port.

@@ -15,10 +15,10 @@ use zephyr_config::reader::Section;
 use zephyr_domain::Backend;
 use zephyr_engine::server::Bounds;
 
-/// Threads that verify, at most.
+/// Maximum number of worker threads.
 const MAX_VERIFY_THREADS: usize = 64;
 
-/// The bounds that once had other names: the old one, and the one of today.
+/// Bounds that have been renamed: the old one, and the one of today.
 const RENAMED_BOUNDS: [(&str, &str); 6] = [
     ("unproven-answer-factor", "amplification-limit"),
     ("proof-sources", "rate-limit-sources"),

@@ -1,4 +1,4 @@
-//! Values of settings.
+//! Validation of the values of settings.
 
 use std::{net::SocketAddr, path::PathBuf};
 

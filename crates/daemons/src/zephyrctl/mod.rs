@@ -1,4 +1,4 @@
-//! zephyrctl, with which operators ask a server.
+//! zephyrctl, the administration tool of the server.
 //!
 //! It sends one question over the server's local socket and shows the answer; `check` reads the configuration files
 //! itself, with the server's own code.
@@ -25,7 +25,7 @@ use std::{
     time::Duration,
 };
 
-/// How a verb ended.
+/// The outcome of a verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     /// It is done, and all is well.
@@ -46,9 +46,9 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// Until the server has taken the question, and begun to answer.
+/// Timeout of the server's answer, and of each part of it.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Octets of an answer at most.
+/// Maximum octets of an answer.
 const MAX_ANSWER_OCTETS: u64 = 4 << 30;
 
 /// Does what the command line says.
@@ -149,7 +149,8 @@ const fn list_of(act: Act) -> &'static str {
     }
 }
 
-/// What there is to say about a configuration folder. A server needs none; whoever asks about one means one that is there.
+/// What there is to say about a configuration folder. A server needs none; whoever asks about one means one that is
+/// there.
 fn findings(folder: &Path) -> Findings {
     let problem = match fs::metadata(folder) {
         Ok(about) if about.is_dir() => return configuration::check(folder),

@@ -1,4 +1,4 @@
-//! `zephyrctl policy`: checks policy files, and explains what they decide. Needs no server.
+//! `zephyrctl policy`: validation of policy files, and explanation of their decisions. Needs no server.
 
 use super::{Outcome, options::PolicyVerb, show};
 use crate::problem::Problems;
@@ -11,7 +11,7 @@ use zephyr_core::{
 };
 use zephyr_domain::policy_file::{Domain, FILE_NAME, PolicyFile};
 
-/// What is asked of a policy.
+/// A query to a policy.
 #[derive(Clone, Debug)]
 pub(super) struct Query<'a> {
     /// Whose policy.
@@ -26,7 +26,7 @@ pub(super) struct Query<'a> {
     pub(super) proof: Proof,
 }
 
-/// What a notice proves.
+/// The proof of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
     /// Its sender.
@@ -37,7 +37,7 @@ pub(super) enum Proof {
     Fails,
 }
 
-/// A decision, and what made it.
+/// A decision, and the rule that it is based on.
 #[derive(Debug, Serialize)]
 struct Explanation {
     decision: &'static str,
@@ -81,7 +81,7 @@ fn complaint(file: &Path, Problems(problems): &Problems, json: bool) -> String {
     if json { json_of(problems) } else { show::findings(file, problems, &[]) }
 }
 
-/// What a file without mistakes says, so that it can be seen whether that was meant.
+/// A summary of a valid file, to check it against what was intended.
 fn described(file: &Path, policies: &PolicyFile) -> String {
     let mut text = String::new();
     for domain in policies.domains() {
@@ -144,7 +144,7 @@ impl Explanation {
     }
 }
 
-/// The words for what recipients see. A failed proof that is let through reaches them without a claim.
+/// The name of the origin that recipients see. A failed proof that is let through reaches them without a claim.
 const fn shown(decision: &Decision) -> &'static str {
     match decision.shown_as {
         Shown::Authentic => "authentic",

@@ -1,4 +1,4 @@
-//! Answers as people read them.
+//! Human-readable output of answers.
 
 use crate::{
     admin_protocol::{AclCheck, Answer, Listing, Status},
@@ -138,7 +138,7 @@ fn listing<T, const N: usize>(listing: &Listing<T>, header: [&str; N], row: impl
     text
 }
 
-/// Rows whose columns begin below each other.
+/// A table with aligned columns.
 fn table<const N: usize>(rows: &[[String; N]], indent: &str) -> String {
     let mut widths = [0; N];
     for row in rows {

@@ -1,4 +1,4 @@
-//! All configuration files of a server as one: either all of them can be used, or it is said what is wrong in each.
+//! The configuration of a server, from all its files: either all of them can be used, or every problem is reported.
 
 use super::rule_files::{self, Loaded};
 use crate::{
@@ -9,7 +9,7 @@ use std::{path::Path, sync::Arc};
 use zephyr_domain::policy_file::{self, PolicyFile};
 use zephyr_engine::server::acl::Rules;
 
-/// What the files of a configuration folder say.
+/// The contents of a configuration folder.
 #[derive(Clone, Debug)]
 pub struct Configuration {
     /// The server's sections of `zephyr.toml`.
@@ -18,7 +18,7 @@ pub struct Configuration {
     pub rules: Arc<Rules>,
     /// `policy.toml`, or the file that takes its place.
     pub policies: PolicyFile,
-    /// What is allowed but hardly meant.
+    /// What is valid, but probably a mistake.
     pub warnings: Vec<Problem>,
 }
 

@@ -1,4 +1,4 @@
-//! What operators ask: the engine answers with data, the shell does what touches files.
+//! Answers to requests of operators about the server's state. What touches files is done by the shell.
 
 use crate::admin_protocol::{
     AclCheck, AclRuling, Answer, ClientLine, ControlRequest, Listing, Status, SubscriptionLine, text,
@@ -97,7 +97,7 @@ impl Inspector<'_> {
     }
 }
 
-/// What must be allowed before this can be.
+/// The action that must be allowed as well.
 const fn needed_before(act: Act) -> Option<Act> {
     match act {
         Act::Send | Act::Subscribe => None,
@@ -106,7 +106,7 @@ const fn needed_before(act: Act) -> Option<Act> {
     }
 }
 
-/// What an act is called.
+/// The description of an action.
 const fn described(act: Act) -> &'static str {
     match act {
         Act::Send => "send",

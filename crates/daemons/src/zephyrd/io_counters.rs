@@ -1,4 +1,4 @@
-//! What the server's program counts.
+//! Counters of the server's I/O.
 
 use zephyr_engine::numbers;
 

@@ -1,7 +1,7 @@
-//! Where operators and metrics collectors come in: sockets beside the one for notices.
+//! Listeners for control and metrics connections.
 //!
-//! Nobody there can make the server wait or grow: there are few connections at a time, each has little time, and what is read
-//! from one is bounded.
+//! Nobody there can make the server wait or grow: there are few connections at a time, each has little time, and what
+//! is read from one is bounded.
 
 use super::metrics;
 use crate::{
@@ -25,22 +25,22 @@ use tokio::{
     time::timeout,
 };
 
-/// Guests of one door at a time.
+/// Maximum number of connections of one listener.
 const MAX_CONNECTIONS: usize = 16;
-/// Until a connection has asked.
+/// Timeout of reading a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// Until a connection has read the answer.
+/// Timeout of writing a response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What somebody wants of the server, and where the answer goes.
+/// A request to the server, and the channel for its answer.
 pub(super) enum AdminRequest {
-    /// An operator asks.
+    /// A request over the control socket.
     Control(ControlRequest, oneshot::Sender<Answer>),
-    /// A collector wants the metrics.
+    /// A request for the metrics.
     Metrics(oneshot::Sender<String>),
 }
 
-/// The ways in, as long as they are open.
+/// The open listeners.
 pub(super) struct Listeners {
     requests: mpsc::Receiver<AdminRequest>,
     sender: mpsc::Sender<AdminRequest>,
@@ -48,7 +48,7 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    /// No way in yet.
+    /// No listener yet.
     pub(super) fn new() -> Self {
         let (sender, requests) = mpsc::channel(MAX_CONNECTIONS);
         Self { requests, sender, files: Vec::new() }
@@ -68,7 +68,7 @@ impl Listeners {
         Ok(())
     }
 
-    /// Opens the way for metrics collectors. Gives where it is.
+    /// Opens the listener for metrics collectors. Gives its address.
     pub(super) async fn listen_for_metrics(&mut self, address: &StreamAddress) -> io::Result<String> {
         match address {
             StreamAddress::Tcp(address) => {
@@ -104,7 +104,7 @@ impl Listeners {
     }
 }
 
-/// Lets connections in, a few at a time, for ever.
+/// Accepts connections, a few at a time, for ever.
 async fn accept_connections<S, F>(
     mut accept: impl FnMut(&mut Context<'_>) -> Poll<io::Result<S>>,
     mut serve: impl FnMut(S) -> F,
@@ -184,7 +184,7 @@ async fn ask<T>(
     answered.await.ok()
 }
 
-/// A connection who does not read gets no more.
+/// Writes a response. A connection that does not read gets no more.
 async fn write_out(stream: &mut (impl AsyncWrite + Unpin), octets: &[u8]) {
     let _ = timeout(RESPONSE_TIMEOUT, async {
         stream.write_all(octets).await?;
@@ -193,7 +193,7 @@ async fn write_out(stream: &mut (impl AsyncWrite + Unpin), octets: &[u8]) {
     .await;
 }
 
-/// A socket in the file system, as long as somebody listens there.
+/// The path of a bound Unix socket, removed when dropped.
 struct SocketFile(PathBuf);
 
 impl SocketFile {

@@ -1,10 +1,10 @@
-//! The server's numbers as Prometheus reads them (text format 0.0.4), over as little HTTP as that takes.
+//! Metrics in the Prometheus text format (0.0.4), over minimal HTTP.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use zephyr_engine::server::Metric;
 
-/// Octets of a request at most.
+/// Maximum octets of a request.
 const MAX_OCTETS: usize = 8192;
 
 /// All numbers as text. Those of one name are put together, whatever their order.
@@ -36,7 +36,7 @@ fn described(metric: &Metric) -> String {
     }
 }
 
-/// A request that gets no metrics.
+/// Errors of a request for the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequestError {
     /// It is no HTTP, or too long.

@@ -1,4 +1,4 @@
-//! What a server needs before it can begin, and what can be missing.
+//! Startup of a server, and its errors.
 
 use crate::{problem::Problems, settings::Server};
 use std::{
@@ -15,7 +15,7 @@ use zephyr_domain::{policy_file::PolicyFile, server_domain::ServerDomain};
 use zephyr_engine::server::{Bounds, Config, Neighbours, acknowledgements_in_flight, acl::Rules};
 use zephyr_net::{address, host, services};
 
-/// Why a server does not begin.
+/// Errors of starting a server.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Authentication cannot work.

@@ -1,5 +1,4 @@
-//! Attacks on C servers, and what becomes of them here. Each test bears the name of its line in
-//! `docs/development/attacks.md`.
+//! Attacks on C servers, and their outcome here. Each test bears the name of its line in `docs/development/attacks.md`.
 
 use crate::{running, stage::*};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -314,7 +313,8 @@ fn k_own_lists_without_proof() {
     assert_eq!(received[1..].iter().map(Received::body).collect::<String>(), expected);
 }
 
-/// Every kind of question, from an address that may be forged, once and often: everything that comes of it in two hours.
+/// Every kind of question, from an address that may be forged, once and often: everything that comes of it in two
+/// hours.
 #[test]
 fn k_no_amplifier() {
     let believing = Policy { believe_unproven: true, ..Policy::OPEN };

@@ -1,4 +1,4 @@
-//! What one source, one principal or all together may take up: beyond it there is a clear refusal and a number, and others
+//! Bounds of one source, one principal or all together: beyond them there is a clear refusal and a number, and others
 //! notice nothing.
 
 use crate::stage::*;

@@ -1,4 +1,4 @@
-//! When packets to clients are sent again, and when clients are given up (server behaviour, section 9).
+//! Retransmission to clients, and clients that are given up (server behaviour, section 9).
 
 use crate::stage::*;
 use zephyr_core::notice::Notice;

@@ -1,4 +1,4 @@
-//! What one source does leaves the others alone.
+//! Fairness between sources: the load of one leaves the others alone.
 
 use crate::stage::*;
 use std::net::SocketAddr;

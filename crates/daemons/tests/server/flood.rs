@@ -1,4 +1,4 @@
-//! A hundred thousand random and mutated packets: both engines go on serving, and hold no more than they may.
+//! A hundred thousand random and mutated packets: both machines go on serving, and hold no more than they may.
 
 use crate::{running::*, stage::*};
 use std::{
@@ -280,7 +280,8 @@ fn running_daemons_survive_and_do_not_grow() {
     println!("resident halfway {halfway:?}, grown {grown:?}");
     assert!(grown.iter().all(|&octets| octets < 16 << 20), "grown by {grown:?} from {halfway:?}");
 
-    // On a host where the flood has taken no ports: it did so where it came from, and through the host manager where that is.
+    // On a host where the flood has taken no ports: it did so where it came from, and through the host manager where
+    // that is.
     let mut bob = Program::at(server.network.host(77).into(), server.address, "bob@OPEN.TEST");
     bob.send(acked(b"ZEPHYR_CTL", b"CLIENT", b"SUBSCRIBE_NODEFS", b"survived\0*\0\0"));
     assert_eq!(bob.receive().2, b"SENT\0");

@@ -1,4 +1,4 @@
-//! Host managers and what operators ask, with a scripted clock.
+//! Host managers and requests of operators, with a scripted clock.
 
 use crate::stage::*;
 use std::net::SocketAddr;

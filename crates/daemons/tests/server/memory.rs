@@ -1,4 +1,5 @@
-//! A server without sockets: what it sends is received at once. Its proofs are verified as the program around it does that.
+//! A server without sockets: what it sends is received at once. Its proofs are verified as the program around it does
+//! that.
 
 use super::stage::{Double, Proof, Received};
 use std::{

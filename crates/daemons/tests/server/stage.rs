@@ -1,4 +1,4 @@
-//! A server with a scripted clock, people who talk to it, and what they receive.
+//! A server with a scripted clock, its clients, and the packets that they receive.
 //!
 //! Packets reach the server in memory, or over sockets: as the test program's `transport` has it.
 

@@ -1,10 +1,10 @@
-//! What a policy file says of one domain.
+//! One domain of a policy file.
 
 use crate::{Backend, Enctype};
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 use zephyr_core::policy::{Policy, Rule};
 
-/// Where something stands in a file.
+/// A place in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The file.
@@ -69,12 +69,12 @@ impl Domain {
         }
     }
 
-    /// Where a rule stands, in words.
+    /// The place of a rule, as text.
     pub fn place_of(&self, rule: Rule) -> String {
         self.places.get(&rule).map_or_else(|| "the default".to_owned(), Place::to_string)
     }
 
-    /// What describes the domain, in words.
+    /// The origin of the domain's policy, as text.
     pub fn origin(&self) -> String {
         match &self.place {
             Some(place) => format!("domain {:?} of {place}", self.name),

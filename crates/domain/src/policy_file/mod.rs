@@ -1,7 +1,7 @@
-//! `policy.toml`: what each domain demands, one file for a whole machine, read by servers and clients alike.
+//! `policy.toml`, the policies of all domains: one file for a whole machine, read by servers and clients alike.
 //!
-//! [`PolicyFile`] is the file, [`Domain`] what it says of one domain. A domain is described by one section: the one whose
-//! pattern says most of those that fit its realm. What a section leaves out is as in C.
+//! [`PolicyFile`] is the file, [`Domain`] what it says of one domain. A domain is described by one section: the one
+//! whose pattern says most of those that fit its realm. What a section leaves out is as in C.
 
 mod domain;
 mod read;

@@ -1,4 +1,4 @@
-//! Reading a policy file.
+//! Parsing of policy files.
 
 use super::{
     domain::{Domain, Place},
@@ -16,7 +16,7 @@ use zephyr_core::{
     policy::{self, Action, ClassPolicy, Demand, FailedProof, ForeignRule, NamePattern, Policy, Rule, Setting},
 };
 
-/// Notices per second that make sense as a limit; more is a slip.
+/// Maximum rate limit in notices per second; more is a slip.
 const MAX_PER_SECOND: usize = 1_000_000;
 
 const DEMANDS: [(&str, Demand); 3] =
@@ -55,7 +55,7 @@ pub(super) fn read(providers: Providers, file: &Path, content: &str) -> (Vec<Dom
     (domains, reader.finish().findings.problems)
 }
 
-/// Remembers where the rules stand.
+/// The places of the rules.
 struct Places<'f> {
     file: &'f Path,
     found: BTreeMap<Rule, Place>,
@@ -189,8 +189,8 @@ fn foreign(section: &mut Section<'_, '_>, policy: &mut Policy, places: &mut Plac
     }
 }
 
-/// The pattern that a section's name is, and the section's number among those of its sort; `None` when it makes no sense
-/// or stands twice.
+/// The pattern that a section's name is, and the section's number among those of its sort; `None` when it makes no
+/// sense or stands twice.
 fn name_in(
     section: &mut Section<'_, '_>,
     sort: &str,
@@ -213,7 +213,7 @@ fn name_in(
 
 type Check<T> = Box<dyn Fn(String) -> Result<T, String>>;
 
-/// A check that a text is one of these words.
+/// A check that a text is one of these names.
 fn one_of<T: Copy + 'static>(names: &'static [(&'static str, T)]) -> Check<T> {
     Box::new(move |value: String| {
         let found = names.iter().find(|(known, _)| *known == value);

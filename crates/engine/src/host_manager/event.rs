@@ -1,10 +1,10 @@
-//! What a host manager tells: what has changed, and lines of the log.
+//! Events of a host manager: changes, and lines of the log.
 
 use crate::level::Level;
 use std::{fmt, net::SocketAddr};
 use zephyr_core::{kind::Kind, notice::ParseError};
 
-/// Something that others may want to know.
+/// An event of a host manager.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Another server is talked to, or one answers.
@@ -13,7 +13,7 @@ pub enum Event {
     Log(LogEvent),
 }
 
-/// A change of what is known about the servers.
+/// A change of a server's reachability.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerChange {
     /// The server does not answer, or goes; another is tried.
@@ -57,7 +57,7 @@ pub enum LogEvent {
 }
 
 impl LogEvent {
-    /// How much it matters.
+    /// The severity of the event.
     pub const fn level(&self) -> Level {
         match self {
             Self::Malformed { .. } => Level::Warning,

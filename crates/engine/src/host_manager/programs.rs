@@ -10,7 +10,7 @@ use zephyr_core::{
     time::Now,
 };
 
-/// How long after a program's order of a flush or of another server the next one is refused.
+/// Minimum time between two orders of programs for a flush or for another server.
 const ORDER_PAUSE: Duration = Duration::from_secs(5);
 
 impl HostManager {
@@ -65,7 +65,8 @@ impl HostManager {
         may
     }
 
-    /// Whether the queue has room for a packet of this program, perhaps in place of one that the server has passed over.
+    /// Whether the queue has room for a packet of this program, perhaps in place of one that the server has passed
+    /// over.
     fn make_room(&mut self, client: SocketAddr) -> bool {
         if !self.queue.is_full_for(client) {
             return true;

@@ -8,13 +8,13 @@ use std::{
 };
 use zephyr_core::{kind::Kind, notice::OwnedPacket, schedule::TO_SERVER, uid::Uid};
 
-/// How long a packet waits for an answer, from when it was first sent on or taken.
+/// Timeout of a packet without an answer, from when it was first sent on or queued.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(300);
 /// The wait between resends of a packet whose server is there, and does not answer it.
 const SLOW: Duration = Duration::from_secs(32);
-/// Packets that wait at most.
+/// Maximum number of queued packets.
 const MAX_PACKETS: usize = 4096;
-/// Packets of one program that wait at most, so that none keeps out the others.
+/// Maximum number of queued packets of one program, so that none keeps out the others.
 const MAX_OF_ONE: usize = MAX_PACKETS / 4;
 
 /// A packet of a program, waiting for the server's answer.
@@ -32,7 +32,7 @@ pub(crate) struct Entry {
     due: Option<Duration>,
 }
 
-/// What is to be done with a packet whose time has come.
+/// The action on a packet that is due.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     /// Send it to the server again.
@@ -69,9 +69,9 @@ impl Queue {
         self.of_program.get(&client).is_some_and(|&count| count >= MAX_OF_ONE)
     }
 
-    /// Gives up the oldest packet that the server, which last sent anything at `server_sent`, has passed over: it was sent
-    /// before, and is unanswered. Such packets would else keep out others, as anybody can make as many as he likes. A program that has
-    /// its share must give up one of its own.
+    /// Gives up the oldest packet that the server, which last sent anything at `server_sent`, has passed over: it was
+    /// sent before, and is unanswered. Such packets would else keep out others, as anybody can make as many as he
+    /// likes. A program that has its share must give up one of its own.
     pub(crate) fn make_room(&mut self, server_sent: Option<Duration>, client: SocketAddr) -> Option<OwnedPacket> {
         let only_own = self.has_its_share(client);
         let is_passed_over =

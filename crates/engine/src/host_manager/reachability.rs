@@ -1,5 +1,4 @@
-//! Whether the server is there: greetings, what shows that it lives, and the change to another one (host manager, sections 4
-//! and 6).
+//! Reachability of the server: greetings, signs that it is up, and failover (host manager, sections 4 and 6).
 
 use super::{HostManager, event::ServerChange, queue::Due};
 use std::{net::IpAddr, time::Duration};
@@ -12,14 +11,14 @@ use zephyr_core::{
     time::Now,
 };
 
-/// How long a server may take to say that it is there, once it is in doubt: the last wait of a packet's schedule, so that
+/// Timeout of a server that is probed: the last wait of a packet's schedule, so that
 /// a dead server is given up when C host managers give it up.
 const ASKING_WAIT: Duration = {
     let [.., last] = TO_SERVER;
     last
 };
 
-/// What is known about whether the current server is there.
+/// The reachability of the current server.
 #[derive(Debug)]
 pub(super) struct Reachability {
     /// No server has answered yet, or the last one was lost: packets are kept, not sent.

@@ -1,8 +1,8 @@
-//! Which server is talked to, and which is next (host manager, sections 2 and 6).
+//! Selection of the current server and of the next (host manager, sections 2 and 6).
 
 use std::net::{IpAddr, SocketAddr};
 
-/// One server as it was named, and where it is.
+/// The name and address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// Its name without a port: programs derive their realm from it.

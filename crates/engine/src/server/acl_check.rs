@@ -1,6 +1,7 @@
-//! Who may do what: the engine's questions to its rules (server behaviour, sections 8.3 and 11).
+//! Access control checks of requests (server behaviour, sections 8.3 and 11).
 //!
-//! Rules know proven principals and hosts. What a notice only says of its sender is no answer to any of these questions.
+//! Rules know proven principals and hosts. What a notice only says of its sender is no answer to any of these
+//! questions.
 
 use crate::server::{
     Change, Server,
@@ -19,7 +20,7 @@ use zephyr_core::{
 /// Octets of a class name in a refusal, before escaping, which makes up to four of each.
 const MAX_CLASS_OCTETS: usize = 32;
 
-/// Why a subscription is refused.
+/// Reasons to refuse a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Forbidden {
     /// By the domain's policy; with the refusal, where who subscribes may know why.
@@ -28,7 +29,7 @@ enum Forbidden {
     AnyInstance,
 }
 
-/// What subscriptions are measured by.
+/// The policy and rules that subscriptions are checked against.
 #[derive(Clone, Copy)]
 struct Measures<'a> {
     policy: &'a Policy,
@@ -37,7 +38,7 @@ struct Measures<'a> {
 }
 
 impl Measures<'_> {
-    /// Why somebody may not subscribe to this, if so.
+    /// Checks a subscription against policy and rules.
     fn forbid(&self, destination: &Destination, verdict: &Verdict, who: Who<'_>) -> Option<Forbidden> {
         let class = destination.class();
         // Where no class has demands of its own, its name makes no difference.
@@ -55,7 +56,7 @@ impl Measures<'_> {
 }
 
 impl Forbidden {
-    /// What who subscribed to this class is told.
+    /// The refusal for the subscriber.
     fn text(&self, class: &[u8]) -> Option<String> {
         let end = class.len().min(MAX_CLASS_OCTETS);
         let class = class.get(..end).unwrap_or_default().escape_ascii();

@@ -1,10 +1,10 @@
-//! What a server is told about itself, and what can be ordered.
+//! Configuration of a server, and commands to it.
 
 use crate::server::{acl::Rules, limits::bounds::Bounds, origin::Neighbours};
 use std::{net::Ipv4Addr, sync::Arc};
 use zephyr_core::{policy::Policy, realm::Realms};
 
-/// What a server is told about itself.
+/// The configuration of a server.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Its host name, the sender of its own notices.
@@ -30,7 +30,7 @@ pub struct Config {
     pub in_flight: usize,
 }
 
-/// What can be ordered of a running server.
+/// A command to a running server.
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Other rules from now on, also for those who subscribed under the old ones.

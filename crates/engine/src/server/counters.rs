@@ -1,8 +1,8 @@
-//! What the server counts.
+//! Counters and gauges of the server.
 
 use zephyr_core::auth::Reason;
 
-/// One number, as metrics show it.
+/// A metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metric {
     /// The number's own name among those of its kind.

@@ -1,7 +1,7 @@
-//! What a server tells: what was published, what has changed, and what is worth a line in the log.
+//! Events of a server: published notices, changes of its state, and lines of the log.
 //!
-//! These are three types because three kinds of listeners want them: a history or a bus, a disk or another server, and a log.
-//! The server knows none of them.
+//! These are three types because three kinds of listeners want them: a history or a bus, a disk or another server, and
+//! a log. The server knows none of them.
 
 use crate::server::{log_event::LogEvent, state::subscriptions::Destination};
 use std::{fmt, net::SocketAddr, sync::Arc};
@@ -11,7 +11,7 @@ use zephyr_core::{
     notice::{Notice, OwnedPacket},
 };
 
-/// Something that happened in a server.
+/// An event of a server.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A notice was handed to whoever subscribed to it.
@@ -22,7 +22,7 @@ pub enum Event {
     Log(LogEntry),
 }
 
-/// A notice that was handed to its readers.
+/// A published notice.
 #[derive(Clone, Debug)]
 pub struct Published {
     /// Where it came from.
@@ -53,7 +53,7 @@ impl Published {
     }
 }
 
-/// A change of what a server knows. All changes since its start, in their order, make its state.
+/// A change of a server's state. All changes since its start, in their order, make its state.
 #[derive(Clone)]
 pub enum Change {
     /// A client is known, or is known otherwise than before.
@@ -152,7 +152,7 @@ impl fmt::Debug for Change {
     }
 }
 
-/// Something worth a line in the log, and the packet that caused it.
+/// A line of the log, and the packet that caused it.
 #[derive(Clone, Debug)]
 pub struct LogEntry {
     /// What happened.

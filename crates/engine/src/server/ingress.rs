@@ -1,7 +1,7 @@
-//! Packets that wait until the server has time for them.
+//! A fair queue of received packets that are not handled yet.
 //!
-//! What one source sends must not make the others wait. So every source address has a queue of its own, and the queues take
-//! turns. When all room is taken, whoever has the most in it loses the newest.
+//! What one source sends must not make the others wait. So every source address has a queue of its own, and the queues
+//! take turns. When all room is taken, whoever has the most in it loses the newest.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -37,8 +37,8 @@ impl<T> FairQueue<T> {
         self.len
     }
 
-    /// Lets something of a source wait among `max`; false when something had to be dropped for that: another source's newest,
-    /// or this.
+    /// Lets something of a source wait among `max`; false when something had to be dropped for that: another source's
+    /// newest, or this.
     pub(crate) fn push(&mut self, source: IpAddr, item: T, max: usize) -> bool {
         let own = self.queues.get(&source).map_or(0, VecDeque::len);
         let full = self.len >= max;

@@ -1,4 +1,4 @@
-//! What operators may see of a server's state.
+//! Views of a server's state for operators.
 
 use crate::server::{Config, Server, state::clients::Client};
 use std::{net::SocketAddr, time::Duration};
@@ -35,7 +35,7 @@ pub struct SubscriptionView<'a> {
 }
 
 impl Server {
-    /// What the server was told about itself.
+    /// The server's configuration.
     pub const fn config(&self) -> &Config {
         &self.config
     }

@@ -1,4 +1,4 @@
-//! What is worth a line in the server's log.
+//! Events that the server logs.
 
 use crate::{level::Level, plural::Plural};
 use std::{fmt, net::SocketAddr};
@@ -10,7 +10,7 @@ use zephyr_core::{
     policy::Refusal,
 };
 
-/// Something worth a line. Texts from the net are octets and are escaped when shown.
+/// An event for the log. Texts from the net are octets and are escaped when shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are what the line says")]
 pub enum LogEvent {
@@ -77,7 +77,7 @@ impl LogEvent {
         }
     }
 
-    /// How much it matters.
+    /// The severity of the event.
     pub const fn level(&self) -> Level {
         match self {
             Self::Resent { .. } | Self::Copied { .. } | Self::HostFlushed { .. } | Self::Dropped { .. } => Level::Debug,

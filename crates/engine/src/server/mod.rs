@@ -1,9 +1,9 @@
-//! The server: who subscribed to what, and who gets a notice (server behaviour).
+//! The server: subscriptions, and the delivery of notices (server behaviour).
 //!
-//! The way of a packet: `intake` finds out whether it is new and where it comes from ([`VerifyJob`]), and hands it to the
-//! handler of its class, in `handlers`. Handlers ask `policy_check` and `acl_check` what is allowed, change `state`, publish
-//! notices through `routing`, and `reply` to the sender. What is sent goes through the `pacer`; what comes while there is much to
-//! send waits in the `ingress`; `limits` bound what each source may cause.
+//! The way of a packet: `intake` finds out whether it is new and where it comes from ([`VerifyJob`]), and hands it to
+//! the handler of its class, in `handlers`. Handlers ask `policy_check` and `acl_check` what is allowed, change
+//! `state`, publish notices through `routing`, and `reply` to the sender. What is sent goes through the `pacer`; what
+//! comes while there is much to send waits in the `ingress`; `limits` bound what each source may cause.
 
 pub mod acl;
 mod acl_check;
@@ -65,9 +65,9 @@ use zephyr_core::{
     uid::UidSource,
 };
 
-/// Due packets handled in one go, so that acknowledgements are received in between.
+/// Maximum number of due packets handled in one timeout, so that acknowledgements are received in between.
 const MAX_DUE_PER_TIMEOUT: usize = 512;
-/// Packets that waited and are handled in one go, for the same reason.
+/// Maximum number of queued packets handled in one poll, for the same reason.
 const MAX_PACKETS_PER_POLL: usize = 32;
 
 /// A server. It is driven as every [`Machine`].
@@ -169,7 +169,7 @@ impl Server {
         }
     }
 
-    /// Wants a packet sent at once.
+    /// Queues a packet to be sent at once.
     fn send(&mut self, to: SocketAddr, payload: Bytes) {
         self.pacer.push(Lane::Answers, to, payload);
     }
@@ -246,12 +246,12 @@ impl Server {
         now.monotonic.saturating_sub(self.started)
     }
 
-    /// What was counted.
+    /// The counters since the start.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// How much of everything there is.
+    /// The current size of the server's state.
     pub fn gauges(&self) -> Gauges {
         Gauges {
             clients: self.clients.len(),

@@ -1,11 +1,11 @@
-//! Pacing: never sending more than can be acknowledged.
+//! Pacing: no more packets are sent than can be acknowledged.
 //!
-//! Every delivery is acknowledged, and the system keeps only so many acknowledgements until the server reads them. A large
-//! fan-out at full speed would drown its own acknowledgements and everything else that arrives. So only so many packets
-//! are in flight at once; a further one goes when one is acknowledged, or has not been for some milliseconds.
+//! Every delivery is acknowledged, and the system keeps only so many acknowledgements until the server reads them. A
+//! large fan-out at full speed would drown its own acknowledgements and everything else that arrives. So only so many
+//! packets are in flight at once; a further one goes when one is acknowledged, or has not been for some milliseconds.
 //!
-//! Repetitions, and whatever goes to somebody who did not acknowledge lately, have a lane of their own: those who are not
-//! there hold up each other, and nobody else.
+//! Repetitions, and whatever goes to somebody who did not acknowledge lately, have a lane of their own: those who are
+//! not there hold up each other, and nobody else.
 
 use crate::machine::Transmit;
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use zephyr_core::uid::Uid;
 
 pub(crate) type Key = (SocketAddr, Uid);
 
-/// How soon a packet must be on its way.
+/// The lane of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
     /// At once.
@@ -29,7 +29,7 @@ pub(crate) enum Lane {
     Repetitions(Uid),
 }
 
-/// After this long without an acknowledgement a packet counts as not being on its way any more.
+/// Timeout of a packet in flight.
 const TIMEOUT: Duration = Duration::from_millis(20);
 /// Octets of receive buffer that the system may use up for one acknowledgement.
 const OCTETS_PER_ACK: usize = 2304;
@@ -83,7 +83,7 @@ impl Queue {
     }
 }
 
-/// A packet whose turn it is.
+/// A packet that may be sent.
 #[derive(Debug)]
 pub(crate) struct Paced {
     pub(crate) transmit: Transmit,
@@ -91,7 +91,7 @@ pub(crate) struct Paced {
     pub(crate) late: Option<Key>,
 }
 
-/// Decides which packet goes next.
+/// The pacer of outgoing packets.
 #[derive(Debug)]
 pub(crate) struct Pacer {
     /// Could not be sent just now.
@@ -122,7 +122,7 @@ impl Pacer {
         }
     }
 
-    /// Wants a packet sent.
+    /// Queues a packet.
     pub(crate) fn push(&mut self, lane: Lane, to: SocketAddr, payload: Bytes) {
         self.queued.push_back((lane, Transmit { to, payload }));
     }

@@ -1,4 +1,5 @@
-//! Acknowledgements to the sender of a notice (server behaviour, section 2.3), and answers that are notices of their own.
+//! Acknowledgements to the sender of a notice (server behaviour, section 2.3), and answers that are notices of their
+//! own.
 
 use crate::{
     acknowledgement::acknowledgement,
@@ -25,12 +26,12 @@ use zephyr_core::{
     uid::Uid,
 };
 
-/// How often an answer to somebody unproven is sent at most.
+/// Maximum transmissions of an answer to an unauthenticated client.
 const STRANGER_TRANSMISSIONS: usize = 3;
-/// The room for answers has so many parts: one principal has one, and all who prove nothing share one.
+/// Divisor of the limit for answers: one principal has one, and all who prove nothing share one.
 pub(crate) const PARTS: usize = 4;
 
-/// What a sender is told.
+/// The result of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
     /// Done, or delivered to at least one.
@@ -96,17 +97,17 @@ impl Server {
         acknowledgement(&Notice { kind: answer.kind(), recipient: &recipient, body: &body, ..*notice }, claim)
     }
 
-    /// Answers a copy of a packet as the packet was answered.
+    /// Answers a retransmitted packet as it was answered.
     pub(crate) fn answer_copy(&mut self, from: SocketAddr, packet: &Packet<'_>, answer: Option<Reply>) {
         if let Some(packet) = answer.and_then(|answer| self.answer_packet(&packet.notice, &packet.claim, answer, "")) {
             self.send(from, packet);
         }
     }
 
-    /// Answers a question with a list, in a notice of its own, directly to the program that asked.
+    /// Answers a query with a list, in a notice of its own, directly to the program that asked.
     ///
-    /// `entries` are the list's entries, none of them cut when the list must be shortened: to what a receiver takes, and to
-    /// what may be sent to whoever may have forged where he asks from.
+    /// `entries` are the list's entries, none of them cut when the list must be shortened: to what a receiver takes,
+    /// and to what may be sent to whoever may have forged where he asks from.
     pub(crate) fn answer_with_list(&mut self, request: &Request<'_>, entries: &[Vec<u8>]) {
         let to = request.client_address();
         if to.port() == 0 {
@@ -138,8 +139,8 @@ impl Server {
         self.amplification.earn(host, bounds.amplification_limit.saturating_mul(octets), bounds.rate_limit_sources);
     }
 
-    /// How often an answer of so many octets may be sent to somebody who may have forged where he asks from; `None` when
-    /// that is never. They count as sent.
+    /// How often an answer of so many octets may be sent to somebody who may have forged where he asks from; `None`
+    /// when that is never. They count as sent.
     pub(crate) fn stranger(&mut self, host: IpAddr, octets: usize) -> Option<Addressee> {
         let transmissions = (self.amplification.of(host) / octets.max(1)).min(STRANGER_TRANSMISSIONS);
         self.amplification.spend(host, transmissions * octets);
@@ -166,7 +167,7 @@ impl Server {
         }
     }
 
-    /// Sends the answer to a question to somebody who is no subscriber, and again until it is acknowledged. What cannot be
+    /// Sends the answer to a query, and retransmits it until it is acknowledged. What cannot be
     /// remembered is not sent.
     pub(crate) fn send_packets(
         &mut self,

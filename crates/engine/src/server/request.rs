@@ -1,4 +1,4 @@
-//! A notice that wants something of the server, and what is known about it.
+//! A request to the server, and what is known about its sender.
 
 use crate::server::{acl::Who, intake::Arrival, origin::Origin, reply::Reply};
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! Who gets a notice, and what he gets (server behaviour, section 8).
+//! Routing of notices to subscribers (server behaviour, section 8).
 
 use crate::server::{
     Event, Published, Server,
@@ -66,8 +66,8 @@ impl Server {
         false
     }
 
-    /// Sends a notice to these clients, to each with proof if it is authentic and the client can check that; gives how many
-    /// get it.
+    /// Sends a notice to these clients, to each with proof if it is authentic and the client can check that; gives how
+    /// many get it.
     fn deliver(&mut self, request: &Request<'_>, clients: &[ClientId]) -> usize {
         let (now, authentic) = (request.now, request.verdict.is_authentic());
         let recipient = completed(request.notice.recipient, self.config.realms.local()).into_owned();

@@ -1,8 +1,8 @@
 //! Packets whose origin is being verified.
 //!
-//! Verification is a job of the driver's: on the spot, or on other threads. Its results may come back in any order; what one
-//! source sent is handled in the order in which it came all the same. So every source has a queue here, in which packets
-//! wait for their own result and for those before them.
+//! Verification is a job of the driver's: on the spot, or on other threads. Its results may come back in any order;
+//! what one source sent is handled in the order in which it came all the same. So every source has a queue here, in
+//! which packets wait for their own result and for those before them.
 
 use crate::server::intake::Arrival;
 use std::{
@@ -14,12 +14,12 @@ use zephyr_core::{
     notice::OwnedPacket,
 };
 
-/// Packets of all sources that are verified at a time; further ones wait before they are looked at.
+/// Maximum number of packets verified at a time; further ones wait before they are looked at.
 const MAX_IN_ALL: usize = 1024;
-/// Packets of one source that are verified at a time.
+/// Maximum number of packets of one source verified at a time.
 const MAX_OF_ONE: usize = 64;
 
-/// Finding out whether a packet was made by the principal whom it names as its sender.
+/// A verification job: whether a packet was made by the principal that it names as its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyJob {
     /// Which job.
@@ -28,14 +28,14 @@ pub struct VerifyJob {
     pub packet: OwnedPacket,
 }
 
-/// Which job; says whose packet it is about.
+/// The identifier of a job; says whose packet it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct VerifyId {
     source: IpAddr,
     number: u64,
 }
 
-/// What became of a job.
+/// The result of a job.
 pub struct Verified {
     /// Which job.
     pub id: VerifyId,
@@ -63,7 +63,8 @@ pub(crate) struct Verifications {
 }
 
 impl Verifications {
-    /// Whether nothing is being verified of a source, so that what it sends can be handled as soon as its origin is known.
+    /// Whether nothing is being verified of a source, so that what it sends can be handled as soon as its origin is
+    /// known.
     pub(crate) fn is_idle(&self, source: IpAddr) -> bool {
         !self.queues.contains_key(&source)
     }

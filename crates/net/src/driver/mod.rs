@@ -1,8 +1,8 @@
-//! Driving a machine on a UDP socket.
+//! A driver of a machine on a UDP socket.
 //!
-//! A [`Driver`] receives for its machine, sends what it wants sent, and tells it the time. What it cannot know, which jobs are done
-//! how and who listens to events, the program around it says in an [`Environment`]. Its work comes in bounded turns, so that
-//! signals and other sockets of the program are served between them:
+//! A [`Driver`] receives for its machine, sends what it wants sent, and tells it the time. What it cannot know, which
+//! jobs are done how and who listens to events, the program around it says in an [`Environment`]. Its work comes in
+//! bounded turns, so that signals and other sockets of the program are served between them:
 //!
 //! ```
 //! # use std::{convert::Infallible, io, time::Duration};
@@ -57,22 +57,23 @@ use tokio::net::UdpSocket;
 use zephyr_core::time::Now;
 use zephyr_engine::machine::{Input, Machine, Output};
 
-/// Batches that are received in one turn.
+/// Maximum number of batches received in one turn.
 const MAX_BATCHES: usize = 8;
-/// Packets and jobs of one turn in which nothing is received.
+/// Number of packets and jobs of one turn in which nothing is received.
 const MIN_OUTPUTS: usize = 64;
 /// Packets and jobs more for each datagram received, so that what a flood causes does not pile up in the machine.
 const OUTPUTS_PER_DATAGRAM: usize = 2;
 
-/// What a program does for the machine that it drives.
+/// The environment of a driven machine, provided by its program.
 pub trait Environment<M: Machine> {
-    /// Does a job, or lets it be done elsewhere: `None`, and what became of it goes into [`Driver::handle`] when it is there.
+    /// Does a job, or lets it be done elsewhere: `None`, and what became of it goes into [`Driver::handle`] when it is
+    /// there.
     fn job(&mut self, now: Now, job: M::Job) -> Option<M::Done>;
 
-    /// Takes what the machine tells.
+    /// Handles an event of the machine.
     fn event(&mut self, event: M::Event);
 
-    /// Hears that something could not be received or sent. What could not be sent is lost, as it could be on its way.
+    /// Reports an error of receiving or sending. What could not be sent is lost, as it could be on its way.
     fn failed(&mut self, failure: Failure) {
         let _ = failure;
     }
@@ -95,7 +96,7 @@ pub enum Failure {
     },
 }
 
-/// What a turn has left to do.
+/// What is left to do after a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
     /// The machine or the socket has more: take the next turn soon.

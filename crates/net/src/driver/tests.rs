@@ -1,4 +1,4 @@
-//! A driver with a machine that returns what comes, on sockets of loopback.
+//! The driver with an echo machine, on loopback sockets.
 
 use super::*;
 use crate::socket::bind;

@@ -1,5 +1,5 @@
-//! What the shell does for operators and collectors: everything that touches files, and passing on what only the engine
-//! knows.
+//! Requests of operators and metrics collectors, as far as the shell answers them: what touches files, and what the
+//! engine knows.
 
 use super::Shell;
 use crate::{
@@ -22,7 +22,7 @@ use zephyr_engine::{
 };
 
 impl Shell {
-    /// Answers whoever asks. Somebody who no longer waits for the answer is no failure.
+    /// Answers a request. Somebody who no longer waits for the answer is no failure.
     pub(super) fn serve_admin(&mut self, request: AdminRequest) {
         match request {
             AdminRequest::Control(ControlRequest::Dump { here: false }, answer) => self.dump_to_file(Some(answer)),
@@ -127,7 +127,8 @@ impl Shell {
         answer
     }
 
-    /// The domain as a new policy has it, and an acceptor if that takes another one. The realm stays: it takes a restart.
+    /// The domain as a new policy has it, and an acceptor if that takes another one. The realm stays: it takes a
+    /// restart.
     fn verify_by(&self, configuration: &Configuration) -> Result<(ServerDomain, Option<Arc<dyn Acceptor>>), Problems> {
         let settings = &self.settings.zephyrd;
         let error = |error: AuthError| {

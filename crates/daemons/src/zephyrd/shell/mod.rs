@@ -1,4 +1,4 @@
-//! The server's I/O: one socket, one clock, the signals, the log, and those who ask.
+//! The server's I/O: its socket, clock, signals, log and listeners.
 
 mod admin;
 
@@ -126,7 +126,7 @@ async fn open_listeners(options: &Options, settings: &ServerSettings) -> Result<
     Ok(listeners)
 }
 
-/// What the server's driver needs of its program: who does its jobs, and who listens to its events.
+/// The environment of the server's driver: who does its jobs, and who listens to its events.
 struct DriverEnvironment {
     verifier: Verifier,
     log: LogLines,

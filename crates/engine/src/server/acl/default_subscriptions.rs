@@ -1,16 +1,16 @@
-//! Default subscriptions: what everybody gets who does not decline (server behaviour, section 4.6).
+//! Default subscriptions, which every client gets that does not decline them (server behaviour, section 4.6).
 //!
-//! A text file, one `class,instance,recipient` per line. Unlike in C servers blank lines and lines that begin with `#` are
-//! skipped, blanks around the names are not part of them, and a line that is not three names is an error instead of
+//! A text file, one `class,instance,recipient` per line. Unlike in C servers blank lines and lines that begin with `#`
+//! are skipped, blanks around the names are not part of them, and a line that is not three names is an error instead of
 //! shifting all that follows.
 
 use super::syntax::{SyntaxError, lines};
 use crate::server::state::subscriptions::Destination;
 
-/// What everybody got from C servers as Debian configures them, and gets where there is no file.
+/// The default subscriptions of C servers as Debian configures them, used where there is no file.
 const USUAL: &[u8] = b"operations,message,*\nmessage,personal,%me%\nmessage,urgent,%me%\n";
 
-/// What can be wrong with a line.
+/// Errors of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
     /// Not three fields.
@@ -33,9 +33,9 @@ pub enum LineError {
     TooMany,
 }
 
-/// Default subscriptions of a server at most.
+/// Maximum number of default subscriptions.
 const MAX: usize = 256;
-/// Octets of a name, at most: a notice's header must have room for it.
+/// Maximum octets of a name: a notice's header must have room for it.
 const MAX_NAME_LEN: usize = 512;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl Defaults {
     ///
     /// # Errors
     ///
-    /// The first line that cannot be meant.
+    /// The first invalid line.
     pub fn read(file: &[u8]) -> Result<Self, SyntaxError<LineError>> {
         let mut defaults = Vec::new();
         for (number, column, line) in lines(file) {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// An address, or all addresses that begin alike.
+/// A network: an address and the length of its prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Network {
     /// Of version 4.
@@ -21,7 +21,7 @@ pub enum Network {
     },
 }
 
-/// What is no network.
+/// Errors of parsing a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkError {
     /// No address.
@@ -61,7 +61,7 @@ impl Network {
         };
         Ok(match address {
             IpAddr::V4(address) => Self::v4(address, length),
-            // Version 4 in the clothes of version 6.
+            // An IPv4-mapped address.
             IpAddr::V6(address) => match address.to_ipv4_mapped() {
                 Some(inner) if length >= 96 => Self::v4(inner, length - 96),
                 _ => Self::v6(address, length),
@@ -79,7 +79,7 @@ impl Network {
         Self::V6 { bits: u128::from(address) & mask, mask }
     }
 
-    /// Whether the address is one of these. An address of version 4 in the clothes of version 6 is one of version 4.
+    /// Whether the address is one of these. An IPv4-mapped address is an IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (*self, address.to_canonical()) {
             (Self::V4 { bits, mask }, IpAddr::V4(address)) => u32::from(address) & mask == bits,

@@ -1,7 +1,7 @@
 //! Host managers: class HM_CTL, and class ZEPHYR_CTL with instance HM (server behaviour, section 5).
 //!
-//! Nothing here is proven. A host is the address that a packet comes from, so a host manager speaks for its own host and
-//! for no other.
+//! Nothing here is proven. A host is the address that a packet comes from, so a host manager speaks for its own host
+//! and for no other.
 
 use crate::server::{Change, Server, limits::rate_limit::Rate, log_event::LogEvent, reply::Reply, request::Request};
 use std::net::{IpAddr, SocketAddr};
@@ -13,11 +13,11 @@ use zephyr_core::{
     time::Now,
 };
 
-/// Seconds in which a host's manager may make as many requests as the bounds say.
+/// Period of the rate limit of host managers, in seconds.
 const PERIOD: usize = 10;
 
 impl Server {
-    /// A notice from a host manager.
+    /// Handles a notice from a host manager.
     pub(crate) fn hm_ctl(&mut self, request: &mut Request<'_>) {
         if request.notice.kind != Kind::HmCtl {
             self.reply(request, Reply::Denied);

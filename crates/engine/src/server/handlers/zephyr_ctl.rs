@@ -1,4 +1,4 @@
-//! Class ZEPHYR_CTL: what clients want to receive (server behaviour, section 4).
+//! Class ZEPHYR_CTL: subscriptions of clients (server behaviour, section 4).
 
 use crate::server::{
     Change, Server,
@@ -16,7 +16,7 @@ fn first_text(body: &[u8]) -> Option<&[u8]> {
 }
 
 impl Server {
-    /// A notice of class ZEPHYR_CTL.
+    /// Handles a notice of class ZEPHYR_CTL.
     pub(crate) fn zephyr_ctl(&mut self, request: &mut Request<'_>) {
         let opcode = request.notice.opcode;
         if opcode == names::GIMME || opcode == names::GIMMEDEFS {
@@ -205,7 +205,8 @@ impl Server {
         Reply::Sent
     }
 
-    /// What the asking client holds: nothing, unless it is the asker's own. What was set up with proof is not told without.
+    /// The subscriptions of the asking client: nothing, unless it is the asker's own. What was set up with proof is not
+    /// told without.
     fn own_list(&self, request: &Request<'_>) -> Vec<Vec<u8>> {
         let port = first_text(request.notice.body).unwrap_or(request.notice.body);
         let Ok(port) = ascii::decode_u16(port) else { return Vec::new() };

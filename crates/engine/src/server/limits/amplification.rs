@@ -1,8 +1,8 @@
-//! How much may be sent to addresses that may be forged.
+//! Limits of what is sent to addresses that may be forged, against amplification attacks.
 //!
-//! Whoever asks without proof may have forged where he asks from, and the answer floods somebody else. So every address gets
-//! at most a small multiple of what has come from it. Who has a long list of subscriptions has sent as much to get them, so
-//! his own lists are answered as a whole.
+//! Whoever asks without proof may have forged where he asks from, and the answer floods somebody else. So every address
+//! gets at most a small multiple of what has come from it. Who has a long list of subscriptions has sent as much to get
+//! them, so his own lists are answered as a whole.
 
 use std::{collections::HashMap, net::IpAddr};
 use zephyr_core::limits::MAX_NOTICE;
@@ -14,7 +14,7 @@ pub(crate) struct Amplification {
 }
 
 impl Amplification {
-    /// So many octets more may be sent to this address. At most `hosts` addresses are remembered: beyond, all have to earn
+    /// Adds to the allowance of an address. At most `hosts` addresses are remembered: beyond, all have to earn
     /// anew what they want.
     pub(crate) fn earn(&mut self, host: IpAddr, octets: usize, hosts: usize) {
         if self.of_host.len() >= hosts.max(1) && !self.of_host.contains_key(&host) {
@@ -29,7 +29,7 @@ impl Amplification {
         self.of_host.get(&host).copied().unwrap_or(0)
     }
 
-    /// So many octets are sent.
+    /// Subtracts from the allowance of an address.
     pub(crate) fn spend(&mut self, host: IpAddr, octets: usize) {
         if let Some(allowance) = self.of_host.get_mut(&host) {
             *allowance = allowance.saturating_sub(octets);

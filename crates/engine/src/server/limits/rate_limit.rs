@@ -1,8 +1,8 @@
-//! How much work one source may cause.
+//! Rate limits per source address.
 
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 
-/// What one source may cause.
+/// A rate limit per source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rate {
     /// Units of work in every second.
@@ -21,7 +21,7 @@ impl Rate {
     }
 }
 
-/// The work of every source, as the moment at which it has made up for it.
+/// Rate limits of all sources, each as the moment at which its burst is available again.
 ///
 /// A source that has made up is forgotten when there is need. When too many sources are busy at once, the further ones
 /// share what one may cause.
@@ -33,7 +33,7 @@ pub(crate) struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// Whether this source may cause so much more work now; if so, it has.
+    /// Spends units of a source's rate; false, and nothing is spent, when it has not so many left.
     pub(crate) fn spend(&mut self, now: Duration, source: IpAddr, units: usize, rate: &Rate) -> bool {
         let made_up = self.entry(now, source, rate.sources);
         let after = (*made_up).max(now) + rate.time_for(units);
@@ -44,7 +44,7 @@ impl RateLimiter {
         affordable
     }
 
-    /// This source has caused more work than it said.
+    /// Charges a source for more units than it spent.
     pub(crate) fn charge(&mut self, now: Duration, source: IpAddr, units: usize, rate: &Rate) {
         let made_up = self.entry(now, source, rate.sources);
         let latest = now + rate.time_for(rate.burst);

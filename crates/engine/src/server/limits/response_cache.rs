@@ -1,8 +1,8 @@
-//! Telling a packet that is sent again from a new one.
+//! A cache of responses to packets that are retransmitted.
 //!
-//! A host manager repeats a packet, octet for octet, until it receives an answer. The repetition is answered as the first
-//! was and nothing else happens, so a notice is delivered once however often its acknowledgement is lost. It is recognised
-//! before anybody asks who sent it, so it costs no Kerberos work.
+//! A host manager repeats a packet, octet for octet, until it receives an answer. The repetition is answered as the
+//! first was and nothing else happens, so a notice is delivered once however often its acknowledgement is lost. It is
+//! recognised before anybody asks who sent it, so it costs no Kerberos work.
 
 use crate::server::limits::digest::Digest;
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use std::{
 };
 use zephyr_core::schedule::DUPLICATE_MEMORY;
 
-/// A packet, recognisable: its source and its octets.
+/// The fingerprint of a packet: its source and its octets.
 ///
 /// The source belongs to it, because what a packet without proof means depends on where it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +28,7 @@ impl Fingerprint {
     }
 }
 
-/// What became of a packet.
+/// The outcome of a packet.
 #[derive(Debug)]
 pub(crate) struct Handled {
     pub(crate) answer: Option<Bytes>,
@@ -36,7 +36,7 @@ pub(crate) struct Handled {
     pub(crate) of_host: bool,
 }
 
-/// The newest packets of the last quarter of an hour, with their answers.
+/// A cache of the newest packets of the last quarter of an hour, with their answers.
 #[derive(Debug, Default)]
 pub(crate) struct ResponseCache {
     packets: BTreeMap<Fingerprint, Handled>,
@@ -62,8 +62,8 @@ impl ResponseCache {
         }
     }
 
-    /// Forgets what a host that begins anew has told of itself: what it sends again then must be done again. What it has
-    /// sent to others stays done.
+    /// Forgets what a host that begins anew has told of itself: what it sends again then must be done again. What it
+    /// has sent to others stays done.
     pub(crate) fn forget_host(&mut self, host: IpAddr) {
         let first = Fingerprint { from: SocketAddr::new(host, 0), octets: Digest::FIRST };
         let last = Fingerprint { from: SocketAddr::new(host, u16::MAX), octets: Digest::LAST };

@@ -1,4 +1,4 @@
-//! The programs that receive notices (server behaviour, section 4.1).
+//! Clients: programs that receive notices (server behaviour, section 4.1).
 //!
 //! There may be many, so each takes as few octets as can be: no hash table has a place for it alone.
 
@@ -12,7 +12,7 @@ use std::{
 };
 use zephyr_core::auth::{Identity, Session, Verdict};
 
-/// Which client; never used twice, until four thousand million have come and gone.
+/// The identifier of a client; never used twice, until four thousand million have come and gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ClientId {
     /// Clients that came later have a higher one.
@@ -48,7 +48,7 @@ impl From<Address> for SocketAddr {
     }
 }
 
-/// One receiving program: an address and port, the principal whose program it is, and what it wants.
+/// A client: an address and port, the principal whose program it is, and what it wants.
 pub(crate) struct Client {
     number: u32,
     address: Address,
@@ -94,7 +94,7 @@ fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// All clients, findable by address, host and principal.
+/// All clients, indexed by address, host and principal.
 #[derive(Default)]
 pub(crate) struct Clients {
     places: Vec<Option<Client>>,

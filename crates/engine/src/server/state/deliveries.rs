@@ -1,4 +1,4 @@
-//! Packets that wait for their acknowledgement (server behaviour, section 9).
+//! Unacknowledged packets, and their retransmission (server behaviour, section 9).
 
 use crate::server::{reply::PARTS, state::clients::ClientId};
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use zephyr_core::{
     uid::Uid,
 };
 
-/// Whom a packet is for, which says how long it is repeated.
+/// The addressee of a packet, which decides how long it is retransmitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Addressee {
     /// A client: until it acknowledges or is given up.
@@ -42,7 +42,7 @@ pub(crate) type PacketKey = (SocketAddr, Uid);
 /// Packets that may wait for a client whatever waits for others of its principal.
 const ALWAYS: usize = 8;
 
-/// One packet on its way.
+/// An unacknowledged packet.
 struct Pending {
     payload: Bytes,
     addressee: Addressee,
@@ -52,7 +52,7 @@ struct Pending {
     due: Duration,
 }
 
-/// What is to be done with a packet whose time has come.
+/// The action on a packet that is due.
 pub(crate) enum Due {
     /// Send it again; this is transmission number so-and-so.
     Resend { packet: PacketKey, payload: Bytes, transmission: usize },
@@ -62,7 +62,7 @@ pub(crate) enum Due {
     Forgotten,
 }
 
-/// How much may wait.
+/// Limits of unacknowledged packets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DeliveryLimits {
     /// Packets to one address and port.
@@ -77,7 +77,7 @@ pub(crate) struct DeliveryLimits {
     pub(crate) answer_octets: usize,
 }
 
-/// Whose room is used up.
+/// The limit that is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Full {
     /// The client's, or the asker's.
@@ -90,7 +90,7 @@ pub(crate) enum Full {
     Server,
 }
 
-/// A packet to be remembered.
+/// A packet to be retransmitted until it is acknowledged.
 pub(crate) struct Outgoing {
     pub(crate) key: PacketKey,
     pub(crate) addressee: Addressee,
@@ -99,7 +99,7 @@ pub(crate) struct Outgoing {
     pub(crate) payload: Bytes,
 }
 
-/// All packets on their way.
+/// All unacknowledged packets.
 #[derive(Default)]
 pub(crate) struct Deliveries {
     pending: BTreeMap<PacketKey, Pending>,
@@ -114,7 +114,7 @@ pub(crate) struct Deliveries {
     gone: VecDeque<(SocketAddr, ClientId)>,
 }
 
-/// Octets that a waiting packet takes beside its own.
+/// Overhead in octets of an unacknowledged packet.
 const OVERHEAD: usize = 320;
 /// Packets of clients that are gone, forgotten in one go: nobody waits because somebody else had many.
 const FORGOTTEN_PER_STEP: usize = 64;
@@ -127,7 +127,7 @@ const fn key_range(to: SocketAddr) -> std::ops::RangeInclusive<PacketKey> {
     (to, first)..=(to, last)
 }
 
-/// Takes from a sum that is kept only while there is one.
+/// Subtracts from a sum, which is removed when it is zero.
 fn subtract<K: Eq + Hash>(sums: &mut HashMap<K, usize>, key: &K, amount: usize) {
     if let Some(sum) = sums.get_mut(key) {
         *sum = sum.saturating_sub(amount);
@@ -219,7 +219,7 @@ impl Deliveries {
         !self.gone.is_empty()
     }
 
-    /// How many packets to this address wait.
+    /// The number of unacknowledged packets to this address.
     pub(crate) fn pending_for(&self, to: SocketAddr) -> usize {
         self.per_destination.get(&to).copied().unwrap_or(0)
     }

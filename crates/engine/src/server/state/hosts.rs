@@ -1,4 +1,4 @@
-//! Hosts, and where their managers listen.
+//! Hosts, and the addresses of their host managers.
 
 use std::{
     collections::BTreeMap,
@@ -26,7 +26,8 @@ impl Hosts {
 
     /// Remembers a host, in the place of the one silent longest when too many are known; that one is given back.
     ///
-    /// Any program of a host can call itself the manager, so the port that is known stays, unless the host `begins` anew.
+    /// Any program of a host can call itself the manager, so the port that is known stays, unless the host `begins`
+    /// anew.
     pub(crate) fn remember(&mut self, manager: SocketAddr, begins: bool, max: usize) -> Option<SocketAddr> {
         let before = self.forget(manager.ip());
         let port = before.filter(|_| !begins).unwrap_or(manager.port());

@@ -1,4 +1,5 @@
-//! Who is interested in what. Finding out who gets a notice costs the same however many subscriptions there are.
+//! Subscriptions, and the lookup of a notice's subscribers, whose cost does not depend on how many subscriptions there
+//! are.
 
 use crate::server::state::clients::ClientId;
 use std::{
@@ -13,11 +14,11 @@ use zephyr_core::{
     names::ANY_INSTANCE,
 };
 
-/// What one can subscribe to: a class and an instance in their folded form, and a recipient.
+/// The destination of a subscription: a class and an instance in their folded form, and a recipient.
 ///
-/// Kept as the three texts with a NUL between them, which is also how lists of subscriptions travel. Recipients are equal
-/// when they differ in ASCII case alone; class and instance have no upper-case letters any more, so the whole is compared
-/// that way.
+/// Kept as the three texts with a NUL between them, which is also how lists of subscriptions travel. Recipients are
+/// equal when they differ in ASCII case alone; class and instance have no upper-case letters any more, so the whole is
+/// compared that way.
 #[derive(Clone)]
 pub struct Destination(Arc<[u8]>);
 
@@ -84,7 +85,7 @@ impl Hash for Destination {
     }
 }
 
-/// The clients that want one thing. Most things are wanted by one client, and a few by all.
+/// The subscribers of one destination. Most things are wanted by one client, and a few by all.
 enum Readers {
     One(ClientId),
     /// In order.
