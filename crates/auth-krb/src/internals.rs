@@ -3,7 +3,7 @@
 use crate::{
     apreq::{self, Parts},
     authenticator::Authenticator,
-    binding::{Context, MemoryKeytab},
+    binding::{Checksum, Context, MemoryKeytab},
     checksum,
     decryption::Decryption,
     derivation, error,
@@ -61,7 +61,7 @@ impl Library {
     /// `krb5_c_verify_checksum` for the way to a server.
     pub fn verify(&self, proof: &Proof, covered: &[u8], claimed: &[u8]) -> bool {
         const TO_SERVER: i32 = 1027;
-        let claimed = (proof.checksum_type, claimed);
+        let claimed = Checksum { kind: proof.checksum_type, octets: claimed };
         Context::with_own(|context| context.verify(claimed, &proof.key, TO_SERVER, covered)).unwrap_or(false)
     }
 }

@@ -109,11 +109,14 @@ impl Delivered {
     }
 }
 
+/// What the fragments of one notice have in common.
+type NoticeKey = (Uid, Kind);
+
 /// The state of a receiving program: packets seen lately, and notices that are not yet complete.
 #[derive(Debug, Default)]
 pub struct Inbox {
     duplicates: DuplicateFilter,
-    incomplete: HashMap<(Uid, Kind), Incomplete>,
+    incomplete: HashMap<NoticeKey, Incomplete>,
     /// Octets that the incomplete notices may come to hold.
     promised: usize,
 }
@@ -200,7 +203,7 @@ impl Inbox {
     }
 
     /// Forgets notices whose missing fragments have not come for too long, but for the one that `key` belongs to.
-    fn give_up(&mut self, now: Now, key: (Uid, Kind)) {
+    fn give_up(&mut self, now: Now, key: NoticeKey) {
         self.incomplete.retain(|&candidate, notice| {
             let keep = candidate == key || now.monotonic.saturating_sub(notice.last_packet) <= FRAGMENT_TIMEOUT;
             if !keep {

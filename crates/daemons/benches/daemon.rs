@@ -49,8 +49,10 @@ use zephyr_core::{
     time::Now,
     uid::Uid,
 };
-use zephyr_testkit::loopback::Network;
-use zephyr_testkit::realm::{Engine, Realm, RealmOptions};
+use zephyr_testkit::{
+    loopback::Network,
+    realm::{Engine, Realm, RealmOptions},
+};
 
 /// This moment, for proofs.
 fn now() -> Now {

@@ -1,12 +1,9 @@
 //! Output of the listener program.
 
-use std::path::PathBuf;
-use std::process::Command;
-
-use anyhow::{Context, Result, bail};
-use zephyr_testkit::process::Daemon;
-
 use crate::person::TIMEOUT;
+use anyhow::{Context, Result, bail};
+use std::{path::PathBuf, process::Command};
+use zephyr_testkit::process::Daemon;
 
 /// Said by the listener when its subscriptions are in force, before its port number.
 pub const SUBSCRIBED: &str = "subscribed at port ";

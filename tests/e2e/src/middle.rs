@@ -1,14 +1,14 @@
 //! A relay between programs and server whose rule can be changed at run time.
 
-use std::fmt;
-use std::net::SocketAddr;
-use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use anyhow::Result;
-use zephyr_testkit::loopback::Network;
-use zephyr_testkit::relay::Relay;
+use std::{
+    fmt,
+    net::SocketAddr,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
 pub use zephyr_testkit::relay::Way;
+use zephyr_testkit::{loopback::Network, relay::Relay};
 
 /// What is done to a datagram on its way: it may be changed; `false` loses it.
 pub trait Rule: FnMut(Way, &mut Vec<u8>) -> bool + Send + 'static {}

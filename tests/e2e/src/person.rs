@@ -1,18 +1,20 @@
 //! A user in a test domain, and the programs that they run.
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
-
-use anyhow::{Context, Result};
-use zephyr_testkit::bins;
-use zephyr_testkit::deadline::wait_until;
-use zephyr_testkit::process::{self, Daemon, Output};
-use zephyr_testkit::user::User;
-
 use crate::listener::Listener;
+use anyhow::{Context, Result};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+use zephyr_testkit::{
+    bins,
+    deadline::wait_until,
+    process::{self, Daemon, Output},
+    user::User,
+};
 
 /// How long something may take that happens at once on an idle machine: packets that are lost on a busy one are sent
 /// again, several times if need be. Only tests that fail wait so long.

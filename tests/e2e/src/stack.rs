@@ -1,20 +1,19 @@
 //! A whole domain on loopback: KDC, zephyrd and zhm, each on ports that nobody else has.
 
-use std::fs;
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Command;
-
+use crate::{
+    middle::{Middle, Rule, unchanged},
+    person::{Person, TIMEOUT},
+};
 use anyhow::{Context, Result};
+use std::{fs, net::SocketAddr, path::Path, process::Command};
 use tempfile::TempDir;
-use zephyr_testkit::bins;
-use zephyr_testkit::loopback::Network;
-use zephyr_testkit::ports;
-use zephyr_testkit::process::Daemon;
-use zephyr_testkit::realm::{Engine, Realm, RealmOptions};
-
-use crate::middle::{Middle, Rule, unchanged};
-use crate::person::{Person, TIMEOUT};
+use zephyr_testkit::{
+    bins,
+    loopback::Network,
+    ports,
+    process::Daemon,
+    realm::{Engine, Realm, RealmOptions},
+};
 
 /// What every daemon says when it serves, before its address.
 pub const READY: &str = "Ready for action on ";

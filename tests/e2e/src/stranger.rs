@@ -1,15 +1,17 @@
 //! A sender of arbitrary packets, without credentials.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-use anyhow::{Result, bail};
-use zephyr_core::limits::{Limits, MAX_PACKET};
-use zephyr_core::notice::{Claim, Notice, Packet};
-use zephyr_core::time::Now;
-use zephyr_core::uid::{Uid, UidSource};
-
 use crate::person::TIMEOUT;
+use anyhow::{Result, bail};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use zephyr_core::{
+    limits::{Limits, MAX_PACKET},
+    notice::{Claim, Notice, Packet},
+    time::Now,
+    uid::{Uid, UidSource},
+};
 
 /// A socket of its own, and uids.
 #[derive(Debug)]

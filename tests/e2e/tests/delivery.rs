@@ -1,10 +1,12 @@
 //! Delivery of messages, complete and with their origin, on a real KDC.
 
 use anyhow::{Context, Result};
-use zephyr_e2e::engines::{in_a_container, natively};
-use zephyr_e2e::listener::Origin;
-use zephyr_e2e::person::TIMEOUT;
-use zephyr_e2e::stack::Stack;
+use zephyr_e2e::{
+    engines::{in_a_container, natively},
+    listener::Origin,
+    person::TIMEOUT,
+    stack::Stack,
+};
 use zephyr_testkit::realm::{Engine, RealmOptions};
 
 /// What the whole is for: zwrite, zhm, zephyrd, zwgc, with tickets.

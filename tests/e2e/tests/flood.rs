@@ -1,18 +1,19 @@
 //! A hundred thousand invalid and nearly valid packets: the daemons serve on, and grow no further.
 
-use std::fs;
-use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
-use std::time::Duration;
-
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
-use zephyr_core::kind::Kind;
-use zephyr_core::names;
-use zephyr_core::notice::{Claim, Notice, Packet};
-use zephyr_e2e::listener::Origin;
-use zephyr_e2e::stack::Stack;
-use zephyr_e2e::stranger::Stranger;
+use std::{
+    fs,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
+use zephyr_core::{
+    kind::Kind,
+    names,
+    notice::{Claim, Notice, Packet},
+};
+use zephyr_e2e::{listener::Origin, stack::Stack, stranger::Stranger};
 use zephyr_testkit::realm::{Engine, RealmOptions};
 
 const PACKETS: usize = 100_000;

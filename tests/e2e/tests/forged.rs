@@ -1,17 +1,23 @@
 //! Forged packets have no effect.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
 use anyhow::{Context, Result};
-use zephyr_core::kind::Kind;
-use zephyr_core::notice::{Claim, Notice, Packet};
-use zephyr_core::{names, uid::Uid};
-use zephyr_e2e::listener::Origin;
-use zephyr_e2e::middle::{Way, contains, unchanged};
-use zephyr_e2e::stack::Stack;
-use zephyr_e2e::stranger::Stranger;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use zephyr_core::{
+    kind::Kind,
+    names,
+    notice::{Claim, Notice, Packet},
+    uid::Uid,
+};
+use zephyr_e2e::{
+    listener::Origin,
+    middle::{Way, contains, unchanged},
+    stack::Stack,
+    stranger::Stranger,
+};
 use zephyr_testkit::realm::{Engine, RealmOptions};
 
 /// A request of `sender` to receive the class `secret` at `port`.

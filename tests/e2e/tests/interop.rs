@@ -1,14 +1,17 @@
 //! Interoperation with Debian's C programs, in a private network: every mixture of server, host manager and clients.
 
-use std::process::Command;
-
 use anyhow::{Context, Result};
-use zephyr_e2e::person::{Make, Person, TIMEOUT};
-use zephyr_e2e::stack::READY;
-use zephyr_testkit::bins;
-use zephyr_testkit::process::{Daemon, Output, run};
-use zephyr_testkit::realm::RealmOptions;
-use zephyr_testkit::reference::{self, HOST_MANAGER_PORT, Lab, LabOptions, SERVER_PORT};
+use std::process::Command;
+use zephyr_e2e::{
+    person::{Make, Person, TIMEOUT},
+    stack::READY,
+};
+use zephyr_testkit::{
+    bins,
+    process::{Daemon, Output, run},
+    realm::RealmOptions,
+    reference::{self, HOST_MANAGER_PORT, Lab, LabOptions, SERVER_PORT},
+};
 
 const MAKES: [Make; 2] = [Make::C, Make::Ours];
 

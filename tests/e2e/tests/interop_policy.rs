@@ -1,13 +1,16 @@
 //! Debian's C programs in a domain that requires proof: they are refused by our server, and take no harm from its
 //! refusals.
 
-use std::fs;
-
 use anyhow::Result;
-use zephyr_e2e::person::{Make, Person, TIMEOUT};
-use zephyr_e2e::stack::READY;
-use zephyr_testkit::bins;
-use zephyr_testkit::reference::{self, LabOptions, SERVER_PORT};
+use std::fs;
+use zephyr_e2e::{
+    person::{Make, Person, TIMEOUT},
+    stack::READY,
+};
+use zephyr_testkit::{
+    bins,
+    reference::{self, LabOptions, SERVER_PORT},
+};
 
 #[test]
 fn c_programs_are_refused_without_proof_and_served_with_it() -> Result<()> {

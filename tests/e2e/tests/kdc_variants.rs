@@ -1,15 +1,18 @@
 //! Realms with the defaults of current KDCs, and users without a valid ticket.
 
-use std::time::{Duration, Instant};
-
 use anyhow::Result;
-use zephyr_e2e::engines::{in_a_container, natively};
-use zephyr_e2e::listener::Origin;
-use zephyr_e2e::middle::{self, Way, contains, places};
-use zephyr_e2e::person::TIMEOUT;
-use zephyr_e2e::stack::Stack;
-use zephyr_testkit::deadline::wait_until;
-use zephyr_testkit::realm::{Engine, Keys, RealmOptions};
+use std::time::{Duration, Instant};
+use zephyr_e2e::{
+    engines::{in_a_container, natively},
+    listener::Origin,
+    middle::{self, Way, contains, places},
+    person::TIMEOUT,
+    stack::Stack,
+};
+use zephyr_testkit::{
+    deadline::wait_until,
+    realm::{Engine, Keys, RealmOptions},
+};
 
 /// Personal, by class, and in fragments: authentic, and acknowledged by the server.
 fn everything_works(engine: Engine, options: RealmOptions) -> Result<()> {

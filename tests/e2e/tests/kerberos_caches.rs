@@ -1,14 +1,13 @@
 //! Credential caches of every type, with tickets of every origin.
 
-use std::env;
-use std::time::Duration;
-
 use anyhow::{Context, Result, bail};
-use zephyr_e2e::listener::Origin;
-use zephyr_e2e::stack::Stack;
-use zephyr_testkit::heimdal::{self, Kcm};
-use zephyr_testkit::process;
-use zephyr_testkit::realm::{Engine, RealmOptions};
+use std::{env, time::Duration};
+use zephyr_e2e::{listener::Origin, stack::Stack};
+use zephyr_testkit::{
+    heimdal::{self, Kcm},
+    process,
+    realm::{Engine, RealmOptions},
+};
 
 /// Says why something cannot be tested here; where nothing may be skipped, that is an error.
 fn skip(what: &str, reason: &anyhow::Error) -> Result<()> {

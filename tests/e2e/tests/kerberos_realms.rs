@@ -1,9 +1,7 @@
 //! Cross-realm authentication, by trusted and untrusted paths.
 
 use anyhow::Result;
-use zephyr_e2e::listener::Origin;
-use zephyr_e2e::person::Person;
-use zephyr_e2e::stack::Stack;
+use zephyr_e2e::{listener::Origin, person::Person, stack::Stack};
 use zephyr_testkit::realm::{Engine, Realm, RealmOptions};
 
 const HOME: &str = "HOME.TEST";

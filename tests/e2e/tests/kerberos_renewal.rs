@@ -1,14 +1,16 @@
 //! Expiry and renewal of tickets while zwgc runs.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
-
 use anyhow::Result;
-use zephyr_e2e::middle::{Way, contains};
-use zephyr_e2e::person::TIMEOUT;
-use zephyr_e2e::stack::Stack;
-use zephyr_testkit::deadline::wait_until;
-use zephyr_testkit::realm::RealmOptions;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, SystemTime},
+};
+use zephyr_e2e::{
+    middle::{Way, contains},
+    person::TIMEOUT,
+    stack::Stack,
+};
+use zephyr_testkit::{deadline::wait_until, realm::RealmOptions};
 
 /// Requests with a new key that have reached the server.
 static RENEWALS: AtomicUsize = AtomicUsize::new(0);

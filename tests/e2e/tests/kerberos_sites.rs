@@ -1,17 +1,20 @@
 //! Kerberos as sites have it: clock skew, new service keys, old enctypes, and tickets that another program renews.
 
-use std::fs;
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
-use zephyr_e2e::listener::Origin;
-use zephyr_e2e::person::{Person, TIMEOUT};
-use zephyr_e2e::stack::{READY, Stack};
-use zephyr_testkit::deadline::wait_until;
-use zephyr_testkit::process::Daemon;
-use zephyr_testkit::realm::{Engine, Keys, RealmOptions};
-use zephyr_testkit::{bins, packages};
+use std::{fs, time::Duration};
+use zephyr_e2e::{
+    listener::Origin,
+    person::{Person, TIMEOUT},
+    stack::{READY, Stack},
+};
+use zephyr_testkit::{
+    bins,
+    deadline::wait_until,
+    packages,
+    process::Daemon,
+    realm::{Engine, Keys, RealmOptions},
+};
 
 /// Whether what these tests need is there; says what is not.
 fn can_be_tested() -> Result<bool> {

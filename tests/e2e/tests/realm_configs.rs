@@ -1,21 +1,28 @@
 //! The ready-made domains of `realm-configs`, each started as a realm and compared with its README.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
-use zephyr_core::kind::Kind;
-use zephyr_core::names;
-use zephyr_core::notice::{Claim, Notice, Packet};
-use zephyr_e2e::listener::{Listener, Origin};
-use zephyr_e2e::middle::{Way, contains, places, unchanged};
-use zephyr_e2e::person::{Person, TIMEOUT};
-use zephyr_e2e::stack::Stack;
-use zephyr_e2e::stranger::Stranger;
-use zephyr_testkit::bins;
-use zephyr_testkit::process::Daemon;
-use zephyr_testkit::realm::{Engine, Keys, Realm, RealmOptions};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+use zephyr_core::{
+    kind::Kind,
+    names,
+    notice::{Claim, Notice, Packet},
+};
+use zephyr_e2e::{
+    listener::{Listener, Origin},
+    middle::{Way, contains, places, unchanged},
+    person::{Person, TIMEOUT},
+    stack::Stack,
+    stranger::Stranger,
+};
+use zephyr_testkit::{
+    bins,
+    process::Daemon,
+    realm::{Engine, Keys, Realm, RealmOptions},
+};
 
 /// What is said to whoever sends without proof where that is wanted.
 const SEND_NEEDS_PROOF: &str = "you must prove who you are to send here: run kinit, and try again with proof";
@@ -69,12 +76,19 @@ fn reload(stack: &mut Stack, said: &str) -> Result<()> {
     Ok(())
 }
 
+/// A user, and what they receive.
+#[derive(Clone, Copy)]
+struct Participant<'a> {
+    person: &'a Person,
+    listener: &'a Listener,
+}
+
 /// The two can talk, and each sees that it is the other.
-fn talk(one: (&Person, &Listener), other: (&Person, &Listener)) -> Result<()> {
-    for ((from, _), (to, receiver)) in [(one, other), (other, one)] {
-        let message = format!("hello from {}", from.name());
-        from.send(&[to.name(), "-m", &message])?;
-        receiver.expect(&message, Origin::Authentic)?;
+fn talk(one: Participant<'_>, other: Participant<'_>) -> Result<()> {
+    for (from, to) in [(one, other), (other, one)] {
+        let message = format!("hello from {}", from.person.name());
+        from.person.send(&[to.person.name(), "-m", &message])?;
+        to.listener.expect(&message, Origin::Authentic)?;
     }
     Ok(())
 }
@@ -88,7 +102,7 @@ fn isu_nobody_sends_or_receives_without_proof() -> Result<()> {
     let mut stack = stack("isu", of_realm("IASTATE.EDU"))?;
     let (alice, bob) = (stack.login("alice")?, stack.login("bob")?);
     let (at_alice, at_bob) = (personal(&alice)?, personal(&bob)?);
-    talk((&alice, &at_alice), (&bob, &at_bob))?;
+    talk(Participant { person: &alice, listener: &at_alice }, Participant { person: &bob, listener: &at_bob })?;
 
     // Without a ticket nothing is sent, and the reason is told.
     let carol = stack.person("carol")?;
@@ -227,7 +241,7 @@ fn athena_shows_what_is_proven_and_keeps_its_lists() -> Result<()> {
     let (alice, bob) = (stack.login("alice")?, stack.login("bob")?);
     let (at_alice, at_bob) =
         (personal(&alice)?, bob.listen(&[("MESSAGE", "*", "bob"), ("helpdesk", "*", "*"), ("operations", "*", "*")])?);
-    talk((&alice, &at_alice), (&bob, &at_bob))?;
+    talk(Participant { person: &alice, listener: &at_alice }, Participant { person: &bob, listener: &at_bob })?;
     let carol = stack.person("carol")?;
     carol.send(&["-d", "bob", "-m", "no ticket"])?;
     at_bob.expect("no ticket", Origin::Unauthenticated)?;
@@ -321,7 +335,7 @@ fn modern_takes_new_keys_and_nothing_that_is_changed_or_replayed() -> Result<()>
     let stack = stack("modern", RealmOptions { keys: Keys::Sha2Only, pac: true, ..of_realm("EXAMPLE.ORG") })?;
     let (alice, bob) = (stack.login("alice")?, stack.login("bob")?);
     let (at_alice, at_bob) = (personal(&alice)?, personal(&bob)?);
-    talk((&alice, &at_alice), (&bob, &at_bob))?;
+    talk(Participant { person: &alice, listener: &at_alice }, Participant { person: &bob, listener: &at_bob })?;
     let tickets = stack.realm()?.user("alice")?.tickets()?;
     assert!(tickets.contains("aes256-cts-hmac-sha384-192") && !tickets.contains("hmac-sha1"), "{tickets}");
 

@@ -2,18 +2,23 @@
 
 #![allow(clippy::indexing_slicing, reason = "tests")]
 
-use std::net::UdpSocket;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
 use anyhow::{Context, Result};
-use zephyr_core::kind::Kind;
-use zephyr_core::limits::{Limits, MAX_PACKET};
-use zephyr_core::notice::{Notice, Packet};
-use zephyr_e2e::listener::Origin;
-use zephyr_e2e::middle::{Way, contains, unchanged};
-use zephyr_e2e::person::TIMEOUT;
-use zephyr_e2e::stack::Stack;
+use std::{
+    net::UdpSocket,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use zephyr_core::{
+    kind::Kind,
+    limits::{Limits, MAX_PACKET},
+    notice::{Notice, Packet},
+};
+use zephyr_e2e::{
+    listener::Origin,
+    middle::{Way, contains, unchanged},
+    person::TIMEOUT,
+    stack::Stack,
+};
 use zephyr_testkit::realm::RealmOptions;
 
 /// A machine of somebody who listened on the way: its number on the network.

@@ -1,14 +1,13 @@
 //! Clean shutdown of every program, with nothing left behind.
 
-use std::fs;
-use std::os::unix::process::ExitStatusExt as _;
-
 use anyhow::Result;
 use nix::sys::signal::Signal;
-use zephyr_e2e::person::TIMEOUT;
-use zephyr_e2e::stack::Stack;
-use zephyr_testkit::process::{self, Daemon};
-use zephyr_testkit::realm::{Engine, RealmOptions};
+use std::{fs, os::unix::process::ExitStatusExt as _};
+use zephyr_e2e::{person::TIMEOUT, stack::Stack};
+use zephyr_testkit::{
+    process::{self, Daemon},
+    realm::{Engine, RealmOptions},
+};
 
 fn end(daemon: &mut Daemon, signal: Signal) -> Result<()> {
     daemon.signal(signal)?;

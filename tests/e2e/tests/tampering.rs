@@ -2,19 +2,23 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
-
 use anyhow::{Context, Result};
-use zephyr_core::kind::Kind;
-use zephyr_core::notice::{Claim, Notice, Packet};
-use zephyr_e2e::listener::{Listener, Origin, Received};
-use zephyr_e2e::middle::{Way, contains, places, unchanged};
-use zephyr_e2e::person::{Person, TIMEOUT};
-use zephyr_e2e::stack::Stack;
-use zephyr_e2e::stranger::Stranger;
-use zephyr_testkit::deadline::wait_until;
-use zephyr_testkit::realm::RealmOptions;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+use zephyr_core::{
+    kind::Kind,
+    notice::{Claim, Notice, Packet},
+};
+use zephyr_e2e::{
+    listener::{Listener, Origin, Received},
+    middle::{Way, contains, places, unchanged},
+    person::{Person, TIMEOUT},
+    stack::Stack,
+    stranger::Stranger,
+};
+use zephyr_testkit::{deadline::wait_until, realm::RealmOptions};
 
 /// Places of the header fields that people ask about.
 const CLASS: usize = 8;

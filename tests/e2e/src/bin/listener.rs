@@ -1,12 +1,12 @@
 //! Subscribes to the triples in its arguments, and writes a line about every notice that comes: what its origin is, and
 //! all of its body in hex. Takes its place and its user from the environment, as every client does.
 
-use std::env;
-use std::io::Write as _;
-
 use anyhow::{Result, bail};
-use zephyr_client::subscription::{Request, Subscription};
-use zephyr_client::{Client, Options, block_on};
+use std::{env, io::Write as _};
+use zephyr_client::{
+    Client, Options, block_on,
+    subscription::{Request, Subscription},
+};
 use zephyr_core::auth::Verdict;
 use zephyr_e2e::listener::{Origin, Received, SUBSCRIBED};
 

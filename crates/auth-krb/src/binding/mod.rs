@@ -32,8 +32,8 @@ const _: () = {
     assert!(size_of::<ffi::Data>() == 16 && size_of::<ffi::Keyblock>() == 24 && size_of::<ffi::Checksum>() == 24);
     assert!(size_of::<ffi::Creds>() == 120 && std::mem::offset_of!(ffi::Creds, ticket) == 80);
     assert!(size_of::<ffi::Authenticator>() == 56 && size_of::<ffi::KeytabEntry>() == 48);
-    assert!(size_of::<ffi::EncryptedData>() == 32 && std::mem::offset_of!(ffi::Ticket, inside) == 48);
-    assert!(std::mem::offset_of!(ffi::TicketInside, times) == 48);
+    assert!(size_of::<ffi::EncryptedData>() == 32 && std::mem::offset_of!(ffi::Ticket, enc_part2) == 48);
+    assert!(std::mem::offset_of!(ffi::EncTicketPart, times) == 48);
 };
 
 /// The library with its configuration. One thread at a time may use it.
@@ -99,6 +99,12 @@ impl<T: Release> Drop for Owned<'_, T> {
         // SAFETY: `Context::receive` got it from the library, and nobody else gives it back.
         unsafe { T::release(self.context.raw(), self.raw()) }
     }
+}
+
+/// A checksum, and its type.
+pub(crate) struct Checksum<'a> {
+    pub(crate) kind: i32,
+    pub(crate) octets: &'a [u8],
 }
 
 /// A principal's name in the library's form.
@@ -331,8 +337,8 @@ impl Context {
         // SAFETY: the library made the structures, nobody else has them, and they live as long as their owners.
         let (key, maker) = unsafe { (copied_key(key.raw.as_ref()), self.text_of(maker.raw.as_ref().client)?) };
         // SAFETY: as above; what is inside was decrypted, or is not there.
-        let validity = unsafe { ticket.raw.as_ref().inside.as_ref() }.map(|inside| {
-            let ffi::Times { authenticated, starts, ends, .. } = inside.times;
+        let validity = unsafe { ticket.raw.as_ref().enc_part2.as_ref() }.map(|enc_part2| {
+            let ffi::Times { authenticated, starts, ends, .. } = enc_part2.times;
             let starts = if starts == 0 { authenticated } else { starts };
             Validity { starts: starts.cast_unsigned(), ends: ends.cast_unsigned() }
         });
@@ -392,8 +398,8 @@ impl Context {
     }
 
     /// Whether `claimed` is the checksum of `input`, by the library.
-    pub(crate) fn verify(&self, claimed: (i32, &[u8]), key: &Key, usage: i32, input: &[u8]) -> Result<bool, Error> {
-        let (kind, octets) = claimed;
+    pub(crate) fn verify(&self, claimed: Checksum<'_>, key: &Key, usage: i32, input: &[u8]) -> Result<bool, Error> {
+        let Checksum { kind, octets } = claimed;
         let key = ffi::Keyblock::of(key);
         let input = ffi::Data::of(input);
         let length = u32::try_from(octets.len()).unwrap_or(u32::MAX);
