@@ -71,7 +71,7 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// Why a proof does not hold. All of these are the packet's fault.
+/// Why a proof does not hold. All of these are errors in the packet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// Proof is claimed, but the authenticator is empty.
@@ -173,8 +173,8 @@ pub trait Acceptor: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Only for what is our own fault (no key, a library that fails): the packet could not be judged. What is the
-    /// packet's fault is a [`Verdict::Failed`].
+    /// Only for errors of our own (no key, a library that fails): the packet could not be judged. What is wrong
+    /// with the packet is a [`Verdict::Failed`].
     fn judge(&self, packet: &Packet<'_>, expected: &[u8], now: Now) -> Result<Judgement, AuthError>;
 }
 

@@ -30,12 +30,12 @@ fn a_notice_goes_all_the_way() {
     assert_eq!(alice.receive(), (Kind::HmAck, lost, b"".to_vec()));
     assert_eq!(alice.receive(), (Kind::ServAck, lost, b"LOST\0".to_vec()));
 
-    let question = alice.send(Notice { kind: Kind::Stat, ..acked(b"HM_STAT", b"HMST_CLIENT", b"GIMMESTATS", b"") });
+    let request = alice.send(Notice { kind: Kind::Stat, ..acked(b"HM_STAT", b"HMST_CLIENT", b"GIMMESTATS", b"") });
     let (kind, uid, body) = alice.receive();
     let lines: Vec<&[u8]> = body.split(|&octet| octet == 0).collect();
     assert_eq!(
         (kind, uid, lines.len(), lines[0], lines[6]),
-        (Kind::HmAck, question, 11, server.address.ip().to_string().as_bytes(), &b"no"[..])
+        (Kind::HmAck, request, 11, server.address.ip().to_string().as_bytes(), &b"no"[..])
     );
     assert!(lines[5].ends_with(b"long-headers"));
 

@@ -255,9 +255,9 @@ fn bounds_are_read_again_and_the_rest_is_said_to_need_a_restart() {
 }
 
 #[test]
-fn malformed_questions_do_no_harm() {
+fn malformed_requests_do_no_harm() {
     let operated = Operated::start(&[]);
-    for (question, word) in [
+    for (request, word) in [
         (&b"\n"[..], "not a question"),
         (b"{}\n", "not a question"),
         (b"{\"verb\":\"destroy\"}\n", "not a question"),
@@ -268,10 +268,10 @@ fn malformed_questions_do_no_harm() {
         (b"", "no end"),
         (&[b'['; 100_000], "too long"),
     ] {
-        let answer = operated.raw(question);
-        assert!(answer.starts_with("{\"refused\":\"") && answer.contains(word), "{question:?}: {answer:?}");
+        let answer = operated.raw(request);
+        assert!(answer.starts_with("{\"refused\":\"") && answer.contains(word), "{request:?}: {answer:?}");
     }
-    // Guests who say nothing, more of them than are let in at a time, do not keep notices from being delivered.
+    // Connections without a request, more of them than are accepted at a time, do not keep notices from being delivered.
     let connections: Vec<UnixStream> = (0..40).map(|_| UnixStream::connect(operated.socket()).unwrap()).collect();
     let mut alice = subscribed(&operated.server, "alice@OPEN.TEST", b"c\0*\0\0");
     alice.send(acked(b"c", b"i", b"", b"still here\0"));

@@ -14,8 +14,8 @@ fn expected() -> BTreeMap<String, Vec<(String, String)>> {
     let list = fs::read_to_string(Path::new(FOLDER).join("EXPECTED")).unwrap();
     let mut expected: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     for line in list.lines().filter(|line| !line.starts_with('#')) {
-        let mut words = line.splitn(3, ' ');
-        let [name, place, text] = [(); 3].map(|()| words.next().unwrap().to_owned());
+        let mut fields = line.splitn(3, ' ');
+        let [name, place, text] = [(); 3].map(|()| fields.next().unwrap().to_owned());
         expected.entry(name).or_default().push((place, text));
     }
     expected

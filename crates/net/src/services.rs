@@ -27,10 +27,10 @@ fn fallback(name: &str) -> u16 {
 fn find(file: &str, name: &str) -> Option<u16> {
     file.lines().find_map(|line| {
         let entry = line.split('#').next()?;
-        let mut words = entry.split_ascii_whitespace();
-        let official = words.next()?;
-        let (number, protocol) = words.next()?.split_once('/')?;
-        let named = official == name || words.any(|alias| alias == name);
+        let mut fields = entry.split_ascii_whitespace();
+        let official = fields.next()?;
+        let (number, protocol) = fields.next()?.split_once('/')?;
+        let named = official == name || fields.any(|alias| alias == name);
         (named && protocol == "udp").then(|| number.parse().ok())?
     })
 }

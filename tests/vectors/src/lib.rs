@@ -123,17 +123,17 @@ impl Outcome {
 
 /// What a case's `quirk` member makes of an outcome.
 ///
-/// The member describes in words what a new program should do instead of what the case shows; its wordings are few.
+/// The member describes in prose what a new program should do instead of what the case shows; its wordings are few.
 fn with_quirk(quirk: Option<&str>, refused: bool, outcome: Outcome) -> Outcome {
     let Some(quirk) = quirk else { return outcome };
-    let says = |words: &[&str]| words.iter().any(|words| quirk.contains(words));
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| quirk.contains(phrase));
     let accepted = if says(&["refusing is preferred", "any error"]) {
         refused
     } else if says(&["any result is acceptable", "completing is fine", "Completing"]) {
         // It ran.
         true
     } else {
-        // "refusing is acceptable"; and what nobody has words for yet is not let through whatever comes of it.
+        // "refusing is acceptable"; and what has no phrase yet is not let through whatever comes of it.
         refused || outcome == Outcome::Passed
     };
     if accepted { Outcome::Passed } else { Outcome::Failed(format!("not the preferred behaviour: {quirk}")) }

@@ -1,6 +1,6 @@
 //! The sources of the machines and of the protocol crate name nothing of the system.
 //!
-//! Tests in the sources may: they are cut off, by the house's rule that they come last in a file.
+//! Tests in the sources may: they are cut off, by the rule that they come last in a file.
 
 use std::{
     fs,
@@ -29,14 +29,14 @@ const CALL: &str = "SystemTime::now";
 fn named(source: &str) -> Vec<String> {
     let code = without_tests(source);
     let mut found: Vec<String> = code.contains(CALL).then(|| CALL.to_owned()).into_iter().collect();
-    found.extend(words(&code).filter(|word| NAMES.contains(word)).map(str::to_owned));
+    found.extend(identifiers(&code).filter(|identifier| NAMES.contains(identifier)).map(str::to_owned));
     for path in MODULES {
         if code.contains(&format!("std::{path}")) {
             found.push(format!("std::{path}"));
         }
     }
     for import in code.split(';').filter_map(|statement| statement.split("use std::{").nth(1)) {
-        found.extend(words(import).filter(|word| MODULES.contains(word)).map(|word| format!("std::{word}")));
+        found.extend(identifiers(import).filter(|identifier| MODULES.contains(identifier)).map(|identifier| format!("std::{identifier}")));
     }
     found.sort();
     found.dedup();
@@ -44,8 +44,8 @@ fn named(source: &str) -> Vec<String> {
 }
 
 /// Names, with the mark of a macro.
-fn words(code: &str) -> impl Iterator<Item = &str> {
-    code.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '!')).filter(|word| !word.is_empty())
+fn identifiers(code: &str) -> impl Iterator<Item = &str> {
+    code.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '!')).filter(|identifier| !identifier.is_empty())
 }
 
 /// The lines before the tests, without comments.

@@ -1,6 +1,6 @@
 //! zephyrctl, the administration tool of the server.
 //!
-//! It sends one question over the server's local socket and shows the answer; `check` reads the configuration files
+//! It sends one request over the server's local socket and shows the answer; `check` reads the configuration files
 //! itself, with the server's own code.
 
 pub mod options;

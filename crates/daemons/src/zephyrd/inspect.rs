@@ -10,7 +10,7 @@ use zephyr_engine::server::{
     acl::{AclDecision, Act, ListDecision, Who},
 };
 
-/// The answer to a question about a server; `None` to what only the program around it can answer.
+/// The answer to a request about a server; `None` to what only the program around it can answer.
 pub fn answer(server: &Server, now: Now, request: &ControlRequest) -> Option<Answer> {
     Inspector(server).answer(now, request)
 }

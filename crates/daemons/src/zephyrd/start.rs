@@ -36,7 +36,7 @@ pub enum StartError {
     Listen {
         /// Where.
         address: SocketAddr,
-        /// The system's words.
+        /// The system's error message.
         error: io::Error,
     },
     /// The system refuses something else.

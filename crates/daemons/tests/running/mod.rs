@@ -124,7 +124,7 @@ impl Program {
         uid
     }
 
-    /// Sends until there is an answer: among too many packets a question can be lost.
+    /// Sends until there is an answer: among too many packets a request can be lost.
     pub fn ask(&mut self, notice: Notice<'_>) {
         const PAUSE: Duration = Duration::from_secs(1);
         let deadline = Instant::now() + TIMEOUT;

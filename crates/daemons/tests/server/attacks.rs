@@ -60,7 +60,7 @@ fn s1_forged_authentication_through_packet_kind() {
 #[test]
 fn s2_brain_dump_open_to_any_ticket_holder() {
     let server = running::server(&[]);
-    assert!(TcpStream::connect(server.address).is_err(), "there is no such door");
+    assert!(TcpStream::connect(server.address).is_err(), "nothing listens there");
 }
 
 #[test]
@@ -313,7 +313,7 @@ fn k_own_lists_without_proof() {
     assert_eq!(received[1..].iter().map(Received::body).collect::<String>(), expected);
 }
 
-/// Every kind of question, from an address that may be forged, once and often: everything that comes of it in two
+/// Every kind of request, from an address that may be forged, once and often: everything that comes of it in two
 /// hours.
 #[test]
 fn k_no_amplifier() {
@@ -328,7 +328,7 @@ fn k_no_amplifier() {
 fn no_amplifier(policy: &Policy, subscribed: usize, times: usize) {
     let many: String = (0..200).map(|number| format!("class-{number},instance,*\n")).collect();
     let mut worst = (0.0, String::new());
-    let questions = [
+    let requests = [
         control("GIMMEDEFS", ALICE, b""),
         control("GIMME", ALICE, b"0x1388\0"),
         control("SUBSCRIBE", ALICE, b"foo\0*\0\0"),
@@ -351,7 +351,7 @@ fn no_amplifier(policy: &Policy, subscribed: usize, times: usize) {
         Notice { kind: Kind::ServAck, ..notice("x", "y", "", ALICE) },
         Notice { kind: Kind::ClientAck, ..notice("x", "y", "", ALICE) },
     ];
-    for question in questions {
+    for request in requests {
         // Proof that is only believed is none.
         let claimed = if policy.believe_unproven { Yes } else { Failed };
         for (proof, sender) in [(No, ALICE), (claimed, ALICE), (No, "")] {
@@ -363,9 +363,9 @@ fn no_amplifier(policy: &Policy, subscribed: usize, times: usize) {
                 let place = Notice { port, ..login(ALICE, "NET-ANNOUNCED", ALICE) };
                 stage.send(there(), place, Yes);
             }
-            let question = Notice { sender: sender.as_bytes(), ..question };
+            let request = Notice { sender: sender.as_bytes(), ..request };
             // The fewest fields with which a packet is one.
-            for field_count in [question.field_count, 8] {
+            for field_count in [request.field_count, 8] {
                 let mut asked = 0;
                 let mut received: Vec<Received> = Vec::new();
                 let mut ask = |stage: &mut Stage, notice: Notice<'_>| {
@@ -378,13 +378,13 @@ fn no_amplifier(policy: &Policy, subscribed: usize, times: usize) {
                     ask(&mut stage, control("SUBSCRIBE_NODEFS", ALICE, body.as_bytes()));
                 }
                 for _ in 0..times {
-                    ask(&mut stage, Notice { field_count, ..question });
+                    ask(&mut stage, Notice { field_count, ..request });
                 }
                 received.extend(stage.wait(7200).into_iter().map(|(_, packet)| packet));
                 let to_thief = received.iter().filter(|packet| packet.to.ip() == THIEF.ip());
                 let answered: usize = to_thief.map(|packet| packet.octets.len()).sum();
                 let ratio = answered as f64 / asked as f64;
-                let opcode = question.opcode.escape_ascii();
+                let opcode = request.opcode.escape_ascii();
                 println!("{opcode:>16} {proof:?} {field_count:>2} fields: {ratio:.2}");
                 if ratio > worst.0 {
                     worst = (ratio, opcode.to_string());

@@ -219,15 +219,15 @@ fn a_long_list_comes_in_fragments() {
 fn a_stranger_cannot_make_the_server_flood_somebody() {
     let many: String = (0..200).map(|n| format!("class-{n},instance,*\n")).collect();
     let mut stage = Stage::with(|config| config.rules = with_defaults(many.as_bytes()));
-    let question = stage.packet(control("GIMMEDEFS", ALICE, b""), No);
-    let received = stage.give(here(), &question, No);
+    let request = stage.packet(control("GIMMEDEFS", ALICE, b""), No);
+    let received = stage.give(here(), &request, No);
     assert_eq!(received.len(), 2, "one acknowledgement, one packet of answer");
     let list = received[1].notice();
     assert!(list.body.len() > 150 && list.body.ends_with(b"\0instance\0\0"), "whole entries");
     assert_eq!(list.multinotice, format!("0/{}", list.body.len()).as_bytes());
     let answered: usize = received.iter().map(|packet| packet.octets.len()).sum();
     let resent: usize = stage.wait(7200).iter().map(|(_, packet)| packet.octets.len()).sum();
-    assert!(answered + resent <= 4 * question.len(), "{answered} and {resent} for {}", question.len());
+    assert!(answered + resent <= 4 * request.len(), "{answered} and {resent} for {}", request.len());
     assert!(stage.send(here(), control("GIMMEDEFS", ALICE, b""), Yes).len() > 4, "who proves himself gets all");
     let resent = stage.wait(7200);
     assert_eq!(resent.last().unwrap().0, 28, "as long as clients wait");

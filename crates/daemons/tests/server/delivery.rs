@@ -116,9 +116,9 @@ fn the_same_uid_from_a_stranger_cancels_nothing() {
     let mut stage = with_bob();
     let received = stage.send(here(), foo(), Yes);
     let uid = received[0].notice().uid;
-    // A question whose answer would have the same uid and go to the same place.
-    let question = Notice { uid, multiuid: uid, port: 6000, ..control("GIMMEDEFS", ALICE, b"") };
-    let octets = question.write(&zephyr_core::notice::Claim::NONE, zephyr_core::limits::Limits::WHOLE_PACKET).unwrap();
+    // A request whose answer would have the same uid and go to the same place.
+    let request = Notice { uid, multiuid: uid, port: 6000, ..control("GIMMEDEFS", ALICE, b"") };
+    let octets = request.write(&zephyr_core::notice::Claim::NONE, zephyr_core::limits::Limits::WHOLE_PACKET).unwrap();
     stage.give(there(), &octets, No);
     assert!(stage.wait(2).iter().any(|(_, packet)| *packet == received[0]));
 }

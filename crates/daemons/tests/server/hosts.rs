@@ -146,8 +146,8 @@ fn clients_and_subscribers_are_listed() {
     assert_eq!((first.address, &*first.principal, first.subscriptions), (at(here(), 5000), ALICE, 2));
     assert_eq!((first.proven, first.seconds_silent), (true, 30));
 
-    let question = ControlRequest::Subscriptions { class: "bIG".to_owned(), limit: 4 };
-    let Some(Answer::Subscriptions(found)) = answer(&stage.engine, stage.now, &question) else { panic!("none") };
+    let request = ControlRequest::Subscriptions { class: "bIG".to_owned(), limit: 4 };
+    let Some(Answer::Subscriptions(found)) = answer(&stage.engine, stage.now, &request) else { panic!("none") };
     assert_eq!((found.total, found.entries.len()), (10, 4), "in any spelling");
     assert_eq!((&*found.entries[3].instance, found.entries[3].client), ("*", at(here(), 5003)));
 }
@@ -157,12 +157,12 @@ fn access_is_explained() {
     let lists = [("xmt-secret", "*@ATHENA.TEST\n!bob@ATHENA.TEST\n"), ("sub-secret", "@127.77.0.0/24\n")];
     let stage = Stage::with(|config| config.rules = rules(&lists));
     let check = |principal: &str, class: &str, address: Option<&str>| {
-        let question = ControlRequest::AclCheck {
+        let request = ControlRequest::AclCheck {
             principal: principal.to_owned(),
             class: class.to_owned(),
             address: address.map(|address| address.parse().unwrap()),
         };
-        let Some(Answer::AclCheck(check)) = answer(&stage.engine, stage.now, &question) else { panic!("no answer") };
+        let Some(Answer::AclCheck(check)) = answer(&stage.engine, stage.now, &request) else { panic!("no answer") };
         let rulings: Vec<_> =
             check.rulings.iter().map(|ruling| format!("{} {} {}", ruling.list, ruling.allowed, ruling.why)).collect();
         (check.restricted, rulings)

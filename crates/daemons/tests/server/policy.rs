@@ -22,7 +22,7 @@ fn class_rules(classes: &str) -> ClassPolicy {
 }
 
 #[test]
-fn each_action_is_refused_in_words_and_logged() {
+fn each_action_is_refused_with_a_reason_and_logged() {
     let mut stage =
         stage(Policy { send: Demand::Required, locate: Demand::Required, logout: Demand::Closed, ..Policy::KERBEROS });
     for (request, proof, reason) in [
@@ -195,7 +195,7 @@ fn who_comes_and_goes_is_measured_too() {
 }
 
 #[test]
-fn words_give_way_where_there_is_no_room() {
+fn the_reason_gives_way_where_there_is_no_room() {
     let mut stage = stage(Policy { send: Demand::Required, ..Policy::KERBEROS });
     let sender = "x".repeat(830);
     let received = stage.send(here(), Notice { sender: sender.as_bytes(), ..notice("c", "i", "", "") }, No);

@@ -142,7 +142,7 @@ impl HostManager {
             address: self.uids.address().into(),
             ..Notice::EMPTY
         };
-        // A notice of nothing but short words always fits.
+        // A notice of nothing but short fields always fits.
         if let Ok(packet) = notice.write(&Claim::NONE, Limits::COMPATIBLE) {
             self.outputs.send(self.servers.current().address, packet);
         }

@@ -1,7 +1,7 @@
 //! Access control checks of requests (server behaviour, sections 8.3 and 11).
 //!
-//! Rules know proven principals and hosts. What a notice only says of its sender is no answer to any of these
-//! questions.
+//! Rules know proven principals and hosts. What a notice only says of its sender is never checked against
+//! them.
 
 use crate::server::{
     Change, Server,

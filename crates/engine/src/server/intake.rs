@@ -7,7 +7,7 @@
 //! 3. a source that has caused too much work: dropped; a host manager sends again
 //! 4. only now the proof is verified
 //!
-//! While one packet is verified others may be handled, so the first two questions are asked once more before it is.
+//! While one packet is verified others may be handled, so the first two checks are made once more before it is.
 
 use crate::server::{
     Change, Server,

@@ -24,7 +24,7 @@ pub enum LogEvent {
     Dropped { reason: DropReason, from: SocketAddr },
     /// A proven packet came again from another source.
     Copied { sender: Box<[u8]>, from: SocketAddr },
-    /// A proof that could not be verified, for a fault of our own.
+    /// A proof that could not be verified, for an error of our own.
     CannotVerify { from: SocketAddr, error: AuthError },
     /// A proof that does not hold.
     FailedProof { sender: Box<[u8]>, from: SocketAddr, reason: Reason },

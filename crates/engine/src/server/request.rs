@@ -28,7 +28,7 @@ pub(crate) struct Request<'a> {
     pub(crate) session: Option<Arc<dyn Session>>,
     /// Octets of the whole notice, of which the packet may be a part.
     pub(crate) total: usize,
-    /// It tells of a user's coming, in the server's words: its opcode is not that of its packet.
+    /// It announces a user's login, made by the server: its opcode is not that of its packet.
     pub(crate) announced: bool,
     /// What its sender is told beside the answer.
     pub(crate) message: Option<String>,

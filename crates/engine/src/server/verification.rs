@@ -39,7 +39,7 @@ pub struct VerifyId {
 pub struct Verified {
     /// Which job.
     pub id: VerifyId,
-    /// What the backend says; an error when it cannot say anything, which is no fault of the packet's.
+    /// What the backend says; an error when it cannot say anything, which is not because of the packet.
     pub result: Result<Judgement, AuthError>,
 }
 

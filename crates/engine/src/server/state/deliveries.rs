@@ -19,7 +19,7 @@ use zephyr_core::{
 pub(crate) enum Addressee {
     /// A client: until it acknowledges or is given up.
     Client(ClientId),
-    /// Somebody proven who asked a question: as long as he waits for the answer.
+    /// Whoever asked something with proof: as long as he waits for the answer.
     Asker,
     /// Somebody who may have forged where he asks from: so many times, so that nobody is flooded in his name.
     Stranger { transmissions: usize },
@@ -143,7 +143,7 @@ impl Deliveries {
     ///
     /// # Errors
     ///
-    /// When somebody's room is used up; the packet is not remembered then.
+    /// When a limit is reached; the packet is not remembered then.
     pub(crate) fn remember(&mut self, now: Duration, packet: Outgoing, limits: &DeliveryLimits) -> Result<(), Full> {
         let Outgoing { key, addressee, owner, payload } = packet;
         let host = key.0.ip();
