@@ -28,7 +28,7 @@ pub struct KerberosAcceptor {
     realm: String,
     keytab: Keytab,
     permitted: Permitted,
-    /// How many seconds clocks may be apart.
+    /// The maximum clock skew in seconds.
     skew: u32,
     remembers: bool,
 }
@@ -106,7 +106,7 @@ impl KerberosAcceptor {
         })
     }
 
-    /// Who made the AP-REQ.
+    /// Verifies an AP-REQ.
     fn maker(&self, request: &[u8], expected: &[u8], now: Now) -> Result<Result<Proven, Reason>, AuthError> {
         let keys = self.keytab.keys();
         let parts = if self.remembers { Parts::of(request) } else { None };

@@ -52,7 +52,7 @@ pub(crate) struct Enctypes {
     pub(crate) session: i32,
 }
 
-/// Looks at an AP-REQ that should be for the service of `realm`.
+/// Parses an AP-REQ for the service of `realm`.
 pub(crate) fn inspect(octets: &[u8], realm: &[u8]) -> Result<Enctypes, Refusal> {
     if octets.len() > MAX_AUTHENTICATOR {
         return Err(Refusal::TooLong(octets.len()));

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 /// The octets of an AES key of the longer kind.
 const AES256_LEN: usize = 32;
 
-/// What a derived key is for.
+/// The purpose of a derived key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// Checksums over what is sent in clear.
@@ -22,7 +22,7 @@ pub(crate) enum Purpose {
     Integrity = 0x55,
 }
 
-/// What a key is derived from: the usage and the purpose.
+/// The constant of a key derivation: the usage and the purpose.
 fn constant(usage: i32, purpose: Purpose) -> [u8; 5] {
     let [a, b, c, d] = usage.to_be_bytes();
     [a, b, c, d, purpose as u8]

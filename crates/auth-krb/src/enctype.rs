@@ -74,7 +74,7 @@ impl Permitted {
         Self(enctypes.iter().map(|enctype| enctype.0).collect())
     }
 
-    /// Why a type is refused, or `None` when it is permitted.
+    /// The refusal of a type, or `None` when it is permitted.
     pub(crate) fn refusal(&self, what: &str, enctype: i32) -> Option<String> {
         if self.0.contains(&enctype) {
             return None;

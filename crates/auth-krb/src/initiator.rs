@@ -82,7 +82,7 @@ impl Initiator for KerberosInitiator {
     }
 }
 
-/// Whose the user's tickets are, whether or not they are still good.
+/// The principal of the user's credential cache, whether or not its tickets are still valid.
 pub(crate) fn owner_of_cache() -> Result<String, AuthError> {
     let read = || {
         let context = Context::new()?;

@@ -41,7 +41,7 @@ pub(crate) struct KnownTicket {
 }
 
 impl KnownTicket {
-    /// What is to be remembered of a ticket that libkrb5 has just accepted; `None` when its authenticator is not one of
+    /// The cache entry of a ticket that libkrb5 has just accepted; `None` when its authenticator is not one of
     /// the usual kind.
     pub(crate) fn new(accepted: &Accepted, session: &Arc<KeySession>, parts: &Parts<'_>) -> Option<Self> {
         let authenticators = Decryption::new(accepted.key.clone(), AUTHENTICATOR);
@@ -143,7 +143,7 @@ mod tests {
     use crate::ticket::Key;
     use std::time::{Duration, UNIX_EPOCH};
 
-    const SKEW: u32 = 300;
+    const MAX_SKEW: u32 = 300;
     const BEGIN: u32 = 1_000_000;
     const END: u32 = 2_000_000;
 
@@ -185,7 +185,7 @@ mod tests {
     fn a_ticket_alone_proves_nothing() {
         let known = KnownTickets::default();
         known.remember(&parts(b"a"), ticket());
-        assert!(known.proven(&parts(b"a"), at(BEGIN + 1), SKEW).is_none());
+        assert!(known.proven(&parts(b"a"), at(BEGIN + 1), MAX_SKEW).is_none());
         assert!(is_known(&known, b"a"));
     }
 
@@ -209,8 +209,8 @@ mod tests {
     fn a_ticket_dies_at_its_end() {
         let known = KnownTickets::default();
         known.remember(&parts(b"a"), ticket());
-        assert!(known.proven(&parts(b"a"), at(END + SKEW), SKEW).is_none() && is_known(&known, b"a"));
-        assert!(known.proven(&parts(b"a"), at(END + SKEW + 1), SKEW).is_none());
+        assert!(known.proven(&parts(b"a"), at(END + MAX_SKEW), MAX_SKEW).is_none() && is_known(&known, b"a"));
+        assert!(known.proven(&parts(b"a"), at(END + MAX_SKEW + 1), MAX_SKEW).is_none());
         assert!(!is_known(&known, b"a"));
     }
 }

@@ -142,7 +142,7 @@ impl TicketSession {
         &self.ticket
     }
 
-    /// Says once that a C program, if one is on the way, will not see the proof.
+    /// Warns once that a C program, if one is on the way, will not see the proof.
     fn warn_of_c_programs(&self, limits: Limits) {
         let enctype = self.key.enctype();
         if limits == Limits::COMPATIBLE && !checksum::is_known_to_c(enctype) {

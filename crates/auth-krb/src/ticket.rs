@@ -16,7 +16,7 @@ pub(crate) struct Key {
 /// A ticket for a Zephyr service, with what a client must know to use it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ServiceTicket {
-    /// Who it was given to.
+    /// The client principal.
     pub(crate) client: CString,
     /// The realm of the service.
     pub(crate) realm: Box<[u8]>,
@@ -26,7 +26,7 @@ pub(crate) struct ServiceTicket {
     pub(crate) ticket: Box<[u8]>,
     /// When it ends, in seconds since 1970 by the KDC's clock.
     pub(crate) ends: u32,
-    /// How many seconds the KDC's clock is ahead of ours.
+    /// The offset of the KDC's clock from ours, in seconds.
     pub(crate) kdc_ahead: i32,
 }
 

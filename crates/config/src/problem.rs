@@ -15,7 +15,7 @@ pub struct Problem {
     pub line: usize,
     /// In characters, counted from one; 0 when it concerns the whole line.
     pub column: usize,
-    /// What is wrong, in one line.
+    /// The message, in one line.
     pub text: String,
 }
 
@@ -61,9 +61,9 @@ impl std::error::Error for Problems {}
 /// Errors and warnings about files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Findings {
-    /// What is invalid.
+    /// The errors.
     pub problems: Vec<Problem>,
-    /// What is valid, but probably a mistake.
+    /// The warnings: what is valid, but probably a mistake.
     pub warnings: Vec<Problem>,
 }
 

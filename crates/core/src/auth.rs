@@ -11,7 +11,7 @@ use crate::{
 use bytes::Bytes;
 use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
 
-/// What the receiver of a notice knows about its origin.
+/// The verdict on a notice's origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The notice claims nothing.
@@ -23,7 +23,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Who sent it, when that is proven.
+    /// The identity of the sender, when it is proven.
     pub const fn identity(&self) -> Option<&Identity> {
         match self {
             Self::Authentic(identity) => Some(identity),
@@ -36,7 +36,7 @@ impl Verdict {
         self.identity().is_some()
     }
 
-    /// What is known of a whole when this is known of one part and `other` of another: the weaker of the two
+    /// The verdict on a whole with this verdict on one part and `other` on another: the weaker of the two
     /// (wire format, section 7, step 13).
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -100,7 +100,7 @@ pub enum Reason {
     Refused(String),
 }
 
-/// Which way a notice goes between client and server; the two are proven differently.
+/// The direction of a notice between client and server; the two are proven differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Made by a client, or by a server towards another realm's server.
@@ -131,15 +131,15 @@ pub trait Session: Send + Sync {
         self.open(packet, direction).is_some()
     }
 
-    /// Until when it can prove anything to a server, by this machine's clock; `None` when that has no end.
+    /// The expiry of the session, by this machine's clock; `None` when that has no end.
     fn ends(&self) -> Option<SystemTime> {
         None
     }
 }
 
-/// What an [`Acceptor`] says of a packet.
+/// The judgement of an [`Acceptor`] on a packet.
 pub struct Judgement {
-    /// What is known about the origin.
+    /// The verdict on the origin.
     pub verdict: Verdict,
     /// The session key to prove answers to this sender with; only with [`Verdict::Authentic`].
     pub session: Option<Arc<dyn Session>>,
@@ -248,7 +248,7 @@ pub enum AuthError {
 }
 
 impl AuthError {
-    /// What the user or the admin can do about it: one or two sentences, or `None` when nobody knows.
+    /// Advice for the user or the administrator: one or two sentences, or `None` when nobody knows.
     pub fn advice(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoCredentials => "Run kinit first, or send without proof (zwrite -d).",

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-/// How many packets are remembered; beyond, the oldest are forgotten early.
+/// Maximum number of remembered packets; beyond, the oldest are forgotten early.
 const MAX_ENTRIES: usize = 65_536;
 
 /// A filter of packets that have come within the last [`DUPLICATE_MEMORY`].

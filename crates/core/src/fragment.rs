@@ -11,17 +11,17 @@ use crate::{
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
-/// Which octets of the whole body a packet carries.
+/// The span of the whole body that a packet carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Where its body begins in the whole.
+    /// The offset of its body in the whole.
     pub offset: usize,
     /// Octets of the whole.
     pub total: usize,
 }
 
 impl Span {
-    /// What the multinotice field says. One that says nothing sensible means that the packet stands alone.
+    /// Parses the multinotice field. One that says nothing sensible means that the packet stands alone.
     ///
     /// # Errors
     ///
@@ -54,23 +54,23 @@ impl Span {
 #[derive(Debug)]
 pub struct Cutter<'a> {
     whole: Notice<'a>,
-    /// Where `whole.body` begins in the notice it is part of.
+    /// The offset of `whole.body` in the notice it is part of.
     base: usize,
     /// Octets of that notice.
     total: usize,
-    /// How much of `whole.body` is sent.
+    /// Octets of `whole.body` that are sent.
     sent: usize,
     max_body: usize,
     done: bool,
 }
 
 impl<'a> Cutter<'a> {
-    /// Will send `whole`, whose uid and multiuid become those of the first packet.
+    /// A cutter of `whole`, whose uid and multiuid become those of the first packet.
     pub const fn new(whole: Notice<'a>) -> Self {
         Self { whole, base: 0, total: whole.body.len(), sent: 0, max_body: MAX_PACKET, done: false }
     }
 
-    /// Will send what is already one fragment, and no longer fits into one packet.
+    /// A cutter of one fragment that no longer fits into one packet.
     pub fn again(piece: Notice<'a>) -> Self {
         let whole = Self::new(piece);
         match Span::read(piece.multinotice) {
@@ -86,7 +86,7 @@ impl<'a> Cutter<'a> {
     ///
     /// # Errors
     ///
-    /// What `write` says, also when not even the header fits.
+    /// The errors of `write`, also when not even the header fits.
     pub fn next_packet(
         &mut self,
         uid: Uid,

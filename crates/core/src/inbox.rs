@@ -69,7 +69,7 @@ impl Fragment {
 /// The result of verifying a packet's origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// What is known about the origin.
+    /// The verdict on the origin.
     pub verdict: Verdict,
     /// The body as it was before it was sealed, where that is not what the packet holds: of a backend that encrypts.
     pub opened: Option<Bytes>,
@@ -98,7 +98,7 @@ impl Delivered {
         Notice { body: self.body.as_deref().unwrap_or(notice.body), ..notice }
     }
 
-    /// What is known about the origin of all fragments.
+    /// The verdict on the origin of all fragments.
     pub const fn verdict(&self) -> &Verdict {
         &self.verdict
     }
@@ -109,7 +109,7 @@ impl Delivered {
     }
 }
 
-/// What the fragments of one notice have in common.
+/// The uid and kind that all fragments of a notice have in common.
 type NoticeKey = (Uid, Kind);
 
 /// The state of a receiving program: packets seen lately, and notices that are not yet complete.
@@ -128,7 +128,7 @@ struct Incomplete {
 }
 
 impl Incomplete {
-    /// What it may come to hold: the body, and the header's packet.
+    /// The maximum octets that it may come to hold: the body, and the header's packet.
     const fn promised(&self) -> usize {
         self.partial.total() + MAX_PACKET
     }

@@ -6,9 +6,9 @@
 /// way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Principal<'a> {
-    /// What stands before the separator: everything, when there is none.
+    /// The name before the separator: everything, when there is none.
     pub name: &'a [u8],
-    /// What follows it; `None` when there is none.
+    /// The realm after it; `None` when there is none.
     pub realm: Option<&'a [u8]>,
 }
 

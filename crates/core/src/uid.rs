@@ -55,7 +55,7 @@ pub struct UidSource {
 }
 
 impl UidSource {
-    /// Uids will carry `address`.
+    /// A generator of uids with this `address`.
     pub const fn new(address: Ipv4Addr) -> Self {
         Self { address, last: (0, 0) }
     }

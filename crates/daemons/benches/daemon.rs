@@ -68,7 +68,7 @@ const WINDOW: usize = 32;
 /// How long a process must have had no CPU time to be at rest.
 const REST: Duration = Duration::from_millis(4);
 /// What is asked of a server is done, and nothing has come for this long: something is lost.
-const SILENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 /// Proofs are good for five minutes; before that others are made.
 const FRESH: Duration = Duration::from_secs(60);
 
@@ -245,7 +245,7 @@ impl Server {
     /// The CPU time that its process has had, once it has nothing left to do.
     fn cpu_at_rest(&self) -> Result<Duration, Lost> {
         let cpu = || Duration::from(clock_gettime(self.clock).unwrap());
-        let deadline = Instant::now() + SILENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let mut last = cpu();
         while Instant::now() < deadline {
             std::thread::sleep(REST);
@@ -302,7 +302,7 @@ impl Readers {
             let notice = acked(b"ZEPHYR_CTL", b"CLIENT", b"SUBSCRIBE_NODEFS", b"bench\0*\0\0");
             let packet = subscription(number, Notice { port: port(socket), ..notice });
             socket.send(&packet).unwrap();
-            let deadline = Instant::now() + SILENCE;
+            let deadline = Instant::now() + TIMEOUT;
             loop {
                 if let Some(answer) = receive(socket, &mut buffer) {
                     check_answer(&answer, "SENT")?;
@@ -386,7 +386,7 @@ fn exchange(
         }
         if some {
             silent_since = Instant::now();
-        } else if silent_since.elapsed() > SILENCE {
+        } else if silent_since.elapsed() > TIMEOUT {
             return Err(format!("{} of {sent} packets are lost", sent - done));
         } else {
             std::thread::yield_now();

@@ -10,7 +10,7 @@ use std::{
 /// Maximum octets of a request, its newline included.
 pub const MAX_REQUEST_OCTETS: usize = 4096;
 /// Default limit of the entries in an answer.
-pub const USUAL_ENTRIES: usize = 1000;
+pub const DEFAULT_ENTRIES: usize = 1000;
 
 /// A request over the control socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ pub enum ControlRequest {
 }
 
 fn usual_entries() -> usize {
-    USUAL_ENTRIES
+    DEFAULT_ENTRIES
 }
 
 /// The answer to a [`ControlRequest`].

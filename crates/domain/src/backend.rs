@@ -118,7 +118,7 @@ impl fmt::Debug for Backend {
     }
 }
 
-/// Names as a sentence has them: `a, b or c`.
+/// Names as alternatives in a sentence: `a, b or c`.
 pub(crate) fn alternatives(names: &[impl AsRef<str>]) -> String {
     let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     match names.as_slice() {

@@ -12,7 +12,7 @@ use zephyr_core::auth::{AuthError, Initiator};
 pub struct ClientDomain {
     /// The domain's realm.
     pub realm: String,
-    /// What holds there.
+    /// The domain's description.
     pub domain: Domain,
     /// How its user proves who he is.
     pub initiator: Arc<dyn Initiator>,

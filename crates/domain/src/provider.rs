@@ -93,7 +93,7 @@ pub enum BackendSetting {
 pub struct AcceptorOptions {
     /// The realm it serves; the default one when not given.
     pub realm: Option<String>,
-    /// Where its keys are; the traditional place when not given.
+    /// The path of its keytab; the traditional one when not given.
     pub keytab: Option<PathBuf>,
     /// The Kerberos encryption types that its keys and those of its clients may have; [`Enctype::DEFAULT`] when not
     /// given. What is not among them is a [failed](zephyr_core::auth::Verdict::Failed) proof.

@@ -12,7 +12,7 @@ use zephyr_core::auth::{Acceptor, AuthError};
 pub struct ServerDomain {
     /// The domain's realm.
     pub realm: String,
-    /// What holds there.
+    /// The domain's description.
     pub domain: Domain,
 }
 

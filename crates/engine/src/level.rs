@@ -1,6 +1,6 @@
 //! Severity of log lines.
 
-/// How much a line of the log matters.
+/// The severity of a line of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     /// Only for debugging.

@@ -44,16 +44,16 @@ use zephyr_core::time::Now;
 
 /// A state machine with a driver around it.
 pub trait Machine {
-    /// What the program, or its operator, orders.
+    /// Commands of the program, or of its operator.
     type Command;
     /// Work that the driver does.
     type Job;
-    /// What became of a job; says by itself of which.
+    /// The result of a job; says by itself of which.
     type Done;
-    /// What others may want to know.
+    /// Events for subscribers.
     type Event;
 
-    /// Takes something that happened. Time never goes back between calls.
+    /// Handles an input. Time never goes back between calls.
     fn handle(&mut self, now: Now, input: Input<'_, Self>);
 
     /// The next thing that the machine wants, one at a time, until it wants to wait.
@@ -64,7 +64,7 @@ pub trait Machine {
     fn put_back(&mut self, transmit: Transmit);
 }
 
-/// Something that happened.
+/// An input to a machine.
 pub enum Input<'a, M: Machine + ?Sized> {
     /// A datagram has come from this address and port.
     Datagram {
@@ -81,7 +81,7 @@ pub enum Input<'a, M: Machine + ?Sized> {
     Command(M::Command),
 }
 
-/// What a machine wants.
+/// An output of a machine.
 pub enum Output<M: Machine + ?Sized> {
     /// To send a packet. One that cannot be sent is lost, as it could be on its way.
     Transmit(Transmit),

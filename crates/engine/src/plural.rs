@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// So many of something: `1 class`, `2 classes`.
+/// A number with its noun: `1 class`, `2 classes`.
 #[derive(Clone, Copy, Debug)]
 pub struct Plural(
     /// How many.

@@ -13,7 +13,7 @@ use zephyr_core::limits::MAX_PACKET;
 /// Maximum number of datagrams of a batch.
 pub const MAX_BATCH: usize = 32;
 /// Number of datagrams received one by one before a batch is.
-const FEW: usize = 16;
+const MAX_SINGLE_DATAGRAMS: usize = 16;
 
 type Buffers = [[u8; MAX_PACKET]; MAX_BATCH];
 
@@ -52,7 +52,7 @@ impl BatchReceiver {
     fn receive_some(&mut self, socket: &UdpSocket, each: &mut impl FnMut(SocketAddr, &[u8])) -> io::Result<usize> {
         let singly = match (self.batched, self.burst) {
             (true, true) => 0,
-            (true, false) => FEW,
+            (true, false) => MAX_SINGLE_DATAGRAMS,
             (false, _) => MAX_BATCH,
         };
         let received = one_by_one(socket, &mut self.buffers, singly, each)?;

@@ -29,11 +29,11 @@ pub struct Driver<M> {
 /// An event for the program.
 #[derive(Debug)]
 pub enum Occurrence<E> {
-    /// What the machine tells.
+    /// An event of the machine.
     Event(E),
     /// The system has not sent a packet.
     SendFailed {
-        /// Where it should have gone.
+        /// The destination.
         to: SocketAddr,
         /// Why not.
         error: io::Error,
@@ -41,7 +41,7 @@ pub enum Occurrence<E> {
 }
 
 impl<M: Machine> Driver<M> {
-    /// Will drive `machine` on `socket`, by `clock`.
+    /// A driver of `machine` on `socket`, by `clock`.
     ///
     /// # Errors
     ///
@@ -61,7 +61,7 @@ impl<M: Machine> Driver<M> {
         &self.clock
     }
 
-    /// Gives the machine an order.
+    /// Hands the machine a command.
     pub fn command(&mut self, command: M::Command) {
         self.machine.handle(self.clock.now(), Input::Command(command));
     }
@@ -120,7 +120,7 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    /// Takes one datagram, if there is one.
+    /// Receives one datagram, if there is one.
     fn receive(&mut self) -> io::Result<bool> {
         let mut buffer = [0; MAX_PACKET];
         match self.socket.recv_from(&mut buffer) {

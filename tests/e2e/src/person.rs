@@ -132,10 +132,10 @@ impl Person {
     /// As [`Person::zwrite`].
     pub fn zwrite_with_input(&self, arguments: &[&str], input: &[u8]) -> Result<Output> {
         // A host manager that has lost its server needs up to 40 s to find it again.
-        const LIMIT: Duration = Duration::from_secs(120);
+        const TIMEOUT: Duration = Duration::from_secs(120);
         let mut command = self.command(self.make.program("zwrite")?);
         command.args(arguments);
-        process::run_with_input(command, input, LIMIT)
+        process::run_with_input(command, input, TIMEOUT)
     }
 
     /// Runs zwrite, which must succeed.

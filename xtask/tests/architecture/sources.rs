@@ -36,7 +36,7 @@ fn named(source: &str) -> Vec<String> {
         }
     }
     for import in code.split(';').filter_map(|statement| statement.split("use std::{").nth(1)) {
-        found.extend(identifiers(import).filter(|identifier| MODULES.contains(identifier)).map(|identifier| format!("std::{identifier}")));
+        found.extend(identifiers(import).filter(|name| MODULES.contains(name)).map(|name| format!("std::{name}")));
     }
     found.sort();
     found.dedup();

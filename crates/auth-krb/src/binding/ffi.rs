@@ -106,7 +106,7 @@ pub(crate) struct Ticket {
     pub(crate) enc_part2: *mut EncTicketPart,
 }
 
-/// What is encrypted in a ticket, up to the last thing that we look at.
+/// The encrypted part of a ticket, up to the last member that we look at.
 #[repr(C)]
 pub(crate) struct EncTicketPart {
     pub(crate) magic: i32,

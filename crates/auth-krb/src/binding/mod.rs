@@ -138,7 +138,7 @@ impl Context {
         }
     }
 
-    /// Does something with the context that this thread keeps. Its configuration is that of the thread's first call.
+    /// Runs an action with the context of this thread. Its configuration is that of the thread's first call.
     pub(crate) fn with_own<T>(action: impl FnOnce(&Self) -> Result<T, Error>) -> Result<T, Error> {
         OF_THIS_THREAD.with(|own| match own.get() {
             Some(context) => action(context),
@@ -157,7 +157,7 @@ impl Context {
         if code == 0 { Ok(()) } else { Err(Error { code, text: error_text(self.raw(), code) }) }
     }
 
-    /// Takes over what `call` leaves in the place that it is given.
+    /// Owns the resource that `call` leaves in the place that it is given.
     fn receive<T: Release>(
         &self,
         call: impl FnOnce(*mut ffi::Context, *mut *mut T) -> i32,
@@ -168,7 +168,7 @@ impl Context {
         Ok(Owned { context: self, raw })
     }
 
-    /// From now on the library takes this for the time, with our clock going on.
+    /// Sets the library's time, from which it goes on with our clock.
     fn set_time(&self, seconds: i32, micros: i32) -> Result<(), Error> {
         // SAFETY: plain numbers.
         self.checked(unsafe { ffi::krb5_set_real_time(self.raw(), seconds, micros) })
@@ -230,7 +230,7 @@ impl Context {
         self.receive(|context, out| unsafe { ffi::krb5_cc_default(context, out) }).map(Cache)
     }
 
-    /// Whose the cache is.
+    /// The principal of the cache.
     pub(crate) fn principal_of(&self, cache: &Cache<'_>) -> Result<Principal<'_>, Error> {
         let cache = cache.0.raw();
         // SAFETY: the cache is open; the place is for one principal, which `Owned` gives back.
@@ -308,7 +308,7 @@ impl Context {
         Ok(octets)
     }
 
-    /// Judges an AP-REQ by all of the library's rules as if it had arrived at `now`, without a replay cache: the same
+    /// Verifies an AP-REQ by all of the library's rules as if it had arrived at `now`, without a replay cache: the same
     /// packet may come again.
     pub(crate) fn accept(
         &self,
@@ -346,7 +346,7 @@ impl Context {
         Ok(Accepted { client: maker.into_bytes(), key, validity })
     }
 
-    /// How many seconds clocks may be apart, by the library's configuration.
+    /// The maximum clock skew in seconds, by the library's configuration.
     pub(crate) fn clock_skew(&self) -> Result<u32, Error> {
         const SOME_TIME: i32 = 1_000_000_000;
         let is_within = |seconds: i32| {
@@ -364,7 +364,7 @@ impl Context {
         Ok(within.cast_unsigned())
     }
 
-    /// What was encrypted with `key` for this usage; there may be octets after its end.
+    /// Decrypts what was encrypted with `key` for this usage; there may be octets after its end.
     pub(crate) fn decrypt(&self, key: &Key, usage: i32, cipher: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         let mut plain = Zeroizing::new(vec![0; cipher.len()]);
         let block = ffi::Keyblock::of(key);

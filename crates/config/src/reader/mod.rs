@@ -66,7 +66,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What the parser says, in one line.
+/// The parser's message, in one line.
 fn one_line(message: &str) -> String {
     message.trim().replace('\n', ", ")
 }

@@ -27,7 +27,7 @@ impl<'a> OtherFields<'a> {
         self.fields.get(..self.count).unwrap_or_default()
     }
 
-    /// How many fields are kept.
+    /// The number of kept fields.
     pub fn count(&self) -> u32 {
         u32::try_from(self.count).unwrap_or(0)
     }

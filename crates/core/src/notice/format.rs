@@ -143,7 +143,8 @@ pub struct Unsealed<'a> {
 }
 
 impl Unsealed<'_> {
-    /// What the checksum must cover, in order; the same as [`super::Packet::covered`] of the finished packet.
+    /// The octets that the checksum must cover, in order; the same as [`super::Packet::covered`] of the finished
+    /// packet.
     pub fn covered(&self) -> [&[u8]; 3] {
         [&self.head, &self.tail, self.notice.body]
     }

@@ -29,19 +29,19 @@ pub const MIN_PROVABLE_FIELDS: u32 = 17;
 /// All texts are octets without NUL; nothing says that they are UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Notice<'a> {
-    /// How many header fields it is written with; see [`Notice::written_fields`].
+    /// The number of header fields it is written with; see [`Notice::written_fields`].
     pub field_count: u32,
     /// Its part in the exchange.
     pub kind: Kind,
-    /// Which packet this is.
+    /// The unique identifier of the packet.
     pub uid: Uid,
-    /// Where the sender wants replies, as a host-order UDP port number.
+    /// The UDP port for replies to the sender, in host order.
     pub port: u16,
     /// The first part of what people subscribe to.
     pub class: &'a [u8],
     /// The second part of what people subscribe to.
     pub instance: &'a [u8],
-    /// Says more about the notice's purpose, to programs.
+    /// The notice's purpose, for programs.
     pub opcode: &'a [u8],
     /// The principal who, so the packet says, sent it.
     pub sender: &'a [u8],

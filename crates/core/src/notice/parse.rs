@@ -59,7 +59,7 @@ pub struct Packet<'a> {
     pub time: (u32, u32),
     octets: &'a [u8],
     header_len: usize,
-    /// Where the covered octets break off before the checksum and go on after it.
+    /// The ends of the covered octets before and after the checksum.
     covered: Option<(usize, usize, usize)>,
 }
 
@@ -83,7 +83,8 @@ impl<'a> Packet<'a> {
         self.header_len
     }
 
-    /// What the checksum covers, in order: all that is kept of the packet but the checksum field and its NUL.
+    /// The octets that the checksum covers, in order: all that is kept of the packet but the checksum field and its
+    /// NUL.
     ///
     /// `None` for a header of fewer than [`MIN_PROVABLE_FIELDS`] fields, whose octets cannot all be told apart from the
     /// checksum: such a packet proves nothing (authentication, section 5).
@@ -120,12 +121,12 @@ impl OwnedPacket {
         Ok(Layout::read(&octets)?.keep(octets))
     }
 
-    /// What the datagram says. Costs nothing of what reading it costs.
+    /// The packet, without parsing it again.
     pub fn packet(&self) -> Packet<'_> {
         self.layout.of(&self.octets)
     }
 
-    /// What the datagram says, apart from the claimed proof.
+    /// The notice, without the claimed proof.
     pub fn notice(&self) -> Notice<'_> {
         self.packet().notice
     }
@@ -142,10 +143,10 @@ impl fmt::Debug for OwnedPacket {
     }
 }
 
-/// Where in a datagram a text is: its first octet, and the one after its last.
+/// The range of a text in a datagram: its first octet, and the one after its last.
 type Piece = (u32, u32);
 
-/// What was read of a datagram: its numbers, and where its texts are. Whoever must decide first whether to keep a
+/// The parsed layout of a datagram: its numbers, and where its texts are. Whoever must decide first whether to keep a
 /// datagram reads its layout, and needs not read it again.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Layout {

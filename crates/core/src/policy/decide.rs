@@ -45,7 +45,7 @@ pub enum Shown {
 /// A part of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Section {
-    /// What holds for the whole domain.
+    /// The settings for the whole domain.
     Domain,
     /// The class rules of this number.
     Class(usize),
@@ -56,13 +56,13 @@ pub enum Section {
 /// A setting of such a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Setting {
-    /// What is demanded for this action.
+    /// The demand for this action.
     Demand(Action),
-    /// What becomes of failed proofs.
+    /// The treatment of failed proofs.
     FailedProof,
     /// Whether unproven senders are believed.
     BelieveUnproven,
-    /// Whom a foreign realm may speak for.
+    /// The senders that a foreign realm may speak for.
     SpeaksFor,
 }
 
@@ -80,7 +80,7 @@ pub struct Rule {
 pub struct Decision {
     /// Whether the action is allowed.
     pub ruling: Ruling,
-    /// As what it is shown, if it is done.
+    /// The origin that recipients see, if it is allowed.
     pub shown_as: Shown,
     /// The rule that decided.
     pub rule: Rule,

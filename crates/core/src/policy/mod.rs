@@ -140,7 +140,7 @@ impl Default for Measure {
 }
 
 impl Measure {
-    /// What the protocol allows, and no limit of rate. As C servers do.
+    /// The limits of the protocol, and no rate limit, as in C servers.
     pub const USUAL: Self = Self { notice_octets: MAX_NOTICE, notices_per_second: 0, notice_burst: 200 };
 }
 
@@ -166,10 +166,10 @@ pub struct Policy {
     pub provable: bool,
     /// Other demands for some classes. The most specific pattern counts, and of equally specific ones the first.
     pub classes: Vec<ClassPolicy>,
-    /// Whom foreign realms may speak for. The most specific pattern counts, and of equally specific ones the first; a
-    /// realm that none is about may speak for its own.
+    /// The senders that foreign realms may speak for. The most specific pattern counts, and of equally specific ones
+    /// the first; a realm that none is about may speak for its own.
     pub foreign: Vec<ForeignRule>,
-    /// How much a notice may bring.
+    /// The limits of size and rate.
     pub measure: Measure,
 }
 
@@ -180,7 +180,7 @@ impl Policy {
     /// No proof is asked for anything.
     pub const OPEN: Self = Self::for_strangers(Demand::Optional, false);
 
-    /// What a C server allows strangers, with this demand for what it does not.
+    /// The policy of a C server towards strangers, with this demand for what it does not allow them.
     const fn for_strangers(rest: Demand, provable: bool) -> Self {
         Self {
             send: Demand::Optional,
@@ -197,7 +197,7 @@ impl Policy {
         }
     }
 
-    /// What is demanded for an action where no class says otherwise.
+    /// The demand for an action where no class says otherwise.
     pub const fn demand(&self, action: Action) -> Demand {
         match action {
             Action::Send => self.send,
@@ -208,7 +208,7 @@ impl Policy {
         }
     }
 
-    /// What is demanded for an action where no class says otherwise, to be changed.
+    /// The demand for an action where no class says otherwise, to be changed.
     pub const fn demand_mut(&mut self, action: Action) -> &mut Demand {
         match action {
             Action::Send => &mut self.send,

@@ -32,7 +32,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// What is refused, as in "to ... you must".
+    /// The refused action, as in "to ... you must".
     const fn verb(&self) -> &'static str {
         match self.action {
             Action::Send => "send",

@@ -48,13 +48,13 @@ impl<K: Hash + Eq> RateLimit<K> {
         admitted
     }
 
-    /// When there is something to sum up.
+    /// The time of the next summary.
     pub fn next_summary(&self) -> Option<Instant> {
         let suppressed = self.kinds.values().any(|kind| kind.sample.is_some());
         self.period.filter(|_| suppressed).map(|start| start + Self::PERIOD)
     }
 
-    /// What a period that is over did not write: one line for each kind.
+    /// A summary of the lines that a finished period suppressed: one line for each kind.
     pub fn summaries(&mut self, now: Instant) -> Vec<String> {
         if self.period.is_none_or(|start| now.duration_since(start) < Self::PERIOD) {
             return Vec::new();

@@ -13,7 +13,7 @@ use zephyr_config::{
 pub struct LoadedSettings<S> {
     /// The settings.
     pub settings: S,
-    /// What is valid, but probably a mistake.
+    /// The warnings: what is valid, but probably a mistake.
     pub warnings: Vec<Problem>,
 }
 
@@ -52,7 +52,7 @@ pub(super) fn read_all<S>(file: &Path, content: &str, sections: fn(&mut Section<
     (settings, reader.finish())
 }
 
-/// Everything that there is to say about the file of this configuration folder, whichever program it concerns.
+/// All findings about the settings file of a configuration folder, whichever program they concern.
 pub fn check(config_dir: &Path) -> Findings {
     let file = config_dir.join(FILE_NAME);
     match content_of(&file) {

@@ -57,7 +57,7 @@ impl std::str::FromStr for Facility {
 /// Section `log`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// Where to.
+    /// The target.
     pub target: LogTarget,
     /// Debug lines too, from the start.
     pub debug: bool,

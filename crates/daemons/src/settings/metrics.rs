@@ -29,7 +29,7 @@ impl std::str::FromStr for StreamAddress {
 /// Section `metrics`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metrics {
-    /// Where; `None`: nowhere.
+    /// The address of the listener; `None`: no listener.
     pub listen: Option<StreamAddress>,
     /// Other hosts may read them too.
     pub allow_remote: bool,

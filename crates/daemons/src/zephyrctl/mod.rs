@@ -51,7 +51,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// Maximum octets of an answer.
 const MAX_ANSWER_OCTETS: u64 = 4 << 30;
 
-/// Does what the command line says.
+/// Runs zephyrctl.
 pub fn run(options: &Options) -> ExitCode {
     if let Verb::Policy(verb) = &options.verb {
         let (outcome, text) = policy::run(verb, &options.config_dir, options.json);
@@ -71,7 +71,7 @@ pub fn run(options: &Options) -> ExitCode {
     outcome.into()
 }
 
-/// What the server is asked; `None` for what needs no server.
+/// The request for the server; `None` for what needs no server.
 fn request(verb: &Verb) -> Option<ControlRequest> {
     Some(match verb.clone() {
         Verb::Status => ControlRequest::Status {},
@@ -110,7 +110,7 @@ fn ask(socket: &Path, request: &ControlRequest) -> io::Result<Answer> {
     Ok(serde_json::from_slice(&answer)?)
 }
 
-/// Shows an answer, or puts it where it is wanted.
+/// Prints an answer, or writes it to a file.
 fn deal_with(options: &Options, answer: Answer) -> Outcome {
     let answer = match (&options.verb, answer) {
         (Verb::Dump { file: Some(file) }, Answer::Dump(dump)) if file != Path::new("-") => {
@@ -149,7 +149,7 @@ const fn list_of(act: Act) -> &'static str {
     }
 }
 
-/// What there is to say about a configuration folder. A server needs none; whoever asks about one means one that is
+/// All findings about a configuration folder. A server needs none; whoever asks about one means one that is
 /// there.
 fn findings(folder: &Path) -> Findings {
     let problem = match fs::metadata(folder) {

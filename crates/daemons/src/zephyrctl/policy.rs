@@ -14,15 +14,15 @@ use zephyr_domain::policy_file::{Domain, FILE_NAME, PolicyFile};
 /// A query to a policy.
 #[derive(Clone, Debug)]
 pub(super) struct Query<'a> {
-    /// Whose policy.
+    /// The realm of the policy.
     pub(super) realm: &'a str,
-    /// What is wanted.
+    /// The action.
     pub(super) action: Action,
-    /// Who wants it; without a realm of the policy's realm.
+    /// The sender; without a realm of the policy's realm.
     pub(super) sender: &'a str,
     /// In which class.
     pub(super) class: Option<&'a str>,
-    /// What the notice proves.
+    /// The proof of the notice.
     pub(super) proof: Proof,
 }
 
@@ -48,7 +48,7 @@ struct Explanation {
     policy: String,
 }
 
-/// Does what is asked; gives what is to be printed. A file that is not named is that of the configuration folder.
+/// Runs a verb; gives what is to be printed. A file that is not named is that of the configuration folder.
 pub(super) fn run(verb: &PolicyVerb, config_dir: &Path, json: bool) -> (Outcome, String) {
     match verb {
         PolicyVerb::Check { file } => match PolicyFile::load(file) {

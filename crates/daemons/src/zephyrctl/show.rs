@@ -19,7 +19,7 @@ pub(super) fn printable(text: &str) -> String {
     printable
 }
 
-/// What an answer says.
+/// The output for an answer.
 pub(super) fn answer(answer: &Answer) -> String {
     match answer {
         Answer::Status(status) => self::status(status),
@@ -65,7 +65,7 @@ pub(super) fn answer(answer: &Answer) -> String {
     }
 }
 
-/// What was found in the configuration files.
+/// The output for the findings in configuration files.
 pub(super) fn findings(folder: &Path, problems: &[Problem], warnings: &[Problem]) -> String {
     let warnings: String =
         warnings.iter().map(|warning| format!("warning: {}\n", printable(&warning.to_string()))).collect();

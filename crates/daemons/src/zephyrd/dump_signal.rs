@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 pub(super) struct DumpSignal(Arc<Notify>);
 
 impl DumpSignal {
-    /// Requests from now on; several at once are one. To be called before there are other threads, which must inherit
-    /// that the signal is blocked.
+    /// Starts waiting for the signal; several at once are one. To be called before there are other threads, which must
+    /// inherit that the signal is blocked.
     pub(super) fn new() -> io::Result<Self> {
         let mut requests = SigSet::empty();
         requests.add(Signal::SIGFPE);

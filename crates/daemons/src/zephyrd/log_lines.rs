@@ -66,7 +66,7 @@ impl LogLines {
         Self { limit: RateLimit::new(), left_out: 0 }
     }
 
-    /// Lines left out since the start.
+    /// Suppressed lines since the start.
     pub(super) fn left_out(&self) -> u64 {
         self.left_out
     }
@@ -86,7 +86,7 @@ impl LogLines {
         }
     }
 
-    /// When [`LogLines::flush`] wants to be called.
+    /// The time of the next call of [`LogLines::flush`].
     pub(super) fn next_summary(&self) -> Option<Instant> {
         self.limit.next_summary()
     }

@@ -31,7 +31,7 @@ const MAX_NAMES: usize = 50_000;
 pub struct Loaded {
     /// The rules.
     pub rules: Rules,
-    /// What is valid, but probably a mistake.
+    /// The warnings: what is valid, but probably a mistake.
     pub warnings: Vec<Problem>,
 }
 
@@ -55,8 +55,8 @@ pub fn load(config_dir: &Path) -> Result<Loaded, Findings> {
     }
 }
 
-/// Where the list of a class for an act stands, in a configuration folder. The class is spelled as the registry spells
-/// it.
+/// The path of the list of a class for an action, in a configuration folder. The class is spelled as the registry
+/// spells it.
 pub fn list_file(config_dir: &Path, act: Act, spelling: &[u8]) -> PathBuf {
     config_dir.join(ACL_FOLDER).join(OsStr::from_bytes(&list_name(act, spelling)))
 }
@@ -137,7 +137,7 @@ impl Loader {
         }
     }
 
-    /// Looks for lists that nobody reads. One that differs in spelling alone would leave its class open, so it is a
+    /// Warns of lists that are not read. One that differs in spelling alone would leave its class open, so it is a
     /// problem.
     fn look_for_strays(&mut self, registry: &Registry) {
         let names = match names_in(&self.folder) {

@@ -4,6 +4,6 @@ use zephyr_engine::server::Event;
 
 /// A subscriber of server events.
 pub trait Subscriber {
-    /// Takes an event.
+    /// Handles an event.
     fn receive(&mut self, event: &Event);
 }

@@ -50,7 +50,7 @@ impl Verifier {
         self.acceptor = acceptor;
     }
 
-    /// Does a job: gives its result, or `None` when a thread does it and [`Verifier::next`] will give it.
+    /// Runs a job: gives its result, or `None` when a thread does it and [`Verifier::next`] will give it.
     pub fn verify(&self, now: Now, job: VerifyJob) -> Option<Verified> {
         let work = Work { acceptor: self.acceptor.clone(), now, job };
         match &self.threads {

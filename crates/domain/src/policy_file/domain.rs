@@ -25,7 +25,7 @@ impl fmt::Display for Place {
 pub struct Domain {
     /// Its realm, or a pattern for several.
     pub name: String,
-    /// Where its section begins; `None` when no file describes it.
+    /// The place of its section; `None` when no file describes it.
     pub place: Option<Place>,
     /// The hosts that serve it, where clients cannot find its realm by the server's name.
     pub servers: Vec<String>,
@@ -33,9 +33,9 @@ pub struct Domain {
     pub backend: Backend,
     /// The Kerberos encryption types that its servers take.
     pub enctypes: Vec<Enctype>,
-    /// What it demands.
+    /// Its policy.
     pub policy: Policy,
-    /// Where its rules stand; those that do not are defaults.
+    /// The places of its rules; those that do not are defaults.
     pub places: BTreeMap<Rule, Place>,
 }
 

@@ -9,7 +9,7 @@ use zephyr_core::{kind::Kind, notice::ParseError};
 pub enum Event {
     /// Another server is talked to, or one answers.
     Server(ServerChange),
-    /// Something worth a line.
+    /// A line of the log.
     Log(LogEvent),
 }
 
@@ -30,7 +30,7 @@ pub enum ServerChange {
     },
 }
 
-/// Something worth a line of the log. Texts from the net are octets and are escaped when shown.
+/// An event for the log. Texts from the net are octets and are escaped when shown.
 #[expect(missing_docs, reason = "the fields are what the line says")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogEvent {

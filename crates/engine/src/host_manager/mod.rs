@@ -180,7 +180,7 @@ impl HostManager {
         }
     }
 
-    /// Says that a packet is dropped unanswered.
+    /// Reports that a packet is dropped unanswered.
     fn tell_expired(&mut self, packet: &OwnedPacket) {
         let notice = packet.notice();
         self.outputs.tell(LogEvent::Expired { class: notice.class.into(), opcode: notice.opcode.into() });
@@ -211,7 +211,7 @@ impl HostManager {
         self.statistics
     }
 
-    /// How long it has been at work.
+    /// The uptime.
     pub fn running_for(&self, now: Duration) -> Duration {
         now.saturating_sub(self.started)
     }

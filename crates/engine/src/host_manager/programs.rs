@@ -11,7 +11,7 @@ use zephyr_core::{
 };
 
 /// Minimum time between two orders of programs for a flush or for another server.
-const ORDER_PAUSE: Duration = Duration::from_secs(5);
+const MIN_ORDER_INTERVAL: Duration = Duration::from_secs(5);
 
 impl HostManager {
     pub(super) fn receive_from_program(&mut self, now: Now, received: Received) {
@@ -58,7 +58,7 @@ impl HostManager {
 
     /// Whether a program may order a flush or another server now. Each keeps everybody's notices back for a moment.
     fn may_order(&mut self, now: Now) -> bool {
-        let may = self.ordered.is_none_or(|last| now.monotonic.saturating_sub(last) >= ORDER_PAUSE);
+        let may = self.ordered.is_none_or(|last| now.monotonic.saturating_sub(last) >= MIN_ORDER_INTERVAL);
         if may {
             self.ordered = Some(now.monotonic);
         }

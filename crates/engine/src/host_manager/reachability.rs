@@ -13,7 +13,7 @@ use zephyr_core::{
 
 /// Timeout of a server that is probed: the last wait of a packet's schedule, so that
 /// a dead server is given up when C host managers give it up.
-const ASKING_WAIT: Duration = {
+const PROBE_TIMEOUT: Duration = {
     let [.., last] = TO_SERVER;
     last
 };
@@ -59,26 +59,26 @@ impl Reachability {
         self.timeouts = 0;
     }
 
-    /// When the current server is to be given up.
+    /// The time at which the current server is given up.
     fn next_timeout(&self) -> Option<Duration> {
-        let answer = self.asked.map(|asked| asked + ASKING_WAIT);
+        let answer = self.asked.map(|asked| asked + PROBE_TIMEOUT);
         [self.greeting_due, answer].into_iter().flatten().min()
     }
 }
 
 impl HostManager {
-    /// When something is due, on the monotonic clock.
+    /// The next timeout on the monotonic clock.
     pub(super) fn next_timeout(&self) -> Option<Duration> {
         [self.reachability.next_timeout(), self.queue.next_due()].into_iter().flatten().min()
     }
 
-    /// Does what is due.
+    /// Handles what is due.
     pub(super) fn handle_timeout(&mut self, now: Now) {
         if self.reachability.greeting_due.is_some_and(|due| due <= now.monotonic) {
             self.reachability.timeouts += 1;
             self.change_server(now, None);
         }
-        if self.reachability.asked.is_some_and(|asked| asked + ASKING_WAIT <= now.monotonic) {
+        if self.reachability.asked.is_some_and(|asked| asked + PROBE_TIMEOUT <= now.monotonic) {
             self.change_server(now, None);
         }
         while let Some(due) = self.queue.take_due(now.monotonic) {

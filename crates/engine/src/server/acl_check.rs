@@ -90,7 +90,7 @@ impl Server {
         true
     }
 
-    /// Those of the wanted subscriptions that the rules admit; and whether the policy, which tells that in its answer,
+    /// The requested subscriptions that the rules admit; and whether the policy, which tells that in its answer,
     /// refuses some. The request gets a message about what is refused.
     pub(crate) fn permitted(
         &mut self,

@@ -19,13 +19,13 @@ pub struct Config {
     pub realms: Realms,
     /// The servers beside it.
     pub neighbours: Neighbours,
-    /// What its domain demands.
+    /// The policy of its domain.
     pub policy: Policy,
-    /// Who may do what, and what every subscriber gets.
+    /// The access control rules, and the default subscriptions.
     pub rules: Arc<Rules>,
-    /// How much it holds.
+    /// The bounds of its state.
     pub bounds: Bounds,
-    /// How many acknowledgements it can receive at once: so many deliveries are in flight at most. See
+    /// The number of acknowledgements it can receive at once: so many deliveries are in flight at most. See
     /// [`acknowledgements_in_flight`](crate::server::acknowledgements_in_flight).
     pub in_flight: usize,
 }

@@ -34,7 +34,7 @@ fn slashed(address: SocketAddr) -> String {
 }
 
 impl Server {
-    /// Servers, locations, clients, and who is interested in what; each part in a fixed order.
+    /// The state dump: servers, locations, clients and subscriptions; each part in a fixed order.
     pub fn dump(&self) -> String {
         let mut dump = format!("0:0.0.0.0/SERV_DEAD\n1:{}/SERV_UP\n", self.config.address);
         self.dump_locations(&mut dump);
@@ -65,7 +65,7 @@ impl Server {
     }
 }
 
-/// What the dump calls an exposure (server behaviour, section 1.6).
+/// The name of an exposure in the dump (server behaviour, section 1.6).
 const fn dump_name(exposure: Exposure) -> &'static str {
     match exposure {
         Exposure::None => "NONE",

@@ -16,9 +16,9 @@ use zephyr_core::{
 pub enum Event {
     /// A notice was handed to whoever subscribed to it.
     Published(Published),
-    /// What the server knows has changed.
+    /// The server's state has changed.
     Changed(Change),
-    /// Something worth a line in the log.
+    /// A line of the log.
     Log(LogEntry),
 }
 
@@ -29,7 +29,7 @@ pub struct Published {
     pub from: SocketAddr,
     /// What is known about its origin, the domain's policy taken into account.
     pub verdict: Verdict,
-    /// How many clients it was sent to.
+    /// The number of clients it was sent to.
     pub readers: usize,
     packet: OwnedPacket,
     opcode: Option<&'static [u8]>,
@@ -155,7 +155,7 @@ impl fmt::Debug for Change {
 /// A line of the log, and the packet that caused it.
 #[derive(Clone, Debug)]
 pub struct LogEntry {
-    /// What happened.
+    /// The event.
     pub event: LogEvent,
     /// What caused it; `None` when it was time or an operator.
     pub cause: Option<Cause>,
@@ -170,24 +170,24 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// What the packet says. Nothing of it is proven.
+    /// The packet's notice. Nothing of it is proven.
     pub fn notice(&self) -> Notice<'_> {
         self.packet.notice()
     }
 }
 
 impl crate::server::Server {
-    /// Tells the log.
+    /// Reports an event for the log.
     pub(crate) fn report(&mut self, event: LogEvent) {
         self.events.push_back(Event::Log(LogEntry { event, cause: None }));
     }
 
-    /// Tells whoever keeps what the server knows.
+    /// Reports a change of the server's state.
     pub(crate) fn changed(&mut self, change: Change) {
         self.events.push_back(Event::Changed(change));
     }
 
-    /// Says what caused the log's lines since there were `told` events.
+    /// Sets the cause of the log's lines since there were `told` events.
     pub(crate) fn caused_by(&mut self, told: usize, from: SocketAddr, packet: &OwnedPacket) {
         for event in self.events.iter_mut().skip(told) {
             if let Event::Log(entry) = event {

@@ -39,9 +39,9 @@ use zephyr_core::{
 };
 
 /// Cost of a failed proof in the rate limit of its source, in valid proofs: honest senders do not fail by the thousand.
-const FAILURE_COSTS: usize = 10;
+const FAILURE_COST: usize = 10;
 /// Maximum length of the send queue beyond which only acknowledgements are handled.
-const ENOUGH_TO_SEND: usize = 1024;
+const MAX_SEND_QUEUE: usize = 1024;
 
 /// A received packet.
 #[derive(Clone, Debug)]
@@ -128,12 +128,13 @@ impl Server {
     }
 
     fn has_little_to_send(&self) -> bool {
-        self.pacer.waiting() < ENOUGH_TO_SEND
+        self.pacer.waiting() < MAX_SEND_QUEUE
     }
 
-    /// What was not acknowledged is not sent again while there is much to send, nor before everything is sent once.
+    /// Whether unacknowledged packets may be retransmitted: not while there is much to send, nor before everything is
+    /// sent once.
     pub(crate) fn may_repeat(&self, now: Now) -> bool {
-        self.has_little_to_send() && self.pacer.repetitions() < ENOUGH_TO_SEND && !self.pacer.is_behind(now.monotonic)
+        self.has_little_to_send() && self.pacer.repetitions() < MAX_SEND_QUEUE && !self.pacer.is_behind(now.monotonic)
     }
 
     /// Counts a packet, and checks its fragment span.
@@ -269,7 +270,7 @@ impl Server {
             && arrival.authenticator.is_some()
         {
             let rate = self.proof_rate();
-            self.proofs.charge(now.monotonic, arrival.from.ip(), FAILURE_COSTS - 1, &rate);
+            self.proofs.charge(now.monotonic, arrival.from.ip(), FAILURE_COST - 1, &rate);
         }
         judgement
     }

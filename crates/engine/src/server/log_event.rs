@@ -48,7 +48,7 @@ pub enum LogEvent {
     MalformedSubscription { sender: Box<[u8]>, number: usize },
     /// A request to flush subscriptions whose body is no text.
     MalformedFlush { sender: Box<[u8]> },
-    /// Somebody wants to flush somebody else's subscriptions.
+    /// A request to flush somebody else's subscriptions.
     FlushRefused { sender: Box<[u8]>, target: Box<[u8]> },
     /// A change of somebody else's location.
     LoginRefused { sender: Box<[u8]>, user: Box<[u8]> },
@@ -69,7 +69,7 @@ pub enum LogEvent {
 }
 
 impl LogEvent {
-    /// Where a datagram came from that was no notice: such an entry has no [cause](super::Cause).
+    /// The source of a datagram that was no notice: such an entry has no [cause](super::Cause).
     pub const fn source(&self) -> Option<SocketAddr> {
         match self {
             Self::Malformed { from, .. } => Some(*from),

@@ -174,13 +174,13 @@ impl Server {
         self.pacer.push(Lane::Answers, to, payload);
     }
 
-    /// When something is due, on the monotonic clock.
+    /// The next timeout on the monotonic clock.
     fn next_timeout(&self, now: Now) -> Option<Duration> {
         let due = if self.may_repeat(now) { self.deliveries.next_due() } else { None };
         [due, self.pacer.next_chance()].into_iter().flatten().min()
     }
 
-    /// Does what is due, as long as there is little to send. When much is due at once, some of it stays due.
+    /// Handles what is due, as long as there is little to send. When much is due at once, some of it stays due.
     fn handle_timeout(&mut self, now: Now) {
         if self.deliveries.forget_some() || !self.may_repeat(now) {
             return;
@@ -221,7 +221,7 @@ impl Server {
         self.report(LogEvent::ClientDead { client: gone.address(), principal: gone.principal.as_ref().into() });
     }
 
-    /// Does what an operator or the driver orders.
+    /// Handles a command of an operator or of the driver.
     fn command(&mut self, now: Now, command: Command) {
         match command {
             Command::Reload(rules) => {
@@ -241,7 +241,7 @@ impl Server {
         }
     }
 
-    /// How long it has been running.
+    /// The uptime.
     pub fn uptime(&self, now: Now) -> Duration {
         now.monotonic.saturating_sub(self.started)
     }
@@ -281,7 +281,7 @@ impl Server {
         self.clients.get(client).is_some_and(|client| silence(client.last_ack()) <= CLIENT_SILENCE)
     }
 
-    /// An acknowledgement has come.
+    /// Handles an acknowledgement.
     fn acknowledged(&mut self, now: Now, from: SocketAddr, packet: &Packet<'_>) {
         if !self.deliveries.acknowledged(&(from, packet.notice.uid)) {
             return;
@@ -304,7 +304,7 @@ impl Server {
         Some(client)
     }
 
-    /// Tells which locations are gone.
+    /// Reports which locations are gone.
     fn locations_gone(&mut self, gone: Vec<Gone>) {
         for (user, address) in gone {
             self.changed(Change::LocationGone { user, address });

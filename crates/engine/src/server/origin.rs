@@ -45,7 +45,7 @@ pub struct NeighbourRealm {
 }
 
 impl Neighbours {
-    /// Where a notice of this class comes from, when it comes from this address and port.
+    /// The origin of a notice of this class from this address and port.
     pub(crate) fn origin_of(&self, from: SocketAddr, notice: &Notice<'_>, class: &FoldedName) -> Origin {
         if let Some(peer) = self.peers.iter().position(|&peer| peer == from) {
             return Origin::Peer(PeerId(peer));

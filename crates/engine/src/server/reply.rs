@@ -27,7 +27,7 @@ use zephyr_core::{
 };
 
 /// Maximum transmissions of an answer to an unauthenticated client.
-const STRANGER_TRANSMISSIONS: usize = 3;
+const MAX_STRANGER_TRANSMISSIONS: usize = 3;
 /// Divisor of the limit for answers: one principal has one, and all who prove nothing share one.
 pub(crate) const PARTS: usize = 4;
 
@@ -133,16 +133,16 @@ impl Server {
         }
     }
 
-    /// So many octets have come from this address: some more may be sent there than if they had not.
+    /// Adds octets received from an address to its allowance.
     pub(crate) fn earn(&mut self, host: IpAddr, octets: usize) {
         let bounds = &self.config.bounds;
         self.amplification.earn(host, bounds.amplification_limit.saturating_mul(octets), bounds.rate_limit_sources);
     }
 
-    /// How often an answer of so many octets may be sent to somebody who may have forged where he asks from; `None`
+    /// The addressee of an answer of so many octets to an address that may be forged; `None`
     /// when that is never. They count as sent.
     pub(crate) fn stranger(&mut self, host: IpAddr, octets: usize) -> Option<Addressee> {
-        let transmissions = (self.amplification.of(host) / octets.max(1)).min(STRANGER_TRANSMISSIONS);
+        let transmissions = (self.amplification.of(host) / octets.max(1)).min(MAX_STRANGER_TRANSMISSIONS);
         self.amplification.spend(host, transmissions * octets);
         (transmissions > 0).then_some(Addressee::Stranger { transmissions })
     }
@@ -192,7 +192,7 @@ impl Server {
     }
 }
 
-/// How long the body of a notice may be, so that its packets have together no more than so many octets.
+/// Maximum octets of a notice's body, so that its packets have together no more than so many octets.
 fn body_octets(notice: &Notice<'_>, octets: usize) -> usize {
     let header = notice.write(&Claim::NONE, Limits::WHOLE_PACKET).map_or(MAX_PACKET, |packet| packet.len());
     // Each packet's offset and total take some octets of header as well.

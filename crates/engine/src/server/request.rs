@@ -14,12 +14,12 @@ use zephyr_core::{
 /// A request that is being handled.
 pub(crate) struct Request<'a> {
     pub(crate) now: Now,
-    /// Where it came from, and where its answer goes.
+    /// The source address, to which its answer goes.
     pub(crate) from: SocketAddr,
     pub(crate) origin: Origin,
     /// Its packet.
     pub(crate) packet: &'a OwnedPacket,
-    /// What it says; handlers change it when the answer should show that.
+    /// The notice; handlers change it when the answer should show that.
     pub(crate) notice: Notice<'a>,
     pub(crate) claim: Claim<'a>,
     /// The notice's class in the form in which classes are compared.
@@ -30,9 +30,9 @@ pub(crate) struct Request<'a> {
     pub(crate) total: usize,
     /// It announces a user's login, made by the server: its opcode is not that of its packet.
     pub(crate) announced: bool,
-    /// What its sender is told beside the answer.
+    /// The reason that is added to the answer.
     pub(crate) message: Option<String>,
-    /// What it was answered.
+    /// The answer.
     pub(crate) answered: Option<Reply>,
     /// The packet of the answer.
     pub(crate) answer: Option<Bytes>,
@@ -63,12 +63,12 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Who sent it: proven if it is, else as it says.
+    /// The principal of the sender: proven if it is, else as it says.
     pub(crate) fn principal(&self) -> &[u8] {
         self.verdict.identity().map_or(self.notice.sender, |identity| identity.principal())
     }
 
-    /// Who it is for the rules: only what is proven.
+    /// The subject for access control rules: only what is proven.
     pub(crate) fn who(&self) -> Who<'_> {
         Who { principal: self.verdict.identity().map(Identity::principal), address: Some(self.from.ip()) }
     }

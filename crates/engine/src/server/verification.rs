@@ -15,9 +15,9 @@ use zephyr_core::{
 };
 
 /// Maximum number of packets verified at a time; further ones wait before they are looked at.
-const MAX_IN_ALL: usize = 1024;
+const MAX_JOBS: usize = 1024;
 /// Maximum number of packets of one source verified at a time.
-const MAX_OF_ONE: usize = 64;
+const MAX_PER_SOURCE: usize = 64;
 
 /// A verification job: whether a packet was made by the principal that it names as its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,11 +39,11 @@ pub struct VerifyId {
 pub struct Verified {
     /// Which job.
     pub id: VerifyId,
-    /// What the backend says; an error when it cannot say anything, which is not because of the packet.
+    /// The backend's judgement; an error when it cannot say anything, which is not because of the packet.
     pub result: Result<Judgement, AuthError>,
 }
 
-/// What is known about a packet's origin.
+/// The state of a packet's verification.
 #[derive(Debug)]
 pub(crate) enum Progress {
     /// It is being verified.
@@ -71,7 +71,7 @@ impl Verifications {
 
     /// Whether a packet more of this source may be verified now.
     pub(crate) fn has_room_for(&self, source: IpAddr) -> bool {
-        self.len < MAX_IN_ALL && self.queues.get(&source).is_none_or(|queue| queue.len() < MAX_OF_ONE)
+        self.len < MAX_JOBS && self.queues.get(&source).is_none_or(|queue| queue.len() < MAX_PER_SOURCE)
     }
 
     /// Whether a packet of the same source and octets is being verified.
@@ -80,7 +80,7 @@ impl Verifications {
         self.queues.get(&arrival.from.ip()).is_some_and(|queue| queue.iter().any(same))
     }
 
-    /// Lets a packet wait for its result; gives the job that brings it.
+    /// Queues a packet until its result has come; gives the job that brings it.
     pub(crate) fn begin(&mut self, arrival: Arrival) -> VerifyJob {
         self.last_number += 1;
         let id = VerifyId { source: arrival.from.ip(), number: self.last_number };
@@ -89,13 +89,13 @@ impl Verifications {
         job
     }
 
-    /// Lets a packet wait for those before it.
+    /// Queues a packet behind those before it.
     pub(crate) fn wait(&mut self, arrival: Arrival, progress: Progress) {
         self.len += 1;
         self.queues.entry(arrival.from.ip()).or_default().push_back((arrival, progress));
     }
 
-    /// Takes a result. One that nobody waits for is of no use.
+    /// Handles a result. One that nobody waits for is of no use.
     pub(crate) fn finish(&mut self, verified: Verified) {
         let Verified { id, result } = verified;
         let Some(queue) = self.queues.get_mut(&id.source) else { return };
@@ -121,7 +121,7 @@ impl Verifications {
 }
 
 impl VerifyId {
-    /// Whose packet it is about.
+    /// The source of its packet.
     pub(crate) const fn source(&self) -> IpAddr {
         self.source
     }

@@ -66,7 +66,7 @@ const OUTPUTS_PER_DATAGRAM: usize = 2;
 
 /// The environment of a driven machine, provided by its program.
 pub trait Environment<M: Machine> {
-    /// Does a job, or lets it be done elsewhere: `None`, and what became of it goes into [`Driver::handle`] when it is
+    /// Runs a job, or hands it to another thread: `None`, and what became of it goes into [`Driver::handle`] when it is
     /// there.
     fn job(&mut self, now: Now, job: M::Job) -> Option<M::Done>;
 
@@ -88,7 +88,7 @@ pub enum Failure {
     /// A packet was not sent.
     #[error("cannot send to {to}: {error}")]
     Send {
-        /// Where it should have gone.
+        /// The destination.
         to: SocketAddr,
         /// Why it did not.
         #[source]
@@ -132,7 +132,7 @@ enum Polled {
 }
 
 impl<M: Machine> Driver<M> {
-    /// Drives this machine, whose [`Now`]s are of this clock, on this socket.
+    /// A driver of this machine, whose [`Now`]s are of this clock, on this socket.
     pub fn new(machine: M, socket: UdpSocket, clock: Clock) -> Self {
         Self { machine, socket, clock, receiver: BatchReceiver::new(), due: None, more: true }
     }
@@ -158,7 +158,7 @@ impl<M: Machine> Driver<M> {
         &self.clock
     }
 
-    /// Hands in a command, or what became of a job; what it causes is done in the next turn.
+    /// Hands the machine a command, or the result of a job; what it causes is done in the next turn.
     pub fn handle(&mut self, input: Input<'_, M>) {
         self.more = true;
         self.machine.handle(self.clock.now(), input);
@@ -268,7 +268,7 @@ impl<M: Machine> Driver<M> {
     }
 }
 
-/// What one turn has received.
+/// The result of receiving in one turn.
 struct Received {
     datagrams: usize,
     /// Nothing that had come is left, as far as the socket says.

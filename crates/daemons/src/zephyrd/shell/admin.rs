@@ -70,7 +70,7 @@ impl Shell {
         .concat()
     }
 
-    /// What is counted around the machine, and of its events.
+    /// The metrics of the I/O around the machine, and of its events.
     fn io_counters(&self) -> Vec<Metric> {
         let mut io_counters = self.io_counters;
         io_counters.lines_left_out = self.environment.log.left_out();

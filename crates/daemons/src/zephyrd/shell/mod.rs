@@ -108,8 +108,8 @@ async fn serve(
     Ok(())
 }
 
-/// Lets operators and collectors in. Without operators a server still serves its users; without the metrics that its
-/// settings promise it does not begin.
+/// Opens the listeners for operators and collectors. Without operators a server still serves its users; without the
+/// metrics that its settings promise it does not begin.
 async fn open_listeners(options: &Options, settings: &ServerSettings) -> Result<Listeners, StartError> {
     let mut listeners = Listeners::new();
     let path = &settings.control.socket;
@@ -161,7 +161,7 @@ struct Shell {
     listeners: Listeners,
     debug: DebugSwitch,
     manager: ServiceManager,
-    /// What the service manager shows.
+    /// The status for the service manager.
     status: String,
 }
 

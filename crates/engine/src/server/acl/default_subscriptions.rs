@@ -8,7 +8,7 @@ use super::syntax::{SyntaxError, lines};
 use crate::server::state::subscriptions::Destination;
 
 /// The default subscriptions of C servers as Debian configures them, used where there is no file.
-const USUAL: &[u8] = b"operations,message,*\nmessage,personal,%me%\nmessage,urgent,%me%\n";
+const DEBIAN_DEFAULTS: &[u8] = b"operations,message,*\nmessage,personal,%me%\nmessage,urgent,%me%\n";
 
 /// Errors of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,12 +29,12 @@ pub enum LineError {
     #[error("a name of more than {MAX_NAME_LEN} octets")]
     TooLong,
     /// Too many lines.
-    #[error("more than {MAX} default subscriptions")]
+    #[error("more than {MAX_SUBSCRIPTIONS} default subscriptions")]
     TooMany,
 }
 
 /// Maximum number of default subscriptions.
-const MAX: usize = 256;
+const MAX_SUBSCRIPTIONS: usize = 256;
 /// Maximum octets of a name: a notice's header must have room for it.
 const MAX_NAME_LEN: usize = 512;
 
@@ -51,9 +51,9 @@ struct DefaultSubscription {
 pub struct Defaults(Vec<DefaultSubscription>);
 
 impl Defaults {
-    /// What holds where there is no file; an empty file means none.
+    /// The default subscriptions where there is no file; an empty file means none.
     pub fn usual() -> Self {
-        Self::read(USUAL).unwrap_or_default()
+        Self::read(DEBIAN_DEFAULTS).unwrap_or_default()
     }
 
     /// Reads the text of a file.
@@ -68,7 +68,7 @@ impl Defaults {
                 continue;
             }
             let error = |(offset, reason)| SyntaxError { line: number, column: column + offset, reason };
-            if defaults.len() >= MAX {
+            if defaults.len() >= MAX_SUBSCRIPTIONS {
                 return Err(error((0, LineError::TooMany)));
             }
             defaults.push(read_line(line).map_err(error)?);
@@ -76,7 +76,7 @@ impl Defaults {
         Ok(Self(defaults))
     }
 
-    /// How many there are.
+    /// The number of default subscriptions.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -86,7 +86,7 @@ impl Defaults {
         self.0.is_empty()
     }
 
-    /// What they are for this principal, in the order of the file.
+    /// The default subscriptions of a principal, in the order of the file.
     pub(crate) fn of(&self, principal: &[u8]) -> impl DoubleEndedIterator<Item = Destination> {
         self.0.iter().map(move |default| {
             let recipient = if default.personal { principal } else { b"" };

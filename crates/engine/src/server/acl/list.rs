@@ -79,7 +79,7 @@ pub struct Acl {
     refused: Entries,
 }
 
-/// Who is named, each with the number of the line.
+/// The entries, each with the number of its line.
 #[derive(Clone, Debug, Default)]
 struct Entries {
     /// Principals that are spelled out; most are.
@@ -232,7 +232,7 @@ fn without_comment(line: &[u8]) -> &[u8] {
 /// An entry without its white space.
 struct Spelled {
     octets: Vec<u8>,
-    /// Where each octet stood.
+    /// The column of each octet.
     offsets: Vec<usize>,
 }
 
@@ -259,7 +259,7 @@ impl Spelled {
         Ok(entry)
     }
 
-    /// Where in the line the octet at this place stood.
+    /// The column of the octet at this place.
     fn offset(&self, place: usize) -> usize {
         self.offsets.get(place).or(self.offsets.last()).copied().unwrap_or_default()
     }

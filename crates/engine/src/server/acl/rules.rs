@@ -83,7 +83,7 @@ impl AclDecision {
 pub struct Rules {
     classes: HashMap<Box<[u8]>, ClassAcls>,
     operators: Acl,
-    /// What everybody gets who does not decline.
+    /// The default subscriptions.
     pub defaults: Defaults,
 }
 
@@ -98,7 +98,7 @@ impl Rules {
         self.classes.insert(folded.into(), rules);
     }
 
-    /// How many classes are registered.
+    /// The number of registered classes.
     pub fn registered(&self) -> usize {
         self.classes.len()
     }

@@ -4,11 +4,11 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{line}:{column}: {reason}")]
 pub struct SyntaxError<R: std::error::Error> {
-    /// Which line.
+    /// The line.
     pub line: usize,
-    /// Where in the line.
+    /// The column.
     pub column: usize,
-    /// What is wrong there.
+    /// The error.
     pub reason: R,
 }
 

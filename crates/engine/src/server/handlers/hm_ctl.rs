@@ -14,7 +14,7 @@ use zephyr_core::{
 };
 
 /// Period of the rate limit of host managers, in seconds.
-const PERIOD: usize = 10;
+const PERIOD_SECONDS: usize = 10;
 
 impl Server {
     /// Handles a notice from a host manager.
@@ -62,7 +62,7 @@ impl Server {
     fn may_flush(&mut self, request: &Request<'_>) -> bool {
         let bounds = &self.config.bounds;
         let rate = Rate {
-            per_second: bounds.host_flushes.div_ceil(PERIOD),
+            per_second: bounds.host_flushes.div_ceil(PERIOD_SECONDS),
             burst: bounds.host_flushes,
             sources: bounds.hosts,
         };
@@ -100,7 +100,7 @@ impl Server {
         self.forget_packets_of(manager.ip());
     }
 
-    /// Tells every known host manager that this server goes. There is no other server to name.
+    /// Sends every known host manager a SHUTDOWN, as this server ends. There is no other server to name.
     pub(crate) fn say_goodbye_to_hosts(&mut self, now: Now) {
         let recipient = [b"hm@", self.config.realms.local()].concat();
         let managers: Vec<SocketAddr> = self.hosts.managers().collect();

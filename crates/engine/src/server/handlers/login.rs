@@ -52,7 +52,7 @@ impl Server {
         if exposure.is_announced() { self.announce(request) } else { Reply::Sent }
     }
 
-    /// Tells who subscribed that somebody came or went, as far as the lists of class LOGIN allow.
+    /// Announces a login or logout to subscribers, as far as the lists of class LOGIN allow.
     fn announce(&mut self, request: &mut Request<'_>) -> Reply {
         let authentic = request.verdict.is_authentic();
         if !self.is_allowed_in_class(request, Action::Send) {

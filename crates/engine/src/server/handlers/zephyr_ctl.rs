@@ -255,7 +255,8 @@ impl Server {
         known || self.has_room_in_name(request)
     }
 
-    /// Those who only claim a name are counted apart: they use up nothing of who proves it.
+    /// Whether the principal may have one more client. Those who only claim a name are counted apart: they use up
+    /// nothing of who proves it.
     fn has_room_in_name(&self, request: &Request<'_>) -> bool {
         let max = self.config.bounds.clients_per_principal;
         self.clients.in_name(request.principal(), request.session.is_some()).take(max).count() < max

@@ -24,7 +24,7 @@ impl Amplification {
         *allowance = allowance.saturating_add(octets).min(MAX_NOTICE);
     }
 
-    /// Octets that may be sent to this address.
+    /// The allowance of an address in octets.
     pub(crate) fn of(&self, host: IpAddr) -> usize {
         self.of_host.get(&host).copied().unwrap_or(0)
     }

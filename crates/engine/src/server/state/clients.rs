@@ -54,11 +54,11 @@ pub(crate) struct Client {
     address: Address,
     /// It has not acknowledged what was sent to it twice or more often.
     pub(crate) silent: bool,
-    /// Who it belongs to, from its first request on.
+    /// Its principal, from its first request on.
     pub(crate) principal: Arc<[u8]>,
     /// The key of its last subscription request; none when that was not proven.
     pub(crate) session: Option<Arc<dyn Session>>,
-    /// What it wants: newest request first, within one request as given.
+    /// Its subscriptions: newest request first, within one request as given.
     pub(crate) subscriptions: Vec<Destination>,
     /// When it last acknowledged something, or began; in milliseconds.
     last_ack: u64,
@@ -70,7 +70,7 @@ impl Client {
         self.address.into()
     }
 
-    /// What is known of it from its last subscription request.
+    /// The verdict on its last subscription request.
     pub(crate) fn verdict(&self) -> Verdict {
         match self.session {
             Some(_) => Verdict::Authentic(Identity::new(&self.principal)),
@@ -78,12 +78,12 @@ impl Client {
         }
     }
 
-    /// When it last acknowledged something, or began.
+    /// The time of its last acknowledgement, or of its registration.
     pub(crate) fn last_ack(&self) -> Duration {
         Duration::from_millis(self.last_ack)
     }
 
-    /// It has acknowledged something.
+    /// Remembers the time of an acknowledgement.
     pub(crate) fn acknowledged(&mut self, now: Duration) {
         self.last_ack = milliseconds(now);
         self.silent = false;
@@ -111,7 +111,7 @@ impl Clients {
         self.by_address.len()
     }
 
-    /// How many clients a host has.
+    /// The number of clients of a host.
     pub(crate) fn count_of_host(&self, host: IpAddr) -> usize {
         self.per_host.get(&host).copied().unwrap_or(0)
     }
@@ -223,7 +223,7 @@ impl Clients {
         self.by_principal.range(all).map(|&(_, _, id)| id)
     }
 
-    /// How many subscriptions all these clients have. Looks at every one of them.
+    /// The number of subscriptions of all these clients. Looks at every one of them.
     pub(crate) fn subscriptions_of_principal(&self, principal: &[u8], proven: bool) -> usize {
         self.in_name(principal, proven).filter_map(|id| self.get(id)).map(|client| client.subscriptions.len()).sum()
     }

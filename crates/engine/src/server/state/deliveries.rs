@@ -21,12 +21,12 @@ pub(crate) enum Addressee {
     Client(ClientId),
     /// Whoever asked something with proof: as long as he waits for the answer.
     Asker,
-    /// Somebody who may have forged where he asks from: so many times, so that nobody is flooded in his name.
+    /// An address that may be forged: so many times, so that nobody is flooded in his name.
     Stranger { transmissions: usize },
 }
 
 impl Addressee {
-    /// How often the packet is sent at most; a client's fate is decided after the last.
+    /// Maximum transmissions of the packet; a client's fate is decided after the last.
     const fn transmissions(self) -> usize {
         match self {
             Self::Client(_) => TO_CLIENT.len(),
@@ -36,11 +36,11 @@ impl Addressee {
     }
 }
 
-/// Which packet: where it went, and its uid.
+/// The key of a packet: its destination and its uid.
 pub(crate) type PacketKey = (SocketAddr, Uid);
 
 /// Packets that may wait for a client whatever waits for others of its principal.
-const ALWAYS: usize = 8;
+const MIN_PER_CLIENT: usize = 8;
 
 /// An unacknowledged packet.
 struct Pending {
@@ -94,7 +94,7 @@ pub(crate) enum Full {
 pub(crate) struct Outgoing {
     pub(crate) key: PacketKey,
     pub(crate) addressee: Addressee,
-    /// Whose client it is for.
+    /// The principal of the client.
     pub(crate) owner: Option<Arc<[u8]>>,
     pub(crate) payload: Bytes,
 }
@@ -117,9 +117,9 @@ pub(crate) struct Deliveries {
 /// Overhead in octets of an unacknowledged packet.
 const OVERHEAD: usize = 320;
 /// Packets of clients that are gone, forgotten in one go: nobody waits because somebody else had many.
-const FORGOTTEN_PER_STEP: usize = 64;
+const MAX_FORGOTTEN_PER_STEP: usize = 64;
 /// So few packets are forgotten before anything else is done.
-const FEW: usize = 32;
+const MAX_FORGOTTEN_AT_ONCE: usize = 32;
 
 const fn key_range(to: SocketAddr) -> std::ops::RangeInclusive<PacketKey> {
     let first = Uid { address: Ipv4Addr::UNSPECIFIED, seconds: 0, micros: 0 };
@@ -161,7 +161,7 @@ impl Deliveries {
             return Err(Full::Host);
         }
         // Clients that are gone use up what the principal may; those that are there acknowledge, and go on receiving.
-        let is_behind = self.pending_for(key.0) >= ALWAYS;
+        let is_behind = self.pending_for(key.0) >= MIN_PER_CLIENT;
         if is_behind && owner.as_ref().map_or(0, sum_of) + octets > limits.principal_octets {
             return Err(Full::Principal);
         }
@@ -183,7 +183,7 @@ impl Deliveries {
         Ok(())
     }
 
-    /// An acknowledgement has come; true when something waited for it.
+    /// Handles an acknowledgement; true when something waited for it.
     pub(crate) fn acknowledged(&mut self, packet: &PacketKey) -> bool {
         self.forget(packet).is_some()
     }
@@ -194,14 +194,14 @@ impl Deliveries {
         if waiting > 0 {
             self.gone.push_back((address, client));
         }
-        if (1..=FEW).contains(&waiting) {
+        if (1..=MAX_FORGOTTEN_AT_ONCE).contains(&waiting) {
             self.forget_some();
         }
     }
 
     /// Forgets some packets of clients that are gone; true when there are more.
     pub(crate) fn forget_some(&mut self) -> bool {
-        let mut left = FORGOTTEN_PER_STEP;
+        let mut left = MAX_FORGOTTEN_PER_STEP;
         while left > 0
             && let Some(&(address, client)) = self.gone.front()
         {
@@ -224,12 +224,12 @@ impl Deliveries {
         self.per_destination.get(&to).copied().unwrap_or(0)
     }
 
-    /// When something is to be done next.
+    /// The time of the next action.
     pub(crate) fn next_due(&self) -> Option<Duration> {
         self.due.first().map(|&(due, _)| due)
     }
 
-    /// What is to be done now, one packet at a time.
+    /// The next action that is due.
     pub(crate) fn take_due(&mut self, now: Duration) -> Option<Due> {
         let &(due, packet) = self.due.first()?;
         if due > now {

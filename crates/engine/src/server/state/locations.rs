@@ -176,7 +176,7 @@ impl Locations {
         }
     }
 
-    /// How many locations were told from one host.
+    /// The number of locations that were set from one host.
     pub(crate) fn count_of_host(&self, host: IpAddr) -> usize {
         self.per_host.get(&host).copied().unwrap_or(0)
     }

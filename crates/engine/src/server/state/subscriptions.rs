@@ -95,7 +95,7 @@ enum Readers {
 }
 
 /// Readers that are kept in a plain list, where adding one moves the others.
-const FEW: usize = 64;
+const MAX_LIST_LEN: usize = 64;
 
 impl Readers {
     fn contains(&self, client: ClientId) -> bool {
@@ -115,7 +115,7 @@ impl Readers {
             }
             Self::Few(few) => match few.binary_search(&client) {
                 Ok(_) => false,
-                Err(_) if few.len() >= FEW => {
+                Err(_) if few.len() >= MAX_LIST_LEN => {
                     let mut many: BTreeSet<ClientId> = few.iter().copied().collect();
                     many.insert(client);
                     *self = Self::Many(Box::new(many));
@@ -142,7 +142,7 @@ impl Readers {
             }
             Self::Many(many) => {
                 many.remove(&client);
-                if many.len() <= FEW / 2 {
+                if many.len() <= MAX_LIST_LEN / 2 {
                     *self = Self::Few(many.iter().copied().collect());
                 }
             }
@@ -234,7 +234,7 @@ impl Subscriptions {
         self.octets
     }
 
-    /// How many subscriptions the clients of one host have.
+    /// The number of subscriptions of the clients of one host.
     pub(crate) fn count_of_host(&self, host: IpAddr) -> usize {
         self.per_host.get(&host).copied().unwrap_or(0)
     }
