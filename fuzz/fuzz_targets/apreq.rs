@@ -1,5 +1,5 @@
-//! An AP-REQ is taken or refused; whenever the short look at one finds the ticket of one that was taken, the strict look takes
-//! it, too.
+//! AP-REQ messages are accepted or refused; whenever the short parser finds the ticket of one that was accepted, the
+//! strict parser accepts it, too.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! What is decrypted of an authenticator is read or left to libkrb5; what is read is really in there. And whatever is
-//! decrypted was encrypted with the key.
+//! A decrypted authenticator is parsed or left to libkrb5; what is parsed is really in there. And whatever is decrypted
+//! was encrypted with the key.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Running cargo and other programs, with a line that says what is going on.
+//! Runs cargo and other programs, and says which.
 
 use crate::interrupt;
 use anyhow::{Context, Result, bail};

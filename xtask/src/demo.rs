@@ -1,4 +1,4 @@
-//! The stack at work: a throw-away realm, two people, four notices.
+//! A demonstration of the stack: a throw-away realm, two people, four notices.
 
 use crate::{
     cargo::{cargo, step},

@@ -1,4 +1,5 @@
-//! Ctrl-C: the programs we started get the signal themselves; we only must not die before cleaning up after them.
+//! Handling of Ctrl-C: the programs we started get the signal themselves; we only must not die before cleaning up after
+//! them.
 
 use anyhow::{Context, Result};
 use signal_hook::{

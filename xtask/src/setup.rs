@@ -17,9 +17,9 @@ pub(crate) fn ensure(wanted: &[&[Package]]) -> Result<()> {
     let mut update = Command::new("apt-get");
     update.args(["update", "-qq"]);
     step("refreshing the list of system packages", update)?;
-    let mut words = line.split(' ');
-    let mut install = Command::new(words.next().unwrap_or("apt-get"));
-    install.args(["-qq", "-o", "Dpkg::Use-Pty=0"]).args(words).env("DEBIAN_FRONTEND", "noninteractive");
+    let mut arguments = line.split(' ');
+    let mut install = Command::new(arguments.next().unwrap_or("apt-get"));
+    install.args(["-qq", "-o", "Dpkg::Use-Pty=0"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
     step("installing system packages", install)?;
     match install_line(&missing(&lacking)) {
         Some(line) => bail!("still missing after installation: {line}"),

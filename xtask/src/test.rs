@@ -1,4 +1,4 @@
-//! Everything that must hold before a change lands.
+//! All checks that must pass before a change lands.
 
 use crate::{
     cargo::{cargo, has, step},
@@ -61,9 +61,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     fuzz::run(FUZZ_SECONDS)
 }
 
-/// Says which tests will pass without having run, and why: the same reasons for which they do. With `CI=true` those that
-/// want the C programs or Heimdal fail instead; those that want a container are skipped there, too, because not every
-/// machine can have a Docker engine, and each has a twin that runs on a native KDC.
+/// Says which tests will pass without having run, and why: the same reasons for which they do. With `CI=true` those
+/// that want the C programs or Heimdal fail instead; those that want a container are skipped there, too, because not
+/// every machine can have a Docker engine, and each has a twin that runs on a native KDC.
 fn tell_what_is_skipped(docker: bool) {
     if !docker {
         println!("── tests on a KDC in a container: skipped, for want of a Docker engine");

@@ -1,8 +1,9 @@
-//! What it costs to verify a notice whose ticket was seen before, beside what it costs the C way, in the same run.
+//! Cost of verifying a notice whose ticket is in the cache, against a full AP-REQ verification by libkrb5, in the same
+//! run.
 //!
-//! The C way is `krb5_rd_req` and `krb5_c_verify_checksum`, with nothing around them but the packet's decoding; its keys are
-//! in memory, where C servers read a file for every notice. A table of CPU time per notice, and of how much of the C way's
-//! ours is.
+//! The C way is `krb5_rd_req` and `krb5_c_verify_checksum`, with nothing around them but the packet's decoding; its
+//! keys are in memory, where C servers read a file for every notice. A table of CPU time per notice, and of how much of
+//! the C way's ours is.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 

@@ -1,4 +1,4 @@
-//! The server's side: judging packets with the service's keys (authentication, section 5).
+//! Verification of packets with the service's keys: the server's side of the backend (authentication, section 5).
 
 use crate::{
     apreq::{self, MAX_AUTHENTICATOR, Parts},
@@ -18,7 +18,7 @@ use zephyr_core::{
     time::Now,
 };
 
-/// Judges packets for the service `zephyr/zephyr` of one realm.
+/// Verifies packets for the service `zephyr/zephyr` of one realm.
 ///
 /// A ticket that is new is judged by all of libkrb5's rules. One that libkrb5 has accepted before is not opened again:
 /// then only the authenticator and the times are looked at.
@@ -28,12 +28,12 @@ pub struct KerberosAcceptor {
     realm: String,
     keytab: Keytab,
     permitted: Permitted,
-    /// How many seconds clocks may be apart.
+    /// The maximum clock skew in seconds.
     skew: u32,
     remembers: bool,
 }
 
-/// Whoever made an authenticator, and the session key that goes with it.
+/// The principal of an authenticator, and its session key.
 struct Proven {
     session: Arc<KeySession>,
     /// The same for the engine to keep, if it is already there.
@@ -42,8 +42,8 @@ struct Proven {
 }
 
 impl KerberosAcceptor {
-    /// An acceptor for `realm`, or for the default realm; with the keys in `keytab`, or in [`DEFAULT_KEYTAB`]. It takes keys
-    /// of the types in [`Enctype::DEFAULT`].
+    /// An acceptor for `realm`, or for the default realm; with the keys in `keytab`, or in [`DEFAULT_KEYTAB`]. It takes
+    /// keys of the types in [`Enctype::DEFAULT`].
     ///
     /// # Errors
     ///
@@ -106,7 +106,7 @@ impl KerberosAcceptor {
         })
     }
 
-    /// Who made the AP-REQ.
+    /// Verifies an AP-REQ.
     fn maker(&self, request: &[u8], expected: &[u8], now: Now) -> Result<Result<Proven, Reason>, AuthError> {
         let keys = self.keytab.keys();
         let parts = if self.remembers { Parts::of(request) } else { None };

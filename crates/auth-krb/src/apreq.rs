@@ -1,4 +1,5 @@
-//! A strict look at an AP-REQ before libkrb5 sees it: nothing but what a client of this service sends gets through.
+//! A strict parser of AP-REQ messages, run before libkrb5 sees them. Nothing but what a client of this service sends
+//! gets through.
 
 use crate::{
     binding::SERVICE,
@@ -17,7 +18,7 @@ const AP_REQ: i128 = 14;
 /// A type of long-term keys that session keys do not have: exportable RC4.
 const RC4_EXPORT: i32 = 24;
 
-/// Why octets are not an AP-REQ for this service.
+/// Errors of parsing an AP-REQ for this service.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("{0} octets are too many for an AP-REQ")]
@@ -51,7 +52,7 @@ pub(crate) struct Enctypes {
     pub(crate) session: i32,
 }
 
-/// Looks at an AP-REQ that should be for the service of `realm`.
+/// Parses an AP-REQ for the service of `realm`.
 pub(crate) fn inspect(octets: &[u8], realm: &[u8]) -> Result<Enctypes, Refusal> {
     if octets.len() > MAX_AUTHENTICATOR {
         return Err(Refusal::TooLong(octets.len()));
@@ -106,8 +107,8 @@ pub(crate) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// The parts of an AP-REQ that looks like all others, but for what is in the ticket: when that is one of an AP-REQ that
-    /// was [inspected](inspect), this one would pass, too.
+    /// The parts of an AP-REQ that looks like all others, but for what is in the ticket: when that is one of an AP-REQ
+    /// that was [inspected](inspect), this one would pass, too.
     pub(crate) fn of(octets: &'a [u8]) -> Option<Self> {
         const BEGINNING: &[u8] = b"\xa0\x03\x02\x01\x05\xa1\x03\x02\x01\x0e\xa2\x07\x03\x05\0\0\0\0\0";
         let mut outside = Reader::new(octets);

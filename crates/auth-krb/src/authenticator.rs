@@ -1,4 +1,4 @@
-//! What is encrypted in an authenticator (RFC 4120, section 5.5.1), as the clients of this service write it.
+//! Decoding of authenticators (RFC 4120, section 5.5.1), as the clients of this service write them.
 
 use crate::der::{Reader, unsigned};
 
@@ -24,8 +24,8 @@ const fn field(number: u8) -> u8 {
 }
 
 impl<'a> Authenticator<'a> {
-    /// Reads one; `None` when it is not written the one way that is allowed, or has a checksum, a subkey or authorization
-    /// data, which are for libkrb5 to judge.
+    /// Reads one; `None` when it is not written the one way that is allowed, or has a checksum, a subkey or
+    /// authorization data, which are for libkrb5 to judge.
     pub(crate) fn decode(octets: &'a [u8]) -> Option<Self> {
         const VERSION: u32 = 5;
         const MICROS: u32 = 1_000_000;

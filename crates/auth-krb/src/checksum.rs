@@ -1,4 +1,4 @@
-//! Checksums over notices: which kind a session key demands, and how it is made (authentication, section 3).
+//! Checksums over notices: the type for each session key, and its computation (authentication, section 3).
 //!
 //! The AES families are computed here, with a derived key that is kept: a server makes one checksum for every recipient
 //! of every notice. The rest is left to libkrb5.
@@ -65,7 +65,7 @@ pub(crate) fn checksum_type(enctype: i32) -> Option<i32> {
     KINDS.iter().find(|kind| kind.enctype == enctype).map(|kind| kind.checksum_type)
 }
 
-/// Why a key is none for proving notices with.
+/// Errors of a session key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// No checksum goes with keys of this type.
@@ -157,8 +157,8 @@ mod tests {
         Key { enctype, octets: Zeroizing::new(octets) }
     }
 
-    /// RFC 3961, appendix A.1, has n-folds of five octets only for other sizes; so the whole derivation is compared with
-    /// libkrb5's, with which all other programs compute.
+    /// RFC 3961, appendix A.1, has n-folds of five octets only for other sizes; so the whole derivation is compared
+    /// with libkrb5's, with which all other programs compute.
     #[test]
     fn ours_are_the_librarys() {
         let text: Vec<u8> = (0..1000_u32).map(|i| u8::try_from(i * i % 256).unwrap()).collect();

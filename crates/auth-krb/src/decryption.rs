@@ -1,4 +1,4 @@
-//! What is encrypted in Kerberos messages (RFC 3962 and RFC 8009), with derived keys that are kept.
+//! Decryption of Kerberos messages (RFC 3962 and RFC 8009), with cached derived keys.
 
 use crate::{
     binding::Context,
@@ -63,8 +63,8 @@ impl Decryption {
         })
     }
 
-    /// The plain text, when it was encrypted with this key for this usage and not changed since. With the older types there
-    /// may be octets after its end.
+    /// The plain text, when it was encrypted with this key for this usage and not changed since. With the older types
+    /// there may be octets after its end.
     pub(crate) fn decrypt(&self, octets: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (cipher, integrity, covers, tag_len) = match &self.0 {
             Method::Aes { cipher, integrity, covers, tag_len } => (cipher, integrity, *covers, *tag_len),

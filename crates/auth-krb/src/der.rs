@@ -1,6 +1,6 @@
-//! A reader of DER that forgives nothing: one-octet tags, and lengths written the one way that is allowed.
+//! A strict DER reader: one-octet tags, and definite lengths in their shortest form.
 
-/// What is still to be read.
+/// A reader of the remaining octets.
 #[derive(Clone, Copy)]
 pub(crate) struct Reader<'a>(&'a [u8]);
 
@@ -29,7 +29,7 @@ impl<'a> Reader<'a> {
         self.whole(tag).map(|(contents, _)| contents)
     }
 
-    /// What is inside the next element, which must have this tag.
+    /// The contents of the next element, which must have this tag.
     pub(crate) fn enter(&mut self, tag: u8) -> Option<Self> {
         self.take(tag).map(Self)
     }

@@ -1,4 +1,4 @@
-//! The keys that are derived from a session key, one for each thing that is done with it.
+//! Key derivation from a session key (RFC 3961 and RFC 8009), one key for each usage.
 
 use crate::mac::Mac;
 use aes::{
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 /// The octets of an AES key of the longer kind.
 const AES256_LEN: usize = 32;
 
-/// What a derived key is for.
+/// The purpose of a derived key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// Checksums over what is sent in clear.
@@ -22,7 +22,7 @@ pub(crate) enum Purpose {
     Integrity = 0x55,
 }
 
-/// What a key is derived from: the usage and the purpose.
+/// The constant of a key derivation: the usage and the purpose.
 fn constant(usage: i32, purpose: Purpose) -> [u8; 5] {
     let [a, b, c, d] = usage.to_be_bytes();
     [a, b, c, d, purpose as u8]
@@ -49,8 +49,8 @@ pub(crate) fn mac_of_rfc3961(key: &[u8], usage: i32, purpose: Purpose) -> Mac {
     Mac::sha1(&rfc3961(key, usage, purpose))
 }
 
-/// RFC 3961, section 5.1, n-fold of five octets to sixteen: sixteen copies, each turned right by thirteen bits more than
-/// the one before, cut into sixteens and added with the carry going round.
+/// RFC 3961, section 5.1, n-fold of five octets to sixteen: sixteen copies, each turned right by thirteen bits more
+/// than the one before, cut into sixteens and added with the carry going round.
 fn n_folded(constant: [u8; 5]) -> u128 {
     const BITS: u32 = 40;
     let [a, b, c, d, e] = constant;

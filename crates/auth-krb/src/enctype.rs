@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-/// A type of keys that notices can be proven with.
+/// An encryption type of keys that notices can be proven with.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Enctype(i32);
 
@@ -18,7 +18,7 @@ const NAMES: [(i32, &[&str]); 8] = [
     (16, &["des3-cbc-sha1", "des3-hmac-sha1", "des3-cbc-sha1-kd"]),
 ];
 
-/// A word that names no type of keys that notices can be proven with.
+/// An unknown name of an encryption type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown encryption type {0:?}: it must be one of {names}", names = known_names())]
 pub struct UnknownEnctype(pub String);
@@ -28,7 +28,7 @@ fn known_names() -> String {
 }
 
 impl Enctype {
-    /// What is permitted when nothing else is said: AES and Camellia. Triple DES and RC4, which can be broken or soon
+    /// The permitted types by default: AES and Camellia. Triple DES and RC4, which can be broken or soon
     /// will be, must be asked for.
     pub const DEFAULT: [Self; 6] = [Self(20), Self(19), Self(18), Self(17), Self(26), Self(25)];
 
@@ -74,7 +74,7 @@ impl Permitted {
         Self(enctypes.iter().map(|enctype| enctype.0).collect())
     }
 
-    /// Why a type is refused, or `None` when it is permitted.
+    /// The refusal of a type, or `None` when it is permitted.
     pub(crate) fn refusal(&self, what: &str, enctype: i32) -> Option<String> {
         if self.0.contains(&enctype) {
             return None;

@@ -1,4 +1,4 @@
-//! libkrb5's errors, and what they are for the rest of the program.
+//! Errors of libkrb5, and their translation into authentication errors.
 
 use zephyr_core::auth::AuthError;
 
@@ -24,13 +24,13 @@ pub(crate) mod code {
     pub(crate) const NUMERIC_REALM: i32 = -1_765_328_141;
 }
 
-/// What libkrb5 says when something fails.
+/// An error of libkrb5.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub(crate) struct Error {
     /// Which error; see [`code`].
     pub(crate) code: i32,
-    /// Its words.
+    /// Its message.
     pub(crate) text: String,
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn ours(error: Error) -> AuthError {
     AuthError::Backend(error.text)
 }
 
-/// The error with libkrb5's number `code` and words `text`.
+/// The error with libkrb5's number `code` and message `text`.
 pub(crate) fn of_code(code: i32, text: String, realm: &str) -> AuthError {
     match code {
         code::FCC_NOFILE | code::CC_NOTFOUND => AuthError::NoCredentials,

@@ -1,4 +1,4 @@
-//! Whose credentials are there, and for how long: asked through GSSAPI.
+//! Principal and lifetime of the user's credentials, by GSSAPI.
 
 use crate::{error, initiator::owner_of_cache};
 use libgssapi::{
@@ -22,11 +22,11 @@ pub struct Credentials {
 ///
 /// # Errors
 ///
-/// [`AuthError::NoCredentials`] when there are none that can be read, [`AuthError::Expired`] when they have ended, others when
-/// GSSAPI does not work.
+/// [`AuthError::NoCredentials`] when there are none that can be read, [`AuthError::Expired`] when they have ended,
+/// others when GSSAPI does not work.
 pub fn credentials() -> Result<Credentials, AuthError> {
-    // MIT's GSSAPI 1.20 frees a name that it never got when there is a cache that cannot be read, and may crash. So libkrb5
-    // is asked first.
+    // MIT's GSSAPI 1.20 frees a name that it never got when there is a cache that cannot be read, and may crash. So
+    // libkrb5 is asked first.
     owner_of_cache()?;
     read().map_err(of_gss)?.ok_or(AuthError::Expired)
 }

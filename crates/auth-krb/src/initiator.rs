@@ -1,4 +1,4 @@
-//! The client's side: the user's tickets (authentication, sections 2 and 4; wire format, section 8).
+//! The user's tickets: the client's side of the backend (authentication, sections 2 and 4; wire format, section 8).
 
 use crate::{
     binding::{Cache, Context, Lookup, Principal},
@@ -47,8 +47,8 @@ impl Initiator for KerberosInitiator {
         if let Ok(credentials) = gss::credentials() {
             return Ok(Some(credentials.principal));
         }
-        // GSSAPI has no name for tickets that have ended, nor for a cache that cannot be read. Whoever has old ones is still the
-        // same person.
+        // GSSAPI has no name for tickets that have ended, nor for a cache that cannot be read. Whoever has old ones is
+        // still the same person.
         match owner_of_cache() {
             Err(AuthError::NoCredentials) => Ok(None),
             owner => owner.map(Some),
@@ -82,7 +82,7 @@ impl Initiator for KerberosInitiator {
     }
 }
 
-/// Whose the user's tickets are, whether or not they are still good.
+/// The principal of the user's credential cache, whether or not its tickets are still valid.
 pub(crate) fn owner_of_cache() -> Result<String, AuthError> {
     let read = || {
         let context = Context::new()?;

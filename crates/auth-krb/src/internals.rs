@@ -1,9 +1,9 @@
-//! Not part of the interface: what this crate's tests, its benchmark and the fuzz targets look at.
+//! Internals for this crate's tests, its benchmark and the fuzz targets; not part of the interface.
 
 use crate::{
     apreq::{self, Parts},
     authenticator::Authenticator,
-    binding::{Context, MemoryKeytab},
+    binding::{Checksum, Context, MemoryKeytab},
     checksum,
     decryption::Decryption,
     derivation, error,
@@ -18,7 +18,7 @@ pub struct Library {
     keytab: MemoryKeytab,
 }
 
-/// What an AP-REQ has proven.
+/// The proof of an AP-REQ.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proof {
     /// The client's text.
@@ -35,7 +35,7 @@ impl Proof {
 }
 
 impl Library {
-    /// With the keys of `realm`'s service.
+    /// Loads the keys of `realm`'s service.
     ///
     /// # Errors
     ///
@@ -61,7 +61,7 @@ impl Library {
     /// `krb5_c_verify_checksum` for the way to a server.
     pub fn verify(&self, proof: &Proof, covered: &[u8], claimed: &[u8]) -> bool {
         const TO_SERVER: i32 = 1027;
-        let claimed = (proof.checksum_type, claimed);
+        let claimed = Checksum { kind: proof.checksum_type, octets: claimed };
         Context::with_own(|context| context.verify(claimed, &proof.key, TO_SERVER, covered)).unwrap_or(false)
     }
 }
@@ -86,13 +86,13 @@ pub fn authenticator(plain: &[u8]) -> Option<(&[u8], &[u8], u32)> {
     Authenticator::decode(plain).map(|authenticator| (authenticator.realm, authenticator.name, authenticator.made))
 }
 
-/// What was encrypted with this key for this usage.
+/// Decrypts what was encrypted with this key for this usage.
 pub fn decrypt(enctype: i32, key: &[u8], usage: i32, cipher: &[u8]) -> Option<Vec<u8>> {
     let key = Key { enctype, octets: key.to_vec().into() };
     Decryption::new(key, usage).decrypt(cipher).map(|plain| plain.to_vec())
 }
 
-/// What a derived key is for.
+/// The purpose of a derived key.
 pub enum Purpose {
     /// Encryption.
     Encryption,

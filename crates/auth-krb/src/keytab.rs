@@ -1,4 +1,4 @@
-//! The service's keytab: read once, and again when the file has changed.
+//! The service's keytab, reloaded when the file has changed.
 
 use crate::{
     binding::{KeytabError, MemoryKeytab},
@@ -13,10 +13,10 @@ use std::{
 };
 use zephyr_core::auth::AuthError;
 
-/// Where servers have their keys when nothing else is said.
+/// The default keytab of servers.
 pub const DEFAULT_KEYTAB: &str = "/etc/zephyr/krb5.keytab";
 
-/// What tells one state of a file from the next; `None` when it is not there.
+/// A stamp of a file's state; `None` when it is not there.
 type Stamp = Option<[i64; 7]>;
 
 fn stamp(path: &Path) -> Stamp {
@@ -26,12 +26,12 @@ fn stamp(path: &Path) -> Stamp {
     Some([device, inode, size, file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()])
 }
 
-/// What one state of the file gives us.
+/// The keys of one state of the file.
 pub(crate) struct Keys {
     /// The keys themselves.
     pub(crate) keytab: MemoryKeytab,
-    /// Tickets that were opened with them. Another state of the file may mean that they are not good any more, so it begins
-    /// without any.
+    /// Tickets that were opened with them. Another state of the file may mean that they are not good any more, so it
+    /// begins without any.
     pub(crate) known: KnownTickets,
 }
 

@@ -1,8 +1,8 @@
-//! Tickets that libkrb5 has accepted once: what comes with them again need not be judged from the beginning.
+//! A cache of tickets that libkrb5 has accepted. What comes with them again need not be verified from the beginning.
 //!
-//! Of a known ticket everything is known that stays as it is: that the service's key opens it, whose it is, that the way
-//! through other realms is allowed, and from when to when it is good. What remains is the authenticator, and the time. This
-//! way only ever says yes: what it does not accept is judged by libkrb5.
+//! Of a known ticket everything is known that stays as it is: that the service's key opens it, whose it is, that the
+//! way through other realms is allowed, and from when to when it is good. What remains is the authenticator, and the
+//! time. This way only ever says yes: what it does not accept is judged by libkrb5.
 
 use crate::{
     apreq::Parts,
@@ -19,13 +19,13 @@ use std::{
 };
 use zephyr_core::{auth::Session, time::Now};
 
-/// Tickets that are remembered at most; each takes between one and two thousand octets.
+/// Maximum number of cached tickets; each takes between one and two thousand octets.
 const MAX_ENTRIES: usize = 16 * 1024;
 
 /// The usage of authenticators' keys (RFC 4120, section 7.5.1).
 const AUTHENTICATOR: i32 = 11;
 
-/// A ticket, without its session's secrets lying around more than once.
+/// A cached ticket, with a single copy of its session key.
 pub(crate) struct KnownTicket {
     /// The client's text.
     pub(crate) client: Vec<u8>,
@@ -41,8 +41,8 @@ pub(crate) struct KnownTicket {
 }
 
 impl KnownTicket {
-    /// What is to be remembered of a ticket that libkrb5 has just accepted; `None` when its authenticator is not one of the
-    /// usual kind.
+    /// The cache entry of a ticket that libkrb5 has just accepted; `None` when its authenticator is not one of
+    /// the usual kind.
     pub(crate) fn new(accepted: &Accepted, session: &Arc<KeySession>, parts: &Parts<'_>) -> Option<Self> {
         let authenticators = Decryption::new(accepted.key.clone(), AUTHENTICATOR);
         let plain = authenticators.decrypt(parts.cipher)?;
@@ -81,8 +81,8 @@ pub(crate) struct KnownTickets {
     tickets: Mutex<Generations>,
 }
 
-/// Tickets that are in use are in the young half; when that is full it becomes the old one, and what nobody has used since
-/// it last did is forgotten.
+/// Tickets that are in use are in the young half; when that is full it becomes the old one, and what nobody has used
+/// since it last did is forgotten.
 #[derive(Default)]
 struct Generations {
     young: HashMap<Digest, Arc<KnownTicket>>,
@@ -108,8 +108,8 @@ impl Generations {
 }
 
 impl KnownTickets {
-    /// The ticket that came with this authenticator, if it is a known one and the authenticator proves that its owner made
-    /// the packet now. `skew` is how many seconds clocks may be apart.
+    /// The ticket that came with this authenticator, if it is a known one and the authenticator proves that its owner
+    /// made the packet now. `skew` is how many seconds clocks may be apart.
     pub(crate) fn proven(&self, parts: &Parts<'_>, now: Now, skew: u32) -> Option<Arc<KnownTicket>> {
         let digest = digest(parts.ticket)?;
         let ticket = self.lock(|tickets| tickets.find(&digest))?;
@@ -143,7 +143,7 @@ mod tests {
     use crate::ticket::Key;
     use std::time::{Duration, UNIX_EPOCH};
 
-    const SKEW: u32 = 300;
+    const MAX_SKEW: u32 = 300;
     const BEGIN: u32 = 1_000_000;
     const END: u32 = 2_000_000;
 
@@ -185,7 +185,7 @@ mod tests {
     fn a_ticket_alone_proves_nothing() {
         let known = KnownTickets::default();
         known.remember(&parts(b"a"), ticket());
-        assert!(known.proven(&parts(b"a"), at(BEGIN + 1), SKEW).is_none());
+        assert!(known.proven(&parts(b"a"), at(BEGIN + 1), MAX_SKEW).is_none());
         assert!(is_known(&known, b"a"));
     }
 
@@ -209,8 +209,8 @@ mod tests {
     fn a_ticket_dies_at_its_end() {
         let known = KnownTickets::default();
         known.remember(&parts(b"a"), ticket());
-        assert!(known.proven(&parts(b"a"), at(END + SKEW), SKEW).is_none() && is_known(&known, b"a"));
-        assert!(known.proven(&parts(b"a"), at(END + SKEW + 1), SKEW).is_none());
+        assert!(known.proven(&parts(b"a"), at(END + MAX_SKEW), MAX_SKEW).is_none() && is_known(&known, b"a"));
+        assert!(known.proven(&parts(b"a"), at(END + MAX_SKEW + 1), MAX_SKEW).is_none());
         assert!(!is_known(&known, b"a"));
     }
 }

@@ -1,4 +1,4 @@
-//! HMAC with a key that is kept ready.
+//! HMAC with a precomputed key.
 
 use hmac::{Hmac, KeyInit, Mac as _};
 use ring::digest::SHA384_OUTPUT_LEN;
@@ -13,7 +13,7 @@ pub(crate) enum Mac {
     Sha2(ring::hmac::Key),
 }
 
-/// What a key makes of a text.
+/// A message authentication code.
 pub(crate) struct Tag {
     octets: [u8; SHA384_OUTPUT_LEN],
     len: usize,

@@ -1,4 +1,5 @@
-//! The session key at work: sealing outgoing notices, checking incoming ones (authentication, sections 4, 6 and 7).
+//! Sessions: sealing outgoing notices and verifying incoming ones with a session key (authentication, sections 4, 6 and
+//! 7).
 
 use crate::{
     apreq::MAX_AUTHENTICATOR,
@@ -89,16 +90,16 @@ impl Session for KeySession {
     }
 }
 
-/// A session key at rest, for a server that keeps one of every client: it takes a fraction of the octets that one at work
-/// takes. What is derived from it is derived anew every time, which costs less than fetching it from memory would among very
-/// many.
+/// A compact session key, for a server that keeps one of every client: it takes a fraction of the octets that one at
+/// work takes. What is derived from it is derived anew every time, which costs less than fetching it from memory would
+/// among very many.
 struct RestingKey {
     octets: Zeroizing<[u8; MAX_KEY_LEN]>,
     len: u8,
     enctype: i32,
 }
 
-/// Octets of the longest session key.
+/// Maximum octets of a session key.
 const MAX_KEY_LEN: usize = 32;
 
 impl RestingKey {
@@ -141,7 +142,7 @@ impl TicketSession {
         &self.ticket
     }
 
-    /// Says once that a C program, if one is on the way, will not see the proof.
+    /// Warns once that a C program, if one is on the way, will not see the proof.
     fn warn_of_c_programs(&self, limits: Limits) {
         let enctype = self.key.enctype();
         if limits == Limits::COMPATIBLE && !checksum::is_known_to_c(enctype) {

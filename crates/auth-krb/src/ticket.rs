@@ -1,4 +1,4 @@
-//! Keys and tickets as libkrb5 hands them out: plain values without ties to it.
+//! Keys and tickets as plain values, without pointers into libkrb5.
 
 use std::{
     ffi::CString,
@@ -16,7 +16,7 @@ pub(crate) struct Key {
 /// A ticket for a Zephyr service, with what a client must know to use it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ServiceTicket {
-    /// Who it was given to.
+    /// The client principal.
     pub(crate) client: CString,
     /// The realm of the service.
     pub(crate) realm: Box<[u8]>,
@@ -26,7 +26,7 @@ pub(crate) struct ServiceTicket {
     pub(crate) ticket: Box<[u8]>,
     /// When it ends, in seconds since 1970 by the KDC's clock.
     pub(crate) ends: u32,
-    /// How many seconds the KDC's clock is ahead of ours.
+    /// The offset of the KDC's clock from ours, in seconds.
     pub(crate) kdc_ahead: i32,
 }
 
@@ -44,14 +44,14 @@ impl ServiceTicket {
     }
 }
 
-/// From when to when a ticket is good, in seconds since 1970; both ends included.
+/// The lifetime of a ticket, in seconds since 1970; both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Validity {
     pub(crate) starts: u32,
     pub(crate) ends: u32,
 }
 
-/// Who made an authenticator, and what was in the ticket that came with it.
+/// The principal of an accepted authenticator, and the contents of its ticket.
 pub(crate) struct Accepted {
     /// The principal's text.
     pub(crate) client: Vec<u8>,

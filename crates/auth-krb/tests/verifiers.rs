@@ -89,7 +89,7 @@ fn is_made_with(mic: &[u8], key: &Secret) -> bool {
 
 /// What is encrypted in a packet.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Insides {
+enum Contents {
     /// What a client or somebody who has the keys writes.
     Usual,
     /// The same with a subkey, which GSSAPI then signs with.
@@ -126,7 +126,7 @@ impl Verifiers {
     }
 
     /// Asks all of them about a packet; panics when they do not agree.
-    fn ask(&mut self, octets: &[u8], what: &str, insides: Insides) -> bool {
+    fn ask(&mut self, octets: &[u8], what: &str, contents: Contents) -> bool {
         let Ok(packet) = Packet::parse(octets) else { return false };
         let sender = packet.notice.sender;
         let wall = SystemTime::now();
@@ -161,7 +161,7 @@ impl Verifiers {
             });
             // Whoever has the keys can write numbers and dates that are out of all bounds, which each takes in its own way.
             // Only what two of them accept must then be the same.
-            let is_strange = insides == Insides::Mutated;
+            let is_strange = contents == Contents::Mutated;
             let has_opinion = !(is_strange && (rust.is_err() || library.is_none()));
             if has_opinion && library.as_ref() != rust.as_ref().ok() {
                 disagree("Rust", &format!("{rust:?}, libkrb5 alone {library:?}"));
@@ -170,7 +170,7 @@ impl Verifiers {
                 (None, None) => {}
                 (Some(library), Some((client, mic)))
                     if *client == library.client
-                        && (insides != Insides::Usual || is_made_with(mic, &library.session)) => {}
+                        && (contents != Contents::Usual || is_made_with(mic, &library.session)) => {}
                 (Some(_), None) if is_strange => {}
                 (_, gss) => disagree("GSSAPI", &format!("{gss:?}, libkrb5 alone {library:?}")),
             }
@@ -313,12 +313,12 @@ fn mutate(verifiers: &mut Verifiers, dice: &mut Dice, count: usize) {
             drafted = drafts(&keys, now);
             requests = drafted.iter().map(Draft::request).collect();
             for (draft, request) in drafted.iter().zip(&requests) {
-                assert!(verifiers.ask(&draft.packet(request), "a good packet", Insides::Usual));
+                assert!(verifiers.ask(&draft.packet(request), "a good packet", Contents::Usual));
             }
         }
         let number_of_draft = dice.below(drafted.len());
         let (mut draft, good): (Draft, &Vec<u8>) = (drafted[number_of_draft].clone(), &requests[number_of_draft]);
-        let mut insides = Insides::Usual;
+        let mut contents = Contents::Usual;
         let packet = match dice.below(8) {
             // Octets of the packet as it is sent.
             0 => mutated(dice, &draft.packet(good)),
@@ -331,7 +331,7 @@ fn mutate(verifiers: &mut Verifiers, dice: &mut Dice, count: usize) {
                     0 => ticket = mutated(dice, &ticket),
                     _ => authenticator = mutated(dice, &authenticator),
                 }
-                insides = Insides::Mutated;
+                contents = Contents::Mutated;
                 draft.packet(&draft.request_of(draft.encrypted_ticket(&ticket), &authenticator).build())
             }
             // One's ticket with another's authenticator.
@@ -344,7 +344,7 @@ fn mutate(verifiers: &mut Verifiers, dice: &mut Dice, count: usize) {
             _ => {
                 for _ in 0..=dice.below(2) {
                     if misdrafted(dice, &mut draft, now) {
-                        insides = Insides::WithSubkey;
+                        contents = Contents::WithSubkey;
                     }
                 }
                 let session = draft.session.clone();
@@ -356,7 +356,7 @@ fn mutate(verifiers: &mut Verifiers, dice: &mut Dice, count: usize) {
                 packet
             }
         };
-        verifiers.ask(&packet, &format!("mutation {number}"), insides);
+        verifiers.ask(&packet, &format!("mutation {number}"), contents);
     }
     println!("{:#?}", verifiers.verdicts);
 }
@@ -396,7 +396,7 @@ fn all_agree_about_the_golden_vectors() {
         let from_clients = vectors.vectors.iter().filter(|vector| vector.is_from_client());
         let mut authentic = 0;
         for vector in from_clients.filter(|vector| ![16, 23].contains(&vector.enctype)) {
-            authentic += u32::from(verifiers.ask(&vectors::unhex(&vector.packet_hex), &vector.name, Insides::Usual));
+            authentic += u32::from(verifiers.ask(&vectors::unhex(&vector.packet_hex), &vector.name, Contents::Usual));
         }
         println!("{:#?}", verifiers.verdicts);
         assert!(authentic >= 16, "{authentic}");

@@ -19,7 +19,7 @@ use zephyr_core::{
     time::Now,
 };
 
-/// The server's side: believes nobody, or everybody.
+/// The acceptor of the null backend: believes nobody, or everybody.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NullAcceptor {
     session: NullSession,
@@ -47,7 +47,7 @@ impl Acceptor for NullAcceptor {
     }
 }
 
-/// The client's side: has no credentials, and needs none.
+/// The initiator of the null backend: has no credentials, and needs none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NullInitiator {
     session: NullSession,

@@ -1,4 +1,4 @@
-//! Realms where there is no Kerberos to say what they are.
+//! Realms of hosts in domains without Kerberos.
 
 use std::net::IpAddr;
 use zephyr_core::auth::AuthError;
@@ -17,8 +17,8 @@ pub fn default_realm() -> Result<String, AuthError> {
 }
 
 /// The realm of the server called `host`: the domain that the host is in, in capitals (`z1.example.org` is in
-/// `EXAMPLE.ORG`); for a host without a domain its own name in capitals; for an address, and for `localhost`, that of this
-/// machine.
+/// `EXAMPLE.ORG`); for a host without a domain its own name in capitals; for an address, and for `localhost`, that of
+/// this machine.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! Configuration files: read so that everything that is wrong in one is said at once, each with its line and column, and
-//! nothing in it is silently ignored.
+//! Configuration files: a reader that reports all problems at once, each with its line and column, and ignores nothing
+//! silently.
 //!
 //! * [`problem`]: what is wrong, and where
 //! * [`reader`]: a TOML file, setting by setting
@@ -18,7 +18,7 @@ use std::{
 /// Octets of a configuration file at most.
 pub const MAX_OCTETS: u64 = 1 << 20;
 
-/// The text of a file that is not unreasonably long.
+/// Reads a file of bounded size.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What is wrong in a configuration file, and where.
+//! Problems in configuration files, and their places.
 
 use serde::{Deserialize, Serialize};
 use std::{
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Something in a file that is invalid, or allowed but hardly meant.
+/// An error or a warning about a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Problem {
     /// The file.
@@ -15,7 +15,7 @@ pub struct Problem {
     pub line: usize,
     /// In characters, counted from one; 0 when it concerns the whole line.
     pub column: usize,
-    /// What is wrong, in one line.
+    /// The message, in one line.
     pub text: String,
 }
 
@@ -58,12 +58,12 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// All that there is to say about files.
+/// Errors and warnings about files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Findings {
-    /// What is invalid.
+    /// The errors.
     pub problems: Vec<Problem>,
-    /// What is allowed but hardly meant.
+    /// The warnings: what is valid, but probably a mistake.
     pub warnings: Vec<Problem>,
 }
 

@@ -1,4 +1,4 @@
-//! The seam behind which authentication lives: what is known about a notice's origin, and the traits of a backend.
+//! The interface of authentication backends: verdicts about a notice's origin, and the traits of a backend.
 //!
 //! A backend is a crate that implements [`Acceptor`] for servers, [`Initiator`] for clients and [`Session`] for both.
 //! Nothing here, and nothing that uses it, knows which backend is at work.
@@ -11,7 +11,7 @@ use crate::{
 use bytes::Bytes;
 use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
 
-/// What the receiver of a notice knows about its origin.
+/// The verdict on a notice's origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The notice claims nothing.
@@ -23,7 +23,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Who sent it, when that is proven.
+    /// The identity of the sender, when it is proven.
     pub const fn identity(&self) -> Option<&Identity> {
         match self {
             Self::Authentic(identity) => Some(identity),
@@ -36,7 +36,7 @@ impl Verdict {
         self.identity().is_some()
     }
 
-    /// What is known of a whole when this is known of one part and `other` of another: the weaker of the two
+    /// The verdict on a whole with this verdict on one part and `other` on another: the weaker of the two
     /// (wire format, section 7, step 13).
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -71,7 +71,7 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// Why a proof does not hold. All of these are the packet's fault.
+/// Why a proof does not hold. All of these are errors in the packet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// Proof is claimed, but the authenticator is empty.
@@ -95,12 +95,12 @@ pub enum Reason {
     /// It is proven by a realm that may not speak for the sender here.
     #[error("realm {0} may not speak for this sender")]
     Untrusted(String),
-    /// The backend refuses the authenticator, in its own words.
+    /// The backend refuses the authenticator, with its own message.
     #[error("{0}")]
     Refused(String),
 }
 
-/// Which way a notice goes between client and server; the two are proven differently.
+/// The direction of a notice between client and server; the two are proven differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Made by a client, or by a server towards another realm's server.
@@ -113,17 +113,17 @@ pub enum Direction {
 pub trait Session: Send + Sync {
     /// The packet that carries `notice` with proof.
     ///
-    /// Towards a server the proof holds a fresh authenticator, so two calls give different packets of slightly different
-    /// lengths. `limits` bounds header and packet. A backend that encrypts keeps the body's length, since fragments say where
-    /// in the whole their octets belong: what it must add goes into the checksum field.
+    /// Towards a server the proof holds a fresh authenticator, so two calls give different packets of slightly
+    /// different lengths. `limits` bounds header and packet. A backend that encrypts keeps the body's length, since
+    /// fragments say where in the whole their octets belong: what it must add goes into the checksum field.
     ///
     /// # Errors
     ///
     /// [`AuthError::Format`] when the packet does not fit; others when the backend cannot make the proof.
     fn seal(&self, notice: &Notice<'_>, direction: Direction, limits: Limits, now: Now) -> Result<Bytes, AuthError>;
 
-    /// The packet's body as it was before it was sealed, when it was sealed with this key for this direction: the very octets
-    /// of the packet where the backend does not encrypt. `None` when it was not, or is not as it was sealed.
+    /// The packet's body as it was before it was sealed, when it was sealed with this key for this direction: the very
+    /// octets of the packet where the backend does not encrypt. `None` when it was not, or is not as it was sealed.
     fn open<'a>(&self, packet: &Packet<'a>, direction: Direction) -> Option<Cow<'a, [u8]>>;
 
     /// Whether the packet was sealed with this key for this direction, and is as it was sealed.
@@ -131,17 +131,17 @@ pub trait Session: Send + Sync {
         self.open(packet, direction).is_some()
     }
 
-    /// Until when it can prove anything to a server, by this machine's clock; `None` when that has no end.
+    /// The expiry of the session, by this machine's clock; `None` when that has no end.
     fn ends(&self) -> Option<SystemTime> {
         None
     }
 }
 
-/// What an [`Acceptor`] says of a packet.
+/// The judgement of an [`Acceptor`] on a packet.
 pub struct Judgement {
-    /// What is known about the origin.
+    /// The verdict on the origin.
     pub verdict: Verdict,
-    /// The key to prove answers to this sender with; only with [`Verdict::Authentic`].
+    /// The session key to prove answers to this sender with; only with [`Verdict::Authentic`].
     pub session: Option<Arc<dyn Session>>,
     /// The body as it was before it was sealed, where that is not what the packet holds: of a backend that encrypts.
     pub opened: Option<Bytes>,
@@ -166,19 +166,19 @@ impl Judgement {
     }
 }
 
-/// The server's side of a domain.
+/// Verification of packets: the server's side of a domain.
 pub trait Acceptor: Send + Sync {
-    /// Judges where a packet comes from. `expected` is the principal that must have made it: the notice's sender, or
+    /// Verifies the origin of a packet. `expected` is the principal that must have made it: the notice's sender, or
     /// another realm's server.
     ///
     /// # Errors
     ///
-    /// Only for what is our own fault (no key, a library that fails): the packet could not be judged. What is the
-    /// packet's fault is a [`Verdict::Failed`].
+    /// Only for errors of our own (no key, a library that fails): the packet could not be judged. What is wrong
+    /// with the packet is a [`Verdict::Failed`].
     fn judge(&self, packet: &Packet<'_>, expected: &[u8], now: Now) -> Result<Judgement, AuthError>;
 }
 
-/// The client's side of a domain.
+/// Sessions for a user: the client's side of a domain.
 pub trait Initiator: Send + Sync {
     /// The principal that this user's notices will be proven for, or `None` when there are no credentials at all.
     ///
@@ -202,14 +202,14 @@ pub trait Initiator: Send + Sync {
     fn session(&self, realm: &str) -> Result<Arc<dyn Session>, AuthError>;
 }
 
-/// What went wrong on our own side, in the words that C programs use where they have some.
+/// Errors of authentication on our own side, with the messages of C programs where they have some.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthError {
     /// The user has no credentials.
     #[error("No credentials cache found")]
     NoCredentials,
-    /// The user's credentials have ended.
+    /// The user's credentials have expired.
     #[error("Ticket expired")]
     Expired,
     /// The credentials do not reach that realm.
@@ -217,7 +217,7 @@ pub enum AuthError {
     WrongRealm {
         /// The realm that was wanted.
         realm: String,
-        /// The backend's words.
+        /// The backend's message.
         reason: String,
     },
     /// This machine's clock and the other's are too far apart.
@@ -228,7 +228,7 @@ pub enum AuthError {
     KeytabUnreadable {
         /// Which keytab.
         path: String,
-        /// The system's words.
+        /// The system's error message.
         reason: String,
     },
     /// The server's keytab lacks the key of the service.
@@ -242,13 +242,13 @@ pub enum AuthError {
     /// The proven packet does not fit.
     #[error("Notice header too large ({0})")]
     Format(#[from] FormatError),
-    /// Anything else, in the backend's words.
+    /// Anything else, with the backend's message.
     #[error("{0}")]
     Backend(String),
 }
 
 impl AuthError {
-    /// What the user or the admin can do about it: one or two sentences, or `None` when nobody knows.
+    /// Advice for the user or the administrator: one or two sentences, or `None` when nobody knows.
     pub fn advice(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoCredentials => "Run kinit first, or send without proof (zwrite -d).",

@@ -1,4 +1,4 @@
-//! Bodies whose form the protocol fixes: texts that each end in NUL.
+//! Bodies with a form that the protocol fixes: texts that each end in NUL.
 
 use std::borrow::Cow;
 
@@ -18,8 +18,8 @@ pub fn of_texts<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     texts.into_iter().flat_map(|text| text.iter().copied().filter(|&octet| octet != 0).chain([0])).collect()
 }
 
-/// The signature and the text of a message. By convention they are the first and second of the body's texts; a single text is
-/// no signature, and further ones go on with the second, on lines of their own.
+/// The signature and the text of a message. By convention they are the first and second of the body's texts; a single
+/// text is no signature, and further ones go on with the second, on lines of their own.
 pub fn signature_and_text(body: &[u8]) -> (&[u8], Cow<'_, [u8]>) {
     let texts = body.strip_suffix(b"\0").unwrap_or(body);
     match texts.iter().position(|&octet| octet == 0).and_then(|end| texts.split_at_checked(end)) {
@@ -36,7 +36,7 @@ pub fn on_lines(texts: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// A list of subscriptions, read until its end or until it makes no sense (server behaviour, section 4.2).
+/// A list of subscriptions, parsed until its end or until the first error (server behaviour, section 4.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionList<'a> {
     /// Class, instance and recipient of each.
@@ -65,7 +65,7 @@ impl<'a> SubscriptionList<'a> {
     }
 }
 
-/// What a user says about a location: three texts, uninterpreted (server behaviour, section 6).
+/// A location as its user reports it: three texts, uninterpreted (server behaviour, section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place<'a> {
     /// The machine.

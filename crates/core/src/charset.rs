@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// The label as it stands on the wire, its two octets read in network order.
+/// A character set label, its two octets read in network order.
 ///
 /// Deployed senders write the number of the character set with its octets swapped; readers meet both orders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Packets that have been seen before (wire format, section 7, step 4).
+//! Detection of duplicate packets (wire format, section 7, step 4).
 
 use crate::{kind::Kind, schedule::DUPLICATE_MEMORY, time::Now, uid::Uid};
 use std::{
@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-/// How many packets are remembered; beyond, the oldest are forgotten early.
+/// Maximum number of remembered packets; beyond, the oldest are forgotten early.
 const MAX_ENTRIES: usize = 65_536;
 
-/// Remembers which packets have come within the last [`DUPLICATE_MEMORY`].
+/// A filter of packets that have come within the last [`DUPLICATE_MEMORY`].
 #[derive(Debug, Default)]
 pub struct DuplicateFilter {
     seen: HashMap<(Uid, Kind), Duration>,
@@ -33,7 +33,7 @@ impl DuplicateFilter {
         self.seen.is_empty()
     }
 
-    /// True when this packet has not been seen lately. It is remembered from now on in either case.
+    /// True when this packet is no duplicate. It is remembered from now on in either case.
     pub fn is_new(&mut self, now: Now, uid: Uid, kind: Kind) -> bool {
         let now = now.monotonic;
         self.forget(now);

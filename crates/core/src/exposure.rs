@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Who may know where a user is. Each level is the opcode of the LOGIN notice that sets it.
+/// The exposure of a user's location. Each level is the opcode of the LOGIN notice that sets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exposure {
     /// Nobody; and no notices come either.
@@ -46,8 +46,8 @@ impl Exposure {
         }
     }
 
-    /// Whether coming and going is told to those who subscribed. What is visible to the net is announced to the realm: so it
-    /// has always been.
+    /// Whether coming and going is told to those who subscribed. What is visible to the net is announced to the realm:
+    /// so it has always been.
     pub const fn is_announced(self) -> bool {
         !matches!(self, Self::None | Self::OpStaff | Self::RealmVisible)
     }

@@ -1,4 +1,4 @@
-//! When two class or instance names are the same (server behaviour, section 3).
+//! Case folding and normalisation of class and instance names (server behaviour, section 3).
 
 use caseless::Caseless;
 use std::{fmt, ops::Deref};

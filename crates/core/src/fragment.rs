@@ -1,4 +1,4 @@
-//! Long notices travel in several packets (wire format, section 7): cutting them, and joining them again.
+//! Fragmentation and reassembly of long notices (wire format, section 7).
 
 use crate::{
     auth::{AuthError, Verdict},
@@ -11,22 +11,22 @@ use crate::{
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
-/// Which octets of the whole body a packet carries.
+/// The span of the whole body that a packet carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Where its body begins in the whole.
+    /// The offset of its body in the whole.
     pub offset: usize,
     /// Octets of the whole.
     pub total: usize,
 }
 
 impl Span {
-    /// What the multinotice field says. One that says nothing sensible means that the packet stands alone.
+    /// Parses the multinotice field. One that says nothing sensible means that the packet stands alone.
     ///
     /// # Errors
     ///
-    /// When the whole is larger than [`MAX_NOTICE`], or the body reaches beyond it: receivers, clients and servers alike,
-    /// drop such packets.
+    /// When the whole is larger than [`MAX_NOTICE`], or the body reaches beyond it: receivers, clients and servers
+    /// alike, drop such packets.
     pub fn of(packet: &Packet<'_>) -> Result<Self, DropReason> {
         let body = packet.notice.body.len();
         let span = Self::read(packet.notice.multinotice).unwrap_or(Self { offset: 0, total: body });
@@ -47,29 +47,30 @@ impl Span {
     }
 }
 
-/// Makes the packets of one notice, each as large as fits.
+/// Fragments a notice into packets, each as large as fits.
 ///
-/// How much body fits is found for every packet anew, since every fragment has its own proof, and proofs differ in length.
+/// How much body fits is found for every packet anew, since every fragment has its own proof, and proofs differ in
+/// length.
 #[derive(Debug)]
 pub struct Cutter<'a> {
     whole: Notice<'a>,
-    /// Where `whole.body` begins in the notice it is part of.
+    /// The offset of `whole.body` in the notice it is part of.
     base: usize,
     /// Octets of that notice.
     total: usize,
-    /// How much of `whole.body` is sent.
+    /// Octets of `whole.body` that are sent.
     sent: usize,
-    room: usize,
+    max_body: usize,
     done: bool,
 }
 
 impl<'a> Cutter<'a> {
-    /// Will send `whole`, whose uid and multiuid become those of the first packet.
+    /// A cutter of `whole`, whose uid and multiuid become those of the first packet.
     pub const fn new(whole: Notice<'a>) -> Self {
-        Self { whole, base: 0, total: whole.body.len(), sent: 0, room: MAX_PACKET, done: false }
+        Self { whole, base: 0, total: whole.body.len(), sent: 0, max_body: MAX_PACKET, done: false }
     }
 
-    /// Will send what is already one fragment, and no longer fits into one packet.
+    /// A cutter of one fragment that no longer fits into one packet.
     pub fn again(piece: Notice<'a>) -> Self {
         let whole = Self::new(piece);
         match Span::read(piece.multinotice) {
@@ -85,7 +86,7 @@ impl<'a> Cutter<'a> {
     ///
     /// # Errors
     ///
-    /// What `write` says, also when not even the header fits.
+    /// The errors of `write`, also when not even the header fits.
     pub fn next_packet(
         &mut self,
         uid: Uid,
@@ -97,7 +98,7 @@ impl<'a> Cutter<'a> {
         let rest = self.whole.body.get(self.sent..).unwrap_or_default();
         let multinotice = format!("{}/{}", self.base + self.sent, self.total);
         loop {
-            let body = rest.get(..self.room).unwrap_or(rest);
+            let body = rest.get(..self.max_body).unwrap_or(rest);
             let uid = if self.sent == 0 { self.whole.uid } else { uid };
             let piece = Notice { uid, multinotice: multinotice.as_bytes(), body, ..self.whole };
             match write(&piece) {
@@ -108,7 +109,7 @@ impl<'a> Cutter<'a> {
                 }
                 Err(AuthError::Format(FormatError::PacketTooLong { len, limit })) if body.len() > 1 => {
                     let excess = len.saturating_sub(limit) + FRAGMENT_FUDGE;
-                    self.room = body.len().saturating_sub(excess).max(1);
+                    self.max_body = body.len().saturating_sub(excess).max(1);
                 }
                 Err(error) => return Err(error),
             }
@@ -116,7 +117,7 @@ impl<'a> Cutter<'a> {
     }
 }
 
-/// A notice of which some packets have come.
+/// A partially received notice.
 #[derive(Debug)]
 pub(crate) struct Partial {
     total: usize,
@@ -141,7 +142,8 @@ impl Partial {
         self.total
     }
 
-    /// Adds a packet's part; what does not fit into the whole is ignored. Of octets that came twice the later ones stay.
+    /// Adds a packet's part; what does not fit into the whole is ignored. Of octets that came twice the later ones
+    /// stay.
     pub(crate) fn add(&mut self, packet: &OwnedPacket, offset: usize, opened: &Opened) {
         let body = opened.body.as_deref().unwrap_or(packet.notice().body);
         if offset + body.len() > self.total || self.stretches.len() >= MAX_STRETCHES {

@@ -1,7 +1,8 @@
-//! What a receiving client does with a packet (wire format, section 7, "Receiving in a client").
+//! Receiving in a client: acknowledgement, duplicates and reassembly (wire format, section 7).
 //!
-//! It is done in two steps, so that verifying a packet's origin may take its time in between: [`Inbox::admit`] decides whether
-//! the packet is acknowledged and whether it is new, [`Inbox::complete`] joins it with the others of its notice.
+//! It is done in two steps, so that verifying a packet's origin may take its time in between: [`Inbox::admit`] decides
+//! whether the packet is acknowledged and whether it is new, [`Inbox::complete`] joins it with the others of its
+//! notice.
 
 use crate::{
     auth::Verdict,
@@ -32,14 +33,14 @@ pub enum DropReason {
     /// It acknowledges a later fragment, which nobody waits for.
     #[error("acknowledges a later fragment")]
     LaterFragmentAck,
-    /// Too much is waiting for its missing fragments.
+    /// Too many incomplete notices.
     #[error("too many incomplete notices")]
     Full,
 }
 
-/// What became of a packet at the door; see [`Inbox::admit`].
+/// The result of admitting a packet; see [`Inbox::admit`].
 #[derive(Debug)]
-pub struct Admission {
+pub struct Admitted {
     /// The acknowledgement to send to where the packet came from, if it deserves one.
     pub acknowledgement: Option<Bytes>,
     /// The packet as part of its notice, if it is a new one and can be.
@@ -65,10 +66,10 @@ impl Fragment {
     }
 }
 
-/// What was found out about a packet: its origin, and its body.
+/// The result of verifying a packet: its origin and its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
-    /// What is known about the origin.
+    /// The verdict on the origin.
     pub verdict: Verdict,
     /// The body as it was before it was sealed, where that is not what the packet holds: of a backend that encrypts.
     pub body: Option<Bytes>,
@@ -97,7 +98,7 @@ impl Delivered {
         Notice { body: self.body.as_deref().unwrap_or(notice.body), ..notice }
     }
 
-    /// What is known about the origin of all fragments.
+    /// The verdict on the origin of all fragments.
     pub const fn verdict(&self) -> &Verdict {
         &self.verdict
     }
@@ -108,23 +109,26 @@ impl Delivered {
     }
 }
 
+/// The uid and kind that all fragments of a notice have in common.
+type NoticeKey = (Uid, Kind);
+
 /// The state of a receiving program: packets seen lately, and notices that are not yet complete.
 #[derive(Debug, Default)]
 pub struct Inbox {
     duplicates: DuplicateFilter,
-    incomplete: HashMap<(Uid, Kind), Waiting>,
+    incomplete: HashMap<NoticeKey, Incomplete>,
     /// Octets that the incomplete notices may come to hold.
     promised: usize,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct Incomplete {
     partial: Partial,
     last_packet: Duration,
 }
 
-impl Waiting {
-    /// What it may come to hold: the body, and the header's packet.
+impl Incomplete {
+    /// The maximum octets that it may come to hold: the body, and the header's packet.
     const fn promised(&self) -> usize {
         self.partial.total() + MAX_PACKET
     }
@@ -148,11 +152,11 @@ impl Inbox {
 
     /// Decides whether a packet is acknowledged, and whether it is a new one. An admitted one is to be verified and then handed
     /// to [`Inbox::complete`], in any order and at any time.
-    pub fn admit(&mut self, now: Now, packet: OwnedPacket) -> Admission {
+    pub fn admit(&mut self, now: Now, packet: OwnedPacket) -> Admitted {
         let read = packet.packet();
         let acknowledgement = acknowledgement(&read);
         let span = self.new_span(now, &read);
-        Admission { acknowledgement, fragment: span.map(|span| Fragment { packet, span }) }
+        Admitted { acknowledgement, fragment: span.map(|span| Fragment { packet, span }) }
     }
 
     fn new_span(&mut self, now: Now, packet: &Packet<'_>) -> Result<Span, DropReason> {
@@ -183,32 +187,32 @@ impl Inbox {
                 return Ok(Some(Delivered { packet, body, verdict }));
             }
             let partial = Partial::new(span.total, opened.verdict.clone());
-            let waiting = Waiting { partial, last_packet: now.monotonic };
-            if self.promised + waiting.promised() > MAX_QUEUED {
+            let notice = Incomplete { partial, last_packet: now.monotonic };
+            if self.promised + notice.promised() > MAX_QUEUED {
                 return Err(DropReason::Full);
             }
-            self.promised += waiting.promised();
-            self.incomplete.insert(key, waiting);
+            self.promised += notice.promised();
+            self.incomplete.insert(key, notice);
         }
-        let Some(waiting) = self.incomplete.get_mut(&key) else {
+        let Some(notice) = self.incomplete.get_mut(&key) else {
             return Ok(None);
         };
-        waiting.last_packet = now.monotonic;
-        waiting.partial.add(&packet, span.offset, &opened);
-        let Some((packet, body, verdict)) = waiting.partial.finished() else {
+        notice.last_packet = now.monotonic;
+        notice.partial.add(&packet, span.offset, &opened);
+        let Some((packet, body, verdict)) = notice.partial.finished() else {
             return Ok(None);
         };
-        self.promised = self.promised.saturating_sub(waiting.promised());
+        self.promised = self.promised.saturating_sub(notice.promised());
         self.incomplete.remove(&key);
         Ok(Some(Delivered { packet, body: Some(body.into()), verdict }))
     }
 
     /// Forgets notices whose missing fragments have not come for too long, but for the one that `key` belongs to.
-    fn give_up(&mut self, now: Now, key: (Uid, Kind)) {
-        self.incomplete.retain(|&candidate, waiting| {
-            let keep = candidate == key || now.monotonic.saturating_sub(waiting.last_packet) <= FRAGMENT_TIMEOUT;
+    fn give_up(&mut self, now: Now, key: NoticeKey) {
+        self.incomplete.retain(|&candidate, notice| {
+            let keep = candidate == key || now.monotonic.saturating_sub(notice.last_packet) <= FRAGMENT_TIMEOUT;
             if !keep {
-                self.promised = self.promised.saturating_sub(waiting.promised());
+                self.promised = self.promised.saturating_sub(notice.promised());
             }
             keep
         });

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What part a packet plays in the exchange between client, host manager and server.
+/// The kind of a packet in the exchange between client, host manager and server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Sent once; nobody acknowledges it.
@@ -21,7 +21,7 @@ pub enum Kind {
     ServNak,
     /// A client's acknowledgement of a delivered packet.
     ClientAck,
-    /// A question to the host manager about itself.
+    /// A statistics query to the host manager.
     Stat,
     /// A number that the protocol does not define.
     Other(u32),

@@ -1,12 +1,13 @@
-//! The language of Zephyr notices.
+//! The Zephyr protocol: notices, packets and policies.
 //!
 //! What a notice is, how it looks on the wire, how it is cut and joined, how names are compared, and the seam behind
-//! which authentication lives. This crate does no I/O, reads no clock, and knows neither Kerberos nor any program: every
-//! other crate of the project builds on it.
+//! which authentication lives. This crate does no I/O, reads no clock, and knows neither Kerberos nor any program:
+//! every other crate of the project builds on it.
 //!
 //! * [`notice`]: [`notice::Notice`], reading a datagram ([`notice::Packet`]), writing one, what a checksum covers
 //! * [`coding`]: the two ways octets become header text
-//! * [`inbox`]: everything a receiving program does with a datagram, from [`fragment`]s and [`duplicate`]s to whole notices
+//! * [`inbox`]: everything a receiving program does with a datagram, from [`fragment`]s and [`duplicate`]s to whole
+//!   notices
 //! * [`auth`]: the traits that an authentication backend implements, and what is known about a notice's origin
 //! * [`policy`]: what a domain demands
 //! * [`fold`], [`principal`], [`realm`]: when two names are the same

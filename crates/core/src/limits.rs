@@ -1,4 +1,4 @@
-//! Sizes the protocol fixes, in octets unless said otherwise (wire format, section 2.1).
+//! Size limits of the protocol, in octets unless said otherwise (wire format, section 2.1).
 
 /// The largest datagram; receivers cut off what is longer.
 pub const MAX_PACKET: usize = 1024;
@@ -23,7 +23,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// What every program on the way can handle.
+    /// The limits that every program on the way can handle.
     pub const COMPATIBLE: Self = Self { header: MAX_HEADER, packet: MAX_PACKET };
     /// The whole datagram for the header: a server towards a client, and programs of this project among themselves.
     pub const WHOLE_PACKET: Self = Self { header: MAX_PACKET, packet: MAX_PACKET };

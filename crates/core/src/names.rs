@@ -1,4 +1,5 @@
-//! Names with a meaning in the protocol: classes, instances, opcodes and answers (wire format, section 11). Compared octet for octet unless said otherwise.
+//! Names with a meaning in the protocol: classes, instances, opcodes and answers (wire format, section 11). Compared
+//! octet for octet unless said otherwise.
 
 /// Class of messages between people; with instance [`PERSONAL`] or [`URGENT`] it needs a recipient.
 pub const MESSAGE: &[u8] = b"MESSAGE";
@@ -47,7 +48,7 @@ pub const SHUTDOWN: &[u8] = b"SHUTDOWN";
 /// Opcode: a client asks its host manager for another server.
 pub const NEWSERV: &[u8] = b"NEWSERV";
 
-/// Class of questions to a host manager about itself.
+/// Class of statistics queries to a host manager.
 pub const HM_STAT: &[u8] = b"HM_STAT";
 /// Instance of [`HM_STAT`].
 pub const HMST_CLIENT: &[u8] = b"HMST_CLIENT";
@@ -62,11 +63,11 @@ pub const USER_LOGIN: &[u8] = b"USER_LOGIN";
 pub const USER_FLUSH: &[u8] = b"USER_FLUSH";
 /// Opcode of [`LOGIN`]: the user leaves the place.
 pub const USER_LOGOUT: &[u8] = b"USER_LOGOUT";
-/// Class of location questions.
+/// Class of location queries.
 pub const USER_LOCATE: &[u8] = b"USER_LOCATE";
 /// Opcode of [`USER_LOCATE`]: where is the user?
 pub const LOCATE: &[u8] = b"LOCATE";
-/// Class of administration between servers, and of status questions.
+/// Class of administration between servers, and of status queries.
 pub const ZEPHYR_ADMIN: &[u8] = b"ZEPHYR_ADMIN";
 /// Opcode of [`ZEPHYR_ADMIN`]: how is the server?
 pub const STATUS: &[u8] = b"STATUS";
@@ -76,12 +77,12 @@ pub const WG_CTL: &[u8] = b"WG_CTL";
 /// The instance in a subscription that stands for every instance.
 pub const ANY_INSTANCE: &[u8] = b"*";
 
-/// Body word of an acknowledgement: delivered, or done.
+/// Body field of an acknowledgement: delivered, or done.
 pub const SENT: &[u8] = b"SENT";
-/// Body word of an acknowledgement: nobody there (SERVACK), or not authorised (SERVNAK).
+/// Body field of an acknowledgement: nobody there (SERVACK), or not authorised (SERVNAK).
 pub const LOST: &[u8] = b"LOST";
-/// Body word of an acknowledgement: not found.
+/// Body field of an acknowledgement: not found.
 pub const FAIL: &[u8] = b"FAIL";
-/// Second body word with which a server of this project tells a host manager, in its answer to [`BOOT`] and
+/// Second body field with which a server of this project tells a host manager, in its answer to [`BOOT`] and
 /// [`ATTACH`], that it takes and acknowledges headers as long as a packet. C host managers do not look at that body.
 pub const LONG_HEADERS: &[u8] = b"long-headers";

@@ -1,18 +1,19 @@
 //! Principals as text: `name@REALM` (RFC 1964, section 2.1.1; server behaviour, section 3).
 
-/// A principal's text, taken apart at the `@` that separates name and realm.
+/// A principal, split at the `@` that separates name and realm.
 ///
-/// Kerberos writes an `@` that belongs to a name as `\@`; such a one separates nothing. Recipients are written the same way.
+/// Kerberos writes an `@` that belongs to a name as `\@`; such a one separates nothing. Recipients are written the same
+/// way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Principal<'a> {
-    /// What stands before the separator: everything, when there is none.
+    /// The name before the separator: everything, when there is none.
     pub name: &'a [u8],
-    /// What follows it; `None` when there is none.
+    /// The realm after it; `None` when there is none.
     pub realm: Option<&'a [u8]>,
 }
 
 impl<'a> Principal<'a> {
-    /// Takes a principal's text apart.
+    /// Parses a principal.
     pub fn parse(text: &'a [u8]) -> Self {
         let mut escaped = false;
         let at = text.iter().position(|&octet| {

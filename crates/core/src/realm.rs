@@ -1,4 +1,4 @@
-//! Realms, and recipients (server behaviour, sections 3 and 8).
+//! Realms and recipients (server behaviour, sections 3 and 8).
 
 use crate::principal::Principal;
 use std::borrow::Cow;

@@ -1,8 +1,8 @@
-//! Time as engines see it: always an argument, never read here.
+//! Time as an argument: engines never read a clock.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// One moment, on the clock that only moves forward and on the calendar.
+/// A moment on the monotonic and on the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
     /// Time since some fixed moment of this process; time-outs are computed with it.

@@ -6,7 +6,8 @@ use std::{fmt, net::Ipv4Addr};
 /// Octets of a uid.
 pub const UID_LEN: usize = 12;
 
-/// Which packet this is: its maker's address and the moment it was made. Acknowledgements are matched by it.
+/// The unique identifier of a packet: its maker's address and the moment it was made. Acknowledgements are matched by
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Uid {
     /// The maker's own idea of its address.
@@ -46,7 +47,7 @@ impl fmt::Display for Uid {
     }
 }
 
-/// Makes uids of one program, no two the same even within one tick of the clock.
+/// A generator of uids, unique within a program even within one tick of the clock.
 #[derive(Debug)]
 pub struct UidSource {
     address: Ipv4Addr,
@@ -54,7 +55,7 @@ pub struct UidSource {
 }
 
 impl UidSource {
-    /// Uids will carry `address`.
+    /// A generator of uids with this `address`.
     pub const fn new(address: Ipv4Addr) -> Self {
         Self { address, last: (0, 0) }
     }

@@ -1,4 +1,4 @@
-//! Joining undoes cutting, in whatever order the packets come, however often, and after losses.
+//! Reassembly undoes fragmentation, in whatever order packets come, with duplicates and after losses.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! Reading undoes writing, whatever the notice; and no octets make reading panic.
+//! Parsing undoes formatting, whatever the notice; and no input makes the parser panic.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
 use proptest::{collection::vec, prelude::*};

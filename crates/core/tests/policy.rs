@@ -1,4 +1,4 @@
-//! What policies decide, row by row. The whole table of demands is compared with the documentation in `policy_table.rs`.
+//! Policy decisions, row by row. The whole table of demands is compared with the documentation in `policy_table.rs`.
 
 use zephyr_core::{
     auth::{Identity, Reason, Verdict},
@@ -123,8 +123,8 @@ fn foreign_realms_speak_for_whom_they_may() {
     let refusing = Policy { failed_proof: FailedProof::Refuse, ..ruled };
     let decision = decide(&refusing, Action::Send, &authentic("bob@NOBODY"), None, &HOME);
     assert_eq!(decision.rule, Rule { section: Section::Foreign(2), setting: Setting::SpeaksFor });
-    let words = decision.refusal().map(ToString::to_string).unwrap_or_default();
-    assert!(words.contains("realm NOBODY may not speak for this sender"), "{words}");
+    let text = decision.refusal().map(ToString::to_string).unwrap_or_default();
+    assert!(text.contains("realm NOBODY may not speak for this sender"), "{text}");
 }
 
 #[test]

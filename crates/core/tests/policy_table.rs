@@ -1,5 +1,5 @@
-//! The whole decision table, as the documentation has it, compared with what is decided: every combination of demand,
-//! verdict, treatment of failed proofs and belief, for every action, with the demand made by the domain and by a class.
+//! The whole decision table of the documentation, compared with the decisions: every combination of demand, verdict,
+//! treatment of failed proofs and belief, for every action, with the demand made by the domain and by a class.
 
 use std::collections::BTreeSet;
 use zephyr_core::{
@@ -40,8 +40,8 @@ fn verdict(name: &str) -> Verdict {
     }
 }
 
-/// A decision in the table's words.
-fn words(decision: &Decision) -> (&'static str, &'static str) {
+/// A decision as the table names it.
+fn outcome(decision: &Decision) -> (&'static str, &'static str) {
     let ruling = match &decision.ruling {
         Ruling::Allow => "allow",
         Ruling::Drop => "drop",
@@ -81,7 +81,7 @@ fn every_combination_is_decided_as_documented() {
                     };
                     let mut check = |policy: &Policy, action, class: Option<&[u8]>, section| {
                         let decision = decide(policy, action, &verdict, class.map(FoldedName::new).as_ref(), &HOME);
-                        let (ruling, rule) = words(&decision);
+                        let (ruling, rule) = outcome(&decision);
                         decided.insert([demand_name, name, failed_name, belief_name, ruling, rule]);
                         assert_eq!(decision.shown_as, shown);
                         assert!(decision.refusal().is_none_or(|refusal| refusal.action == action));
@@ -151,7 +151,7 @@ fn an_untrusted_realm_is_decided_as_a_failed_proof() {
                     *policy.demand_mut(action) = demand;
                     let one = decide(&policy, action, &stranger, None, &HOME);
                     let other = decide(&policy, action, &failed, None, &HOME);
-                    assert_eq!(words(&one).0, words(&other).0, "{policy:?} {action:?}");
+                    assert_eq!(outcome(&one).0, outcome(&other).0, "{policy:?} {action:?}");
                     assert_eq!(one.shown_as, Shown::Failed);
                     if other.rule.setting == Setting::FailedProof {
                         let by_foreign = Rule { section: Section::Foreign(0), setting: Setting::SpeaksFor };

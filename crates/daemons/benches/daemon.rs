@@ -1,8 +1,8 @@
-//! What zephyrd costs as a whole: CPU time of its process, system calls included, for what comes to it over sockets.
+//! CPU time of a whole zephyrd process, system calls included, for packets that come over sockets.
 //!
-//! `cargo bench -p zephyr-daemons --bench daemon`, and with `-- --against FILE` beside another zephyrd: both serve in turn in
-//! one run, so that whatever else the machine does befalls both. Every round starts a server of its own. A round in which a
-//! packet is lost, or comes twice, does not count and is done again.
+//! `cargo bench -p zephyr-daemons --bench daemon`, and with `-- --against FILE` beside another zephyrd: both serve in
+//! turn in one run, so that whatever else the machine does befalls both. Every round starts a server of its own. A
+//! round in which a packet is lost, or comes twice, does not count and is done again.
 //!
 //! Prints, and judges nothing: figures of a machine are no test.
 
@@ -49,8 +49,10 @@ use zephyr_core::{
     time::Now,
     uid::Uid,
 };
-use zephyr_testkit::loopback::Network;
-use zephyr_testkit::realm::{Engine, Realm, RealmOptions};
+use zephyr_testkit::{
+    loopback::Network,
+    realm::{Engine, Realm, RealmOptions},
+};
 
 /// This moment, for proofs.
 fn now() -> Now {
@@ -66,7 +68,7 @@ const WINDOW: usize = 32;
 /// How long a process must have had no CPU time to be at rest.
 const REST: Duration = Duration::from_millis(4);
 /// What is asked of a server is done, and nothing has come for this long: something is lost.
-const SILENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 /// Proofs are good for five minutes; before that others are made.
 const FRESH: Duration = Duration::from_secs(60);
 
@@ -80,8 +82,8 @@ const PER_HOST: u32 = 1000;
 /// What a notice says.
 const TEXT: &[u8] = b"signature\0Does anybody know who has the key to the machine room?\0";
 
-/// No limits on how much one source may ask for in a second; and a receive buffer as a system gives when nobody raised its
-/// limit, because that decides how fast a fan-out goes.
+/// No limits on how much one source may ask for in a second; and a receive buffer as a system gives when nobody raised
+/// its limit, because that decides how fast a fan-out goes.
 const SETTINGS: &str = "
 [zephyrd]
 receive-buffer = 212992
@@ -187,7 +189,7 @@ fn port(socket: &UdpSocket) -> u16 {
 }
 
 /// The next packet that has come.
-fn received<'a>(socket: &UdpSocket, buffer: &'a mut [u8; MAX_PACKET]) -> Option<Packet<'a>> {
+fn receive<'a>(socket: &UdpSocket, buffer: &'a mut [u8; MAX_PACKET]) -> Option<Packet<'a>> {
     match socket.recv(buffer) {
         Ok(len) => Some(Packet::parse(&buffer[..len]).unwrap()),
         Err(error) if error.kind() == ErrorKind::WouldBlock => None,
@@ -243,7 +245,7 @@ impl Server {
     /// The CPU time that its process has had, once it has nothing left to do.
     fn cpu_at_rest(&self) -> Result<Duration, Lost> {
         let cpu = || Duration::from(clock_gettime(self.clock).unwrap());
-        let deadline = Instant::now() + SILENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let mut last = cpu();
         while Instant::now() < deadline {
             std::thread::sleep(REST);
@@ -300,9 +302,9 @@ impl Readers {
             let notice = acked(b"ZEPHYR_CTL", b"CLIENT", b"SUBSCRIBE_NODEFS", b"bench\0*\0\0");
             let packet = subscription(number, Notice { port: port(socket), ..notice });
             socket.send(&packet).unwrap();
-            let deadline = Instant::now() + SILENCE;
+            let deadline = Instant::now() + TIMEOUT;
             loop {
-                if let Some(answer) = received(socket, &mut buffer) {
+                if let Some(answer) = receive(socket, &mut buffer) {
                     check_answer(&answer, "SENT")?;
                     break;
                 }
@@ -322,8 +324,8 @@ impl Readers {
         Ok(Self { sockets, epoll })
     }
 
-    /// Acknowledges what has come; `heard` is told who has which notice. True when there was something.
-    fn read(&self, mut heard: impl FnMut(usize, u32) -> Result<(), Lost>) -> Result<bool, Lost> {
+    /// Acknowledges what has come; `on_notice` is told who has which notice. True when there was something.
+    fn read(&self, mut on_notice: impl FnMut(usize, u32) -> Result<(), Lost>) -> Result<bool, Lost> {
         let mut events = [EpollEvent::empty(); 64];
         let ready = match &self.epoll {
             Some(epoll) => epoll.wait(&mut events, EpollTimeout::ZERO).unwrap(),
@@ -334,18 +336,18 @@ impl Readers {
         for (at, event) in events[..ready].iter().enumerate() {
             let number = if self.epoll.is_some() { usize::try_from(event.data()).unwrap() } else { at };
             let socket = &self.sockets[number];
-            let Some(packet) = received(socket, &mut buffer) else { continue };
+            let Some(packet) = receive(socket, &mut buffer) else { continue };
             let ack = Notice { kind: Kind::ClientAck, body: b"", ..packet.notice };
             socket.send(&ack.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap()).unwrap();
-            heard(number, packet.notice.uid.micros)?;
+            on_notice(number, packet.notice.uid.micros)?;
             some = true;
         }
         Ok(some)
     }
 }
 
-/// Sends packets that are numbered from `first`, no more than `window` at a time, until every one is answered, and with every
-/// reader: once, and no more than once.
+/// Sends packets that are numbered from `first`, no more than `window` at a time, until every one is answered, and with
+/// every reader: once, and no more than once.
 ///
 /// It looks for what has come without ever sleeping, so that nobody's waking it is counted as the server's work.
 fn exchange(
@@ -377,14 +379,14 @@ fn exchange(
             Ok(())
         };
         let mut some = readers.read(|reader, number| arrived(reader + 1, number))?;
-        while let Some(packet) = received(sender, &mut buffer) {
+        while let Some(packet) = receive(sender, &mut buffer) {
             check_answer(&packet, answer)?;
             arrived(0, packet.notice.uid.micros)?;
             some = true;
         }
         if some {
             silent_since = Instant::now();
-        } else if silent_since.elapsed() > SILENCE {
+        } else if silent_since.elapsed() > TIMEOUT {
             return Err(format!("{} of {sent} packets are lost", sent - done));
         } else {
             std::thread::yield_now();
@@ -404,9 +406,9 @@ fn per_packet(server: &Server, packets: &[Bytes], answer: &str, readers: &Reader
     Ok(micros(took, rest.len()))
 }
 
-/// Nobody hears anything again.
+/// Nobody receives anything again.
 fn nothing_more(sender: &UdpSocket, readers: &Readers) -> Result<(), Lost> {
-    let twice = readers.read(|_, _| Ok(()))? || received(sender, &mut [0; MAX_PACKET]).is_some();
+    let twice = readers.read(|_, _| Ok(()))? || receive(sender, &mut [0; MAX_PACKET]).is_some();
     if twice { Err("a packet comes twice".to_owned()) } else { Ok(()) }
 }
 
@@ -488,8 +490,8 @@ fn subscriptions(stage: &Stage, program: &Path) -> Result<f64, Lost> {
     Ok(micros(took, hosts[1..].len() * (requests * TRIPLES) as usize))
 }
 
-/// A round that counts.
-fn counted(row: &Row, stage: &Stage, program: &Path) -> Result<f64, Lost> {
+/// One measurement, repeated when packets are lost.
+fn measured(row: &Row, stage: &Stage, program: &Path) -> Result<f64, Lost> {
     for _ in 1..ATTEMPTS {
         match (row.measure)(stage, program) {
             Ok(micros) => return Ok(micros),
@@ -512,7 +514,7 @@ fn median(figures: Vec<f64>) -> f64 {
 }
 
 fn report(row: &Row, stage: &Stage, programs: &[&Path], rounds: usize) -> Result<(), Lost> {
-    let round = |_| programs.iter().map(|program| counted(row, stage, program)).collect();
+    let round = |_| programs.iter().map(|program| measured(row, stage, program)).collect();
     let figures: Vec<Vec<f64>> = (0..rounds).map(round).collect::<Result<_, Lost>>()?;
     let column = |which: usize| figures.iter().map(|round| round[which]).collect::<Vec<f64>>();
     print!("{:<40} {:>8.2}", row.name, median(column(0)));
@@ -545,8 +547,8 @@ fn main() -> ExitCode {
     if options.keytab.is_none() && rows.iter().any(|row| row.with_proof) {
         return run_in_realm();
     }
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+    let (_, max) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, max, max).unwrap();
     let mut programs = vec![Path::new(env!("CARGO_BIN_EXE_zephyrd"))];
     programs.extend(options.against.as_deref());
     let rounds = options.rounds.unwrap_or(if options.quick { 2 } else { ROUNDS }).max(1);

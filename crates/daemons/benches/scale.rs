@@ -1,4 +1,5 @@
-//! How a server's costs grow with what it holds: ratios taken in one run. `cargo bench -p zephyr-daemons --bench scale`.
+//! Cost of server operations by the size of its state, as ratios taken in one run. `cargo bench -p zephyr-daemons
+//! --bench scale`.
 //!
 //! Prints, and judges nothing: figures of a machine are no test.
 
@@ -235,10 +236,10 @@ fn lookups() {
     assert_eq!((small.engine.gauges().subscriptions, large.engine.gauges().subscriptions), (1000, 1_000_000));
     let few = lookup(&mut small, 50, 50);
     println!("1,000 subscriptions of 50 clients, notices to all of them           {few:6.2} µs");
-    for (words, readers) in [("50", 50), ("5,000", 5000)] {
+    for (label, readers) in [("50", 50), ("5,000", 5000)] {
         let many = lookup(&mut large, 50_000, readers);
         println!(
-            "1,000,000 subscriptions of 50,000 clients, notices to {words:<8} {many:6.2} µs, ratio {:.2}",
+            "1,000,000 subscriptions of 50,000 clients, notices to {label:<8} {many:6.2} µs, ratio {:.2}",
             many / few
         );
     }
@@ -280,9 +281,9 @@ fn clearsub(own: u32, others: u32) -> f64 {
 
 fn clearsubs() {
     let none = clearsub(0, 0);
-    for (words, own, others) in [("", 0, 0), (", 40,000 for others", 0, 40_000), (", 40,000 for itself", 40_000, 0)] {
+    for (label, own, others) in [("", 0, 0), (", 40,000 for others", 0, 40_000), (", 40,000 for itself", 40_000, 0)] {
         let micros = clearsub(own, others);
-        println!("CLEARSUB{words:<24} {micros:8.2} µs, ratio {:.2}", micros / none);
+        println!("CLEARSUB{label:<24} {micros:8.2} µs, ratio {:.2}", micros / none);
     }
 }
 

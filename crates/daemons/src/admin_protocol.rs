@@ -1,4 +1,4 @@
-//! What an operator asks a running server, and what it answers: one line of JSON each, over a local socket.
+//! The protocol of the control socket: requests and answers, one line of JSON each.
 
 use crate::problem::Problem;
 use serde::{Deserialize, Serialize};
@@ -7,15 +7,15 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-/// Octets of a question at most, its newline included.
-pub const MAX_QUESTION_OCTETS: usize = 4096;
-/// Entries that an answer lists when the question does not say how many.
-pub const USUAL_ENTRIES: usize = 1000;
+/// Maximum octets of a request, its newline included.
+pub const MAX_REQUEST_OCTETS: usize = 4096;
+/// Default limit of the entries in an answer.
+pub const DEFAULT_ENTRIES: usize = 1000;
 
-/// A question or an order.
+/// A request over the control socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Question {
+pub enum ControlRequest {
     /// How is the server?
     Status {},
     /// Write down what is known: into the server's own file, or into the answer.
@@ -53,10 +53,10 @@ pub enum Question {
 }
 
 fn usual_entries() -> usize {
-    USUAL_ENTRIES
+    DEFAULT_ENTRIES
 }
 
-/// An answer.
+/// The answer to a [`ControlRequest`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
@@ -76,11 +76,11 @@ pub enum Answer {
     Reloaded(Reloaded),
     /// The files cannot be used; nothing changed.
     Problems(Vec<Problem>),
-    /// The question makes no sense, or what it asks for cannot be done.
+    /// The request is invalid, or cannot be served.
     Refused(String),
 }
 
-/// How a server is.
+/// The status of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// The program and its version.
@@ -101,7 +101,7 @@ pub struct Status {
     pub counts: BTreeMap<String, u64>,
 }
 
-/// Some of a number of entries.
+/// A list of entries, cut at a limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing<T> {
     /// How many there are.
@@ -140,7 +140,7 @@ pub struct SubscriptionLine {
     pub client: SocketAddr,
 }
 
-/// What somebody may do with a class.
+/// The access of a principal to a class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AclCheck {
     /// Whether the class is in the registry.
@@ -149,7 +149,7 @@ pub struct AclCheck {
     pub rulings: Vec<AclRuling>,
 }
 
-/// Whether one thing is allowed.
+/// The ruling of access control on one action.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AclRuling {
     /// What: to send, to subscribe and so on.
@@ -162,7 +162,7 @@ pub struct AclRuling {
     pub why: String,
 }
 
-/// What files are in use after a reload.
+/// The result of a reload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
     /// Default subscriptions.

@@ -1,7 +1,7 @@
-//! zephyrd, the Zephyr server, zhm, the host manager, and zephyrctl, with which operators ask the server.
+//! zephyrd, the Zephyr server; zhm, the host manager; and zephyrctl, the administration tool of the server.
 //!
-//! Each daemon is a state machine of [`zephyr_engine`], which decides, and the program around it here, which owns the socket, the
-//! clock, the files, the signals and the log.
+//! Each daemon is a state machine of [`zephyr_engine`], which decides, and the program around it here, which owns the
+//! socket, the clock, the files, the signals and the log.
 
 #![forbid(unsafe_code)]
 

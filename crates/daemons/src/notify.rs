@@ -1,4 +1,4 @@
-//! What systemd is told: that a daemon is ready, reloads or stops, and that it is alive.
+//! Notifications to systemd: readiness, reloads, stopping and the watchdog.
 //!
 //! Without systemd nobody listens and nothing happens.
 
@@ -38,13 +38,13 @@ impl ServiceManager {
         tell(&[NotifyState::Stopping]);
     }
 
-    /// When a sign of life is due.
+    /// The time of the next watchdog notification.
     pub(crate) fn next_watchdog(&self) -> Option<Instant> {
         Some(self.last_watchdog? + self.interval?)
     }
 
-    /// Gives a sign of life when it is due. To be called by the loop that does the work, and by nothing else: a loop that
-    /// hangs must be noticed.
+    /// Sends a watchdog notification when it is due. To be called by the loop that does the work, and by nothing else:
+    /// a loop that hangs must be noticed.
     pub(crate) fn watchdog(&mut self, now: Instant) {
         if self.interval.is_some() && self.next_watchdog().is_none_or(|due| due <= now) {
             self.last_watchdog = Some(now);

@@ -1,15 +1,15 @@
-//! What the daemons count aloud.
+//! Numbers with the nouns that the daemons count.
 
 pub(crate) use zephyr_engine::plural::Plural;
 
-/// So many default subscriptions and restricted classes.
+/// The numbers of default subscriptions and restricted classes.
 pub(crate) fn rules(default_subscriptions: usize, restricted_classes: usize) -> String {
     let subscriptions = Plural(default_subscriptions, "default subscription", "default subscriptions");
     let classes = Plural(restricted_classes, "restricted class", "restricted classes");
     format!("{subscriptions}, {classes}")
 }
 
-/// So many problems.
+/// A number of problems.
 pub(crate) const fn problems(count: usize) -> Plural {
     Plural(count, "problem", "problems")
 }

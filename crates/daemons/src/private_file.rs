@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-/// Puts a file in place as a whole, readable by its owner alone. What was there before, a symbolic link too, is replaced
+/// Writes a file atomically, readable by its owner alone. What was there before, a symbolic link too, is replaced
 /// and not written to.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let Some(name) = path.file_name() else { return Err(io::ErrorKind::InvalidFilename.into()) };

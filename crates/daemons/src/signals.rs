@@ -1,9 +1,9 @@
-//! The signals that steer a daemon.
+//! Signals of a daemon.
 
 use std::io;
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
-/// What the daemon is asked to do.
+/// A request to the daemon by a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
     /// INT or TERM, with its number.

@@ -1,8 +1,9 @@
-//! A notice to very many readers over real sockets, with the receive buffer that a system gives when nobody raised it.
+//! Fan-out of one notice to thousands of readers over real sockets, with the default receive buffer.
 //!
-//! That everybody hears everything the first time, and is heard, depends on how fast the machine is: who acknowledges too
-//! late is sent everything again. So here the server works in the test's own thread, by a clock that stands still or that
-//! the test moves on, and then all readers do. Running servers are held to what holds on slow machines, too.
+//! Whether all readers receive everything the first time, and the server their acknowledgements, depends on how fast
+//! the machine is: who acknowledges too late is sent everything again. So here the server works in the test's own
+//! thread, by a clock that stands still or that the test moves on, and then all readers do. Running servers are held to
+//! what holds on slow machines, too.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
@@ -74,13 +75,13 @@ fn to_all(number: usize, sender: &UdpSocket) -> bytes::Bytes {
 
 /// Sockets for so many readers, on as many hosts as it takes.
 fn readers(count: usize, network: &Network) -> Vec<UdpSocket> {
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+    let (_, max) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, max, max).unwrap();
     let host = |number| network.host(u8::try_from(10 + number / PER_HOST).unwrap());
     (0..count).map(|number| UdpSocket::bind((host(number), 0)).unwrap()).collect()
 }
 
-/// What a reader hears: the uid of a notice, or none for an acknowledgement. Notices may be acknowledged.
+/// What a reader receives: the uid of a notice, or none for an acknowledgement. Notices may be acknowledged.
 fn read(reader: &UdpSocket, acknowledging: bool) -> io::Result<Option<Uid>> {
     let mut buffer = [0; 1024];
     let (len, from) = reader.recv_from(&mut buffer)?;
@@ -115,7 +116,7 @@ impl Served {
     }
 
     /// Packets that it is done with since the start.
-    fn heard(&self) -> u64 {
+    fn handled(&self) -> u64 {
         let counters = self.machine.counters();
         counters.received + counters.malformed + counters.overload
     }
@@ -204,26 +205,26 @@ impl Scene {
         scene
     }
 
-    /// The server sends all that it will send without being acknowledged, and only then everybody reads it: who heard what.
-    /// Nothing is heard only when the server has handled all that it was sent.
+    /// The server sends all that it will send without being acknowledged, and only then everybody reads it: who
+    /// received what. Nothing is received only when the server has handled all that it was sent.
     fn turn(&mut self) -> Vec<(usize, Uid)> {
         /// Turns without a packet after which the server has no more to send.
         const QUIET: usize = 3;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let (mut sent, mut quiet) = (Vec::new(), 0);
-        while quiet < QUIET || (sent.is_empty() && self.server.heard() < self.given) {
-            assert!(Instant::now() < deadline, "{} of {} packets were heard", self.server.heard(), self.given);
+        while quiet < QUIET || (sent.is_empty() && self.server.handled() < self.given) {
+            assert!(Instant::now() < deadline, "{} of {} packets were handled", self.server.handled(), self.given);
             let news = self.server.turn(self.now);
             quiet = if news.is_empty() { quiet + 1 } else { 0 };
             sent.extend(news);
         }
-        let heard = self.read_all(sent);
+        let received = self.read_all(sent);
         // Where only answers have come, there is more to do.
-        if heard.is_empty() && self.server.heard() < self.given { self.turn() } else { heard }
+        if received.is_empty() && self.server.handled() < self.given { self.turn() } else { received }
     }
 
     fn read_all(&mut self, sent: Vec<SocketAddr>) -> Vec<(usize, Uid)> {
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         for to in sent {
             let Some(&number) = self.numbers.get(&to) else {
                 assert_eq!(read(&self.sender, false).unwrap(), None, "senders are only answered");
@@ -231,11 +232,11 @@ impl Scene {
             };
             let acknowledging = (self.acknowledging)(number);
             if let Some(uid) = read(&self.readers[number], acknowledging).unwrap() {
-                heard.push((number, uid));
+                received.push((number, uid));
                 self.given += u64::from(acknowledging);
             }
         }
-        heard
+        received
     }
 
     fn send(&mut self, number: usize) {
@@ -256,15 +257,15 @@ impl Scene {
         let mut missing = (0..counts.len()).filter(|&reader| (self.acknowledging)(reader)).count();
         self.send(number);
         while missing > 0 {
-            let heard = self.turn();
-            for &(reader, uid) in heard.iter().filter(|&&(_, heard)| heard == self::uid(uid_of_notice(number))) {
+            let received = self.turn();
+            for &(reader, uid) in received.iter().filter(|&&(_, uid)| uid == self::uid(uid_of_notice(number))) {
                 counts[reader] += 1;
-                assert_eq!(counts[reader], 1, "nobody hears {uid:?} twice");
+                assert_eq!(counts[reader], 1, "nobody receives {uid:?} twice");
                 missing -= usize::from((self.acknowledging)(reader));
             }
-            if heard.is_empty() {
+            if received.is_empty() {
                 self.wait(Duration::from_millis(1));
-                assert!(self.now.monotonic - start < PATIENCE, "{missing} hear nothing");
+                assert!(self.now.monotonic - start < TIMEOUT, "{missing} receive nothing");
             }
         }
         self.now.monotonic - start
@@ -285,37 +286,37 @@ fn reaches_all(readers: usize) {
         assert_eq!(scene.reach_all(number), Duration::ZERO, "acknowledgements alone drive it");
     }
     assert_eq!(scene.turn(), [], "everything was said");
-    assert_eq!(scene.server.machine.gauges().pending, 0, "every acknowledgement is heard");
+    assert_eq!(scene.server.machine.gauges().pending, 0, "every acknowledgement is handled");
     assert_eq!(scene.resent(), 0);
     assert_eq!(scene.acknowledged(), u64::try_from(NOTICES * readers).unwrap());
 }
 
 #[test]
-fn a_thousand_readers_hear_everything_the_first_time() {
+fn a_thousand_readers_receive_everything_the_first_time() {
     reaches_all(1000);
 }
 
 #[test]
-fn five_thousand_readers_hear_everything_the_first_time() {
+fn five_thousand_readers_receive_everything_the_first_time() {
     reaches_all(5000);
 }
 
 #[test]
-fn several_notices_at_once_are_heard_in_order_and_the_first_time() {
+fn several_notices_at_once_are_received_in_order_and_the_first_time() {
     const READERS: usize = 400;
     const AT_ONCE: usize = 5;
     let mut scene = Scene::set(READERS, |_| true);
     (0..AT_ONCE).for_each(|number| scene.send(number));
-    let mut heard = vec![Vec::new(); READERS];
+    let mut received = vec![Vec::new(); READERS];
     loop {
         let now = scene.turn();
         if now.is_empty() {
             break;
         }
-        now.into_iter().for_each(|(reader, uid)| heard[reader].push(uid));
+        now.into_iter().for_each(|(reader, uid)| received[reader].push(uid));
     }
     let all: Vec<Uid> = (0..AT_ONCE).map(|number| uid(uid_of_notice(number))).collect();
-    assert!(heard.iter().all(|heard| *heard == all), "in order");
+    assert!(received.iter().all(|received| *received == all), "in order");
     let counters = scene.server.machine.counters();
     assert_eq!((counters.delivered, counters.resent), (u64::try_from(READERS * AT_ONCE).unwrap(), 0));
 }
@@ -333,15 +334,15 @@ fn readers_who_never_acknowledge_do_not_hold_up_others() {
 }
 
 /// What a running server has counted, as its debug line shows it.
-fn counted(server: &Daemon, name: &str) -> usize {
+fn counter(server: &Daemon, name: &str) -> usize {
     server.signal("USR1");
     let line = server.line_with("debugging on");
     let (_, rest) = line.split_once(&format!(" {name}: ")).unwrap();
     rest.split(|char: char| !char.is_ascii_digit()).next().unwrap().parse().unwrap()
 }
 
-/// A running server with the default receive buffer reaches a thousand readers, who read as the machine lets them. What is
-/// lost among too many acknowledgements on a slow machine comes again.
+/// A running server with the default receive buffer reaches a thousand readers, who read as the machine lets them. What
+/// is lost among too many acknowledgements on a slow machine comes again.
 fn running_server_reaches_all(acknowledging: fn(usize) -> bool) {
     const READERS: usize = 1000;
     let folder = tempfile::tempdir().unwrap();
@@ -351,7 +352,7 @@ fn running_server_reaches_all(acknowledging: fn(usize) -> bool) {
     let readers = readers(READERS, &server.network);
     for (before, group) in readers.chunks(AT_ONCE).enumerate() {
         for (number, reader) in group.iter().enumerate() {
-            reader.set_read_timeout(Some(PATIENCE)).unwrap();
+            reader.set_read_timeout(Some(TIMEOUT)).unwrap();
             reader.send_to(&subscription(before * AT_ONCE + number, reader), server.address).unwrap();
         }
         for reader in group {
@@ -359,13 +360,13 @@ fn running_server_reaches_all(acknowledging: fn(usize) -> bool) {
         }
     }
     let sender = UdpSocket::bind((server.address.ip(), 0)).unwrap();
-    sender.set_read_timeout(Some(PATIENCE)).unwrap();
+    sender.set_read_timeout(Some(TIMEOUT)).unwrap();
     let others = readers.iter().enumerate().filter(|&(number, _)| acknowledging(number));
     let expected = NOTICES * others.clone().count();
     for number in 0..NOTICES {
         sender.send_to(&to_all(number, &sender), server.address).unwrap();
         for (_, reader) in others.clone() {
-            while read(reader, true).expect("everybody hears it") != Some(uid(uid_of_notice(number))) {}
+            while read(reader, true).expect("everybody receives it") != Some(uid(uid_of_notice(number))) {}
         }
         assert_eq!(read(&sender, false).expect("an answer"), None);
     }
@@ -373,18 +374,18 @@ fn running_server_reaches_all(acknowledging: fn(usize) -> bool) {
     for (_, reader) in others.clone() {
         reader.set_nonblocking(true).unwrap();
     }
-    let deadline = Instant::now() + PATIENCE;
-    while counted(&server, "acknowledged") < expected {
-        assert!(Instant::now() < deadline, "every acknowledgement is heard");
+    let deadline = Instant::now() + TIMEOUT;
+    while counter(&server, "acknowledged") < expected {
+        assert!(Instant::now() < deadline, "every acknowledgement is received");
         for (_, reader) in others.clone() {
             while read(reader, true).is_ok() {}
         }
         thread::sleep(Duration::from_millis(20));
     }
-    assert_eq!(counted(&server, "acknowledged"), expected);
-    assert_eq!(counted(&server, "delivered"), NOTICES * READERS);
+    assert_eq!(counter(&server, "acknowledged"), expected);
+    assert_eq!(counter(&server, "delivered"), NOTICES * READERS);
     if expected == NOTICES * READERS {
-        assert_eq!(counted(&server, "pending"), 0);
+        assert_eq!(counter(&server, "pending"), 0);
     }
 }
 

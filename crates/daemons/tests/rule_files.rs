@@ -1,4 +1,4 @@
-//! The files that rules stand in: which there are, which are wrong, and that a running server never uses half of them.
+//! Files of access control rules: discovery, errors, and reloads of a running server, which never uses half of them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
@@ -176,7 +176,7 @@ fn what_is_there_and_cannot_be_read_is_no_missing_file() {
 fn answer(server: &Daemon, class: &'static str) -> (Kind, Vec<u8>) {
     let mut alice = Program::new(server.address, "alice@OPEN.TEST");
     let uid = alice.send(acked(class.as_bytes(), b"i", b"", b"hello\0"));
-    let (kind, answered, body) = alice.hear();
+    let (kind, answered, body) = alice.receive();
     assert_eq!(answered, uid);
     // What follows the word says why.
     (kind, body.split(|&octet| octet == 0).next().unwrap().to_vec())

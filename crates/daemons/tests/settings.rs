@@ -1,4 +1,4 @@
-//! One file of settings, two programs: a mistake stops whom it concerns, and nobody else.
+//! The settings file of two programs: a mistake stops only the program that it concerns.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
@@ -17,7 +17,7 @@ fn folder(content: &str) -> tempfile::TempDir {
     folder
 }
 
-/// The status and the words of a program that does not begin.
+/// The status and the error output of a program that does not begin.
 fn refused(program: &str, folder: &Path) -> (Option<i32>, String) {
     let output = Command::new(program).arg("--config-dir").arg(folder).env_remove("RUST_LOG").output().unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
@@ -38,12 +38,12 @@ fn a_mistake_of_the_host_manager_does_not_stop_a_server() {
     server.signal("HUP");
     server.line_with("restart completed");
 
-    let (status, words) = refused(ZHM, folder.path());
+    let (status, stderr) = refused(ZHM, folder.path());
     assert_eq!(status, Some(1));
     for line in
         ["zephyr.toml:2:1: unknown setting server in section zhm, did you mean servers?", "zephyr.toml:3:10: listen: "]
     {
-        assert!(words.contains(line), "{line} is not in {words}");
+        assert!(stderr.contains(line), "{line} is not in {stderr}");
     }
     assert_eq!(checked(folder.path(), &[]).0, Some(1));
 }
@@ -64,9 +64,9 @@ fn a_mistake_of_the_server_does_not_stop_a_host_manager() {
         let manager = host_manager(&server, &["--config-dir", folder.path().to_str().unwrap()]);
         manager.line_with("answers");
 
-        let (status, words) = refused(ZEPHYRD, folder.path());
+        let (status, stderr) = refused(ZEPHYRD, folder.path());
         assert_eq!(status, Some(1), "{content}");
-        assert!(words.contains(line), "{line} is not in {words}");
+        assert!(stderr.contains(line), "{line} is not in {stderr}");
         let (status, said) = checked(folder.path(), &[]);
         assert!(status == Some(1) && said.contains(line), "{line} is not in {said}");
     }
@@ -82,8 +82,8 @@ fn what_concerns_both_stops_both() {
     ] {
         let folder = folder(content);
         for program in [ZEPHYRD, ZHM] {
-            let (status, words) = refused(program, folder.path());
-            assert!(status == Some(1) && words.contains(line), "{program}: {line} is not in {words}");
+            let (status, stderr) = refused(program, folder.path());
+            assert!(status == Some(1) && stderr.contains(line), "{program}: {line} is not in {stderr}");
         }
         let (status, said) = checked(folder.path(), &[]);
         assert_eq!(status, Some(1));
@@ -107,8 +107,8 @@ fn a_setting_is_known_by_its_old_name() {
         .env_remove("RUST_LOG")
         .output()
         .unwrap();
-    let words = String::from_utf8(start.stderr).unwrap();
-    assert!(words.contains(renamed) && words.contains("cannot listen on 192.0.2.1:0"), "{words}");
+    let stderr = String::from_utf8(start.stderr).unwrap();
+    assert!(stderr.contains(renamed) && stderr.contains("cannot listen on 192.0.2.1:0"), "{stderr}");
 
     let (status, said) = checked(folder.path(), &[]);
     assert_eq!(status, Some(0), "{said}");

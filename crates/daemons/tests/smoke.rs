@@ -17,25 +17,25 @@ fn a_notice_goes_all_the_way() {
 
     let mut bob = Program::new(manager.address, "bob@OPEN.TEST");
     let subscribe = bob.send(acked(b"ZEPHYR_CTL", b"CLIENT", b"SUBSCRIBE", b"foo\0*\0\0"));
-    assert_eq!(bob.hear(), (Kind::HmAck, subscribe, b"".to_vec()));
-    assert_eq!(bob.hear(), (Kind::ServAck, subscribe, b"SENT\0".to_vec()));
+    assert_eq!(bob.receive(), (Kind::HmAck, subscribe, b"".to_vec()));
+    assert_eq!(bob.receive(), (Kind::ServAck, subscribe, b"SENT\0".to_vec()));
 
     let mut alice = Program::new(manager.address, "alice@OPEN.TEST");
     let hello = alice.send(acked(b"foo", b"bar", b"", b"hello\0"));
-    assert_eq!(alice.hear(), (Kind::HmAck, hello, b"".to_vec()));
-    assert_eq!(bob.hear(), (Kind::Acked, hello, b"hello\0".to_vec()));
-    assert_eq!(alice.hear(), (Kind::ServAck, hello, b"SENT\0".to_vec()));
+    assert_eq!(alice.receive(), (Kind::HmAck, hello, b"".to_vec()));
+    assert_eq!(bob.receive(), (Kind::Acked, hello, b"hello\0".to_vec()));
+    assert_eq!(alice.receive(), (Kind::ServAck, hello, b"SENT\0".to_vec()));
 
     let lost = alice.send(acked(b"nobody", b"there", b"", b""));
-    assert_eq!(alice.hear(), (Kind::HmAck, lost, b"".to_vec()));
-    assert_eq!(alice.hear(), (Kind::ServAck, lost, b"LOST\0".to_vec()));
+    assert_eq!(alice.receive(), (Kind::HmAck, lost, b"".to_vec()));
+    assert_eq!(alice.receive(), (Kind::ServAck, lost, b"LOST\0".to_vec()));
 
-    let question = alice.send(Notice { kind: Kind::Stat, ..acked(b"HM_STAT", b"HMST_CLIENT", b"GIMMESTATS", b"") });
-    let (kind, uid, body) = alice.hear();
+    let request = alice.send(Notice { kind: Kind::Stat, ..acked(b"HM_STAT", b"HMST_CLIENT", b"GIMMESTATS", b"") });
+    let (kind, uid, body) = alice.receive();
     let lines: Vec<&[u8]> = body.split(|&octet| octet == 0).collect();
     assert_eq!(
         (kind, uid, lines.len(), lines[0], lines[6]),
-        (Kind::HmAck, question, 11, server.address.ip().to_string().as_bytes(), &b"no"[..])
+        (Kind::HmAck, request, 11, server.address.ip().to_string().as_bytes(), &b"no"[..])
     );
     assert!(lines[5].ends_with(b"long-headers"));
 
@@ -61,7 +61,7 @@ fn s3_s4_what_is_no_notice_of_this_version_is_logged() {
         server.line_with(&format!("bad notice parse ({from}): {why}"));
     }
     let hello = alice.send(acked(b"nobody", b"there", b"", b""));
-    assert_eq!(alice.hear(), (Kind::ServAck, hello, b"LOST\0".to_vec()), "none of them was answered");
+    assert_eq!(alice.receive(), (Kind::ServAck, hello, b"LOST\0".to_vec()), "none of them was answered");
 }
 
 #[test]
@@ -71,17 +71,17 @@ fn a_fan_out_reaches_everybody() {
     let mut readers: Vec<Program> = (0..READERS).map(|_| Program::new(server.address, "reader@OPEN.TEST")).collect();
     for reader in &mut readers {
         let uid = reader.send(acked(b"ZEPHYR_CTL", b"CLIENT", b"SUBSCRIBE_NODEFS", b"all\0*\0\0"));
-        assert_eq!(reader.hear(), (Kind::ServAck, uid, b"SENT\0".to_vec()));
+        assert_eq!(reader.receive(), (Kind::ServAck, uid, b"SENT\0".to_vec()));
     }
     let mut sender = Program::new(server.address, "alice@OPEN.TEST");
     let uids: Vec<Uid> = (0..5).map(|_| sender.send(acked(b"all", b"x", b"", &[b'x'; 500]))).collect();
     for (number, uid) in uids.iter().enumerate() {
         for reader in &readers {
             // What a slow machine does not acknowledge in time comes again; `fan_out` has that this is never necessary.
-            while let heard = reader.hear().1
-                && heard != *uid
+            while let received = reader.receive().1
+                && received != *uid
             {
-                assert!(uids[..number].contains(&heard), "in order");
+                assert!(uids[..number].contains(&received), "in order");
             }
         }
     }
@@ -98,16 +98,16 @@ fn what_is_missing_is_said() {
     };
     let zephyrd = env!("CARGO_BIN_EXE_zephyrd");
     let listen = any_port(&Network::claim().unwrap()).to_string();
-    let (status, words) = run(zephyrd, &["--listen", &listen, "-k", "R", "--keytab", "/no/such/keytab"]);
+    let (status, stderr) = run(zephyrd, &["--listen", &listen, "-k", "R", "--keytab", "/no/such/keytab"]);
     assert_eq!(status, Some(1));
-    assert!(words.contains("/no/such/keytab") && words.contains("must exist and be readable"), "{words}");
+    assert!(stderr.contains("/no/such/keytab") && stderr.contains("must exist and be readable"), "{stderr}");
     assert_eq!(run(zephyrd, &["-x"]).0, Some(2));
 
     let zhm = env!("CARGO_BIN_EXE_zhm");
     assert_eq!(run(zhm, &[]), (Some(16), "No valid primary server found, exiting.\n".to_owned()));
-    let (status, words) = run(zhm, &["no-such-host.invalid"]);
+    let (status, stderr) = run(zhm, &["no-such-host.invalid"]);
     assert_eq!(status, Some(16));
-    assert_eq!(words, "Unknown server name: no-such-host.invalid\nNo valid primary server found, exiting.\n");
+    assert_eq!(stderr, "Unknown server name: no-such-host.invalid\nNo valid primary server found, exiting.\n");
     assert_eq!(run(zhm, &["-x"]).0, Some(2));
 }
 

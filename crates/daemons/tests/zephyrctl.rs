@@ -1,10 +1,10 @@
-//! A running server and those who operate it: zephyrctl, signals, metrics, the log, the service manager.
+//! Administration of a running server: zephyrctl, signals, metrics, the log, the service manager.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod running;
 
-use running::{Daemon, PATIENCE, Program, acked, any_port, server};
+use running::{Daemon, Program, TIMEOUT, acked, any_port, server};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -67,7 +67,7 @@ impl Operated {
     /// Writes these octets to the control socket and reads what comes.
     fn raw(&self, octets: &[u8]) -> String {
         let mut stream = UnixStream::connect(self.socket()).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         // The server may refuse to read it all.
         let _ = stream.write_all(octets);
         let _ = stream.shutdown(std::net::Shutdown::Write);
@@ -99,7 +99,7 @@ fn said(command: &mut Command) -> Said {
 
 /// Waits until something is so.
 fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         if let Some(found) = look() {
             return found;
@@ -112,7 +112,7 @@ fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 fn subscribed(server: &Daemon, person: &'static str, body: &[u8]) -> Program {
     let mut program = Program::new(server.address, person);
     program.send(acked(b"ZEPHYR_CTL", b"CLIENT", b"SUBSCRIBE_NODEFS", body));
-    assert_eq!(program.hear().2, b"SENT\0");
+    assert_eq!(program.receive().2, b"SENT\0");
     program
 }
 
@@ -244,20 +244,20 @@ fn bounds_are_read_again_and_the_rest_is_said_to_need_a_restart() {
     let _one = subscribed(&operated.server, "alice@OPEN.TEST", b"c\0*\0\0");
     let mut two = Program::new(operated.server.address, "bob@OPEN.TEST");
     two.send(acked(b"ZEPHYR_CTL", b"CLIENT", b"SUBSCRIBE_NODEFS", b"c\0*\0\0"));
-    assert_eq!(two.hear().2, b"LOST\0");
+    assert_eq!(two.receive().2, b"LOST\0");
     let metrics = any_port(&operated.server.network);
     operated.write("zephyr.toml", &format!("[bounds]\nclients = 2\n[metrics]\nlisten = \"{metrics}\"\n"));
     assert!(
         operated.ctl(&["reload"]).out.contains("section metrics of zephyr.toml has changed, which takes a restart")
     );
     two.send(acked(b"ZEPHYR_CTL", b"CLIENT", b"SUBSCRIBE_NODEFS", b"c\0*\0\0"));
-    assert_eq!(two.hear().2, b"SENT\0");
+    assert_eq!(two.receive().2, b"SENT\0");
 }
 
 #[test]
-fn malformed_questions_do_no_harm() {
+fn malformed_requests_do_no_harm() {
     let operated = Operated::start(&[]);
-    for (question, word) in [
+    for (request, word) in [
         (&b"\n"[..], "not a question"),
         (b"{}\n", "not a question"),
         (b"{\"verb\":\"destroy\"}\n", "not a question"),
@@ -268,16 +268,16 @@ fn malformed_questions_do_no_harm() {
         (b"", "no end"),
         (&[b'['; 100_000], "too long"),
     ] {
-        let answer = operated.raw(question);
-        assert!(answer.starts_with("{\"refused\":\"") && answer.contains(word), "{question:?}: {answer:?}");
+        let answer = operated.raw(request);
+        assert!(answer.starts_with("{\"refused\":\"") && answer.contains(word), "{request:?}: {answer:?}");
     }
-    // Guests who say nothing, more of them than are let in at a time, do not keep notices from being delivered.
-    let guests: Vec<UnixStream> = (0..40).map(|_| UnixStream::connect(operated.socket()).unwrap()).collect();
+    // Connections without a request, more of them than are accepted at a time, do not keep notices from being delivered.
+    let connections: Vec<UnixStream> = (0..40).map(|_| UnixStream::connect(operated.socket()).unwrap()).collect();
     let mut alice = subscribed(&operated.server, "alice@OPEN.TEST", b"c\0*\0\0");
     alice.send(acked(b"c", b"i", b"", b"still here\0"));
-    let heard = [alice.hear().2, alice.hear().2];
-    assert!(heard.contains(&b"still here\0".to_vec()), "{heard:?}");
-    drop(guests);
+    let received = [alice.receive().2, alice.receive().2];
+    assert!(received.contains(&b"still here\0".to_vec()), "{received:?}");
+    drop(connections);
     assert_eq!(operated.ctl(&["status"]).status, Some(0));
 }
 
@@ -350,10 +350,10 @@ fn parsed(text: &str) -> BTreeMap<String, u64> {
     let (mut numbers, mut kinds) = (BTreeMap::new(), BTreeMap::new());
     for line in text.lines() {
         if let Some(comment) = line.strip_prefix("# ") {
-            let words: Vec<&str> = comment.splitn(3, ' ').collect();
-            match words[0] {
-                "HELP" => assert!(!words[2].is_empty(), "{line}"),
-                "TYPE" => assert_eq!(kinds.insert(words[1], words[2]), None, "each name once: {line}"),
+            let fields: Vec<&str> = comment.splitn(3, ' ').collect();
+            match fields[0] {
+                "HELP" => assert!(!fields[2].is_empty(), "{line}"),
+                "TYPE" => assert_eq!(kinds.insert(fields[1], fields[2]), None, "each name once: {line}"),
                 _ => panic!("{line}"),
             }
             continue;
@@ -399,7 +399,7 @@ fn metrics_show_every_counter() {
     let mut alice = subscribed(&server, "alice@OPEN.TEST", b"c\0*\0\0");
     alice.socket.send_to(b"no notice", server.address).unwrap();
     alice.send(acked(b"nobody", b"listens", b"", b""));
-    assert_eq!(alice.hear().2, b"LOST\0");
+    assert_eq!(alice.receive().2, b"LOST\0");
     let after = parsed(&read().1);
     for (name, value) in [
         ("zephyrd_received_total", 2),
@@ -459,7 +459,7 @@ fn lines_of_the_log_cannot_be_forged_and_are_not_endless() {
         eve.send(bad);
     }
     for _ in 0..30 {
-        eve.hear();
+        eve.receive();
     }
     let line = server.line_with("unknown ctl opcode");
     assert!(line.contains(r"OPCODE\r\n\x1b]0;title\x07"), "{line}");
@@ -469,7 +469,7 @@ fn lines_of_the_log_cannot_be_forged_and_are_not_endless() {
     }
     let mut lines = 1;
     let summary = loop {
-        let line = server.lines.recv_timeout(PATIENCE).expect("a summary comes");
+        let line = server.lines.recv_timeout(TIMEOUT).expect("a summary comes");
         assert!(!line.chars().any(char::is_control) && !line.starts_with("2026-11-24T00"), "{line:?}");
         if line.contains("more like this") {
             break line;
@@ -485,15 +485,15 @@ fn the_service_manager_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(PATIENCE)).unwrap();
-    let hear = || {
+    manager.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let receive = || {
         let mut buffer = [0; 4096];
         let len = manager.recv(&mut buffer).expect("something comes");
         String::from_utf8(buffer[..len].to_vec()).unwrap()
     };
-    let hear_but_watchdog = || {
+    let receive_but_watchdog = || {
         loop {
-            let message = hear();
+            let message = receive();
             if message != "WATCHDOG=1\n" {
                 return message;
             }
@@ -511,31 +511,31 @@ fn the_service_manager_is_told() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let ready = hear();
+    let ready = receive();
     assert!(ready.starts_with(&format!("READY=1\nSTATUS=Serving realm R on {}:", network.here())), "{ready}");
-    assert_eq!(hear(), "WATCHDOG=1\n");
+    assert_eq!(receive(), "WATCHDOG=1\n");
     for _ in 0..10 {
-        assert_eq!(hear(), "WATCHDOG=1\n");
+        assert_eq!(receive(), "WATCHDOG=1\n");
     }
-    // Every 100 ms, as half the limit. However late the server sends or this test hears, the tenth after the first is not
-    // sent earlier than a second after the start.
+    // Every 100 ms, as half the limit. However late the server sends or this test receives, the tenth after the first
+    // is not sent earlier than a second after the start.
     assert!(begin.elapsed() >= Duration::from_millis(950), "{:?}", begin.elapsed());
     let kill = |signal: &str| {
         assert!(Command::new("kill").arg(signal).arg(child.id().to_string()).status().unwrap().success())
     };
     kill("-HUP");
-    let reloading = hear_but_watchdog();
+    let reloading = receive_but_watchdog();
     assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
-    assert!(hear_but_watchdog().starts_with("READY=1\n"));
+    assert!(receive_but_watchdog().starts_with("READY=1\n"));
 
     // A loop that hangs is noticed: a stopped process gives no sign of life.
     kill("-STOP");
     manager.set_read_timeout(Some(Duration::from_millis(600))).unwrap();
     eventually("silence", || manager.recv(&mut [0; 64]).is_err().then_some(()));
-    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    manager.set_read_timeout(Some(TIMEOUT)).unwrap();
     kill("-CONT");
     kill("-TERM");
-    assert_eq!(hear_but_watchdog(), "STOPPING=1\n");
+    assert_eq!(receive_but_watchdog(), "STOPPING=1\n");
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
@@ -543,7 +543,7 @@ fn the_service_manager_is_told() {
 fn the_system_log_gets_fields_too() {
     let folder = tempfile::tempdir().unwrap();
     let log = UnixDatagram::bind(folder.path().join("log")).unwrap();
-    log.set_read_timeout(Some(PATIENCE)).unwrap();
+    log.set_read_timeout(Some(TIMEOUT)).unwrap();
     write(folder.path(), "zephyr.toml", "[log]\ntarget = \"syslog\"\nsyslog-socket = \"$/log\"\n");
     let config = folder.path().to_str().unwrap();
     let network = Network::claim().unwrap();

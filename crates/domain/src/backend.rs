@@ -1,4 +1,4 @@
-//! A backend by its name.
+//! Authentication backends by name.
 
 use crate::{
     AcceptorOptions, BackendSetting, InitiatorOptions, PROVIDERS, Provider,
@@ -10,11 +10,11 @@ use zephyr_core::{
     policy::Policy,
 };
 
-/// How a domain proves who sent what: a handle to one of the [`PROVIDERS`]. Written as its name.
+/// The authentication backend of a domain: a handle to one of the [`PROVIDERS`]. Written as its name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Backend(&'static Provider);
 
-/// A name that no backend has.
+/// An unknown name of a backend.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown authentication backend {name:?}: it must be {}", alternatives(known))]
 pub struct UnknownBackend {
@@ -71,7 +71,8 @@ impl Backend {
         (self.0.default_realm)()
     }
 
-    /// The server's side of a domain. Whatever it needs is read now, so that a server can say at its start what is wrong.
+    /// The server's side of a domain. Whatever it needs is read now, so that a server can say at its start what is
+    /// wrong.
     ///
     /// # Errors
     ///
@@ -117,7 +118,7 @@ impl fmt::Debug for Backend {
     }
 }
 
-/// Names as a sentence has them: `a, b or c`.
+/// Names as alternatives in a sentence: `a, b or c`.
 pub(crate) fn alternatives(names: &[impl AsRef<str>]) -> String {
     let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     match names.as_slice() {

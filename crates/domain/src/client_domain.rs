@@ -1,4 +1,4 @@
-//! Which domain a client is in, and how it proves who its user is there.
+//! The domain of a client, and how its user is authenticated there.
 
 use crate::{
     Backend, InitiatorOptions,
@@ -7,12 +7,12 @@ use crate::{
 use std::sync::Arc;
 use zephyr_core::auth::{AuthError, Initiator};
 
-/// A client's side of its domain.
+/// The domain of a client.
 #[derive(Clone)]
 pub struct ClientDomain {
     /// The domain's realm.
     pub realm: String,
-    /// What holds there.
+    /// The domain's description.
     pub domain: Domain,
     /// How its user proves who he is.
     pub initiator: Arc<dyn Initiator>,
@@ -21,8 +21,8 @@ pub struct ClientDomain {
 impl ClientDomain {
     /// The domain whose server is called `host`. `forced` is the backend that the user wants, whatever the file says.
     ///
-    /// The realm is the one that the file names this server for; else the one that a backend's own configuration gives the
-    /// host: that of the first backend of the table which the domain of the realm uses.
+    /// The realm is the one that the file names this server for; else the one that a backend's own configuration gives
+    /// the host: that of the first backend of the table which the domain of the realm uses.
     ///
     /// # Errors
     ///
@@ -69,22 +69,22 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    fn side(content: &str, forced: Option<Backend>, host: &str) -> (String, Backend) {
+    fn domain_of(content: &str, forced: Option<Backend>, host: &str) -> (String, Backend) {
         let file = PolicyFile::read(Path::new("policy.toml"), content).unwrap();
-        let side = ClientDomain::of_server(&file, forced, host).unwrap();
-        (side.realm, side.domain.backend)
+        let client = ClientDomain::of_server(&file, forced, host).unwrap();
+        (client.realm, client.domain.backend)
     }
 
     #[test]
     fn the_realm_is_that_of_the_server() {
         let file = "[domain.\"A.ORG\"]\nservers = [\"z.somewhere.net\"]\nsend = \"closed\"\n\
                     [domain.\"B.ORG\"]\nbackend = \"none\"\nservers = [\"one.b.org\", \"two.b.org\"]\n";
-        assert_eq!(side(file, None, "Z.somewhere.net."), ("A.ORG".to_owned(), Backend::KERBEROS));
-        assert_eq!(side(file, None, "two.b.org"), ("B.ORG".to_owned(), Backend::NONE));
-        assert_eq!(side(file, Some(Backend::NONE), "z.somewhere.net"), ("A.ORG".to_owned(), Backend::NONE));
-        assert_eq!(side("", Some(Backend::NONE), "zephyr.c.org"), ("C.ORG".to_owned(), Backend::NONE));
+        assert_eq!(domain_of(file, None, "Z.somewhere.net."), ("A.ORG".to_owned(), Backend::KERBEROS));
+        assert_eq!(domain_of(file, None, "two.b.org"), ("B.ORG".to_owned(), Backend::NONE));
+        assert_eq!(domain_of(file, Some(Backend::NONE), "z.somewhere.net"), ("A.ORG".to_owned(), Backend::NONE));
+        assert_eq!(domain_of("", Some(Backend::NONE), "zephyr.c.org"), ("C.ORG".to_owned(), Backend::NONE));
         let everywhere = "[domain.\"*\"]\nbackend = \"none\"\n";
-        assert_eq!(side(everywhere, None, "zephyr.c.org"), ("C.ORG".to_owned(), Backend::NONE));
+        assert_eq!(domain_of(everywhere, None, "zephyr.c.org"), ("C.ORG".to_owned(), Backend::NONE));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The domain that a program is in: what its policy demands, and the authentication backend that it asks for.
+//! The domain that a program is in: its policy, and its authentication backend.
 //!
-//! This is the one place that knows every backend; programs name one with a [`Backend`], or let the domain's policy do so,
-//! and get the traits of [`zephyr_core::auth`].
+//! This is the one place that knows every backend; programs name one with a [`Backend`], or let the domain's policy do
+//! so, and get the traits of [`zephyr_core::auth`].
 //!
 //! * [`PROVIDERS`]: the table of backends
 //! * [`policy_file`]: what each domain demands

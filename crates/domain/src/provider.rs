@@ -1,4 +1,4 @@
-//! What a backend provides, and the table of those that there are.
+//! Providers of authentication backends, and the table of them.
 
 use crate::Enctype;
 use std::{fmt, path::PathBuf, sync::Arc};
@@ -9,8 +9,8 @@ use zephyr_core::{
     policy::Policy,
 };
 
-/// Every backend, in the order in which they are asked for the realm of a machine. The first is that of a domain that no
-/// policy file describes.
+/// Every backend, in the order in which they are asked for the realm of a machine. The first is that of a domain that
+/// no policy file describes.
 ///
 /// Another backend is a crate that implements the traits of [`zephyr_core::auth`], and one line here.
 pub static PROVIDERS: &[&Provider] = &[&KERBEROS, &NONE];
@@ -59,9 +59,9 @@ pub struct Provider {
     pub settings: &'static [BackendSetting],
     /// The realm of this machine's servers when nothing else is said.
     pub default_realm: fn() -> Result<String, AuthError>,
-    /// Makes the server's side of a domain.
+    /// Creates an acceptor: the server's side of a domain.
     pub acceptor: fn(&AcceptorOptions) -> Result<Arc<dyn Acceptor>, AuthError>,
-    /// Makes the client's side of a domain, for the user of this process.
+    /// Creates an initiator for the user of this process: the client's side of a domain.
     pub initiator: fn(&InitiatorOptions) -> Result<Arc<dyn Initiator>, AuthError>,
 }
 
@@ -88,21 +88,21 @@ pub enum BackendSetting {
     BelieveUnprovenSenders,
 }
 
-/// What a server says about its side of the domain.
+/// Options of an acceptor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AcceptorOptions {
     /// The realm it serves; the default one when not given.
     pub realm: Option<String>,
-    /// Where its keys are; the traditional place when not given.
+    /// The path of its keytab; the traditional one when not given.
     pub keytab: Option<PathBuf>,
-    /// The Kerberos encryption types that its keys and those of its clients may have; [`Enctype::DEFAULT`] when not given.
-    /// What is not among them is a [failed](zephyr_core::auth::Verdict::Failed) proof.
+    /// The Kerberos encryption types that its keys and those of its clients may have; [`Enctype::DEFAULT`] when not
+    /// given. What is not among them is a [failed](zephyr_core::auth::Verdict::Failed) proof.
     pub permitted_enctypes: Option<Vec<Enctype>>,
     /// Where nobody can prove anything: believe who claims proof, without looking at it.
     pub believe_unproven: bool,
 }
 
-/// What a client says about its side of the domain.
+/// Options of an initiator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InitiatorOptions {
     /// Where nobody can prove anything: claim proof, and believe who claims it.

@@ -1,4 +1,4 @@
-//! Which domain a server serves, and how it judges who sends there.
+//! The domain of a server, and the acceptor of its notices.
 
 use crate::{
     AcceptorOptions, Backend,
@@ -7,20 +7,20 @@ use crate::{
 use std::{path::PathBuf, sync::Arc};
 use zephyr_core::auth::{Acceptor, AuthError};
 
-/// A server's side of its domain.
+/// The domain of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerDomain {
     /// The domain's realm.
     pub realm: String,
-    /// What holds there.
+    /// The domain's description.
     pub domain: Domain,
 }
 
 impl ServerDomain {
     /// The domain of a server of `realm`. `forced` is the backend that its operator wants, whatever the file says.
     ///
-    /// Without a realm it is the default one of a backend: the first of the table that the domain of its default realm uses.
-    /// When there is no such backend, the first of the table counts.
+    /// Without a realm it is the default one of a backend: the first of the table that the domain of its default realm
+    /// uses. When there is no such backend, the first of the table counts.
     ///
     /// # Errors
     ///
@@ -34,7 +34,7 @@ impl ServerDomain {
                 let mut first = None;
                 for backend in file.backends() {
                     match backend.default_realm().map(of) {
-                        Ok(side) if side.domain.backend == backend => return Ok(side),
+                        Ok(found) if found.domain.backend == backend => return Ok(found),
                         other => first = first.or(Some(other)),
                     }
                 }
@@ -43,7 +43,7 @@ impl ServerDomain {
         }
     }
 
-    /// Who judges there, with the service's keys in `keytab`. Whatever that needs is read now.
+    /// The acceptor of the domain, with the service's keys in `keytab`. Whatever that needs is read now.
     ///
     /// # Errors
     ///
@@ -60,8 +60,13 @@ impl ServerDomain {
 
     /// Whether another acceptor is needed after a change from this.
     pub fn judges_as(&self, other: &Self) -> bool {
-        let how = |side: &Self| {
-            (side.realm.clone(), side.domain.backend, side.domain.enctypes.clone(), side.domain.policy.believe_unproven)
+        let how = |server: &Self| {
+            (
+                server.realm.clone(),
+                server.domain.backend,
+                server.domain.enctypes.clone(),
+                server.domain.policy.believe_unproven,
+            )
         };
         how(self) == how(other)
     }

@@ -1,4 +1,4 @@
-//! Another backend takes a line of the table and nothing else: everything that knows backends finds it there.
+//! A further backend is one line of the table: everything that knows backends finds it there.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 

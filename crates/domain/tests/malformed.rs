@@ -1,4 +1,4 @@
-//! Policy files that cannot be meant: each is refused with precise words, and the policy that is in force stays.
+//! Invalid policy files: each is refused with a precise message, and the policy in force stays.
 //!
 //! `corpus/EXPECTED` says of each file what is said of it.
 
@@ -14,8 +14,8 @@ fn expected() -> BTreeMap<String, Vec<(String, String)>> {
     let list = fs::read_to_string(Path::new(FOLDER).join("EXPECTED")).unwrap();
     let mut expected: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     for line in list.lines().filter(|line| !line.starts_with('#')) {
-        let mut words = line.splitn(3, ' ');
-        let [name, place, text] = [(); 3].map(|()| words.next().unwrap().to_owned());
+        let mut fields = line.splitn(3, ' ');
+        let [name, place, text] = [(); 3].map(|()| fields.next().unwrap().to_owned());
         expected.entry(name).or_default().push((place, text));
     }
     expected

@@ -1,4 +1,4 @@
-//! Answers that repeat the header of what they answer (wire format, section 6).
+//! Acknowledgements, which repeat the header of what they answer (wire format, section 6).
 
 use bytes::Bytes;
 use zephyr_core::{

@@ -1,14 +1,14 @@
-//! How much a line of the log matters.
+//! Severity of log lines.
 
-/// How much a line of the log matters.
+/// The severity of a line of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// Only when somebody looks for a fault.
+    /// Only for debugging.
     Debug,
     /// Normal work.
     Info,
     /// Somebody did or wants what he may not.
     Warning,
-    /// A fault of our own.
+    /// An error of our own.
     Error,
 }

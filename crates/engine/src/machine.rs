@@ -1,13 +1,14 @@
-//! How a machine and the program around it, its driver, talk.
+//! The interface of state machines: inputs from a driver, and outputs to it.
 //!
-//! A [`Machine`] decides; its driver does. Whatever happens outside is an [`Input`]: a datagram has come, a job is done, it is
-//! time, somebody commands. Whatever the machine wants is an [`Output`]. A machine does no I/O, reads no clock, never blocks and
-//! calls nobody back, so the same machine runs on sockets, in a C library's blocking loop, and by the thousand in a simulated
-//! network with a scripted clock.
+//! A [`Machine`] decides; its driver does. Whatever happens outside is an [`Input`]: a datagram has come, a job is
+//! done, it is time, somebody commands. Whatever the machine wants is an [`Output`]. A machine does no I/O, reads no
+//! clock, never blocks and calls nobody back, so the same machine runs on sockets, in a C library's blocking loop, and
+//! by the thousand in a simulated network with a scripted clock.
 //!
-//! What may take long, or needs files or the network, such as opening a ticket or getting one from a KDC, is a *job*: data that
-//! the machine puts out ([`Output::Job`]), and whose result comes back as [`Input::Done`] whenever it is there: at once, or
-//! later from a worker thread. Results may come back in any order; a machine restores the order that it needs.
+//! What may take long, or needs files or the network, such as opening a ticket or getting one from a KDC, is a *job*:
+//! data that the machine puts out ([`Output::Job`]), and whose result comes back as [`Input::Done`] whenever it is
+//! there: at once, or later from a worker thread. Results may come back in any order; a machine restores the order that
+//! it needs.
 //!
 //! The loop of a driver:
 //!
@@ -34,8 +35,8 @@
 //! }
 //! ```
 //!
-//! When [`Output::Wait`] says a moment, the driver hands in [`Input::Timeout`] once that moment has come. Every input may change
-//! what the machine wants, so a driver polls after every input or after a batch of them.
+//! When [`Output::Wait`] says a moment, the driver hands in [`Input::Timeout`] once that moment has come. Every input
+//! may change what the machine wants, so a driver polls after every input or after a batch of them.
 
 use bytes::Bytes;
 use std::{fmt, net::SocketAddr, time::Duration};
@@ -43,26 +44,27 @@ use zephyr_core::time::Now;
 
 /// A state machine with a driver around it.
 pub trait Machine {
-    /// What the program, or its operator, orders.
+    /// Commands of the program, or of its operator.
     type Command;
     /// Work that the driver does.
     type Job;
-    /// What became of a job; says by itself of which.
+    /// The result of a job; says by itself of which.
     type Done;
-    /// What others may want to know.
+    /// Events for subscribers.
     type Event;
 
-    /// Takes something that happened. Time never goes back between calls.
+    /// Handles an input. Time never goes back between calls.
     fn handle(&mut self, now: Now, input: Input<'_, Self>);
 
     /// The next thing that the machine wants, one at a time, until it wants to wait.
     fn poll(&mut self, now: Now) -> Output<Self>;
 
-    /// Gives back a packet that cannot be sent yet, because the socket takes no more at the moment: it is the next to be sent.
+    /// Gives back a packet that cannot be sent yet, because the socket takes no more at the moment: it is the next to
+    /// be sent.
     fn put_back(&mut self, transmit: Transmit);
 }
 
-/// Something that happened.
+/// An input to a machine.
 pub enum Input<'a, M: Machine + ?Sized> {
     /// A datagram has come from this address and port.
     Datagram {
@@ -79,7 +81,7 @@ pub enum Input<'a, M: Machine + ?Sized> {
     Command(M::Command),
 }
 
-/// What a machine wants.
+/// An output of a machine.
 pub enum Output<M: Machine + ?Sized> {
     /// To send a packet. One that cannot be sent is lost, as it could be on its way.
     Transmit(Transmit),

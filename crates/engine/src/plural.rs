@@ -1,8 +1,8 @@
-//! Numbers with their nouns, as people read them.
+//! Numbers with nouns, in the singular or plural.
 
 use std::fmt;
 
-/// So many of something: `1 class`, `2 classes`.
+/// A number with its noun: `1 class`, `2 classes`.
 #[derive(Clone, Copy, Debug)]
 pub struct Plural(
     /// How many.

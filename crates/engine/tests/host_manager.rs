@@ -52,7 +52,7 @@ struct Stage {
     machine: HostManager,
     now: Now,
     events: Vec<Event>,
-    /// When the machine wants to hear the time.
+    /// When the machine wants a timeout.
     due: Option<Duration>,
     micros: u32,
 }
@@ -134,8 +134,8 @@ impl Stage {
     }
 
     fn statistics(&mut self) -> Vec<String> {
-        let question = Notice { kind: Kind::Stat, ..notice("HM_STAT", "GIMMESTATS") };
-        let sent = self.send(OTHER, question);
+        let request = Notice { kind: Kind::Stat, ..notice("HM_STAT", "GIMMESTATS") };
+        let sent = self.send(OTHER, request);
         let answer = sent[0].notice();
         assert_eq!((sent[0].to, answer.kind, answer.class), (OTHER, Kind::HmAck, &b"HM_STAT"[..]));
         let lines = answer.body.strip_suffix(b"\0").unwrap().split(|&octet| octet == 0);

@@ -1,7 +1,7 @@
-//! Receiving many datagrams with one system call.
+//! Batched receive: many datagrams with one system call.
 //!
-//! That call costs more than the one for a single datagram, and pays from about sixteen datagrams on. So the first are taken one
-//! by one, unless the last time has shown that a burst is under way.
+//! That call costs more than the one for a single datagram, and pays from about sixteen datagrams on. So the first are
+//! taken one by one, unless the last time has shown that a burst is under way.
 
 use std::{
     io::{self, ErrorKind},
@@ -10,10 +10,10 @@ use std::{
 use tokio::{io::Interest, net::UdpSocket};
 use zephyr_core::limits::MAX_PACKET;
 
-/// Datagrams that are taken at a time at most.
+/// Maximum number of datagrams of a batch.
 pub const MAX_BATCH: usize = 32;
-/// Datagrams one by one before the system is asked for many.
-const FEW: usize = 16;
+/// Number of datagrams received one by one before a batch is.
+const MAX_SINGLE_DATAGRAMS: usize = 16;
 
 type Buffers = [[u8; MAX_PACKET]; MAX_BATCH];
 
@@ -35,13 +35,14 @@ impl BatchReceiver {
         Self { buffers: Box::new([[0; MAX_PACKET]; MAX_BATCH]), batched: system::HAS_BATCHES, burst: false }
     }
 
-    /// Takes what has come, at most [`MAX_BATCH`] datagrams, each with where it came from; says how many. After fewer than
-    /// [`MAX_BATCH`] it is time to do something else; whether nothing is left, [`UdpSocket::readable`] knows.
+    /// Receives what has come, at most [`MAX_BATCH`] datagrams, each with where it came from; says how many. After
+    /// fewer than [`MAX_BATCH`] it is time to do something else; whether nothing is left, [`UdpSocket::readable`]
+    /// knows.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::WouldBlock`] when nothing has come. Other errors are about packets that were sent before, such as that a
-    /// port is closed: what has come can still be taken afterwards.
+    /// [`ErrorKind::WouldBlock`] when nothing has come. Other errors are about packets that were sent before, such as
+    /// that a port is closed: what has come can still be taken afterwards.
     pub fn receive(&mut self, socket: &UdpSocket, mut each: impl FnMut(SocketAddr, &[u8])) -> io::Result<usize> {
         let result = self.receive_some(socket, &mut each);
         self.burst = matches!(result, Ok(MAX_BATCH));
@@ -51,20 +52,20 @@ impl BatchReceiver {
     fn receive_some(&mut self, socket: &UdpSocket, each: &mut impl FnMut(SocketAddr, &[u8])) -> io::Result<usize> {
         let singly = match (self.batched, self.burst) {
             (true, true) => 0,
-            (true, false) => FEW,
+            (true, false) => MAX_SINGLE_DATAGRAMS,
             (false, _) => MAX_BATCH,
         };
         let received = one_by_one(socket, &mut self.buffers, singly, each)?;
         if received < singly || singly == MAX_BATCH {
             return Ok(received);
         }
-        let most = MAX_BATCH - received;
-        match socket.try_io(Interest::READABLE, || system::receive(socket, &mut self.buffers, most, each)) {
+        let max = MAX_BATCH - received;
+        match socket.try_io(Interest::READABLE, || system::receive(socket, &mut self.buffers, max, each)) {
             Ok(more) => Ok(received + more),
             // An old system, or a sandbox that does not let the call through.
             Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) => {
                 self.batched = false;
-                one_by_one(socket, &mut self.buffers, most, each).map(|more| received + more)
+                one_by_one(socket, &mut self.buffers, max, each).map(|more| received + more)
             }
             Err(error) if received == 0 => Err(error),
             Err(_) => Ok(received),
@@ -82,17 +83,17 @@ impl Default for BatchReceiver {
 fn one_by_one(
     socket: &UdpSocket,
     buffers: &mut Buffers,
-    most: usize,
+    max: usize,
     each: &mut impl FnMut(SocketAddr, &[u8]),
 ) -> io::Result<usize> {
-    for (received, buffer) in buffers.iter_mut().take(most).enumerate() {
+    for (received, buffer) in buffers.iter_mut().take(max).enumerate() {
         match socket.try_recv_from(buffer) {
             Ok((len, from)) => each(from, buffer.get(..len).unwrap_or_default()),
             Err(error) if received == 0 => return Err(error),
             Err(_) => return Ok(received),
         }
     }
-    Ok(most)
+    Ok(max)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
@@ -111,14 +112,14 @@ mod system {
     pub(super) fn receive(
         socket: &UdpSocket,
         buffers: &mut Buffers,
-        most: usize,
+        max: usize,
         each: &mut impl FnMut(SocketAddr, &[u8]),
     ) -> io::Result<usize> {
-        // Made anew for each call: the system leaves in them how long the addresses of the last one were. Nor can they be sent
-        // between threads.
-        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(most, None);
+        // Made anew for each call: the system leaves in them how long the addresses of the last one were. Nor can they
+        // be sent between threads.
+        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(max, None);
         let mut slices = buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
-        let slices = slices.iter_mut().take(most);
+        let slices = slices.iter_mut().take(max);
         let datagrams = recvmmsg(socket.as_raw_fd(), &mut headers, slices, MsgFlags::MSG_DONTWAIT, None)?;
         let mut received = 0;
         for datagram in datagrams {

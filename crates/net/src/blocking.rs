@@ -1,5 +1,5 @@
-//! A driver without a runtime and without threads: one socket, whose file descriptor a program can wait for together with its
-//! own, and jobs that are done on the spot.
+//! A blocking driver without a runtime and without threads: one socket, whose file descriptor a program can wait for
+//! together with its own, and jobs that are done on the spot.
 //!
 //! It is for short commands, and for libraries whose callers have a loop of their own.
 
@@ -26,14 +26,14 @@ pub struct Driver<M> {
     timeout: Option<Duration>,
 }
 
-/// Something that the program should know.
+/// An event for the program.
 #[derive(Debug)]
 pub enum Occurrence<E> {
-    /// What the machine tells.
+    /// An event of the machine.
     Event(E),
     /// The system has not sent a packet.
     SendFailed {
-        /// Where it should have gone.
+        /// The destination.
         to: SocketAddr,
         /// Why not.
         error: io::Error,
@@ -41,7 +41,7 @@ pub enum Occurrence<E> {
 }
 
 impl<M: Machine> Driver<M> {
-    /// Will drive `machine` on `socket`, by `clock`.
+    /// A driver of `machine` on `socket`, by `clock`.
     ///
     /// # Errors
     ///
@@ -61,19 +61,19 @@ impl<M: Machine> Driver<M> {
         &self.clock
     }
 
-    /// Gives the machine an order.
+    /// Hands the machine a command.
     pub fn command(&mut self, command: M::Command) {
         self.machine.handle(self.clock.now(), Input::Command(command));
     }
 
-    /// When [`Driver::next`] must be called even if the socket has nothing to read, as it was when that last returned without
-    /// anything to tell; `None`: only then.
+    /// When [`Driver::next`] must be called even if the socket has nothing to read, as it was when that last returned
+    /// without anything to tell; `None`: only then.
     pub const fn timeout(&self) -> Option<Duration> {
         self.timeout
     }
 
-    /// Does what there is to do until something is to be told, and waits for it, but not beyond `deadline` on the monotonic
-    /// clock; without one, as long as it takes. A deadline in the past means not to wait at all.
+    /// Does what there is to do until something is to be told, and waits for it, but not beyond `deadline` on the
+    /// monotonic clock; without one, as long as it takes. A deadline in the past means not to wait at all.
     ///
     /// # Errors
     ///
@@ -120,7 +120,7 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    /// Takes one datagram, if there is one.
+    /// Receives one datagram, if there is one.
     fn receive(&mut self) -> io::Result<bool> {
         let mut buffer = [0; MAX_PACKET];
         match self.socket.recv_from(&mut buffer) {

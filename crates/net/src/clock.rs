@@ -1,4 +1,4 @@
-//! The clock that shells read for their engines.
+//! The clock of drivers and shells.
 
 use std::time::{Instant, SystemTime};
 use zephyr_core::time::Now;

@@ -44,10 +44,10 @@ fn in_hosts_file<'a>(file: &'a str, host: &str) -> Option<&'a str> {
 fn search_domains(file: &str) -> Vec<&str> {
     let mut domains = Vec::new();
     for line in file.lines() {
-        let mut words = line.split_ascii_whitespace();
-        match words.next() {
-            Some("search") => domains = words.collect(),
-            Some("domain") => domains = words.take(1).collect(),
+        let mut fields = line.split_ascii_whitespace();
+        match fields.next() {
+            Some("search") => domains = fields.collect(),
+            Some("domain") => domains = fields.take(1).collect(),
             _ => {}
         }
     }

@@ -1,5 +1,5 @@
-//! What Zephyr programs need of the computer they run on: the clock, UDP sockets, port numbers, addresses and host names; and the
-//! drivers that run a state machine on them.
+//! The system's network and clock: UDP sockets, port numbers, addresses and host names; and the drivers that run a
+//! state machine on them.
 //!
 //! Nothing here knows what a notice is; everything here is what the machines of `zephyr-engine` must not touch.
 

@@ -2,12 +2,13 @@
 
 use std::fs;
 
-/// Where servers listen for everything.
+/// The service of servers.
 pub const ZEPHYR_CLT: &str = "zephyr-clt";
-/// Where host managers listen for everything.
+/// The service of host managers.
 pub const ZEPHYR_HM: &str = "zephyr-hm";
 
-/// The UDP port of a service: what `/etc/services` says, else the protocol's own number; 0 for a name that neither knows.
+/// The UDP port of a service: what `/etc/services` says, else the protocol's own number; 0 for a name that neither
+/// knows.
 ///
 /// Only the file is asked, not what else the machine's name service switch may offer.
 pub fn port(name: &str) -> u16 {
@@ -26,10 +27,10 @@ fn fallback(name: &str) -> u16 {
 fn find(file: &str, name: &str) -> Option<u16> {
     file.lines().find_map(|line| {
         let entry = line.split('#').next()?;
-        let mut words = entry.split_ascii_whitespace();
-        let official = words.next()?;
-        let (number, protocol) = words.next()?.split_once('/')?;
-        let named = official == name || words.any(|alias| alias == name);
+        let mut fields = entry.split_ascii_whitespace();
+        let official = fields.next()?;
+        let (number, protocol) = fields.next()?.split_once('/')?;
+        let named = official == name || fields.any(|alias| alias == name);
         (named && protocol == "udp").then(|| number.parse().ok())?
     })
 }

@@ -30,7 +30,7 @@ pub fn bind_with(address: SocketAddr, receive_buffer: usize) -> io::Result<UdpSo
     UdpSocket::from_std(socket.into())
 }
 
-/// Octets that the system keeps of what a socket has not read yet, its own bookkeeping included.
+/// The receive buffer of a socket in octets, the system's own bookkeeping included.
 ///
 /// # Errors
 ///

@@ -1,8 +1,7 @@
-//! On which KDCs a test runs: a container where a Docker engine answers, and always a native one.
+//! The KDCs that a test runs on: a container where a Docker engine answers, and always a native one.
 
 use anyhow::Result;
-use zephyr_testkit::container;
-use zephyr_testkit::realm::Engine;
+use zephyr_testkit::{container, realm::Engine};
 
 /// Runs `scenario` on a native KDC.
 ///

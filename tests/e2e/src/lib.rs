@@ -2,7 +2,7 @@
 //!
 //! * [`stack`]: a realm of our own on loopback: KDC, zephyrd, zhm
 //! * [`person`]: somebody in it, who runs zwrite, zwgc and the listener
-//! * [`listener`]: what the `e2e-listener` program heard, octet for octet
+//! * [`listener`]: what the `e2e-listener` program received, octet for octet
 //! * [`middle`]: somebody between host manager and server, who changes what passes
 //! * [`stranger`]: somebody without any rights, who sends whatever he likes
 //! * [`engines`]: on which KDCs a test runs

@@ -1,12 +1,9 @@
-//! What the listener program heard.
+//! Output of the listener program.
 
-use std::path::PathBuf;
-use std::process::Command;
-
+use crate::person::TIMEOUT;
 use anyhow::{Context, Result, bail};
+use std::{path::PathBuf, process::Command};
 use zephyr_testkit::process::Daemon;
-
-use crate::person::SOON;
 
 /// Said by the listener when its subscriptions are in force, before its port number.
 pub const SUBSCRIBED: &str = "subscribed at port ";
@@ -24,7 +21,7 @@ pub enum Origin {
 
 impl Origin {
     /// The word for it in the listener's output.
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Authentic => "authentic",
             Self::Unauthenticated => "unauthenticated",
@@ -33,9 +30,9 @@ impl Origin {
     }
 }
 
-/// One notice that a listener heard. Octets that are not printable ASCII are escaped in all texts but the body.
+/// One notice that a listener received. Octets that are not printable ASCII are escaped in all texts but the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heard {
+pub struct Received {
     /// What is known of its origin.
     pub origin: Origin,
     /// Who, so it says, sent it.
@@ -52,21 +49,21 @@ pub struct Heard {
     pub body: Vec<u8>,
 }
 
-impl Heard {
+impl Received {
     /// The line that says this.
     pub fn line(&self) -> String {
         let body: String = self.body.iter().map(|octet| format!("{octet:02x}")).collect();
-        let word = self.origin.word();
-        let texts = [word, &self.sender, &self.class, &self.instance, &self.opcode, &self.recipient, &body];
+        let name = self.origin.name();
+        let texts = [name, &self.sender, &self.class, &self.instance, &self.opcode, &self.recipient, &body];
         texts.join("\t")
     }
 
     /// What a line of a listener says, if it is about a notice.
     pub fn read(line: &str) -> Option<Self> {
         let texts: Vec<&str> = line.split('\t').collect();
-        let &[word, sender, class, instance, opcode, recipient, body] = texts.as_slice() else { return None };
+        let &[name, sender, class, instance, opcode, recipient, body] = texts.as_slice() else { return None };
         let origin = [Origin::Authentic, Origin::Unauthenticated, Origin::Failed];
-        let origin = origin.into_iter().find(|origin| origin.word() == word)?;
+        let origin = origin.into_iter().find(|origin| origin.name() == name)?;
         let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
         let body = body.as_bytes().chunks(2).map(octet).collect::<Option<_>>()?;
         let [sender, class, instance, opcode, recipient] =
@@ -92,7 +89,7 @@ pub struct Listener {
 impl Listener {
     pub(crate) fn start(command: Command, log: PathBuf) -> Result<Self> {
         let daemon = Daemon::spawn(command, log)?;
-        let line = daemon.wait_for(SOON, |line| line.starts_with(SUBSCRIBED))?;
+        let line = daemon.wait_for(TIMEOUT, |line| line.starts_with(SUBSCRIBED))?;
         let port = line.strip_prefix(SUBSCRIBED).and_then(|port| port.parse().ok());
         Ok(Self { daemon, port: port.with_context(|| format!("no port in {line:?}"))? })
     }
@@ -102,40 +99,40 @@ impl Listener {
         self.port
     }
 
-    /// Everything heard so far.
-    pub fn all(&self) -> Vec<Heard> {
-        self.daemon.transcript().lines_after(0).iter().filter_map(|line| Heard::read(line)).collect()
+    /// Everything received so far.
+    pub fn all(&self) -> Vec<Received> {
+        self.daemon.transcript().lines_after(0).iter().filter_map(|line| Received::read(line)).collect()
     }
 
-    /// The first notice heard with this message, now or soon.
+    /// The first notice received with this message, now or soon.
     ///
     /// # Errors
     /// When there is none in time.
-    pub fn hear(&self, message: &str) -> Result<Heard> {
-        let is_wanted = |line: &str| Heard::read(line).is_some_and(|heard| heard.message() == message);
-        let line = self.daemon.wait_for(SOON, is_wanted)?;
-        Heard::read(&line).context("no longer a notice")
+    pub fn receive(&self, message: &str) -> Result<Received> {
+        let is_wanted = |line: &str| Received::read(line).is_some_and(|received| received.message() == message);
+        let line = self.daemon.wait_for(TIMEOUT, is_wanted)?;
+        Received::read(&line).context("no longer a notice")
     }
 
     /// Everything that came before the notice with this message, which is waited for.
     ///
     /// # Errors
     /// When that one does not come in time.
-    pub fn all_before(&self, message: &str) -> Result<Vec<Heard>> {
-        self.hear(message)?;
-        Ok(self.all().into_iter().take_while(|heard| heard.message() != message).collect())
+    pub fn all_before(&self, message: &str) -> Result<Vec<Received>> {
+        self.receive(message)?;
+        Ok(self.all().into_iter().take_while(|received| received.message() != message).collect())
     }
 
     /// Checks that the notice with this message, which is waited for, is of this origin.
     ///
     /// # Errors
     /// When it does not come in time, or is of another.
-    pub fn expect(&self, message: &str, origin: Origin) -> Result<Heard> {
-        let heard = self.hear(message)?;
-        if heard.origin != origin {
-            bail!("expected {}, heard {heard:?}", origin.word());
+    pub fn expect(&self, message: &str, origin: Origin) -> Result<Received> {
+        let received = self.receive(message)?;
+        if received.origin != origin {
+            bail!("expected {}, received {received:?}", origin.name());
         }
-        Ok(heard)
+        Ok(received)
     }
 }
 
@@ -144,8 +141,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_says_what_was_heard() {
-        let heard = Heard {
+    fn a_line_tells_what_was_received() {
+        let received = Received {
             origin: Origin::Failed,
             sender: "alice@A.TEST".into(),
             class: "c".into(),
@@ -154,8 +151,8 @@ mod tests {
             recipient: String::new(),
             body: b"sig\0\xffhi\0\n".to_vec(),
         };
-        assert_eq!(Heard::read(&heard.line()), Some(heard.clone()));
-        assert_eq!(heard.message(), "\u{fffd}hi\0");
-        assert_eq!(Heard::read("subscribed at port 5"), None);
+        assert_eq!(Received::read(&received.line()), Some(received.clone()));
+        assert_eq!(received.message(), "\u{fffd}hi\0");
+        assert_eq!(Received::read("subscribed at port 5"), None);
     }
 }

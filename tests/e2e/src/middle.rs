@@ -1,22 +1,22 @@
-//! Somebody in the middle whose rule can be changed while they stand there.
-
-use std::fmt;
-use std::net::SocketAddr;
-use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+//! A relay between programs and server whose rule can be changed at run time.
 
 use anyhow::Result;
-use zephyr_testkit::loopback::Network;
-use zephyr_testkit::relay::Relay;
+use std::{
+    fmt,
+    net::SocketAddr,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
 pub use zephyr_testkit::relay::Way;
+use zephyr_testkit::{loopback::Network, relay::Relay};
 
 /// What is done to a datagram on its way: it may be changed; `false` loses it.
 pub trait Rule: FnMut(Way, &mut Vec<u8>) -> bool + Send + 'static {}
 
 impl<T: FnMut(Way, &mut Vec<u8>) -> bool + Send + 'static> Rule for T {}
 
-/// The rule of whoever does no harm.
-pub fn harmless(_: Way, _: &mut Vec<u8>) -> bool {
+/// The rule that forwards every packet unchanged.
+pub fn unchanged(_: Way, _: &mut Vec<u8>) -> bool {
     true
 }
 

@@ -1,22 +1,24 @@
-//! Somebody in a test domain, and the programs they run.
-
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
-
-use anyhow::{Context, Result};
-use zephyr_testkit::bins;
-use zephyr_testkit::deadline::wait_until;
-use zephyr_testkit::process::{self, Daemon, Output};
-use zephyr_testkit::user::User;
+//! A user in a test domain, and the programs that they run.
 
 use crate::listener::Listener;
+use anyhow::{Context, Result};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+use zephyr_testkit::{
+    bins,
+    deadline::wait_until,
+    process::{self, Daemon, Output},
+    user::User,
+};
 
-/// How long something may take that happens at once on an idle machine: packets that are lost on a busy one are sent again,
-/// several times if need be. Only tests that fail wait so long.
-pub const SOON: Duration = Duration::from_secs(120);
+/// How long something may take that happens at once on an idle machine: packets that are lost on a busy one are sent
+/// again, several times if need be. Only tests that fail wait so long.
+pub const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Whose programs somebody runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,10 +132,10 @@ impl Person {
     /// As [`Person::zwrite`].
     pub fn zwrite_with_input(&self, arguments: &[&str], input: &[u8]) -> Result<Output> {
         // A host manager that has lost its server needs up to 40 s to find it again.
-        const LIMIT: Duration = Duration::from_secs(120);
+        const TIMEOUT: Duration = Duration::from_secs(120);
         let mut command = self.command(self.make.program("zwrite")?);
         command.args(arguments);
-        process::run_with_input(command, input, LIMIT)
+        process::run_with_input(command, input, TIMEOUT)
     }
 
     /// Runs zwrite, which must succeed.
@@ -144,8 +146,8 @@ impl Person {
         self.zwrite(arguments)?.success()
     }
 
-    /// Starts zwgc in tty mode with these subscriptions besides the usual ones (class, instance, recipient), and returns
-    /// when notices reach it.
+    /// Starts zwgc in tty mode with these subscriptions besides the usual ones (class, instance, recipient), and
+    /// returns when notices reach it.
     ///
     /// # Errors
     /// When none reaches it in time; shows what it said.
@@ -166,7 +168,7 @@ impl Person {
         let mut command = self.command(self.make.program("zwgc")?);
         command.args(["-nofork", "-ttymode"]);
         let zwgc = Daemon::spawn(command, self.log("zwgc"))?;
-        wait_until(&format!("zwgc of {} subscribed", self.name), SOON, || self.is_reached_by_ping(recipient))
+        wait_until(&format!("zwgc of {} subscribed", self.name), TIMEOUT, || self.is_reached_by_ping(recipient))
             .with_context(|| format!("zwgc said:\n{}", zwgc.transcript().text()))?;
         Ok(zwgc)
     }

@@ -1,20 +1,19 @@
-//! A domain of our own on loopback: KDC, zephyrd and zhm, each on ports that nobody else has.
+//! A whole domain on loopback: KDC, zephyrd and zhm, each on ports that nobody else has.
 
-use std::fs;
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Command;
-
+use crate::{
+    middle::{Middle, Rule, unchanged},
+    person::{Person, TIMEOUT},
+};
 use anyhow::{Context, Result};
+use std::{fs, net::SocketAddr, path::Path, process::Command};
 use tempfile::TempDir;
-use zephyr_testkit::bins;
-use zephyr_testkit::loopback::Network;
-use zephyr_testkit::ports;
-use zephyr_testkit::process::Daemon;
-use zephyr_testkit::realm::{Engine, Realm, RealmOptions};
-
-use crate::middle::{Middle, Rule, harmless};
-use crate::person::{Person, SOON};
+use zephyr_testkit::{
+    bins,
+    loopback::Network,
+    ports,
+    process::Daemon,
+    realm::{Engine, Realm, RealmOptions},
+};
 
 /// What every daemon says when it serves, before its address.
 pub const READY: &str = "Ready for action on ";
@@ -62,18 +61,18 @@ impl Stack {
         Self::build(None, None)
     }
 
-    /// A domain with the configuration files of `config`, which its clients go by as well; on `realm`, or without Kerberos;
-    /// with somebody between the host manager and the server.
+    /// A domain with the configuration files of `config`, which its clients go by as well; on `realm`, or without
+    /// Kerberos; with somebody between the host manager and the server.
     ///
     /// # Errors
     /// As [`Stack::start`].
     pub fn configured(config: &Path, realm: Option<Realm>) -> Result<Self> {
-        Self::furnish(realm, Some(Box::new(harmless)), Some(config))
+        Self::furnish(realm, Some(Box::new(unchanged)), Some(config))
     }
 
     /// Waits until the host manager has found its server: until then it does not know what that can take.
     fn settled(self) -> Result<Self> {
-        self.zhm.wait_for(SOON, |line| line.ends_with("answers"))?;
+        self.zhm.wait_for(TIMEOUT, |line| line.ends_with("answers"))?;
         Ok(self)
     }
 
@@ -119,7 +118,7 @@ impl Stack {
     pub fn restart_zephyrd(&mut self) -> Result<()> {
         let command = zephyrd(self.realm.as_ref(), self.folder.path(), self.server)?;
         let daemon = Daemon::spawn(command, self.folder.path().join("zephyrd-again.log"))?;
-        daemon.wait_for(SOON, |line| line.contains(READY))?;
+        daemon.wait_for(TIMEOUT, |line| line.contains(READY))?;
         self.zephyrd = daemon;
         Ok(())
     }
@@ -160,8 +159,8 @@ impl Stack {
         self.host_manager
     }
 
-    /// The loopback addresses that this domain has for itself. Its programs and people are at [`Network::here`], somebody
-    /// in the middle at the next one; strangers may be at any.
+    /// The loopback addresses that this domain has for itself. Its programs and people are at [`Network::here`],
+    /// somebody in the middle at the next one; strangers may be at any.
     pub fn network(&self) -> &Network {
         &self.network
     }
@@ -259,6 +258,6 @@ fn copy_files(from: &Path, to: &Path) -> Result<()> {
 fn running(folder: &Path, label: &str, mut command: Command) -> Result<Daemon> {
     command.env("TZ", "UTC").env_remove("RUST_LOG");
     let daemon = Daemon::spawn(command, folder.join(format!("{label}.log")))?;
-    daemon.wait_for(SOON, |line| line.contains(READY))?;
+    daemon.wait_for(TIMEOUT, |line| line.contains(READY))?;
     Ok(daemon)
 }

@@ -1,15 +1,17 @@
-//! Somebody without any rights who sends whatever he likes.
+//! A sender of arbitrary packets, without credentials.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
+use crate::person::TIMEOUT;
 use anyhow::{Result, bail};
-use zephyr_core::limits::{Limits, MAX_PACKET};
-use zephyr_core::notice::{Claim, Notice, Packet};
-use zephyr_core::time::Now;
-use zephyr_core::uid::{Uid, UidSource};
-
-use crate::person::SOON;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use zephyr_core::{
+    limits::{Limits, MAX_PACKET},
+    notice::{Claim, Notice, Packet},
+    time::Now,
+    uid::{Uid, UidSource},
+};
 
 /// A socket of its own, and uids.
 #[derive(Debug)]
@@ -67,7 +69,7 @@ impl Stranger {
     /// # Errors
     /// When there is none in time.
     pub fn receive(&self, wanted: impl FnMut(&Packet<'_>) -> bool) -> Result<Vec<u8>> {
-        self.receive_within(SOON, wanted)
+        self.receive_within(TIMEOUT, wanted)
     }
 
     /// As [`Stranger::receive`], within a time of the caller's choice.

@@ -1,10 +1,12 @@
-//! Messages reach who they are for, whole and with their origin known, on a real KDC.
+//! Delivery of messages, complete and with their origin, on a real KDC.
 
 use anyhow::{Context, Result};
-use zephyr_e2e::engines::{in_a_container, natively};
-use zephyr_e2e::listener::Origin;
-use zephyr_e2e::person::SOON;
-use zephyr_e2e::stack::Stack;
+use zephyr_e2e::{
+    engines::{in_a_container, natively},
+    listener::Origin,
+    person::TIMEOUT,
+    stack::Stack,
+};
 use zephyr_testkit::realm::{Engine, RealmOptions};
 
 /// What the whole is for: zwrite, zhm, zephyrd, zwgc, with tickets.
@@ -18,10 +20,13 @@ fn people_talk(engine: Engine) -> Result<()> {
     // Personal.
     let sent = alice.send(&["bob", "-m", "hello"])?;
     assert_eq!((sent.stdout.as_str(), sent.stderr.as_str()), ("Message queued for bob... sent\n", ""));
-    let heard = listener.expect("hello", Origin::Authentic)?;
-    assert_eq!((heard.sender.as_str(), heard.recipient.as_str()), ("alice@ZEPHYR.TEST", "bob@ZEPHYR.TEST"));
-    assert_eq!((heard.class.as_str(), heard.instance.as_str(), heard.opcode.as_str()), ("MESSAGE", "PERSONAL", ""));
-    zwgc.wait_after(mark, SOON, |line| line.contains("hello"))?;
+    let received = listener.expect("hello", Origin::Authentic)?;
+    assert_eq!((received.sender.as_str(), received.recipient.as_str()), ("alice@ZEPHYR.TEST", "bob@ZEPHYR.TEST"));
+    assert_eq!(
+        (received.class.as_str(), received.instance.as_str(), received.opcode.as_str()),
+        ("MESSAGE", "PERSONAL", "")
+    );
+    zwgc.wait_after(mark, TIMEOUT, |line| line.contains("hello"))?;
     let shown = zwgc.transcript().lines_after(mark).join("\n");
     assert!(says(&shown, "AUTHENTIC") && shown.contains("alice"), "{shown}");
     assert!(!says(&shown, "UNAUTHENTICATED") && !says(&shown, "FAILED"), "{shown}");
@@ -29,15 +34,18 @@ fn people_talk(engine: Engine) -> Result<()> {
     // To a class, whatever its instance.
     let sent = alice.send(&["-c", "weather", "-i", "snow", "-m", "it", "snows"])?;
     assert_eq!(sent.stdout, "Message queued for class \"weather\", instance \"snow\"... sent\n");
-    let heard = listener.expect("it snows", Origin::Authentic)?;
-    assert_eq!((heard.class.as_str(), heard.instance.as_str(), heard.recipient.as_str()), ("weather", "snow", ""));
+    let received = listener.expect("it snows", Origin::Authentic)?;
+    assert_eq!(
+        (received.class.as_str(), received.instance.as_str(), received.recipient.as_str()),
+        ("weather", "snow", "")
+    );
 
     // Without proof, on request.
     let mark = zwgc.transcript().mark();
     let sent = alice.send(&["-d", "bob", "-m", "believe me"])?;
     assert_eq!(sent.stdout, "Message queued for bob... sent\n");
     listener.expect("believe me", Origin::Unauthenticated)?;
-    zwgc.wait_after(mark, SOON, |line| line.contains("believe me"))?;
+    zwgc.wait_after(mark, TIMEOUT, |line| line.contains("believe me"))?;
     let shown = zwgc.transcript().lines_after(mark).join("\n");
     let shown = shown.rsplit_once("it snows").map_or(shown.as_str(), |(_, after)| after);
     assert!(says(shown, "UNAUTHENTICATED") && !says(shown, "AUTHENTIC"), "{shown}");
@@ -86,16 +94,16 @@ fn long_messages_arrive_whole(engine: Engine) -> Result<()> {
         let sent =
             alice.zwrite_with_input(&["-s", "sig", "-c", "long", "-i", &instance], text.as_bytes())?.success()?;
         assert_eq!(sent.stdout, format!("Message queued for class \"long\", instance \"{length}\"... sent\n"));
-        let heard = listener.expect(text.strip_suffix('\n').unwrap_or(&text), Origin::Authentic)?;
-        assert_eq!(heard.instance, instance);
-        assert!(heard.body == [b"sig\0", text.as_bytes()].concat(), "{length} octets changed on the way");
+        let received = listener.expect(text.strip_suffix('\n').unwrap_or(&text), Origin::Authentic)?;
+        assert_eq!(received.instance, instance);
+        assert!(received.body == [b"sig\0", text.as_bytes()].concat(), "{length} octets changed on the way");
     }
 
     // The same without proof.
     let text = long_text(20_000);
     alice.zwrite_with_input(&["-d", "-s", "", "-c", "long", "-i", "plain"], text.as_bytes())?.success()?;
-    let heard = listener.expect(&text, Origin::Unauthenticated)?;
-    assert!(heard.body == [b"\0", text.as_bytes()].concat());
+    let received = listener.expect(&text, Origin::Unauthenticated)?;
+    assert!(received.body == [b"\0", text.as_bytes()].concat());
     Ok(())
 }
 
@@ -118,25 +126,25 @@ fn text_in_utf_8_is_shown_as_it_was_written() -> Result<()> {
 
     let text = "Grüße aus Zürich — 日本語 🙂";
     alice.send(&["-s", "Ålice", "bob", "-m", text])?;
-    let heard = listener.expect(text, Origin::Authentic)?;
-    assert_eq!(heard.body, format!("Ålice\0{text}\n").into_bytes());
-    zwgc.wait_for(SOON, |line| line.contains(text))?;
-    zwgc.wait_for(SOON, |line| line.contains("Ålice"))?;
+    let received = listener.expect(text, Origin::Authentic)?;
+    assert_eq!(received.body, format!("Ålice\0{text}\n").into_bytes());
+    zwgc.wait_for(TIMEOUT, |line| line.contains(text))?;
+    zwgc.wait_for(TIMEOUT, |line| line.contains("Ålice"))?;
 
     alice.send(&["-c", "grüße", "-i", "世界", "-m", "in a class of its own"])?;
-    let heard = listener.expect("in a class of its own", Origin::Authentic)?;
-    assert_eq!(heard.instance, "世界".as_bytes().escape_ascii().to_string());
+    let received = listener.expect("in a class of its own", Origin::Authentic)?;
+    assert_eq!(received.instance, "世界".as_bytes().escape_ascii().to_string());
 
     // What could steer the terminal is shown, not sent to it.
     let mark = zwgc.transcript().mark();
     alice.send(&["bob", "-m", "clear\u{1b}[2Jscreen"])?;
-    let line = zwgc.wait_after(mark, SOON, |line| line.contains("screen"))?;
+    let line = zwgc.wait_after(mark, TIMEOUT, |line| line.contains("screen"))?;
     assert!(!line.contains('\u{1b}'), "{line:?}");
     Ok(())
 }
 
 #[test]
-fn only_what_was_asked_for_is_heard() -> Result<()> {
+fn only_what_was_asked_for_is_received() -> Result<()> {
     let stack = Stack::start(Engine::Native, RealmOptions::default())?;
     let (alice, bob, carol) = (stack.login("alice")?, stack.login("bob")?, stack.login("carol")?);
     let bobs = bob.listen(&[("news", "local", "*"), ("news", "*", "bob"), ("end", "*", "*")])?;
@@ -153,7 +161,7 @@ fn only_what_was_asked_for_is_heard() -> Result<()> {
     alice.send(&["-c", "end", "-m", "end"])?;
 
     let messages = |listener: &zephyr_e2e::listener::Listener| -> Result<Vec<String>> {
-        Ok(listener.all_before("end")?.iter().map(|heard| heard.message()).collect())
+        Ok(listener.all_before("end")?.iter().map(|received| received.message()).collect())
     };
     assert_eq!(messages(&bobs)?, ["one", "three"]);
     assert_eq!(messages(&carols)?, ["one", "two", "four"]);
@@ -175,8 +183,9 @@ fn stacks_live_side_by_side() -> Result<()> {
         alice.send(&["bob", "-m", "end"])?;
     }
     for (listener, name) in listeners.iter().zip(["ONE.TEST", "TWO.TEST"]) {
-        let heard = listener.all_before("end")?;
-        let said: Vec<_> = heard.iter().map(|heard| (heard.origin, heard.sender.clone(), heard.message())).collect();
+        let received = listener.all_before("end")?;
+        let said: Vec<_> =
+            received.iter().map(|received| (received.origin, received.sender.clone(), received.message())).collect();
         assert_eq!(said, [(Origin::Authentic, format!("alice@{name}"), format!("only in {name}"))]);
     }
     Ok(())
@@ -190,20 +199,20 @@ fn without_kerberos_messages_arrive_and_claim_nothing() -> Result<()> {
     let listener = bob.listen(&[("MESSAGE", "*", "me"), ("open", "*", "*")])?;
     let sent = alice.send(&["-c", "open", "-i", "door", "-m", "come in"])?;
     assert_eq!(sent.stdout, "Message queued for class \"open\", instance \"door\"... sent\n");
-    let heard = listener.expect("come in", Origin::Unauthenticated)?;
-    let me = heard.sender.clone();
+    let received = listener.expect("come in", Origin::Unauthenticated)?;
+    let me = received.sender.clone();
     let (_, realm) = me.split_once('@').context("a sender without realm")?;
     let guest = format!("guest@{realm}");
 
     alice.send(&["-S", &guest, &me, "-m", "personally"])?;
-    let heard = listener.expect("personally", Origin::Unauthenticated)?;
-    assert_eq!((heard.sender.as_str(), heard.recipient.as_str()), (guest.as_str(), me.as_str()));
+    let received = listener.expect("personally", Origin::Unauthenticated)?;
+    assert_eq!((received.sender.as_str(), received.recipient.as_str()), (guest.as_str(), me.as_str()));
     let lost = alice.zwrite(&["nobody-at-all", "-m", "x"])?;
     assert_eq!(lost.status.code(), Some(1), "{lost}");
 
     let zwgc = bob.zwgc_as(&me, &[("open", "*", "*")])?;
     alice.send(&["-c", "open", "-m", "look"])?;
-    zwgc.wait_for(SOON, |line| line.contains("look"))?;
+    zwgc.wait_for(TIMEOUT, |line| line.contains("look"))?;
     let shown = zwgc.transcript().text();
     assert!(says(&shown, "UNAUTHENTICATED") && !says(&shown, "AUTHENTIC"), "{shown}");
     Ok(())

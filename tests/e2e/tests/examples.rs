@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use zephyr_e2e::listener::Origin;
 use zephyr_e2e::middle::{Way, contains};
-use zephyr_e2e::person::{Person, SOON};
+use zephyr_e2e::person::{Person, TIMEOUT};
 use zephyr_e2e::stack::Stack;
 use zephyr_testkit::bins;
 use zephyr_testkit::deadline::wait_until;
@@ -24,7 +24,7 @@ fn start(person: &Person, example: &str, arguments: &[&str]) -> Result<Daemon> {
 fn send(person: &Person, recipient: &str, text: &str) -> Result<String> {
     let mut command = person.command(bins::example("sender")?);
     command.args([recipient, text]);
-    Ok(process::run(command, SOON)?.success()?.stdout)
+    Ok(process::run(command, TIMEOUT)?.success()?.stdout)
 }
 
 #[test]
@@ -38,10 +38,10 @@ fn sender_and_tail() -> Result<()> {
     assert_eq!(heard.body, b"sender\0Lunch?");
 
     let tail = start(&bob, "tail", &["help"])?;
-    tail.wait_for(SOON, |line| line == "subscribed to help")?;
+    tail.wait_for(TIMEOUT, |line| line == "subscribed to help")?;
     alice.send(&["-c", "Help", "-i", "printers", "-m", "one"])?;
     alice.send(&["-d", "-c", "help", "-m", "two"])?;
-    tail.wait_for(SOON, |line| line.ends_with("two"))?;
+    tail.wait_for(TIMEOUT, |line| line.ends_with("two"))?;
     assert_eq!(
         tail.transcript().lines_after(1),
         [
@@ -67,7 +67,7 @@ fn a_bot_answers_whoever_is_proven_and_takes_up_new_tickets() -> Result<()> {
     let (alice, user, robot) = (stack.login("alice")?, realm.user("bob")?, stack.person("bob")?);
     realm.kinit(&user, Some(Duration::from_secs(16)))?;
     let bot = start(&robot, "bot", &[])?;
-    bot.wait_for(SOON, |line| line == "ready")?;
+    bot.wait_for(TIMEOUT, |line| line == "ready")?;
     let listener = alice.listen(&[("help", "*", "*")])?;
     let ask = |text: &str, answer: &str| -> Result<()> {
         alice.send(&["-c", "help", "-i", "printers", "-m", text])?;
@@ -84,7 +84,7 @@ fn a_bot_answers_whoever_is_proven_and_takes_up_new_tickets() -> Result<()> {
 
     let before = SUBSCRIPTIONS.load(Ordering::Relaxed);
     realm.kinit(&user, None)?;
-    wait_until("the new key reaches the server", SOON, || {
+    wait_until("the new key reaches the server", TIMEOUT, || {
         Ok((SUBSCRIPTIONS.load(Ordering::Relaxed) > before).then_some(()))
     })?;
     ask("and now?", "I do not know: and now?")
@@ -95,9 +95,9 @@ fn presence_sees_others_come() -> Result<()> {
     let stack = Stack::start(Engine::Native, RealmOptions::default())?;
     let (alice, bob) = (stack.login("alice")?, stack.login("bob")?);
     let watcher = start(&bob, "presence", &["alice@ZEPHYR.TEST"])?;
-    watcher.wait_for(SOON, |line| line.starts_with("bob@ZEPHYR.TEST is on "))?;
+    watcher.wait_for(TIMEOUT, |line| line.starts_with("bob@ZEPHYR.TEST is on "))?;
     let _present = start(&alice, "presence", &[])?;
-    let line = watcher.wait_for(SOON, |line| line.starts_with("alice@ZEPHYR.TEST has come: "))?;
+    let line = watcher.wait_for(TIMEOUT, |line| line.starts_with("alice@ZEPHYR.TEST has come: "))?;
     assert!(line.ends_with(", unknown"), "host, time and terminal: {line}");
     Ok(())
 }

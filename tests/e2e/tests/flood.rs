@@ -1,18 +1,19 @@
-//! A hundred thousand packets that make no sense, or almost: the daemons serve on, and grow no further.
-
-use std::fs;
-use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
-use std::time::Duration;
+//! A hundred thousand invalid and nearly valid packets: the daemons serve on, and grow no further.
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
-use zephyr_core::kind::Kind;
-use zephyr_core::names;
-use zephyr_core::notice::{Claim, Notice, Packet};
-use zephyr_e2e::listener::Origin;
-use zephyr_e2e::stack::Stack;
-use zephyr_e2e::stranger::Stranger;
+use std::{
+    fs,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
+use zephyr_core::{
+    kind::Kind,
+    names,
+    notice::{Claim, Notice, Packet},
+};
+use zephyr_e2e::{listener::Origin, stack::Stack, stranger::Stranger};
 use zephyr_testkit::realm::{Engine, RealmOptions};
 
 const PACKETS: usize = 100_000;
@@ -21,11 +22,12 @@ const WARM_UP: usize = 20_000;
 /// So few that the smallest receive buffer a system gives holds them, and the answers.
 const BURST: usize = 50;
 /// How much a server may have grown after the warm-up, in kibioctets. By design it remembers 8192 requests with their
-/// answers, ten megaoctets at most, and holds answers that nobody acknowledges for a while; not all of that is full when
-/// the warm-up ends. What follows are 80 000 packets, some 40 MiB: who keeps packets is found out. What is kept by the
-/// dozen octets is found by the tests of the engines, which count.
+/// answers, ten megaoctets at most, and holds answers that nobody acknowledges for a while; not all of that is full
+/// when the warm-up ends. What follows are 80 000 packets, some 40 MiB: who keeps packets is found out. What is kept by
+/// the dozen octets is found by the tests of the engines, which count.
 const SERVER_GROWTH: u64 = 12 * 1024;
-/// The same for a host manager, in whose queue 4096 packets may wait, each of up to 1024 octets and something around them.
+/// The same for a host manager, in whose queue 4096 packets may wait, each of up to 1024 octets and something around
+/// them.
 const HOST_MANAGER_GROWTH: u64 = 8 * 1024;
 
 #[derive(Deserialize)]
@@ -64,8 +66,8 @@ impl Random {
         (self.next() % end.max(1) as u64) as usize
     }
 
-    fn octets(&mut self, most: usize) -> Vec<u8> {
-        (0..self.below(most)).map(|_| self.next() as u8).collect()
+    fn octets(&mut self, max: usize) -> Vec<u8> {
+        (0..self.below(max)).map(|_| self.next() as u8).collect()
     }
 }
 
@@ -166,9 +168,9 @@ fn resident(pid: u32) -> Result<u64> {
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
-/// A question that a daemon answers whatever its state.
+/// A request that a daemon answers whatever its state.
 #[derive(Clone, Copy)]
-enum Question {
+enum Probe {
     /// Of a host manager: how are you?
     Status,
     /// Of a server: what are the default subscriptions? With port 0 it only acknowledges that.
@@ -176,17 +178,17 @@ enum Question {
 }
 
 /// Waits until a daemon answers, which it does after everything that came before.
-fn is_alive(stranger: &mut Stranger, daemon: SocketAddr, question: Question) -> Result<()> {
+fn is_alive(stranger: &mut Stranger, daemon: SocketAddr, probe: Probe) -> Result<()> {
     const ATTEMPTS: usize = 20;
-    let notice = match question {
-        Question::Status => Notice {
+    let notice = match probe {
+        Probe::Status => Notice {
             kind: Kind::Stat,
             class: names::HM_STAT,
             instance: names::HMST_CLIENT,
             opcode: names::GIMMESTATS,
             ..Notice::EMPTY
         },
-        Question::Defaults => Notice {
+        Probe::Defaults => Notice {
             kind: Kind::Acked,
             class: names::ZEPHYR_CTL,
             instance: names::CLIENT,
@@ -196,7 +198,7 @@ fn is_alive(stranger: &mut Stranger, daemon: SocketAddr, question: Question) -> 
         },
     };
     for _ in 0..ATTEMPTS {
-        // A question can be lost when more has come than the system keeps.
+        // A request can be lost when more has come than the system keeps.
         let uid = stranger.send_notice(daemon, notice, &Claim::NONE)?;
         if stranger.receive_within(Duration::from_secs(1), |packet| packet.notice.uid == uid).is_ok() {
             return Ok(());
@@ -206,7 +208,7 @@ fn is_alive(stranger: &mut Stranger, daemon: SocketAddr, question: Question) -> 
 }
 
 /// Floods a daemon, and returns how much each of these processes has grown after the warm-up, in kibioctets.
-fn flood(daemon: SocketAddr, question: Question, seed: u64, watched: &[u32]) -> Result<Vec<u64>> {
+fn flood(daemon: SocketAddr, probe: Probe, seed: u64, watched: &[u32]) -> Result<Vec<u64>> {
     let mut forger = Forger::new(seed)?;
     let IpAddr::V4(here) = daemon.ip() else { bail!("not at an IPv4 address") };
     let mut asker = Stranger::at(here)?;
@@ -221,7 +223,7 @@ fn flood(daemon: SocketAddr, question: Question, seed: u64, watched: &[u32]) -> 
             let sender = senders.get(forger.random.below(senders.len())).context("no sender")?;
             sender.send(daemon, &forger.packet())?;
         }
-        is_alive(&mut asker, daemon, question).with_context(|| format!("after {} packets", (burst + 1) * BURST))?;
+        is_alive(&mut asker, daemon, probe).with_context(|| format!("after {} packets", (burst + 1) * BURST))?;
     }
     let after = memory()?;
     eprintln!("resident: {before:?} KiB after the warm-up, {after:?} KiB at the end");
@@ -242,7 +244,7 @@ fn still_serves(stack: &Stack) -> Result<()> {
 fn zephyrd_stands_a_flood() -> Result<()> {
     let mut stack = Stack::start(Engine::Native, RealmOptions::default())?;
     let pid = stack.zephyrd().pid();
-    let growth = flood(stack.server(), Question::Defaults, 2, &[pid])?;
+    let growth = flood(stack.server(), Probe::Defaults, 2, &[pid])?;
     assert!(growth.iter().all(|&growth| growth < SERVER_GROWTH), "grown by {growth:?} KiB");
     still_serves(&stack)
 }
@@ -252,7 +254,7 @@ fn zhm_stands_a_flood() -> Result<()> {
     let mut stack = Stack::start(Engine::Native, RealmOptions::default())?;
     // What it takes it hands on to the server.
     let watched = [stack.zhm().pid(), stack.zephyrd().pid()];
-    let growth = flood(stack.host_manager(), Question::Status, 3, &watched)?;
+    let growth = flood(stack.host_manager(), Probe::Status, 3, &watched)?;
     assert!(
         matches!(growth[..], [zhm, zephyrd] if zhm < HOST_MANAGER_GROWTH && zephyrd < SERVER_GROWTH),
         "grown by {growth:?} KiB"

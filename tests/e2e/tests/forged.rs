@@ -1,20 +1,26 @@
-//! What strangers make up does nothing.
-
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+//! Forged packets have no effect.
 
 use anyhow::{Context, Result};
-use zephyr_core::kind::Kind;
-use zephyr_core::notice::{Claim, Notice, Packet};
-use zephyr_core::{names, uid::Uid};
-use zephyr_e2e::listener::Origin;
-use zephyr_e2e::middle::{Way, contains, harmless};
-use zephyr_e2e::stack::Stack;
-use zephyr_e2e::stranger::Stranger;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use zephyr_core::{
+    kind::Kind,
+    names,
+    notice::{Claim, Notice, Packet},
+    uid::Uid,
+};
+use zephyr_e2e::{
+    listener::Origin,
+    middle::{Way, contains, unchanged},
+    stack::Stack,
+    stranger::Stranger,
+};
 use zephyr_testkit::realm::{Engine, RealmOptions};
 
-/// A request of `sender` to hear the class `secret` at `port`.
+/// A request of `sender` to receive the class `secret` at `port`.
 fn subscription<'a>(kind: Kind, port: u16, sender: &'a [u8]) -> Notice<'a> {
     Notice {
         kind,
@@ -44,21 +50,21 @@ fn made_up_kinds_subscribe_nobody() -> Result<()> {
     let mut stranger = Stranger::at(stack.network().here())?;
     let port = stranger.address()?.port();
 
-    let nobody_hears = |what: &str| -> Result<()> {
+    let nobody_receives = |what: &str| -> Result<()> {
         let lost = alice.zwrite(&["-c", "secret", "-m", "password"])?;
         assert_eq!(lost.stderr, "No one subscribing to class secret, instance PERSONAL\n", "{what}: {lost}");
         Ok(())
     };
     // Before anybody has authenticated: this crashed the C server.
     stranger.send_notice(stack.server(), subscription(Kind::ServAck, port, b"alice@ZEPHYR.TEST"), &Claim::NONE)?;
-    nobody_hears("first")?;
+    nobody_receives("first")?;
     // Sent to the server, to the host manager as if by a client, and as if by the server.
     for to in [stack.server(), stack.host_manager()] {
         for kind in [Kind::ServAck, Kind::ServNak, Kind::HmAck, Kind::ClientAck, Kind::HmCtl, Kind::Other(9)] {
             for claim in claims() {
                 stranger.send_notice(to, subscription(kind, port, b"alice@ZEPHYR.TEST"), &claim)?;
             }
-            nobody_hears(&format!("{kind} to {to}"))?;
+            nobody_receives(&format!("{kind} to {to}"))?;
         }
     }
     // Nor is a location registered by such kinds, nor somebody logged out.
@@ -78,7 +84,7 @@ fn made_up_kinds_subscribe_nobody() -> Result<()> {
     alice.send(&["-c", "secret", "-m", "password"])?;
     listener.expect("password", Origin::Authentic)?;
     let leaked = stranger.receive_within(Duration::from_millis(1), |packet| contains(packet.notice.body, b"password"));
-    assert!(leaked.is_err(), "a stranger heard the secret");
+    assert!(leaked.is_err(), "a stranger received the secret");
     Ok(())
 }
 
@@ -98,7 +104,7 @@ fn a_subscription_without_proof_is_refused() -> Result<()> {
                 let uid = stranger.send_notice(stack.server(), request, &claim)?;
                 let answer = stranger.receive(|packet| packet.notice.uid == uid)?;
                 let answer = Packet::parse(&answer)?.notice;
-                // More words may follow, which say why.
+                // More text may follow, which says why.
                 let refused = answer.kind == Kind::ServNak && answer.body.starts_with(b"LOST\0");
                 assert!(refused, "{} {claim:?}: {answer:?}", opcode.escape_ascii());
             }
@@ -113,7 +119,7 @@ fn a_subscription_without_proof_is_refused() -> Result<()> {
 
 #[test]
 fn somebody_elses_acknowledgement_does_not_count() -> Result<()> {
-    let stack = Stack::with_middle(RealmOptions::default(), harmless)?;
+    let stack = Stack::with_middle(RealmOptions::default(), unchanged)?;
     let (alice, bob) = (stack.login("alice")?, stack.login("bob")?);
     let listener = bob.listen(&[("MESSAGE", "*", "bob")])?;
     // Bob's acknowledgements are lost until further notice.
@@ -138,22 +144,22 @@ fn somebody_elses_acknowledgement_does_not_count() -> Result<()> {
         stranger.send_notice(to, Notice { multiuid, ..ack }, &packet.claim.echoed())?;
     }
     // So the server sends it again, after two seconds.
-    zephyr_testkit::deadline::wait_until("it is sent again", zephyr_e2e::person::SOON, || {
+    zephyr_testkit::deadline::wait_until("it is sent again", zephyr_e2e::person::TIMEOUT, || {
         Ok((copies.lock().unwrap().len() > 1).then_some(()))
     })?;
     assert_eq!(copies.lock().unwrap()[1], first);
 
-    stack.middle()?.change(harmless);
+    stack.middle()?.change(unchanged);
     alice.send(&["bob", "-m", "after"])?;
-    listener.hear("after")?;
-    let heard: Vec<String> = listener.all().iter().map(|heard| heard.message()).collect();
-    assert_eq!(heard, ["unheard", "after"], "bob is told once");
+    listener.receive("after")?;
+    let received: Vec<String> = listener.all().iter().map(|received| received.message()).collect();
+    assert_eq!(received, ["unheard", "after"], "bob is told once");
     Ok(())
 }
 
 #[test]
 fn a_made_up_answer_does_not_pass_the_host_manager() -> Result<()> {
-    let stack = Stack::with_middle(RealmOptions::default(), harmless)?;
+    let stack = Stack::with_middle(RealmOptions::default(), unchanged)?;
     let (alice, bob) = (stack.login("alice")?, stack.login("bob")?);
     let listener = bob.listen(&[("MESSAGE", "*", "bob")])?;
     // The notice is held up, while somebody who has seen it answers in the server's place.
@@ -171,7 +177,7 @@ fn a_made_up_answer_does_not_pass_the_host_manager() -> Result<()> {
     let host_manager = stack.host_manager();
     let sent = std::thread::scope(|scope| -> Result<_> {
         let sending = scope.spawn(|| alice.zwrite(&["bob", "-m", "lost and found"]));
-        let packet = zephyr_testkit::deadline::wait_until("it is held up", zephyr_e2e::person::SOON, || {
+        let packet = zephyr_testkit::deadline::wait_until("it is held up", zephyr_e2e::person::TIMEOUT, || {
             Ok(held.lock().unwrap().clone())
         })?;
         let notice = Packet::parse(&packet)?.notice;
@@ -230,9 +236,9 @@ fn short_headers_that_claim_proof_disturb_nobody() -> Result<()> {
     }
     let mark = zwgc.transcript().mark();
     alice.send(&["bob", "-m", "all is well"])?;
-    zwgc.wait_after(mark, zephyr_e2e::person::SOON, |line| line.contains("all is well"))?;
+    zwgc.wait_after(mark, zephyr_e2e::person::TIMEOUT, |line| line.contains("all is well"))?;
     let before = listener.all_before("all is well")?;
-    assert!(before.iter().all(|heard| heard.origin != Origin::Authentic), "{before:?}");
+    assert!(before.iter().all(|received| received.origin != Origin::Authentic), "{before:?}");
     listener.expect("all is well", Origin::Authentic)?;
     for daemon in [stack.zephyrd(), &mut zwgc] {
         assert_eq!(daemon.ended()?, None);

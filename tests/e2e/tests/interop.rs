@@ -1,14 +1,17 @@
-//! Our programs among Debian's C programs, in a private network: every mixture of server, host manager and clients.
-
-use std::process::Command;
+//! Interoperation with Debian's C programs, in a private network: every mixture of server, host manager and clients.
 
 use anyhow::{Context, Result};
-use zephyr_e2e::person::{Make, Person, SOON};
-use zephyr_e2e::stack::READY;
-use zephyr_testkit::bins;
-use zephyr_testkit::process::{Daemon, Output, run};
-use zephyr_testkit::realm::RealmOptions;
-use zephyr_testkit::reference::{self, HOST_MANAGER_PORT, Lab, LabOptions, SERVER_PORT};
+use std::process::Command;
+use zephyr_e2e::{
+    person::{Make, Person, TIMEOUT},
+    stack::READY,
+};
+use zephyr_testkit::{
+    bins,
+    process::{Daemon, Output, run},
+    realm::RealmOptions,
+    reference::{self, HOST_MANAGER_PORT, Lab, LabOptions, SERVER_PORT},
+};
 
 const MAKES: [Make; 2] = [Make::C, Make::Ours];
 
@@ -37,7 +40,7 @@ impl Site {
                 let mut command = lab.command(bins::path("zhm")?);
                 command.args(["-n", lab.host_name()]);
                 let zhm = ready(lab.spawn_at_port("zhm", command, HOST_MANAGER_PORT)?)?;
-                zhm.wait_for(SOON, |line| line.ends_with("answers"))?;
+                zhm.wait_for(TIMEOUT, |line| line.ends_with("answers"))?;
                 zhm
             }
         };
@@ -51,17 +54,18 @@ impl Site {
     fn command(&self, name: &str, program: &str, arguments: &[&str]) -> Result<Output> {
         let mut command: Command = self.lab.as_user(name, program)?;
         command.args(arguments).env("TERM", "dumb");
-        run(command, SOON)
+        run(command, TIMEOUT)
     }
 }
 
 fn ready(daemon: Daemon) -> Result<Daemon> {
-    daemon.wait_for(SOON, |line| line.contains(READY))?;
+    daemon.wait_for(TIMEOUT, |line| line.contains(READY))?;
     Ok(daemon)
 }
 
 /// Whether a header as either zwgc shows it says that a notice is authentic: `AUTHENTIC class …` or `UNAUTHENTICATED
-/// class …` of ours, `Authentic Personal message at …` or `(Authentication: UNAUTHENTIC from host: …)` and the like of C's.
+/// class …` of ours, `Authentic Personal message at …` or `(Authentication: UNAUTHENTIC from host: …)` and the like of
+/// C's.
 fn is_authentic(header: &str) -> Option<bool> {
     let verdict = |word: &str| match word.to_ascii_uppercase().as_str() {
         "AUTHENTIC" => Some(true),
@@ -73,13 +77,14 @@ fn is_authentic(header: &str) -> Option<bool> {
 
 /// Waits for a notice that ends with this line, and tells whether it is shown as authentic.
 fn shown(zwgc: &Daemon, mark: usize, last: &str) -> Result<bool> {
-    zwgc.wait_after(mark, SOON, |line| line.trim() == last)?;
+    zwgc.wait_after(mark, TIMEOUT, |line| line.trim() == last)?;
     let lines = zwgc.transcript().lines_after(mark);
     let before = lines.iter().take_while(|line| line.trim() != last);
     before.filter_map(|line| is_authentic(line)).last().with_context(|| format!("no header in {lines:?}"))
 }
 
-/// Sends; a C zwrite fails now and then on its own, when a fragment's authenticator needs more room than the first one's.
+/// Sends; a C zwrite fails now and then on its own, when a fragment's authenticator needs more room than the first
+/// one's.
 fn send(from: &Person, make: Make, arguments: &[&str]) -> Result<Output> {
     for _ in 0..8 {
         let sent = from.zwrite(arguments)?;
@@ -167,7 +172,7 @@ fn a_pac_and_a_c_program_in_the_way() -> Result<()> {
         let failed = site.person("alice", Make::Ours)?.zwrite(&["bob", "-m", "too large"])?;
         assert_eq!((failed.status.code(), failed.stdout.as_str()), (Some(1), ""), "{failed}");
         let told = ["Notice header too large", "modprinc +no_auth_data_required zephyr/zephyr"];
-        assert!(told.iter().all(|words| failed.stderr.contains(words)), "{failed}");
+        assert!(told.iter().all(|text| failed.stderr.contains(text)), "{failed}");
 
         // The cure cures.
         site.lab.realm().kadmin("modprinc +no_auth_data_required zephyr/zephyr")?;

@@ -1,15 +1,18 @@
-//! Realms as today's KDCs make them, and people without a valid ticket.
-
-use std::time::{Duration, Instant};
+//! Realms with the defaults of current KDCs, and users without a valid ticket.
 
 use anyhow::Result;
-use zephyr_e2e::engines::{in_a_container, natively};
-use zephyr_e2e::listener::Origin;
-use zephyr_e2e::middle::{self, Way, contains, places};
-use zephyr_e2e::person::SOON;
-use zephyr_e2e::stack::Stack;
-use zephyr_testkit::deadline::wait_until;
-use zephyr_testkit::realm::{Engine, Keys, RealmOptions};
+use std::time::{Duration, Instant};
+use zephyr_e2e::{
+    engines::{in_a_container, natively},
+    listener::Origin,
+    middle::{self, Way, contains, places},
+    person::TIMEOUT,
+    stack::Stack,
+};
+use zephyr_testkit::{
+    deadline::wait_until,
+    realm::{Engine, Keys, RealmOptions},
+};
 
 /// Personal, by class, and in fragments: authentic, and acknowledged by the server.
 fn everything_works(engine: Engine, options: RealmOptions) -> Result<()> {
@@ -104,15 +107,15 @@ fn every_session_key_that_is_permitted() -> Result<()> {
 #[test]
 fn headers_above_the_old_limit_really_go_through() -> Result<()> {
     use std::sync::atomic::{AtomicUsize, Ordering};
-    static LONGEST: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+    static MAX_HEADER: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
     let stack = Stack::with_middle(RealmOptions::default(), |way, packet: &mut Vec<u8>| {
-        let longest = match way {
-            Way::ToServer => &LONGEST[0],
-            Way::ToHost => &LONGEST[1],
+        let max = match way {
+            Way::ToServer => &MAX_HEADER[0],
+            Way::ToHost => &MAX_HEADER[1],
             Way::ToClient | Way::FromClient => return true,
         };
         if let Some((_, body)) = places(packet) {
-            longest.fetch_max(body.start, Ordering::Relaxed);
+            max.fetch_max(body.start, Ordering::Relaxed);
         }
         true
     })?;
@@ -123,9 +126,9 @@ fn headers_above_the_old_limit_really_go_through() -> Result<()> {
     listener.expect("large", Origin::Authentic)?;
     alice.send(&["-c", "a class with quite a long name", "-i", "and an instance", "-m", "larger"])?;
     listener.expect("larger", Origin::Authentic)?;
-    for longest in &LONGEST {
-        let longest = longest.load(Ordering::Relaxed);
-        assert!((833..=1024).contains(&longest), "a header of {longest} octets");
+    for max in &MAX_HEADER {
+        let max = max.load(Ordering::Relaxed);
+        assert!((833..=1024).contains(&max), "a header of {max} octets");
     }
     Ok(())
 }
@@ -160,11 +163,11 @@ fn an_expired_ticket_is_told(engine: Engine) -> Result<()> {
     alice.send(&["bob", "-m", "in time"])?;
 
     let user = stack.realm()?.user("alice")?;
-    wait_until("alice's ticket expires", SOON, || Ok((!user.has_valid_ticket()?).then_some(())))?;
+    wait_until("alice's ticket expires", TIMEOUT, || Ok((!user.has_valid_ticket()?).then_some(())))?;
     // Times in tickets are whole seconds, and the last one still counts.
     let expired = Instant::now();
     let a_second = Duration::from_secs(1);
-    wait_until("a second later", SOON, || Ok((expired.elapsed() > a_second).then_some(())))?;
+    wait_until("a second later", TIMEOUT, || Ok((expired.elapsed() > a_second).then_some(())))?;
     let failed = alice.zwrite(&["bob", "-m", "too late"])?;
     assert_eq!(failed.status.code(), Some(1), "{failed}");
     assert_eq!(failed.stdout, "", "{failed}");
@@ -173,8 +176,9 @@ fn an_expired_ticket_is_told(engine: Engine) -> Result<()> {
     assert!(complaint.contains("kinit"), "the error must name the cure: {failed}");
 
     stack.login("alice")?.send(&["bob", "-m", "in time again"])?;
-    let heard: Vec<String> = listener.all_before("in time again")?.iter().map(|heard| heard.message()).collect();
-    assert_eq!(heard, ["in time"], "nothing else was sent");
+    let received: Vec<String> =
+        listener.all_before("in time again")?.iter().map(|received| received.message()).collect();
+    assert_eq!(received, ["in time"], "nothing else was sent");
     listener.expect("in time again", Origin::Authentic)?;
     Ok(())
 }
@@ -193,20 +197,20 @@ fn an_expired_ticket_is_told_in_a_container() -> Result<()> {
 #[test]
 fn headers_stay_within_the_old_limit_without_a_pac() -> Result<()> {
     use std::sync::atomic::{AtomicUsize, Ordering};
-    static LONGEST: AtomicUsize = AtomicUsize::new(0);
+    static MAX_HEADER: AtomicUsize = AtomicUsize::new(0);
     let rule = |_, packet: &mut Vec<u8>| {
         if contains(packet, b"small") {
-            LONGEST.fetch_max(places(packet).map_or(0, |(_, body)| body.start), Ordering::Relaxed);
+            MAX_HEADER.fetch_max(places(packet).map_or(0, |(_, body)| body.start), Ordering::Relaxed);
         }
         true
     };
-    let stack = Stack::with_middle(RealmOptions { pac: false, ..RealmOptions::default() }, middle::harmless)?;
+    let stack = Stack::with_middle(RealmOptions { pac: false, ..RealmOptions::default() }, middle::unchanged)?;
     stack.middle()?.change(rule);
     let (alice, bob) = (stack.login("alice")?, stack.login("bob")?);
     let listener = bob.listen(&[("MESSAGE", "*", "bob")])?;
     alice.send(&["bob", "-m", "small"])?;
     listener.expect("small", Origin::Authentic)?;
-    let longest = LONGEST.load(Ordering::Relaxed);
-    assert!((500..=832).contains(&longest), "a header of {longest} octets");
+    let max = MAX_HEADER.load(Ordering::Relaxed);
+    assert!((500..=832).contains(&max), "a header of {max} octets");
     Ok(())
 }

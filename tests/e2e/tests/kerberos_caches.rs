@@ -1,14 +1,13 @@
-//! Tickets wherever people keep them, and whoever made them.
-
-use std::env;
-use std::time::Duration;
+//! Credential caches of every type, with tickets of every origin.
 
 use anyhow::{Context, Result, bail};
-use zephyr_e2e::listener::Origin;
-use zephyr_e2e::stack::Stack;
-use zephyr_testkit::heimdal::{self, Kcm};
-use zephyr_testkit::process;
-use zephyr_testkit::realm::{Engine, RealmOptions};
+use std::{env, time::Duration};
+use zephyr_e2e::{listener::Origin, stack::Stack};
+use zephyr_testkit::{
+    heimdal::{self, Kcm},
+    process,
+    realm::{Engine, RealmOptions},
+};
 
 /// Says why something cannot be tested here; where nothing may be skipped, that is an error.
 fn skip(what: &str, reason: &anyhow::Error) -> Result<()> {
@@ -19,14 +18,14 @@ fn skip(what: &str, reason: &anyhow::Error) -> Result<()> {
     Ok(())
 }
 
-/// Alice, with tickets in this cache and nowhere else, subscribes and hears herself.
-fn alice_hears_herself(stack: &Stack, cache: &str) -> Result<()> {
+/// Alice, with tickets in this cache and nowhere else, subscribes and receives her own notice.
+fn alice_receives_her_own(stack: &Stack, cache: &str) -> Result<()> {
     let user = stack.realm()?.user("alice")?.with_cache(cache);
     let alice = stack.person("alice")?.with_variable("KRB5CCNAME", cache);
     let listener = alice.listen(&[("MESSAGE", "*", "alice")])?;
     alice.send(&["alice", "-m", cache])?;
-    let heard = listener.expect(cache, Origin::Authentic)?;
-    assert_eq!(heard.sender, "alice@ZEPHYR.TEST");
+    let received = listener.expect(cache, Origin::Authentic)?;
+    assert_eq!(received.sender, "alice@ZEPHYR.TEST");
     let tickets = user.tickets()?;
     let kind = cache.split(':').next().unwrap_or_default();
     assert!(tickets.starts_with(&format!("Ticket cache: {kind}:")), "{tickets}");
@@ -39,11 +38,11 @@ fn alice_hears_herself(stack: &Stack, cache: &str) -> Result<()> {
     Ok(())
 }
 
-/// As [`alice_hears_herself`], after getting her the tickets.
+/// As [`alice_receives_her_own`], after getting her the tickets.
 fn works_with(stack: &Stack, cache: &str) -> Result<()> {
     let realm = stack.realm()?;
     realm.kinit(&realm.user("alice")?.with_cache(cache), None)?;
-    alice_hears_herself(stack, cache)
+    alice_receives_her_own(stack, cache)
 }
 
 #[test]
@@ -64,7 +63,7 @@ fn in_the_kernels_keyrings() -> Result<()> {
         let user = stack.realm()?.user("alice")?.with_cache(&cache);
         // Some containers forbid keyrings.
         match stack.realm()?.kinit(&user, None) {
-            Ok(()) => alice_hears_herself(&stack, &cache)?,
+            Ok(()) => alice_receives_her_own(&stack, &cache)?,
             Err(error) => skip(&cache, &error)?,
         }
     }
@@ -90,7 +89,7 @@ fn made_by_heimdal() -> Result<()> {
     let stack = Stack::start(Engine::Native, RealmOptions::default())?;
     let cache = format!("FILE:{}/made-by-heimdal", stack.realm()?.folder().display());
     stack.realm()?.kinit_by_heimdal(&stack.realm()?.user("alice")?.with_cache(&cache))?;
-    alice_hears_herself(&stack, &cache)
+    alice_receives_her_own(&stack, &cache)
 }
 
 /// Everything on Heimdal's KDC: alice's tickets by MIT's command, bob's by Heimdal's.

@@ -1,9 +1,7 @@
-//! People of one realm who speak directly to another realm's server, by ways that are trusted and ways that are not.
+//! Cross-realm authentication, by trusted and untrusted paths.
 
 use anyhow::Result;
-use zephyr_e2e::listener::Origin;
-use zephyr_e2e::person::Person;
-use zephyr_e2e::stack::Stack;
+use zephyr_e2e::{listener::Origin, person::Person, stack::Stack};
 use zephyr_testkit::realm::{Engine, Realm, RealmOptions};
 
 const HOME: &str = "HOME.TEST";
@@ -37,20 +35,20 @@ fn a_neighbour_is_believed() -> Result<()> {
     let alice = visitor(&home, &stack)?;
     let listener = stack.login("bob")?.listen(&[("MESSAGE", "*", "bob")])?;
     alice.send(&["bob", "-m", "from far away"])?;
-    let heard = listener.expect("from far away", Origin::Authentic)?;
-    assert_eq!(heard.sender, "alice@HOME.TEST");
+    let received = listener.expect("from far away", Origin::Authentic)?;
+    assert_eq!(received.sender, "alice@HOME.TEST");
 
     // She is not this realm's alice, even if she says so.
     let claimed = alice.zwrite(&["-S", "alice@AWAY.EDU", "bob", "-m", "as another"])?;
     if claimed.status.success() {
-        let heard = listener.hear("as another")?;
-        assert!(heard.origin != Origin::Authentic || heard.sender == "alice@HOME.TEST", "{heard:?}");
+        let received = listener.receive("as another")?;
+        assert!(received.origin != Origin::Authentic || received.sender == "alice@HOME.TEST", "{received:?}");
     }
     Ok(())
 }
 
-/// Home is trusted by a realm in the middle, and that one by us; whether that is a way from home to us, our settings say.
-/// The KDC here leaves that question to the server.
+/// Home is trusted by a realm in the middle, and that one by us; whether that is a way from home to us, our settings
+/// say. The KDC here leaves that question to the server.
 #[test]
 fn the_way_through_another_realm_must_be_trusted() -> Result<()> {
     let home = Realm::start_on(Engine::Native, realm(HOME))?;
@@ -68,15 +66,15 @@ fn the_way_through_another_realm_must_be_trusted() -> Result<()> {
     for name in ["krbtgt/MIDDLE.ORG@HOME.TEST", "krbtgt/AWAY.EDU@MIDDLE.ORG", "zephyr/zephyr@AWAY.EDU"] {
         assert!(tickets.contains(name), "{name}: {tickets}");
     }
-    assert_ne!(listener.hear("by a way nobody trusts")?.origin, Origin::Authentic);
+    assert_ne!(listener.receive("by a way nobody trusts")?.origin, Origin::Authentic);
 
     let trusted = format!("[capaths]\n{HOME} = {{\n{AWAY} = {MIDDLE}\n}}\n");
     stack.realm()?.add_settings("way", &trusted)?;
-    stack.zephyrd().stop(zephyr_e2e::person::SOON)?;
+    stack.zephyrd().stop(zephyr_e2e::person::TIMEOUT)?;
     stack.restart_zephyrd()?;
     let listener = stack.login("bob")?.listen(&[("MESSAGE", "*", "bob")])?;
     alice.send(&["bob", "-m", "by a trusted way"])?;
-    let heard = listener.expect("by a trusted way", Origin::Authentic)?;
-    assert_eq!(heard.sender, "alice@HOME.TEST");
+    let received = listener.expect("by a trusted way", Origin::Authentic)?;
+    assert_eq!(received.sender, "alice@HOME.TEST");
     Ok(())
 }

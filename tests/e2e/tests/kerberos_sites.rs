@@ -1,17 +1,20 @@
-//! Kerberos as sites have it: wrong clocks, new service keys, old enctypes, and tickets that somebody else keeps fresh.
-
-use std::fs;
-use std::time::Duration;
+//! Kerberos as sites have it: clock skew, new service keys, old enctypes, and tickets that another program renews.
 
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
-use zephyr_e2e::listener::Origin;
-use zephyr_e2e::person::{Person, SOON};
-use zephyr_e2e::stack::{READY, Stack};
-use zephyr_testkit::deadline::wait_until;
-use zephyr_testkit::process::Daemon;
-use zephyr_testkit::realm::{Engine, Keys, RealmOptions};
-use zephyr_testkit::{bins, packages};
+use std::{fs, time::Duration};
+use zephyr_e2e::{
+    listener::Origin,
+    person::{Person, TIMEOUT},
+    stack::{READY, Stack},
+};
+use zephyr_testkit::{
+    bins,
+    deadline::wait_until,
+    packages,
+    process::Daemon,
+    realm::{Engine, Keys, RealmOptions},
+};
 
 /// Whether what these tests need is there; says what is not.
 fn can_be_tested() -> Result<bool> {
@@ -47,14 +50,14 @@ fn clocks_that_are_wrong() -> Result<()> {
     }
     for offset in ["+6m", "-6m"] {
         with_clock(alice.clone(), offset)?.send(&["bob", "-m", offset])?;
-        let heard = listener.hear(offset)?;
-        assert_ne!(heard.origin, Origin::Authentic, "{offset}");
+        let received = listener.receive(offset)?;
+        assert_ne!(received.origin, Origin::Authentic, "{offset}");
     }
     for offset in ["+6m", "-6m", "+3h"] {
         let carol = with_clock(stack.person("carol")?, offset)?;
         let mut kinit = carol.command("kinit");
         kinit.arg("-k").arg("-t").arg(realm.keytab("carol")).arg("carol");
-        zephyr_testkit::process::run(kinit, SOON)?.success()?;
+        zephyr_testkit::process::run(kinit, TIMEOUT)?.success()?;
         let text = format!("corrected from {offset}");
         carol.send(&["bob", "-m", &text])?;
         listener.expect(&text, Origin::Authentic)?;
@@ -91,15 +94,15 @@ fn a_new_key_for_the_service() -> Result<()> {
     realm.kadmin(&format!("ktremove -k {keytab} zephyr/zephyr old"))?;
     talk(&fresh)?;
     talk(&carol)?;
-    listener.hear("number 35")?;
-    let heard: Vec<_> = listener.all().iter().map(|heard| (heard.message(), heard.origin)).collect();
+    listener.receive("number 35")?;
+    let received: Vec<_> = listener.all().iter().map(|received| (received.message(), received.origin)).collect();
     let expected: Vec<_> = (1..=35).map(|number| (format!("number {number}"), Origin::Authentic)).collect();
-    assert_eq!(heard, expected);
+    assert_eq!(received, expected);
 
     // Bob has a ticket of before: what is delivered to him is proven as before, what he sends is not believed any more.
     bob.send(&["bob", "-m", "from the past"])?;
-    let heard = listener.hear("from the past")?;
-    assert_ne!(heard.origin, Origin::Authentic);
+    let received = listener.receive("from the past")?;
+    assert_ne!(received.origin, Origin::Authentic);
     Ok(())
 }
 
@@ -123,29 +126,30 @@ fn rc4_is_refused_unless_asked_for() -> Result<()> {
     alice.send(&["bob", "-m", "with RC4"])?;
     let tickets = realm.user("alice")?.tickets()?;
     assert!(tickets.contains("arcfour-hmac"), "{tickets}");
-    let heard = listener.hear("with RC4")?;
-    assert_ne!(heard.origin, Origin::Authentic);
+    let received = listener.receive("with RC4")?;
+    assert_ne!(received.origin, Origin::Authentic);
 
     let policy = "[domain.\"ZEPHYR.TEST\"]\nenctypes = [\"aes256-cts\", \"arcfour-hmac\"]\n";
     fs::write(stack.config().join("policy.toml"), policy)?;
     stack.zephyrd().signal(Signal::SIGHUP)?;
     let mut number = 0;
-    wait_until("RC4 is taken after a reload", SOON, || {
+    wait_until("RC4 is taken after a reload", TIMEOUT, || {
         number += 1;
         let text = format!("with RC4, {number}");
         alice.send(&["bob", "-m", &text])?;
-        Ok((listener.hear(&text)?.origin == Origin::Authentic).then_some(()))
+        Ok((listener.receive(&text)?.origin == Origin::Authentic).then_some(()))
     })
 }
 
-/// `k5start` gets the tickets, keeps them fresh, and runs the program that needs them: a server, and somebody's listener.
+/// `k5start` gets the tickets, keeps them fresh, and runs the program that needs them: a server, and somebody's
+/// listener.
 #[test]
 fn under_k5start() -> Result<()> {
     if !can_be_tested()? {
         return Ok(());
     }
     let mut stack = Stack::start(Engine::Native, RealmOptions::default())?;
-    stack.zephyrd().stop(SOON)?;
+    stack.zephyrd().stop(TIMEOUT)?;
     let (folder, server, config) = (stack.realm()?.folder().to_owned(), stack.server(), stack.config());
 
     let mut command = stack.realm()?.command("k5start");
@@ -154,7 +158,7 @@ fn under_k5start() -> Result<()> {
     command.args(["-n", "--hostname", "localhost", "--listen", &server.to_string()]);
     command.arg("--config-dir").arg(config).arg("--keytab").arg(stack.realm()?.service_keytab());
     let mut zephyrd = Daemon::spawn(command, folder.join("k5start-zephyrd.log"))?;
-    zephyrd.wait_for(SOON, |line| line.contains(READY))?;
+    zephyrd.wait_for(TIMEOUT, |line| line.contains(READY))?;
     assert!(folder.join("zephyrd.tkt").exists());
 
     let bob = stack.person("bob")?;
@@ -163,12 +167,12 @@ fn under_k5start() -> Result<()> {
     command.arg("-k").arg(bob.home().join("k5start.tkt")).arg("bob").arg("--");
     command.arg(bins::path("e2e-listener")?).args(["MESSAGE", "*", "bob"]);
     let mut listener = Daemon::spawn(command, bob.home().join("k5start-listener.log"))?;
-    listener.wait_for(SOON, |line| line.contains("subscribed"))?;
+    listener.wait_for(TIMEOUT, |line| line.contains("subscribed"))?;
 
     let alice = stack.login("alice")?;
     alice.send(&["bob", "-m", "to a daemon"])?;
-    let is_heard = |line: &str| line.starts_with("authentic\talice@ZEPHYR.TEST\t");
-    listener.wait_for(SOON, is_heard)?;
+    let is_received = |line: &str| line.starts_with("authentic\talice@ZEPHYR.TEST\t");
+    listener.wait_for(TIMEOUT, is_received)?;
     for daemon in [&mut listener, &mut zephyrd] {
         daemon.signal(Signal::SIGTERM)?;
         daemon.wait_for_end(Duration::from_secs(20))?;

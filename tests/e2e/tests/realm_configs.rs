@@ -1,21 +1,28 @@
-//! The ready-made domains of `realm-configs`, each started as a realm and held to what its README promises.
-
-use std::fs;
-use std::path::{Path, PathBuf};
+//! The ready-made domains of `realm-configs`, each started as a realm and compared with its README.
 
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
-use zephyr_core::kind::Kind;
-use zephyr_core::names;
-use zephyr_core::notice::{Claim, Notice, Packet};
-use zephyr_e2e::listener::{Listener, Origin};
-use zephyr_e2e::middle::{Way, contains, harmless, places};
-use zephyr_e2e::person::{Person, SOON};
-use zephyr_e2e::stack::Stack;
-use zephyr_e2e::stranger::Stranger;
-use zephyr_testkit::bins;
-use zephyr_testkit::process::Daemon;
-use zephyr_testkit::realm::{Engine, Keys, Realm, RealmOptions};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+use zephyr_core::{
+    kind::Kind,
+    names,
+    notice::{Claim, Notice, Packet},
+};
+use zephyr_e2e::{
+    listener::{Listener, Origin},
+    middle::{Way, contains, places, unchanged},
+    person::{Person, TIMEOUT},
+    stack::Stack,
+    stranger::Stranger,
+};
+use zephyr_testkit::{
+    bins,
+    process::Daemon,
+    realm::{Engine, Keys, Realm, RealmOptions},
+};
 
 /// What is said to whoever sends without proof where that is wanted.
 const SEND_NEEDS_PROOF: &str = "you must prove who you are to send here: run kinit, and try again with proof";
@@ -41,7 +48,7 @@ fn carefree(person: Person) -> Result<Person> {
     Ok(person.with_variable("ZEPHYR_POLICY", &nothing.display().to_string()))
 }
 
-/// A stranger's request to hear a class, without proof: the answer's kind, and its words.
+/// A stranger's request to receive a class, without proof: the answer's kind, and its reason.
 fn subscribe_unproven(stack: &Stack, class: &str, name: &str) -> Result<(Kind, String)> {
     let mut stranger = Stranger::at(stack.network().here())?;
     let body = format!("{class}\0*\0\0");
@@ -65,16 +72,23 @@ fn subscribe_unproven(stack: &Stack, class: &str, name: &str) -> Result<(Kind, S
 fn reload(stack: &mut Stack, said: &str) -> Result<()> {
     let mark = stack.zephyrd().transcript().mark();
     stack.zephyrd().signal(Signal::SIGHUP)?;
-    stack.zephyrd().wait_after(mark, SOON, |line| line.contains(said))?;
+    stack.zephyrd().wait_after(mark, TIMEOUT, |line| line.contains(said))?;
     Ok(())
 }
 
+/// A user, and what they receive.
+#[derive(Clone, Copy)]
+struct Participant<'a> {
+    person: &'a Person,
+    listener: &'a Listener,
+}
+
 /// The two can talk, and each sees that it is the other.
-fn talk(one: (&Person, &Listener), other: (&Person, &Listener)) -> Result<()> {
-    for ((from, _), (to, heard_by)) in [(one, other), (other, one)] {
-        let message = format!("hello from {}", from.name());
-        from.send(&[to.name(), "-m", &message])?;
-        heard_by.expect(&message, Origin::Authentic)?;
+fn talk(one: Participant<'_>, other: Participant<'_>) -> Result<()> {
+    for (from, to) in [(one, other), (other, one)] {
+        let message = format!("hello from {}", from.person.name());
+        from.person.send(&[to.person.name(), "-m", &message])?;
+        to.listener.expect(&message, Origin::Authentic)?;
     }
     Ok(())
 }
@@ -88,9 +102,9 @@ fn isu_nobody_sends_or_receives_without_proof() -> Result<()> {
     let mut stack = stack("isu", of_realm("IASTATE.EDU"))?;
     let (alice, bob) = (stack.login("alice")?, stack.login("bob")?);
     let (at_alice, at_bob) = (personal(&alice)?, personal(&bob)?);
-    talk((&alice, &at_alice), (&bob, &at_bob))?;
+    talk(Participant { person: &alice, listener: &at_alice }, Participant { person: &bob, listener: &at_bob })?;
 
-    // Without a ticket nothing is sent, and the reason is in words.
+    // Without a ticket nothing is sent, and the reason is told.
     let carol = stack.person("carol")?;
     let refused = carol.zwrite(&["-d", "bob", "-m", "psst"])?;
     assert_eq!(refused.status.code(), Some(1));
@@ -99,7 +113,7 @@ fn isu_nobody_sends_or_receives_without_proof() -> Result<()> {
     assert_eq!(refused.status.code(), Some(1));
     assert!(refused.stderr.contains("No credentials cache found"), "{refused}");
     assert!(refused.stderr.contains("Run kinit first: this domain takes nothing without proof"), "{refused}");
-    // Whose programs know nothing of policies is refused by the server, in the words of C and in ours.
+    // Whose programs know nothing of policies is refused by the server, in the text of C and in ours.
     let unaware = carefree(carol.clone())?;
     let refused = unaware.zwrite(&["-d", "bob", "-m", "psst"])?;
     assert_eq!(refused.status.code(), Some(1));
@@ -112,7 +126,7 @@ fn isu_nobody_sends_or_receives_without_proof() -> Result<()> {
     alice.send(&["-c", "talk", "-m", "who hears this?"])?;
     at_bob.expect("who hears this?", Origin::Authentic)?;
     let before = at_bob.all_before("who hears this?")?;
-    assert!(before.iter().all(|heard| heard.origin == Origin::Authentic), "{before:?}");
+    assert!(before.iter().all(|received| received.origin == Origin::Authentic), "{before:?}");
 
     // The same file, with "optional" in it: nothing is started again, neither the server nor who listens.
     let policy = stack.config().join("policy.toml");
@@ -125,9 +139,9 @@ fn isu_nobody_sends_or_receives_without_proof() -> Result<()> {
     at_bob.expect("and now?", Origin::Unauthenticated)?;
     let at_carol = personal(&carol)?;
     alice.send(&["-c", "talk", "-m", "hello, all"])?;
-    at_carol.hear("hello, all")?;
+    at_carol.receive("hello, all")?;
 
-    // And back: who subscribed without proof hears no more.
+    // And back: who subscribed without proof receives no more.
     fs::write(&policy, &strict)?;
     reload(&mut stack, "restart completed")?;
     let refused = unaware.zwrite(&["-d", "bob", "-m", "psst"])?;
@@ -136,27 +150,27 @@ fn isu_nobody_sends_or_receives_without_proof() -> Result<()> {
     at_bob.expect("just us", Origin::Authentic)?;
     let sent = alice.zwrite(&["carol", "-m", "are you there?"])?;
     assert_eq!(sent.stderr, "carol: Not logged in or not subscribing to messages\n", "{sent}");
-    assert!(at_carol.all().iter().all(|heard| heard.message() != "just us"));
+    assert!(at_carol.all().iter().all(|received| received.message() != "just us"));
     Ok(())
 }
 
 #[test]
-fn isu_zwgc_says_why_it_hears_nothing_and_hides_what_nobody_proved() -> Result<()> {
+fn isu_zwgc_says_why_it_receives_nothing_and_hides_what_nobody_proved() -> Result<()> {
     let stack = stack("isu", of_realm("IASTATE.EDU"))?;
     let carol = stack.person("carol")?;
     let mut command = carol.command(bins::path("zwgc")?);
     command.args(["-nofork", "-ttymode"]);
     let mut unproven = Daemon::spawn(command, carol.home().join("zwgc.log"))?;
-    unproven.wait_for(SOON, |line| line.contains("No credentials cache found while subscribing"))?;
-    unproven.wait_for(SOON, |line| {
+    unproven.wait_for(TIMEOUT, |line| line.contains("No credentials cache found while subscribing"))?;
+    unproven.wait_for(TIMEOUT, |line| {
         line == "zwgc: Run kinit first: this domain takes nothing without proof of who you are."
     })?;
-    // As with programs that know nothing of policies: the server refuses, and zwgc shows its words.
+    // As with programs that know nothing of policies: the server refuses, and zwgc shows its text.
     let unaware = stack.login("alice")?;
     let mut command = carefree(unaware)?.with_variable("KRB5CCNAME", "FILE:/nonexistent").command(bins::path("zwgc")?);
     command.args(["-nofork", "-ttymode"]);
     let mut other = Daemon::spawn(command, carol.home().join("zwgc-2.log"))?;
-    other.wait_for(SOON, |line| line.contains("No credentials cache found"))?;
+    other.wait_for(TIMEOUT, |line| line.contains("No credentials cache found"))?;
 
     // Somebody who does not ask the server sends straight to bob's zwgc.
     let bob = stack.login("bob")?;
@@ -174,12 +188,12 @@ fn isu_zwgc_says_why_it_hears_nothing_and_hides_what_nobody_proved() -> Result<(
         ..Notice::EMPTY
     };
     stranger.send_notice((stack.network().here(), port).into(), forged, &Claim::NONE)?;
-    zwgc.wait_for(SOON, |line| {
+    zwgc.wait_for(TIMEOUT, |line| {
         line.starts_with("zwgc: not showing a notice") && line.contains("nothing proves who sent it")
     })?;
     let alice = stack.login("alice")?;
     alice.send(&["bob", "-m", "the end"])?;
-    zwgc.wait_for(SOON, |line| line.contains("the end"))?;
+    zwgc.wait_for(TIMEOUT, |line| line.contains("the end"))?;
     assert!(!zwgc.transcript().text().contains("password"), "{}", zwgc.transcript().text());
     for daemon in [&mut unproven, &mut other] {
         assert_eq!(daemon.ended()?, None);
@@ -227,7 +241,7 @@ fn athena_shows_what_is_proven_and_keeps_its_lists() -> Result<()> {
     let (alice, bob) = (stack.login("alice")?, stack.login("bob")?);
     let (at_alice, at_bob) =
         (personal(&alice)?, bob.listen(&[("MESSAGE", "*", "bob"), ("helpdesk", "*", "*"), ("operations", "*", "*")])?);
-    talk((&alice, &at_alice), (&bob, &at_bob))?;
+    talk(Participant { person: &alice, listener: &at_alice }, Participant { person: &bob, listener: &at_bob })?;
     let carol = stack.person("carol")?;
     carol.send(&["-d", "bob", "-m", "no ticket"])?;
     at_bob.expect("no ticket", Origin::Unauthenticated)?;
@@ -303,8 +317,8 @@ fn cross_realm_believes_whom_it_names() -> Result<()> {
         for name in believed {
             let message = format!("greetings from {name}");
             visitor(&home, &stack, name)?.send(&["-c", "talk", "-m", &message])?;
-            let heard = listener.expect(&message, Origin::Authentic)?;
-            assert_eq!(heard.sender, format!("{name}@{there}"));
+            let received = listener.expect(&message, Origin::Authentic)?;
+            assert_eq!(received.sender, format!("{name}@{there}"));
         }
         if let Some(name) = other {
             // Carefree, so that it is the server that refuses.
@@ -321,7 +335,7 @@ fn modern_takes_new_keys_and_nothing_that_is_changed_or_replayed() -> Result<()>
     let stack = stack("modern", RealmOptions { keys: Keys::Sha2Only, pac: true, ..of_realm("EXAMPLE.ORG") })?;
     let (alice, bob) = (stack.login("alice")?, stack.login("bob")?);
     let (at_alice, at_bob) = (personal(&alice)?, personal(&bob)?);
-    talk((&alice, &at_alice), (&bob, &at_bob))?;
+    talk(Participant { person: &alice, listener: &at_alice }, Participant { person: &bob, listener: &at_bob })?;
     let tickets = stack.realm()?.user("alice")?.tickets()?;
     assert!(tickets.contains("aes256-cts-hmac-sha384-192") && !tickets.contains("hmac-sha1"), "{tickets}");
 
@@ -351,7 +365,7 @@ fn modern_takes_new_keys_and_nothing_that_is_changed_or_replayed() -> Result<()>
     });
     alice.send(&["bob", "-m", "the real one"])?;
     at_bob.expect("the real one", Origin::Authentic)?;
-    stack.middle()?.change(harmless);
+    stack.middle()?.change(unchanged);
     let stolen = stolen.lock().unwrap().clone().context("nothing passed")?;
     let original = Packet::parse(&stolen)?;
     let mut thief = Stranger::at(stack.network().here())?;
@@ -363,7 +377,10 @@ fn modern_takes_new_keys_and_nothing_that_is_changed_or_replayed() -> Result<()>
     assert!(answer.kind == Kind::ServNak && said.contains("authenticator used before"), "{said}");
     alice.send(&["bob", "-m", "end"])?;
     let before = at_bob.all_before("end")?;
-    assert!(before.iter().all(|heard| heard.message() != "another" && !heard.message().contains("owe")), "{before:?}");
+    assert!(
+        before.iter().all(|received| received.message() != "another" && !received.message().contains("owe")),
+        "{before:?}"
+    );
     Ok(())
 }
 

@@ -1,19 +1,24 @@
-//! What was proven once is done once, whoever sends it again.
+//! Replay protection: what was proven once is done once, whoever sends it again.
 
 #![allow(clippy::indexing_slicing, reason = "tests")]
 
-use std::net::UdpSocket;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
 use anyhow::{Context, Result};
-use zephyr_core::kind::Kind;
-use zephyr_core::limits::{Limits, MAX_PACKET};
-use zephyr_core::notice::{Notice, Packet};
-use zephyr_e2e::listener::Origin;
-use zephyr_e2e::middle::{Way, contains, harmless};
-use zephyr_e2e::person::SOON;
-use zephyr_e2e::stack::Stack;
+use std::{
+    net::UdpSocket,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use zephyr_core::{
+    kind::Kind,
+    limits::{Limits, MAX_PACKET},
+    notice::{Notice, Packet},
+};
+use zephyr_e2e::{
+    listener::Origin,
+    middle::{Way, contains, unchanged},
+    person::TIMEOUT,
+    stack::Stack,
+};
 use zephyr_testkit::realm::RealmOptions;
 
 /// A machine of somebody who listened on the way: its number on the network.
@@ -26,8 +31,8 @@ fn lock(stolen: &Stolen) -> MutexGuard<'_, Vec<Vec<u8>>> {
 }
 
 /// A domain, and every packet to its server with these octets in it.
-fn overheard(needle: &'static [u8]) -> Result<(Stack, Stolen)> {
-    let stack = Stack::with_middle(RealmOptions::default(), harmless)?;
+fn capture_packet(needle: &'static [u8]) -> Result<(Stack, Stolen)> {
+    let stack = Stack::with_middle(RealmOptions::default(), unchanged)?;
     let stolen = Stolen::default();
     let copies = Arc::clone(&stolen);
     stack.middle()?.change(move |way, packet: &mut Vec<u8>| {
@@ -41,7 +46,7 @@ fn overheard(needle: &'static [u8]) -> Result<(Stack, Stolen)> {
 
 /// Sends a packet from the thief's machine; the answer's kind and first word.
 fn replayed(stack: &Stack, thief: &UdpSocket, packet: &[u8]) -> Result<(Kind, Vec<u8>)> {
-    thief.set_read_timeout(Some(SOON))?;
+    thief.set_read_timeout(Some(TIMEOUT))?;
     thief.send_to(packet, stack.server())?;
     let mut buffer = [0; MAX_PACKET];
     let length = thief.recv(&mut buffer).context("no answer")?;
@@ -52,7 +57,7 @@ fn replayed(stack: &Stack, thief: &UdpSocket, packet: &[u8]) -> Result<(Kind, Ve
 
 #[test]
 fn a_stolen_message_is_delivered_once() -> Result<()> {
-    let (stack, stolen) = overheard(b"only once")?;
+    let (stack, stolen) = capture_packet(b"only once")?;
     let (alice, bob) = (stack.login("alice")?, stack.login("bob")?);
     let listener = bob.listen(&[("MESSAGE", "*", "bob")])?;
     alice.send(&["bob", "-m", "only once"])?;
@@ -70,16 +75,19 @@ fn a_stolen_message_is_delivered_once() -> Result<()> {
 
     alice.send(&["bob", "-m", "after"])?;
     listener.expect("after", Origin::Authentic)?;
-    let heard = listener.all_before("after")?;
-    let authentic: Vec<String> =
-        heard.iter().filter(|heard| heard.origin == Origin::Authentic).map(|heard| heard.message()).collect();
-    assert_eq!(authentic, ["only once"], "{heard:?}");
+    let received = listener.all_before("after")?;
+    let authentic: Vec<String> = received
+        .iter()
+        .filter(|received| received.origin == Origin::Authentic)
+        .map(|received| received.message())
+        .collect();
+    assert_eq!(authentic, ["only once"], "{received:?}");
     Ok(())
 }
 
 #[test]
 fn a_stolen_subscription_lets_nobody_read() -> Result<()> {
-    let (stack, stolen) = overheard(b"SUBSCRIBE")?;
+    let (stack, stolen) = capture_packet(b"SUBSCRIBE")?;
     let (alice, bob) = (stack.login("alice")?, stack.login("bob")?);
     let listener = bob.listen(&[("secret", "*", "*")])?;
     let subscription = lock(&stolen).first().cloned().context("nothing passed")?;
@@ -98,7 +106,7 @@ fn a_stolen_subscription_lets_nobody_read() -> Result<()> {
 
 #[test]
 fn what_a_host_manager_sends_again_is_acknowledged_and_delivered_once() -> Result<()> {
-    let stack = Stack::with_middle(RealmOptions::default(), harmless)?;
+    let stack = Stack::with_middle(RealmOptions::default(), unchanged)?;
     let (alice, bob) = (stack.login("alice")?, stack.login("bob")?);
     let listener = bob.listen(&[("MESSAGE", "*", "bob")])?;
     // The first answer is lost on the way.
@@ -122,7 +130,7 @@ fn what_a_host_manager_sends_again_is_acknowledged_and_delivered_once() -> Resul
     }
     alice.send(&["bob", "-m", "after"])?;
     listener.expect("after", Origin::Authentic)?;
-    let heard: Vec<String> = listener.all().iter().map(|heard| heard.message()).collect();
-    assert_eq!(heard, ["patience", "after"]);
+    let received: Vec<String> = listener.all().iter().map(|received| received.message()).collect();
+    assert_eq!(received, ["patience", "after"]);
     Ok(())
 }

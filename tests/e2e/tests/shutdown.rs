@@ -1,18 +1,17 @@
-//! Everything ends when told to, cleanly, and nothing stays behind.
-
-use std::fs;
-use std::os::unix::process::ExitStatusExt as _;
+//! Clean shutdown of every program, with nothing left behind.
 
 use anyhow::Result;
 use nix::sys::signal::Signal;
-use zephyr_e2e::person::SOON;
-use zephyr_e2e::stack::Stack;
-use zephyr_testkit::process::{self, Daemon};
-use zephyr_testkit::realm::{Engine, RealmOptions};
+use std::{fs, os::unix::process::ExitStatusExt as _};
+use zephyr_e2e::{person::TIMEOUT, stack::Stack};
+use zephyr_testkit::{
+    process::{self, Daemon},
+    realm::{Engine, RealmOptions},
+};
 
 fn end(daemon: &mut Daemon, signal: Signal) -> Result<()> {
     daemon.signal(signal)?;
-    let status = daemon.wait_for_end(SOON)?;
+    let status = daemon.wait_for_end(TIMEOUT)?;
     assert_eq!((status.code(), status.signal()), (Some(0), None), "{}", daemon.transcript().text());
     Ok(())
 }
@@ -25,7 +24,7 @@ fn zwgc_takes_its_port_file_with_it() -> Result<()> {
         let mut zwgc = bob.zwgc(&[])?;
         assert!(bob.wgfile().exists());
         zwgc.signal(signal)?;
-        zwgc.wait_for_end(SOON)?;
+        zwgc.wait_for_end(TIMEOUT)?;
         assert!(!bob.wgfile().exists(), "{signal}");
         // It has also told the server.
         let lost = alice.zwrite(&["bob", "-m", "gone?"])?;
@@ -85,6 +84,6 @@ fn a_host_manager_finds_a_server_that_comes_back() -> Result<()> {
     let bob = stack.login("bob")?;
     let listener = bob.listen(&[("MESSAGE", "*", "bob")])?;
     alice.send(&["bob", "-m", "now"])?;
-    listener.hear("now")?;
+    listener.receive("now")?;
     Ok(())
 }

@@ -1,20 +1,24 @@
-//! Whatever somebody in the middle does, nothing of theirs is shown as authentic.
+//! Tampering on the wire: nothing that was changed on its way is shown as authentic.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
-
 use anyhow::{Context, Result};
-use zephyr_core::kind::Kind;
-use zephyr_core::notice::{Claim, Notice, Packet};
-use zephyr_e2e::listener::{Heard, Listener, Origin};
-use zephyr_e2e::middle::{Way, contains, harmless, places};
-use zephyr_e2e::person::{Person, SOON};
-use zephyr_e2e::stack::Stack;
-use zephyr_e2e::stranger::Stranger;
-use zephyr_testkit::deadline::wait_until;
-use zephyr_testkit::realm::RealmOptions;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+use zephyr_core::{
+    kind::Kind,
+    notice::{Claim, Notice, Packet},
+};
+use zephyr_e2e::{
+    listener::{Listener, Origin, Received},
+    middle::{Way, contains, places, unchanged},
+    person::{Person, TIMEOUT},
+    stack::Stack,
+    stranger::Stranger,
+};
+use zephyr_testkit::{deadline::wait_until, realm::RealmOptions};
 
 /// Places of the header fields that people ask about.
 const CLASS: usize = 8;
@@ -80,7 +84,7 @@ struct Scene {
 
 impl Scene {
     fn set() -> Result<Self> {
-        let stack = Stack::with_middle(RealmOptions::default(), harmless)?;
+        let stack = Stack::with_middle(RealmOptions::default(), unchanged)?;
         let alice = stack.login("alice")?;
         let bobs = stack.login("bob")?.listen(&[(CLASS_NAME, "*", "*"), (FLIPPED_CLASS, "*", "*")])?;
         Ok(Self { stack, alice, bobs })
@@ -154,14 +158,15 @@ fn a_flipped_bit_is_never_shown_as_authentic() -> Result<()> {
     scene.untouched_is_authentic("after")?;
 
     // What was lost under load is sent again after two seconds, and may come later than that.
-    wait_until("all flips are done", SOON, || Ok(done.lock().unwrap().iter().all(|done| *done).then_some(())))
+    wait_until("all flips are done", TIMEOUT, || Ok(done.lock().unwrap().iter().all(|done| *done).then_some(())))
         .with_context(|| {
             let done = done.lock().unwrap();
             let not_done = flips.iter().zip(&*done).filter(|(_, done)| !**done);
             format!("{:?}", not_done.map(|(flip, _)| *flip).collect::<Vec<Flip>>())
         })?;
-    let about =
-        |number: usize, heard: &Heard| [heard.message(), heard.instance.clone()].concat().contains(&name(number));
+    let about = |number: usize, received: &Received| {
+        [received.message(), received.instance.clone()].concat().contains(&name(number))
+    };
     for (number, flip) in flips.iter().enumerate() {
         // Where the notice still reaches him, bob sees it, but not as authentic.
         let reaches = match flip.place {
@@ -171,24 +176,24 @@ fn a_flipped_bit_is_never_shown_as_authentic() -> Result<()> {
         };
         if reaches {
             let expected = if flip.way == Way::ToServer { Origin::Unauthenticated } else { Origin::Failed };
-            let is_heard = |heard: &Heard| heard.origin == expected && about(number, heard);
-            let any = || Ok(scene.bobs.all().iter().any(is_heard).then_some(()));
-            wait_until("bob hears of it", SOON, any).with_context(|| format!("{flip:?}"))?;
+            let is_received = |received: &Received| received.origin == expected && about(number, received);
+            let any = || Ok(scene.bobs.all().iter().any(is_received).then_some(()));
+            wait_until("bob receives it", TIMEOUT, any).with_context(|| format!("{flip:?}"))?;
         }
     }
-    let heard = scene.bobs.all();
+    let received = scene.bobs.all();
     for (number, flip) in flips.iter().enumerate() {
-        let wrong = heard.iter().find(|heard| heard.origin == Origin::Authentic && about(number, heard));
+        let wrong = received.iter().find(|received| received.origin == Origin::Authentic && about(number, received));
         assert_eq!(wrong, None, "{flip:?}");
     }
-    let shown = heard.iter().filter(|heard| heard.origin != Origin::Authentic).count();
-    assert!(shown * 3 > flips.len(), "only {shown} of {} changed notices were heard", flips.len());
+    let shown = received.iter().filter(|received| received.origin != Origin::Authentic).count();
+    assert!(shown * 3 > flips.len(), "only {shown} of {} changed notices were received", flips.len());
     Ok(())
 }
 
 #[test]
 fn zwgc_says_what_is_wrong() -> Result<()> {
-    let stack = Stack::with_middle(RealmOptions::default(), harmless)?;
+    let stack = Stack::with_middle(RealmOptions::default(), unchanged)?;
     let (alice, bob) = (stack.login("alice")?, stack.login("bob")?);
     let zwgc = bob.zwgc(&[])?;
     let mark = zwgc.transcript().mark();
@@ -201,7 +206,7 @@ fn zwgc_says_what_is_wrong() -> Result<()> {
         true
     });
     alice.send(&["bob", "-m", "pay 100 dollars"])?;
-    zwgc.wait_after(mark, SOON, |line| line.contains("pay 900 dollars"))?;
+    zwgc.wait_after(mark, TIMEOUT, |line| line.contains("pay 900 dollars"))?;
     let shown = zwgc.transcript().lines_after(mark).join("\n");
     let words: Vec<&str> = shown.split(|c: char| !c.is_ascii_alphabetic()).collect();
     assert!(words.contains(&"FAILED") && !words.contains(&"AUTHENTIC"), "{shown}");
@@ -212,7 +217,7 @@ fn zwgc_says_what_is_wrong() -> Result<()> {
 fn a_part_of_a_long_message_that_was_changed_spoils_the_whole() -> Result<()> {
     let scene = Scene::set()?;
     let text = |name: &str| format!("{name} {} the end", "x".repeat(3000));
-    // Only the last fragment has these words.
+    // Only the last fragment has this text.
     let rule = |which: Way| {
         move |way, packet: &mut Vec<u8>| {
             if way == which
@@ -229,7 +234,7 @@ fn a_part_of_a_long_message_that_was_changed_spoils_the_whole() -> Result<()> {
         scene.alice.send(&["-c", CLASS_NAME, "-m", &text(name)])?;
         scene.bobs.expect(&text(name).replace("the end", "The end"), origin)?;
     }
-    scene.stack.middle()?.change(harmless);
+    scene.stack.middle()?.change(unchanged);
     scene.alice.send(&["-c", CLASS_NAME, "-m", &text("whole")])?;
     scene.bobs.expect(&text("whole"), Origin::Authentic)?;
     Ok(())
@@ -275,7 +280,7 @@ fn a_replayed_notice_is_shown_once() -> Result<()> {
     stranger.receive(|packet| packet.notice.kind == Kind::ClientAck)?;
 
     scene.untouched_is_authentic("after")?;
-    let origins: Vec<Origin> = scene.bobs.all_before("after")?.iter().map(|heard| heard.origin).collect();
+    let origins: Vec<Origin> = scene.bobs.all_before("after")?.iter().map(|received| received.origin).collect();
     assert_eq!(origins, [Origin::Authentic, Origin::Failed]);
     Ok(())
 }
@@ -288,7 +293,8 @@ fn a_proof_is_good_for_one_direction_and_one_person_only() -> Result<()> {
     let stranger = Stranger::at(here)?;
     let send = |listener: &Listener, packet: &[u8]| stranger.send(SocketAddr::from((here, listener.port())), packet);
 
-    // What alice proved to the server is sent back to her, whose key it is, and on to bob; the server's copies are lost.
+    // What alice proved to the server is sent back to her, whose key it is, and on to bob; the server's copies are
+    // lost.
     let (upwards, mut rule) = keep(Way::ToServer, b"genuine");
     scene.stack.middle()?.change(move |way, packet: &mut Vec<u8>| {
         rule(way, packet) && !(way == Way::ToClient && contains(packet, b"genuine"))
@@ -315,7 +321,7 @@ fn a_proof_is_good_for_one_direction_and_one_person_only() -> Result<()> {
     scene.untouched_is_authentic("after")?;
     alices.expect("after", Origin::Authentic)?;
     let origins = |listener: &Listener| -> Result<Vec<Origin>> {
-        Ok(listener.all_before("after")?.iter().map(|heard| heard.origin).collect())
+        Ok(listener.all_before("after")?.iter().map(|received| received.origin).collect())
     };
     assert_eq!(origins(&alices)?, [Origin::Failed, Origin::Failed]);
     assert_eq!(origins(&scene.bobs)?, [Origin::Failed, Origin::Authentic]);

@@ -1,4 +1,4 @@
-//! Cases of packets with proof.
+//! Test cases of authenticated packets.
 
 use super::{Outcome, octets::Hex, packets::result_of, with_quirk};
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! Cases of the two codings.
+//! Test cases of the two encodings.
 
 use super::{Outcome, octets::Hex, with_quirk};
 use serde::Deserialize;
@@ -34,7 +34,7 @@ impl Case {
             let mut text = Vec::new();
             encode(&mut text);
             // A C writer needs room for the final NUL as well, unless there is nothing to write.
-            let fits = text.is_empty() || self.buf_len.is_none_or(|room| text.len() < room);
+            let fits = text.is_empty() || self.buf_len.is_none_or(|max| text.len() < max);
             if fits { Ok(Product::Octets(text)) } else { Err("ZERR_FIELDLEN") }
         };
         let bad = |_| "ZERR_BADFIELD";

@@ -1,4 +1,4 @@
-//! The golden vectors: files of cases taken from the released programs, and what we make of them.
+//! The golden vectors: files of test cases recorded from the released programs, and their evaluation.
 
 mod auth;
 mod codec;
@@ -22,9 +22,9 @@ pub enum Outcome {
     Skipped(String),
 }
 
-/// One case that did not pass.
+/// A case that did not pass, and why.
 #[derive(Debug)]
-pub struct Remark {
+pub struct CaseNote {
     /// The file's name, the case's id and its name.
     pub case: String,
     /// What was expected and what came, or why it was skipped.
@@ -37,9 +37,9 @@ pub struct Report {
     /// How many passed.
     pub passed: usize,
     /// Those that failed.
-    pub failed: Vec<Remark>,
+    pub failed: Vec<CaseNote>,
     /// Those that were not run.
-    pub skipped: Vec<Remark>,
+    pub skipped: Vec<CaseNote>,
 }
 
 /// The forms of a case, told apart by the members that only they have.
@@ -99,8 +99,8 @@ impl Report {
         };
         match outcome {
             Outcome::Passed => self.passed += 1,
-            Outcome::Failed(text) => self.failed.push(Remark { case, text }),
-            Outcome::Skipped(text) => self.skipped.push(Remark { case, text }),
+            Outcome::Failed(text) => self.failed.push(CaseNote { case, text }),
+            Outcome::Skipped(text) => self.skipped.push(CaseNote { case, text }),
         }
     }
 }
@@ -123,17 +123,17 @@ impl Outcome {
 
 /// What a case's `quirk` member makes of an outcome.
 ///
-/// The member describes in words what a new program should do instead of what the case shows; its wordings are few.
+/// The member describes in prose what a new program should do instead of what the case shows; its wordings are few.
 fn with_quirk(quirk: Option<&str>, refused: bool, outcome: Outcome) -> Outcome {
     let Some(quirk) = quirk else { return outcome };
-    let says = |words: &[&str]| words.iter().any(|words| quirk.contains(words));
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| quirk.contains(phrase));
     let accepted = if says(&["refusing is preferred", "any error"]) {
         refused
     } else if says(&["any result is acceptable", "completing is fine", "Completing"]) {
         // It ran.
         true
     } else {
-        // "refusing is acceptable"; and what nobody has words for yet is not let through whatever comes of it.
+        // "refusing is acceptable"; and what has no phrase yet is not let through whatever comes of it.
         refused || outcome == Outcome::Passed
     };
     if accepted { Outcome::Passed } else { Outcome::Failed(format!("not the preferred behaviour: {quirk}")) }

@@ -1,4 +1,4 @@
-//! Cases of whole datagrams.
+//! Test cases of whole datagrams.
 
 use super::{
     Outcome,

@@ -1,4 +1,4 @@
-//! Cases of datagrams that arrive one after the other at a client.
+//! Test cases of sequences of datagrams at a client.
 
 use super::{
     Outcome,
@@ -65,15 +65,15 @@ impl Case {
                 steps.push(Step { pending: -1, clientacks: 0 });
                 continue;
             };
-            let admission = inbox.admit(now, packet);
-            let whole = admission.fragment.and_then(|fragment| {
+            let admitted = inbox.admit(now, packet);
+            let whole = admitted.fragment.and_then(|fragment| {
                 let verdict = verdict(&fragment.packet(), session.as_deref());
                 inbox.complete(now, fragment, verdict.into())
             });
             delivered.extend(whole.ok().flatten());
             steps.push(Step {
                 pending: i64::try_from(delivered.len()).unwrap_or(i64::MAX),
-                clientacks: admission.acknowledgement.is_some().into(),
+                clientacks: admitted.acknowledgement.is_some().into(),
             });
         }
         // The reference was read at the end, and then gives notices in the order of their first packets; we give each

@@ -1,4 +1,4 @@
-//! No arrow of the crate graph goes upwards.
+//! The crate graph has no arrow upwards.
 
 use crate::tree::{self, Node};
 use std::collections::BTreeSet;
@@ -33,24 +33,24 @@ const RULES: [Rule; 12] = [
 const TESTING: [&str; 4] = ["zephyr-testkit", "zephyr-e2e", "zephyr-vectors", "xtask"];
 
 /// Every arrow that must not be, and every crate without a rule.
-fn faults(workspace: &[Node]) -> Vec<String> {
+fn violations(workspace: &[Node]) -> Vec<String> {
     let members: BTreeSet<&str> = roots(workspace);
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     let mut root = "";
     for node in workspace {
         if node.depth == 0 {
             root = &node.name;
             if !TESTING.contains(&root) && RULES.iter().all(|rule| rule.name != root) {
-                faults.push(format!("{root} has no place in the crate graph"));
+                violations.push(format!("{root} has no place in the crate graph"));
             }
         } else if node.depth == 1 && members.contains(node.name.as_str()) && !TESTING.contains(&root) {
             let rule = RULES.iter().find(|rule| rule.name == root);
             if rule.is_some_and(|rule| !rule.may_know.contains(&node.name.as_str())) {
-                faults.push(format!("{root} must not know {}", node.name));
+                violations.push(format!("{root} must not know {}", node.name));
             }
         }
     }
-    faults
+    violations
 }
 
 fn roots(workspace: &[Node]) -> BTreeSet<&str> {
@@ -64,7 +64,7 @@ fn no_arrow_goes_upwards() {
     for name in ["zephyr-core", "zephyr-engine", "zephyr-net", "zephyr-daemons", "xtask"] {
         assert!(members.contains(name), "the workspace was read: {members:?}");
     }
-    assert_eq!(faults(&workspace), Vec::<String>::new());
+    assert_eq!(violations(&workspace), Vec::<String>::new());
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn an_arrow_upwards_is_noticed() {
          0 zephyr-testkit v0 (/x)\n1 zephyr-net v0 (/x)\n0 zephyr-zwgc v0 (/x)\n1 zephyr-testkit v0 (/x)\n",
     );
     assert_eq!(
-        faults(&workspace),
+        violations(&workspace),
         [
             "zephyr-engine must not know zephyr-net",
             "zephyr-new has no place in the crate graph",

@@ -1,4 +1,4 @@
-//! What holds of the crates as a whole: who may know whom, and that the machines are free of the world around them.
+//! Properties of the crates as a whole: their dependencies, and the purity of the machines.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 

@@ -1,4 +1,4 @@
-//! The machines, and the language that they speak, are built from nothing that does I/O, reads a clock, logs or makes threads.
+//! The machines and the protocol crate depend on nothing that does I/O, reads a clock, logs or makes threads.
 
 use crate::tree::{self, Node};
 
@@ -12,7 +12,7 @@ const CRYPTOGRAPHY: &str = "ring";
 
 /// What is in the tree of the first node and must not be: it, and through whom.
 fn impurities(tree: &[Node]) -> Vec<String> {
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     let mut path: Vec<&Node> = Vec::new();
     for node in tree {
         path.truncate(node.depth);
@@ -20,11 +20,11 @@ fn impurities(tree: &[Node]) -> Vec<String> {
         let names = [&PURE[..], &SHARDS].concat();
         if node.depth > 0 && !within_other && !node.is_macro && !names.contains(&node.name.as_str()) {
             let through: Vec<&str> = path.iter().map(|above| above.name.as_str()).collect();
-            faults.push(format!("{} through {}", node.name, through.join(", ")));
+            violations.push(format!("{} through {}", node.name, through.join(", ")));
         }
         path.push(node);
     }
-    faults
+    violations
 }
 
 #[test]
@@ -32,8 +32,8 @@ fn machines_are_built_from_nothing_that_does_io() {
     for package in ["zephyr-core", "zephyr-engine"] {
         let tree = tree::read(&["--package", package]);
         assert!(tree.iter().any(|node| node.name == "bytes"), "{package}'s tree was read: {tree:?}");
-        let faults = impurities(&tree);
-        assert!(faults.is_empty(), "{package} must not be built from {faults:#?}");
+        let violations = impurities(&tree);
+        assert!(violations.is_empty(), "{package} must not be built from {violations:#?}");
     }
 }
 

@@ -1,6 +1,6 @@
-//! The sources of the machines, and of the language that they speak, name nothing of the system.
+//! The sources of the machines and of the protocol crate name nothing of the system.
 //!
-//! Tests in the sources may: they are cut off, by the house's rule that they come last in a file.
+//! Tests in the sources may: they are cut off, by the rule that they come last in a file.
 
 use std::{
     fs,
@@ -29,14 +29,14 @@ const CALL: &str = "SystemTime::now";
 fn named(source: &str) -> Vec<String> {
     let code = without_tests(source);
     let mut found: Vec<String> = code.contains(CALL).then(|| CALL.to_owned()).into_iter().collect();
-    found.extend(words(&code).filter(|word| NAMES.contains(word)).map(str::to_owned));
+    found.extend(identifiers(&code).filter(|identifier| NAMES.contains(identifier)).map(str::to_owned));
     for path in MODULES {
         if code.contains(&format!("std::{path}")) {
             found.push(format!("std::{path}"));
         }
     }
     for import in code.split(';').filter_map(|statement| statement.split("use std::{").nth(1)) {
-        found.extend(words(import).filter(|word| MODULES.contains(word)).map(|word| format!("std::{word}")));
+        found.extend(identifiers(import).filter(|name| MODULES.contains(name)).map(|name| format!("std::{name}")));
     }
     found.sort();
     found.dedup();
@@ -44,8 +44,8 @@ fn named(source: &str) -> Vec<String> {
 }
 
 /// Names, with the mark of a macro.
-fn words(code: &str) -> impl Iterator<Item = &str> {
-    code.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '!')).filter(|word| !word.is_empty())
+fn identifiers(code: &str) -> impl Iterator<Item = &str> {
+    code.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '!')).filter(|identifier| !identifier.is_empty())
 }
 
 /// The lines before the tests, without comments.
@@ -76,16 +76,16 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn machines_name_nothing_of_the_system() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     for name in ["core", "engine"] {
         let files = files(&crates.join(name).join("src"));
         assert!(files.len() > 10, "the sources of {name} were found: {files:?}");
         for file in files {
             let named = named(&fs::read_to_string(&file).unwrap());
-            faults.extend(named.into_iter().map(|what| format!("{} names {what}", file.display())));
+            violations.extend(named.into_iter().map(|what| format!("{} names {what}", file.display())));
         }
     }
-    assert!(faults.is_empty(), "{faults:#?}");
+    assert!(violations.is_empty(), "{violations:#?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What cargo says about dependencies.
+//! The dependency tree, as cargo prints it.
 
 use std::process::Command;
 
@@ -11,7 +11,8 @@ pub(crate) struct Node {
     pub(crate) is_macro: bool,
 }
 
-/// The trees of what programs are built from, of these packages. Asks the network for nothing that a build has not asked for.
+/// The trees of what programs are built from, of these packages. Asks the network for nothing that a build has not
+/// asked for.
 pub(crate) fn read(packages: &[&str]) -> Vec<Node> {
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["tree", "--locked", "--all-features", "--no-dedupe", "--edges", "normal,build"])
@@ -26,10 +27,10 @@ pub(crate) fn read(packages: &[&str]) -> Vec<Node> {
 /// Reads lines like `2 libc v0.2.0`.
 pub(crate) fn parse(text: &str) -> Vec<Node> {
     let node = |line: &str| {
-        let mut words = line.split(' ');
-        let depth = words.next().and_then(|depth| depth.parse().ok()).unwrap_or_else(|| panic!("no depth: {line}"));
-        let name = words.next().unwrap_or_else(|| panic!("no name: {line}")).to_owned();
-        Node { depth, name, is_macro: words.any(|word| word == "(proc-macro)") }
+        let mut fields = line.split(' ');
+        let depth = fields.next().and_then(|depth| depth.parse().ok()).unwrap_or_else(|| panic!("no depth: {line}"));
+        let name = fields.next().unwrap_or_else(|| panic!("no name: {line}")).to_owned();
+        Node { depth, name, is_macro: fields.any(|word| word == "(proc-macro)") }
     };
     text.lines().filter(|line| !line.is_empty()).map(node).collect()
 }

@@ -103,12 +103,12 @@ pub(crate) struct Ticket {
     pub(crate) magic: i32,
     pub(crate) server: *mut Principal,
     pub(crate) encrypted: EncryptedData,
-    pub(crate) inside: *mut TicketInside,
+    pub(crate) enc_part2: *mut EncTicketPart,
 }
 
-/// What is encrypted in a ticket, up to the last thing that we look at.
+/// The encrypted part of a ticket, up to the last member that we look at.
 #[repr(C)]
-pub(crate) struct TicketInside {
+pub(crate) struct EncTicketPart {
     pub(crate) magic: i32,
     pub(crate) flags: i32,
     pub(crate) session: *mut Keyblock,

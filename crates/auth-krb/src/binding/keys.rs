@@ -13,7 +13,7 @@ use std::{
     },
 };
 
-/// Why a keytab cannot be used.
+/// Errors of loading a keytab.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeytabError {
     /// It cannot be read.

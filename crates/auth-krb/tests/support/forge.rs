@@ -1,4 +1,4 @@
-//! Whoever has all the keys: tickets, authenticators and packets, right and wrong ones.
+//! A forger with all the keys: valid and invalid tickets, authenticators and packets.
 
 use aes::{
     Aes128Enc, Aes256Enc, Block,
@@ -186,13 +186,14 @@ fn packet(session: &Secret, request: &[u8]) -> Vec<u8> {
 /// The service's keys, one of each type, and a keytab with them.
 pub(crate) fn keytab(folder: &Path) -> (PathBuf, Vec<Secret>) {
     let keys: Vec<Secret> = ENCTYPES.map(|enctype| Secret::of(enctype, 200)).to_vec();
-    let counted = |octets: &[u8]| [&u16::try_from(octets.len()).unwrap().to_be_bytes()[..], octets].concat();
+    let length_prefixed = |octets: &[u8]| [&u16::try_from(octets.len()).unwrap().to_be_bytes()[..], octets].concat();
     let mut file = vec![5, 2];
     for key in &keys {
-        let names = [counted(REALM.as_bytes()), counted(b"zephyr"), counted(b"zephyr")].concat();
+        let names =
+            [length_prefixed(REALM.as_bytes()), length_prefixed(b"zephyr"), length_prefixed(b"zephyr")].concat();
         let version = [0, 0, 0, 1, 0, 0, 0, 0, u8::try_from(KVNO).unwrap()];
         let enctype = u16::try_from(key.enctype).unwrap().to_be_bytes();
-        let entry = [&[0, 2][..], &names, &version, &enctype, &counted(&key.octets)].concat();
+        let entry = [&[0, 2][..], &names, &version, &enctype, &length_prefixed(&key.octets)].concat();
         file.extend(i32::try_from(entry.len()).unwrap().to_be_bytes());
         file.extend(entry);
     }

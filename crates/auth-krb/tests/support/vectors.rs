@@ -53,19 +53,19 @@ pub(crate) fn unhex(text: &str) -> Vec<u8> {
 
 /// A keytab file in the format 0x0502.
 pub(crate) fn keytab(folder: &Path, keys: &[ServiceKey]) -> PathBuf {
-    let counted = |octets: &[u8]| [&u16::try_from(octets.len()).unwrap().to_be_bytes()[..], octets].concat();
+    let length_prefixed = |octets: &[u8]| [&u16::try_from(octets.len()).unwrap().to_be_bytes()[..], octets].concat();
     let mut file = vec![5, 2];
     for key in keys {
         let entry = [
             &2_u16.to_be_bytes()[..],
-            &counted(REALM.as_bytes()),
-            &counted(b"zephyr"),
-            &counted(b"zephyr"),
+            &length_prefixed(REALM.as_bytes()),
+            &length_prefixed(b"zephyr"),
+            &length_prefixed(b"zephyr"),
             &1_u32.to_be_bytes(),
             &0_u32.to_be_bytes(),
             &[key.kvno],
             &key.enctype.to_be_bytes(),
-            &counted(&unhex(&key.key_hex)),
+            &length_prefixed(&unhex(&key.key_hex)),
         ]
         .concat();
         file.extend(i32::try_from(entry.len()).unwrap().to_be_bytes());

@@ -1,5 +1,4 @@
-//! Reading a TOML file setting by setting, so that all its problems are found at once and none is only noticed by what
-//! does not happen.
+//! A TOML reader that reports all problems of a file at once, unknown settings included.
 
 mod section;
 
@@ -19,7 +18,7 @@ pub struct Reader<'a> {
     asked: Vec<String>,
 }
 
-/// What there is to say about a file when it is read.
+/// The result of reading a file.
 #[derive(Debug)]
 pub struct Report {
     /// Problems and warnings, each in the file's order.
@@ -67,12 +66,12 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What the parser says, in one line.
+/// The parser's message, in one line.
 fn one_line(message: &str) -> String {
     message.trim().replace('\n', ", ")
 }
 
-/// What of these is meant by a name that does not exist, as the end of a sentence.
+/// A suggestion of a known name for an unknown one, as the end of a sentence.
 pub fn suggestion(known: &[&str], name: &str) -> String {
     let near = known.iter().map(|known| (strsim::jaro_winkler(known, name), known));
     let nearest = near.filter(|(likeness, _)| *likeness > 0.75).max_by(|one, other| one.0.total_cmp(&other.0));

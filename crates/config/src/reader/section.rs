@@ -27,7 +27,7 @@ pub(super) struct Entry<'a> {
 pub struct Named<'a> {
     /// That name.
     pub name: String,
-    /// Where it stands, in octets.
+    /// Its offset in octets.
     pub offset: usize,
     path: String,
     entries: Vec<Entry<'a>>,
@@ -62,8 +62,8 @@ impl<'r, 'a> Section<'r, 'a> {
         self.take(name);
     }
 
-    /// Lets a setting that has another name now be given by its old one, with a warning. To be called before the setting is
-    /// read.
+    /// Lets a setting that has another name now be given by its old one, with a warning. To be called before the
+    /// setting is read.
     pub fn renamed(&mut self, old: &str, new: &'static str) {
         let is_given = self.entries.iter().any(|entry| entry.key == new);
         let Some(entry) = self.entries.iter_mut().find(|entry| entry.key == old) else { return };
@@ -94,12 +94,12 @@ impl<'r, 'a> Section<'r, 'a> {
         Section::new(self.reader, named.path, named.entries)
     }
 
-    /// Something that is wrong at an octet of the file.
+    /// Reports an error at an octet of the file.
     pub fn problem(&mut self, offset: usize, text: impl fmt::Display) {
         self.reader.problem(offset, text);
     }
 
-    /// Where an octet of the file stands: line and column, counted from one.
+    /// The place of an octet of the file: line and column, counted from one.
     pub fn place(&self, offset: usize) -> (usize, usize) {
         let place = self.reader.at(offset, "");
         (place.line, place.column)

@@ -1,10 +1,10 @@
-//! The two ways octets are written in a header field, which cannot hold a NUL (wire format, section 2.2).
+//! The two encodings of octets in header fields, which cannot hold a NUL (wire format, section 2.2).
 
 pub mod ascii;
 pub(crate) mod decimal;
 pub mod zcode;
 
-/// A header field whose text is not what its coding demands.
+/// Errors of decoding a header field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CodingError {
     /// The text ends before the wanted number of octets.

@@ -1,4 +1,4 @@
-//! Octets as they are after the letter `Z`, the two that a header field cannot hold escaped.
+//! Zcode: octets after the letter `Z`, with NUL and 0xFF escaped.
 
 use super::CodingError;
 

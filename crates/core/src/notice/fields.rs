@@ -1,4 +1,4 @@
-//! The header fields that this version of the protocol has no name for.
+//! Header fields beyond those that this version of the protocol defines.
 
 use crate::limits::MAX_OTHER_FIELDS;
 use std::fmt;
@@ -27,7 +27,7 @@ impl<'a> OtherFields<'a> {
         self.fields.get(..self.count).unwrap_or_default()
     }
 
-    /// How many fields are kept.
+    /// The number of kept fields.
     pub fn count(&self) -> u32 {
         u32::try_from(self.count).unwrap_or(0)
     }

@@ -1,4 +1,4 @@
-//! Writing a packet.
+//! Formatting of packets.
 
 use super::{Claim, MIN_PROVABLE_FIELDS, Notice, VERSION};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 use bytes::Bytes;
 use std::net::IpAddr;
 
-/// Why a notice cannot be written.
+/// Errors of formatting a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
     /// The header is too long.
@@ -143,7 +143,8 @@ pub struct Unsealed<'a> {
 }
 
 impl Unsealed<'_> {
-    /// What the checksum must cover, in order; the same as [`super::Packet::covered`] of the finished packet.
+    /// The octets that the checksum must cover, in order; the same as [`super::Packet::covered`] of the finished
+    /// packet.
     pub fn covered(&self) -> [&[u8]; 3] {
         [&self.head, &self.tail, self.notice.body]
     }

@@ -1,4 +1,4 @@
-//! A notice, and how it becomes a packet and back (wire format, sections 2 and 3).
+//! Notices, and their conversion to packets and back (wire format, sections 2 and 3).
 //!
 //! [`Packet::parse`] reads a datagram, borrowing from it. [`Notice`] is what its header and body say, apart from the
 //! proof of origin, which is the [`Claim`]. A notice is written with the claim it should carry: [`Notice::write`] with
@@ -29,19 +29,19 @@ pub const MIN_PROVABLE_FIELDS: u32 = 17;
 /// All texts are octets without NUL; nothing says that they are UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Notice<'a> {
-    /// How many header fields it is written with; see [`Notice::written_fields`].
+    /// The number of header fields it is written with; see [`Notice::written_fields`].
     pub field_count: u32,
     /// Its part in the exchange.
     pub kind: Kind,
-    /// Which packet this is.
+    /// The unique identifier of the packet.
     pub uid: Uid,
-    /// Where the sender wants replies, as a host-order UDP port number.
+    /// The UDP port for replies to the sender, in host order.
     pub port: u16,
     /// The first part of what people subscribe to.
     pub class: &'a [u8],
     /// The second part of what people subscribe to.
     pub instance: &'a [u8],
-    /// Says more about the notice's purpose, to programs.
+    /// The notice's purpose, for programs.
     pub opcode: &'a [u8],
     /// The principal who, so the packet says, sent it.
     pub sender: &'a [u8],
@@ -59,7 +59,7 @@ pub struct Notice<'a> {
     pub charset: Charset,
     /// Header fields after the known ones.
     pub other: OtherFields<'a>,
-    /// What is said: by convention texts that each end in NUL.
+    /// The body: by convention texts that each end in NUL.
     pub body: &'a [u8],
 }
 
@@ -94,7 +94,7 @@ impl Notice<'_> {
     }
 }
 
-/// What a packet says about the proof of its origin. Nothing in here is true until a backend has judged it.
+/// The claimed proof of a packet's origin. Nothing in here is true until a backend has judged it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim<'a> {
     /// Zero when the packet claims nothing.

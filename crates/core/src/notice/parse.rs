@@ -1,4 +1,4 @@
-//! Reading a datagram.
+//! Parsing of packets.
 
 use super::{Claim, MIN_FIELDS, MIN_PROVABLE_FIELDS, Notice, OtherFields};
 use crate::{
@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
 };
 
-/// Why a datagram is not a notice.
+/// Errors of parsing a datagram.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// It does not begin with `ZEPH`, or is of another major version than 0.
@@ -27,7 +27,7 @@ pub enum ParseError {
     /// The header ends before this field.
     #[error("the header ends before its {0}")]
     Missing(&'static str),
-    /// A field is not what its coding demands.
+    /// A field that cannot be decoded.
     #[error("bad {field}: {reason}")]
     BadField {
         /// Which field.
@@ -46,7 +46,8 @@ pub enum ParseError {
     EndOfHeader(u32),
 }
 
-/// A datagram that is well-formed: what it says ([`Packet::notice`]), what it claims ([`Packet::claim`]), and its octets.
+/// A datagram that is well-formed: what it says ([`Packet::notice`]), what it claims ([`Packet::claim`]), and its
+/// octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet<'a> {
     /// The version text as received, from `ZEPH` on.
@@ -59,7 +60,7 @@ pub struct Packet<'a> {
     pub time: (u32, u32),
     octets: &'a [u8],
     header_len: usize,
-    /// Where the covered octets break off before the checksum and go on after it.
+    /// The ends of the covered octets before and after the checksum.
     covered: Option<(usize, usize, usize)>,
 }
 
@@ -83,7 +84,8 @@ impl<'a> Packet<'a> {
         self.header_len
     }
 
-    /// What the checksum covers, in order: all that is kept of the packet but the checksum field and its NUL.
+    /// The octets that the checksum covers, in order: all that is kept of the packet but the checksum field and its
+    /// NUL.
     ///
     /// `None` for a header of fewer than [`MIN_PROVABLE_FIELDS`] fields, whose octets cannot all be told apart from the
     /// checksum: such a packet proves nothing (authentication, section 5).
@@ -123,7 +125,7 @@ impl OwnedPacket {
         Ok(Layout::read(&octets)?.keep(octets))
     }
 
-    /// What the datagram says. Costs nothing of what reading it costs.
+    /// The packet, without parsing it again.
     pub fn packet(&self) -> Packet<'_> {
         self.0.layout.of(&self.0.octets)
     }
@@ -133,7 +135,7 @@ impl OwnedPacket {
         self.0.layout.claim_of(&self.0.octets)
     }
 
-    /// What the datagram says, apart from the claimed proof.
+    /// The notice, without the claimed proof.
     pub fn notice(&self) -> Notice<'_> {
         self.packet().notice
     }
@@ -150,11 +152,11 @@ impl fmt::Debug for OwnedPacket {
     }
 }
 
-/// Where in a datagram a text is: its first octet, and the one after its last.
+/// The range of a text in a datagram: its first octet, and the one after its last.
 type Piece = (u32, u32);
 
-/// What was read of a datagram: its numbers, and where its texts are. Whoever must decide first whether to keep a datagram reads its
-/// layout, and needs not read it again.
+/// The parsed layout of a datagram: its numbers, and where its texts are. Whoever must decide first whether to keep a
+/// datagram reads its layout, and needs not read it again.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Layout {
     field_count: u32,

@@ -1,9 +1,9 @@
-//! The decision: may this be done, and as what is it shown?
+//! Policy decisions: whether an action is allowed, and with which origin its notice is shown.
 
 use super::{Action, Demand, FailedProof, Policy, Refusal, Why};
 use crate::{auth::Verdict, fold::FoldedName};
 
-/// Whose realms a decision is about.
+/// The realms that a decision is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parties<'a> {
     /// The realm whose policy it is.
@@ -19,7 +19,7 @@ impl<'a> Parties<'a> {
     }
 }
 
-/// Whether something is done.
+/// The ruling on an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ruling {
     /// It is.
@@ -30,7 +30,7 @@ pub enum Ruling {
     Drop,
 }
 
-/// As what recipients see a notice. Between server and recipient only `Authentic` differs from the others, since the
+/// The origin that recipients see. Between server and recipient only `Authentic` differs from the others, since the
 /// protocol has no word for a failed proof; the recipient's own program may find a proof failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shown {
@@ -45,7 +45,7 @@ pub enum Shown {
 /// A part of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Section {
-    /// What holds for the whole domain.
+    /// The settings for the whole domain.
     Domain,
     /// The class rules of this number.
     Class(usize),
@@ -56,17 +56,17 @@ pub enum Section {
 /// A setting of such a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Setting {
-    /// What is demanded for this action.
+    /// The demand for this action.
     Demand(Action),
-    /// What becomes of failed proofs.
+    /// The treatment of failed proofs.
     FailedProof,
     /// Whether unproven senders are believed.
     BelieveUnproven,
-    /// Whom a foreign realm may speak for.
+    /// The senders that a foreign realm may speak for.
     SpeaksFor,
 }
 
-/// The rule that has made a decision: which setting of which part of the policy.
+/// The rule that a decision is based on: which setting of which part of the policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Rule {
     /// Which part.
@@ -75,24 +75,24 @@ pub struct Rule {
     pub setting: Setting,
 }
 
-/// What a policy says of one notice.
+/// The decision of a policy on one notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// Whether it is done.
+    /// Whether the action is allowed.
     pub ruling: Ruling,
-    /// As what it is shown, if it is done.
+    /// The origin that recipients see, if it is allowed.
     pub shown_as: Shown,
     /// The rule that decided.
     pub rule: Rule,
 }
 
 impl Decision {
-    /// Whether it is done.
+    /// Whether the action is allowed.
     pub fn allows(&self) -> bool {
         self.ruling == Ruling::Allow
     }
 
-    /// Why it is not done, where who wants it may know.
+    /// The refusal, where its sender may know of it.
     pub const fn refusal(&self) -> Option<&Refusal> {
         match &self.ruling {
             Ruling::Refuse(refusal) => Some(refusal),
@@ -101,10 +101,10 @@ impl Decision {
     }
 }
 
-/// What `policy` says of an action by a sender of whom `verdict` is known.
+/// Decides on an action of a sender by `policy` and `verdict`.
 ///
-/// `class` is the class that is sent to or subscribed to. Without one the domain's own demand is asked: where it refuses,
-/// a class may still allow, which [`Policy::allows_somewhere`] knows.
+/// `class` is the class that is sent to or subscribed to. Without one the domain's own demand is asked: where it
+/// refuses, a class may still allow, which [`Policy::allows_somewhere`] knows.
 pub fn decide(
     policy: &Policy,
     action: Action,
@@ -156,8 +156,8 @@ pub fn decide(
 }
 
 impl Policy {
-    /// Whether there can be a class for which the policy allows an action that is about classes. A request that names many
-    /// classes is taken then, and each class is decided for itself.
+    /// Whether there can be a class for which the policy allows an action that is about classes. A request that names
+    /// many classes is taken then, and each class is decided for itself.
     pub fn allows_somewhere(&self, action: Action, verdict: &Verdict, parties: &Parties<'_>) -> bool {
         let everywhere = decide(self, action, verdict, None, parties);
         // A pattern is a name that fits itself, and whatever says more than it has a number of its own.
@@ -165,7 +165,7 @@ impl Policy {
         everywhere.allows() || classes.any(|class| decide(self, action, verdict, Some(&class), parties).allows())
     }
 
-    /// What becomes of a failed proof of a notice in this class.
+    /// The treatment of failed proofs in this class.
     pub fn failed_proof_in(&self, class: &FoldedName) -> FailedProof {
         self.class_rules(class).and_then(|(_, rules)| rules.failed_proof).unwrap_or(self.failed_proof)
     }

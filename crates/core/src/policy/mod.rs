@@ -1,4 +1,4 @@
-//! What a domain demands of those who use it, and what that means for one notice.
+//! Policies of domains: requirements on proof, and the decision for one notice.
 //!
 //! One domain, one [`Policy`]. Without a policy file it is that of a C server with Kerberos ([`Policy::KERBEROS`]); a
 //! department without a KDC runs [`Policy::OPEN`]. [`decide`] is the one place where a policy is applied: servers and
@@ -33,7 +33,7 @@ pub enum Demand {
     Closed,
 }
 
-/// Something that a sender wants done.
+/// An action that a sender asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Action {
     /// Send a notice to whoever subscribed.
@@ -63,15 +63,15 @@ impl Action {
         }
     }
 
-    /// What a notice asks a server to do; `None` where no policy is asked: what host managers and operators say, and what
-    /// a program says to itself.
+    /// The action that a notice asks for; `None` where no policy is asked: what host managers and operators say, and
+    /// what a program says to itself.
     pub fn of(notice: &Notice<'_>) -> Option<Self> {
         Self::in_class(&FoldedName::new(notice.class), notice)
     }
 
     /// As [`Action::of`], for who has folded the notice's class already.
     pub fn in_class(class: &FoldedName, notice: &Notice<'_>) -> Option<Self> {
-        let is = |word: &[u8]| class.is(word);
+        let is = |name: &[u8]| class.is(name);
         let unasked = [names::HM_CTL, names::HM_STAT, names::ZEPHYR_ADMIN, names::WG_CTL].into_iter().any(is);
         match () {
             () if unasked => None,
@@ -87,7 +87,7 @@ impl Action {
     }
 }
 
-/// What becomes of a notice that claims proof when the proof does not hold.
+/// The treatment of a notice whose proof fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum FailedProof {
     /// It counts as one without proof, so recipients see that it is not authentic. As C servers do. On its way from the
@@ -96,7 +96,7 @@ pub enum FailedProof {
     Show,
     /// Nobody gets it, and its sender is told so.
     Refuse,
-    /// Nobody gets it, and its sender only hears that nobody did.
+    /// Nobody gets it, and its sender is only told that nobody did.
     Drop,
 }
 
@@ -113,7 +113,7 @@ pub struct ClassPolicy {
     pub failed_proof: Option<FailedProof>,
 }
 
-/// Whom a foreign realm may speak for.
+/// The senders that a foreign realm may speak for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignRule {
     /// Which realms.
@@ -122,7 +122,7 @@ pub struct ForeignRule {
     pub speaks_for: Vec<NamePattern>,
 }
 
-/// How much one notice, and one source of notices, may bring.
+/// Limits of the size and rate of notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measure {
     /// Octets of a notice's body, over all of its packets.
@@ -140,7 +140,7 @@ impl Default for Measure {
 }
 
 impl Measure {
-    /// What the protocol allows, and no limit of rate. As C servers do.
+    /// The limits of the protocol, and no rate limit, as in C servers.
     pub const USUAL: Self = Self { notice_octets: MAX_NOTICE, notices_per_second: 0, notice_burst: 200 };
 }
 
@@ -161,14 +161,15 @@ pub struct Policy {
     pub failed_proof: FailedProof,
     /// Whether who sends without proof is believed to be who he says: only sensible where nobody can prove anything.
     pub believe_unproven: bool,
-    /// Whether anybody can prove who he is: not without a KDC. Where nobody can, who only says who he is is no stranger.
+    /// Whether anybody can prove who he is: not without a KDC. Where nobody can, who only says who he is is no
+    /// stranger.
     pub provable: bool,
     /// Other demands for some classes. The most specific pattern counts, and of equally specific ones the first.
     pub classes: Vec<ClassPolicy>,
-    /// Whom foreign realms may speak for. The most specific pattern counts, and of equally specific ones the first; a
-    /// realm that none is about may speak for its own.
+    /// The senders that foreign realms may speak for. The most specific pattern counts, and of equally specific ones
+    /// the first; a realm that none is about may speak for its own.
     pub foreign: Vec<ForeignRule>,
-    /// How much a notice may bring.
+    /// The limits of size and rate.
     pub measure: Measure,
 }
 
@@ -179,7 +180,7 @@ impl Policy {
     /// No proof is asked for anything.
     pub const OPEN: Self = Self::for_strangers(Demand::Optional, false);
 
-    /// What a C server allows strangers, with this demand for what it does not.
+    /// The policy of a C server towards strangers, with this demand for what it does not allow them.
     const fn for_strangers(rest: Demand, provable: bool) -> Self {
         Self {
             send: Demand::Optional,
@@ -196,7 +197,7 @@ impl Policy {
         }
     }
 
-    /// What is demanded for an action where no class says otherwise.
+    /// The demand for an action where no class says otherwise.
     pub const fn demand(&self, action: Action) -> Demand {
         match action {
             Action::Send => self.send,
@@ -207,7 +208,7 @@ impl Policy {
         }
     }
 
-    /// What is demanded for an action where no class says otherwise, to be changed.
+    /// The demand for an action where no class says otherwise, to be changed.
     pub const fn demand_mut(&mut self, action: Action) -> &mut Demand {
         match action {
             Action::Send => &mut self.send,
@@ -223,8 +224,8 @@ impl Policy {
         pattern::most_specific(&self.classes, |rules| &rules.classes, class)
     }
 
-    /// A verdict as this domain sees it: where a foreign realm has spoken for somebody whom it may not speak for, the proof
-    /// has failed. With it the number of the foreign rule that says so, if one does.
+    /// A verdict as this domain sees it: where a foreign realm has spoken for somebody whom it may not speak for, the
+    /// proof has failed. With it the number of the foreign rule that says so, if one does.
     pub fn trusted<'v>(&self, verdict: &'v Verdict, parties: &Parties<'_>) -> (Cow<'v, Verdict>, Option<usize>) {
         let Verdict::Authentic(identity) = verdict else { return (Cow::Borrowed(verdict), None) };
         let principal = identity.principal();

@@ -42,8 +42,8 @@ impl NamePattern {
         }
     }
 
-    /// How much it says: one that stands for a single name says more than any other, then counts the number of octets that
-    /// it names.
+    /// The specificity of the pattern: one that stands for a single name says more than any other, then counts the
+    /// number of octets that it names.
     fn specificity(&self) -> (bool, usize) {
         let wild = self.0.iter().filter(|octet| matches!(octet, b'*' | b'?')).count();
         (wild == 0, self.0.len() - wild)

@@ -1,13 +1,13 @@
-//! Refusals, in words that can be shown to whoever is refused.
+//! Refusals, with a text for whoever is refused.
 
 use super::Action;
 use crate::auth::Reason;
 use std::fmt;
 
 /// Octets of the longest refusal: it must fit into an acknowledgement beside the header that it answers.
-const MAX_WORDS: usize = 200;
+const MAX_TEXT: usize = 200;
 
-/// Why something is refused.
+/// Reasons of refusals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
     /// Nobody may.
@@ -22,7 +22,7 @@ pub enum Why {
     TooMany,
 }
 
-/// Something that a domain does not do for somebody.
+/// The refusal of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// What.
@@ -32,7 +32,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// What is refused, as in "to ... you must".
+    /// The refused action, as in "to ... you must".
     const fn verb(&self) -> &'static str {
         match self.action {
             Action::Send => "send",
@@ -43,12 +43,12 @@ impl Refusal {
         }
     }
 
-    /// The same words, cut where they are too long for an acknowledgement.
+    /// The text of the refusal, cut where it is too long for an acknowledgement.
     pub fn text(&self) -> String {
-        let mut words = self.to_string();
-        let end = (0..=MAX_WORDS.min(words.len())).rev().find(|&end| words.is_char_boundary(end));
-        words.truncate(end.unwrap_or_default());
-        words
+        let mut text = self.to_string();
+        let end = (0..=MAX_TEXT.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
+        text.truncate(end.unwrap_or_default());
+        text
     }
 }
 
@@ -65,7 +65,7 @@ impl fmt::Display for Refusal {
             Why::Failed(reason) => {
                 write!(f, "the proof of who you are does not hold ({reason}), so you cannot {verb} here")
             }
-            Why::TooLarge(most) => write!(f, "this is too long to {verb} here: at most {most} octets are taken"),
+            Why::TooLarge(max) => write!(f, "this is too long to {verb} here: at most {max} octets are taken"),
             Why::TooMany => write!(f, "too many notices come from your machine: wait, and {verb} less"),
         }
     }
@@ -76,11 +76,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_short() {
+    fn texts_are_short() {
         let why = Why::Failed(Reason::Refused("ä".repeat(500)));
-        let words = Refusal { action: Action::Send, why }.text();
-        assert!(words.len() <= MAX_WORDS && words.len() > MAX_WORDS - 2);
-        let words = Refusal { action: Action::Receive, why: Why::Unproven }.text();
-        assert_eq!(words, "you must prove who you are to subscribe here: run kinit, and try again with proof");
+        let text = Refusal { action: Action::Send, why }.text();
+        assert!(text.len() <= MAX_TEXT && text.len() > MAX_TEXT - 2);
+        let text = Refusal { action: Action::Receive, why: Why::Unproven }.text();
+        assert_eq!(text, "you must prove who you are to subscribe here: run kinit, and try again with proof");
     }
 }

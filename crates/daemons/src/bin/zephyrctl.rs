@@ -1,4 +1,4 @@
-//! What operators ask a Zephyr server with.
+//! Administration of a running Zephyr server.
 
 use clap::Parser;
 use std::process::ExitCode;

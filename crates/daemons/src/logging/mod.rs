@@ -24,7 +24,7 @@ use tracing_subscriber::{
 pub struct DebugSwitch(Box<dyn Fn(bool) + Send + Sync>);
 
 impl DebugSwitch {
-    /// Debug lines are written from now on, or no longer.
+    /// Turns debug lines on or off.
     pub fn set(&self, on: bool) {
         (self.0)(on);
     }
@@ -33,7 +33,7 @@ impl DebugSwitch {
 type Filtered = Layered<reload::Layer<EnvFilter, Registry>, Registry>;
 type Target = Box<dyn Layer<Filtered> + Send + Sync>;
 
-/// Begins to write log lines. `RUST_LOG` overrules `debug` and the setting.
+/// Starts logging. `RUST_LOG` overrules `debug` and the setting.
 pub fn start(program: &str, settings: &Log, debug: bool) -> DebugSwitch {
     let filter = std::env::var("RUST_LOG").ok().and_then(|text| text.parse().ok());
     let (filter, handle) = reload::Layer::new(filter.unwrap_or_else(|| level(debug || settings.debug)));

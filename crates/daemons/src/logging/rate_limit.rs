@@ -1,4 +1,4 @@
-//! The limit on how many lines a hostile network can cause.
+//! Rate limits of log lines.
 
 use std::{
     collections::HashMap,
@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Lets each kind of line through a limited number of times per period, and says afterwards how many more there were.
+/// A rate limit per kind of line, which counts what it suppresses.
 #[derive(Debug)]
 pub struct RateLimit<K> {
     kinds: HashMap<K, Kind>,
@@ -30,9 +30,9 @@ impl<K: Hash + Eq> RateLimit<K> {
         Self { kinds: HashMap::new(), period: None }
     }
 
-    /// Whether lines of this kind are counted in this period already, or would be among the first `most` kinds.
-    pub fn has_room_for(&self, kind: &K, most: usize) -> bool {
-        self.kinds.len() < most || self.kinds.contains_key(kind)
+    /// Whether lines of this kind are counted in this period already, or would be among the first `max` kinds.
+    pub fn has_room_for(&self, kind: &K, max: usize) -> bool {
+        self.kinds.len() < max || self.kinds.contains_key(kind)
     }
 
     /// Whether this line may be written. `K` must be one of few values: of what comes from packets only as much belongs
@@ -48,13 +48,13 @@ impl<K: Hash + Eq> RateLimit<K> {
         admitted
     }
 
-    /// When there is something to sum up.
+    /// The time of the next summary.
     pub fn next_summary(&self) -> Option<Instant> {
         let suppressed = self.kinds.values().any(|kind| kind.sample.is_some());
         self.period.filter(|_| suppressed).map(|start| start + Self::PERIOD)
     }
 
-    /// What a period that is over did not write: one line for each kind.
+    /// A summary of the lines that a finished period suppressed: one line for each kind.
     pub fn summaries(&mut self, now: Instant) -> Vec<String> {
         if self.period.is_none_or(|start| now.duration_since(start) < Self::PERIOD) {
             return Vec::new();

@@ -1,4 +1,4 @@
-//! Lines to the system's log, over its socket (RFC 3164, section 4).
+//! Syslog messages over the local socket (RFC 3164, section 4).
 
 use crate::settings::{Facility, Log};
 use std::{

@@ -1,4 +1,4 @@
-//! Reading the file, for one program or for all.
+//! Reading of the settings file, for one program or for all.
 
 use super::{FILE_NAME, HostManagerSettings, ServerSettings};
 use crate::problem::{Findings, Problem};
@@ -8,12 +8,12 @@ use zephyr_config::{
     reader::{Reader, Report, Section},
 };
 
-/// The settings of a program, and what the operator should know about their file.
+/// The settings of a program, and the warnings about their file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadedSettings<S> {
     /// The settings.
     pub settings: S,
-    /// What is allowed but hardly meant.
+    /// The warnings: what is valid, but probably a mistake.
     pub warnings: Vec<Problem>,
 }
 
@@ -52,7 +52,7 @@ pub(super) fn read_all<S>(file: &Path, content: &str, sections: fn(&mut Section<
     (settings, reader.finish())
 }
 
-/// Everything that there is to say about the file of this configuration folder, whichever program it concerns.
+/// All findings about the settings file of a configuration folder, whichever program they concern.
 pub fn check(config_dir: &Path) -> Findings {
     let file = config_dir.join(FILE_NAME);
     match content_of(&file) {

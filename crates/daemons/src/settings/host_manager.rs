@@ -9,7 +9,7 @@ use crate::problem::Findings;
 use std::{net::SocketAddr, path::Path};
 use zephyr_config::reader::Section;
 
-/// What zhm reads; the default is what holds without a file.
+/// The settings of zhm; the default is what holds without a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostManagerSettings {
     /// Section `zhm`.
@@ -32,7 +32,7 @@ impl HostManagerSettings {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong in the file, and not in a section of another program.
+    /// All errors in the file that are not in a section of another program.
     pub fn load(config_dir: &Path) -> Result<LoadedSettings<Self>, Findings> {
         file::load(config_dir, Self::read_sections)
     }
@@ -41,7 +41,7 @@ impl HostManagerSettings {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong in it, and not in a section of another program.
+    /// All errors in it that are not in a section of another program.
     pub fn read(file: &Path, content: &str) -> Result<LoadedSettings<Self>, Findings> {
         file::read(file, content, Self::read_sections)
     }

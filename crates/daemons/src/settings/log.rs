@@ -1,11 +1,11 @@
-//! Where the log of each daemon goes.
+//! Destination and facility of the log of each daemon.
 
 use super::values::absolute;
 use serde::Deserialize;
 use std::path::PathBuf;
 use zephyr_config::reader::Section;
 
-/// Where a log goes.
+/// The target of a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogTarget {
@@ -25,7 +25,7 @@ pub enum LogTarget {
 pub struct Facility(pub u8);
 
 impl Facility {
-    /// As C servers always used.
+    /// The facility of C servers.
     pub const LOCAL6: Self = Self(22);
     const NAMES: [(&str, u8); 11] = [
         ("user", 1),
@@ -57,7 +57,7 @@ impl std::str::FromStr for Facility {
 /// Section `log`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// Where to.
+    /// The target.
     pub target: LogTarget,
     /// Debug lines too, from the start.
     pub debug: bool,

@@ -1,9 +1,9 @@
-//! Where the server's numbers are read.
+//! Settings of the metrics listener.
 
 use std::{net::SocketAddr, path::PathBuf};
 use zephyr_config::reader::Section;
 
-/// A place where something listens for connections.
+/// The address of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StreamAddress {
     /// An address and port.
@@ -29,7 +29,7 @@ impl std::str::FromStr for StreamAddress {
 /// Section `metrics`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metrics {
-    /// Where; `None`: nowhere.
+    /// The address of the listener; `None`: no listener.
     pub listen: Option<StreamAddress>,
     /// Other hosts may read them too.
     pub allow_remote: bool,

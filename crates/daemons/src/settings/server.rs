@@ -15,10 +15,10 @@ use zephyr_config::reader::Section;
 use zephyr_domain::Backend;
 use zephyr_engine::server::Bounds;
 
-/// Threads that verify, at most.
+/// Maximum number of worker threads.
 const MAX_VERIFY_THREADS: usize = 64;
 
-/// The bounds that once had other names: the old one, and the one of today.
+/// Bounds that have been renamed: the old one, and the one of today.
 const RENAMED_BOUNDS: [(&str, &str); 6] = [
     ("unproven-answer-factor", "amplification-limit"),
     ("proof-sources", "rate-limit-sources"),
@@ -28,7 +28,7 @@ const RENAMED_BOUNDS: [(&str, &str); 6] = [
     ("host-requests", "host-flushes"),
 ];
 
-/// What zephyrd reads; the default is what holds without a file.
+/// The settings of zephyrd; the default is what holds without a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServerSettings {
     /// Section `zephyrd`.
@@ -56,7 +56,7 @@ pub struct Server {
     pub keytab: Option<PathBuf>,
     /// How senders are proven; `None`: as the domain's policy says.
     pub auth: Option<Backend>,
-    /// Where the server writes what it knows, when asked to.
+    /// The file of state dumps.
     pub dump_file: PathBuf,
     /// Octets of receive buffer to ask the system for; it may give less.
     pub receive_buffer: usize,
@@ -97,7 +97,7 @@ impl ServerSettings {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong in the file, and not in a section of another program.
+    /// All errors in the file that are not in a section of another program.
     pub fn load(config_dir: &Path) -> Result<LoadedSettings<Self>, Findings> {
         file::load(config_dir, Self::read_sections)
     }
@@ -106,7 +106,7 @@ impl ServerSettings {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong in it, and not in a section of another program.
+    /// All errors in it that are not in a section of another program.
     pub fn read(file: &Path, content: &str) -> Result<LoadedSettings<Self>, Findings> {
         file::read(file, content, Self::read_sections)
     }

@@ -1,8 +1,8 @@
-//! Values of settings.
+//! Validation of the values of settings.
 
 use std::{net::SocketAddr, path::PathBuf};
 
-/// Where a daemon listens for notices, as options and settings say it.
+/// The address of a daemon's socket, as options and settings give it.
 pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     match text.parse() {
         Ok(address @ SocketAddr::V4(_)) => Ok(address),

@@ -1,6 +1,6 @@
-//! zephyrctl, with which operators ask a server.
+//! zephyrctl, the administration tool of the server.
 //!
-//! It sends one question over the server's local socket and shows the answer; `check` reads the configuration files
+//! It sends one request over the server's local socket and shows the answer; `check` reads the configuration files
 //! itself, with the server's own code.
 
 pub mod options;
@@ -8,7 +8,7 @@ mod policy;
 mod show;
 
 use crate::{
-    admin_protocol::{Answer, Question},
+    admin_protocol::{Answer, ControlRequest},
     private_file,
     problem::{Findings, Problem},
     settings::ServerSettings,
@@ -25,7 +25,7 @@ use std::{
     time::Duration,
 };
 
-/// How a verb ended.
+/// The outcome of a verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     /// It is done, and all is well.
@@ -46,21 +46,21 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// Until the server has taken the question, and begun to answer.
+/// Timeout of the server's answer, and of each part of it.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Octets of an answer at most.
+/// Maximum octets of an answer.
 const MAX_ANSWER_OCTETS: u64 = 4 << 30;
 
-/// Does what the command line says.
+/// Runs zephyrctl.
 pub fn run(options: &Options) -> ExitCode {
     if let Verb::Policy(verb) = &options.verb {
         let (outcome, text) = policy::run(verb, &options.config_dir, options.json);
         print(&text);
         return outcome.into();
     }
-    let outcome = match question(&options.verb) {
+    let outcome = match request(&options.verb) {
         None => check(options),
-        Some(question) => match ask(&socket(options), &question) {
+        Some(request) => match ask(&socket(options), &request) {
             Ok(answer) => deal_with(options, answer),
             Err(error) => {
                 eprintln!("zephyrctl: cannot reach the server at {}: {error}", socket(options).display());
@@ -71,15 +71,17 @@ pub fn run(options: &Options) -> ExitCode {
     outcome.into()
 }
 
-/// What the server is asked; `None` for what needs no server.
-fn question(verb: &Verb) -> Option<Question> {
+/// The request for the server; `None` for what needs no server.
+fn request(verb: &Verb) -> Option<ControlRequest> {
     Some(match verb.clone() {
-        Verb::Status => Question::Status {},
-        Verb::Dump { file } => Question::Dump { here: file.is_some() },
-        Verb::Clients { limit } => Question::Clients { limit },
-        Verb::Subscriptions { class, limit } => Question::Subscriptions { class, limit },
-        Verb::Acl(AclVerb::Check { principal, class, address, .. }) => Question::AclCheck { principal, class, address },
-        Verb::Reload => Question::Reload {},
+        Verb::Status => ControlRequest::Status {},
+        Verb::Dump { file } => ControlRequest::Dump { here: file.is_some() },
+        Verb::Clients { limit } => ControlRequest::Clients { limit },
+        Verb::Subscriptions { class, limit } => ControlRequest::Subscriptions { class, limit },
+        Verb::Acl(AclVerb::Check { principal, class, address, .. }) => {
+            ControlRequest::AclCheck { principal, class, address }
+        }
+        Verb::Reload => ControlRequest::Reload {},
         Verb::Check | Verb::Policy(_) => return None,
     })
 }
@@ -91,11 +93,11 @@ fn socket(options: &Options) -> PathBuf {
     })
 }
 
-fn ask(socket: &Path, question: &Question) -> io::Result<Answer> {
+fn ask(socket: &Path, request: &ControlRequest) -> io::Result<Answer> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    let mut line = serde_json::to_vec(question)?;
+    let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     // A server that refuses to listen answers all the same.
     let written = stream.write_all(&line);
@@ -108,7 +110,7 @@ fn ask(socket: &Path, question: &Question) -> io::Result<Answer> {
     Ok(serde_json::from_slice(&answer)?)
 }
 
-/// Shows an answer, or puts it where it is wanted.
+/// Prints an answer, or writes it to a file.
 fn deal_with(options: &Options, answer: Answer) -> Outcome {
     let answer = match (&options.verb, answer) {
         (Verb::Dump { file: Some(file) }, Answer::Dump(dump)) if file != Path::new("-") => {
@@ -147,7 +149,8 @@ const fn list_of(act: Act) -> &'static str {
     }
 }
 
-/// What there is to say about a configuration folder. A server needs none; whoever asks about one means one that is there.
+/// All findings about a configuration folder. A server needs none; whoever asks about one means one that is
+/// there.
 fn findings(folder: &Path) -> Findings {
     let problem = match fs::metadata(folder) {
         Ok(about) if about.is_dir() => return configuration::check(folder),

@@ -1,6 +1,6 @@
 //! zephyrctl's command line.
 
-use crate::admin_protocol::USUAL_ENTRIES;
+use crate::admin_protocol::DEFAULT_ENTRIES;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::{net::IpAddr, path::PathBuf};
 use zephyr_core::policy::Action;
@@ -38,7 +38,7 @@ pub enum Verb {
     /// List the programs that receive notices
     Clients {
         /// Clients listed at most
-        #[arg(long, value_name = "NUMBER", default_value_t = USUAL_ENTRIES)]
+        #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_ENTRIES)]
         limit: usize,
     },
     /// List who subscribed to a class
@@ -46,7 +46,7 @@ pub enum Verb {
         /// The class
         class: String,
         /// Subscriptions listed at most
-        #[arg(long, value_name = "NUMBER", default_value_t = USUAL_ENTRIES)]
+        #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_ENTRIES)]
         limit: usize,
     },
     /// Ask the server's access control lists

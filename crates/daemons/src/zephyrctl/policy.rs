@@ -1,4 +1,4 @@
-//! `zephyrctl policy`: checks policy files, and explains what they decide. Needs no server.
+//! `zephyrctl policy`: validation of policy files, and explanation of their decisions. Needs no server.
 
 use super::{Outcome, options::PolicyVerb, show};
 use crate::problem::Problems;
@@ -11,22 +11,22 @@ use zephyr_core::{
 };
 use zephyr_domain::policy_file::{Domain, FILE_NAME, PolicyFile};
 
-/// What is asked of a policy.
+/// A query to a policy.
 #[derive(Clone, Debug)]
-pub(super) struct Question<'a> {
-    /// Whose policy.
+pub(super) struct Query<'a> {
+    /// The realm of the policy.
     pub(super) realm: &'a str,
-    /// What is wanted.
+    /// The action.
     pub(super) action: Action,
-    /// Who wants it; without a realm of the policy's realm.
+    /// The sender; without a realm of the policy's realm.
     pub(super) sender: &'a str,
     /// In which class.
     pub(super) class: Option<&'a str>,
-    /// What the notice proves.
+    /// The proof of the notice.
     pub(super) proof: Proof,
 }
 
-/// What a notice proves.
+/// The proof of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
     /// Its sender.
@@ -37,7 +37,7 @@ pub(super) enum Proof {
     Fails,
 }
 
-/// A decision, and what made it.
+/// A decision, and the rule that it is based on.
 #[derive(Debug, Serialize)]
 struct Explanation {
     decision: &'static str,
@@ -48,7 +48,7 @@ struct Explanation {
     policy: String,
 }
 
-/// Does what is asked; gives what is to be printed. A file that is not named is that of the configuration folder.
+/// Runs a verb; gives what is to be printed. A file that is not named is that of the configuration folder.
 pub(super) fn run(verb: &PolicyVerb, config_dir: &Path, json: bool) -> (Outcome, String) {
     match verb {
         PolicyVerb::Check { file } => match PolicyFile::load(file) {
@@ -66,8 +66,8 @@ pub(super) fn run(verb: &PolicyVerb, config_dir: &Path, json: bool) -> (Outcome,
                 (false, true) => Proof::Fails,
                 (false, false) => Proof::Holds,
             };
-            let question = Question { realm, action: action.action(), sender, class: class.as_deref(), proof };
-            let (outcome, explanation) = explain(&policies.domain(realm), &question);
+            let query = Query { realm, action: action.action(), sender, class: class.as_deref(), proof };
+            let (outcome, explanation) = explain(&policies.domain(realm), &query);
             (outcome, if json { json_of(&explanation) } else { explanation.to_text() })
         }
     }
@@ -81,11 +81,12 @@ fn complaint(file: &Path, Problems(problems): &Problems, json: bool) -> String {
     if json { json_of(problems) } else { show::findings(file, problems, &[]) }
 }
 
-/// What a file without mistakes says, so that it can be seen whether that was meant.
+/// A summary of a valid file, to check it against what was intended.
 fn described(file: &Path, policies: &PolicyFile) -> String {
     let mut text = String::new();
     for domain in policies.domains() {
-        let demands = Action::ALL.map(|action| format!("{} {}", action.name(), word(domain.policy.demand(action))));
+        let demands =
+            Action::ALL.map(|action| format!("{} {}", action.name(), demand_name(domain.policy.demand(action))));
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
@@ -93,7 +94,7 @@ fn described(file: &Path, policies: &PolicyFile) -> String {
             show::printable(&domain.name),
             domain.backend,
             demands.join(", "),
-            failed_word(domain.policy.failed_proof),
+            failed_proof_name(domain.policy.failed_proof),
             domain.policy.classes.len(),
             domain.policy.foreign.len(),
         );
@@ -102,26 +103,26 @@ fn described(file: &Path, policies: &PolicyFile) -> String {
     text
 }
 
-fn explain(domain: &Domain, question: &Question<'_>) -> (Outcome, Explanation) {
-    let sender = match question.sender.contains('@') {
-        true => question.sender.to_owned(),
-        false => format!("{}@{}", question.sender, question.realm),
+fn explain(domain: &Domain, query: &Query<'_>) -> (Outcome, Explanation) {
+    let sender = match query.sender.contains('@') {
+        true => query.sender.to_owned(),
+        false => format!("{}@{}", query.sender, query.realm),
     };
-    let verdict = match question.proof {
+    let verdict = match query.proof {
         Proof::Holds => Verdict::Authentic(Identity::new(sender.as_bytes())),
         Proof::None => Verdict::Unauthenticated,
         Proof::Fails => Verdict::Failed(Reason::Checksum),
     };
-    let class = question.class.map(|class| FoldedName::new(class.as_bytes()));
-    let parties = Parties::direct(question.realm.as_bytes());
-    let decision = decide(&domain.policy, question.action, &verdict, class.as_ref(), &parties);
-    let (outcome, word, reason) = match &decision.ruling {
+    let class = query.class.map(|class| FoldedName::new(class.as_bytes()));
+    let parties = Parties::direct(query.realm.as_bytes());
+    let decision = decide(&domain.policy, query.action, &verdict, class.as_ref(), &parties);
+    let (outcome, ruling, reason) = match &decision.ruling {
         Ruling::Allow => (Outcome::Done, "allowed", None),
         Ruling::Refuse(refusal) => (Outcome::Problem, "refused", Some(refusal.to_string())),
         Ruling::Drop => (Outcome::Problem, "dropped", None),
     };
     let explanation = Explanation {
-        decision: word,
+        decision: ruling,
         reason,
         shown_as: shown(&decision),
         rule: rule(domain, decision.rule),
@@ -143,7 +144,7 @@ impl Explanation {
     }
 }
 
-/// The words for what recipients see. A failed proof that is let through reaches them without a claim.
+/// The name of the origin that recipients see. A failed proof that is let through reaches them without a claim.
 const fn shown(decision: &Decision) -> &'static str {
     match decision.shown_as {
         Shown::Authentic => "authentic",
@@ -170,11 +171,11 @@ fn rule(domain: &Domain, rule: Rule) -> String {
     let setting = match rule.setting {
         Setting::Demand(action) => {
             let of_class = class.and_then(|class| if action == Action::Send { class.send } else { class.receive });
-            format!("{} = {:?}", action.name(), word(of_class.unwrap_or(policy.demand(action))))
+            format!("{} = {:?}", action.name(), demand_name(of_class.unwrap_or(policy.demand(action))))
         }
         Setting::FailedProof => {
             let of_class = class.and_then(|class| class.failed_proof);
-            format!("failed-proof = {:?}", failed_word(of_class.unwrap_or(policy.failed_proof)))
+            format!("failed-proof = {:?}", failed_proof_name(of_class.unwrap_or(policy.failed_proof)))
         }
         Setting::BelieveUnproven => format!("believe-unproven-senders = {}", policy.believe_unproven),
         Setting::SpeaksFor => {
@@ -185,7 +186,7 @@ fn rule(domain: &Domain, rule: Rule) -> String {
     section + &setting
 }
 
-const fn word(demand: Demand) -> &'static str {
+const fn demand_name(demand: Demand) -> &'static str {
     match demand {
         Demand::Required => "required",
         Demand::Optional => "optional",
@@ -193,7 +194,7 @@ const fn word(demand: Demand) -> &'static str {
     }
 }
 
-const fn failed_word(failed_proof: FailedProof) -> &'static str {
+const fn failed_proof_name(failed_proof: FailedProof) -> &'static str {
     match failed_proof {
         FailedProof::Show => "show-as-failed",
         FailedProof::Refuse => "refuse",
@@ -217,8 +218,8 @@ mod tests {
         std::fs::write(&path, FILE).unwrap();
         let [path, folder] = [&path, folder.path()].map(|path| path.to_str().unwrap());
         let said = |naming: [&str; 2]| {
-            let words = ["zephyrctl", "policy", "explain", "--realm", "IASTATE.EDU"];
-            let options = Options::try_parse_from(words.iter().chain(&naming).chain(line)).unwrap();
+            let arguments = ["zephyrctl", "policy", "explain", "--realm", "IASTATE.EDU"];
+            let options = Options::try_parse_from(arguments.iter().chain(&naming).chain(line)).unwrap();
             let Verb::Policy(verb) = options.verb else { panic!() };
             let (outcome, text) = run(&verb, &options.config_dir, options.json);
             (outcome, text.replace(path, "FILE"))

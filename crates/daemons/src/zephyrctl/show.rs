@@ -1,4 +1,4 @@
-//! Answers as people read them.
+//! Human-readable output of answers.
 
 use crate::{
     admin_protocol::{AclCheck, Answer, Listing, Status},
@@ -19,7 +19,7 @@ pub(super) fn printable(text: &str) -> String {
     printable
 }
 
-/// What an answer says.
+/// The output for an answer.
 pub(super) fn answer(answer: &Answer) -> String {
     match answer {
         Answer::Status(status) => self::status(status),
@@ -65,7 +65,7 @@ pub(super) fn answer(answer: &Answer) -> String {
     }
 }
 
-/// What was found in the configuration files.
+/// The output for the findings in configuration files.
 pub(super) fn findings(folder: &Path, problems: &[Problem], warnings: &[Problem]) -> String {
     let warnings: String =
         warnings.iter().map(|warning| format!("warning: {}\n", printable(&warning.to_string()))).collect();
@@ -138,7 +138,7 @@ fn listing<T, const N: usize>(listing: &Listing<T>, header: [&str; N], row: impl
     text
 }
 
-/// Rows whose columns begin below each other.
+/// A table with aligned columns.
 fn table<const N: usize>(rows: &[[String; N]], indent: &str) -> String {
     let mut widths = [0; N];
     for row in rows {

@@ -1,4 +1,4 @@
-//! All configuration files of a server as one: either all of them can be used, or it is said what is wrong in each.
+//! The configuration of a server, from all its files: either all of them can be used, or every problem is reported.
 
 use super::rule_files::{self, Loaded};
 use crate::{
@@ -9,7 +9,7 @@ use std::{path::Path, sync::Arc};
 use zephyr_domain::policy_file::{self, PolicyFile};
 use zephyr_engine::server::acl::Rules;
 
-/// What the files of a configuration folder say.
+/// The contents of a configuration folder.
 #[derive(Clone, Debug)]
 pub struct Configuration {
     /// The server's sections of `zephyr.toml`.
@@ -18,7 +18,7 @@ pub struct Configuration {
     pub rules: Arc<Rules>,
     /// `policy.toml`, or the file that takes its place.
     pub policies: PolicyFile,
-    /// What is allowed but hardly meant.
+    /// The warnings: what is valid, but probably a mistake.
     pub warnings: Vec<Problem>,
 }
 
@@ -27,7 +27,7 @@ impl Configuration {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, in all files.
+    /// All errors in all files.
     pub fn load(folder: &Path) -> Result<Self, Problems> {
         match (ServerSettings::load(folder), load_policies(folder), rule_files::load(folder)) {
             (Ok(loaded), Ok(policies), Ok(Loaded { rules, warnings })) => {
@@ -42,7 +42,7 @@ impl Configuration {
     }
 }
 
-/// Everything that there is to say about the files of a folder, whichever program they concern.
+/// All findings about the files of a folder, whichever program they concern.
 pub fn check(folder: &Path) -> Findings {
     let rules = rule_files::load(folder)
         .map_or_else(|findings| findings, |Loaded { warnings, .. }| Findings { warnings, ..Findings::default() });
@@ -53,7 +53,7 @@ fn load_policies(folder: &Path) -> Result<PolicyFile, Problems> {
     PolicyFile::find(&folder.join(policy_file::FILE_NAME))
 }
 
-/// What was found in all files.
+/// The findings in all files.
 fn all(settings: Findings, policies: Option<Problems>, rules: Findings) -> Findings {
     let mut all = settings;
     all.problems.extend(policies.into_iter().flat_map(|Problems(problems)| problems));

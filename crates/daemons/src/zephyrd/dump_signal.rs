@@ -1,7 +1,7 @@
-//! SIGFPE, which has always made servers write down what they know.
+//! A state dump on SIGFPE, as C servers make one.
 //!
-//! It is blocked, and a thread of its own waits for it: a handler for it cannot be had safely, because the same signal also
-//! tells of faulty arithmetic. Such a fault of the program itself ends it as before.
+//! It is blocked, and a thread of its own waits for it: a handler for it cannot be had safely, because the same signal
+//! also tells of faulty arithmetic. Such a fault of the program itself ends it as before.
 
 use nix::sys::signal::{SigSet, Signal};
 use std::{io, sync::Arc, thread};
@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 pub(super) struct DumpSignal(Arc<Notify>);
 
 impl DumpSignal {
-    /// Requests from now on; several at once are one. To be called before there are other threads, which must inherit that
-    /// the signal is blocked.
+    /// Starts waiting for the signal; several at once are one. To be called before there are other threads, which must
+    /// inherit that the signal is blocked.
     pub(super) fn new() -> io::Result<Self> {
         let mut requests = SigSet::empty();
         requests.add(Signal::SIGFPE);

@@ -1,7 +1,7 @@
-//! What operators ask: the engine answers with data, the shell does what touches files.
+//! Answers to requests of operators about the server's state. What touches files is done by the shell.
 
 use crate::admin_protocol::{
-    AclCheck, AclRuling, Answer, ClientLine, Listing, Question, Status, SubscriptionLine, text,
+    AclCheck, AclRuling, Answer, ClientLine, ControlRequest, Listing, Status, SubscriptionLine, text,
 };
 use std::{collections::BTreeMap, net::SocketAddr};
 use zephyr_core::{fold::fold, time::Now};
@@ -10,27 +10,27 @@ use zephyr_engine::server::{
     acl::{AclDecision, Act, ListDecision, Who},
 };
 
-/// The answer to a question about a server; `None` to what only the program around it can answer.
-pub fn answer(server: &Server, now: Now, question: &Question) -> Option<Answer> {
-    Inspector(server).answer(now, question)
+/// The answer to a request about a server; `None` to what only the program around it can answer.
+pub fn answer(server: &Server, now: Now, request: &ControlRequest) -> Option<Answer> {
+    Inspector(server).answer(now, request)
 }
 
 struct Inspector<'a>(&'a Server);
 
 impl Inspector<'_> {
-    fn answer(&self, now: Now, question: &Question) -> Option<Answer> {
-        Some(match question {
-            Question::Status {} => Answer::Status(Box::new(self.status(now))),
-            Question::Dump { here: true } => Answer::Dump(self.0.dump()),
-            Question::Clients { limit } => Answer::Clients(self.list_clients(now, *limit)),
-            Question::Subscriptions { class, limit } => {
+    fn answer(&self, now: Now, request: &ControlRequest) -> Option<Answer> {
+        Some(match request {
+            ControlRequest::Status {} => Answer::Status(Box::new(self.status(now))),
+            ControlRequest::Dump { here: true } => Answer::Dump(self.0.dump()),
+            ControlRequest::Clients { limit } => Answer::Clients(self.list_clients(now, *limit)),
+            ControlRequest::Subscriptions { class, limit } => {
                 Answer::Subscriptions(self.list_subscriptions(class.as_bytes(), *limit))
             }
-            Question::AclCheck { principal, class, address } => {
+            ControlRequest::AclCheck { principal, class, address } => {
                 let principal = Some(principal.as_bytes()).filter(|principal| !principal.is_empty());
                 Answer::AclCheck(self.check_access(class, Who { principal, address: *address }))
             }
-            Question::Dump { here: false } | Question::Reload {} => return None,
+            ControlRequest::Dump { here: false } | ControlRequest::Reload {} => return None,
         })
     }
 
@@ -54,10 +54,10 @@ impl Inspector<'_> {
         let rulings = Act::ALL.map(|act| {
             let ruling = rules.decide(&class, act, who);
             restricted |= ruling != AclDecision::Free;
-            let list = act.word();
+            let list = act.name();
             let before = needed_before(act);
             if let Some(refused) = before.filter(|&before| !rules.decide(&class, before, who).admits()) {
-                let why = format!("the {} list refuses already", refused.word());
+                let why = format!("the {} list refuses already", refused.name());
                 return AclRuling { act: described(act).to_owned(), list: list.to_owned(), allowed: false, why };
             }
             let why = match ruling {
@@ -97,7 +97,7 @@ impl Inspector<'_> {
     }
 }
 
-/// What must be allowed before this can be.
+/// The action that must be allowed as well.
 const fn needed_before(act: Act) -> Option<Act> {
     match act {
         Act::Send | Act::Subscribe => None,
@@ -106,7 +106,7 @@ const fn needed_before(act: Act) -> Option<Act> {
     }
 }
 
-/// What an act is called.
+/// The description of an action.
 const fn described(act: Act) -> &'static str {
     match act {
         Act::Send => "send",

@@ -1,9 +1,9 @@
-//! What the server's program counts.
+//! Counters of the server's I/O.
 
 use zephyr_engine::numbers;
 
 numbers! {
-    /// What happened around the server since the start. The numbers only grow.
+    /// Counters of the I/O around the server since the start. The numbers only grow.
     IoCounters: u64 {
         /// Reloads after which new files are in use.
         reloads => "zephyrd_reloads_total" result = "done",

@@ -1,11 +1,11 @@
-//! Where operators and metrics collectors come in: sockets beside the one for notices.
+//! Listeners for control and metrics connections.
 //!
-//! Nobody there can make the server wait or grow: there are few connections at a time, each has little time, and what is read
-//! from one is bounded.
+//! Nobody there can make the server wait or grow: there are few connections at a time, each has little time, and what
+//! is read from one is bounded.
 
 use super::metrics;
 use crate::{
-    admin_protocol::{Answer, MAX_QUESTION_OCTETS, Question},
+    admin_protocol::{Answer, ControlRequest, MAX_REQUEST_OCTETS},
     settings::StreamAddress,
 };
 use std::{
@@ -25,22 +25,22 @@ use tokio::{
     time::timeout,
 };
 
-/// Guests of one door at a time.
+/// Maximum number of connections of one listener.
 const MAX_CONNECTIONS: usize = 16;
-/// Until a connection has asked.
-const TIME_TO_ASK: Duration = Duration::from_secs(5);
-/// Until a connection has read the answer.
-const TIME_TO_READ: Duration = Duration::from_secs(60);
+/// Timeout of reading a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Timeout of writing a response.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What somebody wants of the server, and where the answer goes.
+/// A request to the server, and the channel for its answer.
 pub(super) enum AdminRequest {
-    /// An operator asks.
-    Operator(Question, oneshot::Sender<Answer>),
-    /// A collector wants the metrics.
+    /// A request over the control socket.
+    Control(ControlRequest, oneshot::Sender<Answer>),
+    /// A request for the metrics.
     Metrics(oneshot::Sender<String>),
 }
 
-/// The ways in, as long as they are open.
+/// The open listeners.
 pub(super) struct Listeners {
     requests: mpsc::Receiver<AdminRequest>,
     sender: mpsc::Sender<AdminRequest>,
@@ -48,14 +48,14 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    /// No way in yet.
+    /// No listener yet.
     pub(super) fn new() -> Self {
         let (sender, requests) = mpsc::channel(MAX_CONNECTIONS);
         Self { requests, sender, files: Vec::new() }
     }
 
     /// Opens the socket for operators. Only root and the server's own user get an answer.
-    pub(super) fn admit_operators(&mut self, path: &Path) -> io::Result<()> {
+    pub(super) fn listen_for_control(&mut self, path: &Path) -> io::Result<()> {
         let (listener, file) = SocketFile::bind(path, 0o600)?;
         // What this process makes belongs to it.
         let owner = fs::metadata(path)?.uid();
@@ -63,13 +63,13 @@ impl Listeners {
         let sender = self.sender.clone();
         tokio::spawn(accept_connections(
             move |context| listener.poll_accept(context),
-            move |(stream, _)| serve_operator(stream, owner, sender.clone()),
+            move |(stream, _)| serve_control(stream, owner, sender.clone()),
         ));
         Ok(())
     }
 
-    /// Opens the way for metrics collectors. Gives where it is.
-    pub(super) async fn admit_collectors(&mut self, address: &StreamAddress) -> io::Result<String> {
+    /// Opens the listener for metrics collectors. Gives its address.
+    pub(super) async fn listen_for_metrics(&mut self, address: &StreamAddress) -> io::Result<String> {
         match address {
             StreamAddress::Tcp(address) => {
                 let listener = TcpListener::bind(address).await?;
@@ -104,7 +104,7 @@ impl Listeners {
     }
 }
 
-/// Lets connections in, a few at a time, for ever.
+/// Accepts connections, a few at a time, for ever.
 async fn accept_connections<S, F>(
     mut accept: impl FnMut(&mut Context<'_>) -> Poll<io::Result<S>>,
     mut serve: impl FnMut(S) -> F,
@@ -130,11 +130,11 @@ async fn accept_connections<S, F>(
     }
 }
 
-async fn serve_operator(mut stream: UnixStream, owner: u32, sender: mpsc::Sender<AdminRequest>) {
+async fn serve_control(mut stream: UnixStream, owner: u32, sender: mpsc::Sender<AdminRequest>) {
     let allowed = stream.peer_cred().is_ok_and(|peer| peer.uid() == 0 || peer.uid() == owner);
     let answer = if allowed {
-        match timeout(TIME_TO_ASK, read_question(&mut stream)).await {
-            Ok(Ok(question)) => ask(&sender, |answer| AdminRequest::Operator(question, answer)).await,
+        match timeout(REQUEST_TIMEOUT, read_request(&mut stream)).await {
+            Ok(Ok(request)) => ask(&sender, |answer| AdminRequest::Control(request, answer)).await,
             Ok(Err(refusal)) => Some(Answer::Refused(refusal)),
             Err(_) => Some(Answer::Refused("no question has come in time".to_owned())),
         }
@@ -149,21 +149,21 @@ async fn serve_operator(mut stream: UnixStream, owner: u32, sender: mpsc::Sender
     }
 }
 
-async fn read_question(stream: &mut UnixStream) -> Result<Question, String> {
+async fn read_request(stream: &mut UnixStream) -> Result<ControlRequest, String> {
     let mut line = Vec::new();
-    let most = u64::try_from(MAX_QUESTION_OCTETS).unwrap_or(u64::MAX);
-    match BufReader::new(stream.take(most)).read_until(b'\n', &mut line).await {
+    let limit = u64::try_from(MAX_REQUEST_OCTETS).unwrap_or(u64::MAX);
+    match BufReader::new(stream.take(limit)).read_until(b'\n', &mut line).await {
         Ok(_) if line.ends_with(b"\n") => {
             serde_json::from_slice(&line).map_err(|error| format!("not a question: {error}"))
         }
-        Ok(_) if line.len() >= MAX_QUESTION_OCTETS => Err("the question is too long".to_owned()),
+        Ok(_) if line.len() >= MAX_REQUEST_OCTETS => Err("the question is too long".to_owned()),
         Ok(_) => Err("the question has no end".to_owned()),
         Err(error) => Err(format!("the question cannot be read: {error}")),
     }
 }
 
 async fn serve_collector(mut stream: impl AsyncRead + AsyncWrite + Unpin, sender: mpsc::Sender<AdminRequest>) {
-    let Ok(Some(wanted)) = timeout(TIME_TO_ASK, metrics::read_request(&mut stream)).await else { return };
+    let Ok(Some(wanted)) = timeout(REQUEST_TIMEOUT, metrics::read_request(&mut stream)).await else { return };
     let response = match wanted {
         Ok(()) => match ask(&sender, AdminRequest::Metrics).await {
             Some(text) => metrics::response(&text),
@@ -184,16 +184,16 @@ async fn ask<T>(
     answered.await.ok()
 }
 
-/// A connection who does not read gets no more.
+/// Writes a response. A connection that does not read gets no more.
 async fn write_out(stream: &mut (impl AsyncWrite + Unpin), octets: &[u8]) {
-    let _ = timeout(TIME_TO_READ, async {
+    let _ = timeout(RESPONSE_TIMEOUT, async {
         stream.write_all(octets).await?;
         stream.shutdown().await
     })
     .await;
 }
 
-/// A socket in the file system, as long as somebody listens there.
+/// The path of a bound Unix socket, removed when dropped.
 struct SocketFile(PathBuf);
 
 impl SocketFile {

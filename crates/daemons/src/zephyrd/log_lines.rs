@@ -1,4 +1,4 @@
-//! The server's log lines: what was reported, with what caused it as fields, and not too many of a kind and source.
+//! Log lines of server events, with their cause as fields, and limited by kind and source.
 
 use super::subscriber::Subscriber;
 use crate::logging::RateLimit;
@@ -13,11 +13,11 @@ use zephyr_engine::{
     server::{Cause, Event, LogEntry, LogEvent},
 };
 
-/// Kinds and sources of lines that are counted apart in one period, so that none hides the others. There may be any number
+/// Maximum number of kinds and sources of lines that are counted separately in one period. There may be any number
 /// of forged sources, so the further ones are counted together.
 const MAX_SOURCES: usize = 64;
 
-/// Writes lines.
+/// A subscriber that writes log lines.
 pub(super) struct LogLines {
     limit: RateLimit<(Discriminant<LogEvent>, Option<IpAddr>)>,
     left_out: u64,
@@ -66,7 +66,7 @@ impl LogLines {
         Self { limit: RateLimit::new(), left_out: 0 }
     }
 
-    /// Lines left out since the start.
+    /// Suppressed lines since the start.
     pub(super) fn left_out(&self) -> u64 {
         self.left_out
     }
@@ -86,7 +86,7 @@ impl LogLines {
         }
     }
 
-    /// When [`LogLines::flush`] wants to be called.
+    /// The time of the next call of [`LogLines::flush`].
     pub(super) fn next_summary(&self) -> Option<Instant> {
         self.limit.next_summary()
     }

@@ -1,10 +1,10 @@
-//! The server's numbers as Prometheus reads them (text format 0.0.4), over as little HTTP as that takes.
+//! Metrics in the Prometheus text format (0.0.4), over minimal HTTP.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use zephyr_engine::server::Metric;
 
-/// Octets of a request at most.
+/// Maximum octets of a request.
 const MAX_OCTETS: usize = 8192;
 
 /// All numbers as text. Those of one name are put together, whatever their order.
@@ -36,7 +36,7 @@ fn described(metric: &Metric) -> String {
     }
 }
 
-/// A request that gets no metrics.
+/// Errors of a request for the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequestError {
     /// It is no HTTP, or too long.
@@ -86,8 +86,8 @@ pub(super) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Optio
         }
     }
     let line = request.split(|&octet| octet == b'\r').next()?;
-    let words: Vec<&[u8]> = line.split(|&octet| octet == b' ').collect();
-    Some(match words.as_slice() {
+    let fields: Vec<&[u8]> = line.split(|&octet| octet == b' ').collect();
+    Some(match fields.as_slice() {
         [b"GET", path, version] if version.starts_with(b"HTTP/1.") => {
             let path = path.split(|&octet| octet == b'?').next()?;
             if path == b"/metrics" { Ok(()) } else { Err(RequestError::NotFound) }

@@ -1,4 +1,4 @@
-//! What the server's metrics count of published notices.
+//! Counters of published notices.
 
 use super::subscriber::Subscriber;
 use zephyr_core::auth::Verdict;

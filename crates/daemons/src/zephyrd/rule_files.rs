@@ -1,4 +1,4 @@
-//! The files that a server's rules stand in: found and read here, understood by [`zephyr_engine::server::acl`].
+//! Files of access control rules: found and read here, parsed by [`zephyr_engine::server::acl`].
 
 use crate::problem::{Findings, Problem};
 use std::{
@@ -26,21 +26,21 @@ const MAX_OCTETS: u64 = 4 << 20;
 /// Names looked at in the folder of access control lists, at most.
 const MAX_NAMES: usize = 50_000;
 
-/// Rules, and what the operator should know about their files.
+/// Rules, and the warnings about their files.
 #[derive(Debug)]
 pub struct Loaded {
     /// The rules.
     pub rules: Rules,
-    /// What is allowed but hardly meant.
+    /// The warnings: what is valid, but probably a mistake.
     pub warnings: Vec<Problem>,
 }
 
-/// Reads the rules of a configuration folder. Without a registry all classes are free, without a list for an act everybody
-/// may do it, without operators nobody is one, and without default subscriptions the usual ones hold.
+/// Reads the rules of a configuration folder. Without a registry all classes are free, without a list for an act
+/// everybody may do it, without operators nobody is one, and without default subscriptions the usual ones hold.
 ///
 /// # Errors
 ///
-/// Everything that is wrong: a file that is there and cannot be read, or cannot be meant. Then there are no rules, because
+/// All errors: files that exist and cannot be read, or are invalid. Then there are no rules, because
 /// half of them could admit whom the other half refuses. The warnings are those about the files that could be read.
 pub fn load(config_dir: &Path) -> Result<Loaded, Findings> {
     let mut loader = Loader { folder: config_dir.join(ACL_FOLDER), findings: Findings::default() };
@@ -55,13 +55,14 @@ pub fn load(config_dir: &Path) -> Result<Loaded, Findings> {
     }
 }
 
-/// Where the list of a class for an act stands, in a configuration folder. The class is spelled as the registry spells it.
+/// The path of the list of a class for an action, in a configuration folder. The class is spelled as the registry
+/// spells it.
 pub fn list_file(config_dir: &Path, act: Act, spelling: &[u8]) -> PathBuf {
     config_dir.join(ACL_FOLDER).join(OsStr::from_bytes(&list_name(act, spelling)))
 }
 
 fn list_name(act: Act, spelling: &[u8]) -> Vec<u8> {
-    [act.word().as_bytes(), b"-", spelling, b".acl"].concat()
+    [act.name().as_bytes(), b"-", spelling, b".acl"].concat()
 }
 
 struct Loader {
@@ -136,7 +137,8 @@ impl Loader {
         }
     }
 
-    /// Looks for lists that nobody reads. One that differs in spelling alone would leave its class open, so it is a problem.
+    /// Warns of lists that are not read. One that differs in spelling alone would leave its class open, so it is a
+    /// problem.
     fn look_for_strays(&mut self, registry: &Registry) {
         let names = match names_in(&self.folder) {
             Ok(names) => names,
@@ -172,7 +174,7 @@ impl Loader {
 fn list_of(name: &[u8]) -> Option<(Act, &[u8])> {
     let stem = name.strip_suffix(b".acl")?;
     Act::ALL.iter().find_map(|&act| {
-        let class = stem.strip_prefix(act.word().as_bytes())?.strip_prefix(b"-")?;
+        let class = stem.strip_prefix(act.name().as_bytes())?.strip_prefix(b"-")?;
         Some((act, class))
     })
 }

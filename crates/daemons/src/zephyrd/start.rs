@@ -1,4 +1,4 @@
-//! What a server needs before it can begin, and what can be missing.
+//! Startup of a server, and its errors.
 
 use crate::{problem::Problems, settings::Server};
 use std::{
@@ -15,13 +15,13 @@ use zephyr_domain::{policy_file::PolicyFile, server_domain::ServerDomain};
 use zephyr_engine::server::{Bounds, Config, Neighbours, acknowledgements_in_flight, acl::Rules};
 use zephyr_net::{address, host, services};
 
-/// Why a server does not begin.
+/// Errors of starting a server.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Authentication cannot work.
     #[error("{error}{}", .error.advice().map(|advice| format!("\n{advice}")).unwrap_or_default())]
     Auth {
-        /// What the backend says.
+        /// The backend's error.
         #[from]
         error: AuthError,
     },
@@ -36,7 +36,7 @@ pub enum StartError {
     Listen {
         /// Where.
         address: SocketAddr,
-        /// The system's words.
+        /// The system's error message.
         error: io::Error,
     },
     /// The system refuses something else.
@@ -44,7 +44,7 @@ pub enum StartError {
     System(#[from] io::Error),
 }
 
-/// Where to listen.
+/// The address to listen on.
 pub(super) fn listen_address(settings: &Server) -> SocketAddr {
     let usual = || (Ipv4Addr::UNSPECIFIED, services::port(services::ZEPHYR_CLT)).into();
     settings.listen.unwrap_or_else(usual)
@@ -55,7 +55,7 @@ pub(super) fn domain(settings: &Server, policies: &PolicyFile) -> Result<ServerD
     ServerDomain::find(policies, settings.auth, settings.realm.as_deref())
 }
 
-/// Who judges.
+/// The acceptor of the domain.
 pub(super) fn acceptor(
     domain: &ServerDomain,
     settings: &Server,
@@ -64,7 +64,7 @@ pub(super) fn acceptor(
     domain.acceptor(settings.keytab.clone().unwrap_or_else(|| config_dir.join("krb5.keytab")))
 }
 
-/// What the engine is told. `listening` is where the socket is bound.
+/// The configuration of the engine. `listening` is where the socket is bound.
 pub(super) fn prepare(
     settings: &Server,
     domain: &ServerDomain,

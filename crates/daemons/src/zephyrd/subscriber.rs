@@ -1,9 +1,9 @@
-//! Those whom a server's events concern.
+//! Subscribers of server events.
 
 use zephyr_engine::server::Event;
 
-/// Somebody who listens to what a server tells.
+/// A subscriber of server events.
 pub trait Subscriber {
-    /// Takes an event.
+    /// Handles an event.
     fn receive(&mut self, event: &Event);
 }

@@ -1,4 +1,4 @@
-//! Doing the server's verification jobs: on the spot, or on threads of their own.
+//! Verification of authenticators, in place or on worker threads.
 
 use std::{
     io,
@@ -29,7 +29,7 @@ struct Work {
     job: VerifyJob,
 }
 
-/// Threads that verify, and their results. They end when this is dropped.
+/// Worker threads, and their results. They end when this is dropped.
 struct Threads {
     work: Sender<Work>,
     results: UnboundedReceiver<Verified>,
@@ -50,7 +50,7 @@ impl Verifier {
         self.acceptor = acceptor;
     }
 
-    /// Does a job: gives its result, or `None` when a thread does it and [`Verifier::next`] will give it.
+    /// Runs a job: gives its result, or `None` when a thread does it and [`Verifier::next`] will give it.
     pub fn verify(&self, now: Now, job: VerifyJob) -> Option<Verified> {
         let work = Work { acceptor: self.acceptor.clone(), now, job };
         match &self.threads {
@@ -103,8 +103,8 @@ fn work_off(wanted: &Mutex<Receiver<Work>>, done: &UnboundedSender<Verified>) {
 }
 
 impl Work {
-    /// Verifies that a packet is from its sender. A backend that breaks down says nothing about it, and must not leave what the
-    /// same source sends waiting for ever.
+    /// Verifies that a packet is from its sender. A backend that breaks down says nothing about it, and must not leave
+    /// what the same source sends waiting for ever.
     fn done(self) -> Verified {
         let Self { acceptor, now, job } = self;
         let packet = job.packet.packet();

@@ -1,4 +1,4 @@
-//! The host manager's I/O: one socket, one clock, the signals and the log.
+//! The host manager's I/O: its socket, clock, signals and log.
 
 use super::options::Options;
 use crate::{
@@ -215,7 +215,7 @@ enum Line {
     Server(Discriminant<ServerChange>),
 }
 
-/// Writes what the host manager tells into the log.
+/// Logs the events of the host manager.
 #[derive(Debug, Default)]
 struct Log {
     lines: RateLimit<Line>,

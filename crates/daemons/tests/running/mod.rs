@@ -20,7 +20,7 @@ use zephyr_core::{
 use zephyr_testkit::loopback::Network;
 
 /// How long what must come may take on a machine that is busy with other things. Only tests that fail wait so long.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A running daemon; it is stopped when the test ends, however that is.
 pub struct Daemon {
@@ -52,7 +52,7 @@ impl Daemon {
     }
 
     pub fn line_with(&self, text: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let mut seen = Vec::new();
         while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             if line.contains(text) {
@@ -69,7 +69,7 @@ impl Daemon {
     }
 
     pub fn wait(&mut self) -> Option<i32> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();
@@ -103,7 +103,7 @@ impl Program {
     /// A program at another address of the machine.
     pub fn at(address: IpAddr, hm: SocketAddr, sender: &'static str) -> Self {
         let socket = UdpSocket::bind((address, 0)).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(TIMEOUT)).unwrap();
         Self { socket, hm, sender, sent: 0 }
     }
 
@@ -124,17 +124,17 @@ impl Program {
         uid
     }
 
-    /// Sends until there is an answer: among too many packets a question can be lost.
+    /// Sends until there is an answer: among too many packets a request can be lost.
     pub fn ask(&mut self, notice: Notice<'_>) {
         const PAUSE: Duration = Duration::from_secs(1);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let mut asked = Vec::new();
         self.socket.set_read_timeout(Some(PAUSE)).unwrap();
         loop {
             asked.push(self.send(notice));
-            while let Some((_, uid, _)) = self.hear_in_time() {
+            while let Some((_, uid, _)) = self.try_receive() {
                 if asked.contains(&uid) {
-                    return self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
+                    return self.socket.set_read_timeout(Some(TIMEOUT)).unwrap();
                 }
             }
             assert!(Instant::now() < deadline, "{} answers no more", self.hm);
@@ -142,11 +142,11 @@ impl Program {
     }
 
     /// The next packet: its kind, uid and body; a delivery is acknowledged.
-    pub fn hear(&self) -> (Kind, Uid, Vec<u8>) {
-        self.hear_in_time().expect("something comes")
+    pub fn receive(&self) -> (Kind, Uid, Vec<u8>) {
+        self.try_receive().expect("something comes")
     }
 
-    fn hear_in_time(&self) -> Option<(Kind, Uid, Vec<u8>)> {
+    fn try_receive(&self) -> Option<(Kind, Uid, Vec<u8>)> {
         let mut buffer = [0; 1024];
         let (len, from) = self.socket.recv_from(&mut buffer).ok()?;
         let notice = Packet::parse(&buffer[..len]).unwrap().notice;

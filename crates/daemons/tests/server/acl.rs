@@ -28,9 +28,9 @@ fn login<'a>(user: &'a str, opcode: &'a str, sender: &'a str) -> Notice<'a> {
 impl Stage {
     /// The answer to a notice that nobody subscribed to: LOST when it is admitted.
     fn admits(&mut self, from: SocketAddr, notice: Notice<'_>, proof: Proof) -> bool {
-        let heard = self.send(from, notice, proof);
-        assert_eq!(heard.len(), 1);
-        match heard[0].answer().as_str() {
+        let received = self.send(from, notice, proof);
+        assert_eq!(received.len(), 1);
+        match received[0].answer().as_str() {
             "SERVACK LOST" => true,
             "SERVNAK LOST" => false,
             other => panic!("{other}"),
@@ -69,8 +69,8 @@ fn s30_s31_s32_only_a_proven_principal_is_one() {
         assert!(!stage.admits(here(), notice("testcl", "i", "", BOB), proof), "{proof:?}");
     }
     stage.subscribe(there(), ALICE, 6000, b"testcl\0i\0\0");
-    let heard = stage.send(here(), notice("TESTCL", "i", "", BOB), Yes);
-    assert_eq!((heard[0].to, heard[1].answer().as_str()), (at(there(), 6000), "SERVACK SENT"));
+    let received = stage.send(here(), notice("TESTCL", "i", "", BOB), Yes);
+    assert_eq!((received[0].to, received[1].answer().as_str()), (at(there(), 6000), "SERVACK SENT"));
 }
 
 #[test]
@@ -183,19 +183,19 @@ fn s55_s56_s57_subscriptions() {
 #[test]
 fn what_a_list_refuses_is_told() {
     let mut stage = with(&[("sub-hidden", ""), ("iws-login", "")]);
-    for (body, words) in [
+    for (body, reason) in [
         (&b"hidden\0i\0\0"[..], Some("you may not subscribe to class hidden here")),
         (b"free\0i\0\0Hidden\0i\0\0", Some("you may not subscribe to class hidden here")),
         (b"login\0*\0\0", Some("you may not subscribe to all instances of class login here")),
         (b"login\0x\0\0free\0*\0\0", None),
     ] {
-        let heard = stage.send(here(), control("SUBSCRIBE_NODEFS", ALICE, body), Yes);
-        assert_eq!((heard[0].answer().as_str(), heard[0].words().as_deref()), ("SERVACK SENT", words));
+        let received = stage.send(here(), control("SUBSCRIBE_NODEFS", ALICE, body), Yes);
+        assert_eq!((received[0].answer().as_str(), received[0].reason().as_deref()), ("SERVACK SENT", reason));
     }
     let long = [&[b'x'; 700][..], b"\0i\0\0"].concat();
     let mut stage = with(&[(&format!("sub-{}", "x".repeat(700)), "")]);
-    let heard = stage.send(here(), control("SUBSCRIBE_NODEFS", ALICE, &long), Yes);
-    assert!(heard[0].words().is_some_and(|words| words.len() <= 200));
+    let received = stage.send(here(), control("SUBSCRIBE_NODEFS", ALICE, &long), Yes);
+    assert!(received[0].reason().is_some_and(|reason| reason.len() <= 200));
 }
 
 #[test]
@@ -205,10 +205,10 @@ fn hosts_subscribe_too() {
         config.rules = rules(&[("sub-lab", "@127.77.0.1"), ("sub-staff", "alice@ATHENA.TEST")]);
     });
     for (host, held) in [(here(), "lab|i||"), (there(), "")] {
-        let heard = stage.send(host, control("SUBSCRIBE_NODEFS", ALICE, b"lab\0i\0\0staff\0i\0\0"), No);
-        assert_eq!(heard[0].answer(), "SERVACK SENT");
-        let heard = stage.send(host, control("GIMME", ALICE, b"0x1388\0"), No);
-        assert_eq!(heard[1].body(), held, "a claimed name admits to nothing, even where no proof is wanted");
+        let received = stage.send(host, control("SUBSCRIBE_NODEFS", ALICE, b"lab\0i\0\0staff\0i\0\0"), No);
+        assert_eq!(received[0].answer(), "SERVACK SENT");
+        let received = stage.send(host, control("GIMME", ALICE, b"0x1388\0"), No);
+        assert_eq!(received[1].body(), held, "a claimed name admits to nothing, even where no proof is wanted");
     }
 }
 
@@ -237,7 +237,7 @@ fn new_rules_end_what_they_forbid() {
     }
     assert_eq!(stage.list(here(), ALICE, 5000), "secret|a||free|*||");
     assert_eq!(stage.list(there(), BOB, 6000), "");
-    assert_eq!(stage.send(here(), notice("secret", "b", "", ALICE), Yes).len(), 1, "nobody hears it any more");
+    assert_eq!(stage.send(here(), notice("secret", "b", "", ALICE), Yes).len(), 1, "nobody receives it any more");
     assert_eq!(stage.engine.gauges().subscriptions, 2);
     stage.command(Command::Reload(new));
     assert_eq!(stage.events, [], "what is admitted stays");
@@ -275,19 +275,19 @@ fn s98_s99_operators_tell_of_others() {
 fn watched() -> Stage {
     let mut stage = shipped();
     stage.subscribe(there(), BOB, 6000, b"login\0alice@ATHENA.TEST\0\0");
-    let heard = stage.send(here(), login(ALICE, "REALM-ANNOUNCED", ALICE), Yes);
-    assert_eq!((heard[0].to, heard[1].answer().as_str()), (at(there(), 6000), "SERVACK SENT"));
-    stage.acknowledge(&heard[0]);
+    let received = stage.send(here(), login(ALICE, "REALM-ANNOUNCED", ALICE), Yes);
+    assert_eq!((received[0].to, received[1].answer().as_str()), (at(there(), 6000), "SERVACK SENT"));
+    stage.acknowledge(&received[0]);
     stage
 }
 
 #[test]
 fn s103_with_the_shipped_lists() {
     let mut stage = watched();
-    let heard = stage.send(here(), login(ALICE, "USER_LOGOUT", ALICE), No);
-    assert_eq!((heard[0].to, heard[1].answer().as_str()), (at(there(), 6000), "SERVACK SENT"));
-    assert!(!key_of(BOB).check(&heard[0].packet(), Direction::ToClient), "it proves nothing");
-    assert_eq!(heard[0].packet().claim.auth, 0);
+    let received = stage.send(here(), login(ALICE, "USER_LOGOUT", ALICE), No);
+    assert_eq!((received[0].to, received[1].answer().as_str()), (at(there(), 6000), "SERVACK SENT"));
+    assert!(!key_of(BOB).check(&received[0].packet(), Direction::ToClient), "it proves nothing");
+    assert_eq!(received[0].packet().claim.auth, 0);
     assert_eq!(stage.engine.gauges().locations, 0);
 }
 
@@ -319,9 +319,9 @@ fn s114_s115_operators_see_what_is_only_for_them() {
         (CAROL, Yes, ""),
         ("bob@ELSEWHERE.TEST", Yes, ""),
     ] {
-        let heard = stage.send(there(), notice("USER_LOCATE", ALICE, "LOCATE", sender), proof);
+        let received = stage.send(there(), notice("USER_LOCATE", ALICE, "LOCATE", sender), proof);
         assert_eq!(
-            (heard[0].answer().as_str(), heard[1].body().as_str()),
+            (received[0].answer().as_str(), received[1].body().as_str()),
             ("SERVACK SENT", seen),
             "{sender} {proof:?}"
         );

@@ -1,5 +1,4 @@
-//! Attacks on C servers, and what becomes of them here. Each test bears the name of its line in
-//! `docs/development/attacks.md`.
+//! Attacks on C servers, and their outcome here. Each test bears the name of its line in `docs/development/attacks.md`.
 
 use crate::{running, stage::*};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -34,8 +33,8 @@ fn scene() -> Stage {
 }
 
 /// The packets that subscribers get.
-fn deliveries(heard: &[Heard]) -> Vec<&Heard> {
-    heard.iter().filter(|packet| !packet.notice().kind.is_acknowledgement()).collect()
+fn deliveries(received: &[Received]) -> Vec<&Received> {
+    received.iter().filter(|packet| !packet.notice().kind.is_acknowledgement()).collect()
 }
 
 #[test]
@@ -61,7 +60,7 @@ fn s1_forged_authentication_through_packet_kind() {
 #[test]
 fn s2_brain_dump_open_to_any_ticket_holder() {
     let server = running::server(&[]);
-    assert!(TcpStream::connect(server.address).is_err(), "there is no such door");
+    assert!(TcpStream::connect(server.address).is_err(), "nothing listens there");
 }
 
 #[test]
@@ -72,8 +71,8 @@ fn s3_hello_protocol_unauthenticated() {
         // The address of the client that would be killed, as C servers write it.
         let body = b"127.77.0.1\x005000\x00";
         for proof in [No, Yes] {
-            let heard = stage.send(THIEF, Notice { body, ..notice("ZEPHYR_ADMIN", "", opcode, ALICE) }, proof);
-            assert!(heard.iter().all(|packet| packet.to == THIEF), "nobody else is sent anything: {heard:?}");
+            let received = stage.send(THIEF, Notice { body, ..notice("ZEPHYR_ADMIN", "", opcode, ALICE) }, proof);
+            assert!(received.iter().all(|packet| packet.to == THIEF), "nobody else is sent anything: {received:?}");
         }
     }
     assert_eq!(state(&stage), before);
@@ -101,8 +100,8 @@ fn s5_logout_unauthenticated_announced_as_authentic() {
     assert_eq!(state(&stage).2, 1);
     for proof in [No, Failed] {
         stage.send(here(), login(ALICE, "NET-ANNOUNCED", ALICE), Yes);
-        let heard = stage.send(here(), logout, proof);
-        let announced = deliveries(&heard);
+        let received = stage.send(here(), logout, proof);
+        let announced = deliveries(&received);
         assert_eq!(announced.len(), 1);
         assert_eq!(announced[0].packet().claim, Claim::NONE, "it proves nothing");
     }
@@ -116,8 +115,11 @@ fn s7_local_users_can_speak_as_a_realm() {
         for proof in [No, Yes] {
             let body = b"foo\0*\0\0";
             let forged = Notice { port: 2103, body, ..notice("ZEPHYR_CTL", "REALM", opcode, "zephyr/zephyr@FOREIGN") };
-            let heard = stage.send(THIEF, forged, proof);
-            assert!(heard.len() <= 1 && heard.iter().all(|answer| answer.answer() != "SERVACK SENT"), "{heard:?}");
+            let received = stage.send(THIEF, forged, proof);
+            assert!(
+                received.len() <= 1 && received.iter().all(|answer| answer.answer() != "SERVACK SENT"),
+                "{received:?}"
+            );
         }
     }
     assert_eq!(state(&stage), before);
@@ -128,8 +130,8 @@ fn s8_principal_check_order() {
     let mut stage = scene();
     stage.send(here(), control("UNSUBSCRIBE", ALICE, b"foo\0*\0\0"), Yes);
     let before = state(&stage);
-    let heard = stage.send(here(), control("SUBSCRIBE", BOB, b""), Yes);
-    assert_eq!(heard[0].answer(), "SERVNAK LOST");
+    let received = stage.send(here(), control("SUBSCRIBE", BOB, b""), Yes);
+    assert_eq!(received[0].answer(), "SERVNAK LOST");
     assert_eq!(state(&stage), before, "not even alice's own defaults are added in bob's request");
 }
 
@@ -157,11 +159,11 @@ fn k_replay_to_the_server_within_the_clock_skew_window() {
     let mut stage = Stage::new();
     let subscription = stage.packet(Notice { port: 5000, ..control("SUBSCRIBE_NODEFS", ALICE, b"foo\0*\0\0") }, Yes);
     stage.give(here(), &subscription, Yes);
-    let heard = stage.give(THIEF, &subscription, Yes);
-    assert_eq!(heard[0].answer(), "SERVACK SENT", "he is told what alice was told");
+    let received = stage.give(THIEF, &subscription, Yes);
+    assert_eq!(received[0].answer(), "SERVACK SENT", "he is told what alice was told");
     assert_eq!(stage.engine.gauges().clients, 1, "and has nothing");
-    let heard = stage.send(there(), notice("foo", "bar", "", BOB), Yes);
-    assert_eq!(deliveries(&heard).iter().map(|packet| packet.to).collect::<Vec<_>>(), [at(here(), 5000)]);
+    let received = stage.send(there(), notice("foo", "bar", "", BOB), Yes);
+    assert_eq!(deliveries(&received).iter().map(|packet| packet.to).collect::<Vec<_>>(), [at(here(), 5000)]);
 
     // Even when the host has begun anew, and may tell of itself again.
     stage.send(here(), Notice { kind: Kind::HmCtl, port: 2104, ..notice("HM_CTL", "x", "BOOT", "HM") }, No);
@@ -169,7 +171,7 @@ fn k_replay_to_the_server_within_the_clock_skew_window() {
     stage.give(THIEF, &subscription, Yes);
     assert_eq!(stage.engine.gauges().clients, 0);
     stage.give(here(), &subscription, Yes);
-    assert_eq!(stage.engine.gauges().clients, 1, "its own host manager's queue is heard");
+    assert_eq!(stage.engine.gauges().clients, 1, "its own host manager's queue is handled");
 }
 
 #[test]
@@ -181,8 +183,8 @@ fn k_the_same_authenticator_on_another_notice() {
     let judged = stage.judged;
     let forge = |notice: Notice<'_>| notice.write(&packet.claim, Limits::WHOLE_PACKET).unwrap();
     let message = forge(Notice { body: b"something else", ..packet.notice });
-    let heard = stage.give(THIEF, &message, Yes);
-    assert_eq!(deliveries(&heard)[0].packet().claim, Claim::NONE, "shown, as by C servers, as not authentic");
+    let received = stage.give(THIEF, &message, Yes);
+    assert_eq!(deliveries(&received)[0].packet().claim, Claim::NONE, "shown, as by C servers, as not authentic");
     let subscription = forge(Notice { port: 6666, ..control("SUBSCRIBE", BOB, b"foo\0*\0\0") });
     assert_eq!(stage.give(THIEF, &subscription, Yes)[0].notice().kind, Kind::ServNak);
     assert_eq!(stage.judged, judged, "no ticket is opened for it");
@@ -197,16 +199,16 @@ fn k_nobody_uses_up_an_authenticator_that_is_not_his() {
     // The thief is faster with another notice, whose checksum cannot hold.
     let forged = Notice { body: b"forged", ..packet.notice }.write(&packet.claim, Limits::WHOLE_PACKET).unwrap();
     stage.give(THIEF, &forged, Failed);
-    let heard = stage.give(there(), &octets, Yes);
-    assert_eq!(deliveries(&heard)[0].packet().claim.auth, 1, "bob's own is authentic all the same");
+    let received = stage.give(there(), &octets, Yes);
+    assert_eq!(deliveries(&received)[0].packet().claim.auth, 1, "bob's own is authentic all the same");
 }
 
 #[test]
 fn s11_gimmedefs_leaks_memory_contents() {
     let mut stage = Stage::new();
-    let heard = stage.send(here(), control("GIMMEDEFS", ALICE, b""), No);
+    let received = stage.send(here(), control("GIMMEDEFS", ALICE, b""), No);
     let list = "message|urgent|alice@ATHENA.TEST|message|personal|alice@ATHENA.TEST|operations|message||";
-    assert_eq!(heard[1].body(), list);
+    assert_eq!(received[1].body(), list);
 }
 
 #[test]
@@ -218,10 +220,10 @@ fn k_stripping() {
     ] {
         let mut stage = Stage::with(|config| config.policy.failed_proof = choice);
         stage.subscribe(here(), ALICE, 5000, b"foo\0*\0\0");
-        let heard = stage.send(there(), notice("foo", "bar", "", BOB), Failed);
-        let ack = heard.last().unwrap();
+        let received = stage.send(there(), notice("foo", "bar", "", BOB), Failed);
+        let ack = received.last().unwrap();
         assert!(ack.answer().starts_with(answer), "{choice:?}: {}", ack.answer());
-        assert_eq!(heard.len(), 1 + reached, "{choice:?}");
+        assert_eq!(received.len(), 1 + reached, "{choice:?}");
     }
     // Setting auth to 0 leaves no trace; who cares demands proof.
     let mut stage = Stage::with(|config| config.policy = Policy { send: Demand::Required, ..Policy::KERBEROS });
@@ -232,8 +234,8 @@ fn k_stripping() {
 #[test]
 fn k_anyone_can_suppress_or_fake_delivery_reports() {
     let mut stage = scene();
-    let heard = stage.send(there(), notice("foo", "bar", "", BOB), Yes);
-    let delivery = deliveries(&heard)[0].clone();
+    let received = stage.send(there(), notice("foo", "bar", "", BOB), Yes);
+    let delivery = deliveries(&received)[0].clone();
     let ack = Notice { kind: Kind::ClientAck, body: b"", ..delivery.notice() };
     let octets = ack.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap();
     for from in [THIEF, here(), at(here(), 5001), at(THIEF, 5000)] {
@@ -283,18 +285,18 @@ fn k_one_open_class_opens_nothing_else() {
     stage.subscribe(here(), ALICE, 5000, b"foo\0*\0\0");
     stage.send(here(), login(ALICE, "REALM-VISIBLE", ALICE), Yes);
     for proof in [No, Failed] {
-        let heard = stage.send(here(), control("GIMME", ALICE, b"0x1388\0"), proof);
-        assert_eq!(heard[1].body(), "", "what was subscribed with proof is not listed without");
-        let heard = stage.send(THIEF, notice("USER_LOCATE", ALICE, "LOCATE", BOB), proof);
-        assert_eq!(heard[1].body(), "", "the realm sees her, and he may be anybody");
+        let received = stage.send(here(), control("GIMME", ALICE, b"0x1388\0"), proof);
+        assert_eq!(received[1].body(), "", "what was subscribed with proof is not listed without");
+        let received = stage.send(THIEF, notice("USER_LOCATE", ALICE, "LOCATE", BOB), proof);
+        assert_eq!(received[1].body(), "", "the realm sees her, and he may be anybody");
         assert_eq!(stage.send(at(there(), 9), control("GIMMEDEFS", ALICE, b""), proof).len(), 2, "cut to one packet");
     }
-    let heard = stage.send(THIEF, notice("USER_LOCATE", ALICE, "LOCATE", BOB), Yes);
-    assert_eq!(heard[1].body(), "machine|now|tty|");
+    let received = stage.send(THIEF, notice("USER_LOCATE", ALICE, "LOCATE", BOB), Yes);
+    assert_eq!(received[1].body(), "machine|now|tty|");
     let open = Notice { port: 7, ..control("SUBSCRIBE_NODEFS", BOB, b"public\0*\0\0") };
     assert_eq!(stage.send(there(), open, No)[0].answer(), "SERVACK SENT");
-    let heard = stage.send(there(), Notice { port: 7, ..control("GIMME", BOB, b"0x0007\0") }, No);
-    assert_eq!(heard[1].body(), "public|*||", "what was subscribed without proof is");
+    let received = stage.send(there(), Notice { port: 7, ..control("GIMME", BOB, b"0x0007\0") }, No);
+    assert_eq!(received[1].body(), "public|*||", "what was subscribed without proof is");
 }
 
 /// Where nobody can prove anything, long lists of one's own are had all the same: who has them has sent as much.
@@ -307,11 +309,12 @@ fn k_own_lists_without_proof() {
         stage.send(here(), control("SUBSCRIBE_NODEFS", ALICE, body.as_bytes()), No);
         expected.insert_str(0, &body.replace('\0', "|"));
     }
-    let heard = stage.send(here(), control("GIMME", ALICE, b"0x1388\0"), No);
-    assert_eq!(heard[1..].iter().map(Heard::body).collect::<String>(), expected);
+    let received = stage.send(here(), control("GIMME", ALICE, b"0x1388\0"), No);
+    assert_eq!(received[1..].iter().map(Received::body).collect::<String>(), expected);
 }
 
-/// Every kind of question, from an address that may be forged, once and often: everything that comes of it in two hours.
+/// Every kind of request, from an address that may be forged, once and often: everything that comes of it in two
+/// hours.
 #[test]
 fn k_no_amplifier() {
     let believing = Policy { believe_unproven: true, ..Policy::OPEN };
@@ -325,7 +328,7 @@ fn k_no_amplifier() {
 fn no_amplifier(policy: &Policy, subscribed: usize, times: usize) {
     let many: String = (0..200).map(|number| format!("class-{number},instance,*\n")).collect();
     let mut worst = (0.0, String::new());
-    let questions = [
+    let requests = [
         control("GIMMEDEFS", ALICE, b""),
         control("GIMME", ALICE, b"0x1388\0"),
         control("SUBSCRIBE", ALICE, b"foo\0*\0\0"),
@@ -348,7 +351,7 @@ fn no_amplifier(policy: &Policy, subscribed: usize, times: usize) {
         Notice { kind: Kind::ServAck, ..notice("x", "y", "", ALICE) },
         Notice { kind: Kind::ClientAck, ..notice("x", "y", "", ALICE) },
     ];
-    for question in questions {
+    for request in requests {
         // Proof that is only believed is none.
         let claimed = if policy.believe_unproven { Yes } else { Failed };
         for (proof, sender) in [(No, ALICE), (claimed, ALICE), (No, "")] {
@@ -360,31 +363,31 @@ fn no_amplifier(policy: &Policy, subscribed: usize, times: usize) {
                 let place = Notice { port, ..login(ALICE, "NET-ANNOUNCED", ALICE) };
                 stage.send(there(), place, Yes);
             }
-            let question = Notice { sender: sender.as_bytes(), ..question };
+            let request = Notice { sender: sender.as_bytes(), ..request };
             // The fewest fields with which a packet is one.
-            for field_count in [question.field_count, 8] {
+            for field_count in [request.field_count, 8] {
                 let mut asked = 0;
-                let mut heard: Vec<Heard> = Vec::new();
+                let mut received: Vec<Received> = Vec::new();
                 let mut ask = |stage: &mut Stage, notice: Notice<'_>| {
                     let octets = stage.packet(notice, proof);
                     asked += octets.len();
-                    heard.extend(stage.give(THIEF, &octets, proof));
+                    received.extend(stage.give(THIEF, &octets, proof));
                 };
                 for number in 0..subscribed {
                     let body = format!("some-class-{number}\0with-an-instance\0\0");
                     ask(&mut stage, control("SUBSCRIBE_NODEFS", ALICE, body.as_bytes()));
                 }
                 for _ in 0..times {
-                    ask(&mut stage, Notice { field_count, ..question });
+                    ask(&mut stage, Notice { field_count, ..request });
                 }
-                heard.extend(stage.wait(7200).into_iter().map(|(_, packet)| packet));
-                let to_thief = heard.iter().filter(|packet| packet.to.ip() == THIEF.ip());
+                received.extend(stage.wait(7200).into_iter().map(|(_, packet)| packet));
+                let to_thief = received.iter().filter(|packet| packet.to.ip() == THIEF.ip());
                 let answered: usize = to_thief.map(|packet| packet.octets.len()).sum();
                 let ratio = answered as f64 / asked as f64;
-                let words = question.opcode.escape_ascii();
-                println!("{words:>16} {proof:?} {field_count:>2} fields: {ratio:.2}");
+                let opcode = request.opcode.escape_ascii();
+                println!("{opcode:>16} {proof:?} {field_count:>2} fields: {ratio:.2}");
                 if ratio > worst.0 {
-                    worst = (ratio, words.to_string());
+                    worst = (ratio, opcode.to_string());
                 }
             }
         }

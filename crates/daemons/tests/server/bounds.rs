@@ -1,4 +1,4 @@
-//! What one source, one principal or all together may take up: beyond it there is a clear refusal and a number, and others
+//! Bounds of one source, one principal or all together: beyond them there is a clear refusal and a number, and others
 //! notice nothing.
 
 use crate::stage::*;
@@ -16,8 +16,8 @@ fn bounded(change: impl FnOnce(&mut Bounds)) -> Stage {
 /// How a subscription of a client is answered.
 fn subscribed(stage: &mut Stage, host: std::net::SocketAddr, person: &str, port: u16, class: &str) -> String {
     let body = format!("{class}\0*\0\0");
-    let heard = stage.send(host, Notice { port, ..control("SUBSCRIBE_NODEFS", person, body.as_bytes()) }, Yes);
-    heard[0].answer()
+    let received = stage.send(host, Notice { port, ..control("SUBSCRIBE_NODEFS", person, body.as_bytes()) }, Yes);
+    received[0].answer()
 }
 
 const SENT: &str = "SERVACK SENT";
@@ -87,9 +87,9 @@ fn names_that_are_only_claimed_use_up_nothing_of_the_proven_ones() {
 fn who_asks_much_leaves_room_for_the_answers_to_others() {
     let asked = |stage: &mut Stage, host, person, proof| {
         let pending = stage.engine.gauges().pending;
-        let heard = stage.send(host, control("GIMMEDEFS", person, b""), proof);
+        let received = stage.send(host, control("GIMMEDEFS", person, b""), proof);
         let remembered = stage.engine.gauges().pending > pending;
-        assert_eq!(heard.len(), 1 + usize::from(remembered), "what is not remembered is not sent");
+        assert_eq!(received.len(), 1 + usize::from(remembered), "what is not remembered is not sent");
         remembered
     };
     let mut stage = bounded(|bounds| bounds.answer_octets = 100_000);
@@ -124,8 +124,8 @@ fn a_list_is_no_longer_than_receivers_take() {
 fn flood(stage: &mut Stage, notices: usize) -> (usize, usize) {
     let (mut silent, mut bobs) = (0, 0);
     for _ in 0..notices {
-        let heard = stage.send(there(), Notice { body: &[b'x'; 300], ..notice("foo", "bar", "", BOB) }, Yes);
-        for delivery in heard.iter().filter(|packet| !packet.notice().kind.is_acknowledgement()) {
+        let received = stage.send(there(), Notice { body: &[b'x'; 300], ..notice("foo", "bar", "", BOB) }, Yes);
+        for delivery in received.iter().filter(|packet| !packet.notice().kind.is_acknowledgement()) {
             if delivery.to == at(there(), 6000) {
                 bobs += 1;
                 stage.acknowledge(delivery);

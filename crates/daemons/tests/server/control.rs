@@ -56,9 +56,12 @@ fn s49_s65_s68_a_port_belongs_to_one_principal() {
         assert!(matches!(stage.events.pop(), Some(LogEvent::PortTaken { .. })));
     }
     assert_eq!(stage.list(here(), ALICE, 5000), "a|b||", "not even the owner's defaults were added");
-    let heard = stage.send(here(), notice("a", "b", "", BOB), Yes);
-    let proven =
-        zephyr_core::auth::Session::check(&key_of(ALICE), &heard[0].packet(), zephyr_core::auth::Direction::ToClient);
+    let received = stage.send(here(), notice("a", "b", "", BOB), Yes);
+    let proven = zephyr_core::auth::Session::check(
+        &key_of(ALICE),
+        &received[0].packet(),
+        zephyr_core::auth::Direction::ToClient,
+    );
     assert!(proven, "the owner's key is still the client's");
 }
 
@@ -95,8 +98,8 @@ fn s59_no_default_subscriptions() {
 #[test]
 fn s60_the_instance_does_not_matter() {
     let mut stage = Stage::new();
-    let heard = Notice { body: b"a\0b\0\0", ..notice("zephyr_ctl", "anything", "SUBSCRIBE_NODEFS", ALICE) };
-    assert_eq!(stage.ask(heard, Yes), "SERVACK SENT");
+    let received = Notice { body: b"a\0b\0\0", ..notice("zephyr_ctl", "anything", "SUBSCRIBE_NODEFS", ALICE) };
+    assert_eq!(stage.ask(received, Yes), "SERVACK SENT");
     assert_eq!(stage.list(here(), ALICE, 5000), "a|b||");
 }
 
@@ -162,13 +165,13 @@ fn s69_s70_s71_s72_flushsubs() {
 fn s74_gimme_is_answered_to_the_program() {
     let mut stage = with_alice();
     let request = Notice { port: 5050, kind: Kind::Unacked, ..control("GIMME", ALICE, b"0x1388\0") };
-    let heard = stage.send(here(), request, Yes);
-    assert_eq!((heard[0].to, heard[0].answer().as_str()), (here(), "SERVACK SENT"));
-    let list = heard[1].packet();
-    assert_eq!((heard[1].to, heard.len()), (at(here(), 5050), 2));
+    let received = stage.send(here(), request, Yes);
+    assert_eq!((received[0].to, received[0].answer().as_str()), (here(), "SERVACK SENT"));
+    let list = received[1].packet();
+    assert_eq!((received[1].to, received.len()), (at(here(), 5050), 2));
     assert_eq!((list.notice.kind, list.claim.auth, list.notice.body), (Kind::Acked, 0, &b"a\0b\0\0"[..]));
     assert_eq!((list.notice.multinotice, list.notice.opcode), (&b"0/5"[..], &b"GIMME"[..]));
-    assert_eq!(list.notice.uid, heard[0].notice().uid);
+    assert_eq!(list.notice.uid, received[0].notice().uid);
 }
 
 #[test]
@@ -182,19 +185,19 @@ fn s75_s76_s77_gimme_tells_nothing_to_others() {
         (ALICE, Yes, b""),
         (ALICE, Yes, b"0x1389\0"),
     ] {
-        let heard = stage.send(here(), control("GIMME", person, body), proof);
-        assert_eq!((heard[0].answer().as_str(), heard.len()), ("SERVACK SENT", 2));
-        assert_eq!((heard[1].notice().body, heard[1].notice().multinotice), (&b""[..], &b"0/0"[..]));
+        let received = stage.send(here(), control("GIMME", person, body), proof);
+        assert_eq!((received[0].answer().as_str(), received.len()), ("SERVACK SENT", 2));
+        assert_eq!((received[1].notice().body, received[1].notice().multinotice), (&b""[..], &b"0/0"[..]));
     }
 }
 
 #[test]
 fn s78_default_subscriptions_last_line_first() {
     let mut stage = Stage::new();
-    let heard = stage.send(here(), control("GIMMEDEFS", ALICE, b""), No);
-    assert_eq!(heard[0].answer(), "SERVACK SENT");
+    let received = stage.send(here(), control("GIMMEDEFS", ALICE, b""), No);
+    assert_eq!(received[0].answer(), "SERVACK SENT");
     assert_eq!(
-        heard[1].body(),
+        received[1].body(),
         "message|urgent|alice@ATHENA.TEST|message|personal|alice@ATHENA.TEST|operations|message||"
     );
 }
@@ -216,15 +219,15 @@ fn a_long_list_comes_in_fragments() {
 fn a_stranger_cannot_make_the_server_flood_somebody() {
     let many: String = (0..200).map(|n| format!("class-{n},instance,*\n")).collect();
     let mut stage = Stage::with(|config| config.rules = with_defaults(many.as_bytes()));
-    let question = stage.packet(control("GIMMEDEFS", ALICE, b""), No);
-    let heard = stage.give(here(), &question, No);
-    assert_eq!(heard.len(), 2, "one acknowledgement, one packet of answer");
-    let list = heard[1].notice();
+    let request = stage.packet(control("GIMMEDEFS", ALICE, b""), No);
+    let received = stage.give(here(), &request, No);
+    assert_eq!(received.len(), 2, "one acknowledgement, one packet of answer");
+    let list = received[1].notice();
     assert!(list.body.len() > 150 && list.body.ends_with(b"\0instance\0\0"), "whole entries");
     assert_eq!(list.multinotice, format!("0/{}", list.body.len()).as_bytes());
-    let answered: usize = heard.iter().map(|packet| packet.octets.len()).sum();
+    let answered: usize = received.iter().map(|packet| packet.octets.len()).sum();
     let resent: usize = stage.wait(7200).iter().map(|(_, packet)| packet.octets.len()).sum();
-    assert!(answered + resent <= 4 * question.len(), "{answered} and {resent} for {}", question.len());
+    assert!(answered + resent <= 4 * request.len(), "{answered} and {resent} for {}", request.len());
     assert!(stage.send(here(), control("GIMMEDEFS", ALICE, b""), Yes).len() > 4, "who proves himself gets all");
     let resent = stage.wait(7200);
     assert_eq!(resent.last().unwrap().0, 28, "as long as clients wait");
@@ -244,7 +247,7 @@ impl Stage {
         assert_eq!(self.ask(login, Yes), "SERVACK SENT");
     }
 
-    fn hm(&mut self, from: SocketAddr, class: &str, instance: &str, opcode: &str) -> Vec<Heard> {
+    fn hm(&mut self, from: SocketAddr, class: &str, instance: &str, opcode: &str) -> Vec<Received> {
         let notice = Notice { kind: Kind::HmCtl, port: 2104, ..notice(class, instance, opcode, "HM") };
         self.send(from, notice, No)
     }
@@ -267,9 +270,9 @@ fn two_hosts() -> Stage {
 fn s83_s88_boot_removes_the_hosts_state_and_no_other() {
     for (class, instance) in [("ZEPHYR_CTL", "HM"), ("zephyr_ctl", "hm"), ("HM_CTL", "whatever")] {
         let mut stage = two_hosts();
-        let heard = stage.hm(here(), class, instance, "BOOT");
-        assert_eq!((heard[0].to, heard[0].notice().body), (here(), &b"SENT\0long-headers\0"[..]));
-        assert_eq!(heard[0].notice().kind, Kind::ServAck);
+        let received = stage.hm(here(), class, instance, "BOOT");
+        assert_eq!((received[0].to, received[0].notice().body), (here(), &b"SENT\0long-headers\0"[..]));
+        assert_eq!(received[0].notice().kind, Kind::ServAck);
         assert_eq!((stage.state(), stage.engine.gauges().hosts), ((1, 0), 1));
     }
 }
@@ -291,8 +294,8 @@ fn s85_flush_is_not_answered() {
 #[test]
 fn s86_s87_attach_and_detach_remove_nothing() {
     let mut stage = two_hosts();
-    let heard = stage.hm(here(), "ZEPHYR_CTL", "HM", "ATTACH");
-    assert_eq!(heard[0].notice().body, b"SENT\0long-headers\0");
+    let received = stage.hm(here(), "ZEPHYR_CTL", "HM", "ATTACH");
+    assert_eq!(received[0].notice().body, b"SENT\0long-headers\0");
     assert_eq!((stage.state(), stage.engine.gauges().hosts), ((2, 1), 1));
     let goodbye = stage.command(Command::Shutdown);
     assert_eq!(goodbye.len(), 1);
@@ -325,8 +328,8 @@ fn limits_refuse_and_leave_others_alone() {
     let bounds = Bounds { clients: 3, clients_per_host: 2, subscriptions_per_client: 2, ..Bounds::default() };
     let mut stage = Stage::with(|config| config.bounds = bounds);
     let mut subscribe = |host, port, body: &[u8]| {
-        let heard = stage.send(host, Notice { port, ..control("SUBSCRIBE_NODEFS", ALICE, body) }, Yes);
-        heard[0].answer()
+        let received = stage.send(host, Notice { port, ..control("SUBSCRIBE_NODEFS", ALICE, body) }, Yes);
+        received[0].answer()
     };
     assert_eq!(subscribe(here(), 5001, b"a\0b\0\0"), "SERVACK SENT");
     assert_eq!(subscribe(here(), 5002, b"a\0b\0\0"), "SERVACK SENT");

@@ -1,4 +1,4 @@
-//! When packets to clients are sent again, and when clients are given up (server behaviour, section 9).
+//! Retransmission to clients, and clients that are given up (server behaviour, section 9).
 
 use crate::stage::*;
 use zephyr_core::notice::Notice;
@@ -69,9 +69,9 @@ fn one_dead_client_takes_all_its_packets_along_and_nobody_elses() {
     let mut stage = with_bob();
     stage.subscribe(there(), ALICE, 6001, b"foo\0bar\0\0");
     for _ in 0..3 {
-        let heard = stage.send(here(), foo(), Yes);
-        assert_eq!(heard.len(), 3);
-        stage.acknowledge(heard.iter().find(|packet| packet.to.port() == 6001).unwrap());
+        let received = stage.send(here(), foo(), Yes);
+        assert_eq!(received.len(), 3);
+        stage.acknowledge(received.iter().find(|packet| packet.to.port() == 6001).unwrap());
         stage.wait(1);
     }
     stage.wait(1040);
@@ -83,10 +83,10 @@ fn one_dead_client_takes_all_its_packets_along_and_nobody_elses() {
 fn a_subscription_renewed_brings_its_new_key() {
     let mut stage = with_bob();
     stage.subscribe(there(), BOB, 6000, b"");
-    let heard = stage.send(here(), foo(), Yes);
+    let received = stage.send(here(), foo(), Yes);
     assert!(zephyr_core::auth::Session::check(
         &key_of(BOB),
-        &heard[0].packet(),
+        &received[0].packet(),
         zephyr_core::auth::Direction::ToClient
     ));
     assert_eq!(stage.engine.gauges().clients, 1);
@@ -99,8 +99,8 @@ fn a_client_that_does_not_read_costs_a_bounded_amount() {
     stage.subscribe(there(), BOB, 6000, b"foo\0bar\0\0");
     stage.subscribe(there(), ALICE, 6001, b"foo\0*\0\0");
     for number in 0..20 {
-        let heard = stage.send(here(), foo(), Yes);
-        let (ack, packets) = heard.split_last().unwrap();
+        let received = stage.send(here(), foo(), Yes);
+        let (ack, packets) = received.split_last().unwrap();
         assert_eq!(ack.answer(), "SERVACK SENT");
         assert_eq!(packets.len(), if number < 5 { 2 } else { 1 });
         stage.acknowledge(packets.iter().find(|packet| packet.to.port() == 6001).unwrap());
@@ -127,13 +127,13 @@ fn octets_on_the_way_are_bounded_for_all() {
 #[test]
 fn the_same_uid_from_a_stranger_cancels_nothing() {
     let mut stage = with_bob();
-    let heard = stage.send(here(), foo(), Yes);
-    let uid = heard[0].notice().uid;
-    // A question whose answer would have the same uid and go to the same place.
-    let question = Notice { uid, multiuid: uid, port: 6000, ..control("GIMMEDEFS", ALICE, b"") };
-    let octets = question.write(&zephyr_core::notice::Claim::NONE, zephyr_core::limits::Limits::WHOLE_PACKET).unwrap();
+    let received = stage.send(here(), foo(), Yes);
+    let uid = received[0].notice().uid;
+    // A request whose answer would have the same uid and go to the same place.
+    let request = Notice { uid, multiuid: uid, port: 6000, ..control("GIMMEDEFS", ALICE, b"") };
+    let octets = request.write(&zephyr_core::notice::Claim::NONE, zephyr_core::limits::Limits::WHOLE_PACKET).unwrap();
     stage.give(there(), &octets, No);
-    assert!(stage.wait(2).iter().any(|(_, packet)| *packet == heard[0]));
+    assert!(stage.wait(2).iter().any(|(_, packet)| *packet == received[0]));
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn many_waiting_packets_of_others_do_not_matter_to_one_who_leaves() {
         stage.send(here(), foo(), Yes);
     }
     assert_eq!(stage.engine.gauges().pending, 10_000);
-    let heard = stage.send(there(), Notice { port: 7, ..control("CLEARSUB", BOB, b"") }, Yes);
-    assert_eq!(heard[0].answer(), "SERVACK SENT");
+    let received = stage.send(there(), Notice { port: 7, ..control("CLEARSUB", BOB, b"") }, Yes);
+    assert_eq!(received[0].answer(), "SERVACK SENT");
     assert_eq!(stage.engine.gauges().pending, 9980);
 }

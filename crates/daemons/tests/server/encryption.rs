@@ -1,4 +1,4 @@
-//! A backend that encrypts fits behind the seam: the server opens what came, and seals it anew for each reader.
+//! An encrypting backend: the server decrypts what came, and encrypts it anew for each reader.
 
 use crate::stage::{ALICE, BOB, control, here, notice, there};
 use bytes::Bytes;

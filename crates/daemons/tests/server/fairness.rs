@@ -1,4 +1,4 @@
-//! What one source does leaves the others alone.
+//! Fairness between sources: the load of one leaves the others alone.
 
 use crate::stage::*;
 use std::net::SocketAddr;
@@ -18,8 +18,8 @@ fn bounded(change: impl FnOnce(&mut Bounds)) -> Stage {
 
 /// The ports that a notice of class foo from this host reaches; nobody acknowledges.
 fn reached(stage: &mut Stage, host: SocketAddr) -> Vec<u16> {
-    let heard = stage.send(host, notice("foo", "bar", "", BOB), No);
-    heard.iter().filter(|packet| packet.notice().kind == Kind::Acked).map(|packet| packet.to.port()).collect()
+    let received = stage.send(host, notice("foo", "bar", "", BOB), No);
+    received.iter().filter(|packet| packet.notice().kind == Kind::Acked).map(|packet| packet.to.port()).collect()
 }
 
 #[test]
@@ -29,11 +29,11 @@ fn a_flood_of_packets_does_not_make_a_host_that_begins_anew_wait_for_its_clients
     let message = stage.packet(notice("foo", "bar", "", BOB), Yes);
     stage.give(here(), &subscription, Yes);
     stage.give(here(), &message, Yes);
-    let most = Bounds::default().response_cache_entries;
-    for _ in 0..=most {
+    let max = Bounds::default().response_cache_entries;
+    for _ in 0..=max {
         stage.send(FLOODER, notice("nobody", "reads", "this", "mallory"), No);
     }
-    assert_eq!(stage.engine.gauges().recent, most, "what came from others is forgotten");
+    assert_eq!(stage.engine.gauges().recent, max, "what came from others is forgotten");
     stage.send(here(), Notice { kind: Kind::HmCtl, ..notice("HM_CTL", "x", "BOOT", "HM") }, No);
     assert_eq!(stage.engine.gauges().clients, 0);
     stage.give(FLOODER, &subscription, Yes);
@@ -65,7 +65,7 @@ fn one_host_causes_only_so_many_deliveries() {
     }
     let refused = stage.send(FLOODER, notice("foo", "bar", "", BOB), No);
     assert_eq!((refused.len(), refused[0].answer().as_str()), (1, "SERVNAK LOST"));
-    assert!(refused[0].words().is_some_and(|words| words.starts_with("too many")), "{:?}", refused[0].words());
+    assert!(refused[0].reason().is_some_and(|reason| reason.starts_with("too many")), "{:?}", refused[0].reason());
     assert_eq!(stage.engine.counters().delivery_floods, 1);
     assert_eq!(stage.send(FLOODER, notice("nobody", "reads", "this", BOB), No)[0].answer(), "SERVACK LOST");
     assert_eq!(reached(&mut stage, there()), all, "another host notices nothing");
@@ -90,8 +90,9 @@ fn clients_that_are_gone_do_not_silence_one_that_is_there() {
     assert!(stage.engine.counters().principal_pending_full > 0);
     stage.subscribe(there(), ALICE, 6000, b"foo\0*\0\0");
     for _ in 0..100 {
-        let heard = stage.send(there(), notice("foo", "bar", "", BOB), No);
-        let live = heard.iter().find(|packet| packet.to == at(there(), 6000)).expect("who is there hears everything");
+        let received = stage.send(there(), notice("foo", "bar", "", BOB), No);
+        let live =
+            received.iter().find(|packet| packet.to == at(there(), 6000)).expect("who is there receives everything");
         stage.acknowledge(live);
     }
     assert!(stage.engine.gauges().pending_octets < 60_000, "{:?}", stage.engine.gauges());

@@ -1,4 +1,4 @@
-//! A hundred thousand random and mutated packets: both engines go on serving, and hold no more than they may.
+//! A hundred thousand random and mutated packets: both machines go on serving, and hold no more than they may.
 
 use crate::{running::*, stage::*};
 use std::{
@@ -173,13 +173,13 @@ fn a_server_survives() {
         let from = source(&mut random);
         if Packet::parse(&octets).is_ok_and(|packet| packet.notice.sender.is_ascii()) {
             understood += 1;
-            let heard = stage.give(from, &octets, proof);
-            for packet in heard.iter().filter(|packet| packet.to.port() != 2104) {
+            let received = stage.give(from, &octets, proof);
+            for packet in received.iter().filter(|packet| packet.to.port() != 2104) {
                 if random.below(2) == 0 {
                     stage.acknowledge(packet);
                 }
             }
-            assert!(heard.len() < 3000, "a single packet causes no avalanche: {}", heard.len());
+            assert!(received.len() < 3000, "a single packet causes no avalanche: {}", received.len());
         }
         if number % 1000 == 0 {
             stage.wait(3);
@@ -280,10 +280,11 @@ fn running_daemons_survive_and_do_not_grow() {
     println!("resident halfway {halfway:?}, grown {grown:?}");
     assert!(grown.iter().all(|&octets| octets < 16 << 20), "grown by {grown:?} from {halfway:?}");
 
-    // On a host where the flood has taken no ports: it did so where it came from, and through the host manager where that is.
+    // On a host where the flood has taken no ports: it did so where it came from, and through the host manager where
+    // that is.
     let mut bob = Program::at(server.network.host(77).into(), server.address, "bob@OPEN.TEST");
     bob.send(acked(b"ZEPHYR_CTL", b"CLIENT", b"SUBSCRIBE_NODEFS", b"survived\0*\0\0"));
-    assert_eq!(bob.hear().2, b"SENT\0");
+    assert_eq!(bob.receive().2, b"SENT\0");
     straight.send(acked(b"survived", b"x", b"", b"yes\0"));
-    assert_eq!(bob.hear().2, b"yes\0");
+    assert_eq!(bob.receive().2, b"yes\0");
 }

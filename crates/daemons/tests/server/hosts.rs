@@ -1,10 +1,10 @@
-//! Host managers and what operators ask, with a scripted clock.
+//! Host managers and requests of operators, with a scripted clock.
 
 use crate::stage::*;
 use std::net::SocketAddr;
 use zephyr_core::{kind::Kind, notice::Notice};
 use zephyr_daemons::{
-    admin_protocol::{Answer, Question},
+    admin_protocol::{Answer, ControlRequest},
     zephyrd::inspect::answer,
 };
 use zephyr_engine::server::{Bounds, Command, LogEvent};
@@ -45,7 +45,7 @@ fn a_flood_of_boots_does_bounded_work_and_harms_no_other_host() {
     assert!(stage.events.iter().any(|event| matches!(event, LogEvent::Full { what: "host manager requests", .. })));
     assert!(stage.send(there(), hm("BOOT"), No)[0].answer().starts_with("SERVACK SENT"));
     stage.wait(10);
-    assert!(!stage.send(here(), hm("BOOT"), No).is_empty(), "after a pause the host is heard again");
+    assert!(!stage.send(here(), hm("BOOT"), No).is_empty(), "after a pause the host is handled again");
     assert_eq!(stage.engine.gauges().clients, 0);
 }
 
@@ -127,7 +127,7 @@ Triplet 'message' 'personal' 'alice@ATHENA.TEST':
 ",
     );
     assert_eq!(stage.engine.dump(), expected);
-    let answer = answer(&stage.engine, stage.now, &Question::Dump { here: true });
+    let answer = answer(&stage.engine, stage.now, &ControlRequest::Dump { here: true });
     assert_eq!(answer, Some(Answer::Dump(expected)));
 }
 
@@ -138,7 +138,7 @@ fn clients_and_subscribers_are_listed() {
         stage.subscribe(here(), ALICE, port, b"Big\0*\0\0other\0x\0\0");
     }
     stage.wait(30);
-    let Some(Answer::Clients(clients)) = answer(&stage.engine, stage.now, &Question::Clients { limit: 3 }) else {
+    let Some(Answer::Clients(clients)) = answer(&stage.engine, stage.now, &ControlRequest::Clients { limit: 3 }) else {
         panic!("no clients");
     };
     assert_eq!((clients.total, clients.entries.len()), (10, 3));
@@ -146,8 +146,8 @@ fn clients_and_subscribers_are_listed() {
     assert_eq!((first.address, &*first.principal, first.subscriptions), (at(here(), 5000), ALICE, 2));
     assert_eq!((first.proven, first.seconds_silent), (true, 30));
 
-    let question = Question::Subscriptions { class: "bIG".to_owned(), limit: 4 };
-    let Some(Answer::Subscriptions(found)) = answer(&stage.engine, stage.now, &question) else { panic!("none") };
+    let request = ControlRequest::Subscriptions { class: "bIG".to_owned(), limit: 4 };
+    let Some(Answer::Subscriptions(found)) = answer(&stage.engine, stage.now, &request) else { panic!("none") };
     assert_eq!((found.total, found.entries.len()), (10, 4), "in any spelling");
     assert_eq!((&*found.entries[3].instance, found.entries[3].client), ("*", at(here(), 5003)));
 }
@@ -157,12 +157,12 @@ fn access_is_explained() {
     let lists = [("xmt-secret", "*@ATHENA.TEST\n!bob@ATHENA.TEST\n"), ("sub-secret", "@127.77.0.0/24\n")];
     let stage = Stage::with(|config| config.rules = rules(&lists));
     let check = |principal: &str, class: &str, address: Option<&str>| {
-        let question = Question::AclCheck {
+        let request = ControlRequest::AclCheck {
             principal: principal.to_owned(),
             class: class.to_owned(),
             address: address.map(|address| address.parse().unwrap()),
         };
-        let Some(Answer::AclCheck(check)) = answer(&stage.engine, stage.now, &question) else { panic!("no answer") };
+        let Some(Answer::AclCheck(check)) = answer(&stage.engine, stage.now, &request) else { panic!("no answer") };
         let rulings: Vec<_> =
             check.rulings.iter().map(|ruling| format!("{} {} {}", ruling.list, ruling.allowed, ruling.why)).collect();
         (check.restricted, rulings)

@@ -22,10 +22,10 @@ fn locate<'a>(user: &'a str, sender: &'a str) -> Notice<'a> {
 impl Stage {
     /// What somebody sees of alice's locations.
     fn seen(&mut self, user: &str, sender: &str, proof: Proof) -> String {
-        let heard = self.send(there(), locate(user, sender), proof);
-        assert_eq!((heard[0].answer().as_str(), heard[1].to), ("SERVACK SENT", at(there(), 7000)));
-        assert_eq!((heard[1].notice().kind, heard[1].packet().claim.auth), (Kind::Acked, 0));
-        heard[1].body()
+        let received = self.send(there(), locate(user, sender), proof);
+        assert_eq!((received[0].answer().as_str(), received[1].to), ("SERVACK SENT", at(there(), 7000)));
+        assert_eq!((received[1].notice().kind, received[1].packet().claim.auth), (Kind::Acked, 0));
+        received[1].body()
     }
 
     /// Logs alice in with this exposure.
@@ -59,17 +59,17 @@ fn s91_s92_visible_is_not_announced() {
 fn s93_s94_s95_s96_announced() {
     for exposure in ["REALM-ANNOUNCED", "NET-VISIBLE", "NET-ANNOUNCED"] {
         let mut stage = Stage::new();
-        let heard = stage.send(here(), login(ALICE, exposure, ALICE), Yes);
-        assert_eq!((heard[0].answer().as_str(), heard[0].notice().opcode), ("SERVACK LOST", &b"USER_LOGIN"[..]));
+        let received = stage.send(here(), login(ALICE, exposure, ALICE), Yes);
+        assert_eq!((received[0].answer().as_str(), received[0].notice().opcode), ("SERVACK LOST", &b"USER_LOGIN"[..]));
 
         let mut stage = Stage::watched();
-        let heard = stage.send(here(), login(ALICE, exposure, ALICE), Yes);
+        let received = stage.send(here(), login(ALICE, exposure, ALICE), Yes);
         assert_eq!(
-            (heard[0].to, heard[0].notice().opcode, heard[0].notice().body),
+            (received[0].to, received[0].notice().opcode, received[0].notice().body),
             (at(there(), 6000), &b"USER_LOGIN"[..], PLACE)
         );
-        assert!(key_of(BOB).check(&heard[0].packet(), Direction::ToClient));
-        assert_eq!((heard[1].answer().as_str(), heard[1].notice().opcode), ("SERVACK SENT", &b"USER_LOGIN"[..]));
+        assert!(key_of(BOB).check(&received[0].packet(), Direction::ToClient));
+        assert_eq!((received[1].answer().as_str(), received[1].notice().opcode), ("SERVACK SENT", &b"USER_LOGIN"[..]));
     }
 }
 
@@ -212,10 +212,10 @@ fn s103_s104_a_logout_is_shown_as_what_it_is() {
             "another host"
         );
         assert_eq!(stage.ask(Notice { port: 9, ..login(ALICE, "USER_LOGOUT", ALICE) }, proof), "SERVNAK FAIL");
-        let heard = stage.send(here(), login(ALICE, "USER_LOGOUT", ALICE), proof);
-        assert_eq!((heard[0].to, heard[0].notice().opcode), (at(there(), 6000), &b"USER_LOGOUT"[..]));
-        assert_eq!(key_of(BOB).check(&heard[0].packet(), Direction::ToClient), proof == Yes);
-        assert_eq!(heard[1].answer(), "SERVACK SENT");
+        let received = stage.send(here(), login(ALICE, "USER_LOGOUT", ALICE), proof);
+        assert_eq!((received[0].to, received[0].notice().opcode), (at(there(), 6000), &b"USER_LOGOUT"[..]));
+        assert_eq!(key_of(BOB).check(&received[0].packet(), Direction::ToClient), proof == Yes);
+        assert_eq!(received[1].answer(), "SERVACK SENT");
         assert_eq!(stage.ask(login(ALICE, "USER_LOGOUT", ALICE), proof), "SERVNAK FAIL");
     }
 }
@@ -283,22 +283,22 @@ fn s118_hiding_is_not_done_this_way() {
 fn s119_status() {
     let mut stage = Stage::new();
     stage.wait(61);
-    let heard = stage.send(
+    let received = stage.send(
         at(here(), 7777),
         Notice { kind: Kind::Unsafe, port: 0, ..notice("ZEPHYR_ADMIN", "", "STATUS", ALICE) },
         No,
     );
-    assert_eq!((heard.len(), heard[0].to), (1, at(here(), 7777)), "to the source, whatever the port says");
-    let status = heard[0].notice();
+    assert_eq!((received.len(), received[0].to), (1, at(here(), 7777)), "to the source, whatever the port says");
+    let status = received[0].notice();
     assert_eq!(
         (status.kind, status.class, status.opcode, status.port),
         (Kind::Unsafe, &b"ZEPHYR_ADMIN"[..], &b"STATUS"[..], 2103)
     );
     assert_eq!((status.sender, status.recipient), (&b"zsrv.zlab.example"[..], &b""[..]));
     let body = "Zephyr Server test|1 pkts|61 seconds operational|127.77.0.100/SERV_UP|";
-    assert_eq!(heard[0].body(), as_here(body));
+    assert_eq!(received[0].body(), as_here(body));
     assert_eq!(stage.wait(2).len(), 1);
-    stage.acknowledge(&heard[0]);
+    stage.acknowledge(&received[0]);
     assert_eq!(stage.wait(3600), []);
 }
 

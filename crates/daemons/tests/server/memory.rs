@@ -1,6 +1,7 @@
-//! A server without sockets: what it sends is heard at once. Its proofs are verified as the program around it does that.
+//! A server without sockets: what it sends is received at once. Its proofs are verified as the program around it does
+//! that.
 
-use super::stage::{Double, Heard, Proof};
+use super::stage::{Double, Proof, Received};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     ops::{Deref, DerefMut},
@@ -62,12 +63,12 @@ impl Transport {
     }
 
     /// What the server sends and tells now, in its order.
-    pub(crate) fn hear(&mut self, now: Now) -> (Vec<Heard>, Vec<Event>) {
-        let (mut heard, mut events) = (Vec::new(), Vec::new());
+    pub(crate) fn drain(&mut self, now: Now) -> (Vec<Received>, Vec<Event>) {
+        let (mut received, mut events) = (Vec::new(), Vec::new());
         let mut under_way = 0;
         loop {
             match self.server.poll(now) {
-                Output::Transmit(transmit) => heard.push(Heard { to: transmit.to, octets: transmit.payload }),
+                Output::Transmit(transmit) => received.push(Received { to: transmit.to, octets: transmit.payload }),
                 Output::Job(job) => match self.verifier.verify(now, job) {
                     Some(verified) => self.server.handle(now, Input::Done(verified)),
                     None => under_way += 1,
@@ -78,7 +79,7 @@ impl Transport {
                     under_way -= 1;
                     self.server.handle(now, Input::Done(verified));
                 }
-                Output::Wait(_) => return (heard, events),
+                Output::Wait(_) => return (received, events),
             }
         }
     }

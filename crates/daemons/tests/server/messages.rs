@@ -21,15 +21,15 @@ fn foo<'a>() -> Notice<'a> {
 }
 
 /// Checks that bob gets the packet first, and the sender the answer after it.
-fn delivered(heard: &[Heard]) -> &Heard {
-    assert_eq!(heard.len(), 2, "{heard:?}");
-    assert_eq!((heard[0].to, heard[1].to), (at(there(), 6000), here()));
-    assert_eq!(heard[1].answer(), "SERVACK SENT");
-    &heard[0]
+fn delivered(received: &[Received]) -> &Received {
+    assert_eq!(received.len(), 2, "{received:?}");
+    assert_eq!((received[0].to, received[1].to), (at(there(), 6000), here()));
+    assert_eq!(received[1].answer(), "SERVACK SENT");
+    &received[0]
 }
 
-fn shown_authentic(heard: &Heard, person: &str) -> bool {
-    let packet = heard.packet();
+fn shown_authentic(received: &Received, person: &str) -> bool {
+    let packet = received.packet();
     let authentic = key_of(person).check(&packet, Direction::ToClient);
     assert_eq!(packet.claim.auth, u32::from(authentic));
     assert_eq!((packet.claim.authent_len, packet.claim.authenticator), (0, &b""[..]));
@@ -79,18 +79,18 @@ fn s5_fragments_that_contradict_themselves() {
     }
     assert_eq!(stage.engine.counters().dropped, 4);
     for multinotice in ["0/6", "399994/400000", "", "junk", "7/6"] {
-        let heard = stage.send(here(), Notice { multinotice: multinotice.as_bytes(), ..foo() }, Yes);
-        assert_eq!(delivered(&heard).notice().multinotice, multinotice.as_bytes());
+        let received = stage.send(here(), Notice { multinotice: multinotice.as_bytes(), ..foo() }, Yes);
+        assert_eq!(delivered(&received).notice().multinotice, multinotice.as_bytes());
     }
 }
 
 #[test]
 fn s6_s7_an_acknowledgement_counts_from_its_client_alone() {
     let mut stage = with_bob();
-    let heard = stage.send(here(), foo(), Yes);
-    let packet = delivered(&heard);
-    stage.acknowledge(&Heard { to: at(there(), 6001), ..packet.clone() });
-    stage.acknowledge(&Heard { to: at(here(), 6000), ..packet.clone() });
+    let received = stage.send(here(), foo(), Yes);
+    let packet = delivered(&received);
+    stage.acknowledge(&Received { to: at(there(), 6001), ..packet.clone() });
+    stage.acknowledge(&Received { to: at(here(), 6000), ..packet.clone() });
     assert_eq!(stage.wait(2).len(), 1, "neither another port nor another host can acknowledge");
     stage.acknowledge(packet);
     assert_eq!(stage.wait(3600), []);
@@ -113,22 +113,22 @@ fn s8_packets_that_only_answer_are_never_handled() {
 fn s9_s10_s11_every_other_kind_is_delivered_as_it_is() {
     let mut stage = with_bob();
     for kind in [Kind::Unsafe, Kind::Unacked, Kind::Acked, Kind::HmCtl] {
-        let heard = stage.send(here(), Notice { kind, port: 0, ..foo() }, No);
-        assert_eq!((delivered(&heard).notice().kind, delivered(&heard).notice().port), (kind, 0));
+        let received = stage.send(here(), Notice { kind, port: 0, ..foo() }, No);
+        assert_eq!((delivered(&received).notice().kind, delivered(&received).notice().port), (kind, 0));
     }
 }
 
 #[test]
 fn s12_proven_is_delivered_with_the_recipients_own_proof() {
     let mut stage = with_bob();
-    let heard = stage.send(here(), foo(), Yes);
-    let packet = delivered(&heard);
+    let received = stage.send(here(), foo(), Yes);
+    let packet = delivered(&received);
     assert!(shown_authentic(packet, BOB));
     assert!(!key_of(ALICE).check(&packet.packet(), Direction::ToClient));
     let got = packet.notice();
     assert_eq!((got.class, got.instance, got.opcode, got.body), (&b"foo"[..], &b"bar"[..], &b"x"[..], &b"hello\0"[..]));
     assert_eq!((got.sender, got.port, got.uid, got.multiuid), (ALICE.as_bytes(), 5000, got.multiuid, got.uid));
-    let ack = heard[1].packet();
+    let ack = received[1].packet();
     assert_eq!((ack.notice.class, ack.notice.uid, ack.notice.multinotice), (&b"foo"[..], got.uid, &b""[..]));
     assert_eq!((ack.claim.authenticator, ack.claim.checksum), (&b"Z002"[..], &b"0x00000000"[..]));
 }
@@ -137,16 +137,19 @@ fn s12_proven_is_delivered_with_the_recipients_own_proof() {
 fn s13_s14_unproven_and_failed_are_delivered_as_proving_nothing() {
     let mut stage = with_bob();
     for proof in [No, Failed] {
-        let heard = stage.send(here(), foo(), proof);
-        assert!(!shown_authentic(delivered(&heard), BOB));
+        let received = stage.send(here(), foo(), proof);
+        assert!(!shown_authentic(delivered(&received), BOB));
     }
 }
 
 #[test]
 fn s15_spelling_is_kept_and_does_not_matter() {
     let mut stage = with_bob();
-    let heard = stage.send(here(), notice("FOO", "BAR", "x", ALICE), Yes);
-    assert_eq!((delivered(&heard).notice().class, delivered(&heard).notice().instance), (&b"FOO"[..], &b"BAR"[..]));
+    let received = stage.send(here(), notice("FOO", "BAR", "x", ALICE), Yes);
+    assert_eq!(
+        (delivered(&received).notice().class, delivered(&received).notice().instance),
+        (&b"FOO"[..], &b"BAR"[..])
+    );
 }
 
 #[test]
@@ -159,8 +162,8 @@ fn s17_any_instance_and_each_client_once() {
     let mut stage = Stage::new();
     stage.subscribe(there(), BOB, 6000, b"baz\0*\0\0baz\0one\0\0BAZ\0One\0\0");
     for instance in ["one", "anything", "*"] {
-        let heard = stage.send(here(), notice("baz", instance, "x", ALICE), Yes);
-        delivered(&heard);
+        let received = stage.send(here(), notice("baz", instance, "x", ALICE), Yes);
+        delivered(&received);
     }
 }
 
@@ -170,8 +173,8 @@ fn s18_s19_s20_recipients_in_any_case_with_any_short_realm() {
     stage.subscribe(there(), BOB, 6000, format!("message\0personal\0{BOB}\0").as_bytes());
     for recipient in ["BOB@athena.test", "bob@ath", "bob@", BOB] {
         let personal = Notice { recipient: recipient.as_bytes(), ..notice("message", "personal", "", ALICE) };
-        let heard = stage.send(here(), personal, Yes);
-        assert_eq!(delivered(&heard).notice().recipient, recipient.as_bytes(), "as it was written");
+        let received = stage.send(here(), personal, Yes);
+        assert_eq!(delivered(&received).notice().recipient, recipient.as_bytes(), "as it was written");
     }
     assert_eq!(stage.ask(notice("message", "personal", "", ALICE), Yes), "SERVACK LOST", "not for everybody");
 }
@@ -188,18 +191,18 @@ fn s21_unknown_realm() {
 fn s22_a_recipient_without_realm_is_completed_only_in_writing() {
     let mut stage = Stage::new();
     stage.subscribe(there(), BOB, 6000, format!("message\0personal\0{BOB}\0").as_bytes());
-    let heard = stage.send(here(), Notice { recipient: b"bob", ..notice("message", "personal", "", ALICE) }, Yes);
-    assert_eq!(heard.len(), 1);
-    assert_eq!((heard[0].answer().as_str(), heard[0].notice().recipient), ("SERVACK LOST", BOB.as_bytes()));
+    let received = stage.send(here(), Notice { recipient: b"bob", ..notice("message", "personal", "", ALICE) }, Yes);
+    assert_eq!(received.len(), 1);
+    assert_eq!((received[0].answer().as_str(), received[0].notice().recipient), ("SERVACK LOST", BOB.as_bytes()));
 }
 
 #[test]
 fn s23_the_whole_local_realm_is_everybody() {
     let mut stage = Stage::new();
     stage.subscribe(there(), BOB, 6000, b"c9\0x\0\0");
-    let heard = stage.send(here(), Notice { recipient: b"@ATHENA.TEST", ..notice("c9", "x", "", ALICE) }, Yes);
-    assert_eq!(delivered(&heard).notice().recipient, b"");
-    assert_eq!(heard[1].notice().recipient, b"");
+    let received = stage.send(here(), Notice { recipient: b"@ATHENA.TEST", ..notice("c9", "x", "", ALICE) }, Yes);
+    assert_eq!(delivered(&received).notice().recipient, b"");
+    assert_eq!(received[1].notice().recipient, b"");
 }
 
 #[test]
@@ -207,16 +210,16 @@ fn s24_s25_classes_are_folded() {
     let mut stage = Stage::new();
     stage.subscribe(there(), BOB, 6000, "STRAßE\0i\0\0ﬁx\0i\0\0".as_bytes());
     for class in ["strasse", "FIX"] {
-        let heard = stage.send(here(), notice(class, "i", "", ALICE), No);
-        delivered(&heard);
+        let received = stage.send(here(), notice(class, "i", "", ALICE), No);
+        delivered(&received);
     }
 }
 
 #[test]
 fn s26_a_long_body_in_one_packet() {
     let mut stage = with_bob();
-    let heard = stage.send(here(), Notice { body: &[b'x'; 780], multinotice: b"0/780", ..foo() }, No);
-    assert_eq!(delivered(&heard).notice().body.len(), 780);
+    let received = stage.send(here(), Notice { body: &[b'x'; 780], multinotice: b"0/780", ..foo() }, No);
+    assert_eq!(delivered(&received).notice().body.len(), 780);
 }
 
 #[test]
@@ -234,8 +237,8 @@ fn grows(mut stage: Stage, recipient: &str, proof: Proof) {
     body.truncate(1024 - stage.packet(Notice { body: b"", ..whole }, proof).len());
     let octets = stage.packet(Notice { body: &body, ..whole }, proof);
     assert_eq!(octets.len(), 1024);
-    let heard = stage.give(here(), &octets, proof);
-    let [first, second, ack] = heard.as_slice() else { panic!("{heard:?}") };
+    let received = stage.give(here(), &octets, proof);
+    let [first, second, ack] = received.as_slice() else { panic!("{received:?}") };
     assert_eq!(ack.answer(), "SERVACK SENT");
     for piece in [first, second] {
         assert_eq!(shown_authentic(piece, BOB), proof == Yes);
@@ -293,10 +296,10 @@ fn where_sending_needs_proof_the_unproven_are_told() {
 #[test]
 fn in_an_open_domain_nobody_proves_and_everybody_receives() {
     let mut stage = Stage::with(|config| config.policy = Policy::OPEN);
-    let heard = stage.send(there(), Notice { port: 6000, ..control("SUBSCRIBE", BOB, b"foo\0bar\0\0") }, No);
-    assert_eq!(heard[0].answer(), "SERVACK SENT");
-    let heard = stage.send(here(), foo(), No);
-    assert!(!shown_authentic(delivered(&heard), BOB));
+    let received = stage.send(there(), Notice { port: 6000, ..control("SUBSCRIBE", BOB, b"foo\0bar\0\0") }, No);
+    assert_eq!(received[0].answer(), "SERVACK SENT");
+    let received = stage.send(here(), foo(), No);
+    assert!(!shown_authentic(delivered(&received), BOB));
     let personal = Notice { recipient: BOB.as_bytes(), ..notice("message", "personal", "", ALICE) };
     delivered(&stage.send(here(), personal, No));
     assert_eq!(stage.ask(Notice { port: 7, ..control("CLEARSUB", ALICE, b"") }, No), "SERVACK LOST");

@@ -1,4 +1,4 @@
-//! The rows of the semantics table once more, over sockets: hosts are loopback addresses. Only who judges and the clock are
+//! The rows of the semantics table over sockets. Hosts are loopback addresses; only the acceptor and the clock are
 //! doubles, so that nothing here waits for time to pass.
 //!
 //! Every row of sections A to H that was observed in a lab runs here as it does in memory, but for these:
@@ -10,8 +10,8 @@
 //! | sections I and J | two servers or realms |
 //! | section K | the host manager's; `smoke` and the host manager's own tests have them |
 //!
-//! Also not here: the tests of bounds, fairness, policies and attacks, which are no rows, and of deliveries those that fill the
-//! server with packets nobody acknowledges.
+//! Also not here: the tests of bounds, fairness, policies and attacks, which are no rows, and of deliveries those that
+//! fill the server with packets nobody acknowledges.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 

@@ -1,4 +1,4 @@
-//! The server under policies other than that of C servers: what is refused, in which words, and what a new policy changes.
+//! The server under policies other than that of C servers: what is refused, with which reasons, and what a new policy changes.
 
 use crate::stage::{ALICE, BOB, Failed, No, Stage, Yes, at, control, here, notice, there};
 use zephyr_core::{
@@ -22,10 +22,10 @@ fn class_rules(classes: &str) -> ClassPolicy {
 }
 
 #[test]
-fn each_action_is_refused_in_words_and_logged() {
+fn each_action_is_refused_with_a_reason_and_logged() {
     let mut stage =
         stage(Policy { send: Demand::Required, locate: Demand::Required, logout: Demand::Closed, ..Policy::KERBEROS });
-    for (request, proof, words) in [
+    for (request, proof, reason) in [
         (message(b"hi"), No, Some(SEND_NEEDS_PROOF)),
         (
             message(b"hi"),
@@ -53,20 +53,20 @@ fn each_action_is_refused_in_words_and_logged() {
         (notice("LOGIN", ALICE, "USER_LOGOUT", ALICE), Yes, Some("nobody may log out here")),
     ] {
         let before = stage.events.len();
-        let heard = stage.send(here(), request, proof);
-        let answer = &heard[0];
-        assert_eq!(answer.words().as_deref(), words, "{request:?}");
-        assert_eq!(answer.answer() == "SERVNAK LOST", words.is_some(), "{request:?}");
+        let received = stage.send(here(), request, proof);
+        let answer = &received[0];
+        assert_eq!(answer.reason().as_deref(), reason, "{request:?}");
+        assert_eq!(answer.answer() == "SERVNAK LOST", reason.is_some(), "{request:?}");
         let logged = stage.events[before..]
             .iter()
             .any(|event| matches!(event, LogEvent::Unauthenticated { .. } | LogEvent::PolicyRefused { .. }));
-        assert_eq!(logged, words.is_some(), "{request:?}");
+        assert_eq!(logged, reason.is_some(), "{request:?}");
     }
 }
 
 #[test]
 fn a_failed_proof_is_shown_refused_or_dropped() {
-    for (failed_proof, answer, words, delivered) in [
+    for (failed_proof, answer, reason, delivered) in [
         (FailedProof::Show, "SERVACK SENT", None, true),
         (
             FailedProof::Refuse,
@@ -78,10 +78,10 @@ fn a_failed_proof_is_shown_refused_or_dropped() {
     ] {
         let mut stage = stage(Policy { failed_proof, ..Policy::KERBEROS });
         stage.subscribe(there(), BOB, 6000, b"talk\0*\0\0");
-        let heard = stage.send(here(), message(b"hi"), Failed);
-        let told = heard.iter().find(|packet| packet.to == here()).unwrap();
-        assert_eq!((told.answer().as_str(), told.words().as_deref()), (answer, words));
-        let got = heard.iter().find(|packet| packet.to == at(there(), 6000));
+        let received = stage.send(here(), message(b"hi"), Failed);
+        let told = received.iter().find(|packet| packet.to == here()).unwrap();
+        assert_eq!((told.answer().as_str(), told.reason().as_deref()), (answer, reason));
+        let got = received.iter().find(|packet| packet.to == at(there(), 6000));
         assert_eq!(got.is_some(), delivered);
         // For the protocol a failed proof is none.
         assert!(got.is_none_or(|packet| packet.packet().claim.auth == 0));
@@ -93,19 +93,19 @@ fn classes_may_be_open_in_a_strict_domain() {
     let open = ClassPolicy { send: Some(Demand::Optional), receive: Some(Demand::Optional), ..class_rules("talk") };
     let mut stage = stage(Policy { send: Demand::Required, classes: vec![open], ..Policy::KERBEROS });
     let request = Notice { port: 6000, ..control("SUBSCRIBE_NODEFS", BOB, b"Talk\0*\0\0secret\0*\0\0") };
-    let heard = stage.send(there(), request, No);
-    assert_eq!(heard[0].answer(), "SERVACK SENT");
-    let words = heard[0].words().expect("not all of it was done");
-    assert!(words.starts_with("you must prove who you are to subscribe here"), "{words}");
-    let heard = stage.send(here(), message(b"hi"), No);
-    assert!(heard.iter().any(|packet| packet.to == at(there(), 6000)));
+    let received = stage.send(there(), request, No);
+    assert_eq!(received[0].answer(), "SERVACK SENT");
+    let reason = received[0].reason().expect("not all of it was done");
+    assert!(reason.starts_with("you must prove who you are to subscribe here"), "{reason}");
+    let received = stage.send(here(), message(b"hi"), No);
+    assert!(received.iter().any(|packet| packet.to == at(there(), 6000)));
     let secret = stage.send(here(), notice("secret", "i", "", ALICE), Yes);
     assert!(secret.iter().all(|packet| packet.to != at(there(), 6000)), "what was not allowed was not subscribed");
     // Only what is not allowed: refused as a whole.
     let request = Notice { port: 6001, ..control("SUBSCRIBE", BOB, b"secret\0*\0\0") };
-    let heard = stage.send(there(), request, No);
-    assert_eq!(heard[0].answer(), "SERVNAK LOST");
-    assert!(heard[0].words().is_some());
+    let received = stage.send(there(), request, No);
+    assert_eq!(received[0].answer(), "SERVNAK LOST");
+    assert!(received[0].reason().is_some());
 }
 
 #[test]
@@ -118,9 +118,9 @@ fn another_policy_holds_from_the_next_notice_on() {
     assert_eq!(subscribe(&mut stage, BOB, 6000, No), "SERVACK SENT");
     assert_eq!(subscribe(&mut stage, ALICE, 6001, Yes), "SERVACK SENT");
     let reached = |stage: &mut Stage, proof| -> Vec<u16> {
-        let heard = stage.send(here(), message(b"hi"), proof);
+        let received = stage.send(here(), message(b"hi"), proof);
         let mut ports: Vec<u16> =
-            heard.iter().map(|packet| packet.to.port()).filter(|port| *port != here().port()).collect();
+            received.iter().map(|packet| packet.to.port()).filter(|port| *port != here().port()).collect();
         ports.sort_unstable();
         ports
     };
@@ -129,7 +129,7 @@ fn another_policy_holds_from_the_next_notice_on() {
     stage.command(Command::Enforce(Box::new(strict)));
     assert!(stage.events.iter().any(|event| matches!(event, LogEvent::SubscriptionsEnded { count: 1, .. })));
     assert!(reached(&mut stage, No).is_empty());
-    assert_eq!(reached(&mut stage, Yes), [6001], "who subscribed without proof hears no more");
+    assert_eq!(reached(&mut stage, Yes), [6001], "who subscribed without proof receives no more");
     assert_eq!(subscribe(&mut stage, BOB, 6000, No), "SERVNAK LOST");
     stage.command(Command::Enforce(Box::new(Policy::OPEN)));
     assert_eq!(subscribe(&mut stage, BOB, 6000, No), "SERVACK SENT");
@@ -143,12 +143,15 @@ fn foreign_people_are_believed_as_the_policy_says() {
     for (foreign, believed) in [(Vec::new(), true), (vec![nobody], false)] {
         let mut stage = stage(Policy { foreign, ..Policy::KERBEROS });
         stage.subscribe(there(), ALICE, 6000, b"talk\0*\0\0");
-        let heard = stage.send(here(), Notice { sender: STRANGER.as_bytes(), ..message(b"hi") }, Yes);
-        let got = heard.iter().find(|packet| packet.to == at(there(), 6000)).unwrap();
+        let received = stage.send(here(), Notice { sender: STRANGER.as_bytes(), ..message(b"hi") }, Yes);
+        let got = received.iter().find(|packet| packet.to == at(there(), 6000)).unwrap();
         assert_eq!(got.packet().claim.auth, u32::from(believed));
-        let heard = stage.send(here(), control("SUBSCRIBE", STRANGER, b"a\0b\0\0"), Yes);
-        assert_eq!(heard[0].answer() == "SERVACK SENT", believed);
-        assert_eq!(heard[0].words().is_some_and(|words| words.contains("realm ELSEWHERE may not speak")), !believed);
+        let received = stage.send(here(), control("SUBSCRIBE", STRANGER, b"a\0b\0\0"), Yes);
+        assert_eq!(received[0].answer() == "SERVACK SENT", believed);
+        assert_eq!(
+            received[0].reason().is_some_and(|reason| reason.contains("realm ELSEWHERE may not speak")),
+            !believed
+        );
     }
 }
 
@@ -156,8 +159,8 @@ fn foreign_people_are_believed_as_the_policy_says() {
 fn one_host_sends_no_more_than_the_policy_says() {
     let measure = Measure { notice_octets: 5, notices_per_second: 2, notice_burst: 4 };
     let mut stage = stage(Policy { measure, ..Policy::KERBEROS });
-    let heard = stage.send(here(), message(b"too long"), No);
-    assert_eq!(heard[0].words().as_deref(), Some("this is too long to send here: at most 5 octets are taken"));
+    let received = stage.send(here(), message(b"too long"), No);
+    assert_eq!(received[0].reason().as_deref(), Some("this is too long to send here: at most 5 octets are taken"));
     let taken = |stage: &mut Stage, host| {
         (0..10).filter(|_| stage.send(host, message(b"hi"), No)[0].answer() == "SERVACK LOST").count()
     };
@@ -165,9 +168,9 @@ fn one_host_sends_no_more_than_the_policy_says() {
     assert_eq!(taken(&mut stage, there()), 4, "another host notices nothing");
     stage.wait(1);
     assert_eq!(taken(&mut stage, here()), 2);
-    let heard = stage.send(here(), message(b"hi"), No);
-    let words = "too many notices come from your machine: wait, and send less";
-    assert_eq!((heard[0].answer().as_str(), heard[0].words().as_deref()), ("SERVNAK LOST", Some(words)));
+    let received = stage.send(here(), message(b"hi"), No);
+    let reason = "too many notices come from your machine: wait, and send less";
+    assert_eq!((received[0].answer().as_str(), received[0].reason().as_deref()), ("SERVNAK LOST", Some(reason)));
     // What is no notice to a class is not counted.
     assert_eq!(stage.send(here(), control("SUBSCRIBE", ALICE, b"a\0b\0\0"), Yes)[0].answer(), "SERVACK SENT");
 }
@@ -181,9 +184,9 @@ fn who_comes_and_goes_is_measured_too() {
     let announced =
         |stage: &mut Stage| stage.send(here(), told, Yes).iter().any(|packet| packet.to == at(there(), 6000));
     assert_eq!((0..10).filter(|_| announced(&mut stage)).count(), 4);
-    let heard = stage.send(here(), told, Yes);
-    assert_eq!((heard.len(), heard[0].answer().as_str()), (1, "SERVNAK LOST"));
-    assert!(heard[0].words().unwrap().starts_with("too many notices"));
+    let received = stage.send(here(), told, Yes);
+    assert_eq!((received.len(), received[0].answer().as_str()), (1, "SERVNAK LOST"));
+    assert!(received[0].reason().unwrap().starts_with("too many notices"));
     assert_eq!(
         stage.send(here(), Notice { opcode: b"NONE", ..told }, Yes)[0].answer(),
         "SERVACK SENT",
@@ -192,9 +195,9 @@ fn who_comes_and_goes_is_measured_too() {
 }
 
 #[test]
-fn words_give_way_where_there_is_no_room() {
+fn the_reason_gives_way_where_there_is_no_room() {
     let mut stage = stage(Policy { send: Demand::Required, ..Policy::KERBEROS });
     let sender = "x".repeat(830);
-    let heard = stage.send(here(), Notice { sender: sender.as_bytes(), ..notice("c", "i", "", "") }, No);
-    assert_eq!((heard[0].answer().as_str(), heard[0].words()), ("SERVNAK LOST", None));
+    let received = stage.send(here(), Notice { sender: sender.as_bytes(), ..notice("c", "i", "", "") }, No);
+    assert_eq!((received[0].answer().as_str(), received[0].reason()), ("SERVNAK LOST", None));
 }

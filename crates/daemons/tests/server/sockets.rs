@@ -1,6 +1,6 @@
 //! A server on a socket, and hosts that are loopback addresses of a network that no other test has at the same time.
 
-use super::stage::{Double, Heard, Proof, at};
+use super::stage::{Double, Proof, Received, at};
 use bytes::Bytes;
 use std::{
     cell::RefCell,
@@ -26,7 +26,7 @@ use zephyr_testkit::loopback::Network;
 pub(crate) const OVER_SOCKETS: bool = true;
 
 /// How long what must come may take. Only tests that fail wait so long.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The sockets of all hosts; their ports are those that the tests name.
 #[derive(Default)]
@@ -62,14 +62,14 @@ impl Hosts {
         })
     }
 
-    /// Somebody is there from now on. Low ports are nobody's: they take privileges, and no test expects to hear there.
+    /// Somebody is there from now on. Low ports are nobody's: they take privileges, and no test expects to receive there.
     fn appear(&self, address: SocketAddr) {
         if address.port() < 1024 {
             return;
         }
         self.sockets.borrow_mut().entry(address).or_insert_with(|| {
             let socket = UdpSocket::bind(address).unwrap_or_else(|error| panic!("{address}: {error}"));
-            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            socket.set_read_timeout(Some(TIMEOUT)).unwrap();
             socket
         });
     }
@@ -79,13 +79,13 @@ impl Hosts {
     }
 
     /// The next packet that comes to an address, which must be the server's.
-    fn hear(&self, to: SocketAddr, server: SocketAddr) -> Heard {
+    fn receive(&self, to: SocketAddr, server: SocketAddr) -> Received {
         let sockets = self.sockets.borrow();
         let socket = sockets.get(&to).unwrap_or_else(|| panic!("a packet went to {to}, where nobody is"));
         let mut buffer = [0; 2048];
         let (len, from) = socket.recv_from(&mut buffer).unwrap_or_else(|error| panic!("nothing came to {to}: {error}"));
         assert_eq!(from, server);
-        Heard { to, octets: Bytes::copy_from_slice(&buffer[..len]) }
+        Received { to, octets: Bytes::copy_from_slice(&buffer[..len]) }
     }
 
     fn nothing_more_came(&self) {
@@ -137,7 +137,7 @@ impl Transport {
         self.double.judged()
     }
 
-    /// Sends octets to the server from an address, behind which there is also a program that hears at the notice's port.
+    /// Sends octets to the server from an address, behind which there is also a program that receives at the notice's port.
     pub(crate) fn give(&mut self, _: Now, from: SocketAddr, octets: &[u8], proof: Proof) {
         self.double.set(proof);
         self.hosts.appear(from);
@@ -156,8 +156,8 @@ impl Transport {
         self.server.handle(now, Input::Timeout);
     }
 
-    /// All that the server sends and tells until it has heard everything and has nothing to do, in its order.
-    pub(crate) fn hear(&mut self, now: Now) -> (Vec<Heard>, Vec<Event>) {
+    /// All that the server sends and tells until it has received everything and has nothing to do, in its order.
+    pub(crate) fn drain(&mut self, now: Now) -> (Vec<Received>, Vec<Event>) {
         while self.given > 0 {
             self.receive(now);
         }
@@ -182,14 +182,14 @@ impl Transport {
                 Output::Wait(_) => break,
             }
         }
-        let heard = sent.into_iter().map(|to| self.hosts.hear(to, self.address)).collect();
+        let received = sent.into_iter().map(|to| self.hosts.receive(to, self.address)).collect();
         self.hosts.nothing_more_came();
-        (heard, events)
+        (received, events)
     }
 
     fn receive(&mut self, now: Now) {
         let Self { server, socket, receiver, runtime, given, .. } = self;
-        runtime.block_on(async { timeout(PATIENCE, socket.readable()).await }).expect("what is sent arrives").unwrap();
+        runtime.block_on(async { timeout(TIMEOUT, socket.readable()).await }).expect("what is sent arrives").unwrap();
         let received = receiver.receive(socket, |from, octets| server.handle(now, Input::Datagram { from, octets }));
         *given -= received.unwrap_or(0);
     }

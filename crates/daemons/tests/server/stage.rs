@@ -1,4 +1,4 @@
-//! A server with a scripted clock, people who talk to it, and what they hear.
+//! A server with a scripted clock, its clients, and the packets that they receive.
 //!
 //! Packets reach the server in memory, or over sockets: as the test program's `transport` has it.
 
@@ -107,12 +107,12 @@ pub fn with_defaults(file: &[u8]) -> Arc<Rules> {
 
 /// A packet that the server sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Heard {
+pub struct Received {
     pub to: SocketAddr,
     pub octets: Bytes,
 }
 
-impl Heard {
+impl Received {
     pub fn packet(&self) -> Packet<'_> {
         Packet::parse(&self.octets).unwrap()
     }
@@ -132,8 +132,8 @@ impl Heard {
     }
 
     /// What is said beside that.
-    pub fn words(&self) -> Option<String> {
-        self.body().split('|').nth(1).filter(|words| !words.is_empty()).map(str::to_owned)
+    pub fn reason(&self) -> Option<String> {
+        self.body().split('|').nth(1).filter(|reason| !reason.is_empty()).map(str::to_owned)
     }
 }
 
@@ -310,71 +310,71 @@ impl Stage {
     }
 
     /// Gives octets to the server; proven ones have the session of their sender.
-    pub fn give(&mut self, from: SocketAddr, octets: &[u8], proof: Proof) -> Vec<Heard> {
+    pub fn give(&mut self, from: SocketAddr, octets: &[u8], proof: Proof) -> Vec<Received> {
         self.engine.give(self.now, from, octets, proof);
-        let heard = self.hear();
+        let received = self.receive();
         (self.judged, self.malformed) = (self.engine.judged(), self.engine.counters().malformed);
-        heard
+        received
     }
 
-    pub fn send(&mut self, from: SocketAddr, notice: Notice<'_>, proof: Proof) -> Vec<Heard> {
+    pub fn send(&mut self, from: SocketAddr, notice: Notice<'_>, proof: Proof) -> Vec<Received> {
         let octets = self.packet(notice, proof);
         self.give(from, &octets, proof)
     }
 
     /// Sends what gets one answer and nothing else, and gives the answer.
     pub fn ask(&mut self, notice: Notice<'_>, proof: Proof) -> String {
-        let heard = self.send(here(), notice, proof);
-        assert_eq!(heard.len(), 1, "{heard:?}");
-        assert_eq!(heard[0].to, here());
-        heard[0].answer()
+        let received = self.send(here(), notice, proof);
+        assert_eq!(received.len(), 1, "{received:?}");
+        assert_eq!(received[0].to, here());
+        received[0].answer()
     }
 
     /// Subscribes without defaults.
     pub fn subscribe(&mut self, host: SocketAddr, person: &str, port: u16, body: &[u8]) {
-        let heard = self.send(host, Notice { port, ..control("SUBSCRIBE_NODEFS", person, body) }, Yes);
-        assert_eq!(heard[0].answer(), "SERVACK SENT");
+        let received = self.send(host, Notice { port, ..control("SUBSCRIBE_NODEFS", person, body) }, Yes);
+        assert_eq!(received[0].answer(), "SERVACK SENT");
     }
 
     /// What a client holds, asked by its owner.
     pub fn list(&mut self, host: SocketAddr, person: &str, port: u16) -> String {
         let body = format!("0x{port:04X}\0");
-        let heard = self.send(host, Notice { port, ..control("GIMME", person, body.as_bytes()) }, Yes);
-        assert_eq!(heard[0].answer(), "SERVACK SENT");
-        for answer in &heard[1..] {
+        let received = self.send(host, Notice { port, ..control("GIMME", person, body.as_bytes()) }, Yes);
+        assert_eq!(received[0].answer(), "SERVACK SENT");
+        for answer in &received[1..] {
             assert_eq!(answer.to, at(host, port));
             self.acknowledge(answer);
         }
-        heard[1..].iter().map(Heard::body).collect()
+        received[1..].iter().map(Received::body).collect()
     }
 
     /// The recipient acknowledges a packet.
-    pub fn acknowledge(&mut self, heard: &Heard) {
-        let ack = Notice { kind: Kind::ClientAck, body: b"", ..heard.notice() };
+    pub fn acknowledge(&mut self, received: &Received) {
+        let ack = Notice { kind: Kind::ClientAck, body: b"", ..received.notice() };
         let octets = ack.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap();
-        assert_eq!(self.give(heard.to, &octets, No), []);
+        assert_eq!(self.give(received.to, &octets, No), []);
     }
 
     /// Lets time pass, doing whatever becomes due exactly when it is due. Gives the seconds and the packets.
-    pub fn wait(&mut self, seconds: u64) -> Vec<(u64, Heard)> {
+    pub fn wait(&mut self, seconds: u64) -> Vec<(u64, Received)> {
         let start = self.now.monotonic;
         let end = start + Duration::from_secs(seconds);
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         while let Some(due) = self.engine.next_timeout(self.now).filter(|due| *due <= end) {
             assert!(due >= self.now.monotonic, "time does not go back");
             self.pass_to(due);
             self.engine.timeout(self.now);
-            let packets = self.hear();
+            let packets = self.receive();
             let passed = (due - start).as_secs();
-            heard.extend(packets.into_iter().map(|packet| (passed, packet)));
+            received.extend(packets.into_iter().map(|packet| (passed, packet)));
         }
         self.pass_to(end);
-        heard
+        received
     }
 
-    pub fn command(&mut self, command: Command) -> Vec<Heard> {
+    pub fn command(&mut self, command: Command) -> Vec<Received> {
         self.engine.command(self.now, command);
-        self.hear()
+        self.receive()
     }
 
     fn pass_to(&mut self, moment: Duration) {
@@ -383,8 +383,8 @@ impl Stage {
     }
 
     /// What the server sends now.
-    fn hear(&mut self) -> Vec<Heard> {
-        let (heard, events) = self.engine.hear(self.now);
+    fn receive(&mut self) -> Vec<Received> {
+        let (received, events) = self.engine.drain(self.now);
         for event in events {
             match event {
                 Event::Log(entry) => self.events.push(entry.event),
@@ -395,12 +395,12 @@ impl Stage {
                 }
             }
         }
-        assert!(heard.iter().all(|packet| packet.octets.len() <= 1024), "no packet is too long");
+        assert!(received.iter().all(|packet| packet.octets.len() <= 1024), "no packet is too long");
         // Not each time where there is very much of everything.
         let gauges = self.engine.gauges();
         if gauges.clients + gauges.subscriptions + gauges.locations < 100 {
             self.mirror.check(&self.engine.dump(), &gauges);
         }
-        heard
+        received
     }
 }

@@ -1,4 +1,4 @@
-//! The same with proofs that threads verify.
+//! The rows of the semantics table with verification on worker threads.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 

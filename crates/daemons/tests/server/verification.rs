@@ -34,14 +34,14 @@ impl Late {
     /// Gives a packet to the server; the bodies of what it sends then.
     fn give(&mut self, from: SocketAddr, octets: &[u8]) -> Vec<String> {
         self.stage.engine.handle(self.stage.now, Input::Datagram { from, octets });
-        self.heard()
+        self.received()
     }
 
     /// Finishes the job of this number, the rest close ranks; the bodies of what the server sends then.
     fn finish(&mut self, number: usize, result: Result<Judgement, AuthError>) -> Vec<String> {
         let id = self.jobs.remove(number).id;
         self.stage.engine.handle(self.stage.now, Input::Done(Verified { id, result }));
-        self.heard()
+        self.received()
     }
 
     fn prove(&mut self, number: usize) -> Vec<String> {
@@ -50,7 +50,7 @@ impl Late {
         self.finish(number, Ok(Judgement::authentic(Identity::new(&sender), std::sync::Arc::new(key))))
     }
 
-    fn heard(&mut self) -> Vec<String> {
+    fn received(&mut self) -> Vec<String> {
         let mut bodies = Vec::new();
         loop {
             match self.stage.engine.poll(self.stage.now) {
@@ -106,7 +106,7 @@ fn a_packet_that_comes_again_while_it_is_verified_is_verified_once() {
 fn an_authenticator_that_is_verified_twice_at_a_time_proves_one_notice() {
     let mut late = Late::new();
     let packet = late.packet("mine", Yes);
-    // The same authenticator with other words.
+    // The same authenticator with another text.
     let stolen = Bytes::from([packet.strip_suffix(b"mine").unwrap(), b"evil"].concat());
     late.give(here(), &packet);
     late.give(ELSEWHERE, &packet);

@@ -1,10 +1,10 @@
-//! What a policy file says of one domain.
+//! One domain of a policy file.
 
 use crate::{Backend, Enctype};
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 use zephyr_core::policy::{Policy, Rule};
 
-/// Where something stands in a file.
+/// A place in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The file.
@@ -25,7 +25,7 @@ impl fmt::Display for Place {
 pub struct Domain {
     /// Its realm, or a pattern for several.
     pub name: String,
-    /// Where its section begins; `None` when no file describes it.
+    /// The place of its section; `None` when no file describes it.
     pub place: Option<Place>,
     /// The hosts that serve it, where clients cannot find its realm by the server's name.
     pub servers: Vec<String>,
@@ -33,9 +33,9 @@ pub struct Domain {
     pub backend: Backend,
     /// The Kerberos encryption types that its servers take.
     pub enctypes: Vec<Enctype>,
-    /// What it demands.
+    /// Its policy.
     pub policy: Policy,
-    /// Where its rules stand; those that do not are defaults.
+    /// The places of its rules; those that do not are defaults.
     pub places: BTreeMap<Rule, Place>,
 }
 
@@ -69,12 +69,12 @@ impl Domain {
         }
     }
 
-    /// Where a rule stands, in words.
+    /// The place of a rule, as text.
     pub fn place_of(&self, rule: Rule) -> String {
         self.places.get(&rule).map_or_else(|| "the default".to_owned(), Place::to_string)
     }
 
-    /// What describes the domain, in words.
+    /// The origin of the domain's policy, as text.
     pub fn origin(&self) -> String {
         match &self.place {
             Some(place) => format!("domain {:?} of {place}", self.name),

@@ -1,7 +1,7 @@
-//! `policy.toml`: what each domain demands, one file for a whole machine, read by servers and clients alike.
+//! `policy.toml`, the policies of all domains: one file for a whole machine, read by servers and clients alike.
 //!
-//! [`PolicyFile`] is the file, [`Domain`] what it says of one domain. A domain is described by one section: the one whose
-//! pattern says most of those that fit its realm. What a section leaves out is as in C.
+//! [`PolicyFile`] is the file, [`Domain`] what it says of one domain. A domain is described by one section: the one
+//! whose pattern says most of those that fit its realm. What a section leaves out is as in C.
 
 mod domain;
 mod read;
@@ -22,7 +22,7 @@ use zephyr_core::policy::NamePattern;
 
 /// The file's name in the configuration folder.
 pub const FILE_NAME: &str = "policy.toml";
-/// Where the file is when nothing else is said.
+/// The default path.
 pub const DEFAULT_PATH: &str = "/etc/zephyr/policy.toml";
 /// The variable that names another file.
 pub const VARIABLE: &str = "ZEPHYR_POLICY";
@@ -111,7 +111,7 @@ impl PolicyFile {
         })
     }
 
-    /// What holds in the domain of this realm. Realms are the same here in any case.
+    /// The domain of this realm. Realms are the same here in any case.
     pub fn domain(&self, realm: &str) -> Arc<Domain> {
         let undescribed = || Arc::new(Domain::undescribed(first_of(self.providers)));
         self.section(realm).cloned().unwrap_or_else(undescribed)
@@ -140,7 +140,7 @@ impl PolicyFile {
         self.domains.iter().map(AsRef::as_ref)
     }
 
-    /// Where the file is that a program of this machine reads.
+    /// The path of the file that a program of this machine reads.
     pub fn path(usual: &Path) -> PathBuf {
         env::var_os(VARIABLE).filter(|path| !path.is_empty()).map_or_else(|| usual.to_owned(), PathBuf::from)
     }

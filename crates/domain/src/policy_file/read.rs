@@ -1,4 +1,4 @@
-//! Reading a policy file.
+//! Parsing of policy files.
 
 use super::{
     domain::{Domain, Place},
@@ -16,7 +16,7 @@ use zephyr_core::{
     policy::{self, Action, ClassPolicy, Demand, FailedProof, ForeignRule, NamePattern, Policy, Rule, Setting},
 };
 
-/// Notices per second that make sense as a limit; more is a slip.
+/// Maximum rate limit in notices per second; more is a slip.
 const MAX_PER_SECOND: usize = 1_000_000;
 
 const DEMANDS: [(&str, Demand); 3] =
@@ -34,8 +34,8 @@ pub(super) fn read(providers: Providers, file: &Path, content: &str) -> (Vec<Dom
     let mut domains: Vec<Domain> = Vec::new();
     for named in top.named("domain") {
         let (offset, name) = (named.offset, named.name.to_ascii_uppercase());
-        if let Err(fault) = one_word(&named.name) {
-            top.problem(offset, format!("domain {fault}"));
+        if let Err(problem) = one_word(&named.name) {
+            top.problem(offset, format!("domain {problem}"));
         } else if let Some(same) = domains.iter().find(|domain| domain.name == name) {
             let line = same.place.as_ref().map_or(0, |place| place.line);
             top.problem(offset, format!("domain {:?} is the same as that of line {line}", named.name));
@@ -55,7 +55,7 @@ pub(super) fn read(providers: Providers, file: &Path, content: &str) -> (Vec<Dom
     (domains, reader.finish().findings.problems)
 }
 
-/// Remembers where the rules stand.
+/// The places of the rules.
 struct Places<'f> {
     file: &'f Path,
     found: BTreeMap<Rule, Place>,
@@ -72,8 +72,8 @@ impl Places<'_> {
 
 fn domain(section: &mut Section<'_, '_>, providers: Providers, name: String, place: Place) -> Domain {
     let mut backend = first_of(providers);
-    section.read_checked("backend", &mut backend, |word: String| {
-        Backend::named(&word, providers).map_err(|unknown| unknown_word(&word, &unknown.known))
+    section.read_checked("backend", &mut backend, |value: String| {
+        Backend::named(&value, providers).map_err(|unknown| unknown_value(&value, &unknown.known))
     });
     let mut domain = Domain { name, place: None, ..Domain::undescribed(backend) };
     let file = place.file.clone();
@@ -131,11 +131,11 @@ fn demands(section: &mut Section<'_, '_>, policy: &mut Policy, backend: Backend,
     let whole = policy::Section::Domain;
     for action in Action::ALL {
         let believing = policy.believe_unproven;
-        let check = provable(word_of(&DEMANDS), backend, believing);
+        let check = provable(one_of(&DEMANDS), backend, believing);
         let offset = section.read_checked(action.name(), policy.demand_mut(action), check);
         places.note(section, whole, Setting::Demand(action), offset);
     }
-    let offset = section.read_checked("failed-proof", &mut policy.failed_proof, word_of(&FAILED_PROOF));
+    let offset = section.read_checked("failed-proof", &mut policy.failed_proof, one_of(&FAILED_PROOF));
     places.note(section, whole, Setting::FailedProof, offset);
 }
 
@@ -156,14 +156,14 @@ fn classes(section: &mut Section<'_, '_>, policy: &mut Policy, backend: Backend,
         let mut rules = ClassPolicy { classes, send: None, receive: None, failed_proof: None };
         let here = policy::Section::Class(number);
         let mut class = section.enter(named);
-        let demand = || provable(word_of(&DEMANDS), backend, policy.believe_unproven);
-        let some = |check: Check<Demand>| move |word: String| check(word).map(Some);
+        let demand = || provable(one_of(&DEMANDS), backend, policy.believe_unproven);
+        let some = |check: Check<Demand>| move |value: String| check(value).map(Some);
         let offset = class.read_checked("send", &mut rules.send, some(demand()));
         places.note(&class, here, Setting::Demand(Action::Send), offset);
         let offset = class.read_checked("receive", &mut rules.receive, some(demand()));
         places.note(&class, here, Setting::Demand(Action::Receive), offset);
-        let failed_proof = word_of(&FAILED_PROOF);
-        let offset = class.read_checked("failed-proof", &mut rules.failed_proof, |word| failed_proof(word).map(Some));
+        let failed_proof = one_of(&FAILED_PROOF);
+        let offset = class.read_checked("failed-proof", &mut rules.failed_proof, |value| failed_proof(value).map(Some));
         places.note(&class, here, Setting::FailedProof, offset);
         class.finish();
         policy.classes.push(rules);
@@ -189,8 +189,8 @@ fn foreign(section: &mut Section<'_, '_>, policy: &mut Policy, places: &mut Plac
     }
 }
 
-/// The pattern that a section's name is, and the section's number among those of its sort; `None` when it makes no sense
-/// or stands twice.
+/// The pattern that a section's name is, and the section's number among those of its sort; `None` when it makes no
+/// sense or stands twice.
 fn name_in(
     section: &mut Section<'_, '_>,
     sort: &str,
@@ -198,8 +198,8 @@ fn name_in(
     name: Box<[u8]>,
     lines: &mut Vec<(Box<[u8]>, usize)>,
 ) -> Option<(NamePattern, usize)> {
-    if let Err(fault) = one_word(&named.name) {
-        section.problem(named.offset, format!("{sort} {fault}"));
+    if let Err(problem) = one_word(&named.name) {
+        section.problem(named.offset, format!("{sort} {problem}"));
         return None;
     }
     if let Some((_, line)) = lines.iter().find(|(known, _)| *known == name) {
@@ -213,24 +213,24 @@ fn name_in(
 
 type Check<T> = Box<dyn Fn(String) -> Result<T, String>>;
 
-/// A check that a text is one of these words.
-fn word_of<T: Copy + 'static>(words: &'static [(&'static str, T)]) -> Check<T> {
-    Box::new(move |word: String| {
-        let found = words.iter().find(|(known, _)| *known == word);
+/// A check that a text is one of these names.
+fn one_of<T: Copy + 'static>(names: &'static [(&'static str, T)]) -> Check<T> {
+    Box::new(move |value: String| {
+        let found = names.iter().find(|(known, _)| *known == value);
         found.map(|&(_, value)| value).ok_or_else(|| {
-            let known: Vec<&str> = words.iter().map(|&(known, _)| known).collect();
-            unknown_word(&word, &known)
+            let known: Vec<&str> = names.iter().map(|&(known, _)| known).collect();
+            unknown_value(&value, &known)
         })
     })
 }
 
-fn unknown_word(word: &str, known: &[&str]) -> String {
-    format!("{word:?} means nothing here{}", suggestion(known, word))
+fn unknown_value(value: &str, known: &[&str]) -> String {
+    format!("{value:?} means nothing here{}", suggestion(known, value))
 }
 
 /// A demand that can be met.
 fn provable(check: Check<Demand>, backend: Backend, believing: bool) -> Check<Demand> {
-    Box::new(move |word| match check(word)? {
+    Box::new(move |value| match check(value)? {
         Demand::Required if !backend.policy().provable && !believing => {
             let name = backend.name();
             Err(format!("with backend {name:?} nobody can prove anything, so it can only be optional or closed"))
@@ -240,10 +240,10 @@ fn provable(check: Check<Demand>, backend: Backend, believing: bool) -> Check<De
 }
 
 /// A check that a number is not out of bounds.
-fn between(least: usize, most: usize) -> impl Fn(i64) -> Result<usize, String> {
+fn between(min: usize, max: usize) -> impl Fn(i64) -> Result<usize, String> {
     move |number| {
-        let fitting = usize::try_from(number).ok().filter(|number| (least..=most).contains(number));
-        fitting.ok_or_else(|| format!("expected a number from {least} to {most}, not {number}"))
+        let fitting = usize::try_from(number).ok().filter(|number| (min..=max).contains(number));
+        fitting.ok_or_else(|| format!("expected a number from {min} to {max}, not {number}"))
     }
 }
 

@@ -1,19 +1,19 @@
-//! What a host manager tells: what has changed, and lines of the log.
+//! Events of a host manager: changes, and lines of the log.
 
 use crate::level::Level;
 use std::{fmt, net::SocketAddr};
 use zephyr_core::{kind::Kind, notice::ParseError};
 
-/// Something that others may want to know.
+/// An event of a host manager.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Another server is talked to, or one answers.
     Server(ServerChange),
-    /// Something worth a line.
+    /// A line of the log.
     Log(LogEvent),
 }
 
-/// A change of what is known about the servers.
+/// A change of a server's reachability.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerChange {
     /// The server does not answer, or goes; another is tried.
@@ -30,7 +30,7 @@ pub enum ServerChange {
     },
 }
 
-/// Something worth a line of the log. Texts from the net are octets and are escaped when shown.
+/// An event for the log. Texts from the net are octets and are escaped when shown.
 #[expect(missing_docs, reason = "the fields are what the line says")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogEvent {
@@ -57,7 +57,7 @@ pub enum LogEvent {
 }
 
 impl LogEvent {
-    /// How much it matters.
+    /// The severity of the event.
     pub const fn level(&self) -> Level {
         match self {
             Self::Malformed { .. } => Level::Warning,

@@ -1,4 +1,4 @@
-//! The host manager: carries the notices of one host's programs to a server, and the server's answers back.
+//! The host manager: forwards the notices of one host's programs to a server, and the server's answers back.
 //!
 //! [`HostManager`] is a [`Machine`]: datagrams, time and commands in, packets and events out. It has no jobs.
 
@@ -38,7 +38,7 @@ use zephyr_core::{
     uid::UidSource,
 };
 
-/// What a host manager is told about itself.
+/// The configuration of a host manager.
 #[derive(Debug)]
 pub struct Config {
     /// Its servers.
@@ -57,7 +57,7 @@ pub struct Config {
     pub refuse_flush: bool,
 }
 
-/// What can be asked of a running host manager.
+/// A command to a running host manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Flush the host: its subscriptions end, and the next packet of a program begins anew.
@@ -180,7 +180,7 @@ impl HostManager {
         }
     }
 
-    /// Says that a packet is dropped unanswered.
+    /// Reports that a packet is dropped unanswered.
     fn tell_expired(&mut self, packet: &OwnedPacket) {
         let notice = packet.notice();
         self.outputs.tell(LogEvent::Expired { class: notice.class.into(), opcode: notice.opcode.into() });
@@ -211,12 +211,12 @@ impl HostManager {
         self.outputs.transmits.len() + self.outputs.events.len()
     }
 
-    /// What was counted.
+    /// The statistics since the start.
     pub const fn statistics(&self) -> Statistics {
         self.statistics
     }
 
-    /// How long it has been at work.
+    /// The uptime.
     pub fn running_for(&self, now: Duration) -> Duration {
         now.saturating_sub(self.started)
     }

@@ -1,4 +1,4 @@
-//! What a host manager wants its driver to do.
+//! Outputs of a host manager to its driver.
 
 use super::event::Event;
 use crate::machine::Transmit;

@@ -10,8 +10,8 @@ use zephyr_core::{
     time::Now,
 };
 
-/// How long after a program's order of a flush or of another server the next one is refused.
-const ORDER_PAUSE: Duration = Duration::from_secs(5);
+/// Minimum time between two orders of programs for a flush or for another server.
+const MIN_ORDER_INTERVAL: Duration = Duration::from_secs(5);
 
 impl HostManager {
     pub(super) fn receive_from_program(&mut self, now: Now, received: Received) {
@@ -58,14 +58,15 @@ impl HostManager {
 
     /// Whether a program may order a flush or another server now. Each keeps everybody's notices back for a moment.
     fn may_order(&mut self, now: Now) -> bool {
-        let may = self.ordered.is_none_or(|last| now.monotonic.saturating_sub(last) >= ORDER_PAUSE);
+        let may = self.ordered.is_none_or(|last| now.monotonic.saturating_sub(last) >= MIN_ORDER_INTERVAL);
         if may {
             self.ordered = Some(now.monotonic);
         }
         may
     }
 
-    /// Whether the queue has room for a packet of this program, perhaps in place of one that the server has passed over.
+    /// Whether the queue has room for a packet of this program, perhaps in place of one that the server has passed
+    /// over.
     fn make_room(&mut self, client: SocketAddr) -> bool {
         if !self.queue.is_full_for(client) {
             return true;

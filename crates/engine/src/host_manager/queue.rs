@@ -8,14 +8,14 @@ use std::{
 };
 use zephyr_core::{kind::Kind, notice::OwnedPacket, schedule::TO_SERVER, uid::Uid};
 
-/// How long a packet waits for an answer, from when it was first sent on or taken.
+/// Timeout of a packet without an answer, from when it was first sent on or queued.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(300);
 /// The wait between resends of a packet whose server is there, and does not answer it.
-const SLOW: Duration = Duration::from_secs(32);
-/// Packets that wait at most.
+const SLOW_RESEND_INTERVAL: Duration = Duration::from_secs(32);
+/// Maximum number of queued packets.
 const MAX_PACKETS: usize = 4096;
-/// Packets of one program that wait at most, so that none keeps out the others.
-const MAX_OF_ONE: usize = MAX_PACKETS / 4;
+/// Maximum number of queued packets of one program, so that none keeps out the others.
+const MAX_PER_PROGRAM: usize = MAX_PACKETS / 4;
 
 /// A packet of a program, waiting for the server's answer.
 #[derive(Debug)]
@@ -25,14 +25,14 @@ pub(crate) struct Entry {
     pub(crate) client: SocketAddr,
     pub(crate) kind: Kind,
     uid: Uid,
-    taken: Duration,
+    queued_at: Duration,
     /// When it was first sent to the current server.
     first_sent: Duration,
     transmissions: usize,
     due: Option<Duration>,
 }
 
-/// What is to be done with a packet whose time has come.
+/// The action on a packet that is due.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     /// Send it to the server again.
@@ -66,12 +66,12 @@ impl Queue {
     }
 
     fn has_its_share(&self, client: SocketAddr) -> bool {
-        self.of_program.get(&client).is_some_and(|&count| count >= MAX_OF_ONE)
+        self.of_program.get(&client).is_some_and(|&count| count >= MAX_PER_PROGRAM)
     }
 
-    /// Gives up the oldest packet that the server, which last sent anything at `server_sent`, has passed over: it was sent
-    /// before, and is unanswered. Such packets would else keep out others, as anybody can make as many as he likes. A program that has
-    /// its share must give up one of its own.
+    /// Gives up the oldest packet that the server, which last sent anything at `server_sent`, has passed over: it was
+    /// sent before, and is unanswered. Such packets would else keep out others, as anybody can make as many as he
+    /// likes. A program that has its share must give up one of its own.
     pub(crate) fn make_room(&mut self, server_sent: Option<Duration>, client: SocketAddr) -> Option<OwnedPacket> {
         let only_own = self.has_its_share(client);
         let is_passed_over =
@@ -85,13 +85,13 @@ impl Queue {
         self.by_uid.contains_key(uid)
     }
 
-    /// Takes a packet; `sent` when it is on its way to the server already.
+    /// Queues a packet; `sent` when it is on its way to the server already.
     pub(crate) fn add(&mut self, now: Duration, client: SocketAddr, packet: OwnedPacket, sent: bool) {
         self.last += 1;
         let notice = packet.notice();
         let (uid, kind) = (notice.uid, notice.kind);
         self.by_uid.insert(uid, self.last);
-        let entry = Entry { packet, client, kind, uid, taken: now, first_sent: now, transmissions: 0, due: None };
+        let entry = Entry { packet, client, kind, uid, queued_at: now, first_sent: now, transmissions: 0, due: None };
         *self.of_program.entry(client).or_insert(0) += 1;
         self.entries.insert(self.last, entry);
         if sent {
@@ -105,7 +105,7 @@ impl Queue {
         self.remove(number)
     }
 
-    /// Nothing is sent until there is a server again.
+    /// Stops sending until there is a server again.
     pub(crate) fn stop(&mut self) {
         self.due.clear();
         for entry in self.entries.values_mut() {
@@ -113,7 +113,7 @@ impl Queue {
         }
     }
 
-    /// There is a server: all packets to send to it, oldest first.
+    /// Sends again, as there is a server: all packets to send to it, oldest first.
     pub(crate) fn restart(&mut self, now: Duration) -> Vec<Bytes> {
         let numbers: Vec<u64> = self.entries.keys().copied().collect();
         for &number in &numbers {
@@ -126,17 +126,17 @@ impl Queue {
         self.entries.values().map(|entry| entry.packet.octets().clone()).collect()
     }
 
-    /// When something is to be done next.
+    /// The time of the next action.
     pub(crate) fn next_due(&self) -> Option<Duration> {
-        let expiry = self.entries.first_key_value().map(|(_, oldest)| oldest.taken + TIMEOUT);
+        let expiry = self.entries.first_key_value().map(|(_, oldest)| oldest.queued_at + TIMEOUT);
         let due = self.due.first().map(|&(due, _)| due);
         [expiry, due].into_iter().flatten().min()
     }
 
-    /// What is to be done now, one thing at a time.
+    /// The next action that is due.
     pub(crate) fn take_due(&mut self, now: Duration) -> Option<Due> {
         if let Some((&oldest, entry)) = self.entries.first_key_value()
-            && entry.taken + TIMEOUT <= now
+            && entry.queued_at + TIMEOUT <= now
         {
             return self.remove(oldest).map(|entry| Due::Expired(Box::new(entry.packet)));
         }
@@ -152,7 +152,7 @@ impl Queue {
 
     fn transmitted(&mut self, number: u64, now: Duration) {
         let Some(entry) = self.entries.get_mut(&number) else { return };
-        let wait = TO_SERVER.get(entry.transmissions).copied().unwrap_or(SLOW);
+        let wait = TO_SERVER.get(entry.transmissions).copied().unwrap_or(SLOW_RESEND_INTERVAL);
         entry.transmissions += 1;
         if let Some(due) = entry.due.replace(now + wait) {
             self.due.remove(&(due, number));

@@ -1,5 +1,4 @@
-//! Whether the server is there: greetings, what shows that it lives, and the change to another one (host manager, sections 4
-//! and 6).
+//! Reachability of the server: greetings, signs that it is up, and failover (host manager, sections 4 and 6).
 
 use super::{HostManager, event::ServerChange, queue::Due};
 use std::{net::IpAddr, time::Duration};
@@ -12,14 +11,14 @@ use zephyr_core::{
     time::Now,
 };
 
-/// How long a server may take to say that it is there, once it is in doubt: the last wait of a packet's schedule, so that
+/// Timeout of a server that is probed: the last wait of a packet's schedule, so that
 /// a dead server is given up when C host managers give it up.
-const ASKING_WAIT: Duration = {
+const PROBE_TIMEOUT: Duration = {
     let [.., last] = TO_SERVER;
     last
 };
 
-/// What is known about whether the current server is there.
+/// The reachability of the current server.
 #[derive(Debug)]
 pub(super) struct Reachability {
     /// No server has answered yet, or the last one was lost: packets are kept, not sent.
@@ -60,26 +59,26 @@ impl Reachability {
         self.timeouts = 0;
     }
 
-    /// When the current server is to be given up.
+    /// The time at which the current server is given up.
     fn next_timeout(&self) -> Option<Duration> {
-        let answer = self.asked.map(|asked| asked + ASKING_WAIT);
+        let answer = self.asked.map(|asked| asked + PROBE_TIMEOUT);
         [self.greeting_due, answer].into_iter().flatten().min()
     }
 }
 
 impl HostManager {
-    /// When something is due, on the monotonic clock.
+    /// The next timeout on the monotonic clock.
     pub(super) fn next_timeout(&self) -> Option<Duration> {
         [self.reachability.next_timeout(), self.queue.next_due()].into_iter().flatten().min()
     }
 
-    /// Does what is due.
+    /// Handles what is due.
     pub(super) fn handle_timeout(&mut self, now: Now) {
         if self.reachability.greeting_due.is_some_and(|due| due <= now.monotonic) {
             self.reachability.timeouts += 1;
             self.change_server(now, None);
         }
-        if self.reachability.asked.is_some_and(|asked| asked + ASKING_WAIT <= now.monotonic) {
+        if self.reachability.asked.is_some_and(|asked| asked + PROBE_TIMEOUT <= now.monotonic) {
             self.change_server(now, None);
         }
         while let Some(due) = self.queue.take_due(now.monotonic) {
@@ -143,7 +142,7 @@ impl HostManager {
             address: self.uids.address().into(),
             ..Notice::EMPTY
         };
-        // A notice of nothing but short words always fits.
+        // A notice of nothing but short fields always fits.
         if let Ok(packet) = notice.write(&Claim::NONE, Limits::COMPATIBLE) {
             self.outputs.send(self.servers.current().address, packet);
         }

@@ -49,7 +49,7 @@ impl HostManager {
                 self.outputs.send(entry.client, received.packet.octets().clone());
             }
         } else if notice.instance == names::HM && matches!(notice.opcode, names::BOOT | names::ATTACH) {
-            if notice.body.split(|&octet| octet == 0).any(|word| word == names::LONG_HEADERS) {
+            if notice.body.split(|&octet| octet == 0).any(|field| field == names::LONG_HEADERS) {
                 self.long_headers.insert(from);
             } else {
                 self.long_headers.remove(&from);

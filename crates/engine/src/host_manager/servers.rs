@@ -1,8 +1,8 @@
-//! Which server is talked to, and which is next (host manager, sections 2 and 6).
+//! Selection of the current server and of the next (host manager, sections 2 and 6).
 
 use std::net::{IpAddr, SocketAddr};
 
-/// One server as it was named, and where it is.
+/// The name and address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// Its name without a port: programs derive their realm from it.
@@ -23,7 +23,7 @@ pub struct Servers {
 
 impl Servers {
     /// Choices away from the primary before it is tried again.
-    const CHOICES: u32 = 3;
+    const CHOICES_BEFORE_PRIMARY: u32 = 3;
 
     /// These servers, each address once; `None` when there are none. `seed` decides which server follows a lost one.
     pub fn new(servers: Vec<Server>, seed: u64) -> Option<Self> {
@@ -42,7 +42,7 @@ impl Servers {
         &self.list[self.current]
     }
 
-    /// How many there are.
+    /// The number of servers.
     #[expect(clippy::len_without_is_empty, reason = "there is always one")]
     pub fn len(&self) -> usize {
         self.list.len()
@@ -61,7 +61,7 @@ impl Servers {
             return;
         }
         self.choices += 1;
-        if self.choices > Self::CHOICES && self.current != 0 {
+        if self.choices > Self::CHOICES_BEFORE_PRIMARY && self.current != 0 {
             self.current = 0;
             self.choices = 0;
         } else if let Some(others @ 1..) = self.list.len().checked_sub(1) {

@@ -1,10 +1,10 @@
-//! What the host manager tells about itself (host manager, section 9).
+//! Statistics of the host manager (host manager, section 9).
 
 use super::HostManager;
 use std::time::Duration;
 use zephyr_core::names;
 
-/// Numbers since the start.
+/// Statistics since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
     /// Packets from programs of this host.

@@ -1,6 +1,7 @@
-//! Who may do what: the engine's questions to its rules (server behaviour, sections 8.3 and 11).
+//! Access control checks of requests (server behaviour, sections 8.3 and 11).
 //!
-//! Rules know proven principals and hosts. What a notice only says of its sender is no answer to any of these questions.
+//! Rules know proven principals and hosts. What a notice only says of its sender is never checked against
+//! them.
 
 use crate::server::{
     Change, Server,
@@ -16,19 +17,19 @@ use zephyr_core::{
     policy::{Action, Parties, Policy, Refusal, decide},
 };
 
-/// Octets of a class's name in words, each of which may take four when it is no letter.
-const WORDS_CLASS: usize = 32;
+/// Octets of a class name in a refusal, before escaping, which makes up to four of each.
+const MAX_CLASS_OCTETS: usize = 32;
 
-/// Why a subscription is refused.
+/// Reasons to refuse a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Forbidden {
-    /// By the domain's policy; with words, where who subscribes may know why.
+    /// By the domain's policy; with the refusal, where who subscribes may know why.
     Policy(Option<Refusal>),
     Class,
     AnyInstance,
 }
 
-/// What subscriptions are measured by.
+/// The policy and rules that subscriptions are checked against.
 #[derive(Clone, Copy)]
 struct Measures<'a> {
     policy: &'a Policy,
@@ -37,7 +38,7 @@ struct Measures<'a> {
 }
 
 impl Measures<'_> {
-    /// Why somebody may not subscribe to this, if so.
+    /// Checks a subscription against policy and rules.
     fn forbid(&self, destination: &Destination, verdict: &Verdict, who: Who<'_>) -> Option<Forbidden> {
         let class = destination.class();
         // Where no class has demands of its own, its name makes no difference.
@@ -55,9 +56,9 @@ impl Measures<'_> {
 }
 
 impl Forbidden {
-    /// What who subscribed to this class is told.
+    /// The refusal for the subscriber.
     fn text(&self, class: &[u8]) -> Option<String> {
-        let end = class.len().min(WORDS_CLASS);
+        let end = class.len().min(MAX_CLASS_OCTETS);
         let class = class.get(..end).unwrap_or_default().escape_ascii();
         match self {
             Self::Policy(refusal) => refusal.as_ref().map(Refusal::text),
@@ -89,7 +90,7 @@ impl Server {
         true
     }
 
-    /// Those of the wanted subscriptions that the rules admit; and whether the policy, which tells that in its answer,
+    /// The requested subscriptions that the rules admit; and whether the policy, which tells that in its answer,
     /// refuses some. The request gets a message about what is refused.
     pub(crate) fn permitted(
         &mut self,

@@ -1,10 +1,10 @@
-//! What a server is told about itself, and what can be ordered.
+//! Configuration of a server, and commands to it.
 
 use crate::server::{acl::Rules, limits::bounds::Bounds, origin::Neighbours};
 use std::{net::Ipv4Addr, sync::Arc};
 use zephyr_core::{policy::Policy, realm::Realms};
 
-/// What a server is told about itself.
+/// The configuration of a server.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Its host name, the sender of its own notices.
@@ -19,18 +19,18 @@ pub struct Config {
     pub realms: Realms,
     /// The servers beside it.
     pub neighbours: Neighbours,
-    /// What its domain demands.
+    /// The policy of its domain.
     pub policy: Policy,
-    /// Who may do what, and what every subscriber gets.
+    /// The access control rules, and the default subscriptions.
     pub rules: Arc<Rules>,
-    /// How much it holds.
+    /// The bounds of its state.
     pub bounds: Bounds,
-    /// How many acknowledgements it can hear at once: so many deliveries are in flight at most. See
+    /// The number of acknowledgements it can receive at once: so many deliveries are in flight at most. See
     /// [`acknowledgements_in_flight`](crate::server::acknowledgements_in_flight).
     pub in_flight: usize,
 }
 
-/// What can be ordered of a running server.
+/// A command to a running server.
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Other rules from now on, also for those who subscribed under the old ones.

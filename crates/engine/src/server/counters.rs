@@ -1,8 +1,8 @@
-//! What the server counts.
+//! Counters and gauges of the server.
 
 use zephyr_core::auth::Reason;
 
-/// One number, as metrics show it.
+/// A metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metric {
     /// The number's own name among those of its kind.
@@ -13,7 +13,7 @@ pub struct Metric {
     pub label: (&'static str, &'static str),
     /// What it counts.
     pub help: &'static str,
-    /// How much it is.
+    /// The value.
     pub value: u64,
 }
 
@@ -180,7 +180,7 @@ impl Counters {
 }
 
 numbers! {
-    /// How much of everything the server holds at the moment; each is bounded by [`super::Bounds`].
+    /// The current size of the server's state; each is bounded by [`super::Bounds`].
     Gauges: usize {
         /// Clients.
         clients => "zephyrd_clients",

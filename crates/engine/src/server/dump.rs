@@ -34,7 +34,7 @@ fn slashed(address: SocketAddr) -> String {
 }
 
 impl Server {
-    /// Servers, locations, clients, and who is interested in what; each part in a fixed order.
+    /// The state dump: servers, locations, clients and subscriptions; each part in a fixed order.
     pub fn dump(&self) -> String {
         let mut dump = format!("0:0.0.0.0/SERV_DEAD\n1:{}/SERV_UP\n", self.config.address);
         self.dump_locations(&mut dump);
@@ -59,14 +59,14 @@ impl Server {
     fn dump_locations(&self, dump: &mut String) {
         for (user, location) in self.locations.all() {
             let [machine, time, tty] = location.texts().map(quoted);
-            let (exposure, address) = (dump_word(location.exposure), slashed(location.address));
+            let (exposure, address) = (dump_name(location.exposure), slashed(location.address));
             line(dump, format_args!("{} {machine} {time} {tty} {exposure} {address}", quoted(user)));
         }
     }
 }
 
-/// What the dump calls an exposure (server behaviour, section 1.6).
-const fn dump_word(exposure: Exposure) -> &'static str {
+/// The name of an exposure in the dump (server behaviour, section 1.6).
+const fn dump_name(exposure: Exposure) -> &'static str {
     match exposure {
         Exposure::None => "NONE",
         Exposure::OpStaff => "OPSTAFF",

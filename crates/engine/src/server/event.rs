@@ -1,7 +1,7 @@
-//! What a server tells: what was published, what has changed, and what is worth a line in the log.
+//! Events of a server: published notices, changes of its state, and lines of the log.
 //!
-//! These are three types because three kinds of listeners want them: a history or a bus, a disk or another server, and a log.
-//! The server knows none of them.
+//! These are three types because three kinds of listeners want them: a history or a bus, a disk or another server, and
+//! a log. The server knows none of them.
 
 use crate::server::{log_event::LogEvent, request::Request, state::subscriptions::Destination};
 use bytes::Bytes;
@@ -13,25 +13,25 @@ use zephyr_core::{
     notice::{Notice, OwnedPacket},
 };
 
-/// Something that happened in a server.
+/// An event of a server.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A notice was handed to whoever subscribed to it.
     Published(Published),
-    /// What the server knows has changed.
+    /// The server's state has changed.
     Changed(Change),
-    /// Something worth a line in the log.
+    /// A line of the log.
     Log(LogEntry),
 }
 
-/// A notice that was handed to its readers.
+/// A published notice.
 #[derive(Clone, Debug)]
 pub struct Published {
     /// Where it came from.
     pub from: SocketAddr,
     /// What is known about its origin, the domain's policy taken into account.
     pub verdict: Verdict,
-    /// How many clients it was sent to.
+    /// The number of clients it was sent to.
     pub readers: usize,
     packet: OwnedPacket,
     opcode: Option<&'static [u8]>,
@@ -59,7 +59,7 @@ impl Published {
     }
 }
 
-/// A change of what a server knows. All changes since its start, in their order, make its state.
+/// A change of a server's state. All changes since its start, in their order, make its state.
 #[derive(Clone)]
 pub enum Change {
     /// A client is known, or is known otherwise than before.
@@ -158,10 +158,10 @@ impl fmt::Debug for Change {
     }
 }
 
-/// Something worth a line in the log, and the packet that caused it.
+/// A line of the log, and the packet that caused it.
 #[derive(Clone, Debug)]
 pub struct LogEntry {
-    /// What happened.
+    /// The event.
     pub event: LogEvent,
     /// What caused it; `None` when it was time or an operator.
     pub cause: Option<Cause>,
@@ -176,24 +176,24 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// What the packet says. Nothing of it is proven.
+    /// The packet's notice. Nothing of it is proven.
     pub fn notice(&self) -> Notice<'_> {
         self.packet.notice()
     }
 }
 
 impl crate::server::Server {
-    /// Tells the log.
+    /// Reports an event for the log.
     pub(crate) fn report(&mut self, event: LogEvent) {
         self.events.push_back(Event::Log(LogEntry { event, cause: None }));
     }
 
-    /// Tells whoever keeps what the server knows.
+    /// Reports a change of the server's state.
     pub(crate) fn changed(&mut self, change: Change) {
         self.events.push_back(Event::Changed(change));
     }
 
-    /// Says what caused the log's lines since there were `told` events.
+    /// Sets the cause of the log's lines since there were `told` events.
     pub(crate) fn caused_by(&mut self, told: usize, from: SocketAddr, packet: &OwnedPacket) {
         for event in self.events.iter_mut().skip(told) {
             if let Event::Log(entry) = event {

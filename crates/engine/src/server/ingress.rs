@@ -1,7 +1,7 @@
-//! Packets that wait until the server has time for them.
+//! A fair queue of received packets that are not handled yet.
 //!
-//! What one source sends must not make the others wait. So every source address has a queue of its own, and the queues take
-//! turns. When all room is taken, whoever has the most in it loses the newest.
+//! What one source sends must not make the others wait. So every source address has a queue of its own, and the queues
+//! take turns. When all room is taken, whoever has the most in it loses the newest.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -12,7 +12,7 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct FairQueue<T> {
     queues: HashMap<IpAddr, VecDeque<T>>,
-    /// Whose turn it is.
+    /// The sources in the order of their turns.
     turns: VecDeque<IpAddr>,
     /// The same sources by the length of their queues.
     by_length: BTreeSet<(usize, IpAddr)>,
@@ -31,13 +31,13 @@ impl<T> FairQueue<T> {
         self.len == 0
     }
 
-    /// How much waits.
+    /// The number of queued packets.
     pub(crate) const fn len(&self) -> usize {
         self.len
     }
 
-    /// Lets something of a source wait among `max`; false when something had to be dropped for that: another source's newest,
-    /// or this.
+    /// Queues an item of a source among `max`; false when something had to be dropped for that: another source's
+    /// newest, or this.
     pub(crate) fn push(&mut self, source: IpAddr, item: T, max: usize) -> bool {
         let own = self.queues.get(&source).map_or(0, VecDeque::len);
         let full = self.len >= max;
@@ -55,7 +55,7 @@ impl<T> FairQueue<T> {
         !full
     }
 
-    /// What comes next of those sources that are `ready`. The others keep their turns.
+    /// The next packet of those sources that are `ready`. The others keep their turns.
     pub(crate) fn pop(&mut self, ready: impl Fn(IpAddr) -> bool) -> Option<T> {
         let turn = self.turns.iter().position(|&source| ready(source))?;
         let source = self.turns.remove(turn)?;

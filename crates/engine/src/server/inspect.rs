@@ -1,4 +1,4 @@
-//! What operators may see of a server's state.
+//! Views of a server's state for operators.
 
 use crate::server::{Config, Server, state::clients::Client};
 use std::{net::SocketAddr, time::Duration};
@@ -35,7 +35,7 @@ pub struct SubscriptionView<'a> {
 }
 
 impl Server {
-    /// What the server was told about itself.
+    /// The server's configuration.
     pub const fn config(&self) -> &Config {
         &self.config
     }
@@ -47,7 +47,7 @@ impl Server {
             principal: &client.principal,
             proven: client.session.is_some(),
             subscriptions: client.subscriptions.len(),
-            pending: self.deliveries.waiting_for(client.address()),
+            pending: self.deliveries.pending_for(client.address()),
             silent: now.monotonic.saturating_sub(client.last_ack()),
         })
     }

@@ -1,4 +1,4 @@
-//! What happens to a packet before a handler sees it: is it new, may it cause work, and who made it?
+//! Intake of packets before their handlers: duplicates, rate limits and the verification of their origin.
 //!
 //! In this order, so that nobody makes the server open tickets by repeating himself or others:
 //!
@@ -7,7 +7,7 @@
 //! 3. a source that has caused too much work: dropped; a host manager sends again
 //! 4. only now the proof is verified
 //!
-//! While one packet is verified others may be handled; if some were, the first two questions are asked once more before it is.
+//! While one packet is verified others may be handled; if some were, the first two checks are made once more before it is.
 
 use crate::server::{
     Change, Server,
@@ -38,12 +38,12 @@ use zephyr_core::{
     time::Now,
 };
 
-/// What a proof that fails costs its source, in proofs that hold: honest senders do not fail by the thousand.
-const FAILURE_COSTS: usize = 10;
-/// Packets to be sent beyond which only acknowledgements are handled.
-const ENOUGH_TO_SEND: usize = 1024;
+/// Cost of a failed proof in the rate limit of its source, in valid proofs: honest senders do not fail by the thousand.
+const FAILURE_COST: usize = 10;
+/// Maximum length of the send queue beyond which only acknowledgements are handled.
+const MAX_SEND_QUEUE: usize = 1024;
 
-/// A packet that has come and wants something.
+/// A received packet.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrival {
     pub(crate) from: SocketAddr,
@@ -64,7 +64,7 @@ impl Arrival {
     }
 }
 
-/// What is known about a packet's origin without verifying it.
+/// The origin of a packet, as far as it is known without verification.
 enum Examined {
     /// All there is to know.
     Known(Judgement),
@@ -85,7 +85,7 @@ enum Known {
 }
 
 impl Server {
-    /// A datagram has come. Acknowledgements are handled at once, everything else when there is little to send.
+    /// Handles a datagram. Acknowledgements are handled at once, everything else when there is little to send.
     pub(crate) fn receive(&mut self, now: Now, from: SocketAddr, octets: &[u8]) {
         let from = SocketAddr::new(from.ip(), from.port());
         // What is longer is cut off, as by every Zephyr program.
@@ -107,21 +107,21 @@ impl Server {
         }
         let packet = layout.keep(Bytes::copy_from_slice(octets));
         if self.ingress.is_empty() && self.may_handle(from.ip()) {
-            self.take_in(now, from, packet);
+            self.handle_packet(now, from, packet);
         } else if !self.ingress.push(from.ip(), (from, packet), self.config.bounds.ingress_queue_packets) {
             // Host managers send it again.
             self.counters.overload += 1;
         }
     }
 
-    /// Handles the next packet that waited, if there is little to send; false when there is none to be handled now.
-    pub(crate) fn take_in_next(&mut self, now: Now) -> bool {
+    /// Handles the next queued packet, if there is little to send; false when there is none to be handled now.
+    pub(crate) fn handle_next(&mut self, now: Now) -> bool {
         if !self.has_little_to_send() {
             return false;
         }
         let verifications = &self.verifications;
         let Some((from, packet)) = self.ingress.pop(|source| verifications.has_room_for(source)) else { return false };
-        self.take_in(now, from, packet);
+        self.handle_packet(now, from, packet);
         true
     }
 
@@ -130,15 +130,16 @@ impl Server {
     }
 
     fn has_little_to_send(&self) -> bool {
-        self.pacer.waiting() < ENOUGH_TO_SEND
+        self.pacer.waiting() < MAX_SEND_QUEUE
     }
 
-    /// What was not acknowledged is not sent again while there is much to send, nor before everything is sent once.
+    /// Whether unacknowledged packets may be retransmitted: not while there is much to send, nor before everything is
+    /// sent once.
     pub(crate) fn may_repeat(&self, now: Now) -> bool {
-        self.has_little_to_send() && self.pacer.repetitions() < ENOUGH_TO_SEND && !self.pacer.is_behind(now.monotonic)
+        self.has_little_to_send() && self.pacer.repetitions() < MAX_SEND_QUEUE && !self.pacer.is_behind(now.monotonic)
     }
 
-    /// Counts a packet, and looks whether it makes sense.
+    /// Counts a packet, and checks its fragment span.
     fn accepts(&mut self, from: SocketAddr, packet: &Packet<'_>) -> bool {
         self.deliveries.forget_some();
         self.counters.received += 1;
@@ -150,7 +151,7 @@ impl Server {
         true
     }
 
-    fn take_in(&mut self, now: Now, from: SocketAddr, packet: OwnedPacket) {
+    fn handle_packet(&mut self, now: Now, from: SocketAddr, packet: OwnedPacket) {
         let told = self.events.len();
         let read = packet.packet();
         let kind = read.notice.kind;
@@ -160,7 +161,8 @@ impl Server {
                     self.counters.bad_kinds += 1;
                     self.report(LogEvent::BadKind { kind, from });
                 }
-                // Nothing was asked of anybody: whoever sends this has made it up, and it never reaches a class handler.
+                // Nothing was asked of anybody: whoever sends this has made it up, and it never reaches a class
+                // handler.
                 Kind::ServAck | Kind::ServNak | Kind::HmAck | Kind::ClientAck => {
                     self.counters.stray_answers += 1;
                     self.report(LogEvent::StrayAnswer { kind, from });
@@ -173,7 +175,7 @@ impl Server {
         self.caused_by(told, from, &packet);
     }
 
-    /// Finds out where a packet comes from, or has that found out, and handles it after those that came from there before.
+    /// Verifies the origin of a packet, or starts a job for that, and handles it in the order of its source.
     fn admit(&mut self, now: Now, mut arrival: Arrival) {
         arrival.handled_before = self.handled;
         let told = self.events.len();
@@ -234,7 +236,7 @@ impl Server {
         }
     }
 
-    /// A verification is done: handles its packet, and those behind it, as far as their origins are known.
+    /// Handles the packet of a finished verification, and those behind it, as far as their origins are known.
     pub(crate) fn verified(&mut self, now: Now, verified: Verified) {
         let source = verified.id.source();
         self.verifications.finish(verified);
@@ -243,7 +245,8 @@ impl Server {
             let known = if arrival.handled_before == self.handled { Known::No } else { self.known(&arrival) };
             match (known, progress) {
                 (Known::Answered, _) => {}
-                // The packet that it repeats was handled before and is forgotten already; if it matters it is sent again.
+                // The packet that it repeats was handled before and is forgotten already; if it matters it is sent
+                // again.
                 (_, Progress::Repeated | Progress::Asked(_)) => {}
                 (Known::Replayed, Progress::Known(_)) => {
                     let replayed = Judgement::bare(Verdict::Failed(Reason::Replayed));
@@ -258,7 +261,7 @@ impl Server {
         }
     }
 
-    /// What a verification's result says; one that brought none proves nothing.
+    /// The judgement of a verification; one that brought none proves nothing.
     fn judgement(&mut self, now: Now, arrival: &Arrival, result: Result<Judgement, AuthError>) -> Judgement {
         let judgement = result.unwrap_or_else(|error| {
             self.counters.not_judged += 1;
@@ -269,7 +272,7 @@ impl Server {
             && arrival.authenticator.is_some()
         {
             let rate = self.proof_rate();
-            self.proofs.charge(now.monotonic, arrival.from.ip(), FAILURE_COSTS - 1, &rate);
+            self.proofs.charge(now.monotonic, arrival.from.ip(), FAILURE_COST - 1, &rate);
         }
         judgement
     }
@@ -279,7 +282,7 @@ impl Server {
         Rate { per_second: bounds.proofs_per_second, burst: bounds.proof_burst, sources: bounds.rate_limit_sources }
     }
 
-    /// Does what a packet wants, and remembers that.
+    /// Handles a verified packet, and caches its response.
     fn handle_request(&mut self, now: Now, arrival: &Arrival, judgement: Judgement) {
         let packet = arrival.packet.packet();
         let class = FoldedName::new(packet.notice.class);
@@ -309,7 +312,7 @@ impl Server {
         self.replay_cache.undo_host(host);
     }
 
-    /// Does what a request wants, unless the domain does not take it; true when that was something about its own host.
+    /// Dispatches a request, unless the domain refuses it; true when that was something about its own host.
     fn serve(&mut self, request: &mut Request<'_>) -> bool {
         self.apply_trust(request);
         match &request.verdict {

@@ -1,4 +1,4 @@
-//! What is worth a line in the server's log.
+//! Events that the server logs.
 
 use crate::{level::Level, plural::Plural};
 use std::{fmt, net::SocketAddr};
@@ -10,7 +10,7 @@ use zephyr_core::{
     policy::Refusal,
 };
 
-/// Something worth a line. Texts from the net are octets and are escaped when shown.
+/// An event for the log. Texts from the net are octets and are escaped when shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are what the line says")]
 pub enum LogEvent {
@@ -24,7 +24,7 @@ pub enum LogEvent {
     Dropped { reason: DropReason, from: SocketAddr },
     /// A proven packet came again from another source.
     Copied { sender: Box<[u8]>, from: SocketAddr },
-    /// A proof that could not be verified, for a fault of our own.
+    /// A proof that could not be verified, for an error of our own.
     CannotVerify { from: SocketAddr, error: AuthError },
     /// A proof that does not hold.
     FailedProof { sender: Box<[u8]>, from: SocketAddr, reason: Reason },
@@ -48,7 +48,7 @@ pub enum LogEvent {
     MalformedSubscription { sender: Box<[u8]>, number: usize },
     /// A request to flush subscriptions whose body is no text.
     MalformedFlush { sender: Box<[u8]> },
-    /// Somebody wants to flush somebody else's subscriptions.
+    /// A request to flush somebody else's subscriptions.
     FlushRefused { sender: Box<[u8]>, target: Box<[u8]> },
     /// A change of somebody else's location.
     LoginRefused { sender: Box<[u8]>, user: Box<[u8]> },
@@ -69,7 +69,7 @@ pub enum LogEvent {
 }
 
 impl LogEvent {
-    /// Where a datagram came from that was no notice: such an entry has no [cause](super::Cause).
+    /// The source of a datagram that was no notice: such an entry has no [cause](super::Cause).
     pub const fn source(&self) -> Option<SocketAddr> {
         match self {
             Self::Malformed { from, .. } => Some(*from),
@@ -77,7 +77,7 @@ impl LogEvent {
         }
     }
 
-    /// How much it matters.
+    /// The severity of the event.
     pub const fn level(&self) -> Level {
         match self {
             Self::Resent { .. } | Self::Copied { .. } | Self::HostFlushed { .. } | Self::Dropped { .. } => Level::Debug,

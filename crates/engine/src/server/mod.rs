@@ -1,9 +1,9 @@
-//! The server: who subscribed to what, and who gets a notice (server behaviour).
+//! The server: subscriptions, and the delivery of notices (server behaviour).
 //!
-//! The way of a packet: `intake` finds out whether it is new and where it comes from ([`VerifyJob`]), and hands it to the
-//! handler of its class, in `handlers`. Handlers ask `policy_check` and `acl_check` what is allowed, change `state`, publish
-//! notices through `routing`, and `reply` to the sender. What is sent goes through the `pacer`; what comes while there is much to
-//! send waits in the `ingress`; `limits` bound what each source may cause.
+//! The way of a packet: `intake` finds out whether it is new and where it comes from ([`VerifyJob`]), and hands it to
+//! the handler of its class, in `handlers`. Handlers ask `policy_check` and `acl_check` what is allowed, change
+//! `state`, publish notices through `routing`, and `reply` to the sender. What is sent goes through the `pacer`; what
+//! comes while there is much to send waits in the `ingress`; `limits` bound what each source may cause.
 
 pub mod acl;
 mod acl_check;
@@ -50,7 +50,7 @@ use crate::{
         pacer::{Lane, Paced, Pacer},
         state::{
             clients::{Client, ClientId, Clients},
-            deliveries::{Deliveries, Due, Room},
+            deliveries::{Deliveries, DeliveryLimits, Due},
             hosts::Hosts,
             locations::{Gone, Locations},
             subscriptions::Subscriptions,
@@ -67,10 +67,10 @@ use zephyr_core::{
     uid::UidSource,
 };
 
-/// Due packets handled in one go, so that acknowledgements are heard in between.
-const DUE_AT_ONCE: usize = 512;
-/// Packets that waited and are handled in one go, for the same reason.
-const WAITING_AT_ONCE: usize = 32;
+/// Maximum number of due packets handled in one timeout, so that acknowledgements are received in between.
+const MAX_DUE_PER_TIMEOUT: usize = 512;
+/// Maximum number of queued packets handled in one poll, for the same reason.
+const MAX_PACKETS_PER_POLL: usize = 32;
 
 /// A server. It is driven as every [`Machine`].
 pub struct Server {
@@ -119,7 +119,7 @@ impl Machine for Server {
     }
 
     fn poll(&mut self, now: Now) -> Output<Self> {
-        for _ in 0..WAITING_AT_ONCE {
+        for _ in 0..MAX_PACKETS_PER_POLL {
             if let Some(event) = self.events.pop_front() {
                 return Output::Event(event);
             }
@@ -133,7 +133,7 @@ impl Machine for Server {
                 }
                 return Output::Transmit(transmit);
             }
-            if !self.take_in_next(now) {
+            if !self.handle_next(now) {
                 return Output::Wait(self.next_timeout(now));
             }
         }
@@ -174,23 +174,23 @@ impl Server {
         }
     }
 
-    /// Wants a packet sent at once.
+    /// Queues a packet to be sent at once.
     fn send(&mut self, to: SocketAddr, payload: Bytes) {
         self.pacer.push(Lane::Answers, to, payload);
     }
 
-    /// When something is due, on the monotonic clock.
+    /// The next timeout on the monotonic clock.
     fn next_timeout(&self, now: Now) -> Option<Duration> {
         let due = if self.may_repeat(now) { self.deliveries.next_due() } else { None };
         [due, self.pacer.next_chance()].into_iter().flatten().min()
     }
 
-    /// Does what is due, as long as there is little to send. When much is due at once, some of it stays due.
+    /// Handles what is due, as long as there is little to send. When much is due at once, some of it stays due.
     fn handle_timeout(&mut self, now: Now) {
         if self.deliveries.forget_some() || !self.may_repeat(now) {
             return;
         }
-        for _ in 0..DUE_AT_ONCE {
+        for _ in 0..MAX_DUE_PER_TIMEOUT {
             let Some(due) = self.deliveries.take_due(now.monotonic) else { break };
             let due = match due {
                 Due::Undecided { packet, client } if self.is_alive(client, now) => {
@@ -226,7 +226,7 @@ impl Server {
         self.report(LogEvent::ClientDead { client: gone.address(), principal: gone.principal.as_ref().into() });
     }
 
-    /// Does what an operator or the driver orders.
+    /// Handles a command of an operator or of the driver.
     fn command(&mut self, now: Now, command: Command) {
         match command {
             Command::Reload(rules) => {
@@ -246,17 +246,17 @@ impl Server {
         }
     }
 
-    /// How long it has been running.
+    /// The uptime.
     pub fn uptime(&self, now: Now) -> Duration {
         now.monotonic.saturating_sub(self.started)
     }
 
-    /// What was counted.
+    /// The counters since the start.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// How much of everything there is.
+    /// The current size of the server's state.
     pub fn gauges(&self) -> Gauges {
         Gauges {
             clients: self.clients.len(),
@@ -271,8 +271,8 @@ impl Server {
         }
     }
 
-    fn room(&self) -> Room {
-        Room {
+    fn delivery_limits(&self) -> DeliveryLimits {
+        DeliveryLimits {
             per_destination: self.config.bounds.pending_per_destination,
             host_octets: self.config.bounds.pending_octets_per_host,
             principal_octets: self.config.bounds.pending_octets_per_principal,
@@ -286,7 +286,7 @@ impl Server {
         self.clients.get(client).is_some_and(|client| silence(client.last_ack()) <= CLIENT_SILENCE)
     }
 
-    /// An acknowledgement has come.
+    /// Handles an acknowledgement.
     fn acknowledged(&mut self, now: Now, from: SocketAddr, packet: &Packet<'_>) {
         if !self.deliveries.acknowledged(&(from, packet.notice.uid)) {
             return;
@@ -309,7 +309,7 @@ impl Server {
         Some(client)
     }
 
-    /// Tells which locations are gone.
+    /// Reports which locations are gone.
     fn locations_gone(&mut self, gone: Vec<Gone>) {
         for (user, address) in gone {
             self.changed(Change::LocationGone { user, address });

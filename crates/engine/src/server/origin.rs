@@ -1,4 +1,4 @@
-//! Who a packet comes from, decided once when it comes in.
+//! The origin of a packet, decided once when it comes in.
 
 use std::net::SocketAddr;
 use zephyr_core::{fold::FoldedName, names, notice::Notice};
@@ -11,7 +11,7 @@ pub struct PeerId(pub usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RealmId(pub usize);
 
-/// What kind of program a packet comes from. Handlers go by this and by the notice's class.
+/// The origin of a packet. Handlers go by this and by the notice's class.
 ///
 /// The address that a packet comes from proves nothing: whatever an origin may do beyond others must be proven as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,7 +26,7 @@ pub enum Origin {
     Realm(RealmId),
 }
 
-/// The servers that this server knows beside itself.
+/// The other servers that this server knows.
 #[derive(Clone, Debug, Default)]
 pub struct Neighbours {
     /// The other servers of this realm.
@@ -45,7 +45,7 @@ pub struct NeighbourRealm {
 }
 
 impl Neighbours {
-    /// Where a notice of this class comes from, when it comes from this address and port.
+    /// The origin of a notice of this class from this address and port.
     pub(crate) fn origin_of(&self, from: SocketAddr, notice: &Notice<'_>, class: &FoldedName) -> Origin {
         if let Some(peer) = self.peers.iter().position(|&peer| peer == from) {
             return Origin::Peer(PeerId(peer));

@@ -1,11 +1,11 @@
-//! Pacing: never sending more than can be heard back.
+//! Pacing: no more packets are sent than can be acknowledged.
 //!
-//! Every delivery is acknowledged, and the system keeps only so many acknowledgements until the server reads them. A large
-//! fan-out at full speed would drown its own acknowledgements and everything else that arrives. So only so many packets
-//! are in flight at once; a further one goes when one is acknowledged, or has not been for some milliseconds.
+//! Every delivery is acknowledged, and the system keeps only so many acknowledgements until the server reads them. A
+//! large fan-out at full speed would drown its own acknowledgements and everything else that arrives. So only so many
+//! packets are in flight at once; a further one goes when one is acknowledged, or has not been for some milliseconds.
 //!
-//! Repetitions, and whatever goes to somebody who did not acknowledge lately, have a lane of their own: those who are not
-//! there hold up each other, and nobody else.
+//! Repetitions, and whatever goes to somebody who did not acknowledge lately, have a lane of their own: those who are
+//! not there hold up each other, and nobody else.
 
 use crate::machine::Transmit;
 use bytes::Bytes;
@@ -18,25 +18,25 @@ use zephyr_core::uid::Uid;
 
 pub(crate) type Key = (SocketAddr, Uid);
 
-/// How soon a packet must be on its way.
+/// The lane of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
     /// At once.
     Answers,
-    /// When there is room to hear its acknowledgement, which has this uid.
+    /// When there is room to receive its acknowledgement, which has this uid.
     Deliveries(Uid),
     /// As deliveries, but to somebody who may not be there: must not hold up others.
     Repetitions(Uid),
 }
 
-/// After this long without an acknowledgement a packet counts as not being on its way any more.
+/// Timeout of a packet in flight.
 const TIMEOUT: Duration = Duration::from_millis(20);
 /// Octets of receive buffer that the system may use up for one acknowledgement.
 const OCTETS_PER_ACK: usize = 2304;
 /// A delivery that had to wait this long is reported.
-const LATE: Duration = Duration::from_millis(100);
+const LATE_AFTER: Duration = Duration::from_millis(100);
 /// A delivery that waits this long might soon be due again: shorter than the first wait for an acknowledgement.
-const BEHIND: Duration = Duration::from_secs(1);
+const BEHIND_AFTER: Duration = Duration::from_secs(1);
 /// Repetitions that wait; further ones are left for the next time.
 const MAX_REPETITIONS: usize = 16_384;
 
@@ -76,14 +76,14 @@ impl Queue {
         }
     }
 
-    /// When a packet may go although nothing is acknowledged.
+    /// The time at which a packet may be sent although nothing is acknowledged.
     fn next_chance(&self) -> Option<Duration> {
         self.waiting.front()?;
         Some(self.order.front().map_or(Duration::ZERO, |(at, _)| *at + TIMEOUT))
     }
 }
 
-/// A packet whose turn it is.
+/// A packet that may be sent.
 #[derive(Debug)]
 pub(crate) struct Paced {
     pub(crate) transmit: Transmit,
@@ -91,20 +91,20 @@ pub(crate) struct Paced {
     pub(crate) late: Option<Key>,
 }
 
-/// Decides which packet goes next.
+/// The pacer of outgoing packets.
 #[derive(Debug)]
 pub(crate) struct Pacer {
     /// Could not be sent just now.
     held: Option<Paced>,
     /// Of the packet handed out last: whether it was late.
     last_late: Option<Key>,
-    /// What is to be sent, in order, before lanes are looked at.
+    /// Queued packets in order, not yet sorted into lanes.
     queued: VecDeque<(Lane, Transmit)>,
     deliveries: Queue,
     repetitions: Queue,
 }
 
-/// How many acknowledgements may be on their way to a socket with so many octets of receive buffer.
+/// The number of acknowledgements that may be in flight to a socket with a receive buffer of so many octets.
 pub fn acknowledgements_in_flight(receive_buffer: usize) -> usize {
     // Half of the buffer is for what others send.
     (receive_buffer / OCTETS_PER_ACK / 2).clamp(8, 4096)
@@ -122,7 +122,7 @@ impl Pacer {
         }
     }
 
-    /// Wants a packet sent.
+    /// Queues a packet.
     pub(crate) fn push(&mut self, lane: Lane, to: SocketAddr, payload: Bytes) {
         self.queued.push_back((lane, Transmit { to, payload }));
     }
@@ -141,7 +141,7 @@ impl Pacer {
                 && let Some((since, key, payload)) = queue.waiting.pop_front()
             {
                 queue.sent(now, key);
-                let late = paces && now.saturating_sub(since) >= LATE;
+                let late = paces && now.saturating_sub(since) >= LATE_AFTER;
                 return Some(Paced { transmit: Transmit { to: key.0, payload }, late: late.then_some(key) });
             }
         }
@@ -168,24 +168,24 @@ impl Pacer {
         self.held = Some(Paced { transmit, late: self.last_late });
     }
 
-    /// An acknowledgement has come.
+    /// Handles an acknowledgement.
     pub(crate) fn acknowledged(&mut self, from: SocketAddr, uid: Uid) {
         for queue in [&mut self.deliveries, &mut self.repetitions] {
             queue.in_flight.remove(&(from, uid));
         }
     }
 
-    /// Packets that wait to be sent, repetitions not counted that wait for their turn.
+    /// The number of queued packets, without queued repetitions.
     pub(crate) fn waiting(&self) -> usize {
         self.queued.len() + self.deliveries.waiting.len() + usize::from(self.held.is_some())
     }
 
     /// Whether a delivery has waited for so long that it could be due again before it was sent.
     pub(crate) fn is_behind(&self, now: Duration) -> bool {
-        self.deliveries.waiting.front().is_some_and(|(since, ..)| now.saturating_sub(*since) >= BEHIND)
+        self.deliveries.waiting.front().is_some_and(|(since, ..)| now.saturating_sub(*since) >= BEHIND_AFTER)
     }
 
-    /// Repetitions that wait.
+    /// The number of queued repetitions.
     pub(crate) fn repetitions(&self) -> usize {
         self.repetitions.waiting.len()
     }
@@ -271,10 +271,10 @@ mod tests {
         (1..=7).for_each(|number| deliver(&mut pacer, number));
         let start = Duration::from_secs(5);
         assert_eq!(sent(&mut pacer, start).len(), 6);
-        let paced = pacer.next(start + LATE).expect("the seventh");
+        let paced = pacer.next(start + LATE_AFTER).expect("the seventh");
         assert_eq!(paced.late, Some(key(7)));
         pacer.put_back(paced.transmit);
-        let again = pacer.next(start + LATE).expect("the seventh again");
+        let again = pacer.next(start + LATE_AFTER).expect("the seventh again");
         assert_eq!(again.late, Some(key(7)), "also when the socket did not take it at first");
     }
 

@@ -1,4 +1,4 @@
-//! What the domain's policy says of a request, and what the sender hears of that.
+//! Policy checks of requests, and the refusals that their senders get.
 
 use crate::server::{
     Server, limits::rate_limit::Rate, log_event::LogEvent, origin::Origin, reply::Reply, request::Request,
@@ -15,7 +15,7 @@ impl Server {
         Parties { home: self.config.realms.local(), relay: self.config.neighbours.relay(origin) }
     }
 
-    /// What the policy says of a request's action; `class` is what it is about, if it is about a class.
+    /// Decides on a request's action by the policy; `class` is what it is about, if it is about a class.
     fn decision(&self, request: &Request<'_>, action: Action, class: Option<&FoldedName>) -> Decision {
         decide(&self.config.policy, action, &request.verdict, class, &self.parties(request.origin))
     }
@@ -71,8 +71,8 @@ impl Server {
         false
     }
 
-    /// Whether there can be a class that this request may subscribe to: what it wants is decided class by class. It says
-    /// nothing about who has sent it.
+    /// Whether there can be a class that this request may subscribe to: what it wants is decided class by class. It
+    /// says nothing about who has sent it.
     pub(crate) fn may_receive_somewhere(&self, request: &Request<'_>) -> bool {
         self.config.policy.allows_somewhere(Action::Receive, &request.verdict, &self.parties(request.origin))
     }

@@ -1,4 +1,5 @@
-//! What the sender of a notice hears (server behaviour, section 2.3), and answers that are notices of their own.
+//! Acknowledgements to the sender of a notice (server behaviour, section 2.3), and answers that are notices of their
+//! own.
 
 use crate::{
     acknowledgement::acknowledgement,
@@ -6,7 +7,7 @@ use crate::{
         Server,
         log_event::LogEvent,
         request::Request,
-        state::deliveries::{Addressee, Outgoing, Room},
+        state::deliveries::{Addressee, DeliveryLimits, Outgoing},
     },
 };
 use bytes::Bytes;
@@ -25,12 +26,12 @@ use zephyr_core::{
     uid::Uid,
 };
 
-/// How often an answer to somebody unproven is sent at most.
-const STRANGER_TRANSMISSIONS: usize = 3;
-/// The room for answers has so many parts: one principal has one, and all who prove nothing share one.
+/// Maximum transmissions of an answer to an unauthenticated client.
+const MAX_STRANGER_TRANSMISSIONS: usize = 3;
+/// Divisor of the limit for answers: one principal has one, and all who prove nothing share one.
 pub(crate) const PARTS: usize = 4;
 
-/// What a sender is told.
+/// The result of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
     /// Done, or delivered to at least one.
@@ -54,13 +55,13 @@ impl Reply {
     }
 
     fn body(self) -> Vec<u8> {
-        let words: &[&[u8]] = match self {
+        let fields: &[&[u8]] = match self {
             Self::Sent => &[names::SENT],
             Self::SentWithLongHeaders => &[names::SENT, names::LONG_HEADERS],
             Self::Lost | Self::Denied => &[names::LOST],
             Self::NotFound => &[names::FAIL],
         };
-        words.iter().flat_map(|word| [word, &b"\0"[..]]).flatten().copied().collect()
+        fields.iter().flat_map(|field| [field, &b"\0"[..]]).flatten().copied().collect()
     }
 }
 
@@ -68,10 +69,10 @@ impl Server {
     /// Answers a request.
     pub(crate) fn reply(&mut self, request: &mut Request<'_>, answer: Reply) {
         request.answered = Some(answer);
-        let words = request.message.as_deref().unwrap_or_default();
-        // The word matters more than the words.
+        let reason = request.message.as_deref().unwrap_or_default();
+        // The result matters more than the reason.
         request.answer = self
-            .answer_packet(&request.notice, &request.claim, answer, words)
+            .answer_packet(&request.notice, &request.claim, answer, reason)
             .or_else(|| self.answer_packet(&request.notice, &request.claim, answer, ""));
         *match answer {
             Reply::Sent | Reply::SentWithLongHeaders => &mut self.counters.answered_sent,
@@ -85,28 +86,28 @@ impl Server {
         }
     }
 
-    /// `words` follow the answer's word as a text of their own, which C programs do not look at.
-    fn answer_packet(&self, notice: &Notice<'_>, claim: &Claim<'_>, answer: Reply, words: &str) -> Option<Bytes> {
+    /// `reason` follows the result as a field of its own, which C programs do not look at.
+    fn answer_packet(&self, notice: &Notice<'_>, claim: &Claim<'_>, answer: Reply, reason: &str) -> Option<Bytes> {
         let recipient = completed(notice.recipient, self.config.realms.local());
         let mut body = answer.body();
-        if !words.is_empty() {
-            body.extend_from_slice(words.as_bytes());
+        if !reason.is_empty() {
+            body.extend_from_slice(reason.as_bytes());
             body.push(0);
         }
         acknowledgement(&Notice { kind: answer.kind(), recipient: &recipient, body: &body, ..*notice }, claim)
     }
 
-    /// Answers a copy of a packet as the packet was answered.
+    /// Answers a retransmitted packet as it was answered.
     pub(crate) fn answer_copy(&mut self, from: SocketAddr, packet: &Packet<'_>, answer: Option<Reply>) {
         if let Some(packet) = answer.and_then(|answer| self.answer_packet(&packet.notice, &packet.claim, answer, "")) {
             self.send(from, packet);
         }
     }
 
-    /// Answers a question with a list, in a notice of its own, directly to the program that asked.
+    /// Answers a query with a list, in a notice of its own, directly to the program that asked.
     ///
-    /// `entries` are the list's entries, none of them cut when the list must be shortened: to what a receiver takes, and to
-    /// what may be sent to whoever may have forged where he asks from.
+    /// `entries` are the list's entries, none of them cut when the list must be shortened: to what a receiver takes,
+    /// and to what may be sent to whoever may have forged where he asks from.
     pub(crate) fn answer_with_list(&mut self, request: &Request<'_>, entries: &[Vec<u8>]) {
         let to = request.client_address();
         if to.port() == 0 {
@@ -115,10 +116,10 @@ impl Server {
         let proven = self.is_proven(request);
         let recipient = completed(request.notice.recipient, self.config.realms.local());
         let mut notice = Notice { kind: Kind::Acked, recipient: &recipient, body: b"", ..request.notice };
-        let most = if proven { MAX_NOTICE } else { body_octets(&notice, self.amplification.of(to.ip())) };
+        let max = if proven { MAX_NOTICE } else { body_octets(&notice, self.amplification.of(to.ip())) };
         let mut body = Vec::new();
         for entry in entries {
-            if body.len() + entry.len() > most {
+            if body.len() + entry.len() > max {
                 break;
             }
             body.extend_from_slice(entry);
@@ -132,16 +133,16 @@ impl Server {
         }
     }
 
-    /// So many octets have come from this address: some more may be sent there than if they had not.
+    /// Adds octets received from an address to its allowance.
     pub(crate) fn earn(&mut self, host: IpAddr, octets: usize) {
         let bounds = &self.config.bounds;
         self.amplification.earn(host, bounds.amplification_limit.saturating_mul(octets), bounds.rate_limit_sources);
     }
 
-    /// How often an answer of so many octets may be sent to somebody who may have forged where he asks from; `None` when
-    /// that is never. They count as sent.
+    /// The addressee of an answer of so many octets to an address that may be forged; `None`
+    /// when that is never. They count as sent.
     pub(crate) fn stranger(&mut self, host: IpAddr, octets: usize) -> Option<Addressee> {
-        let transmissions = (self.amplification.of(host) / octets.max(1)).min(STRANGER_TRANSMISSIONS);
+        let transmissions = (self.amplification.of(host) / octets.max(1)).min(MAX_STRANGER_TRANSMISSIONS);
         self.amplification.spend(host, transmissions * octets);
         (transmissions > 0).then_some(Addressee::Stranger { transmissions })
     }
@@ -166,7 +167,7 @@ impl Server {
         }
     }
 
-    /// Sends the answer to a question to somebody who is no subscriber, and again until it is acknowledged. What cannot be
+    /// Sends the answer to a query, and retransmits it until it is acknowledged. What cannot be
     /// remembered is not sent.
     pub(crate) fn send_packets(
         &mut self,
@@ -178,11 +179,11 @@ impl Server {
         // The answers to somebody have a part of their own, whatever waits for his clients. No name begins with a NUL.
         let owner: Option<Arc<[u8]>> =
             (addressee == Addressee::Asker).then(|| [b"\0", request.principal()].concat().into());
-        let room = self.room();
-        let room = Room { principal_octets: room.answer_octets / PARTS, ..room };
+        let limits = self.delivery_limits();
+        let limits = DeliveryLimits { principal_octets: limits.answer_octets / PARTS, ..limits };
         for (uid, packet) in packets {
             let outgoing = Outgoing { key: (to, uid), addressee, owner: owner.clone(), payload: packet.clone() };
-            if self.deliveries.remember(request.now.monotonic, outgoing, &room).is_err() {
+            if self.deliveries.remember(request.now.monotonic, outgoing, &limits).is_err() {
                 self.counters.answers_full += 1;
                 break;
             }
@@ -191,7 +192,7 @@ impl Server {
     }
 }
 
-/// How long the body of a notice may be, so that its packets have together no more than so many octets.
+/// Maximum octets of a notice's body, so that its packets have together no more than so many octets.
 fn body_octets(notice: &Notice<'_>, octets: usize) -> usize {
     let header = notice.write(&Claim::NONE, Limits::WHOLE_PACKET).map_or(MAX_PACKET, |packet| packet.len());
     // Each packet's offset and total take some octets of header as well.

@@ -1,4 +1,4 @@
-//! A notice that wants something of the server, and what is known about it.
+//! A request to the server, and what is known about its sender.
 
 use crate::server::{acl::Who, intake::Arrival, origin::Origin, reply::Reply};
 use bytes::Bytes;
@@ -14,14 +14,14 @@ use zephyr_core::{
 /// A request that is being handled.
 pub(crate) struct Request<'a> {
     pub(crate) now: Now,
-    /// Where it came from, and where its answer goes.
+    /// The source address, to which its answer goes.
     pub(crate) from: SocketAddr,
     pub(crate) origin: Origin,
     /// Its packet.
     pub(crate) packet: &'a OwnedPacket,
     /// The body as it was before it was sealed, where that is not what the packet holds.
     pub(crate) opened: Option<&'a Bytes>,
-    /// What it says; handlers change it when the answer should show that.
+    /// The notice; handlers change it when the answer should show that.
     pub(crate) notice: Notice<'a>,
     pub(crate) claim: Claim<'a>,
     /// The notice's class in the form in which classes are compared.
@@ -30,11 +30,11 @@ pub(crate) struct Request<'a> {
     pub(crate) session: Option<Arc<dyn Session>>,
     /// Octets of the whole notice, of which the packet may be a part.
     pub(crate) total: usize,
-    /// It tells of a user's coming, in the server's words: its opcode is not that of its packet.
+    /// It announces a user's login, made by the server: its opcode is not that of its packet.
     pub(crate) announced: bool,
-    /// What its sender is told beside the answer.
+    /// The reason that is added to the answer.
     pub(crate) message: Option<String>,
-    /// What it was answered.
+    /// The answer.
     pub(crate) answered: Option<Reply>,
     /// The packet of the answer.
     pub(crate) answer: Option<Bytes>,
@@ -73,12 +73,12 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Who sent it: proven if it is, else as it says.
+    /// The principal of the sender: proven if it is, else as it says.
     pub(crate) fn principal(&self) -> &[u8] {
         self.verdict.identity().map_or(self.notice.sender, |identity| identity.principal())
     }
 
-    /// Who it is for the rules: only what is proven.
+    /// The subject for access control rules: only what is proven.
     pub(crate) fn who(&self) -> Who<'_> {
         Who { principal: self.verdict.identity().map(Identity::principal), address: Some(self.from.ip()) }
     }

@@ -1,4 +1,4 @@
-//! Who gets a notice, and what he gets (server behaviour, section 8).
+//! Routing of notices to subscribers (server behaviour, section 8).
 
 use crate::server::{
     Event, Published, Server,
@@ -29,7 +29,7 @@ use zephyr_core::{
 type Packets = Vec<(Uid, Bytes)>;
 
 impl Server {
-    /// Delivers a notice, which may be sent, to all who subscribed; tells what its sender is to hear.
+    /// Delivers a notice, which may be sent, to all who subscribed; gives what its sender is to be told.
     pub(crate) fn publish(&mut self, request: &mut Request<'_>) -> Reply {
         let recipient = self.config.realms.matched_recipient(request.notice.recipient);
         if recipient.is_empty() {
@@ -63,13 +63,13 @@ impl Server {
         false
     }
 
-    /// Sends a notice to these clients, to each with proof if it is authentic and the client can check that; gives how many
-    /// get it.
+    /// Sends a notice to these clients, to each with proof if it is authentic and the client can check that; gives how
+    /// many get it.
     fn deliver(&mut self, request: &Request<'_>, clients: &[ClientId]) -> usize {
         let (now, authentic) = (request.now, request.verdict.is_authentic());
         let recipient = completed(request.notice.recipient, self.config.realms.local()).into_owned();
         let notice = Notice { recipient: &recipient, ..request.notice };
-        let room = self.room();
+        let limits = self.delivery_limits();
         // What proves nothing is the same for everybody.
         let mut unproven: Option<Result<Packets, AuthError>> = None;
         let mut readers = 0;
@@ -98,7 +98,7 @@ impl Server {
                     owner: Some(owner.clone()),
                     payload: payload.clone(),
                 };
-                if let Err(full) = self.deliveries.remember(now.monotonic, outgoing, &room) {
+                if let Err(full) = self.deliveries.remember(now.monotonic, outgoing, &limits) {
                     self.count_full(full);
                     self.report(LogEvent::Full { what: "unacknowledged packets", from: to });
                     break;

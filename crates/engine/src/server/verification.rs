@@ -1,8 +1,8 @@
 //! Packets whose origin is being verified.
 //!
-//! Verification is a job of the driver's: on the spot, or on other threads. Its results may come back in any order; what one
-//! source sent is handled in the order in which it came all the same. So every source has a queue here, in which packets
-//! wait for their own result and for those before them.
+//! Verification is a job of the driver's: on the spot, or on other threads. Its results may come back in any order;
+//! what one source sent is handled in the order in which it came all the same. So every source has a queue here, in
+//! which packets wait for their own result and for those before them.
 
 use crate::server::intake::Arrival;
 use std::{
@@ -14,12 +14,12 @@ use zephyr_core::{
     notice::OwnedPacket,
 };
 
-/// Packets of all sources that are verified at a time; further ones wait before they are looked at.
-const MAX_IN_ALL: usize = 1024;
-/// Packets of one source that are verified at a time.
-const MAX_OF_ONE: usize = 64;
+/// Maximum number of packets verified at a time; further ones wait before they are looked at.
+const MAX_JOBS: usize = 1024;
+/// Maximum number of packets of one source verified at a time.
+const MAX_PER_SOURCE: usize = 64;
 
-/// Finding out whether a packet was made by the principal whom it names as its sender.
+/// A verification job: whether a packet was made by the principal that it names as its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyJob {
     /// Which job.
@@ -28,22 +28,22 @@ pub struct VerifyJob {
     pub packet: OwnedPacket,
 }
 
-/// Which job; says whose packet it is about.
+/// The identifier of a job; says whose packet it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct VerifyId {
     source: IpAddr,
     number: u64,
 }
 
-/// What became of a job.
+/// The result of a job.
 pub struct Verified {
     /// Which job.
     pub id: VerifyId,
-    /// What the backend says; an error when it cannot say anything, which is no fault of the packet's.
+    /// The backend's judgement; an error when it cannot say anything, which is not because of the packet.
     pub result: Result<Judgement, AuthError>,
 }
 
-/// What is known about a packet's origin.
+/// The state of a packet's verification.
 #[derive(Debug)]
 pub(crate) enum Progress {
     /// It is being verified.
@@ -63,15 +63,16 @@ pub(crate) struct Verifications {
 }
 
 impl Verifications {
-    /// Whether nothing is being verified of a source, so that what it sends can be handled as soon as its origin is known.
+    /// Whether nothing is being verified of a source, so that what it sends can be handled as soon as its origin is
+    /// known.
     pub(crate) fn is_idle(&self, source: IpAddr) -> bool {
         self.len == 0 || !self.queues.contains_key(&source)
     }
 
     /// Whether a packet more of this source may be verified now.
     pub(crate) fn has_room_for(&self, source: IpAddr) -> bool {
-        let of_one = || self.queues.get(&source).is_none_or(|queue| queue.len() < MAX_OF_ONE);
-        self.len == 0 || self.len < MAX_IN_ALL && of_one()
+        let of_source = || self.queues.get(&source).is_none_or(|queue| queue.len() < MAX_PER_SOURCE);
+        self.len == 0 || self.len < MAX_JOBS && of_source()
     }
 
     /// Whether a packet of the same source and octets is being verified.
@@ -80,12 +81,12 @@ impl Verifications {
         self.queues.get(&arrival.from.ip()).is_some_and(|queue| queue.iter().any(same))
     }
 
-    /// How many packets wait.
+    /// The number of queued packets.
     pub(crate) const fn len(&self) -> usize {
         self.len
     }
 
-    /// Lets a packet wait for its result; gives the job that brings it.
+    /// Queues a packet until its result has come; gives the job that brings it.
     pub(crate) fn begin(&mut self, arrival: Arrival) -> VerifyJob {
         self.last_number += 1;
         let id = VerifyId { source: arrival.from.ip(), number: self.last_number };
@@ -94,13 +95,13 @@ impl Verifications {
         job
     }
 
-    /// Lets a packet wait for those before it.
+    /// Queues a packet behind those before it.
     pub(crate) fn wait(&mut self, arrival: Arrival, progress: Progress) {
         self.len += 1;
         self.queues.entry(arrival.from.ip()).or_default().push_back((arrival, progress));
     }
 
-    /// Takes a result. One that nobody waits for is of no use.
+    /// Handles a result. One that nobody waits for is of no use.
     pub(crate) fn finish(&mut self, verified: Verified) {
         let Verified { id, result } = verified;
         let Some(queue) = self.queues.get_mut(&id.source) else { return };
@@ -129,7 +130,7 @@ impl Verifications {
 }
 
 impl VerifyId {
-    /// Whose packet it is about.
+    /// The source of its packet.
     pub(crate) const fn source(&self) -> IpAddr {
         self.source
     }

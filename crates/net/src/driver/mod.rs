@@ -1,8 +1,8 @@
-//! Driving a machine on a UDP socket.
+//! A driver of a machine on a UDP socket.
 //!
-//! A [`Driver`] receives for its machine, sends what it wants sent, and tells it the time. What it cannot know, which jobs are done
-//! how and who listens to events, the program around it says in an [`Environment`]. Its work comes in bounded turns, so that
-//! signals and other sockets of the program are heard between them:
+//! A [`Driver`] receives for its machine, sends what it wants sent, and tells it the time. What it cannot know, which
+//! jobs are done how and who listens to events, the program around it says in an [`Environment`]. Its work comes in
+//! bounded turns, so that signals and other sockets of the program are served between them:
 //!
 //! ```
 //! # use std::{convert::Infallible, io, time::Duration};
@@ -57,22 +57,23 @@ use tokio::net::UdpSocket;
 use zephyr_core::time::Now;
 use zephyr_engine::machine::{Input, Machine, Output};
 
-/// Batches that are received in one turn.
+/// Maximum number of batches received in one turn.
 const MAX_BATCHES: usize = 8;
-/// Packets and jobs of one turn in which nothing is received.
+/// Number of packets and jobs of one turn in which nothing is received.
 const MIN_OUTPUTS: usize = 64;
 /// Packets and jobs more for each datagram received, so that what a flood causes does not pile up in the machine.
 const OUTPUTS_PER_DATAGRAM: usize = 2;
 
-/// What a program does for the machine that it drives.
+/// The environment of a driven machine, provided by its program.
 pub trait Environment<M: Machine> {
-    /// Does a job, or lets it be done elsewhere: `None`, and what became of it goes into [`Driver::handle`] when it is there.
+    /// Runs a job, or hands it to another thread: `None`, and what became of it goes into [`Driver::handle`] when it is
+    /// there.
     fn job(&mut self, now: Now, job: M::Job) -> Option<M::Done>;
 
-    /// Takes what the machine tells.
+    /// Handles an event of the machine.
     fn event(&mut self, event: M::Event);
 
-    /// Hears that something could not be received or sent. What could not be sent is lost, as it could be on its way.
+    /// Reports an error of receiving or sending. What could not be sent is lost, as it could be on its way.
     fn failed(&mut self, failure: Failure) {
         let _ = failure;
     }
@@ -87,7 +88,7 @@ pub enum Failure {
     /// A packet was not sent.
     #[error("cannot send to {to}: {error}")]
     Send {
-        /// Where it should have gone.
+        /// The destination.
         to: SocketAddr,
         /// Why it did not.
         #[source]
@@ -95,7 +96,7 @@ pub enum Failure {
     },
 }
 
-/// What a turn has left to do.
+/// What is left to do after a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
     /// The machine or the socket has more: take the next turn soon.
@@ -113,9 +114,9 @@ pub struct Driver<M: Machine> {
     socket: UdpSocket,
     clock: Clock,
     receiver: BatchReceiver,
-    /// When the machine wanted to hear the time, as it last said.
+    /// When the machine wanted a timeout, as it last said.
     due: Option<Duration>,
-    /// The last turn left outputs in the machine, so it did not say when it wants to hear the time.
+    /// The last turn left outputs in the machine, so it did not say when it wants a timeout.
     more: bool,
 }
 
@@ -131,7 +132,7 @@ enum Polled {
 }
 
 impl<M: Machine> Driver<M> {
-    /// Drives this machine, whose [`Now`]s are of this clock, on this socket.
+    /// A driver of this machine, whose [`Now`]s are of this clock, on this socket.
     pub fn new(machine: M, socket: UdpSocket, clock: Clock) -> Self {
         Self { machine, socket, clock, receiver: BatchReceiver::new(), due: None, more: true }
     }
@@ -157,7 +158,7 @@ impl<M: Machine> Driver<M> {
         &self.clock
     }
 
-    /// Hands in a command, or what became of a job; what it causes is done in the next turn.
+    /// Hands the machine a command, or the result of a job; what it causes is done in the next turn.
     pub fn handle(&mut self, input: Input<'_, M>) {
         self.more = true;
         self.machine.handle(self.clock.now(), input);
@@ -232,9 +233,9 @@ impl<M: Machine> Driver<M> {
         Received { datagrams, all: false }
     }
 
-    fn poll(&mut self, environment: &mut impl Environment<M>, most: usize) -> Polled {
+    fn poll(&mut self, environment: &mut impl Environment<M>, max: usize) -> Polled {
         self.more = true;
-        let mut left = most;
+        let mut left = max;
         let now = self.clock.now();
         while left > 0 {
             match self.machine.poll(now) {
@@ -267,7 +268,7 @@ impl<M: Machine> Driver<M> {
     }
 }
 
-/// What one turn has received.
+/// The result of receiving in one turn.
 struct Received {
     datagrams: usize,
     /// Nothing that had come is left, as far as the socket says.

@@ -1,4 +1,4 @@
-//! A driver with a machine that returns what comes, on sockets of loopback.
+//! The driver with an echo machine, on loopback sockets.
 
 use super::*;
 use crate::socket::bind;
@@ -149,11 +149,11 @@ async fn a_job_may_be_done_later() -> io::Result<()> {
     Ok(())
 }
 
-/// A flood of what comes and of what goes out is worked off in several turns, between which a program is heard.
+/// A flood of what comes and of what goes out is worked off in several turns, between which a program is served.
 #[tokio::test]
 async fn a_turn_ends() -> io::Result<()> {
-    const MOST: usize = MAX_BATCH * MAX_BATCHES;
-    const FLOOD: usize = MOST + 10;
+    const MAX_PER_TURN: usize = MAX_BATCH * MAX_BATCHES;
+    const FLOOD: usize = MAX_PER_TURN + 10;
     let scene = Scene::new()?;
     let peer = scene.peer()?;
     let Scene { mut driver, address, network: _network } = scene;
@@ -164,8 +164,8 @@ async fn a_turn_ends() -> io::Result<()> {
     let mut notes = Notes::default();
     let turn = driver.turn(&mut notes);
     assert!(turn.busy && !turn.blocked);
-    let sent = MIN_OUTPUTS + OUTPUTS_PER_DATAGRAM * MOST - notes.jobs.len();
-    assert_eq!((notes.jobs.len(), driver.machine().transmits.len()), (MOST, 4 * MOST - sent));
+    let sent = MIN_OUTPUTS + OUTPUTS_PER_DATAGRAM * MAX_PER_TURN - notes.jobs.len();
+    assert_eq!((notes.jobs.len(), driver.machine().transmits.len()), (MAX_PER_TURN, 4 * MAX_PER_TURN - sent));
     turns(&mut driver, &mut notes, |machine, notes| notes.jobs.len() == FLOOD && machine.transmits.is_empty()).await;
     assert!(!driver.turn(&mut notes).busy);
     Ok(())

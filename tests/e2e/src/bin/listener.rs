@@ -1,16 +1,14 @@
 //! Subscribes to the triples in its arguments, and writes a line about every notice that comes: what its origin is, and
 //! all of its body in hex. Takes its place and its user from the environment, as every client does.
 
-use std::env;
-use std::io::Write as _;
-
 use anyhow::{Result, bail};
+use std::{env, io::Write as _};
 use zephyr_client::{Subscription, Verdict, block_on};
-use zephyr_e2e::listener::{Heard, Origin, SUBSCRIBED};
+use zephyr_e2e::listener::{Origin, Received, SUBSCRIBED};
 
 fn main() -> Result<()> {
-    let words: Vec<String> = env::args().skip(1).collect();
-    let triples = words.chunks(3).map(|triple| match triple {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let triples = arguments.chunks(3).map(|triple| match triple {
         [class, instance, recipient] => Ok(Subscription::new(class, instance, recipient)),
         _ => bail!("usage: e2e-listener [CLASS INSTANCE RECIPIENT]..."),
     });
@@ -22,14 +20,14 @@ async fn listen(subscriptions: Vec<Subscription>) -> Result<()> {
     zephyr.subscribe(subscriptions).await?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{SUBSCRIBED}{}", zephyr.port())?;
-    while let Some(received) = inbox.next_any().await? {
-        if received.hidden().is_some() {
+    while let Some(message) = inbox.next_any().await? {
+        if message.hidden().is_some() {
             continue;
         }
-        let notice = received.notice();
+        let notice = message.notice();
         let text = |octets: &[u8]| octets.escape_ascii().to_string();
-        let heard = Heard {
-            origin: match received.verdict() {
+        let received = Received {
+            origin: match message.verdict() {
                 Verdict::Authentic(_) => Origin::Authentic,
                 Verdict::Unauthenticated => Origin::Unauthenticated,
                 Verdict::Failed(_) => Origin::Failed,
@@ -41,7 +39,7 @@ async fn listen(subscriptions: Vec<Subscription>) -> Result<()> {
             recipient: text(notice.recipient),
             body: notice.body.to_vec(),
         };
-        writeln!(out, "{}", heard.line())?;
+        writeln!(out, "{}", received.line())?;
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! What the shell does for operators and collectors: everything that touches files, and passing on what only the engine
-//! knows.
+//! Requests of operators and metrics collectors, as far as the shell answers them: what touches files, and what the
+//! engine knows.
 
 use super::Shell;
 use crate::{
-    admin_protocol::{Answer, Question, Reloaded},
+    admin_protocol::{Answer, ControlRequest, Reloaded},
     plural, private_file,
     problem::{Problem, Problems},
     settings::ServerSettings,
@@ -22,16 +22,16 @@ use zephyr_engine::{
 };
 
 impl Shell {
-    /// Answers whoever asks. Somebody who no longer waits for the answer is no failure.
+    /// Answers a request. Somebody who no longer waits for the answer is no failure.
     pub(super) fn serve_admin(&mut self, request: AdminRequest) {
         match request {
-            AdminRequest::Operator(Question::Dump { here: false }, answer) => self.dump_to_file(Some(answer)),
-            AdminRequest::Operator(Question::Reload {}, answer) => {
+            AdminRequest::Control(ControlRequest::Dump { here: false }, answer) => self.dump_to_file(Some(answer)),
+            AdminRequest::Control(ControlRequest::Reload {}, answer) => {
                 let result = self.reload();
                 let _ = answer.send(result);
             }
-            AdminRequest::Operator(question, answer) => {
-                let _ = answer.send(self.answer(&question));
+            AdminRequest::Control(request, answer) => {
+                let _ = answer.send(self.answer(&request));
             }
             AdminRequest::Metrics(answer) => {
                 let _ = answer.send(metrics::render(&self.metrics()));
@@ -39,9 +39,9 @@ impl Shell {
         }
     }
 
-    fn answer(&self, question: &Question) -> Answer {
+    fn answer(&self, request: &ControlRequest) -> Answer {
         let refused = || Answer::Refused("the server does not answer that".to_owned());
-        match inspect::answer(self.driver.machine(), self.driver.clock().now(), question).unwrap_or_else(refused) {
+        match inspect::answer(self.driver.machine(), self.driver.clock().now(), request).unwrap_or_else(refused) {
             Answer::Status(mut status) => {
                 status.authentication = self.domain.domain.backend.to_string();
                 let io_counters = self.io_counters().into_iter();
@@ -70,11 +70,11 @@ impl Shell {
         .concat()
     }
 
-    /// What is counted around the machine, and of its events.
+    /// The metrics of the I/O around the machine, and of its events.
     fn io_counters(&self) -> Vec<Metric> {
         let mut io_counters = self.io_counters;
-        io_counters.lines_left_out = self.surroundings.log.left_out();
-        [io_counters.metrics(), self.surroundings.published.metrics()].concat()
+        io_counters.lines_left_out = self.environment.log.left_out();
+        [io_counters.metrics(), self.environment.published.metrics()].concat()
     }
 
     /// Writes down what the server knows, without waiting for the disk.
@@ -109,7 +109,7 @@ impl Shell {
         let answer = match loaded {
             Ok((configuration, domain, acceptor)) => {
                 if let Some(acceptor) = acceptor {
-                    self.surroundings.verifier.replace(acceptor);
+                    self.environment.verifier.replace(acceptor);
                 }
                 self.domain = domain;
                 self.take_over(configuration)
@@ -127,19 +127,20 @@ impl Shell {
         answer
     }
 
-    /// The domain as a new policy has it, and an acceptor if that takes another one. The realm stays: it takes a restart.
+    /// The domain as a new policy has it, and an acceptor if that takes another one. The realm stays: it takes a
+    /// restart.
     fn verify_by(&self, configuration: &Configuration) -> Result<(ServerDomain, Option<Arc<dyn Acceptor>>), Problems> {
         let settings = &self.settings.zephyrd;
-        let fault = |error: AuthError| {
+        let error = |error: AuthError| {
             let file = PolicyFile::path(&self.options.config_dir.join(policy_file::FILE_NAME));
             Problems(vec![Problem::whole_file(&file, error)])
         };
         let realm = Some(self.domain.realm.as_str());
-        let domain = ServerDomain::find(&configuration.policies, settings.auth, realm).map_err(fault)?;
+        let domain = ServerDomain::find(&configuration.policies, settings.auth, realm).map_err(error)?;
         if domain.judges_as(&self.domain) {
             return Ok((domain, None));
         }
-        let acceptor = start::acceptor(&domain, settings, &self.options.config_dir).map_err(fault)?;
+        let acceptor = start::acceptor(&domain, settings, &self.options.config_dir).map_err(error)?;
         Ok((domain, Some(acceptor)))
     }
 

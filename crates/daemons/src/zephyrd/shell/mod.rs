@@ -1,4 +1,4 @@
-//! The server's I/O: one socket, one clock, the signals, the log, and those who ask.
+//! The server's I/O: its socket, clock, signals, log and listeners.
 
 mod admin;
 
@@ -84,7 +84,7 @@ async fn serve(
     tracing::info!("the policy is {}", domain.domain.origin());
     let listeners = open_listeners(options, &settings).await?;
     let clock = Clock::new();
-    let surroundings = Surroundings {
+    let environment = DriverEnvironment {
         verifier: Verifier::new(acceptor, settings.zephyrd.verify_threads)?,
         log: LogLines::new(),
         published: PublishedCounters::default(),
@@ -94,7 +94,7 @@ async fn serve(
         settings,
         domain,
         driver: Driver::new(Server::new(config, clock.now()), socket, clock),
-        surroundings,
+        environment,
         io_counters: IoCounters::default(),
         listeners,
         debug,
@@ -108,32 +108,32 @@ async fn serve(
     Ok(())
 }
 
-/// Lets operators and collectors in. Without operators a server still serves its users; without the metrics that its
-/// settings promise it does not begin.
+/// Opens the listeners for operators and collectors. Without operators a server still serves its users; without the
+/// metrics that its settings promise it does not begin.
 async fn open_listeners(options: &Options, settings: &ServerSettings) -> Result<Listeners, StartError> {
     let mut listeners = Listeners::new();
     let path = &settings.control.socket;
     if options.wants_control(settings) {
-        match listeners.admit_operators(path) {
+        match listeners.listen_for_control(path) {
             Ok(()) => tracing::debug!("zephyrctl is answered at {}", path.display()),
             Err(error) => tracing::warn!("zephyrctl is not answered: {}: {error}", path.display()),
         }
     }
     if let Some(address) = &settings.metrics.listen {
-        let place = listeners.admit_collectors(address).await.map_err(StartError::Metrics)?;
+        let place = listeners.listen_for_metrics(address).await.map_err(StartError::Metrics)?;
         tracing::info!("metrics are offered on {place}");
     }
     Ok(listeners)
 }
 
-/// What the server's driver needs of its program: who does its jobs, and who listens to its events.
-struct Surroundings {
+/// The environment of the server's driver: who does its jobs, and who listens to its events.
+struct DriverEnvironment {
     verifier: Verifier,
     log: LogLines,
     published: PublishedCounters,
 }
 
-impl Environment<Server> for Surroundings {
+impl Environment<Server> for DriverEnvironment {
     fn job(&mut self, now: Now, job: VerifyJob) -> Option<Verified> {
         self.verifier.verify(now, job)
     }
@@ -156,26 +156,26 @@ struct Shell {
     /// The domain that is served.
     domain: ServerDomain,
     driver: Driver<Server>,
-    surroundings: Surroundings,
+    environment: DriverEnvironment,
     io_counters: IoCounters,
     listeners: Listeners,
     debug: DebugSwitch,
     manager: ServiceManager,
-    /// What the service manager shows.
+    /// The status for the service manager.
     status: String,
 }
 
 impl Shell {
     async fn work(&mut self, signals: &mut Signals, dumps: &DumpSignal) {
         loop {
-            while let Some(verified) = self.surroundings.verifier.try_next() {
+            while let Some(verified) = self.environment.verifier.try_next() {
                 self.driver.handle(Input::Done(verified));
             }
-            let turn = self.driver.turn(&mut self.surroundings);
+            let turn = self.driver.turn(&mut self.environment);
             let now = Instant::now();
-            self.surroundings.log.flush(now);
+            self.environment.log.flush(now);
             self.manager.watchdog(now);
-            let deadline = [self.surroundings.log.next_summary(), self.manager.next_watchdog()];
+            let deadline = [self.environment.log.next_summary(), self.manager.next_watchdog()];
             tokio::select! {
                 biased;
                 signal = signals.next() => match signal {
@@ -195,7 +195,7 @@ impl Shell {
                 },
                 () = dumps.next() => self.dump_to_file(None),
                 request = self.listeners.next() => self.serve_admin(request),
-                verified = self.surroundings.verifier.next() => self.driver.handle(Input::Done(verified)),
+                verified = self.environment.verifier.next() => self.driver.handle(Input::Done(verified)),
                 () = self.driver.wait(&turn, deadline.into_iter().flatten().min()) => {}
             }
         }
@@ -204,7 +204,7 @@ impl Shell {
     async fn stop(&mut self, signal: i32) {
         self.manager.stopping();
         self.driver.handle(Input::Command(Command::Shutdown));
-        self.driver.flush(&mut self.surroundings).await;
+        self.driver.flush(&mut self.environment).await;
         tracing::info!("goodbye (sig {signal})");
     }
 }

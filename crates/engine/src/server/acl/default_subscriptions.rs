@@ -1,16 +1,16 @@
-//! Default subscriptions: what everybody gets who does not decline (server behaviour, section 4.6).
+//! Default subscriptions, which every client gets that does not decline them (server behaviour, section 4.6).
 //!
-//! A text file, one `class,instance,recipient` per line. Unlike in C servers blank lines and lines that begin with `#` are
-//! skipped, blanks around the names are not part of them, and a line that is not three names is an error instead of
+//! A text file, one `class,instance,recipient` per line. Unlike in C servers blank lines and lines that begin with `#`
+//! are skipped, blanks around the names are not part of them, and a line that is not three names is an error instead of
 //! shifting all that follows.
 
 use super::syntax::{SyntaxError, lines};
 use crate::server::state::subscriptions::Destination;
 
-/// What everybody got from C servers as Debian configures them, and gets where there is no file.
-const USUAL: &[u8] = b"operations,message,*\nmessage,personal,%me%\nmessage,urgent,%me%\n";
+/// The default subscriptions of C servers as Debian configures them, used where there is no file.
+const DEBIAN_DEFAULTS: &[u8] = b"operations,message,*\nmessage,personal,%me%\nmessage,urgent,%me%\n";
 
-/// What can be wrong with a line.
+/// Errors of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
     /// Not three fields.
@@ -29,13 +29,13 @@ pub enum LineError {
     #[error("a name of more than {MAX_NAME_LEN} octets")]
     TooLong,
     /// Too many lines.
-    #[error("more than {MAX} default subscriptions")]
+    #[error("more than {MAX_SUBSCRIPTIONS} default subscriptions")]
     TooMany,
 }
 
-/// Default subscriptions of a server at most.
-const MAX: usize = 256;
-/// Octets of a name, at most: a notice's header must have room for it.
+/// Maximum number of default subscriptions.
+const MAX_SUBSCRIPTIONS: usize = 256;
+/// Maximum octets of a name: a notice's header must have room for it.
 const MAX_NAME_LEN: usize = 512;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,16 +51,16 @@ struct DefaultSubscription {
 pub struct Defaults(Vec<DefaultSubscription>);
 
 impl Defaults {
-    /// What holds where there is no file; an empty file means none.
+    /// The default subscriptions where there is no file; an empty file means none.
     pub fn usual() -> Self {
-        Self::read(USUAL).unwrap_or_default()
+        Self::read(DEBIAN_DEFAULTS).unwrap_or_default()
     }
 
     /// Reads the text of a file.
     ///
     /// # Errors
     ///
-    /// The first line that cannot be meant.
+    /// The first invalid line.
     pub fn read(file: &[u8]) -> Result<Self, SyntaxError<LineError>> {
         let mut defaults = Vec::new();
         for (number, column, line) in lines(file) {
@@ -68,7 +68,7 @@ impl Defaults {
                 continue;
             }
             let error = |(offset, reason)| SyntaxError { line: number, column: column + offset, reason };
-            if defaults.len() >= MAX {
+            if defaults.len() >= MAX_SUBSCRIPTIONS {
                 return Err(error((0, LineError::TooMany)));
             }
             defaults.push(read_line(line).map_err(error)?);
@@ -76,7 +76,7 @@ impl Defaults {
         Ok(Self(defaults))
     }
 
-    /// How many there are.
+    /// The number of default subscriptions.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -86,7 +86,7 @@ impl Defaults {
         self.0.is_empty()
     }
 
-    /// What they are for this principal, in the order of the file.
+    /// The default subscriptions of a principal, in the order of the file.
     pub(crate) fn of(&self, principal: &[u8]) -> impl DoubleEndedIterator<Item = Destination> {
         self.0.iter().map(move |default| {
             let recipient = if default.personal { principal } else { b"" };

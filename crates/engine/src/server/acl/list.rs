@@ -1,4 +1,4 @@
-//! One access control list (server behaviour, section 11.3).
+//! Access control lists (server behaviour, section 11.3).
 
 use super::{
     network::{Network, NetworkError},
@@ -8,7 +8,7 @@ use super::{
 use std::{collections::HashMap, net::IpAddr};
 use zephyr_core::principal::Principal;
 
-/// Who wants something.
+/// The subject of an access check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Who<'a> {
     /// The principal, when it is proven.
@@ -17,7 +17,7 @@ pub struct Who<'a> {
     pub address: Option<IpAddr>,
 }
 
-/// What a list says of somebody, and which of its lines says so (counted from one).
+/// The decision of a list, and the line that made it (counted from one).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListDecision {
     /// Yes.
@@ -27,13 +27,13 @@ pub enum ListDecision {
 }
 
 impl ListDecision {
-    /// Whether it is a yes.
+    /// Whether it admits.
     pub const fn admits(self) -> bool {
         matches!(self, Self::Admitted(_))
     }
 }
 
-/// A line that is no entry of a list.
+/// Errors of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {
     /// A `!` and nothing else, or another `!`.
@@ -65,9 +65,9 @@ pub enum EntryError {
     TooMany,
 }
 
-/// Octets of a line, at most.
+/// Maximum octets of a line.
 const MAX_LINE_LEN: usize = 1024;
-/// Entries of a list, at most.
+/// Maximum number of entries.
 const MAX_ENTRIES: usize = 100_000;
 
 /// An access control list: principals and addresses that it admits, and others that it refuses.
@@ -79,7 +79,7 @@ pub struct Acl {
     refused: Entries,
 }
 
-/// Who is named, each with the number of the line.
+/// The entries, each with the number of its line.
 #[derive(Clone, Debug, Default)]
 struct Entries {
     /// Principals that are spelled out; most are.
@@ -90,14 +90,14 @@ struct Entries {
 }
 
 impl Acl {
-    /// Reads the text of a file. A line is a principal `NAME@REALM`, in which both parts are [`PrincipalPattern`]s and `*.*` for a name
-    /// is the same as `*`; or `@ADDRESS` or `@ADDRESS/BITS`; with `!` before either, whoever it names is refused. White space
-    /// around the parts of a line does not matter. Empty lines, and what follows a `#` at the beginning of a line or after
-    /// white space, say nothing.
+    /// Reads the text of a file. A line is a principal `NAME@REALM`, in which both parts are [`PrincipalPattern`]s and
+    /// `*.*` for a name is the same as `*`; or `@ADDRESS` or `@ADDRESS/BITS`; with `!` before either, whoever it names
+    /// is refused. White space around the parts of a line does not matter. Empty lines, and what follows a `#` at the
+    /// beginning of a line or after white space, say nothing.
     ///
     /// # Errors
     ///
-    /// The first line that cannot be meant.
+    /// The first invalid line.
     pub fn read(text: &[u8]) -> Result<Self, SyntaxError<EntryError>> {
         let mut acl = Self::default();
         let mut count = 0;
@@ -149,10 +149,10 @@ impl Acl {
         Ok(())
     }
 
-    /// What the list says of somebody.
+    /// Decides on a subject.
     ///
-    /// A line that refuses wins over those of its kind that admit. One that refuses a principal is final. Of the others a
-    /// refused address wins over an admitted principal, and an admitted address is enough, whoever is there.
+    /// A line that refuses wins over those of its kind that admit. One that refuses a principal is final. Of the others
+    /// a refused address wins over an admitted principal, and an admitted address is enough, whoever is there.
     pub fn decide(&self, who: Who<'_>) -> ListDecision {
         let mut ruling = ListDecision::Refused(None);
         if let Some(principal) = who.principal {
@@ -232,7 +232,7 @@ fn without_comment(line: &[u8]) -> &[u8] {
 /// An entry without its white space.
 struct Spelled {
     octets: Vec<u8>,
-    /// Where each octet stood.
+    /// The column of each octet.
     offsets: Vec<usize>,
 }
 
@@ -259,7 +259,7 @@ impl Spelled {
         Ok(entry)
     }
 
-    /// Where in the line the octet at this place stood.
+    /// The column of the octet at this place.
     fn offset(&self, place: usize) -> usize {
         self.offsets.get(place).or(self.offsets.last()).copied().unwrap_or_default()
     }
@@ -350,7 +350,7 @@ mod tests {
             ("alice@", 6, EntryError::NoRealm),
             ("a@R\u{1}", 4, EntryError::Control),
             ("@ATHENA.TEST", 2, NetworkError::Address.into()),
-            ("! @ 10.0.0.0 / 33", 16, NetworkError::Length { most: 32 }.into()),
+            ("! @ 10.0.0.0 / 33", 16, NetworkError::Length { max: 32 }.into()),
             ("@", 1, NetworkError::Address.into()),
             ("ab[c@R", 3, PatternError::OpenSet.into()),
             ("a @ R[", 6, PatternError::OpenSet.into()),

@@ -1,4 +1,4 @@
-//! Who may do what: the class registry, access control lists, operators and default subscriptions (server behaviour,
+//! Access control: the class registry, access control lists, operators and default subscriptions (server behaviour,
 //! sections 4.6 and 11).
 //!
 //! Nothing here reads a file. Texts come in and become [`Rules`], an unchanging whole that the engine asks and that a

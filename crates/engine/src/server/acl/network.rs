@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// An address, or all addresses that begin alike.
+/// A network: an address and the length of its prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Network {
     /// Of version 4.
@@ -21,17 +21,17 @@ pub enum Network {
     },
 }
 
-/// What is no network.
+/// Errors of parsing a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkError {
     /// No address.
     #[error("an address is expected after @, like 10.1.2.3 or 2001:db8::1 (everybody of a realm is *@REALM)")]
     Address,
     /// No length, or one longer than an address.
-    #[error("a number from 0 to {most} is expected after /")]
+    #[error("a number from 0 to {max} is expected after /")]
     Length {
         /// Bits of such an address.
-        most: u32,
+        max: u32,
     },
 }
 
@@ -52,16 +52,16 @@ impl Network {
             .ok()
             .and_then(|address| address.parse().ok())
             .ok_or((0, NetworkError::Address))?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
+        let max = if address.is_ipv4() { 32 } else { 128 };
         let length = match length {
-            None => most,
+            None => max,
             Some(length) => number(length)
-                .filter(|length| *length <= most)
-                .ok_or((slash.unwrap_or_default() + 1, NetworkError::Length { most }))?,
+                .filter(|length| *length <= max)
+                .ok_or((slash.unwrap_or_default() + 1, NetworkError::Length { max }))?,
         };
         Ok(match address {
             IpAddr::V4(address) => Self::v4(address, length),
-            // Version 4 in the clothes of version 6.
+            // An IPv4-mapped address.
             IpAddr::V6(address) => match address.to_ipv4_mapped() {
                 Some(inner) if length >= 96 => Self::v4(inner, length - 96),
                 _ => Self::v6(address, length),
@@ -79,7 +79,7 @@ impl Network {
         Self::V6 { bits: u128::from(address) & mask, mask }
     }
 
-    /// Whether the address is one of these. An address of version 4 in the clothes of version 6 is one of version 4.
+    /// Whether the address is one of these. An IPv4-mapped address is an IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (*self, address.to_canonical()) {
             (Self::V4 { bits, mask }, IpAddr::V4(address)) => u32::from(address) & mask == bits,
@@ -127,12 +127,12 @@ mod tests {
             ("10.1.2.256", 0, Address),
             ("010.1.2.3", 0, Address),
             ("ATHENA.MIT.EDU", 0, Address),
-            ("10.1.2.3/", 9, Length { most: 32 }),
-            ("10.1.2.3/33", 9, Length { most: 32 }),
-            ("10.1.2.3/-1", 9, Length { most: 32 }),
-            ("10.1.2.3/+8", 9, Length { most: 32 }),
-            ("10.1.2.3/255.0.0.0", 9, Length { most: 32 }),
-            ("::/129", 3, Length { most: 128 }),
+            ("10.1.2.3/", 9, Length { max: 32 }),
+            ("10.1.2.3/33", 9, Length { max: 32 }),
+            ("10.1.2.3/-1", 9, Length { max: 32 }),
+            ("10.1.2.3/+8", 9, Length { max: 32 }),
+            ("10.1.2.3/255.0.0.0", 9, Length { max: 32 }),
+            ("::/129", 3, Length { max: 128 }),
         ] {
             assert_eq!(Network::read(text.as_bytes()), Err((offset, error)), "{text}");
         }

@@ -2,8 +2,9 @@
 
 /// A shell pattern over octets: `*` any run, `?` any octet, `[a-z]` and `[!a-z]` sets.
 ///
-/// `*`, `?`, `[`, `]` preceded by `\` mean themselves. Any other `\` begins one of the pairs that Kerberos writes names with
-/// (`\@`, `\/`, `\\`, `\n`, `\t`, `\b`, `\0`) and stands for that pair. Case matters; nothing is special about `/` and `.`.
+/// `*`, `?`, `[`, `]` preceded by `\` mean themselves. Any other `\` begins one of the pairs that Kerberos writes names
+/// with (`\@`, `\/`, `\\`, `\n`, `\t`, `\b`, `\0`) and stands for that pair. Case matters; nothing is special about `/`
+/// and `.`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrincipalPattern(Box<[Token]>);
 
@@ -19,7 +20,7 @@ enum Token {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Set([u64; 4]);
 
-/// What is no pattern.
+/// Errors of parsing a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
     /// A set has no end.
@@ -46,7 +47,8 @@ impl PrincipalPattern {
     ///
     /// # Errors
     ///
-    /// See [`PatternError`]. Shells take some of these for plain text; in a list that admits people that would hide a slip.
+    /// See [`PatternError`]. Shells take some of these for plain text; in a list that admits people that would hide a
+    /// slip.
     pub fn read(text: &[u8]) -> Result<Self, (usize, PatternError)> {
         let mut tokens = Vec::new();
         let mut at = 0;
@@ -86,7 +88,7 @@ impl PrincipalPattern {
         Ok(Self(tokens.into()))
     }
 
-    /// Whether the whole text is of this pattern. Takes at most as many steps as both lengths multiplied.
+    /// Whether the pattern matches the whole text. Takes at most as many steps as both lengths multiplied.
     pub fn matches(&self, text: &[u8]) -> bool {
         let (mut token, mut octet) = (0, 0);
         // What follows the last `*`, and how far that `*` reaches so far. Earlier ones never need to reach further.
@@ -98,7 +100,7 @@ impl PrincipalPattern {
                     token += 1;
                     last_run = Some((token, octet));
                 }
-                (Some(one), Some(&other)) if one.takes(other) => {
+                (Some(one), Some(&other)) if one.matches(other) => {
                     token += 1;
                     octet += 1;
                 }
@@ -124,7 +126,7 @@ impl PrincipalPattern {
 }
 
 impl Token {
-    fn takes(&self, octet: u8) -> bool {
+    fn matches(&self, octet: u8) -> bool {
         match self {
             Self::Octet(own) => *own == octet,
             Self::AnyOctet | Self::AnyRun => true,
@@ -280,7 +282,7 @@ mod tests {
             (Some((Token::AnyRun, rest)), _) => {
                 naive(rest, text) || text.split_first().is_some_and(|(_, later)| naive(pattern, later))
             }
-            (Some((token, rest)), Some((octet, later))) => token.takes(*octet) && naive(rest, later),
+            (Some((token, rest)), Some((octet, later))) => token.matches(*octet) && naive(rest, later),
             _ => false,
         }
     }

@@ -15,7 +15,7 @@ pub struct Registered {
     pub line: usize,
 }
 
-/// A line that registers nothing.
+/// Errors of a line of the registry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
     /// Nothing before the colon.
@@ -24,7 +24,7 @@ pub enum RegistryError {
     /// Something that no file name can have.
     #[error("a class with / or a control character has no access control lists")]
     NoFileName,
-    /// The same class in another spelling: which files are meant?
+    /// The same class in another spelling, which leaves its files ambiguous.
     #[error("the same class as in line {line}, spelled {}: its lists' file names would be ambiguous", .spelling.escape_ascii())]
     OtherSpelling {
         /// Where it was first.
@@ -40,9 +40,9 @@ pub enum RegistryError {
     TooMany,
 }
 
-/// Octets of a class, at most: file names end soon after.
+/// Maximum octets of a class: file names end soon after.
 const MAX_CLASS_LEN: usize = 240;
-/// Classes of a registry, at most.
+/// Maximum number of classes.
 const MAX_CLASSES: usize = 10_000;
 
 /// The classes that have access control lists, in the order of the file. All others are free.
@@ -50,12 +50,12 @@ const MAX_CLASSES: usize = 10_000;
 pub struct Registry(Vec<Registered>);
 
 impl Registry {
-    /// Reads the text of a file: on each line a class, and perhaps a colon, behind which nothing matters. Empty lines and
-    /// those that begin with `#` say nothing, nor does white space around a class.
+    /// Reads the text of a file: on each line a class, and perhaps a colon, behind which nothing matters. Empty lines
+    /// and those that begin with `#` say nothing, nor does white space around a class.
     ///
     /// # Errors
     ///
-    /// The first line that cannot be meant.
+    /// The first invalid line.
     pub fn read(text: &[u8]) -> Result<Self, SyntaxError<RegistryError>> {
         let mut classes: Vec<Registered> = Vec::new();
         let mut known: HashMap<Box<[u8]>, usize> = HashMap::new();

@@ -1,10 +1,10 @@
-//! All rules of a server as one whole.
+//! The complete access control rules of a server.
 
 use super::default_subscriptions::Defaults;
 use super::list::{Acl, ListDecision, Who};
 use std::collections::HashMap;
 
-/// What somebody wants of a class; each has a list of its own (server behaviour, section 11.2).
+/// An action on a class; each has a list of its own (server behaviour, section 11.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Act {
     /// Send to it: `xmt`.
@@ -21,8 +21,8 @@ impl Act {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Send, Self::Subscribe, Self::AnyInstance, Self::OtherInstance];
 
-    /// How the names of its lists' files begin.
-    pub const fn word(self) -> &'static str {
+    /// The prefix of the names of its lists' files.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Send => "xmt",
             Self::Subscribe => "sub",
@@ -57,7 +57,7 @@ impl ClassAcls {
     }
 }
 
-/// What the rules say of somebody who wants something of a class.
+/// The decision of the rules on an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AclDecision {
     /// The class is not registered: everybody may.
@@ -69,7 +69,7 @@ pub enum AclDecision {
 }
 
 impl AclDecision {
-    /// Whether it is a yes.
+    /// Whether it admits.
     pub const fn admits(self) -> bool {
         match self {
             Self::Free | Self::NoList => true,
@@ -83,7 +83,7 @@ impl AclDecision {
 pub struct Rules {
     classes: HashMap<Box<[u8]>, ClassAcls>,
     operators: Acl,
-    /// What everybody gets who does not decline.
+    /// The default subscriptions.
     pub defaults: Defaults,
 }
 
@@ -98,12 +98,12 @@ impl Rules {
         self.classes.insert(folded.into(), rules);
     }
 
-    /// How many classes are registered.
+    /// The number of registered classes.
     pub fn registered(&self) -> usize {
         self.classes.len()
     }
 
-    /// Whether somebody may do that with a class, whose name is given in folded form.
+    /// Decides on an action on a class, whose name is given in folded form.
     pub fn decide(&self, folded: &[u8], act: Act, who: Who<'_>) -> AclDecision {
         match self.classes.get(folded) {
             None => AclDecision::Free,

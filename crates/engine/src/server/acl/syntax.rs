@@ -1,14 +1,14 @@
-//! Where in a file something is wrong.
+//! Places of syntax errors in files.
 
-/// Something in a file that cannot be meant. Line and column are counted from one, columns in octets.
+/// A syntax error in a file. Line and column are counted from one, columns in octets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{line}:{column}: {reason}")]
 pub struct SyntaxError<R: std::error::Error> {
-    /// Which line.
+    /// The line.
     pub line: usize,
-    /// Where in the line.
+    /// The column.
     pub column: usize,
-    /// What is wrong there.
+    /// The error.
     pub reason: R,
 }
 

@@ -1,7 +1,7 @@
 //! Host managers: class HM_CTL, and class ZEPHYR_CTL with instance HM (server behaviour, section 5).
 //!
-//! Nothing here is proven. A host is the address that a packet comes from, so a host manager speaks for its own host and
-//! for no other.
+//! Nothing here is proven. A host is the address that a packet comes from, so a host manager speaks for its own host
+//! and for no other.
 
 use crate::server::{
     Change, Server, limits::rate_limit::Rate, log_event::LogEvent, reply::Reply, request::Request,
@@ -16,11 +16,11 @@ use zephyr_core::{
     time::Now,
 };
 
-/// Seconds in which a host's manager may make as many requests as the bounds say.
-const PERIOD: usize = 10;
+/// Period of the rate limit of host managers, in seconds.
+const PERIOD_SECONDS: usize = 10;
 
 impl Server {
-    /// A notice from a host manager.
+    /// Handles a notice from a host manager.
     pub(crate) fn hm_ctl(&mut self, request: &mut Request<'_>) {
         if request.notice.kind != Kind::HmCtl {
             self.reply(request, Reply::Denied);
@@ -45,7 +45,7 @@ impl Server {
                 self.remember_host(request.from, true);
                 self.reply(request, Reply::SentWithLongHeaders);
             }
-            // Always answered, or a program's flood could keep its host's manager from being heard.
+            // Always answered, or a program's flood could keep its host's manager from being answered.
             names::ATTACH => {
                 self.remember_host(request.from, false);
                 self.reply(request, Reply::SentWithLongHeaders);
@@ -65,7 +65,7 @@ impl Server {
     fn may_flush(&mut self, request: &Request<'_>) -> bool {
         let bounds = &self.config.bounds;
         let rate = Rate {
-            per_second: bounds.host_flushes.div_ceil(PERIOD),
+            per_second: bounds.host_flushes.div_ceil(PERIOD_SECONDS),
             burst: bounds.host_flushes,
             sources: bounds.hosts,
         };
@@ -104,7 +104,7 @@ impl Server {
         self.forget_packets_of(manager.ip());
     }
 
-    /// Tells every known host manager that this server goes. There is no other server to name.
+    /// Sends every known host manager a SHUTDOWN, as this server ends. There is no other server to name.
     pub(crate) fn say_goodbye_to_hosts(&mut self, now: Now) {
         let recipient = [b"hm@", self.config.realms.local()].concat();
         let managers: Vec<SocketAddr> = self.hosts.managers().collect();

@@ -1,4 +1,4 @@
-//! Class LOGIN: telling where users are (server behaviour, section 6).
+//! Class LOGIN: login and logout, which set locations (server behaviour, section 6).
 
 use crate::server::{
     Change, Server,
@@ -11,7 +11,7 @@ use crate::server::{
 use zephyr_core::{body::Place, exposure::Exposure, names, policy::Action};
 
 impl Server {
-    /// A notice of class LOGIN; its instance is the user whom it is about.
+    /// Handles a notice of class LOGIN; its instance is the user whom it is about.
     pub(crate) fn login(&mut self, request: &mut Request<'_>) {
         let opcode = request.notice.opcode;
         let action = if opcode == names::USER_LOGOUT { Action::Logout } else { Action::Login };
@@ -43,8 +43,8 @@ impl Server {
         Reply::Denied
     }
 
-    /// A logout, proven or of a domain that believes it unproven, ends the location of the address and port that it comes
-    /// from. Others see it as what it is, proven or not.
+    /// A logout, proven or of a domain that believes it unproven, ends the location of the address and port that it
+    /// comes from. Others see it as what it is, proven or not.
     fn logout(&mut self, request: &mut Request<'_>) -> Reply {
         let (user, address) = (request.notice.instance, request.client_address());
         let Ok(exposure) = self.locations.remove(user, address, true) else { return Reply::NotFound };
@@ -52,14 +52,14 @@ impl Server {
         if exposure.is_announced() { self.announce(request) } else { Reply::Sent }
     }
 
-    /// Tells who subscribed that somebody came or went, as far as the lists of class LOGIN allow.
+    /// Announces a login or logout to subscribers, as far as the lists of class LOGIN allow.
     fn announce(&mut self, request: &mut Request<'_>) -> Reply {
         let authentic = request.verdict.is_authentic();
         if !self.is_allowed_in_class(request, Action::Send) {
             return Reply::Sent;
         }
-        // Unproven logouts come this far only where the domain believes them, from the very place that is left. The lists
-        // take them as from who they say; to the subscribers they prove nothing.
+        // Unproven logouts come this far only where the domain believes them, from the very place that is left. The
+        // lists take them as from who they say; to the subscribers they prove nothing.
         let sender = request.notice.sender;
         let mut who = request.who();
         if !authentic && request.notice.opcode == names::USER_LOGOUT {

@@ -1,10 +1,10 @@
-//! Every class that means nothing special to the server: notices that users send each other.
+//! Messages: notices of every class without a handler of its own.
 
 use crate::server::{Server, reply::Reply, request::Request};
 use zephyr_core::policy::Action;
 
 impl Server {
-    /// A notice of a class that means nothing special to the server.
+    /// Handles a notice of a class without a handler of its own.
     pub(crate) fn message(&mut self, request: &mut Request<'_>) {
         if !self.allowed_in_class(request, Action::Send) || !self.within_measure(request) {
             return;

@@ -1,4 +1,4 @@
-//! What each class means to a server: a file for each class, named after it.
+//! Handlers of requests by class: a file for each class, named after it.
 
 mod hm_ctl;
 mod login;
@@ -11,7 +11,8 @@ use crate::server::{Server, origin::Origin, request::Request};
 use zephyr_core::names;
 
 impl Server {
-    /// Hands a request to the handler of its class; true when it was about its own host, and not only a notice for others.
+    /// Dispatches a request to the handler of its class; true when it was about its own host, and not only a notice for
+    /// others.
     pub(crate) fn dispatch(&mut self, request: &mut Request<'_>) -> bool {
         self.earn(request.from.ip(), request.octets);
         match request.origin {

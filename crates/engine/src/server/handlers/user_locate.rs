@@ -1,10 +1,10 @@
-//! Class USER_LOCATE: asking where users are (server behaviour, section 7).
+//! Class USER_LOCATE: queries for the locations of users (server behaviour, section 7).
 
 use crate::server::{Server, log_event::LogEvent, reply::Reply, request::Request, state::locations::Location};
 use zephyr_core::{exposure::Exposure, names, policy::Action, principal::Principal};
 
 impl Server {
-    /// A notice of class USER_LOCATE; its instance is the user whom it asks about.
+    /// Handles a notice of class USER_LOCATE; its instance is the user whom it asks about.
     pub(crate) fn user_locate(&mut self, request: &mut Request<'_>) {
         let opcode = request.notice.opcode;
         if opcode != names::LOCATE {

@@ -1,15 +1,15 @@
-//! Class ZEPHYR_ADMIN from whoever is no server (server behaviour, section 10).
+//! Class ZEPHYR_ADMIN, from senders that are no servers (server behaviour, section 10).
 
 use crate::server::{Server, log_event::LogEvent, reply::Reply, request::Request};
 use zephyr_core::{kind::Kind, names, notice::Notice};
 
 impl Server {
-    /// A notice of class ZEPHYR_ADMIN.
+    /// Handles a notice of class ZEPHYR_ADMIN.
     pub(crate) fn zephyr_admin(&mut self, request: &mut Request<'_>) {
         let opcode = request.notice.opcode;
         if opcode != names::STATUS {
             self.report(LogEvent::UnknownOpcode { class: "admin", opcode: opcode.into(), from: request.from });
-            // A host manager that hears nothing would take the server for dead.
+            // A host manager that gets no answer would take the server for dead.
             self.reply(request, Reply::Lost);
             return;
         }

@@ -1,4 +1,4 @@
-//! Class ZEPHYR_CTL: what clients want to receive (server behaviour, section 4).
+//! Class ZEPHYR_CTL: subscriptions of clients (server behaviour, section 4).
 
 use crate::server::{
     Change, Server,
@@ -16,7 +16,7 @@ fn first_text(body: &[u8]) -> Option<&[u8]> {
 }
 
 impl Server {
-    /// A notice of class ZEPHYR_CTL.
+    /// Handles a notice of class ZEPHYR_CTL.
     pub(crate) fn zephyr_ctl(&mut self, request: &mut Request<'_>) {
         let opcode = request.notice.opcode;
         if opcode == names::GIMME || opcode == names::GIMMEDEFS {
@@ -206,7 +206,8 @@ impl Server {
         Reply::Sent
     }
 
-    /// What the asking client holds: nothing, unless it is the asker's own. What was set up with proof is not told without.
+    /// The subscriptions of the asking client: nothing, unless it is the asker's own. What was set up with proof is not
+    /// told without.
     fn own_list(&self, request: &Request<'_>) -> Vec<Vec<u8>> {
         let port = first_text(request.notice.body).unwrap_or(request.notice.body);
         let Ok(port) = ascii::decode_u16(port) else { return Vec::new() };
@@ -255,10 +256,11 @@ impl Server {
         known || self.has_room_in_name(request)
     }
 
-    /// Those who only claim a name are counted apart: they use up nothing of who proves it.
+    /// Whether the principal may have one more client. Those who only claim a name are counted apart: they use up
+    /// nothing of who proves it.
     fn has_room_in_name(&self, request: &Request<'_>) -> bool {
-        let most = self.config.bounds.clients_per_principal;
-        self.clients.in_name(request.principal(), request.session.is_some()).take(most).count() < most
+        let max = self.config.bounds.clients_per_principal;
+        self.clients.in_name(request.principal(), request.session.is_some()).take(max).count() < max
     }
 }
 

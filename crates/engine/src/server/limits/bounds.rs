@@ -1,9 +1,9 @@
-//! How much a server holds.
+//! Bounds of a server's state.
 
 /// Makes the struct, its defaults, and the names that the settings file has for its fields.
 macro_rules! bounds {
     ( $( $(#[doc = $about:literal])* $field:ident: $name:literal = $default:expr, )* ) => {
-        /// How much of everything a server holds at most. What goes beyond is refused, and leaves others alone.
+        /// Bounds of a server's state. What goes beyond is refused, and leaves others alone.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub struct Bounds {
             $( $(#[doc = $about])* pub $field: usize, )*
@@ -47,8 +47,8 @@ bounds! {
     pending_octets_per_principal: "pending-octets-per-principal" = 16 << 20,
     /// Octets of unacknowledged packets to clients.
     delivery_octets: "delivery-octets" = 256 << 20,
-    /// Octets of unacknowledged packets to those who asked something; one principal may take a quarter, and so may all who
-    /// prove nothing together.
+    /// Octets of unacknowledged packets to those who asked something; one principal may take a quarter, and so may all
+    /// who prove nothing together.
     answer_octets: "answer-octets" = 16 << 20,
     /// How many times as many octets as came from an address are sent to it in answers to questions without proof,
     /// repetitions included: whoever forges where he asks from cannot flood others with them.

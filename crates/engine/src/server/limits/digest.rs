@@ -1,4 +1,4 @@
-//! Recognising octets by a short name for them.
+//! Digests, by which packets and authenticators are recognised.
 
 use ring::digest::{SHA256, digest};
 

@@ -1,4 +1,4 @@
-//! How much work and memory each source may cause, and how what comes twice is recognised.
+//! Limits of work and memory per source, and recognition of what is repeated.
 
 pub(crate) mod amplification;
 pub(crate) mod bounds;

@@ -1,8 +1,8 @@
-//! How much work one source may cause.
+//! Rate limits per source address.
 
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 
-/// What one source may cause.
+/// A rate limit per source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rate {
     /// Units of work in every second.
@@ -21,7 +21,7 @@ impl Rate {
     }
 }
 
-/// The work of every source, as the moment at which it has made up for it.
+/// Rate limits of all sources, each as the moment at which its burst is available again.
 ///
 /// A source that has made up is forgotten when there is need. When too many sources are busy at once, the further ones
 /// share what one may cause.
@@ -33,7 +33,7 @@ pub(crate) struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// Whether this source may cause so much more work now; if so, it has.
+    /// Spends units of a source's rate; false, and nothing is spent, when it has not so many left.
     pub(crate) fn spend(&mut self, now: Duration, source: IpAddr, units: usize, rate: &Rate) -> bool {
         let made_up = self.entry(now, source, rate.sources);
         let after = (*made_up).max(now) + rate.time_for(units);
@@ -44,21 +44,21 @@ impl RateLimiter {
         affordable
     }
 
-    /// This source has caused more work than it said.
+    /// Charges a source for more units than it spent.
     pub(crate) fn charge(&mut self, now: Duration, source: IpAddr, units: usize, rate: &Rate) {
         let made_up = self.entry(now, source, rate.sources);
-        let most = now + rate.time_for(rate.burst);
-        *made_up = ((*made_up).max(now) + rate.time_for(units)).min(most.max(*made_up));
+        let latest = now + rate.time_for(rate.burst);
+        *made_up = ((*made_up).max(now) + rate.time_for(units)).min(latest.max(*made_up));
     }
 
-    fn entry(&mut self, now: Duration, source: IpAddr, most: usize) -> &mut Duration {
-        if !self.made_up.contains_key(&source) && self.made_up.len() >= most {
+    fn entry(&mut self, now: Duration, source: IpAddr, max: usize) -> &mut Duration {
+        if !self.made_up.contains_key(&source) && self.made_up.len() >= max {
             // Once a second is enough: within one second nobody makes up for much.
             if now.saturating_sub(self.swept) >= Duration::from_secs(1) {
                 self.made_up.retain(|_, made_up| *made_up > now);
                 self.swept = now;
             }
-            if self.made_up.len() >= most {
+            if self.made_up.len() >= max {
                 return &mut self.others;
             }
         }
@@ -76,40 +76,40 @@ mod tests {
         IpAddr::from([10, 0, 0, number])
     }
 
-    fn spent_at_once(quota: &mut RateLimiter, now: Duration, number: u8) -> usize {
-        (0..1000).take_while(|_| quota.spend(now, source(number), 1, &RATE)).count()
+    fn spent_at_once(limiter: &mut RateLimiter, now: Duration, number: u8) -> usize {
+        (0..1000).take_while(|_| limiter.spend(now, source(number), 1, &RATE)).count()
     }
 
     #[test]
     fn a_source_may_cause_a_burst_and_then_its_rate() {
-        let mut quota = RateLimiter::default();
+        let mut limiter = RateLimiter::default();
         let start = Duration::from_secs(100);
-        assert_eq!(spent_at_once(&mut quota, start, 1), 20);
-        assert_eq!(spent_at_once(&mut quota, start, 2), 20, "another source notices nothing");
-        assert_eq!(spent_at_once(&mut quota, start + Duration::from_secs(1), 1), 10);
-        assert_eq!(spent_at_once(&mut quota, start + Duration::from_secs(60), 1), 20, "no more than a burst");
+        assert_eq!(spent_at_once(&mut limiter, start, 1), 20);
+        assert_eq!(spent_at_once(&mut limiter, start, 2), 20, "another source notices nothing");
+        assert_eq!(spent_at_once(&mut limiter, start + Duration::from_secs(1), 1), 10);
+        assert_eq!(spent_at_once(&mut limiter, start + Duration::from_secs(60), 1), 20, "no more than a burst");
     }
 
     #[test]
     fn what_costs_more_is_charged() {
-        let mut quota = RateLimiter::default();
+        let mut limiter = RateLimiter::default();
         let start = Duration::from_secs(100);
-        assert!(quota.spend(start, source(1), 1, &RATE));
-        quota.charge(start, source(1), 9, &RATE);
-        assert_eq!(spent_at_once(&mut quota, start, 1), 10);
-        quota.charge(start, source(1), 1_000_000, &RATE);
-        assert_eq!(spent_at_once(&mut quota, start + Duration::from_secs(1), 1), 10, "debts end with the burst");
+        assert!(limiter.spend(start, source(1), 1, &RATE));
+        limiter.charge(start, source(1), 9, &RATE);
+        assert_eq!(spent_at_once(&mut limiter, start, 1), 10);
+        limiter.charge(start, source(1), 1_000_000, &RATE);
+        assert_eq!(spent_at_once(&mut limiter, start + Duration::from_secs(1), 1), 10, "debts end with the burst");
     }
 
     #[test]
     fn the_table_is_bounded() {
-        let mut quota = RateLimiter::default();
+        let mut limiter = RateLimiter::default();
         let start = Duration::from_secs(100);
-        let spent: Vec<usize> = (0..6).map(|number| spent_at_once(&mut quota, start, number)).collect();
+        let spent: Vec<usize> = (0..6).map(|number| spent_at_once(&mut limiter, start, number)).collect();
         assert_eq!(spent, [20, 20, 20, 20, 0, 0], "those beyond the table share what one may");
-        assert_eq!(quota.made_up.len(), 3);
+        assert_eq!(limiter.made_up.len(), 3);
         let later = start + Duration::from_secs(2);
-        assert_eq!(spent_at_once(&mut quota, later, 9), 20, "who has made up makes room");
-        assert_eq!(quota.made_up.len(), 1);
+        assert_eq!(spent_at_once(&mut limiter, later, 9), 20, "who has made up makes room");
+        assert_eq!(limiter.made_up.len(), 1);
     }
 }

@@ -1,11 +1,12 @@
-//! Authenticators that have served: each proves one notice, and proves it once.
+//! A replay cache of authenticators: each proves one notice, and proves it once.
 //!
 //! Kerberos libraries keep such a list as well, but theirs refuses a packet that a host manager sends again. Here the
-//! list says which notice an authenticator proved, so that a copy can be told from a fraud. Only proven notices get into
-//! it, so nobody can use up an authenticator that is not his.
+//! list says which notice an authenticator proved, so that a copy can be told from a fraud. Only proven notices get
+//! into it, so nobody can use up an authenticator that is not his.
 //!
-//! A copy is recognised wherever it comes from: what a thief sends again from his own machine is acknowledged, like every
-//! repetition, and does nothing. The same holds for what another server of the realm forwards, which is the same octets.
+//! A copy is recognised wherever it comes from: what a thief sends again from his own machine is acknowledged, like
+//! every repetition, and does nothing. The same holds for what another server of the realm forwards, which is the same
+//! octets.
 
 use crate::server::{
     limits::{digest::Digest, response_cache::Fingerprint},
@@ -35,7 +36,7 @@ impl Served {
     }
 }
 
-/// What is known of an authenticator.
+/// The state of an authenticator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
     /// It is new, or what it proved has been undone: the notice is to be handled.
@@ -46,7 +47,7 @@ pub(crate) enum Seen {
     WithAnother,
 }
 
-/// The authenticators of the time during which Kerberos takes them.
+/// A cache of the authenticators that Kerberos would still accept.
 #[derive(Debug, Default)]
 pub(crate) struct ReplayCache {
     served: HashMap<Digest, Served>,
@@ -56,7 +57,7 @@ pub(crate) struct ReplayCache {
 }
 
 impl ReplayCache {
-    /// Whether this authenticator has served.
+    /// Whether this authenticator has been used.
     pub(crate) fn seen(&self, authenticator: &Digest, packet: &Fingerprint) -> Seen {
         match self.served.get(authenticator) {
             None => Seen::No,
@@ -66,8 +67,8 @@ impl ReplayCache {
         }
     }
 
-    /// Remembers for `memory` what an authenticator proved. When `max` are remembered the oldest is forgotten before its time:
-    /// true then, since a copy of it would be taken for new.
+    /// Remembers for `memory` what an authenticator proved. When `max` are remembered the oldest is forgotten before
+    /// its time: true then, since a copy of it would be taken for new.
     pub(crate) fn remember(
         &mut self,
         now: Duration,
@@ -96,7 +97,7 @@ impl ReplayCache {
         overfull
     }
 
-    /// A host begins anew: what it has told of itself is undone, and it may tell it again.
+    /// Forgets what a rebooted host has proved: what it has told of itself is undone, and it may tell it again.
     pub(crate) fn undo_host(&mut self, host: IpAddr) {
         for (_, authenticator) in self.of_hosts.extract_if((host, Digest::FIRST)..=(host, Digest::LAST), |_| true) {
             if let Some(served) = self.served.get_mut(&authenticator) {

@@ -1,8 +1,8 @@
-//! Telling a packet that is sent again from a new one.
+//! A cache of responses to packets that are retransmitted.
 //!
-//! A host manager repeats a packet, octet for octet, until it hears an answer. The repetition is answered as the first
-//! was and nothing else happens, so a notice is delivered once however often its acknowledgement is lost. It is recognised
-//! before anybody asks who sent it, so it costs no Kerberos work.
+//! A host manager repeats a packet, octet for octet, until it receives an answer. The repetition is answered as the
+//! first was and nothing else happens, so a notice is delivered once however often its acknowledgement is lost. It is
+//! recognised before anybody asks who sent it, so it costs no Kerberos work.
 
 use crate::server::limits::digest::Digest;
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use std::{
 };
 use zephyr_core::schedule::DUPLICATE_MEMORY;
 
-/// A packet, recognisable: its source and its octets.
+/// The fingerprint of a packet: its source and its octets.
 ///
 /// The source belongs to it, because what a packet without proof means depends on where it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +28,7 @@ impl Fingerprint {
     }
 }
 
-/// What became of a packet.
+/// The outcome of a packet.
 #[derive(Debug)]
 pub(crate) struct Handled {
     pub(crate) answer: Option<Bytes>,
@@ -36,7 +36,7 @@ pub(crate) struct Handled {
     pub(crate) of_host: bool,
 }
 
-/// The newest packets of the last quarter of an hour, with their answers.
+/// A cache of the newest packets of the last quarter of an hour, with their answers.
 #[derive(Debug, Default)]
 pub(crate) struct ResponseCache {
     packets: BTreeMap<Fingerprint, Handled>,
@@ -49,10 +49,10 @@ impl ResponseCache {
         self.packets.get(packet).map(|handled| handled.answer.clone())
     }
 
-    /// Remembers a packet that was handled, and how, among `most`. One takes about a kilooctet.
-    pub(crate) fn remember(&mut self, now: Duration, packet: Fingerprint, handled: Handled, most: usize) {
+    /// Remembers a packet that was handled, and how, among `max`. One takes about a kilooctet.
+    pub(crate) fn remember(&mut self, now: Duration, packet: Fingerprint, handled: Handled, max: usize) {
         while let Some(&(at, oldest)) = self.order.front()
-            && (self.order.len() >= most || now.saturating_sub(at) > DUPLICATE_MEMORY)
+            && (self.order.len() >= max || now.saturating_sub(at) > DUPLICATE_MEMORY)
         {
             self.order.pop_front();
             self.packets.remove(&oldest);
@@ -62,8 +62,8 @@ impl ResponseCache {
         }
     }
 
-    /// Forgets what a host that begins anew has told of itself: what it sends again then must be done again. What it has
-    /// sent to others stays done.
+    /// Forgets what a host that begins anew has told of itself: what it sends again then must be done again. What it
+    /// has sent to others stays done.
     pub(crate) fn forget_host(&mut self, host: IpAddr) {
         let first = Fingerprint { from: SocketAddr::new(host, 0), octets: Digest::FIRST };
         let last = Fingerprint { from: SocketAddr::new(host, u16::MAX), octets: Digest::LAST };
@@ -90,32 +90,32 @@ mod tests {
     fn memory_is_bounded_in_number_and_time() {
         let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 2104));
         let packet = |octets: &[u8]| Fingerprint::of(from, octets);
-        let mut recent = ResponseCache::default();
+        let mut cache = ResponseCache::default();
         for number in 0..MAX {
-            recent.remember(Duration::ZERO, packet(&number.to_be_bytes()), handled(None, true), MAX);
+            cache.remember(Duration::ZERO, packet(&number.to_be_bytes()), handled(None, true), MAX);
         }
-        assert_eq!(recent.len(), MAX);
-        recent.remember(Duration::from_secs(1), packet(b"first"), handled(Some(b"ack"), true), MAX);
-        assert_eq!(recent.len(), MAX);
-        assert_eq!(recent.answer(&packet(&0_usize.to_be_bytes())), None, "the oldest is forgotten");
-        assert_eq!(recent.answer(&packet(b"first")), Some(Some(Bytes::from_static(b"ack"))));
+        assert_eq!(cache.len(), MAX);
+        cache.remember(Duration::from_secs(1), packet(b"first"), handled(Some(b"ack"), true), MAX);
+        assert_eq!(cache.len(), MAX);
+        assert_eq!(cache.answer(&packet(&0_usize.to_be_bytes())), None, "the oldest is forgotten");
+        assert_eq!(cache.answer(&packet(b"first")), Some(Some(Bytes::from_static(b"ack"))));
 
-        recent.remember(Duration::from_secs(901), packet(b"other"), handled(None, true), MAX);
-        assert_eq!(recent.len(), 2, "all but the two of the last 900 s are forgotten");
+        cache.remember(Duration::from_secs(901), packet(b"other"), handled(None, true), MAX);
+        assert_eq!(cache.len(), 2, "all but the two of the last 900 s are forgotten");
         let elsewhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 2105));
-        assert_eq!(recent.answer(&Fingerprint::of(elsewhere, b"first")), None, "another source, another packet");
+        assert_eq!(cache.answer(&Fingerprint::of(elsewhere, b"first")), None, "another source, another packet");
     }
 
     #[test]
     fn a_host_that_begins_anew_may_tell_of_itself_again() {
         let at = |host: u8| SocketAddr::from(([10, 0, 0, host], 2104));
-        let mut recent = ResponseCache::default();
+        let mut cache = ResponseCache::default();
         for (host, octets, of_host) in [(1, b"subscribe", true), (1, b"a notice.", false), (2, b"subscribe", true)] {
-            recent.remember(Duration::ZERO, Fingerprint::of(at(host), octets), handled(None, of_host), MAX);
+            cache.remember(Duration::ZERO, Fingerprint::of(at(host), octets), handled(None, of_host), MAX);
         }
-        recent.forget_host(at(1).ip());
-        assert_eq!(recent.answer(&Fingerprint::of(at(1), b"subscribe")), None);
-        assert_eq!(recent.answer(&Fingerprint::of(at(1), b"a notice.")), Some(None), "delivered is delivered");
-        assert_eq!(recent.answer(&Fingerprint::of(at(2), b"subscribe")), Some(None));
+        cache.forget_host(at(1).ip());
+        assert_eq!(cache.answer(&Fingerprint::of(at(1), b"subscribe")), None);
+        assert_eq!(cache.answer(&Fingerprint::of(at(1), b"a notice.")), Some(None), "delivered is delivered");
+        assert_eq!(cache.answer(&Fingerprint::of(at(2), b"subscribe")), Some(None));
     }
 }

@@ -1,4 +1,4 @@
-//! The programs that receive notices (server behaviour, section 4.1).
+//! Clients: programs that receive notices (server behaviour, section 4.1).
 //!
 //! There may be many, so each takes as few octets as can be: no hash table has a place for it alone.
 
@@ -12,7 +12,7 @@ use std::{
 };
 use zephyr_core::auth::{Identity, Session, Verdict};
 
-/// Which client; never used twice, until four thousand million have come and gone.
+/// The identifier of a client; never used twice, until four thousand million have come and gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ClientId {
     /// Clients that came later have a higher one.
@@ -48,17 +48,17 @@ impl From<Address> for SocketAddr {
     }
 }
 
-/// One receiving program: an address and port, the principal whose program it is, and what it wants.
+/// A client: an address and port, the principal whose program it is, and what it wants.
 pub(crate) struct Client {
     number: u32,
     address: Address,
     /// It has not acknowledged what was sent to it twice or more often.
     pub(crate) silent: bool,
-    /// Who it belongs to, from its first request on.
+    /// Its principal, from its first request on.
     pub(crate) principal: Arc<[u8]>,
     /// The key of its last subscription request; none when that was not proven.
     pub(crate) session: Option<Arc<dyn Session>>,
-    /// What it wants: newest request first, within one request as given.
+    /// Its subscriptions: newest request first, within one request as given.
     pub(crate) subscriptions: Vec<Destination>,
     /// When it last acknowledged something, or subscribed; in milliseconds.
     last_ack: u64,
@@ -70,7 +70,7 @@ impl Client {
         self.address.into()
     }
 
-    /// What is known of it from its last subscription request.
+    /// The verdict on its last subscription request.
     pub(crate) fn verdict(&self) -> Verdict {
         match self.session {
             Some(_) => Verdict::Authentic(Identity::new(&self.principal)),
@@ -78,17 +78,17 @@ impl Client {
         }
     }
 
-    /// When it last acknowledged something, or subscribed.
+    /// The time of its last acknowledgement or subscription request.
     pub(crate) fn last_ack(&self) -> Duration {
         Duration::from_millis(self.last_ack)
     }
 
-    /// It has subscribed, which shows as well as an acknowledgement that it is there.
+    /// Remembers the time of a subscription request, which shows as well as an acknowledgement that it is there.
     pub(crate) fn subscribed(&mut self, now: Duration) {
         self.last_ack = milliseconds(now);
     }
 
-    /// It has acknowledged something.
+    /// Remembers the time of an acknowledgement.
     pub(crate) fn acknowledged(&mut self, now: Duration) {
         self.last_ack = milliseconds(now);
         self.silent = false;
@@ -99,7 +99,7 @@ fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// All clients, findable by address, host and principal.
+/// All clients, indexed by address, host and principal.
 #[derive(Default)]
 pub(crate) struct Clients {
     places: Vec<Option<Client>>,
@@ -116,7 +116,7 @@ impl Clients {
         self.by_address.len()
     }
 
-    /// How many clients a host has.
+    /// The number of clients of a host.
     pub(crate) fn count_of_host(&self, host: IpAddr) -> usize {
         self.per_host.get(&host).copied().unwrap_or(0)
     }
@@ -228,7 +228,7 @@ impl Clients {
         self.by_principal.range(all).map(|&(_, _, id)| id)
     }
 
-    /// How many subscriptions all these clients have. Looks at every one of them.
+    /// The number of subscriptions of all these clients. Looks at every one of them.
     pub(crate) fn subscriptions_of_principal(&self, principal: &[u8], proven: bool) -> usize {
         self.in_name(principal, proven).filter_map(|id| self.get(id)).map(|client| client.subscriptions.len()).sum()
     }

@@ -1,4 +1,4 @@
-//! Packets that wait for their acknowledgement (server behaviour, section 9).
+//! Unacknowledged packets, and their retransmission (server behaviour, section 9).
 
 use crate::server::{reply::PARTS, state::clients::ClientId};
 use bytes::Bytes;
@@ -14,19 +14,19 @@ use zephyr_core::{
     uid::Uid,
 };
 
-/// Whom a packet is for, which says how long it is repeated.
+/// The addressee of a packet, which decides how long it is retransmitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Addressee {
     /// A client: until it acknowledges or is given up.
     Client(ClientId),
-    /// Somebody proven who asked a question: as long as he waits for the answer.
+    /// Whoever asked something with proof: as long as he waits for the answer.
     Asker,
-    /// Somebody who may have forged where he asks from: so many times, so that nobody is flooded in his name.
+    /// An address that may be forged: so many times, so that nobody is flooded in his name.
     Stranger { transmissions: usize },
 }
 
 impl Addressee {
-    /// How often the packet is sent at most; a client's fate is decided after the last.
+    /// Maximum transmissions of the packet; a client's fate is decided after the last.
     const fn transmissions(self) -> usize {
         match self {
             Self::Client(_) => TO_CLIENT.len(),
@@ -36,13 +36,13 @@ impl Addressee {
     }
 }
 
-/// Which packet: where it went, and its uid.
+/// The key of a packet: its destination and its uid.
 pub(crate) type PacketKey = (SocketAddr, Uid);
 
 /// Packets that may wait for a client whatever waits for others of its principal.
-const ALWAYS: usize = 8;
+const MIN_PER_CLIENT: usize = 8;
 
-/// One packet on its way.
+/// An unacknowledged packet.
 struct Pending {
     payload: Bytes,
     addressee: Addressee,
@@ -52,7 +52,7 @@ struct Pending {
     due: Duration,
 }
 
-/// What is to be done with a packet whose time has come.
+/// The action on a packet that is due.
 pub(crate) enum Due {
     /// Send it again; this is transmission number so-and-so.
     Resend { packet: PacketKey, payload: Bytes, transmission: usize },
@@ -62,9 +62,9 @@ pub(crate) enum Due {
     Forgotten,
 }
 
-/// How much may wait.
+/// Limits of unacknowledged packets.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Room {
+pub(crate) struct DeliveryLimits {
     /// Packets to one address and port.
     pub(crate) per_destination: usize,
     /// Octets to one host.
@@ -77,7 +77,7 @@ pub(crate) struct Room {
     pub(crate) answer_octets: usize,
 }
 
-/// Whose room is used up.
+/// The limit that is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Full {
     /// The client's, or the asker's.
@@ -90,16 +90,16 @@ pub(crate) enum Full {
     Server,
 }
 
-/// A packet to be remembered.
+/// A packet to be retransmitted until it is acknowledged.
 pub(crate) struct Outgoing {
     pub(crate) key: PacketKey,
     pub(crate) addressee: Addressee,
-    /// Whose client it is for.
+    /// The principal of the client.
     pub(crate) owner: Option<Arc<[u8]>>,
     pub(crate) payload: Bytes,
 }
 
-/// All packets on their way.
+/// All unacknowledged packets.
 #[derive(Default)]
 pub(crate) struct Deliveries {
     pending: BTreeMap<PacketKey, Pending>,
@@ -114,12 +114,12 @@ pub(crate) struct Deliveries {
     gone: VecDeque<(SocketAddr, ClientId)>,
 }
 
-/// Octets that a waiting packet takes beside its own.
+/// Overhead in octets of an unacknowledged packet.
 const OVERHEAD: usize = 320;
 /// Packets of clients that are gone, forgotten in one go: nobody waits because somebody else had many.
-const FORGOTTEN_PER_STEP: usize = 64;
+const MAX_FORGOTTEN_PER_STEP: usize = 64;
 /// So few packets are forgotten before anything else is done.
-const FEW: usize = 32;
+const MAX_FORGOTTEN_AT_ONCE: usize = 32;
 
 const fn key_range(to: SocketAddr) -> std::ops::RangeInclusive<PacketKey> {
     let first = Uid { address: Ipv4Addr::UNSPECIFIED, seconds: 0, micros: 0 };
@@ -127,8 +127,8 @@ const fn key_range(to: SocketAddr) -> std::ops::RangeInclusive<PacketKey> {
     (to, first)..=(to, last)
 }
 
-/// Takes from a sum that is kept only while there is one.
-fn take<K: Eq + Hash>(sums: &mut HashMap<K, usize>, key: &K, amount: usize) {
+/// Subtracts from a sum, which is removed when it is zero.
+fn subtract<K: Eq + Hash>(sums: &mut HashMap<K, usize>, key: &K, amount: usize) {
     if let Some(sum) = sums.get_mut(key) {
         *sum = sum.saturating_sub(amount);
         if *sum == 0 {
@@ -143,26 +143,26 @@ impl Deliveries {
     ///
     /// # Errors
     ///
-    /// When somebody's room is used up; the packet is not remembered then.
-    pub(crate) fn remember(&mut self, now: Duration, packet: Outgoing, room: &Room) -> Result<(), Full> {
+    /// When a limit is reached; the packet is not remembered then.
+    pub(crate) fn remember(&mut self, now: Duration, packet: Outgoing, limits: &DeliveryLimits) -> Result<(), Full> {
         let Outgoing { key, addressee, owner, payload } = packet;
         let host = key.0.ip();
         let octets = payload.len() + OVERHEAD;
         let (used, allowed) = match addressee {
-            Addressee::Client(_) => (self.client_octets, room.client_octets),
-            Addressee::Asker => (self.octets() - self.client_octets, room.answer_octets),
-            Addressee::Stranger { .. } => (self.stranger_octets, room.answer_octets / PARTS),
+            Addressee::Client(_) => (self.client_octets, limits.client_octets),
+            Addressee::Asker => (self.octets() - self.client_octets, limits.answer_octets),
+            Addressee::Stranger { .. } => (self.stranger_octets, limits.answer_octets / PARTS),
         };
         let sum_of = |owner: &Arc<[u8]>| self.principal_octets.get(owner).copied().unwrap_or(0);
-        if self.waiting_for(key.0) >= room.per_destination {
+        if self.pending_for(key.0) >= limits.per_destination {
             return Err(Full::Destination);
         }
-        if self.host_octets.get(&host).copied().unwrap_or(0) + octets > room.host_octets {
+        if self.host_octets.get(&host).copied().unwrap_or(0) + octets > limits.host_octets {
             return Err(Full::Host);
         }
-        // Clients that are gone use up what the principal may; those that are there acknowledge, and hear on.
-        let is_behind = self.waiting_for(key.0) >= ALWAYS;
-        if is_behind && owner.as_ref().map_or(0, sum_of) + octets > room.principal_octets {
+        // Clients that are gone use up what the principal may; those that are there acknowledge, and go on receiving.
+        let is_behind = self.pending_for(key.0) >= MIN_PER_CLIENT;
+        if is_behind && owner.as_ref().map_or(0, sum_of) + octets > limits.principal_octets {
             return Err(Full::Principal);
         }
         if used + octets > allowed {
@@ -183,25 +183,25 @@ impl Deliveries {
         Ok(())
     }
 
-    /// An acknowledgement has come; true when something waited for it.
+    /// Handles an acknowledgement; true when something waited for it.
     pub(crate) fn acknowledged(&mut self, packet: &PacketKey) -> bool {
         self.forget(packet).is_some()
     }
 
     /// Forgets all packets to a client that is gone: a few at once, many bit by bit, so that nobody waits for that.
     pub(crate) fn forget_client(&mut self, address: SocketAddr, client: ClientId) {
-        let waiting = self.waiting_for(address);
+        let waiting = self.pending_for(address);
         if waiting > 0 {
             self.gone.push_back((address, client));
         }
-        if (1..=FEW).contains(&waiting) {
+        if (1..=MAX_FORGOTTEN_AT_ONCE).contains(&waiting) {
             self.forget_some();
         }
     }
 
     /// Forgets some packets of clients that are gone; true when there are more.
     pub(crate) fn forget_some(&mut self) -> bool {
-        let mut left = FORGOTTEN_PER_STEP;
+        let mut left = MAX_FORGOTTEN_PER_STEP;
         while left > 0
             && let Some(&(address, client)) = self.gone.front()
         {
@@ -219,17 +219,17 @@ impl Deliveries {
         !self.gone.is_empty()
     }
 
-    /// How many packets to this address wait.
-    pub(crate) fn waiting_for(&self, to: SocketAddr) -> usize {
+    /// The number of unacknowledged packets to this address.
+    pub(crate) fn pending_for(&self, to: SocketAddr) -> usize {
         self.per_destination.get(&to).copied().unwrap_or(0)
     }
 
-    /// When something is to be done next.
+    /// The time of the next action.
     pub(crate) fn next_due(&self) -> Option<Duration> {
         self.due.first().map(|&(due, _)| due)
     }
 
-    /// What is to be done now, one packet at a time.
+    /// The next action that is due.
     pub(crate) fn take_due(&mut self, now: Duration) -> Option<Due> {
         let &(due, packet) = self.due.first()?;
         if due > now {
@@ -289,10 +289,10 @@ impl Deliveries {
         self.due.remove(&(pending.due, *packet));
         let octets = pending.payload.len() + OVERHEAD;
         *self.octets_of(pending.addressee) -= octets;
-        take(&mut self.per_destination, &packet.0, 1);
-        take(&mut self.host_octets, &packet.0.ip(), octets);
+        subtract(&mut self.per_destination, &packet.0, 1);
+        subtract(&mut self.host_octets, &packet.0.ip(), octets);
         if let Some(owner) = &pending.owner {
-            take(&mut self.principal_octets, owner, octets);
+            subtract(&mut self.principal_octets, owner, octets);
         }
         Some(())
     }

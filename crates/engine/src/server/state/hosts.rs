@@ -1,4 +1,4 @@
-//! Hosts, and where their managers listen.
+//! Hosts, and the addresses of their host managers.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +9,7 @@ use std::{
 #[derive(Default)]
 pub(crate) struct Hosts {
     known: BTreeMap<IpAddr, Known>,
-    /// The hosts by when they were last heard.
+    /// The hosts by when they last sent something.
     by_turn: BTreeMap<u64, IpAddr>,
     last_turn: u64,
 }
@@ -35,12 +35,12 @@ impl Hosts {
 
     /// Remembers a host, in the place of the one silent longest when too many are known.
     ///
-    /// Any program of a host can call itself the manager, so the port that is known stays, unless the host `begins` anew.
-    pub(crate) fn remember(&mut self, manager: SocketAddr, begins: bool, most: usize) -> Remembered {
+    /// Any program of a host can call itself the manager, so the port that is known stays, unless the host `begins`
+    /// anew.
+    pub(crate) fn remember(&mut self, manager: SocketAddr, begins: bool, max: usize) -> Remembered {
         let before = self.forget(manager.ip());
         let port = before.filter(|_| !begins).unwrap_or(manager.port());
-        let silent =
-            if self.known.len() >= most { self.by_turn.first_key_value().map(|(_, &host)| host) } else { None };
+        let silent = if self.known.len() >= max { self.by_turn.first_key_value().map(|(_, &host)| host) } else { None };
         let given_up = silent.and_then(|host| Some(SocketAddr::new(host, self.forget(host)?)));
         self.last_turn += 1;
         self.by_turn.insert(self.last_turn, manager.ip());

@@ -1,4 +1,4 @@
-//! Where users are, as far as they say so (server behaviour, section 6).
+//! Locations of users (server behaviour, section 6).
 
 use crate::server::{Located, limits::bounds::Bounds};
 use std::{
@@ -36,7 +36,7 @@ impl Location {
     }
 }
 
-/// What a user tells of a location.
+/// A location as its user reports it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Told<'a> {
     /// Who is there.
@@ -64,7 +64,7 @@ impl Told<'_> {
     }
 }
 
-/// What became of a location that was told, or that shall be forgotten.
+/// The outcome of setting or removing a location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stored {
     /// It is new, or changed.
@@ -111,7 +111,7 @@ impl Locations {
         self.by_user.get(user).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Stores what a user tells.
+    /// Stores a location.
     pub(crate) fn set(&mut self, told: &Told<'_>, bounds: &Bounds) -> Stored {
         let Told { user, address, proven, exposure, place } = *told;
         let location = Location {
@@ -176,7 +176,7 @@ impl Locations {
         }
     }
 
-    /// How many locations were told from one host.
+    /// The number of locations that were set from one host.
     pub(crate) fn count_of_host(&self, host: IpAddr) -> usize {
         self.per_host.get(&host).copied().unwrap_or(0)
     }

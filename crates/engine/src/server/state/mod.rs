@@ -1,4 +1,4 @@
-//! What the server holds.
+//! The state of a server.
 
 pub(crate) mod clients;
 pub(crate) mod deliveries;

@@ -1,4 +1,5 @@
-//! Who is interested in what. Finding out who gets a notice costs the same however many subscriptions there are.
+//! Subscriptions, and the lookup of a notice's subscribers, whose cost does not depend on how many subscriptions there
+//! are.
 
 use crate::server::state::clients::ClientId;
 use std::{
@@ -13,11 +14,11 @@ use zephyr_core::{
     names::ANY_INSTANCE,
 };
 
-/// What one can subscribe to: a class and an instance in their folded form, and a recipient.
+/// The destination of a subscription: a class and an instance in their folded form, and a recipient.
 ///
-/// Kept as the three texts with a NUL between them, which is also how lists of subscriptions travel. Recipients are equal
-/// when they differ in ASCII case alone; class and instance have no upper-case letters any more, so the whole is compared
-/// that way.
+/// Kept as the three texts with a NUL between them, which is also how lists of subscriptions travel. Recipients are
+/// equal when they differ in ASCII case alone; class and instance have no upper-case letters any more, so the whole is
+/// compared that way.
 #[derive(Clone)]
 pub struct Destination(Arc<[u8]>);
 
@@ -84,7 +85,7 @@ impl Hash for Destination {
     }
 }
 
-/// The clients that want one thing. Most things are wanted by one client, and a few by all.
+/// The subscribers of one destination. Most things are wanted by one client, and a few by all.
 enum Readers {
     One(ClientId),
     /// In order.
@@ -94,7 +95,7 @@ enum Readers {
 }
 
 /// Readers that are kept in a plain list, where adding one moves the others.
-const FEW: usize = 64;
+const MAX_LIST_LEN: usize = 64;
 
 impl Readers {
     fn contains(&self, client: ClientId) -> bool {
@@ -114,7 +115,7 @@ impl Readers {
             }
             Self::Few(few) => match few.binary_search(&client) {
                 Ok(_) => false,
-                Err(_) if few.len() >= FEW => {
+                Err(_) if few.len() >= MAX_LIST_LEN => {
                     let mut many: BTreeSet<ClientId> = few.iter().copied().collect();
                     many.insert(client);
                     *self = Self::Many(Box::new(many));
@@ -141,7 +142,7 @@ impl Readers {
             }
             Self::Many(many) => {
                 many.remove(&client);
-                if many.len() <= FEW / 2 {
+                if many.len() <= MAX_LIST_LEN / 2 {
                     *self = Self::Few(many.iter().copied().collect());
                 }
             }
@@ -233,7 +234,7 @@ impl Subscriptions {
         self.octets
     }
 
-    /// How many subscriptions the clients of one host have.
+    /// The number of subscriptions of the clients of one host.
     pub(crate) fn count_of_host(&self, host: IpAddr) -> usize {
         self.per_host.get(&host).copied().unwrap_or(0)
     }

@@ -32,8 +32,8 @@ const _: () = {
     assert!(size_of::<ffi::Data>() == 16 && size_of::<ffi::Keyblock>() == 24 && size_of::<ffi::Checksum>() == 24);
     assert!(size_of::<ffi::Creds>() == 120 && std::mem::offset_of!(ffi::Creds, ticket) == 80);
     assert!(size_of::<ffi::Authenticator>() == 56 && size_of::<ffi::KeytabEntry>() == 48);
-    assert!(size_of::<ffi::EncryptedData>() == 32 && std::mem::offset_of!(ffi::Ticket, inside) == 48);
-    assert!(std::mem::offset_of!(ffi::TicketInside, times) == 48);
+    assert!(size_of::<ffi::EncryptedData>() == 32 && std::mem::offset_of!(ffi::Ticket, enc_part2) == 48);
+    assert!(std::mem::offset_of!(ffi::EncTicketPart, times) == 48);
 };
 
 /// The library with its configuration. One thread at a time may use it.
@@ -50,7 +50,7 @@ impl Drop for Context {
     }
 }
 
-/// Something that the library allocated and that must be given back to it.
+/// A resource that the library allocates and releases.
 trait Release {
     /// # Safety
     ///
@@ -82,7 +82,7 @@ released_by! {
     Authenticator: krb5_free_authenticator,
 }
 
-/// One thing of the library's, given back when dropped.
+/// An owned resource of the library, released when dropped.
 struct Owned<'c, T: Release> {
     context: &'c Context,
     raw: NonNull<T>,
@@ -99,6 +99,12 @@ impl<T: Release> Drop for Owned<'_, T> {
         // SAFETY: `Context::receive` got it from the library, and nobody else gives it back.
         unsafe { T::release(self.context.raw(), self.raw()) }
     }
+}
+
+/// A checksum, and its type.
+pub(crate) struct Checksum<'a> {
+    pub(crate) kind: i32,
+    pub(crate) octets: &'a [u8],
 }
 
 /// A principal's name in the library's form.
@@ -132,7 +138,7 @@ impl Context {
         }
     }
 
-    /// Does something with the context that this thread keeps. Its configuration is that of the thread's first call.
+    /// Runs an action with the context of this thread. Its configuration is that of the thread's first call.
     pub(crate) fn with_own<T>(action: impl FnOnce(&Self) -> Result<T, Error>) -> Result<T, Error> {
         OF_THIS_THREAD.with(|own| match own.get() {
             Some(context) => action(context),
@@ -151,7 +157,7 @@ impl Context {
         if code == 0 { Ok(()) } else { Err(Error { code, text: error_text(self.raw(), code) }) }
     }
 
-    /// Takes over what `call` leaves in the place that it is given.
+    /// Owns the resource that `call` leaves in the place that it is given.
     fn receive<T: Release>(
         &self,
         call: impl FnOnce(*mut ffi::Context, *mut *mut T) -> i32,
@@ -162,7 +168,7 @@ impl Context {
         Ok(Owned { context: self, raw })
     }
 
-    /// From now on the library takes this for the time, with our clock going on.
+    /// Sets the library's time, from which it goes on with our clock.
     fn set_time(&self, seconds: i32, micros: i32) -> Result<(), Error> {
         // SAFETY: plain numbers.
         self.checked(unsafe { ffi::krb5_set_real_time(self.raw(), seconds, micros) })
@@ -224,7 +230,7 @@ impl Context {
         self.receive(|context, out| unsafe { ffi::krb5_cc_default(context, out) }).map(Cache)
     }
 
-    /// Whose the cache is.
+    /// The principal of the cache.
     pub(crate) fn principal_of(&self, cache: &Cache<'_>) -> Result<Principal<'_>, Error> {
         let cache = cache.0.raw();
         // SAFETY: the cache is open; the place is for one principal, which `Owned` gives back.
@@ -302,7 +308,7 @@ impl Context {
         Ok(octets)
     }
 
-    /// Judges an AP-REQ by all of the library's rules as if it had arrived at `now`, without a replay cache: the same
+    /// Verifies an AP-REQ by all of the library's rules as if it had arrived at `now`, without a replay cache: the same
     /// packet may come again.
     pub(crate) fn accept(
         &self,
@@ -331,8 +337,8 @@ impl Context {
         // SAFETY: the library made the structures, nobody else has them, and they live as long as their owners.
         let (key, maker) = unsafe { (copied_key(key.raw.as_ref()), self.text_of(maker.raw.as_ref().client)?) };
         // SAFETY: as above; what is inside was decrypted, or is not there.
-        let validity = unsafe { ticket.raw.as_ref().inside.as_ref() }.map(|inside| {
-            let ffi::Times { authenticated, starts, ends, .. } = inside.times;
+        let validity = unsafe { ticket.raw.as_ref().enc_part2.as_ref() }.map(|enc_part2| {
+            let ffi::Times { authenticated, starts, ends, .. } = enc_part2.times;
             let starts = if starts == 0 { authenticated } else { starts };
             Validity { starts: starts.cast_unsigned(), ends: ends.cast_unsigned() }
         });
@@ -340,7 +346,7 @@ impl Context {
         Ok(Accepted { client: maker.into_bytes(), key, validity })
     }
 
-    /// How many seconds clocks may be apart, by the library's configuration.
+    /// The maximum clock skew in seconds, by the library's configuration.
     pub(crate) fn clock_skew(&self) -> Result<u32, Error> {
         const SOME_TIME: i32 = 1_000_000_000;
         let is_within = |seconds: i32| {
@@ -358,7 +364,7 @@ impl Context {
         Ok(within.cast_unsigned())
     }
 
-    /// What was encrypted with `key` for this usage; there may be octets after its end.
+    /// Decrypts what was encrypted with `key` for this usage; there may be octets after its end.
     pub(crate) fn decrypt(&self, key: &Key, usage: i32, cipher: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         let mut plain = Zeroizing::new(vec![0; cipher.len()]);
         let block = ffi::Keyblock::of(key);
@@ -392,16 +398,16 @@ impl Context {
     }
 
     /// Whether `claimed` is the checksum of `input`, by the library.
-    pub(crate) fn verify(&self, claimed: (i32, &[u8]), key: &Key, usage: i32, input: &[u8]) -> Result<bool, Error> {
-        let (kind, octets) = claimed;
+    pub(crate) fn verify(&self, claimed: Checksum<'_>, key: &Key, usage: i32, input: &[u8]) -> Result<bool, Error> {
+        let Checksum { kind, octets } = claimed;
         let key = ffi::Keyblock::of(key);
         let input = ffi::Data::of(input);
         let length = u32::try_from(octets.len()).unwrap_or(u32::MAX);
         let contents = octets.as_ptr().cast_mut();
         let claimed = ffi::Checksum { magic: 0, checksum_type: kind, length, contents };
         let mut holds = 0;
-        // SAFETY: all are views of things that outlive the call and that the library does not write to; `holds` is a place
-        // for the result.
+        // SAFETY: all are views of things that outlive the call and that the library does not write to; `holds` is a
+        // place for the result.
         self.checked(unsafe {
             let (key, input, claimed) = (&raw const key, &raw const input, &raw const claimed);
             ffi::krb5_c_verify_checksum(self.raw(), key, usage, input, claimed, &raw mut holds)
