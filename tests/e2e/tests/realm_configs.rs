@@ -202,7 +202,7 @@ fn isu_zwgc_says_why_it_receives_nothing_and_hides_what_nobody_proved() -> Resul
 }
 
 #[test]
-fn a_file_that_cannot_be_meant_leaves_the_policy_in_force() -> Result<()> {
+fn an_invalid_file_leaves_the_policy_in_force() -> Result<()> {
     let mut stack = stack("isu", of_realm("IASTATE.EDU"))?;
     let policy = stack.config().join("policy.toml");
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/domain/tests/corpus");

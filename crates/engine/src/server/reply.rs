@@ -140,7 +140,7 @@ impl Server {
     }
 
     /// The addressee of an answer of so many octets to an address that may be forged; `None`
-    /// when that is never. They count as sent.
+    /// when it may not be sent at all. It counts as sent.
     pub(crate) fn stranger(&mut self, host: IpAddr, octets: usize) -> Option<Addressee> {
         let transmissions = (self.amplification.of(host) / octets.max(1)).min(MAX_STRANGER_TRANSMISSIONS);
         self.amplification.spend(host, transmissions * octets);
