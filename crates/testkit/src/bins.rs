@@ -1,9 +1,10 @@
 //! The project's own programs, as built beside the running test.
 
-use std::env;
-use std::path::{Path, PathBuf};
-
 use anyhow::{Context, Result, bail};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 /// The path of our program `name`, from the same target directory and profile as the running executable.
 ///

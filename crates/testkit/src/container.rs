@@ -1,16 +1,15 @@
 //! The KDC as a container.
 
-use std::env;
-use std::path::Path;
-use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
-
+use crate::{process, recipe::Recipe};
 use anyhow::{Context, Result};
 use nix::unistd::{getgid, getuid};
-
-use crate::process;
-use crate::recipe::Recipe;
+use std::{
+    env,
+    path::Path,
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 const ANSWER: Duration = Duration::from_secs(10);
 

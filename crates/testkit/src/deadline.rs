@@ -1,9 +1,10 @@
 //! Waiting for a condition that nothing announces, never longer than allowed.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
 use anyhow::{Result, bail};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 const PAUSE: Duration = Duration::from_millis(10);
 

@@ -3,19 +3,23 @@
 //! Debian's packages of them cannot be installed beside MIT's, so they are unpacked into a directory of their own;
 //! the libraries they need are [`packages::HEIMDAL`] and are installed as usual.
 
-use std::env;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
-
+use crate::{
+    deadline::wait_until,
+    packages,
+    process::{self, Daemon},
+};
 use anyhow::{Context, Result, bail};
-use nix::fcntl::{Flock, FlockArg};
-use nix::unistd::geteuid;
-
-use crate::deadline::wait_until;
-use crate::packages;
-use crate::process::{self, Daemon};
+use nix::{
+    fcntl::{Flock, FlockArg},
+    unistd::geteuid,
+};
+use std::{
+    env,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 /// The packages that are unpacked.
 const UNPACKED: [&str; 3] = ["heimdal-kdc", "heimdal-clients", "heimdal-kcm"];

@@ -8,13 +8,12 @@
 //! process only and takes back when that one dies, however it dies; no file stays behind. Programs that the test starts
 //! inherit the guard, so a network is not given to anybody else before the last of them has ended, too.
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use std::{
     hash::{BuildHasher, RandomState},
     io,
     net::{Ipv4Addr, UdpSocket},
 };
-
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 /// The guard's port: no service's, and below those that the kernel hands out by itself.
 const GUARD_PORT: u16 = 10_239;

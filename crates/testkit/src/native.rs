@@ -1,12 +1,8 @@
 //! The KDC as a program of this machine.
 
-use std::process::Command;
-
-use crate::packages;
-use crate::place::Place;
-use crate::recipe::Recipe;
-
+use crate::{packages, place::Place, recipe::Recipe};
 use anyhow::{Result, bail};
+use std::process::Command;
 
 /// The command that makes the realm and becomes its KDC, at `place`.
 pub(crate) fn launch(recipe: &Recipe, place: Place) -> Result<Command> {

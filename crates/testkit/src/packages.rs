@@ -3,8 +3,10 @@
 //! A package is looked for by a file that it brings, so that the same programs from another source
 //! count as well.
 
-use std::env;
-use std::path::{Path, PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 /// One Debian package and how to see that what we want of it is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! Where programs are started: on this machine as it is, or in a namespace of the reference lab.
 
-use std::ffi::OsStr;
-use std::process::Command;
+use std::{ffi::OsStr, process::Command};
 
 /// A place to start programs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

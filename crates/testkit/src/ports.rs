@@ -1,10 +1,11 @@
 //! Port numbers that nobody uses right now on an address.
 
-use std::hash::{BuildHasher, RandomState};
-use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
-
 use anyhow::{Result, bail};
+use std::{
+    hash::{BuildHasher, RandomState},
+    io,
+    net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket},
+};
 
 /// Below the ports that the kernel hands out by itself, so that no outgoing connection takes ours
 /// between the moment we look and the moment a program binds it, or while a program is started anew.

@@ -1,20 +1,22 @@
 //! Programs run by a test: once with a time limit, or as a daemon whose output is watched.
 
-use std::ffi::OsStr;
-use std::fmt;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
-
-use anyhow::{Context, Result, anyhow, bail};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
 use crate::transcript::Transcript;
+use anyhow::{Context, Result, anyhow, bail};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use std::{
+    ffi::OsStr,
+    fmt,
+    fs::File,
+    io::{BufRead, BufReader, Read, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 /// How long a daemon may take to end after SIGTERM before it is killed.
 pub const GRACE: Duration = Duration::from_secs(3);

@@ -1,26 +1,28 @@
 //! A throw-away Kerberos realm with a real KDC: MIT's, or Heimdal's.
 
-use std::env;
-use std::ffi::OsStr;
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
-
-use anyhow::{Context, Result, bail};
-use tempfile::TempDir;
-
-use crate::container::{self, Container};
-use crate::heimdal;
-use crate::loopback::Network;
-use crate::native;
-use crate::place::Place;
-use crate::ports;
-use crate::process::{self, Daemon, Output};
-use crate::recipe::Recipe;
 pub use crate::recipe::{Keys, RealmOptions};
-use crate::user::User;
+use crate::{
+    container::{self, Container},
+    heimdal,
+    loopback::Network,
+    native,
+    place::Place,
+    ports,
+    process::{self, Daemon, Output},
+    recipe::Recipe,
+    user::User,
+};
+use anyhow::{Context, Result, bail};
+use std::{
+    env,
+    ffi::OsStr,
+    fs,
+    net::{Ipv4Addr, SocketAddrV4},
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+use tempfile::TempDir;
 
 /// Names the variable that decides where KDCs run: `container` or `native`. Without it a container
 /// is used when a Docker engine answers.

@@ -1,8 +1,10 @@
 //! What can be chosen about a test realm, and how the recipe in `tests/kdc` is told.
 
-use std::net::SocketAddrV4;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    net::SocketAddrV4,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// How a test realm shall be. Start from [`RealmOptions::default`].
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,9 @@
 //! What a program has said so far, line by line, and waiting for it to say something.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 /// Lines from one or more sources in the order of their arrival.
 #[derive(Debug, Default)]

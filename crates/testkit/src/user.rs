@@ -1,14 +1,13 @@
 //! A person of a test realm.
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
-
+use crate::{place::Place, process};
 use anyhow::Result;
-
-use crate::place::Place;
-use crate::process;
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 const TOOL: Duration = Duration::from_secs(20);
 

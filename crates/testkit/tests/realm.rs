@@ -1,15 +1,13 @@
 //! Realms are real: a KDC answers, tickets are what the options say, and nothing stays behind.
 
-use std::fs;
-use std::time::Duration;
-
 use anyhow::Result;
-use zephyr_testkit::container;
-use zephyr_testkit::deadline::wait_until;
-use zephyr_testkit::heimdal;
-use zephyr_testkit::packages;
-use zephyr_testkit::process;
-use zephyr_testkit::realm::{Engine, Keys, Realm, RealmOptions};
+use std::{fs, time::Duration};
+use zephyr_testkit::{
+    container,
+    deadline::wait_until,
+    heimdal, packages, process,
+    realm::{Engine, Keys, Realm, RealmOptions},
+};
 
 fn native(options: RealmOptions) -> Result<Realm> {
     Realm::start_on(Engine::Native, options)

@@ -1,13 +1,13 @@
 //! The C programs run in their lab, authenticated, and leave nothing behind.
 
-use std::fs;
-use std::time::Duration;
-
 use anyhow::Result;
-use zephyr_testkit::deadline::wait_until;
-use zephyr_testkit::process::{self, run};
-use zephyr_testkit::realm::RealmOptions;
-use zephyr_testkit::reference::{self, Lab, LabOptions};
+use std::{fs, time::Duration};
+use zephyr_testkit::{
+    deadline::wait_until,
+    process::{self, run},
+    realm::RealmOptions,
+    reference::{self, Lab, LabOptions},
+};
 
 const SOON: Duration = Duration::from_secs(20);
 

@@ -1,14 +1,10 @@
 //! Whether a lab can be had on this machine.
 
-use std::env;
-use std::process::Command;
-use std::time::Duration;
-
-use anyhow::{Context, Result, bail};
-use nix::unistd::geteuid;
-
 use super::{Lab, LabOptions};
 use crate::{packages, process};
+use anyhow::{Context, Result, bail};
+use nix::unistd::geteuid;
+use std::{env, process::Command, time::Duration};
 
 const TRIAL: Duration = Duration::from_secs(10);
 

@@ -1,23 +1,16 @@
 //! One machine with a Kerberos realm, where the C programs find everything where they look for it.
 
-use std::ffi::OsStr;
-use std::fmt::Write as _;
-use std::fs;
-use std::net::Ipv4Addr;
-use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
-
+use super::{Namespace, syslog::Syslog};
+use crate::{
+    deadline::wait_until,
+    process::{Daemon, run},
+    realm::{Realm, RealmOptions},
+    transcript::Transcript,
+    user::User,
+};
 use anyhow::{Context, Result};
+use std::{ffi::OsStr, fmt::Write as _, fs, net::Ipv4Addr, path::Path, process::Command, time::Duration};
 use tempfile::TempDir;
-
-use super::Namespace;
-use super::syslog::Syslog;
-use crate::deadline::wait_until;
-use crate::process::{Daemon, run};
-use crate::realm::{Realm, RealmOptions};
-use crate::transcript::Transcript;
-use crate::user::User;
 
 /// The port of zephyrd (`zephyr-clt`).
 pub const SERVER_PORT: u16 = 2103;

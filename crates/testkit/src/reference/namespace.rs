@@ -1,16 +1,12 @@
 //! A machine within the machine: fresh network, mount and UTS namespaces.
 
-use std::ffi::OsStr;
-use std::fs;
-use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
-
+use crate::{
+    deadline::wait_until,
+    place::Place,
+    process::{self, Daemon},
+};
 use anyhow::{Context, Result};
-
-use crate::deadline::wait_until;
-use crate::place::Place;
-use crate::process::{self, Daemon};
+use std::{ffi::OsStr, fs, path::Path, process::Command, time::Duration};
 
 const READY: Duration = Duration::from_secs(10);
 

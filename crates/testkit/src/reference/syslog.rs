@@ -1,14 +1,8 @@
 //! A syslog of one lab: what its programs write to /dev/log.
 
-use std::net::Shutdown;
-use std::os::unix::net::UnixDatagram;
-use std::path::Path;
-use std::sync::Arc;
-use std::thread;
-
-use anyhow::{Context, Result};
-
 use crate::transcript::Transcript;
+use anyhow::{Context, Result};
+use std::{net::Shutdown, os::unix::net::UnixDatagram, path::Path, sync::Arc, thread};
 
 const MAX_LEN: usize = 8192;
 
