@@ -171,7 +171,7 @@ fn tell(event: TicketEvent, warned: &mut bool) -> bool {
         TicketEvent::New if !*warned => tracing::info!("there are new tickets"),
         TicketEvent::New | TicketEvent::First => eprintln!("zwgc: there are new tickets: subscribing with them."),
         TicketEvent::EndsSoon(end) => {
-            let end = localtime::figures(end);
+            let end = localtime::date_and_time(end);
             eprintln!(
                 "zwgc: your tickets end at {end}. Run kinit: without new ones nothing can be proven from then on."
             );

@@ -30,7 +30,7 @@ pub const fn origin(verdict: &Verdict) -> &'static str {
 
 /// The whole windowgram, ready to be printed; with colours for terminals that have them.
 pub fn render(notice: &Notice<'_>, verdict: &Verdict, colours: bool) -> String {
-    let when = localtime::figures(localtime::of_seconds(notice.multiuid.seconds));
+    let when = localtime::date_and_time(localtime::from_seconds(notice.multiuid.seconds));
     let (signature, text) = parts(notice);
     let mut shown = header(notice, verdict, &when, colours);
     let signature = sanitize::line(&flat(signature));
