@@ -137,8 +137,8 @@ fn subscribe(list: Vec<Subscription>, port: u16) -> Operation {
 #[tokio::test]
 async fn the_endpoint_follows_from_the_host_managers_status() {
     let server = FakeServer::new(Behaviour::Answers(Kind::ServAck, b"SENT\0")).await;
-    // Who does not say where to receive does so at every address, and finds out which to be known by. No other test sends
-    // there, as each sends to addresses of its own.
+    // Without a local address, the client binds all addresses and determines its own. No other test sends to it, as each
+    // sends to addresses of its own.
     let (zephyr, _) = Options { address: None, ..options(server.address) }.connect().await.unwrap();
     let (realm, sender) = (zephyr.realm(), zephyr.endpoint().sender);
     assert_eq!(sender, format!("alice@{realm}").into_bytes());
@@ -217,7 +217,7 @@ async fn one_subscription_that_is_too_long_is_an_error() {
 #[tokio::test]
 async fn refusals_have_names() {
     for (answer, subscribing, locating) in [
-        (&b"LOST\0"[..], "SERVNAK received", "Behaviour could not verify authentication"),
+        (&b"LOST\0"[..], "SERVNAK received", "Server could not verify authentication"),
         (b"FAIL\0", "SERVNAK received", "Not logged-in"),
         (b"", "SERVNAK received", "SERVNAK received"),
     ] {
