@@ -23,6 +23,16 @@ impl DuplicateFilter {
         Self::default()
     }
 
+    /// How many packets are remembered.
+    pub fn len(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// Whether none is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+
     /// True when this packet has not been seen lately. It is remembered from now on in either case.
     pub fn is_new(&mut self, now: Now, uid: Uid, kind: Kind) -> bool {
         let now = now.monotonic;

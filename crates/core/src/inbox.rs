@@ -136,6 +136,16 @@ impl Inbox {
         Self::default()
     }
 
+    /// How many packets are remembered, so that they are told when they come again.
+    pub fn remembered(&self) -> usize {
+        self.duplicates.len()
+    }
+
+    /// Octets that the incomplete notices may come to hold.
+    pub const fn incomplete_octets(&self) -> usize {
+        self.promised
+    }
+
     /// Decides whether a packet is acknowledged, and whether it is a new one. An admitted one is to be verified and then handed
     /// to [`Inbox::complete`], in any order and at any time.
     pub fn admit(&mut self, now: Now, packet: OwnedPacket) -> Admission {

@@ -411,6 +411,15 @@ fn s154_a_server_that_goes() {
 }
 
 #[test]
+fn an_order_that_is_none_shows_as_well_that_the_server_is_there() {
+    let (mut stage, _) = Stage::with(1, |_| ());
+    let sent = stage.send(server(1), Notice { kind: Kind::HmCtl, ..notice("HM_CTL", "other") });
+    assert_eq!(sent, []);
+    assert!(!stage.machine.is_looking(), "or it would wait for a server that it has, without asking it again");
+    assert_eq!(stage.send(CLIENT, notice("message", "")).len(), 2, "acknowledged and forwarded");
+}
+
+#[test]
 fn s155_ping() {
     let mut stage = Stage::settled();
     let sent = stage.send(server(1), Notice { kind: Kind::HmCtl, ..notice("HM_CTL", "PING") });

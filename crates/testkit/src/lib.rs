@@ -14,5 +14,6 @@ pub mod realm;
 mod recipe;
 pub mod reference;
 pub mod relay;
+pub mod simulation;
 pub mod transcript;
 pub mod user;

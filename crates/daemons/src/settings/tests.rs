@@ -5,6 +5,7 @@ use zephyr_domain::Backend;
 use zephyr_engine::server::Bounds;
 
 const EXAMPLE: &str = include_str!("../../../../packaging/etc-zephyr/zephyr.toml");
+const MANUAL: &str = include_str!("../../../../docs/man/zephyr.toml.5");
 
 /// The example with its settings no longer commented out. Settings follow `#` at once, prose after a blank.
 fn active_example() -> String {
@@ -54,6 +55,11 @@ fn the_example_says_nothing_and_names_every_default() {
         .collect();
     let existing = of_server.settings.into_iter().chain(of_host_manager.settings).collect();
     assert_eq!(named, existing, "the example's settings, and those that exist");
+    let explained: BTreeSet<&str> =
+        MANUAL.lines().filter_map(|line| line.strip_prefix(".It Cm ")).flat_map(|names| names.split(" , ")).collect();
+    let not_explained =
+        existing.iter().filter(|name| name.split('.').nth(1).is_none_or(|name| !explained.contains(name)));
+    assert_eq!(not_explained.collect::<Vec<_>>(), Vec::<&String>::new(), "settings that the manual page leaves out");
 }
 
 #[test]

@@ -52,6 +52,19 @@ fn a_client_that_acknowledged_something_is_asked_on() {
 }
 
 #[test]
+fn a_client_that_has_just_subscribed_is_not_forgotten_for_what_it_missed_before() {
+    let mut stage = with_bob();
+    let missed = stage.send(here(), foo(), Yes);
+    stage.wait(1030);
+    stage.subscribe(there(), BOB, 6000, b"foo\0*\0\0");
+    assert_eq!(stage.wait(10), [(6, missed[0].clone())], "it is asked once more");
+    assert_eq!(stage.engine.gauges().clients, 1);
+    stage.acknowledge(&missed[0]);
+    assert_eq!(stage.wait(2000), []);
+    assert_eq!((stage.engine.gauges().clients, stage.engine.gauges().pending), (1, 0));
+}
+
+#[test]
 fn one_dead_client_takes_all_its_packets_along_and_nobody_elses() {
     let mut stage = with_bob();
     stage.subscribe(there(), ALICE, 6001, b"foo\0bar\0\0");

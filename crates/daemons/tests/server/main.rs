@@ -20,6 +20,7 @@ mod flood;
 mod hosts;
 mod locations;
 mod messages;
+mod mirror;
 mod policy;
 #[path = "../running/mod.rs"]
 mod running;

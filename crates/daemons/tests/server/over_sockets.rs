@@ -27,4 +27,5 @@ mod delivery;
 mod hosts;
 mod locations;
 mod messages;
+mod mirror;
 mod stage;

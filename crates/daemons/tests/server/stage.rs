@@ -5,7 +5,10 @@
 #![allow(dead_code, unreachable_pub, reason = "every test file uses its own part of the stage")]
 
 pub(crate) use crate::transport::host;
-use crate::transport::{self, Transport};
+use crate::{
+    mirror::Mirror,
+    transport::{self, Transport},
+};
 use bytes::Bytes;
 use std::{
     borrow::Cow,
@@ -221,6 +224,7 @@ pub struct Stage {
     /// The other events.
     pub published: Vec<Published>,
     pub changes: Vec<Change>,
+    mirror: Mirror,
     /// How often it was asked where a packet comes from.
     pub judged: usize,
     /// Packets that were no notices.
@@ -283,6 +287,7 @@ impl Stage {
             events: Vec::new(),
             published: Vec::new(),
             changes: Vec::new(),
+            mirror: Mirror::default(),
             judged: 0,
             malformed: 0,
             micros: 0,
@@ -384,10 +389,18 @@ impl Stage {
             match event {
                 Event::Log(entry) => self.events.push(entry.event),
                 Event::Published(published) => self.published.push(published),
-                Event::Changed(change) => self.changes.push(change),
+                Event::Changed(change) => {
+                    self.mirror.apply(&change);
+                    self.changes.push(change);
+                }
             }
         }
         assert!(heard.iter().all(|packet| packet.octets.len() <= 1024), "no packet is too long");
+        // Not each time where there is very much of everything.
+        let gauges = self.engine.gauges();
+        if gauges.clients + gauges.subscriptions + gauges.locations < 100 {
+            self.mirror.check(&self.engine.dump(), &gauges);
+        }
         heard
     }
 }

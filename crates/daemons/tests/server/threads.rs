@@ -16,5 +16,6 @@ mod fairness;
 mod hosts;
 mod locations;
 mod messages;
+mod mirror;
 mod policy;
 mod stage;

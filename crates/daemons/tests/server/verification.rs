@@ -9,7 +9,7 @@ use zephyr_core::{
 };
 use zephyr_engine::{
     machine::{Input, Machine, Output},
-    server::{Event, LogEvent, Verified, VerifyJob},
+    server::{Event, LogEvent, Published, Verified, VerifyJob},
 };
 
 /// A host manager of another host.
@@ -20,6 +20,7 @@ struct Late {
     stage: Stage,
     jobs: Vec<VerifyJob>,
     events: Vec<LogEvent>,
+    published: Vec<Published>,
 }
 
 impl Late {
@@ -27,7 +28,7 @@ impl Late {
     fn new() -> Self {
         let mut stage = Stage::new();
         stage.subscribe(there(), ALICE, 5000, b"foo\0*\0\0");
-        Self { stage, jobs: Vec::new(), events: Vec::new() }
+        Self { stage, jobs: Vec::new(), events: Vec::new(), published: Vec::new() }
     }
 
     /// Gives a packet to the server; the bodies of what it sends then.
@@ -59,6 +60,7 @@ impl Late {
                 }
                 Output::Job(job) => self.jobs.push(job),
                 Output::Event(Event::Log(entry)) => self.events.push(entry.event),
+                Output::Event(Event::Published(published)) => self.published.push(published),
                 Output::Event(_) => {}
                 Output::Wait(_) => return bodies,
             }
@@ -127,6 +129,17 @@ fn what_cannot_be_verified_proves_nothing_and_is_told() {
     assert_eq!(late.stage.engine.counters().not_judged, 1);
     let told = late.events.iter().map(ToString::to_string).find(|line| line.starts_with("cannot judge"));
     assert_eq!(told.as_deref(), Some("cannot judge a notice from 127.77.0.1:2104: broken"));
+}
+
+#[test]
+fn what_was_encrypted_is_published_as_it_was_before() {
+    let mut late = Late::new();
+    let packet = late.packet("secret", Yes);
+    late.give(here(), &packet);
+    let judgement = Judgement::authentic(Identity::new(BOB.as_bytes()), std::sync::Arc::new(key_of(BOB)));
+    let judgement = Judgement { opened: Some(Bytes::from_static(b"opened")), ..judgement };
+    assert_eq!(late.finish(0, Ok(judgement)), ["opened", "SENT"]);
+    assert_eq!(late.published[0].notice().body, b"opened", "what others hear of it is what its readers get");
 }
 
 #[test]

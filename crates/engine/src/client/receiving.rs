@@ -32,6 +32,16 @@ impl Receiver {
     pub(super) fn new(raw: bool) -> Self {
         Self { inbox: Inbox::new(), raw, unverified: VecDeque::new(), full_logged: false }
     }
+
+    /// The inbox, with incomplete notices and remembered packets.
+    pub(super) const fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    /// The number of packets that wait for a lookup of the user's credentials.
+    pub(super) fn unverified(&self) -> usize {
+        self.unverified.len()
+    }
 }
 
 impl Client {

@@ -206,6 +206,11 @@ impl HostManager {
         self.queue.len()
     }
 
+    /// Packets and events that are not handed out yet.
+    pub fn outputs(&self) -> usize {
+        self.outputs.transmits.len() + self.outputs.events.len()
+    }
+
     /// What was counted.
     pub const fn statistics(&self) -> Statistics {
         self.statistics

@@ -26,7 +26,7 @@ impl HostManager {
         match (notice.kind, notice.opcode) {
             (Kind::HmCtl, names::SHUTDOWN) => return self.change_server(now, suggestion(notice.body)),
             (Kind::HmCtl, names::PING) => self.answer_ping(from, &packet),
-            (Kind::HmCtl, opcode) => return self.outputs.tell(LogEvent::BadControl { opcode: opcode.into() }),
+            (Kind::HmCtl, opcode) => self.outputs.tell(LogEvent::BadControl { opcode: opcode.into() }),
             _ => self.handle_answer(received, notice),
         }
         if self.reachability.looking {

@@ -3,11 +3,13 @@
 //! These are three types because three kinds of listeners want them: a history or a bus, a disk or another server, and a log.
 //! The server knows none of them.
 
-use crate::server::{log_event::LogEvent, state::subscriptions::Destination};
+use crate::server::{log_event::LogEvent, request::Request, state::subscriptions::Destination};
+use bytes::Bytes;
 use std::{fmt, net::SocketAddr, sync::Arc};
 use zephyr_core::{
     auth::{Session, Verdict},
     exposure::Exposure,
+    names,
     notice::{Notice, OwnedPacket},
 };
 
@@ -33,23 +35,27 @@ pub struct Published {
     pub readers: usize,
     packet: OwnedPacket,
     opcode: Option<&'static [u8]>,
+    opened: Option<Bytes>,
 }
 
 impl Published {
-    pub(crate) const fn new(
-        from: SocketAddr,
-        packet: OwnedPacket,
-        opcode: Option<&'static [u8]>,
-        verdict: Verdict,
-        readers: usize,
-    ) -> Self {
-        Self { from, verdict, readers, packet, opcode }
+    /// The notice of this request, which so many clients get.
+    pub(crate) fn of(request: &Request<'_>, readers: usize) -> Self {
+        Self {
+            from: request.from,
+            verdict: request.verdict.clone(),
+            readers,
+            packet: request.packet.clone(),
+            opcode: request.announced.then_some(names::USER_LOGIN),
+            opened: request.opened.cloned(),
+        }
     }
 
-    /// The notice, or the fragment of one, as it was published.
+    /// The notice, or the fragment of one, as it was published: its body is what it was before it was sealed.
     pub fn notice(&self) -> Notice<'_> {
         let notice = self.packet.notice();
-        Notice { opcode: self.opcode.unwrap_or(notice.opcode), ..notice }
+        let body = self.opened.as_deref().unwrap_or(notice.body);
+        Notice { opcode: self.opcode.unwrap_or(notice.opcode), body, ..notice }
     }
 }
 

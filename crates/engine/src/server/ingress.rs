@@ -32,7 +32,6 @@ impl<T> FairQueue<T> {
     }
 
     /// How much waits.
-    #[cfg(test)]
     pub(crate) const fn len(&self) -> usize {
         self.len
     }

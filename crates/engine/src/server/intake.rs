@@ -287,8 +287,7 @@ impl Server {
         let Judgement { verdict, session, opened } = judgement;
         self.handled += 1;
         self.counters.replayed += u64::from(verdict == Verdict::Failed(Reason::Replayed));
-        let body = opened.as_deref().unwrap_or(packet.notice.body);
-        let mut request = Request { verdict, session, ..Request::new(now, arrival, body, origin, class) };
+        let mut request = Request { verdict, session, ..Request::new(now, arrival, opened.as_ref(), origin, class) };
         let of_host = self.serve(&mut request);
         let bounds = self.config.bounds;
         if let Some(authenticator) = arrival.authenticator.filter(|_| request.verdict.is_authentic()) {

@@ -20,6 +20,7 @@ mod log_event;
 mod origin;
 mod pacer;
 mod policy_check;
+mod queue_lengths;
 mod reply;
 mod request;
 mod routing;
@@ -34,6 +35,7 @@ pub use limits::bounds::Bounds;
 pub use log_event::LogEvent;
 pub use origin::{NeighbourRealm, Neighbours, Origin, PeerId, RealmId};
 pub use pacer::acknowledgements_in_flight;
+pub use queue_lengths::QueueLengths;
 pub use state::subscriptions::Destination;
 pub use verification::{Verified, VerifyId, VerifyJob};
 

@@ -19,6 +19,8 @@ pub(crate) struct Request<'a> {
     pub(crate) origin: Origin,
     /// Its packet.
     pub(crate) packet: &'a OwnedPacket,
+    /// The body as it was before it was sealed, where that is not what the packet holds.
+    pub(crate) opened: Option<&'a Bytes>,
     /// What it says; handlers change it when the answer should show that.
     pub(crate) notice: Notice<'a>,
     pub(crate) claim: Claim<'a>,
@@ -41,13 +43,21 @@ pub(crate) struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// The request of a packet with this body, of whose origin so much is known.
-    pub(crate) fn new(now: Now, arrival: &'a Arrival, body: &'a [u8], origin: Origin, class: FoldedName) -> Self {
+    /// The request of a packet, perhaps with another body, of whose origin so much is known.
+    pub(crate) fn new(
+        now: Now,
+        arrival: &'a Arrival,
+        opened: Option<&'a Bytes>,
+        origin: Origin,
+        class: FoldedName,
+    ) -> Self {
         let packet: Packet<'a> = arrival.packet.packet();
+        let body = opened.map_or(packet.notice.body, |body| &body[..]);
         Self {
             now,
             from: arrival.from,
             packet: &arrival.packet,
+            opened,
             origin,
             notice: Notice { body, ..packet.notice },
             claim: packet.claim,

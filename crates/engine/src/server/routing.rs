@@ -18,7 +18,6 @@ use zephyr_core::{
     fold::FoldedName,
     fragment::Cutter,
     limits::Limits,
-    names,
     notice::{Claim, FormatError, Notice},
     policy::{Action, Refusal, Why},
     realm::completed,
@@ -42,9 +41,7 @@ impl Server {
             return Reply::Denied;
         }
         let readers = self.deliver(request, &clients);
-        let opcode = request.announced.then_some(names::USER_LOGIN);
-        let (packet, verdict) = (request.packet.clone(), request.verdict.clone());
-        self.events.push_back(Event::Published(Published::new(request.from, packet, opcode, verdict, readers)));
+        self.events.push_back(Event::Published(Published::of(request, readers)));
         if readers > 0 { Reply::Sent } else { Reply::Lost }
     }
 

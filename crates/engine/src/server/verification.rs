@@ -80,6 +80,11 @@ impl Verifications {
         self.queues.get(&arrival.from.ip()).is_some_and(|queue| queue.iter().any(same))
     }
 
+    /// How many packets wait.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
     /// Lets a packet wait for its result; gives the job that brings it.
     pub(crate) fn begin(&mut self, arrival: Arrival) -> VerifyJob {
         self.last_number += 1;

@@ -3,7 +3,10 @@
 //! Nothing here is proven. A host is the address that a packet comes from, so a host manager speaks for its own host and
 //! for no other.
 
-use crate::server::{Change, Server, limits::rate_limit::Rate, log_event::LogEvent, reply::Reply, request::Request};
+use crate::server::{
+    Change, Server, limits::rate_limit::Rate, log_event::LogEvent, reply::Reply, request::Request,
+    state::hosts::Remembered,
+};
 use std::net::{IpAddr, SocketAddr};
 use zephyr_core::{
     kind::Kind,
@@ -80,7 +83,8 @@ impl Server {
     }
 
     fn remember_host(&mut self, manager: SocketAddr, begins: bool) {
-        if let Some(given_up) = self.hosts.remember(manager, begins, self.config.bounds.hosts) {
+        let Remembered { manager, given_up } = self.hosts.remember(manager, begins, self.config.bounds.hosts);
+        if let Some(given_up) = given_up {
             self.counters.hosts_full += 1;
             self.changed(Change::HostGone { manager: given_up });
             self.report(LogEvent::Full { what: "hosts", from: given_up });

@@ -79,7 +79,8 @@ impl Server {
             Err(answer) => return answer,
         };
         self.clients.set_session(id, request.session.clone());
-        if let Some(client) = self.clients.get(id) {
+        if let Some(client) = self.clients.get_mut(id) {
+            client.subscribed(now);
             let principal = client.principal.clone();
             self.changed(Change::ClientKnown { client: address, principal, session: request.session.clone() });
         }

@@ -60,7 +60,7 @@ pub(crate) struct Client {
     pub(crate) session: Option<Arc<dyn Session>>,
     /// What it wants: newest request first, within one request as given.
     pub(crate) subscriptions: Vec<Destination>,
-    /// When it last acknowledged something, or began; in milliseconds.
+    /// When it last acknowledged something, or subscribed; in milliseconds.
     last_ack: u64,
 }
 
@@ -78,9 +78,14 @@ impl Client {
         }
     }
 
-    /// When it last acknowledged something, or began.
+    /// When it last acknowledged something, or subscribed.
     pub(crate) fn last_ack(&self) -> Duration {
         Duration::from_millis(self.last_ack)
+    }
+
+    /// It has subscribed, which shows as well as an acknowledgement that it is there.
+    pub(crate) fn subscribed(&mut self, now: Duration) {
+        self.last_ack = milliseconds(now);
     }
 
     /// It has acknowledged something.

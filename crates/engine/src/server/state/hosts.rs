@@ -19,15 +19,24 @@ struct Known {
     turn: u64,
 }
 
+/// A host that is remembered.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    /// Where its manager listens, as far as is known.
+    pub(crate) manager: SocketAddr,
+    /// The manager of the host that was forgotten for it.
+    pub(crate) given_up: Option<SocketAddr>,
+}
+
 impl Hosts {
     pub(crate) fn len(&self) -> usize {
         self.known.len()
     }
 
-    /// Remembers a host, in the place of the one silent longest when too many are known; that one is given back.
+    /// Remembers a host, in the place of the one silent longest when too many are known.
     ///
     /// Any program of a host can call itself the manager, so the port that is known stays, unless the host `begins` anew.
-    pub(crate) fn remember(&mut self, manager: SocketAddr, begins: bool, most: usize) -> Option<SocketAddr> {
+    pub(crate) fn remember(&mut self, manager: SocketAddr, begins: bool, most: usize) -> Remembered {
         let before = self.forget(manager.ip());
         let port = before.filter(|_| !begins).unwrap_or(manager.port());
         let silent =
@@ -36,7 +45,7 @@ impl Hosts {
         self.last_turn += 1;
         self.by_turn.insert(self.last_turn, manager.ip());
         self.known.insert(manager.ip(), Known { port, turn: self.last_turn });
-        given_up
+        Remembered { manager: SocketAddr::new(manager.ip(), port), given_up }
     }
 
     /// The manager leaves; another program of its host cannot say so. True when it was known.

@@ -1,0 +1,115 @@
+//! A copy of a server's state, made of nothing but the changes that it told. Whoever stores or hands on what a server knows
+//! lives on them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    net::{IpAddr, SocketAddr},
+};
+use zephyr_core::exposure::Exposure;
+use zephyr_engine::server::{Change, Destination, Gauges, Located};
+
+/// A server's clients, subscriptions, locations and hosts.
+#[derive(Debug, Default)]
+pub(crate) struct Mirror {
+    clients: BTreeMap<SocketAddr, Client>,
+    locations: BTreeMap<(Vec<u8>, SocketAddr), Located>,
+    hosts: BTreeMap<IpAddr, u16>,
+}
+
+#[derive(Debug, Default)]
+struct Client {
+    principal: Vec<u8>,
+    subscriptions: HashSet<Destination>,
+}
+
+impl Mirror {
+    pub(crate) fn apply(&mut self, change: &Change) {
+        match change {
+            Change::ClientKnown { client, principal, .. } => {
+                self.clients.entry(*client).or_default().principal = principal.to_vec();
+            }
+            Change::Subscribed { client, destinations } => {
+                let known = self.clients.get_mut(client).expect("a known client subscribes");
+                for it in destinations {
+                    assert!(known.subscriptions.insert(it.clone()), "{client} has {it:?} already");
+                }
+            }
+            Change::Unsubscribed { client, destinations } => {
+                let known = self.clients.get_mut(client).expect("a known client unsubscribes");
+                for it in destinations {
+                    assert!(known.subscriptions.remove(it), "{client} has no {it:?}");
+                }
+            }
+            Change::ClientGone { client } => assert!(self.clients.remove(client).is_some(), "{client} was not known"),
+            Change::Located(located) => {
+                self.locations.insert((located.user.to_vec(), located.address), located.clone());
+            }
+            Change::LocationGone { user, address } => {
+                let gone = self.locations.remove(&(user.to_vec(), *address));
+                assert!(gone.is_some(), "{} was not at {address}", user.escape_ascii());
+            }
+            Change::HostKnown { manager } => {
+                self.hosts.insert(manager.ip(), manager.port());
+            }
+            Change::HostGone { manager } => {
+                assert_eq!(self.hosts.remove(&manager.ip()), Some(manager.port()), "{manager} was not known");
+            }
+            Change::AuthenticatorUsed { .. } => {}
+        }
+    }
+
+    /// Compares with what the server says of itself.
+    pub(crate) fn check(&self, dump: &str, gauges: &Gauges) {
+        let (mut held, mut client) = (BTreeSet::new(), "");
+        for line in dump.lines().skip(2).take_while(|line| !line.starts_with("Triplet ")) {
+            if line.starts_with('\t') {
+                held.insert(format!("{client}{line}"));
+            } else {
+                client = line;
+                held.insert(line.to_owned());
+            }
+        }
+        assert_eq!(self.lines(), held, "what changed, and what the server holds");
+        assert_eq!(self.hosts.len(), gauges.hosts);
+    }
+
+    /// As the server's dump has it; each subscription after its client.
+    fn lines(&self) -> BTreeSet<String> {
+        let mut lines = BTreeSet::new();
+        for (address, client) in &self.clients {
+            let head = format!("{}/{} ({}):", address.ip(), address.port(), text(&client.principal));
+            for it in &client.subscriptions {
+                let [class, instance, recipient] = [it.class(), it.instance(), it.recipient()].map(text);
+                lines.insert(format!("{head}\t'{class}' '{instance}' '{recipient}'"));
+            }
+            lines.insert(head);
+        }
+        for located in self.locations.values() {
+            let [user, machine, time, tty] =
+                [&located.user[..], &located.machine, &located.time, &located.tty].map(text);
+            let (exposure, address) = (dump_word(located.exposure), located.address);
+            lines.insert(format!(
+                "'{user}' '{machine}' '{time}' '{tty}' {exposure} {}/{}",
+                address.ip(),
+                address.port()
+            ));
+        }
+        lines
+    }
+}
+
+/// As the dump spells it.
+fn text(octets: &[u8]) -> String {
+    String::from_utf8_lossy(octets).replace('\'', "\\q").replace('\n', "\\n")
+}
+
+fn dump_word(exposure: Exposure) -> &'static str {
+    match exposure {
+        Exposure::None => "NONE",
+        Exposure::OpStaff => "OPSTAFF",
+        Exposure::RealmVisible => "RLM_VIS",
+        Exposure::RealmAnnounced => "RLM_ANN",
+        Exposure::NetVisible => "NET_VIS",
+        Exposure::NetAnnounced => "NET_ANN",
+    }
+}

@@ -1,0 +1,190 @@
+//! How a world comes to be, and how its programs start.
+
+use super::{
+    auth::Kdc,
+    clock::WallClock,
+    disturbance::Disturbance,
+    invariants::Violation,
+    mutant::Mutant,
+    node::{Domain, HOST_MANAGER_PORT, Host, Node, Role, SERVER_PORT, User},
+    process::{Process, Stimulus},
+    recovery,
+    scenario::DomainPlan,
+    world::{Happening, World},
+};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use zephyr_core::realm::Realms;
+use zephyr_engine::{
+    client::{self, Client, Settings},
+    host_manager::{self, HostManager, Servers},
+    server::{self, Bounds, Neighbours, Server, acl},
+};
+
+/// The first port of clients; each start takes another one.
+const FIRST_CLIENT_PORT: u16 = 10_000;
+
+impl World {
+    /// Makes hosts, nodes and users, and decides what will happen.
+    pub(super) fn build(&mut self) {
+        for plan in self.scenario.domains.clone() {
+            self.build_domain(plan);
+        }
+        self.stranger.host = self.add_host();
+        for node in 0..self.nodes.len() {
+            let delay = match self.nodes[node].role {
+                Role::Server => self.random.millis(0, 500),
+                Role::HostManager => self.random.millis(0, 2000),
+                Role::Client { .. } => self.random.millis(500, 9000),
+            };
+            self.later(delay, Happening::Start(node));
+        }
+        let active = self.scenario.active;
+        for _ in 0..self.scenario.disturbances {
+            let at = self.random.between(Duration::from_secs(5), active);
+            let disturbance = Disturbance::draw(self);
+            self.later(at, Happening::Disturbance(disturbance));
+        }
+        for _ in 0..self.scenario.attacks {
+            let at = self.random.between(Duration::from_secs(5), active);
+            self.later(at, Happening::Attack);
+        }
+        self.later(active, Happening::Heal);
+        self.later(active + recovery::CHECKING, Happening::CheckAll);
+        for node in 0..self.nodes.len() {
+            // Two programs of one host that send in the same microsecond give what they send the same uid.
+            let apart = Duration::from_millis(u64::try_from(node).unwrap_or(0));
+            self.later(active + recovery::SUBSCRIBING + apart, Happening::SubscribeAtLast(node));
+            self.later(active + recovery::SENDING + apart, Happening::SendAtLast(node));
+        }
+    }
+
+    fn add_host(&mut self) -> usize {
+        let number = u8::try_from(self.hosts.len() + 1).unwrap_or(u8::MAX);
+        let offset = if self.random.chance(200) { i64::try_from(self.random.below(240)).unwrap_or(0) - 120 } else { 0 };
+        self.hosts.push(Host { address: Ipv4Addr::new(10, 0, 0, number), clock: WallClock { offset } });
+        self.hosts.len() - 1
+    }
+
+    fn build_domain(&mut self, plan: DomainPlan) {
+        let domain = self.domains.len();
+        let realm = format!("REALM{domain}.TEST");
+        let servers: Vec<usize> = (0..plan.servers)
+            .map(|number| {
+                let host = self.add_host();
+                self.nodes.push(Node::new(format!("d{domain}s{number}"), domain, host, SERVER_PORT, Role::Server));
+                self.nodes.len() - 1
+            })
+            .collect();
+        for (number, &clients) in plan.hosts.iter().enumerate() {
+            let host = self.add_host();
+            let name = format!("d{domain}h{number}");
+            self.nodes.push(Node::new(name.clone(), domain, host, HOST_MANAGER_PORT, Role::HostManager));
+            for client in 0..clients {
+                let role = Role::Client { user: self.random.below(plan.users), raw: self.random.chance(100) };
+                self.nodes.push(Node::new(format!("{name}c{client}"), domain, host, 0, role));
+            }
+        }
+        let mut kdc = Kdc::new(self.random.number(), plan.encrypts, self.mutant);
+        let users = (0..plan.users)
+            .map(|number| {
+                let principal = format!("user{number}@{realm}");
+                let has_password = !self.random.chance(100);
+                let until = self.right_time().wall + self.ticket_life();
+                let ticket = has_password.then(|| kdc.ticket(principal.as_bytes(), until));
+                User { principal, ticket, has_password }
+            })
+            .collect();
+        self.domains.push(Domain { realm, kdc, users, servers, plan });
+    }
+
+    /// How long a ticket is good.
+    pub(super) fn ticket_life(&mut self) -> Duration {
+        if self.scenario.short_tickets { self.random.seconds(40, 400) } else { self.random.seconds(3600, 40_000) }
+    }
+
+    /// Gives a user new tickets.
+    pub(super) fn new_ticket(&mut self, domain: usize, user: usize, life: Duration) {
+        let until = self.right_time().wall + life;
+        let Domain { kdc, users, .. } = &mut self.domains[domain];
+        let user = &mut users[user];
+        if user.has_password {
+            user.ticket = Some(kdc.ticket(user.principal.as_bytes(), until));
+        }
+    }
+
+    /// Starts a node's program.
+    pub(super) fn start(&mut self, index: usize) -> Result<(), Violation> {
+        let node = &mut self.nodes[index];
+        if node.process.is_some() {
+            return Ok(());
+        }
+        (node.starts, node.born, node.timer, node.blocked, node.jobs) = (node.starts + 1, self.now, None, false, 0);
+        if let Role::Client { .. } = node.role {
+            let number = u16::try_from(index).unwrap_or(0) * 200 + u16::try_from(node.starts % 200).unwrap_or(0);
+            node.port = FIRST_CLIENT_PORT + number;
+        }
+        let process = match self.nodes[index].role {
+            Role::Server => Process::Server(Box::new(self.new_server(index))),
+            Role::HostManager => match self.new_host_manager(index) {
+                Some(machine) => Process::HostManager(Box::new(machine)),
+                None => return Ok(()),
+            },
+            Role::Client { raw, .. } => Process::Client(Box::new(self.new_client(index, raw))),
+        };
+        self.nodes[index].process = Some(process);
+        self.tell(index, || "starts".to_owned());
+        if let Role::Client { .. } = self.nodes[index].role {
+            self.begin_program(index)?;
+        }
+        self.give(index, Stimulus::Timeout)
+    }
+
+    fn new_server(&self, index: usize) -> Server {
+        let node = &self.nodes[index];
+        let Domain { realm, plan, .. } = &self.domains[node.domain];
+        let ignores = self.mutant == Some(Mutant::IgnoresBounds);
+        let config = server::Config {
+            host: node.name.clone(),
+            address: self.hosts[node.host].address,
+            port: SERVER_PORT,
+            version: "Zephyr Server simulated".to_owned(),
+            realms: Realms::local_only(realm.as_bytes()),
+            neighbours: Neighbours::default(),
+            policy: plan.policy.clone(),
+            rules: Arc::new(acl::Rules::new(acl::Acl::default(), acl::Defaults::usual())),
+            bounds: if ignores { Bounds::default() } else { plan.bounds },
+            in_flight: self.scenario.driver.in_flight,
+        };
+        Server::new(config, self.now_of(index))
+    }
+
+    fn new_host_manager(&mut self, index: usize) -> Option<HostManager> {
+        let (domain, host) = (self.nodes[index].domain, self.nodes[index].host);
+        let mut servers: Vec<host_manager::Server> = self.domains[domain]
+            .servers
+            .iter()
+            .map(|&server| host_manager::Server {
+                name: self.nodes[server].name.clone().into(),
+                address: (self.hosts[self.nodes[server].host].address, SERVER_PORT).into(),
+            })
+            .collect();
+        let first = self.random.below(servers.len());
+        servers.rotate_left(first);
+        let config = host_manager::Config {
+            servers: Servers::new(servers, self.random.number())?,
+            address: self.hosts[host].address,
+            port: HOST_MANAGER_PORT,
+            version: "0 (5) zephyr-rs".to_owned(),
+            machine: "simulated".to_owned(),
+            attach: self.random.chance(200),
+            refuse_flush: self.random.chance(200),
+        };
+        Some(HostManager::new(config, self.now_of(index)))
+    }
+
+    fn new_client(&self, index: usize, raw: bool) -> Client {
+        let settings = Settings { raw, ..Settings::default() };
+        let host_manager = (Ipv4Addr::LOCALHOST, HOST_MANAGER_PORT).into();
+        Client::new(client::Config { host_manager, port: self.nodes[index].port, settings }, self.now_of(index))
+    }
+}

@@ -1,0 +1,145 @@
+//! What goes wrong beside the network's daily losses.
+
+use super::{
+    invariants::Violation,
+    network::Cut,
+    node::{HOST_MANAGER_PORT, Role},
+    process::Stimulus,
+    world::{Datagram, Happening, World},
+};
+use std::{net::Ipv4Addr, time::Duration};
+use zephyr_core::{
+    kind::Kind,
+    limits::Limits,
+    names,
+    notice::{Claim, Notice},
+};
+use zephyr_engine::{host_manager, server};
+
+/// Something that goes wrong.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Disturbance {
+    /// A program crashes, and starts again after this long; what it knew is lost.
+    Crash {
+        /// Which.
+        node: usize,
+        /// When it starts again.
+        back: Duration,
+        /// Whether it says goodbye before, if it is one that does.
+        orderly: bool,
+    },
+    /// Hosts do not reach each other for this long.
+    Partition(Cut),
+    /// The clock of a host jumps by so many seconds.
+    ClockJump {
+        /// Which host.
+        host: usize,
+        /// Seconds forward.
+        by: i64,
+    },
+    /// A user gets new tickets, or destroys them.
+    Tickets {
+        /// The domain.
+        domain: usize,
+        /// The user.
+        user: usize,
+        /// Whether there are new ones.
+        new: bool,
+    },
+    /// A program of a host orders its host manager to flush the host, or to take another server.
+    LocalOrder {
+        /// The host.
+        host: usize,
+        /// Whether it is to take another server.
+        another: bool,
+    },
+    /// An operator orders a host to be flushed.
+    Flush {
+        /// Its host manager, if that node is one.
+        node: usize,
+    },
+}
+
+impl Disturbance {
+    /// Something that could go wrong in this world.
+    pub(super) fn draw(world: &mut World) -> Self {
+        let (patient, nodes) = (world.scenario.patient, world.nodes.len());
+        let node = world.random.below(nodes);
+        let random = &mut world.random;
+        match random.below(11) {
+            0..=3 => {
+                let back = if random.chance(200) { random.seconds(30, 120) } else { random.millis(10, 15_000) };
+                Self::Crash { node, back, orderly: random.chance(300) }
+            }
+            4..=6 => {
+                let (host, other) = (random.below(world.hosts.len()), random.below(world.hosts.len()));
+                let other = random.chance(300).then_some(other);
+                let until = if patient { random.seconds(30, 900) } else { random.seconds(1, 90) };
+                let [outward, inward] = random.one_of([true, true], [[true, false], [false, true]]);
+                Self::Partition(Cut { host, other, outward, inward, until })
+            }
+            7 => {
+                let far = random.one_of(30, [400, 4000, 90_000]);
+                let by = if random.chance(500) { far } else { -far };
+                Self::ClockJump { host: random.below(world.hosts.len()), by }
+            }
+            8 => {
+                let domain = random.below(world.domains.len());
+                let user = random.below(world.domains[domain].users.len());
+                Self::Tickets { domain, user, new: random.chance(700) }
+            }
+            9 => Self::LocalOrder { host: random.below(world.hosts.len()), another: random.chance(700) },
+            _ => Self::Flush { node },
+        }
+    }
+}
+
+impl World {
+    /// Something goes wrong.
+    pub(super) fn disturb(&mut self, disturbance: Disturbance) -> Result<(), Violation> {
+        self.trace.add(self.now, "world", || format!("{disturbance:?}"));
+        match disturbance {
+            Disturbance::Crash { node, back, orderly } => {
+                if orderly && self.nodes[node].role == Role::Server {
+                    self.give(node, Stimulus::Server(server::Command::Shutdown))?;
+                }
+                if self.nodes[node].process.is_some() {
+                    self.crash(node);
+                    self.later(back, Happening::Start(node));
+                }
+                Ok(())
+            }
+            Disturbance::Partition(cut) => {
+                self.network.cut(Cut { until: self.now + cut.until, ..cut });
+                Ok(())
+            }
+            Disturbance::ClockJump { host, by } => {
+                self.hosts[host].clock.offset += by;
+                Ok(())
+            }
+            Disturbance::Tickets { domain, user, new } => {
+                if new {
+                    let life = self.ticket_life();
+                    self.new_ticket(domain, user, life);
+                } else {
+                    self.domains[domain].users[user].ticket = None;
+                }
+                Ok(())
+            }
+            Disturbance::LocalOrder { host, another } => {
+                self.order_locally(host, if another { names::NEWSERV } else { names::FLUSH });
+                Ok(())
+            }
+            Disturbance::Flush { node } => self.give(node, Stimulus::HostManager(host_manager::Command::Flush)),
+        }
+    }
+
+    fn order_locally(&mut self, host: usize, opcode: &[u8]) {
+        let notice = Notice { kind: Kind::HmCtl, class: names::HM_CTL, opcode, ..Notice::EMPTY };
+        if let Ok(payload) = notice.write(&Claim::NONE, Limits::COMPATIBLE) {
+            let from = (Ipv4Addr::LOCALHOST, 40_001).into();
+            let datagram = Datagram { from, host, port: HOST_MANAGER_PORT, payload };
+            self.later(Duration::from_micros(20), Happening::Arrival(Box::new(datagram)));
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Jobs: what is done for servers and clients, on the spot or later.
+
+use super::world::World;
+use std::sync::Arc;
+use zephyr_core::auth::{Acceptor as _, AuthError, Session};
+use zephyr_engine::{
+    client::{Done, Job, Setup},
+    server::{Verified, VerifyJob},
+};
+
+impl World {
+    /// A server's packet is verified.
+    pub(super) fn verify(&mut self, node: usize, job: VerifyJob) -> Verified {
+        let now = self.now_of(node);
+        let fails = !self.is_well && self.random.chance(self.scenario.driver.failed_jobs);
+        let kdc = &self.domains[self.nodes[node].domain].kdc;
+        let packet = job.packet.packet();
+        let result = if fails { Err(failure()) } else { kdc.judge(&packet, packet.notice.sender, now) };
+        self.tell(node, || format!("has verified {}: {result:?}", job.packet.notice().uid));
+        Verified { id: job.id, result }
+    }
+
+    /// A client's job is done.
+    pub(super) fn work(&mut self, node: usize, job: &Job) -> Done {
+        let now = self.now_of(node);
+        let fails = !self.is_well && self.random.chance(self.scenario.driver.failed_jobs);
+        let domain = &self.domains[self.nodes[node].domain];
+        let user = &domain.users[self.user_of(node)];
+        let done = match job {
+            Job::Setup { .. } => Done::Setup(Ok(Setup {
+                realm: domain.realm.clone(),
+                sender: user.principal.clone().into_bytes(),
+                address: self.hosts[self.nodes[node].host].address,
+                policy: domain.plan.policy.clone(),
+            })),
+            Job::Session { .. } if fails => Done::Session(Err(failure())),
+            Job::Session { .. } => Done::Session(match &user.ticket {
+                None => Err(AuthError::NoCredentials),
+                Some(ticket) if !ticket.is_good(now) => Err(AuthError::Expired),
+                Some(ticket) => Ok(Arc::clone(ticket) as Arc<dyn Session>),
+            }),
+            Job::Principal if fails => Done::Principal(Err(failure())),
+            Job::Principal => Done::Principal(Ok(user.ticket.as_ref().map(|_| user.principal.clone()))),
+        };
+        self.tell(node, || format!("has done {job:?}: {done:?}"));
+        done
+    }
+}
+
+fn failure() -> AuthError {
+    AuthError::Backend("out of order".to_owned())
+}

@@ -1,0 +1,22 @@
+//! Faults that are put into a simulation on purpose, from outside of the machines: each invariant must find its own.
+
+/// A fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutant {
+    /// Sessions take every checksum for right.
+    OpensEverything,
+    /// Servers believe every authenticator that can be read, whoever made it.
+    AcceptsEverything,
+    /// What a client shows, its reader now and then gets twice.
+    ShowsTwice,
+    /// The outcome of an operation is now and then lost on its way to the program.
+    LosesOutcomes,
+    /// The same outcome is told twice.
+    RepeatsOutcomes,
+    /// Servers are given larger bounds than they should keep.
+    IgnoresBounds,
+    /// Host managers now and then forget to say when they want to hear the time.
+    LosesTimers,
+    /// Servers want to hear the time at once, again and again.
+    NeverRests,
+}

@@ -1,0 +1,198 @@
+//! The network between the hosts: what becomes of a datagram.
+
+use super::random::Random;
+use bytes::Bytes;
+use std::time::Duration;
+
+/// How bad the network is.
+#[derive(Clone, Copy, Debug)]
+pub struct Conditions {
+    /// Datagrams between hosts that are lost, of a thousand.
+    pub loss: u16,
+    /// Datagrams within a host that are lost, of a thousand: its buffers are full.
+    pub local_loss: u16,
+    /// Datagrams that come twice or three times, of a thousand.
+    pub duplication: u16,
+    /// Datagrams that are held back so that others overtake them, of a thousand.
+    pub reordering: u16,
+    /// Datagrams of which an octet is changed, of a thousand.
+    pub corruption: u16,
+    /// The least time that a datagram takes between hosts.
+    pub latency: Duration,
+    /// What it may take beyond that.
+    pub jitter: Duration,
+}
+
+impl Conditions {
+    /// A network that loses nothing.
+    pub const GOOD: Self = Self {
+        loss: 0,
+        local_loss: 0,
+        duplication: 0,
+        reordering: 0,
+        corruption: 0,
+        latency: Duration::from_millis(1),
+        jitter: Duration::from_millis(1),
+    };
+
+    /// Conditions of this seed: good ones, bad ones, and everything between.
+    pub fn draw(random: &mut Random) -> Self {
+        Self {
+            loss: random.one_of(0, [10, 50, 200, 400]),
+            local_loss: random.one_of(0, [0, 0, 5, 30]),
+            duplication: random.one_of(0, [10, 100, 300]),
+            reordering: random.one_of(0, [10, 100, 300]),
+            corruption: random.one_of(0, [0, 5, 50]),
+            latency: random.millis(0, 60),
+            jitter: random.millis(1, 200),
+        }
+    }
+}
+
+/// From one host to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Path {
+    /// The host that sends.
+    pub from: usize,
+    /// The host that receives.
+    pub to: usize,
+}
+
+/// Hosts that do not reach each other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    /// The host that is cut off.
+    pub host: usize,
+    /// From which one; `None`: from all.
+    pub other: Option<usize>,
+    /// Whether what the host sends is lost.
+    pub outward: bool,
+    /// Whether what is sent to the host is lost.
+    pub inward: bool,
+    /// Until when.
+    pub until: Duration,
+}
+
+impl Cut {
+    fn blocks(&self, path: Path) -> bool {
+        let concerns = |other| self.other.is_none_or(|only| only == other);
+        (self.outward && path.from == self.host && concerns(path.to))
+            || (self.inward && path.to == self.host && concerns(path.from))
+    }
+}
+
+/// What becomes of a datagram.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is lost, and why.
+    Lost(&'static str),
+    /// It arrives, perhaps more than once.
+    Arrives(Vec<Arrival>),
+}
+
+/// A datagram that will arrive.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Arrival {
+    /// After how long.
+    pub delay: Duration,
+    /// As what.
+    pub payload: Bytes,
+    /// Whether it is not what was sent.
+    pub corrupt: bool,
+}
+
+/// The network.
+#[derive(Debug)]
+pub(super) struct Network {
+    conditions: Conditions,
+    cuts: Vec<Cut>,
+}
+
+impl Network {
+    /// A network under these conditions.
+    pub(super) const fn new(conditions: Conditions) -> Self {
+        Self { conditions, cuts: Vec::new() }
+    }
+
+    /// Cuts hosts off.
+    pub(super) fn cut(&mut self, cut: Cut) {
+        self.cuts.push(cut);
+    }
+
+    /// From now on everything arrives, once and soon.
+    pub(super) fn heal(&mut self) {
+        self.cuts.clear();
+        self.conditions = Conditions::GOOD;
+    }
+
+    /// Decides what becomes of a datagram.
+    pub(super) fn fate(&mut self, now: Duration, path: Path, payload: &Bytes, random: &mut Random) -> Fate {
+        let Conditions { loss, local_loss, duplication, .. } = self.conditions;
+        if path.from == path.to {
+            if random.chance(local_loss) {
+                return Fate::Lost("no room in the buffer");
+            }
+            let delay = random.between(Duration::from_micros(5), Duration::from_micros(200));
+            return Fate::Arrives(vec![Arrival { delay, payload: payload.clone(), corrupt: false }]);
+        }
+        self.cuts.retain(|cut| cut.until > now);
+        if self.cuts.iter().any(|cut| cut.blocks(path)) {
+            return Fate::Lost("no way there");
+        }
+        if random.chance(loss) {
+            return Fate::Lost("lost");
+        }
+        let copies = if random.chance(duplication) { 2 + random.below(2) } else { 1 };
+        Fate::Arrives((0..copies).map(|_| self.arrival(payload, random)).collect())
+    }
+
+    fn arrival(&self, payload: &Bytes, random: &mut Random) -> Arrival {
+        let Conditions { latency, jitter, reordering, corruption, .. } = self.conditions;
+        let mut delay = random.between(latency, latency + jitter);
+        if random.chance(reordering) {
+            delay += random.millis(1, 3000);
+        }
+        let corrupt = random.chance(corruption);
+        let payload = if corrupt { corrupted(payload, random) } else { payload.clone() };
+        Arrival { delay, payload, corrupt }
+    }
+}
+
+/// The same octets with one that is another, or without their end.
+pub(super) fn corrupted(payload: &Bytes, random: &mut Random) -> Bytes {
+    let mut octets = payload.to_vec();
+    let place = random.below(octets.len());
+    if random.chance(100) {
+        octets.truncate(place);
+    } else if let Some(octet) = octets.get_mut(place) {
+        *octet ^= 1 << random.below(8);
+    }
+    octets.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATH: Path = Path { from: 1, to: 2 };
+
+    fn arrives(network: &mut Network, seconds: u64, path: Path) -> bool {
+        let fate = network.fate(Duration::from_secs(seconds), path, &Bytes::from_static(b"x"), &mut Random::new(1));
+        matches!(fate, Fate::Arrives(_))
+    }
+
+    #[test]
+    fn cuts_have_a_direction_and_an_end() {
+        let mut network = Network::new(Conditions::GOOD);
+        let until = Duration::from_secs(10);
+        network.cut(Cut { host: 1, other: None, outward: true, inward: false, until });
+        assert!(!arrives(&mut network, 9, PATH));
+        assert!(arrives(&mut network, 9, Path { from: 2, to: 1 }));
+        assert!(arrives(&mut network, 9, Path { from: 1, to: 1 }), "within a host nothing is cut");
+        assert!(arrives(&mut network, 10, PATH));
+        network.cut(Cut { host: 2, other: Some(3), outward: true, inward: true, until: Duration::MAX });
+        assert!(arrives(&mut network, 20, PATH) && !arrives(&mut network, 20, Path { from: 3, to: 2 }));
+        network.heal();
+        assert!(arrives(&mut network, 20, Path { from: 3, to: 2 }));
+    }
+}

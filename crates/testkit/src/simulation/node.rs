@@ -1,0 +1,129 @@
+//! Programs and hosts of a simulation.
+
+use super::{
+    auth::{Kdc, Ticket},
+    clock::WallClock,
+    invariants::Incarnation,
+    process::Process,
+    scenario::DomainPlan,
+};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+
+/// The port of all servers.
+pub(super) const SERVER_PORT: u16 = 2103;
+/// The port of all host managers.
+pub(super) const HOST_MANAGER_PORT: u16 = 2104;
+
+/// A host.
+#[derive(Debug)]
+pub(super) struct Host {
+    /// Its address on the network.
+    pub address: Ipv4Addr,
+    /// Its calendar.
+    pub clock: WallClock,
+}
+
+/// What a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// A server.
+    Server,
+    /// A host manager.
+    HostManager,
+    /// A program of this user of its domain.
+    Client {
+        /// Which user.
+        user: usize,
+        /// Whether it wants to see everything.
+        raw: bool,
+    },
+}
+
+/// A place where a program runs, or does not run at the moment.
+pub(super) struct Node {
+    /// Its name in traces.
+    pub name: String,
+    /// Its domain.
+    pub domain: usize,
+    /// Its host.
+    pub host: usize,
+    /// The port that it is on.
+    pub port: u16,
+    /// What it is.
+    pub role: Role,
+    /// The program, if it runs.
+    pub process: Option<Process>,
+    /// How often it was started.
+    pub starts: u32,
+    /// When it was started last.
+    pub born: Duration,
+    /// When its driver will wake up.
+    pub timer: Option<Duration>,
+    /// Its socket takes no more at the moment.
+    pub blocked: bool,
+    /// Jobs that are under way.
+    pub jobs: usize,
+    /// The second in which its driver woke up last, and how often.
+    pub wakes: (u64, u32),
+    /// Operations that it has begun.
+    pub operations: u64,
+}
+
+impl Node {
+    /// A node that does not run yet.
+    pub(super) const fn new(name: String, domain: usize, host: usize, port: u16, role: Role) -> Self {
+        Self {
+            name,
+            domain,
+            host,
+            port,
+            role,
+            process: None,
+            starts: 0,
+            born: Duration::ZERO,
+            timer: None,
+            blocked: false,
+            jobs: 0,
+            wakes: (0, 0),
+            operations: 0,
+        }
+    }
+
+    /// The program that runs there, among all that ran there.
+    pub(super) const fn incarnation(&self, node: usize) -> Incarnation {
+        Incarnation { node, start: self.starts }
+    }
+
+    /// The server's name at which a host manager is, if it is one that has found one.
+    pub(super) fn settled_at(&self) -> Option<&str> {
+        match &self.process {
+            Some(Process::HostManager(machine)) if !machine.is_looking() => Some(machine.server_name()),
+            _ => None,
+        }
+    }
+}
+
+/// A user, and the tickets that there are at the moment.
+#[derive(Debug)]
+pub(super) struct User {
+    /// The name with its realm.
+    pub principal: String,
+    /// The tickets.
+    pub ticket: Option<Arc<Ticket>>,
+    /// Whether there ever are any.
+    pub has_password: bool,
+}
+
+/// A domain.
+pub(super) struct Domain {
+    /// Its realm.
+    pub realm: String,
+    /// Who gives tickets.
+    pub kdc: Kdc,
+    /// The users.
+    pub users: Vec<User>,
+    /// The nodes that are its servers.
+    pub servers: Vec<usize>,
+    /// What was planned.
+    pub plan: DomainPlan,
+}

@@ -1,0 +1,117 @@
+//! A program that runs: one of the three machines, with one face for all.
+
+use std::time::Duration;
+use zephyr_core::time::Now;
+use zephyr_engine::{
+    client::{self, Client},
+    host_manager::{self, HostManager},
+    machine::{Input, Machine, Output, Transmit},
+    server::{self, Server, Verified, VerifyJob},
+};
+
+/// One of the three machines.
+pub(super) enum Process {
+    /// A server.
+    Server(Box<Server>),
+    /// A host manager.
+    HostManager(Box<HostManager>),
+    /// A client.
+    Client(Box<Client>),
+}
+
+/// Something that happens to a process.
+pub(super) enum Stimulus<'a> {
+    /// A datagram has come.
+    Datagram(std::net::SocketAddr, &'a [u8]),
+    /// It is time.
+    Timeout,
+    /// A packet of a server's is verified.
+    Verified(Verified),
+    /// A client's job is done.
+    Done(client::Done),
+    /// An order to a client.
+    Client(client::Command),
+    /// An order to a host manager.
+    HostManager(host_manager::Command),
+    /// An order to a server.
+    Server(server::Command),
+}
+
+/// What a process wants.
+pub(super) enum Effect {
+    /// To send a packet.
+    Transmit(Transmit),
+    /// To have a packet verified.
+    Verify(VerifyJob),
+    /// To have a client's job done.
+    Job(client::Job),
+    /// A server tells something.
+    ServerTells(server::Event),
+    /// A host manager tells something.
+    HostManagerTells(host_manager::event::Event),
+    /// A client tells something.
+    ClientTells(Box<client::Event>),
+    /// To wait.
+    Wait(Option<Duration>),
+}
+
+impl Process {
+    /// Hands something to the machine. What is for another kind of machine is ignored.
+    pub(super) fn handle(&mut self, now: Now, stimulus: Stimulus<'_>) {
+        match self {
+            Self::Server(machine) => match stimulus {
+                Stimulus::Datagram(from, octets) => machine.handle(now, Input::Datagram { from, octets }),
+                Stimulus::Timeout => machine.handle(now, Input::Timeout),
+                Stimulus::Verified(verified) => machine.handle(now, Input::Done(verified)),
+                Stimulus::Server(command) => machine.handle(now, Input::Command(command)),
+                Stimulus::Done(_) | Stimulus::Client(_) | Stimulus::HostManager(_) => {}
+            },
+            Self::HostManager(machine) => match stimulus {
+                Stimulus::Datagram(from, octets) => machine.handle(now, Input::Datagram { from, octets }),
+                Stimulus::Timeout => machine.handle(now, Input::Timeout),
+                Stimulus::HostManager(command) => machine.handle(now, Input::Command(command)),
+                Stimulus::Verified(_) | Stimulus::Done(_) | Stimulus::Client(_) | Stimulus::Server(_) => {}
+            },
+            Self::Client(machine) => match stimulus {
+                Stimulus::Datagram(from, octets) => machine.handle(now, Input::Datagram { from, octets }),
+                Stimulus::Timeout => machine.handle(now, Input::Timeout),
+                Stimulus::Done(done) => machine.handle(now, Input::Done(done)),
+                Stimulus::Client(command) => machine.handle(now, Input::Command(command)),
+                Stimulus::Verified(_) | Stimulus::HostManager(_) | Stimulus::Server(_) => {}
+            },
+        }
+    }
+
+    /// The next thing that the machine wants.
+    pub(super) fn poll(&mut self, now: Now) -> Effect {
+        match self {
+            Self::Server(machine) => match machine.poll(now) {
+                Output::Transmit(transmit) => Effect::Transmit(transmit),
+                Output::Job(job) => Effect::Verify(job),
+                Output::Event(event) => Effect::ServerTells(event),
+                Output::Wait(until) => Effect::Wait(until),
+            },
+            Self::HostManager(machine) => match machine.poll(now) {
+                Output::Transmit(transmit) => Effect::Transmit(transmit),
+                Output::Job(job) => match job {},
+                Output::Event(event) => Effect::HostManagerTells(event),
+                Output::Wait(until) => Effect::Wait(until),
+            },
+            Self::Client(machine) => match machine.poll(now) {
+                Output::Transmit(transmit) => Effect::Transmit(transmit),
+                Output::Job(job) => Effect::Job(job),
+                Output::Event(event) => Effect::ClientTells(Box::new(event)),
+                Output::Wait(until) => Effect::Wait(until),
+            },
+        }
+    }
+
+    /// Gives back a packet that cannot be sent at the moment.
+    pub(super) fn put_back(&mut self, transmit: Transmit) {
+        match self {
+            Self::Server(machine) => machine.put_back(transmit),
+            Self::HostManager(machine) => machine.put_back(transmit),
+            Self::Client(machine) => machine.put_back(transmit),
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The loop of a simulation: what happens next, to whom, and what follows.
+
+use super::{
+    Options,
+    clock::WallClock,
+    disturbance::Disturbance,
+    invariants::{Checked, Checker, Incarnation, Invariant, Violation},
+    mutant::Mutant,
+    network::{Fate, Network, Path},
+    node::{Domain, Host, Node},
+    process::Stimulus,
+    random::Random,
+    scenario::Scenario,
+    stranger::Stranger,
+    trace::{Trace, described},
+};
+use bytes::Bytes;
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use zephyr_core::{notice::Packet, time::Now};
+use zephyr_engine::{client::Job, server::VerifyJob};
+
+/// A datagram on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Datagram {
+    /// Where it says it comes from.
+    pub from: SocketAddr,
+    /// The host that it goes to.
+    pub host: usize,
+    /// The port there.
+    pub port: u16,
+    /// Its octets.
+    pub payload: Bytes,
+}
+
+/// Something that will happen.
+#[derive(Debug)]
+pub(super) enum Happening {
+    /// A datagram arrives.
+    Arrival(Box<Datagram>),
+    /// A driver wakes up.
+    Timer(usize),
+    /// A socket takes packets again.
+    Writable(Incarnation),
+    /// A verification ends.
+    Verified(Incarnation, Box<VerifyJob>),
+    /// A client's job ends.
+    JobDone(Incarnation, Job),
+    /// A program orders something.
+    Order(Incarnation),
+    /// A program starts.
+    Start(usize),
+    /// Something goes wrong.
+    Disturbance(Disturbance),
+    /// The stranger does something.
+    Attack,
+    /// Everything is well from now on.
+    Heal,
+    /// A program subscribes once more.
+    SubscribeAtLast(usize),
+    /// A program sends one more thing.
+    SendAtLast(usize),
+    /// Everybody must have got that.
+    CheckAll,
+}
+
+/// Everything.
+pub(super) struct World {
+    pub(super) now: Duration,
+    queue: BTreeMap<(Duration, u64), Happening>,
+    queued: u64,
+    pub(super) random: Random,
+    pub(super) scenario: Scenario,
+    pub(super) network: Network,
+    pub(super) hosts: Vec<Host>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) domains: Vec<Domain>,
+    pub(super) stranger: Stranger,
+    pub(super) checker: Checker,
+    pub(super) trace: Trace,
+    pub(super) mutant: Option<Mutant>,
+    /// Nothing goes wrong any more.
+    pub(super) is_well: bool,
+    /// Texts that programs have made up so far.
+    pub(super) texts: u64,
+    /// What was sent in the end, by whom.
+    pub(super) last_words: Vec<super::recovery::LastWord>,
+}
+
+impl World {
+    /// The world of this seed before anything has happened.
+    pub(super) fn new(seed: u64, options: Options) -> Self {
+        let mut random = Random::new(seed);
+        let scenario = Scenario::draw(&mut random);
+        let mut world = Self {
+            now: Duration::ZERO,
+            queue: BTreeMap::new(),
+            queued: 0,
+            network: Network::new(scenario.network),
+            random,
+            scenario,
+            hosts: Vec::new(),
+            nodes: Vec::new(),
+            domains: Vec::new(),
+            stranger: Stranger::default(),
+            checker: Checker::default(),
+            trace: Trace::new(options.traces),
+            mutant: options.mutant,
+            is_well: false,
+            texts: 0,
+            last_words: Vec::new(),
+        };
+        world.build();
+        world
+    }
+
+    /// Lets all happen that will, unless something happens that must not.
+    ///
+    /// # Errors
+    ///
+    /// When an invariant does not hold.
+    pub(super) fn run(&mut self) -> Result<(), Violation> {
+        let end = self.scenario.active + super::recovery::SETTLING;
+        while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= end) {
+            let ((at, _), happening) = entry.remove_entry();
+            self.now = self.now.max(at);
+            self.checker.numbers.steps += 1;
+            self.happens(happening)?;
+        }
+        self.check_quiescence()
+    }
+
+    /// Lets something happen after this long.
+    pub(super) fn later(&mut self, delay: Duration, happening: Happening) {
+        self.queued += 1;
+        self.queue.insert((self.now + delay, self.queued), happening);
+    }
+
+    /// The time that a node's program sees.
+    pub(super) fn now_of(&self, node: usize) -> Now {
+        let node = &self.nodes[node];
+        self.hosts[node.host].clock.now(self.now, node.born)
+    }
+
+    /// The right time.
+    pub(super) fn right_time(&self) -> Now {
+        WallClock::default().now(self.now, Duration::ZERO)
+    }
+
+    /// Whether this very program still runs.
+    pub(super) fn runs(&self, who: Incarnation) -> bool {
+        let node = &self.nodes[who.node];
+        node.process.is_some() && node.starts == who.start
+    }
+
+    /// Adds a line about a node to the trace.
+    pub(super) fn tell(&mut self, node: usize, text: impl FnOnce() -> String) {
+        self.trace.add(self.now, &self.nodes[node].name, text);
+    }
+
+    /// What a check says, with time and place.
+    pub(super) fn checked(&self, node: usize, checked: Checked) -> Result<(), Violation> {
+        checked.map_err(|(invariant, seen)| {
+            let Node { name, starts, .. } = &self.nodes[node];
+            Violation { invariant, at: self.now, node: format!("{name}, start {starts}"), seen }
+        })
+    }
+
+    fn happens(&mut self, happening: Happening) -> Result<(), Violation> {
+        match happening {
+            Happening::Arrival(datagram) => self.arrives(&datagram),
+            Happening::Timer(node) => self.wakes(node),
+            Happening::Writable(who) if self.runs(who) => {
+                self.nodes[who.node].blocked = false;
+                self.give(who.node, Stimulus::Timeout)
+            }
+            Happening::Verified(who, job) if self.runs(who) => {
+                self.nodes[who.node].jobs -= 1;
+                let verified = self.verify(who.node, *job);
+                self.give(who.node, Stimulus::Verified(verified))
+            }
+            Happening::JobDone(who, job) if self.runs(who) => {
+                self.nodes[who.node].jobs -= 1;
+                let done = self.work(who.node, &job);
+                self.give(who.node, Stimulus::Done(done))
+            }
+            Happening::Order(who) if self.runs(who) && !self.is_well => self.order(who.node),
+            Happening::Writable(_) | Happening::Verified(..) | Happening::JobDone(..) | Happening::Order(_) => Ok(()),
+            Happening::Start(node) => self.start(node),
+            Happening::Disturbance(disturbance) => self.disturb(disturbance),
+            Happening::Attack => self.attack(),
+            Happening::Heal => self.heal(),
+            Happening::SubscribeAtLast(node) => self.subscribe_at_last(node),
+            Happening::SendAtLast(node) => self.send_at_last(node),
+            Happening::CheckAll => self.check_all(),
+        }
+    }
+
+    fn arrives(&mut self, datagram: &Datagram) -> Result<(), Violation> {
+        let Datagram { from, host, port, payload } = datagram;
+        let here = |node: &Node| node.host == *host && node.port == *port && node.process.is_some();
+        let Some(node) = self.nodes.iter().position(here) else { return Ok(()) };
+        self.tell(node, || format!("receives from {from}: {}", described(payload)));
+        if let Ok(packet) = Packet::parse(payload) {
+            let who = self.nodes[node].incarnation(node);
+            self.checker.came(who, self.now, &packet.notice);
+        }
+        self.give(node, Stimulus::Datagram(*from, payload))
+    }
+
+    /// A driver wakes up; not oftener than sense makes it.
+    fn wakes(&mut self, index: usize) -> Result<(), Violation> {
+        const MAX_WAKES_PER_SECOND: u32 = 5000;
+        let now = self.now;
+        let node = &mut self.nodes[index];
+        if node.process.is_none() || node.timer.is_none_or(|timer| timer > now) {
+            return Ok(());
+        }
+        node.timer = None;
+        let second = now.as_secs();
+        node.wakes = (second, if node.wakes.0 == second { node.wakes.1 + 1 } else { 1 });
+        if node.wakes.1 > MAX_WAKES_PER_SECOND {
+            return self.checked(index, Err((Invariant::Timers, "wakes up again and again".to_owned())));
+        }
+        self.give(index, Stimulus::Timeout)
+    }
+
+    /// Puts a packet that a node sends onto the network.
+    pub(super) fn send(&mut self, node: usize, to: SocketAddr, payload: &Bytes) {
+        self.tell(node, || format!("sends to {to}: {}", described(payload)));
+        let (host, port) = (self.nodes[node].host, self.nodes[node].port);
+        let own = self.hosts[host].address;
+        let target = if to.ip().is_loopback() { Some(host) } else { self.host_at(to) };
+        let Some(target) = target else { return };
+        let from = if to.ip().is_loopback() { SocketAddr::new(to.ip(), port) } else { (own, port).into() };
+        if host != target {
+            self.stranger.sees(from, to, payload, &mut self.random);
+        }
+        self.carry(Path { from: host, to: target }, from, to, payload);
+    }
+
+    /// Decides what becomes of a datagram, wherever it says it comes from.
+    pub(super) fn carry(&mut self, path: Path, from: SocketAddr, to: SocketAddr, payload: &Bytes) {
+        match self.network.fate(self.now, path, payload, &mut self.random) {
+            Fate::Lost(why) => self.trace.add(self.now, "network", || format!("{from} to {to}: {why}")),
+            Fate::Arrives(arrivals) => {
+                let copies = arrivals.len();
+                for arrival in arrivals {
+                    if arrival.corrupt || copies > 1 {
+                        let how = if arrival.corrupt { "is damaged" } else { "comes more than once" };
+                        self.trace.add(self.now, "network", || format!("{from} to {to}: {how}"));
+                    }
+                    let payload = arrival.payload;
+                    let datagram = Datagram { from, host: path.to, port: to.port(), payload };
+                    self.later(arrival.delay, Happening::Arrival(Box::new(datagram)));
+                }
+            }
+        }
+    }
+
+    /// The host with this address.
+    pub(super) fn host_at(&self, to: SocketAddr) -> Option<usize> {
+        self.hosts.iter().position(|host| to.ip() == host.address)
+    }
+}

@@ -1,0 +1,98 @@
+//! Servers, host managers and clients on a network that loses, doubles, delays and forges packets: what must hold holds, for
+//! every seed.
+//!
+//! * `ZEPHYR_SEEDS=100000`: so many seeds instead of the usual number
+//! * `ZEPHYR_SEED=17`: that one alone, with all that happens (`-- replay --nocapture`)
+
+use zephyr_testkit::simulation::{Invariant, Mutant, Numbers, Options, run};
+
+/// Seeds that are run where nobody says otherwise.
+const SEEDS: u64 = 500;
+/// Seeds among which each fault must be found.
+const SEEDS_FOR_MUTANTS: u64 = 60;
+
+fn number(name: &str) -> Option<u64> {
+    let number = std::env::var(name).ok()?.parse();
+    assert!(number.is_ok(), "{name} must be a number");
+    number.ok()
+}
+
+/// Runs every second seed, beginning with the first or the second.
+fn holds_for_every_second(first: usize) {
+    let mut all = Numbers::default();
+    for seed in (0..number("ZEPHYR_SEEDS").unwrap_or(SEEDS)).skip(first).step_by(2) {
+        let report = run(seed, Options::default());
+        assert!(report.violation.is_none(), "\n{}", run(seed, Options { traces: true, ..Options::default() }));
+        all = all.and(report.numbers);
+    }
+    println!("{all:?}");
+}
+
+#[test]
+fn what_must_hold_holds_for_even_seeds() {
+    holds_for_every_second(0);
+}
+
+#[test]
+fn what_must_hold_holds_for_odd_seeds() {
+    holds_for_every_second(1);
+}
+
+/// For people: prints all that happens with one seed.
+#[test]
+fn replay() {
+    let Some(seed) = number("ZEPHYR_SEED") else { return };
+    let report = run(seed, Options { traces: true, ..Options::default() });
+    report.trace.iter().for_each(|line| println!("{line}"));
+    println!("{:?}", report.numbers);
+    assert!(report.violation.is_none(), "\n{report}");
+}
+
+#[test]
+fn one_seed_is_always_the_same_story() {
+    for seed in 0..10 {
+        let [first, second] = [(); 2].map(|()| run(seed, Options { traces: true, ..Options::default() }));
+        let difference = first.trace.iter().zip(&second.trace).find(|(first, second)| first != second);
+        assert_eq!(difference, None, "seed {seed}");
+        assert_eq!(first.numbers, second.numbers);
+    }
+}
+
+/// Some seed finds the fault by this invariant. Another may find it first by what follows from it.
+fn is_found(mutant: Mutant, invariant: Invariant) {
+    let options = Options { mutant: Some(mutant), ..Options::default() };
+    let mut violations = (0..SEEDS_FOR_MUTANTS).filter_map(|seed| Some((seed, run(seed, options).violation?)));
+    let found = violations.find(|(_, violation)| violation.invariant == invariant);
+    assert!(found.is_some(), "{mutant:?} is not found by {invariant:?}");
+    if let Some((seed, violation)) = found {
+        println!("{mutant:?}: seed {seed}: {violation}");
+    }
+}
+
+#[test]
+fn clients_and_servers_that_believe_everything_are_found() {
+    is_found(Mutant::OpensEverything, Invariant::Authenticity);
+    is_found(Mutant::AcceptsEverything, Invariant::Authenticity);
+}
+
+#[test]
+fn notices_that_are_shown_twice_are_found() {
+    is_found(Mutant::ShowsTwice, Invariant::NoRepeats);
+}
+
+#[test]
+fn outcomes_that_are_lost_or_come_twice_are_found() {
+    is_found(Mutant::LosesOutcomes, Invariant::OneOutcome);
+    is_found(Mutant::RepeatsOutcomes, Invariant::OneOutcome);
+}
+
+#[test]
+fn bounds_that_are_ignored_are_found() {
+    is_found(Mutant::IgnoresBounds, Invariant::Bounded);
+}
+
+#[test]
+fn timers_that_are_lost_or_never_rest_are_found() {
+    is_found(Mutant::LosesTimers, Invariant::Timers);
+    is_found(Mutant::NeverRests, Invariant::Timers);
+}
