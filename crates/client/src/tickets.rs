@@ -4,7 +4,8 @@ use crate::{TicketEvent, driver::Request};
 use std::future::pending;
 use tokio::sync::mpsc;
 
-/// A watch over the user's tickets, for programs that renew their subscriptions themselves; see [`Zephyr::tickets`](crate::Zephyr::tickets).
+/// A watch over the user's tickets, for programs that renew their subscriptions themselves; see
+/// [`Zephyr::tickets`](crate::Zephyr::tickets).
 pub struct Tickets {
     events: mpsc::UnboundedReceiver<TicketEvent>,
     requests: mpsc::UnboundedSender<Request>,

@@ -1,4 +1,4 @@
-//! Test support: Kerberos realms, loopback networks, a relay, and the reference programs in C.
+//! Test support: Kerberos realms, loopback networks, a relay, a simulated network, and the reference programs in C.
 
 pub mod bins;
 pub mod container;
