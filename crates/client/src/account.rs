@@ -21,7 +21,7 @@ impl Account {
         Some(Self { login: user.name, gecos: user.gecos.into_bytes(), home: user.dir })
     }
 
-    /// The full name: the gecos field up to its first comma, with `&` replaced by the login name in upper-case initial.
+    /// The full name: the gecos field up to its first comma, with `&` replaced by the capitalised login name.
     pub fn full_name(&self) -> Vec<u8> {
         let name = self.gecos.split(|&octet| octet == b',').next().unwrap_or_default();
         let mut capitalised = self.login.clone().into_bytes();
