@@ -1,4 +1,4 @@
-//! Answers questions in class `help`, for as long as it runs: its tickets are renewed by themselves.
+//! A bot that answers questions in class `help`. It subscribes again with new tickets by itself.
 //!
 //! ```sh
 //! cargo run --example bot

@@ -1,4 +1,4 @@
-//! Tells the realm where its user is, and says who else comes and goes.
+//! Sets the user's location, and prints the logins and logouts of other users.
 //!
 //! ```sh
 //! cargo run --example presence -- alice@ATHENA.MIT.EDU
@@ -10,7 +10,7 @@ use zephyr_client::{Exposure, Location, names};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> zephyr_client::Result<()> {
     let (zephyr, mut inbox) = zephyr_client::connect().await?;
-    // Servers announce somebody's coming and going in class LOGIN, with the name as the instance.
+    // Servers announce logins and logouts in class LOGIN, with the user's name as the instance.
     let friends = env::args().skip(1).map(|friend| (names::LOGIN, friend)).collect::<Vec<_>>();
     zephyr.subscribe(friends).await?;
     let here = Location::here(None);

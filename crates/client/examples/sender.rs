@@ -1,4 +1,4 @@
-//! Sends a message to a person, and says what has become of it.
+//! Sends a message to a user, and prints whether it was delivered.
 //!
 //! ```sh
 //! cargo run --example sender -- alice "Lunch?"

@@ -1,4 +1,4 @@
-//! Shows the notices of a class as they come.
+//! Prints the notices of a class as they arrive.
 //!
 //! ```sh
 //! cargo run --example tail -- help

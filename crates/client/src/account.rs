@@ -1,16 +1,16 @@
-//! The user's entry in the password database.
+//! The user's account: the entry in the password database.
 
 use nix::unistd::{Uid, User};
 use std::{env, ffi::OsString, path::PathBuf};
 
-/// Whose process this is.
+/// The account of this process's user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// The login name.
     pub login: String,
-    /// The full text that `finger` and its like show, as octets; nothing says in which character set.
+    /// The gecos field, which `finger` and its like show, as octets of an unknown character set.
     pub gecos: Vec<u8>,
-    /// The home directory by the database.
+    /// The home directory in the database.
     pub home: PathBuf,
 }
 
@@ -21,7 +21,7 @@ impl Account {
         Some(Self { login: user.name, gecos: user.gecos.into_bytes(), home: user.dir })
     }
 
-    /// The full name: the gecos text up to its first comma, with `&` standing for the login name, its first letter large.
+    /// The full name: the gecos field up to its first comma, with `&` replaced by the capitalised login name.
     pub fn full_name(&self) -> Vec<u8> {
         let name = self.gecos.split(|&octet| octet == b',').next().unwrap_or_default();
         let mut capitalised = self.login.clone().into_bytes();
@@ -39,8 +39,8 @@ impl Account {
     }
 }
 
-/// The number that names the user's files in `/tmp`.
-pub fn user_number() -> u32 {
+/// The user ID, which is part of the names of the user's files in `/tmp`.
+pub fn user_id() -> u32 {
     Uid::current().as_raw()
 }
 

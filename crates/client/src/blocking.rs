@@ -1,12 +1,12 @@
-//! Zephyr without a runtime: for short commands, and for libraries whose callers have a loop of their own.
+//! A blocking client without a runtime: for short commands, and for libraries whose callers have an event loop.
 //!
-//! Nothing happens but during a call: a notice is received, acknowledged and kept while any of these functions waits. Jobs,
-//! such as getting a ticket, are done on the spot. A program with a loop of its own waits for the file descriptor
+//! Work is done only during a call: notices are received, acknowledged and kept while any of these functions waits. Jobs, such
+//! as getting a ticket, block the call. A program with an event loop waits for the file descriptor
 //! ([`Client`] is [`AsFd`]), for at most [`Client::timeout`], and then calls [`Client::receive`] with a wait of zero.
 
 use crate::{
     Error, Options, Result, Subscriptions,
-    driver::tell_tickets,
+    driver::log_ticket_event,
     error::system_text,
     jobs::{Jobs, log},
     mailbox::Acknowledgement,
@@ -26,14 +26,14 @@ use zephyr_net::{
     clock::Clock,
 };
 
-/// Acknowledgements that wait, in raw mode; beyond, the oldest are lost.
+/// The maximum number of acknowledgements kept, in raw mode; beyond, the oldest are lost.
 const MAX_ACKNOWLEDGEMENTS: usize = 1024;
 
-/// A connection to Zephyr that does something only while it is called.
+/// A blocking connection to Zephyr, which does its work only during calls.
 pub struct Client {
     driver: Driver<machine::Client>,
     jobs: Jobs,
-    /// Operations that have not ended, or whose outcome was not asked for yet.
+    /// The operations that have not ended, or whose outcome was not fetched yet.
     operations: HashMap<OperationId, Progress>,
     last_id: u64,
     arrived: Backlog,
@@ -41,7 +41,7 @@ pub struct Client {
     failed: Option<OperationError>,
 }
 
-/// How far an operation is.
+/// The progress of an operation.
 #[derive(Default)]
 struct Progress {
     queued: bool,
@@ -49,11 +49,12 @@ struct Progress {
 }
 
 impl Client {
-    /// Asks the host manager who and where we are.
+    /// Connects to the host manager.
     ///
     /// # Errors
     ///
-    /// When the host manager does not answer within 10 s, or the system or the authentication's configuration fail.
+    /// When the host manager does not answer within 10 s, or on an error of the system or of the authentication's
+    /// configuration.
     pub fn connect(options: Options) -> Result<Self> {
         let socket = UdpSocket::bind(options.local())?;
         let config = Config {
@@ -81,14 +82,14 @@ impl Client {
         Ok(client)
     }
 
-    /// Who and where this client is.
+    /// The identity and addresses of this client.
     pub const fn endpoint(&self) -> &Endpoint {
         self.driver.machine().endpoint()
     }
 
-    /// Begins an operation. Its outcome is kept until [`Client::finish`] asks for it.
+    /// Begins an operation, without waiting. Its outcome is kept until [`Client::finish`] or [`Client::receipt`] fetches it.
     pub fn begin(&mut self, operation: Operation) -> OperationId {
-        self.look_at_policy();
+        self.reload_policy();
         self.last_id += 1;
         let id = OperationId(self.last_id);
         self.operations.insert(id, Progress::default());
@@ -96,11 +97,12 @@ impl Client {
         id
     }
 
-    /// Waits until the host manager has all of a message.
+    /// Waits until the host manager has accepted a message.
     ///
     /// # Errors
     ///
-    /// When it cannot be made or sent, or the host manager does not acknowledge a packet within 10 s.
+    /// When the message cannot be authenticated or sent, or the host manager does not acknowledge a packet within 10 s;
+    /// [`Error::Closed`] for an unknown operation.
     pub fn queued(&mut self, id: OperationId) -> Result<()> {
         loop {
             let progress = self.operations.get(&id).ok_or(Error::Closed)?;
@@ -114,11 +116,11 @@ impl Client {
         }
     }
 
-    /// Waits for the end of an operation. Afterwards it is forgotten.
+    /// Waits for the outcome of an operation, whose number is unknown afterwards.
     ///
     /// # Errors
     ///
-    /// Why it has failed; [`Error::Closed`] for one that is not known.
+    /// That of the operation; [`Error::Closed`] for an unknown operation.
     pub fn finish(&mut self, id: OperationId) -> Result<Outcome> {
         loop {
             let progress = self.operations.get_mut(&id).ok_or(Error::Closed)?;
@@ -134,7 +136,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Client::queued`]; and when the server says nothing for as long as the message's patience.
+    /// As [`Client::queued`]; and when the server does not answer within the message's [timeout](Message::answer_timeout).
     pub fn receipt(&mut self, id: OperationId) -> Result<Receipt> {
         match self.finish(id)? {
             Outcome::Sent(receipt) => Ok(receipt),
@@ -152,7 +154,7 @@ impl Client {
         self.receipt(id)
     }
 
-    /// Subscribes.
+    /// Adds subscriptions.
     ///
     /// # Errors
     ///
@@ -163,7 +165,8 @@ impl Client {
         self.finish(id).map(drop)
     }
 
-    /// The next notice, whatever it is, if one comes within this time.
+    /// Waits for the next notice of any kind, for at most this time; `None` when none has come. With a wait of zero it does
+    /// not wait for packets.
     ///
     /// # Errors
     ///
@@ -171,7 +174,7 @@ impl Client {
     pub fn receive(&mut self, wait: Duration) -> Result<Option<Received>> {
         let deadline = self.driver.clock().now().monotonic + wait;
         loop {
-            // What waits already is not waited for.
+            // A notice in the queue is returned without waiting.
             let deadline = if self.arrived.is_empty() { deadline } else { Duration::ZERO };
             let idle = !self.step(Some(deadline))?;
             if let Some(received) = self.arrived.pop() {
@@ -183,31 +186,32 @@ impl Client {
         }
     }
 
-    /// The next acknowledgement that has come, in raw mode. Does not wait.
-    pub fn take_acknowledgement(&mut self) -> Option<Acknowledgement> {
+    /// The next acknowledgement that was received, in raw mode; does not wait. Beyond 1024 the oldest are lost.
+    pub fn next_acknowledgement(&mut self) -> Option<Acknowledgement> {
         self.acknowledgements.pop_front()
     }
 
-    /// How long a program with a loop of its own may wait for the file descriptor before it must call again.
+    /// The maximum time that a program with an event loop may wait for the file descriptor before it calls
+    /// [`Client::receive`] again; `None`: no limit.
     pub fn timeout(&self) -> Option<Duration> {
         let now = self.driver.clock().now().monotonic;
         self.driver.timeout().map(|timeout| timeout.saturating_sub(now))
     }
 
-    /// Goes by the policy file as it is now.
-    fn look_at_policy(&mut self) {
+    /// Applies the policy file if it has changed.
+    fn reload_policy(&mut self) {
         if let Some(policy) = self.jobs.changed_policy() {
             self.arrived.enforce(&policy, &self.driver.machine().endpoint().realm);
             self.driver.command(Command::Enforce(Box::new(policy)));
         }
     }
 
-    /// Lets one thing happen; false when nothing has until the deadline.
+    /// Handles one event; false when there was none until the deadline.
     fn step(&mut self, deadline: Option<Duration>) -> Result<bool> {
-        self.look_at_policy();
+        self.reload_policy();
         let Self { driver, jobs, .. } = self;
         match driver.next(deadline, &mut |job| jobs.run(job))? {
-            Some(Occurrence::Event(event)) => self.event(event),
+            Some(Occurrence::Event(event)) => self.handle_event(event),
             Some(Occurrence::SendFailed { to, error }) if to == self.endpoint().host_manager => {
                 self.driver.command(Command::CannotSend(system_text(&error)));
             }
@@ -217,7 +221,7 @@ impl Client {
         Ok(true)
     }
 
-    fn event(&mut self, event: Event) {
+    fn handle_event(&mut self, event: Event) {
         match event {
             Event::Endpoint(_) => {}
             Event::StartFailed(error) => self.failed = Some(error),
@@ -242,7 +246,7 @@ impl Client {
                     progress.outcome = Some(outcome);
                 }
             }
-            Event::Tickets(event) => tell_tickets(event),
+            Event::Tickets(event) => log_ticket_event(event),
             Event::Log(line) => log(&line),
         }
     }

@@ -1,15 +1,16 @@
-//! The character set that a user's text is written in (clients, section 0).
+//! The character set of the user's text (clients, section 0).
 
 use std::env;
 use zephyr_core::charset::Charset;
 
-/// The label for a notice's body: the character set asked for, else `$ZEPHYR_CHARSET`, else the locale's.
-pub fn label(asked: Option<&str>) -> Charset {
-    choose(asked, |name| env::var(name).ok().filter(|value| !value.is_empty()))
+/// The character set label for a notice's body: the requested one, else that of `$ZEPHYR_CHARSET`, else the locale's. Names
+/// that Zephyr has no label for give [`Charset::UNKNOWN`].
+pub fn label(requested: Option<&str>) -> Charset {
+    choose(requested, |name| env::var(name).ok().filter(|value| !value.is_empty()))
 }
 
-fn choose(asked: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> Charset {
-    if let Some(name) = asked {
+fn choose(requested: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> Charset {
+    if let Some(name) = requested {
         return Charset::from_codeset(name);
     }
     if let Some(name) = variable("ZEPHYR_CHARSET") {
@@ -21,7 +22,7 @@ fn choose(asked: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> Cha
 
 /// The codeset in a locale's name, `language_TERRITORY.CODESET@modifier`; that of the C locale when it names none.
 ///
-/// Whether the locale is installed is not looked at.
+/// It is not checked whether the locale is installed.
 fn codeset_of(locale: &str) -> String {
     let Some((_, codeset)) = locale.split_once('.') else { return "ANSI_X3.4-1968".to_owned() };
     let codeset = codeset.split('@').next().unwrap_or_default().to_ascii_uppercase();
@@ -37,9 +38,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_that_is_set_counts() {
-        let with = |asked, variables: &[(&str, &str)]| {
-            choose(asked, |name| {
+    fn the_first_that_is_set_is_used() {
+        let with = |requested, variables: &[(&str, &str)]| {
+            choose(requested, |name| {
                 variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
             })
         };

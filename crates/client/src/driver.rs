@@ -1,4 +1,4 @@
-//! The task that drives a client: its socket, its clock, its jobs, and what programs order.
+//! The task that drives a client: its socket, clock and jobs, and the requests of programs.
 
 use crate::{
     Error, Options, Result, TicketEvent,
@@ -28,21 +28,21 @@ use zephyr_net::{
     socket,
 };
 
-/// What a program orders.
-pub(crate) enum Order {
+/// A request of a program to the task.
+pub(crate) enum Request {
     Begin {
         operation: Box<Operation>,
-        /// Told when the host manager has everything.
+        /// Signalled when the host manager has accepted all packets.
         queued: oneshot::Sender<()>,
         finished: oneshot::Sender<std::result::Result<Outcome, OperationError>>,
     },
-    /// Tell of the tickets, and do nothing about them.
+    /// Report changes of the tickets, and do not renew them.
     WatchTickets(mpsc::UnboundedSender<TicketEvent>),
     TicketsFailed,
     Close,
 }
 
-/// What the task and the handles share.
+/// The state that the task and the handles share.
 pub(crate) struct State {
     endpoint: Mutex<Endpoint>,
     pub(crate) mailbox: Mailbox,
@@ -56,11 +56,11 @@ impl State {
 
 /// A client that has started.
 pub(crate) struct Started {
-    pub(crate) orders: mpsc::UnboundedSender<Order>,
+    pub(crate) requests: mpsc::UnboundedSender<Request>,
     pub(crate) state: Arc<State>,
 }
 
-/// Starts a client and the task that drives it, and waits until it knows who it is.
+/// Starts a client and the task that drives it, and waits until it is ready.
 pub(crate) async fn start(options: Options) -> Result<Started> {
     let socket = socket::bind(options.local())?;
     let config =
@@ -68,9 +68,9 @@ pub(crate) async fn start(options: Options) -> Result<Started> {
     let clock = Clock::new();
     let client = Client::new(config, clock.now());
     let state = Arc::new(State { endpoint: Mutex::new(client.endpoint().clone()), mailbox: Mailbox::default() });
-    let (orders, received) = mpsc::unbounded_channel();
+    let (requests, received) = mpsc::unbounded_channel();
     let (ready, started) = oneshot::channel();
-    let program = Program {
+    let environment = TaskEnvironment {
         host_manager: options.host_manager,
         jobs: Arc::new(Jobs::new(options)),
         done: JoinSet::new(),
@@ -80,32 +80,34 @@ pub(crate) async fn start(options: Options) -> Result<Started> {
         tickets: None,
         cannot_send: None,
     };
-    tokio::spawn(Task { driver: Driver::new(client, socket, clock), program, orders: received, last_id: 0 }.run());
+    tokio::spawn(
+        Task { driver: Driver::new(client, socket, clock), environment, requests: received, last_id: 0 }.run(),
+    );
     started.await.map_err(|_| Error::Closed)??;
-    Ok(Started { orders, state })
+    Ok(Started { requests, state })
 }
 
-/// Who waits for an operation.
+/// The senders to the waiter for an operation.
 struct Waiter {
     queued: Option<oneshot::Sender<()>>,
     finished: oneshot::Sender<std::result::Result<Outcome, OperationError>>,
 }
 
-/// What the client is driven for.
-struct Program {
+/// The environment that the client is driven in.
+struct TaskEnvironment {
     host_manager: SocketAddr,
     jobs: Arc<Jobs>,
     done: JoinSet<Done>,
     state: Arc<State>,
-    /// Who waits for the start.
+    /// Signalled when the client has started.
     ready: Option<oneshot::Sender<Result<()>>>,
     waiters: HashMap<OperationId, Waiter>,
     tickets: Option<mpsc::UnboundedSender<TicketEvent>>,
-    /// Why the system has just not sent to the host manager.
+    /// The system's error text of the last packet to the host manager, if that was not sent.
     cannot_send: Option<String>,
 }
 
-impl Environment<Client> for Program {
+impl Environment<Client> for TaskEnvironment {
     fn job(&mut self, _: Now, job: Job) -> Option<Done> {
         let jobs = Arc::clone(&self.jobs);
         self.done.spawn_blocking(move || jobs.run(job));
@@ -125,7 +127,7 @@ impl Environment<Client> for Program {
             }
             Event::Queued { id, .. } => {
                 if let Some(queued) = self.waiters.get_mut(&id).and_then(|waiter| waiter.queued.take()) {
-                    // Whoever does not wait any more need not know; so below.
+                    // A waiter that is gone needs no signal; so below.
                     let _ = queued.send(());
                 }
             }
@@ -136,7 +138,7 @@ impl Environment<Client> for Program {
             }
             Event::Tickets(event) => match &self.tickets {
                 Some(listener) => drop(listener.send(event)),
-                None => tell_tickets(event),
+                None => log_ticket_event(event),
             },
             Event::Log(line) => log(&line),
         }
@@ -150,7 +152,7 @@ impl Environment<Client> for Program {
     }
 }
 
-impl Program {
+impl TaskEnvironment {
     fn started(&mut self, result: Result<()>) {
         if let Some(ready) = self.ready.take() {
             let _ = ready.send(result);
@@ -160,32 +162,32 @@ impl Program {
 
 struct Task {
     driver: Driver<Client>,
-    program: Program,
-    orders: mpsc::UnboundedReceiver<Order>,
+    environment: TaskEnvironment,
+    requests: mpsc::UnboundedReceiver<Request>,
     last_id: u64,
 }
 
 impl Task {
-    /// Drives the client until nobody has a handle on it any more.
+    /// Drives the client until it is closed or all handles are dropped.
     async fn run(mut self) {
         let error = self.serve().await.err().map(Error::Io);
-        self.program.state.mailbox.end(error);
+        self.environment.state.mailbox.end(error);
     }
 
     async fn serve(&mut self) -> io::Result<()> {
         loop {
-            self.look_at_policy();
-            let turn = self.driver.turn(&mut self.program);
-            if let Some(text) = self.program.cannot_send.take() {
+            self.reload_policy();
+            let turn = self.driver.turn(&mut self.environment);
+            if let Some(text) = self.environment.cannot_send.take() {
                 self.driver.handle(Input::Command(Command::CannotSend(text)));
                 continue;
             }
             tokio::select! {
-                order = self.orders.recv() => match order {
-                    Some(Order::Close) | None => return Ok(()),
-                    Some(order) => self.order(order),
+                request = self.requests.recv() => match request {
+                    Some(Request::Close) | None => return Ok(()),
+                    Some(request) => self.handle_request(request),
                 },
-                Some(done) = self.program.done.join_next(), if !self.program.done.is_empty() => {
+                Some(done) = self.environment.done.join_next(), if !self.environment.done.is_empty() => {
                     self.driver.handle(Input::Done(done.map_err(io::Error::other)?));
                 }
                 () = self.driver.wait(&turn, None) => {}
@@ -193,40 +195,40 @@ impl Task {
         }
     }
 
-    /// Goes by the policy file as it is now.
-    fn look_at_policy(&mut self) {
-        if let Some(policy) = self.program.jobs.changed_policy() {
-            let state = &self.program.state;
+    /// Applies the policy file if it has changed.
+    fn reload_policy(&mut self) {
+        if let Some(policy) = self.environment.jobs.changed_policy() {
+            let state = &self.environment.state;
             state.mailbox.enforce(&policy, &state.endpoint().realm);
             self.driver.handle(Input::Command(Command::Enforce(Box::new(policy))));
         }
     }
 
-    fn order(&mut self, order: Order) {
-        self.look_at_policy();
-        let command = match order {
-            Order::Begin { operation, queued, finished } => {
+    fn handle_request(&mut self, request: Request) {
+        self.reload_policy();
+        let command = match request {
+            Request::Begin { operation, queued, finished } => {
                 self.last_id += 1;
                 let id = OperationId(self.last_id);
-                self.program.waiters.insert(id, Waiter { queued: Some(queued), finished });
+                self.environment.waiters.insert(id, Waiter { queued: Some(queued), finished });
                 Command::Begin { id, operation: *operation }
             }
-            Order::WatchTickets(listener) => {
-                self.program.tickets = Some(listener);
+            Request::WatchTickets(listener) => {
+                self.environment.tickets = Some(listener);
                 Command::WatchTickets
             }
-            Order::TicketsFailed => Command::TicketsFailed,
-            Order::Close => return,
+            Request::TicketsFailed => Command::TicketsFailed,
+            Request::Close => return,
         };
         self.driver.handle(Input::Command(command));
     }
 }
 
-/// What whoever runs a program that renews its tickets by itself should know.
-pub(crate) fn tell_tickets(event: TicketEvent) {
+/// Logs a change of the user's tickets, for programs that leave the renewal to the client.
+pub(crate) fn log_ticket_event(event: TicketEvent) {
     match event {
         TicketEvent::New | TicketEvent::First => tracing::info!("there are new tickets: subscribing with them"),
-        TicketEvent::EndsSoon(end) => tracing::warn!("the tickets end at {}", localtime::figures(end)),
+        TicketEvent::EndsSoon(end) => tracing::warn!("the tickets end at {}", localtime::date_and_time(end)),
         TicketEvent::Ended => tracing::warn!("the tickets have ended: nothing can be proven without new ones"),
     }
 }

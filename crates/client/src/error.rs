@@ -1,27 +1,27 @@
-//! What can go wrong for a client, in the words that users of the C programs know.
+//! Errors of the library, with the texts of the C programs.
 
 use std::io;
 use zephyr_config::problem::Problems;
 use zephyr_core::auth::AuthError;
 use zephyr_engine::client::OperationError;
 
-/// What a call of this library brings.
+/// The result of a call of this library.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a client could not do what it was asked to.
+/// An error of the library. `Display` gives a message for users; [`Error::advice`] what they can do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// It was not sent, not answered, or refused.
+    /// The operation failed: something was not sent, not answered, or refused.
     #[error(transparent)]
     Operation(#[from] OperationError),
-    /// The policy file is broken.
+    /// The policy file is invalid.
     #[error("{0}")]
     PolicyFile(Problems),
-    /// The system refused.
+    /// An error of the system.
     #[error("{}", system_text(.0))]
     Io(#[from] io::Error),
-    /// The client was closed, or has ended with an error that was told before.
+    /// The connection was closed, or has ended with an error that was reported before; or the operation is not known.
     #[error("the Zephyr client was closed")]
     Closed,
 }
@@ -33,7 +33,7 @@ impl From<AuthError> for Error {
 }
 
 impl Error {
-    /// What the user can do about it, if anybody knows.
+    /// Advice to the user about how to fix it, where there is any.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Operation(error) => error.advice(),

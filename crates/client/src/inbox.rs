@@ -1,4 +1,4 @@
-//! What comes for the program.
+//! The inbox: notices and acknowledgements for the program.
 
 use crate::{
     Result,
@@ -8,15 +8,18 @@ use crate::{
 use std::sync::Arc;
 use zephyr_engine::client::Received;
 
-/// Where notices arrive. What waits is bounded: beyond 1.5 megabytes new notices are lost.
+/// The inbox of a connection, where notices arrive in order of reception.
+///
+/// Notices that are not taken from it are kept up to 1,500,000 octets (each counts its body and some 1000 octets more);
+/// beyond, new notices are lost, which is logged.
 pub struct Inbox {
     started: Arc<Started>,
 }
 
-/// What comes in raw mode.
+/// An item in raw mode.
 #[derive(Clone, Debug)]
 pub enum Raw {
-    /// A notice: any, also those that answer the client's own questions.
+    /// A notice: any, also answers to the client's own requests.
     Notice(Box<Received>),
     /// An acknowledgement.
     Acknowledgement(Acknowledgement),
@@ -27,12 +30,12 @@ impl Inbox {
         Self { started }
     }
 
-    /// The next notice that is for the user's eyes: no pings, none that the domain's policy hides, and none that this client
-    /// has sent itself. `None` when the connection was closed. Can be dropped while it waits, and called again.
+    /// Waits for the next notice to be shown: no pings, none that the domain's policy hides, and none that this client has
+    /// sent. `None` when the connection was closed. Cancel safe: when the future is dropped, no notice is lost.
     ///
     /// # Errors
     ///
-    /// When the socket fails, once; from then on nothing comes.
+    /// When the socket fails: once; afterwards it gives `None`.
     pub async fn next(&mut self) -> Result<Option<Received>> {
         loop {
             match self.next_any().await? {
@@ -42,7 +45,7 @@ impl Inbox {
         }
     }
 
-    /// The next notice, whatever it is; [`Received::hidden`], [`Received::is_ping`] and [`Received::is_own`] tell.
+    /// Waits for the next notice of any kind; see [`Received::hidden`], [`Received::is_ping`] and [`Received::is_own`].
     ///
     /// # Errors
     ///
@@ -57,13 +60,13 @@ impl Inbox {
         }
     }
 
-    /// The next notice or acknowledgement; the latter only with [`Options::raw`](crate::Options::raw).
+    /// Waits for the next notice or acknowledgement; the latter only with [`Options::raw`](crate::Options::raw).
     ///
     /// # Errors
     ///
     /// As [`Inbox::next`].
     pub async fn next_raw(&mut self) -> Result<Option<Raw>> {
-        match self.started.state.mailbox.take().await {
+        match self.started.state.mailbox.receive().await {
             Delivery::Notice(received) => Ok(Some(Raw::Notice(received))),
             Delivery::Acknowledgement(acknowledgement) => Ok(Some(Raw::Acknowledgement(acknowledgement))),
             Delivery::End(Some(error)) => Err(error),

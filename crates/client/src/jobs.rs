@@ -1,9 +1,8 @@
-//! The work that a client machine leaves to others: finding out the domain, and getting sessions. It may wait for name
-//! service and KDC.
+//! The jobs of a client: finding the domain, and getting sessions. They may block on name service and KDC.
 
 use crate::{
     Options,
-    options::{Authentication, ClientSide},
+    options::{Authentication, ResolvedDomain},
     policy_watch::PolicyWatch,
 };
 use std::{
@@ -18,7 +17,7 @@ use zephyr_core::{
 use zephyr_engine::client::{Done, Job, LogEvent, Setup, Severity};
 use zephyr_net::{address, services};
 
-/// Does the jobs of one client. Several threads may share it.
+/// Runs the jobs of a client. Several threads may share it.
 pub(crate) struct Jobs {
     options: Options,
     /// Known once the domain is.
@@ -31,7 +30,7 @@ impl Jobs {
         Self { options, initiator: OnceLock::new(), watch: Mutex::new(None) }
     }
 
-    /// Does one job.
+    /// Runs a job.
     pub(crate) fn run(&self, job: Job) -> Done {
         match job {
             Job::Setup { server } => Done::Setup(self.set_up(&server)),
@@ -46,7 +45,7 @@ impl Jobs {
 
     fn set_up(&self, server: &str) -> Result<Setup, AuthError> {
         let authentication: Authentication = self.options.authentication.clone();
-        let ClientSide { realm, initiator, policy, watch } = authentication.of_server(server)?;
+        let ResolvedDomain { realm, initiator, policy, watch } = authentication.resolve(server)?;
         let initiator = self.initiator.get_or_init(|| initiator);
         *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = watch;
         let proven = initiator.principal().unwrap_or_else(|error| {
@@ -60,13 +59,13 @@ impl Jobs {
         Ok(Setup { realm, sender: sender.into_bytes(), address, policy })
     }
 
-    /// The domain's policy, if the file that it stands in has changed.
+    /// The domain's new policy, if the policy file has changed.
     pub(crate) fn changed_policy(&self) -> Option<Policy> {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner).as_mut()?.changed()
     }
 }
 
-/// The address from which the system would send to the server; where that fails, to the host manager.
+/// The address from which the system sends to the server; where that fails, to the host manager.
 fn own_address(server: &str, host_manager: SocketAddr) -> Ipv4Addr {
     let towards_server = || address::towards(address::resolve(server, services::port(services::ZEPHYR_CLT))?);
     let towards_host_manager = || match host_manager {
@@ -76,7 +75,7 @@ fn own_address(server: &str, host_manager: SocketAddr) -> Ipv4Addr {
     towards_server().or_else(|_| towards_host_manager()).unwrap_or(Ipv4Addr::LOCALHOST)
 }
 
-/// Writes a line into the log.
+/// Logs an event.
 pub(crate) fn log(event: &LogEvent) {
     match event.severity() {
         Severity::Debug => tracing::debug!("{event}"),

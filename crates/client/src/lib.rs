@@ -1,14 +1,14 @@
-//! The library for programs that send and receive Zephyr notices.
+//! A client library for programs that send and receive Zephyr notices.
 //!
 //! ```no_run
 //! use zephyr_client::Message;
 //!
 //! #[tokio::main(flavor = "current_thread")]
 //! async fn main() -> zephyr_client::Result<()> {
-//!     let (zephyr, mut inbox) = zephyr_client::connect().await?; // tickets are renewed by themselves
+//!     let (zephyr, mut inbox) = zephyr_client::connect().await?;
 //!     zephyr.subscribe(("help", "*")).await?;
 //!     while let Some(message) = inbox.next().await? {
-//!         // Whoever is not proven to be who they say they are gets no answer.
+//!         // Only authentic messages are answered: nothing proves the sender of others.
 //!         if message.is_authentic() {
 //!             let answer = format!("You said: {}", message.text());
 //!             zephyr.send(Message::to_user(message.sender()).text(answer)).await?;
@@ -18,14 +18,14 @@
 //! }
 //! ```
 //!
-//! * [`connect`], [`Options`]: where the host manager is, and which authentication is used
-//! * [`Zephyr`]: sends [`Message`]s, subscribes, tells locations; several things at a time. [`Inbox`]: what is [`Received`]
-//!   meanwhile
+//! * [`connect`], [`Options`]: the address of the host manager, and the authentication
+//! * [`Zephyr`]: sends [`Message`]s, subscribes, sets locations; operations run concurrently. [`Inbox`]: gives [`Received`]
+//!   notices
 //! * [`blocking`]: the same without a runtime
-//! * [`Tickets`]: for programs that look after the user's tickets themselves
-//! * [`variables`], [`windowgram_port`], [`account`], [`codeset`], [`localtime`], [`location`]: what belongs to the user
+//! * [`Tickets`]: for programs that renew their subscriptions themselves; by default the client does
+//! * [`variables`], [`windowgram_port`], [`account`], [`codeset`], [`localtime`], [`location`]: the user's environment
 //!
-//! All decisions are made by the state machine [`zephyr_engine::client`]; here are the socket, the clock and the files.
+//! The protocol is in the state machine [`zephyr_engine::client`]; this crate adds the socket, the clock and the files.
 
 #![forbid(unsafe_code)]
 
@@ -72,15 +72,15 @@ pub use zephyr_engine::client::{
 
 use std::{future::Future, io};
 
-/// Runs a program's whole work on this thread: for programs without any other need for a runtime.
+/// Runs a future to its end on this thread, in a tokio runtime of its own.
 ///
 /// # Errors
 ///
-/// When the system does not give what a runtime needs.
-pub fn block_on<F: Future>(work: F) -> io::Result<F::Output> {
+/// When the system does not provide what a runtime needs.
+pub fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let output = runtime.block_on(work);
-    // A KDC that does not answer need not be waited for.
+    let output = runtime.block_on(future);
+    // Does not wait for a job whose KDC does not answer.
     runtime.shutdown_background();
     Ok(output)
 }

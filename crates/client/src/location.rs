@@ -1,4 +1,4 @@
-//! Where a user is, as this machine knows it.
+//! The location of the user: host and terminal.
 
 use crate::localtime;
 use nix::unistd::ttyname;
@@ -7,17 +7,17 @@ use zephyr_core::exposure::Exposure;
 use zephyr_engine::client::{LocationChange, Operation};
 use zephyr_net::host;
 
-/// Where a user is.
+/// A location of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
-    /// The host's full name.
+    /// The host's fully qualified name.
     pub host: String,
     /// The terminal or display.
     pub tty: String,
 }
 
 impl Location {
-    /// This host, and this terminal unless `tty` says otherwise. May wait for the name service.
+    /// The location on this host, at the terminal `tty`; `None`: this process's terminal. May block on the name service.
     pub fn here(tty: Option<&str>) -> Self {
         let name = host::own_name().unwrap_or_default();
         let terminal = || Some(ttyname(stdin()).ok()?.strip_prefix("/dev").ok()?.to_str()?.to_owned());
@@ -27,7 +27,7 @@ impl Location {
         }
     }
 
-    /// The operation that tells the server, at this moment; without an exposure, that the user is there no longer.
+    /// The operation that sets this location, or unsets it without an exposure.
     pub(crate) fn change(&self, exposure: Option<Exposure>) -> Operation {
         Operation::ChangeLocation(LocationChange {
             exposure,

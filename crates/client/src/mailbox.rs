@@ -1,4 +1,4 @@
-//! What has come and waits to be taken by the program, between the task that drives the client and the [`Inbox`](crate::Inbox).
+//! The queue between the task that drives the client and the [`Inbox`](crate::Inbox).
 
 use crate::Error;
 use std::{
@@ -10,23 +10,23 @@ use tokio::sync::Notify;
 use zephyr_core::{notice::OwnedPacket, policy::Policy};
 use zephyr_engine::client::{Backlog, Received};
 
-/// Acknowledgements that wait, in raw mode; beyond, the oldest are lost.
+/// The maximum number of acknowledgements in the queue, in raw mode; beyond, the oldest are lost.
 const MAX_ACKNOWLEDGEMENTS: usize = 1024;
 
-/// An acknowledgement as it came: of kind HMACK, SERVACK, SERVNAK or CLIENTACK. Nothing proves where it is from.
+/// A received acknowledgement: HMACK, SERVACK, SERVNAK or CLIENTACK. Nothing proves its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acknowledgement {
-    /// Where from.
+    /// The source address.
     pub from: SocketAddr,
-    /// Its packet.
+    /// The packet.
     pub packet: Box<OwnedPacket>,
 }
 
-/// What an inbox can give.
+/// An item for the inbox.
 pub(crate) enum Delivery {
     Notice(Box<Received>),
     Acknowledgement(Acknowledgement),
-    /// The client has ended, and with it everything that will ever come.
+    /// The connection has ended; with an error that was not reported yet.
     End(Option<Error>),
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Mailbox {
 struct Contents {
     notices: Backlog,
     acknowledgements: VecDeque<Acknowledgement>,
-    /// The client has ended; with an error that was not told yet.
+    /// The end of the connection, with an error that was not reported yet.
     end: Option<Option<Error>>,
 }
 
@@ -57,11 +57,11 @@ impl Mailbox {
     }
 
     pub(crate) fn put_acknowledgement(&self, acknowledgement: Acknowledgement) {
-        let waiting = &mut self.contents().acknowledgements;
-        if waiting.len() >= MAX_ACKNOWLEDGEMENTS {
-            waiting.pop_front();
+        let acknowledgements = &mut self.contents().acknowledgements;
+        if acknowledgements.len() >= MAX_ACKNOWLEDGEMENTS {
+            acknowledgements.pop_front();
         }
-        waiting.push_back(acknowledgement);
+        acknowledgements.push_back(acknowledgement);
         self.filled.notify_one();
     }
 
@@ -74,17 +74,17 @@ impl Mailbox {
         self.filled.notify_one();
     }
 
-    /// The next thing that has come. Can be dropped while it waits, and called again; only one may wait at a time.
-    pub(crate) async fn take(&self) -> Delivery {
+    /// Waits for the next item. Cancel safe; only one caller may wait at a time.
+    pub(crate) async fn receive(&self) -> Delivery {
         loop {
-            if let Some(delivery) = self.try_take() {
+            if let Some(delivery) = self.try_receive() {
                 return delivery;
             }
             self.filled.notified().await;
         }
     }
 
-    fn try_take(&self) -> Option<Delivery> {
+    fn try_receive(&self) -> Option<Delivery> {
         let mut contents = self.contents();
         let acknowledgement = contents.acknowledgements.pop_front().map(Delivery::Acknowledgement);
         let notice = |contents: &mut Contents| contents.notices.pop().map(Delivery::Notice);

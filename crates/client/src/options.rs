@@ -1,4 +1,4 @@
-//! Where a client finds its host manager, and how it proves who it is.
+//! The options of a connection: host manager, authentication, and behaviour.
 
 use crate::{Error, Result, account::Account, policy_watch::PolicyWatch};
 use std::{
@@ -19,102 +19,108 @@ use zephyr_domain::{
 use zephyr_engine::client::Settings;
 use zephyr_net::{address, services};
 
-/// Where a client's authentication, and the policy it goes by, come from.
+/// The source of a client's authentication and policy.
 #[derive(Clone)]
 pub enum Authentication {
-    /// From the domain that the host manager's server is in.
+    /// The policy file decides, by the domain of the host manager's server.
     ByPolicy {
-        /// What domains demand.
+        /// The policies of all domains.
         policies: PolicyFile,
-        /// The file that says so, which is read again when it has changed.
+        /// The policy file, which is read again when it has changed; `None`: the policies do not change.
         file: Option<PathBuf>,
-        /// The backend to be used in place of the one that the policy names.
+        /// The backend in place of the one that the policy names.
         backend: Option<Backend>,
     },
-    /// From the program.
+    /// The program decides.
     Given {
-        /// The user's side of the domain's authentication.
+        /// The initiator of the domain's authentication.
         initiator: Arc<dyn Initiator>,
-        /// What the domain demands.
+        /// The domain's policy.
         policy: Box<Policy>,
     },
 }
 
-/// A user's side of a domain.
-pub(crate) struct ClientSide {
+/// The domain of a server, as its client uses it.
+pub(crate) struct ResolvedDomain {
     /// The domain's realm.
     pub(crate) realm: String,
-    /// How its user proves who he is.
+    /// The initiator of its authentication.
     pub(crate) initiator: Arc<dyn Initiator>,
-    /// What is demanded of him.
+    /// Its policy.
     pub(crate) policy: Policy,
-    /// Where that may change.
+    /// The watch over the policy file.
     pub(crate) watch: Option<PolicyWatch>,
 }
 
 impl Authentication {
-    /// The user's side of the domain whose server is called `host`.
-    pub(crate) fn of_server(self, host: &str) -> std::result::Result<ClientSide, AuthError> {
+    /// Finds the domain of the server named `host`.
+    pub(crate) fn resolve(self, host: &str) -> std::result::Result<ResolvedDomain, AuthError> {
         match self {
             Self::ByPolicy { policies, file, backend } => {
-                let side = ClientDomain::of_server(&policies, backend, host)?;
-                tracing::debug!(realm = side.realm, "the policy is {}", side.domain.origin());
-                let watch = file.map(|file| PolicyWatch::new(file, side.realm.clone(), &side.domain, backend));
-                Ok(ClientSide { realm: side.realm, initiator: side.initiator, policy: side.domain.policy, watch })
+                let found = ClientDomain::of_server(&policies, backend, host)?;
+                tracing::debug!(realm = found.realm, "the policy is {}", found.domain.origin());
+                let watch = file.map(|file| PolicyWatch::new(file, found.realm.clone(), &found.domain, backend));
+                Ok(ResolvedDomain {
+                    realm: found.realm,
+                    initiator: found.initiator,
+                    policy: found.domain.policy,
+                    watch,
+                })
             }
             Self::Given { initiator, policy } => {
-                Ok(ClientSide { realm: initiator.realm_of(host)?, initiator, policy: *policy, watch: None })
+                Ok(ResolvedDomain { realm: initiator.realm_of(host)?, initiator, policy: *policy, watch: None })
             }
         }
     }
 }
 
-/// What a client must know before it can ask anybody, and how it behaves.
+/// The options of a connection. [`Options::from_environment`] reads them, [`Options::new`] gives defaults.
 #[derive(Clone)]
 pub struct Options {
-    /// Where the host manager listens.
+    /// The address and port of the host manager.
     pub host_manager: SocketAddr,
-    /// The only address to receive at, and to be known by. Without it every address of the machine is heard, and the one
-    /// towards the server is named.
+    /// The local address: the socket is bound to it, and uids and notices carry it. `None`: the socket is bound to all
+    /// addresses, and uids and notices carry the one towards the server.
     pub address: Option<Ipv4Addr>,
-    /// How the user proves who he is, and what is demanded of him.
+    /// The authentication, and the policy.
     pub authentication: Authentication,
-    /// The login name, for senders without credentials.
+    /// The login name, which is the sender's name without credentials.
     pub login: Option<String>,
-    /// Once something was subscribed to, the client looks after the user's tickets and subscribes again with new ones.
+    /// Ticket renewal: after the first subscription the client watches the user's tickets, and subscribes again with new ones.
     pub renews_tickets: bool,
-    /// Acknowledgements are received, too; see [`Inbox::next_raw`](crate::Inbox::next_raw).
+    /// Raw mode: acknowledgements are received, too; see [`Inbox::next_raw`](crate::Inbox::next_raw).
     pub raw: bool,
 }
 
 impl Options {
-    /// These options with this host manager and this authentication, and nothing else that is not usual.
+    /// Options with this host manager and authentication, and defaults otherwise: all addresses, the user's login name, ticket
+    /// renewal, no raw mode.
     pub fn new(host_manager: SocketAddr, authentication: Authentication) -> Self {
         let login = Account::own().map(|account| account.login);
         Self { host_manager, address: None, authentication, login, renews_tickets: true, raw: false }
     }
 
-    /// How the client behaves.
+    /// The client's behaviour.
     pub(crate) const fn settings(&self) -> Settings {
         Settings { raw: self.raw, renews_tickets: self.renews_tickets }
     }
 
-    /// Where the client receives: any port.
+    /// The local address to bind, with any port.
     pub(crate) fn local(&self) -> SocketAddr {
         (self.address.unwrap_or(Ipv4Addr::UNSPECIFIED), 0).into()
     }
 
-    /// What the environment says: `ZEPHYR_HM=ADDRESS:PORT` (default: 127.0.0.1, port `zephyr-hm`),
+    /// Reads options from the environment: `ZEPHYR_HM=ADDRESS:PORT` (default: 127.0.0.1, port `zephyr-hm`),
     /// `ZEPHYR_AUTH=kerberos|none` (default: as the policy says), `ZEPHYR_POLICY=FILE` (default:
     /// `/etc/zephyr/policy.toml`, if it is there) and `ZEPHYR_ADDRESS=ADDRESS` (default: every address).
     ///
     /// # Errors
     ///
-    /// When a variable says nothing sensible, or the policy file is broken: a policy that cannot be read is not guessed.
+    /// When a variable or the policy file is invalid, or the policy file cannot be read.
     pub fn from_environment() -> Result<Self> {
         let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
         let host_manager = match variable("ZEPHYR_HM") {
-            Some(place) => host_manager(&place)?,
+            Some(text) => host_manager(&text)?,
             None => SocketAddr::from((Ipv4Addr::LOCALHOST, services::port(services::ZEPHYR_HM))),
         };
         let backend = match variable("ZEPHYR_AUTH") {
@@ -123,9 +129,9 @@ impl Options {
             }
             None => None,
         };
-        let usual = Path::new(DEFAULT_PATH);
-        let policies = PolicyFile::find(usual).map_err(Error::PolicyFile)?;
-        let file = Some(PolicyFile::path(usual));
+        let default = Path::new(DEFAULT_PATH);
+        let policies = PolicyFile::find(default).map_err(Error::PolicyFile)?;
+        let file = Some(PolicyFile::path(default));
         let address = variable("ZEPHYR_ADDRESS").map(|text| own_address(&text)).transpose()?;
         let authentication = Authentication::ByPolicy { policies, file, backend };
         Ok(Self { address, ..Self::new(host_manager, authentication) })
@@ -133,19 +139,19 @@ impl Options {
 }
 
 fn own_address(text: &str) -> Result<Ipv4Addr> {
-    let bad =
+    let invalid =
         |_| io::Error::new(io::ErrorKind::InvalidInput, format!("ZEPHYR_ADDRESS={text}: expected an IPv4 address"));
-    Ok(text.parse().map_err(bad)?)
+    Ok(text.parse().map_err(invalid)?)
 }
 
-/// A place written `ADDRESS:PORT`, `HOST:PORT`, or without the port.
-fn host_manager(place: &str) -> Result<SocketAddr> {
-    let bad = || io::Error::new(io::ErrorKind::InvalidInput, format!("ZEPHYR_HM={place}: expected ADDRESS:PORT"));
-    let (host, port) = match place.rsplit_once(':') {
-        Some((host, port)) => (host, port.parse().map_err(|_| bad())?),
-        None => (place, services::port(services::ZEPHYR_HM)),
+/// Parses `ADDRESS:PORT` or `HOST:PORT`, the port being optional.
+fn host_manager(text: &str) -> Result<SocketAddr> {
+    let invalid = || io::Error::new(io::ErrorKind::InvalidInput, format!("ZEPHYR_HM={text}: expected ADDRESS:PORT"));
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().map_err(|_| invalid())?),
+        None => (text, services::port(services::ZEPHYR_HM)),
     };
-    let address: SocketAddrV4 = address::resolve(host, port).map_err(|_| bad())?;
+    let address: SocketAddrV4 = address::resolve(host, port).map_err(|_| invalid())?;
     Ok(address.into())
 }
 
@@ -154,9 +160,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places() {
+    fn addresses() {
         assert_eq!(host_manager("127.0.0.9:5000").ok(), Some(([127, 0, 0, 9], 5000).into()));
-        assert_eq!(host_manager("127.0.0.9").ok().map(|place| place.ip()), Some([127, 0, 0, 9].into()));
+        assert_eq!(host_manager("127.0.0.9").ok().map(|address| address.ip()), Some([127, 0, 0, 9].into()));
         assert!(host_manager("127.0.0.9:many").is_err());
         assert_eq!(own_address("127.0.0.9").ok(), Some([127, 0, 0, 9].into()));
         assert!(own_address("localhost").is_err_and(|error| error.to_string().contains("ZEPHYR_ADDRESS=localhost")));

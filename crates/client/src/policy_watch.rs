@@ -1,4 +1,4 @@
-//! A policy file that may change while a program runs.
+//! The watch over a policy file that may change while a program runs.
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::PathBuf};
 use zephyr_core::policy::Policy;
@@ -7,26 +7,26 @@ use zephyr_domain::{
     policy_file::{Domain, PolicyFile},
 };
 
-/// What tells one state of a file from another; `None`: there is none.
+/// The version of a file: inode, time of change in seconds and nanoseconds, and length. `None`: there is no file.
 type Stamp = Option<(u64, i64, i64, u64)>;
 
-/// Looks after the policy of one domain.
+/// A watch over the policy of a domain.
 pub(crate) struct PolicyWatch {
     file: PathBuf,
     stamp: Stamp,
     realm: String,
-    /// The backend that is in use, which takes a new start to change.
+    /// The backend in use, which only a restart can change.
     backend: Backend,
     forced: Option<Backend>,
 }
 
 impl PolicyWatch {
-    /// Of the domain of `realm`, as `file` describes it at this moment.
+    /// A watch over the domain of `realm`, as `file` describes it now.
     pub(crate) fn new(file: PathBuf, realm: String, domain: &Domain, forced: Option<Backend>) -> Self {
         Self { stamp: stamp(&file), file, realm, backend: domain.backend, forced }
     }
 
-    /// The new policy, if the file has changed. A file that is broken changes nothing.
+    /// The new policy, if the file has changed. An invalid file changes nothing.
     pub(crate) fn changed(&mut self) -> Option<Policy> {
         let stamp = stamp(&self.file);
         if stamp == self.stamp {
@@ -58,7 +58,7 @@ mod tests {
     use zephyr_core::policy::Demand;
 
     #[test]
-    fn a_changed_file_is_read_and_a_broken_one_is_not() {
+    fn a_changed_file_is_read_and_an_invalid_one_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("policy.toml");
         let mut watch = PolicyWatch::new(file.clone(), "A".to_owned(), &Domain::default(), None);

@@ -1,33 +1,33 @@
-//! An operation under way.
+//! Messages that are being sent.
 
-use crate::{Error, Result, driver::Order};
+use crate::{Error, Result, driver::Request};
 use tokio::sync::{mpsc, oneshot};
 use zephyr_engine::client::{Operation, OperationError, Outcome, Receipt};
 
-/// A message on its way; see [`Zephyr::begin`](crate::Zephyr::begin). It goes on when this is dropped.
+/// A message that is being sent; see [`Zephyr::begin`](crate::Zephyr::begin). Sending goes on when this is dropped.
 #[derive(Debug)]
 pub struct Sending {
     queued: oneshot::Receiver<()>,
     finished: oneshot::Receiver<std::result::Result<Outcome, OperationError>>,
-    /// What has become of it, where that came before the host manager had everything.
+    /// The outcome, where it came before the host manager had accepted all packets.
     early: Option<Result<Outcome>>,
 }
 
 impl Sending {
-    pub(crate) fn begin(orders: &mpsc::UnboundedSender<Order>, operation: Operation) -> Self {
-        let (tell_queued, queued) = oneshot::channel();
-        let (tell_finished, finished) = oneshot::channel();
-        // When the client has ended, the senders are dropped with the order, and whoever waits learns it so.
+    pub(crate) fn begin(requests: &mpsc::UnboundedSender<Request>, operation: Operation) -> Self {
+        let (queued_sender, queued) = oneshot::channel();
+        let (finished_sender, finished) = oneshot::channel();
+        // When the client has ended, the senders are dropped with the request, which ends the receivers.
         let operation = Box::new(operation);
-        let _ = orders.send(Order::Begin { operation, queued: tell_queued, finished: tell_finished });
+        let _ = requests.send(Request::Begin { operation, queued: queued_sender, finished: finished_sender });
         Self { queued, finished, early: None }
     }
 
-    /// Waits until the host manager has all of the message. To be called once, or not at all.
+    /// Waits until the host manager has accepted the message. To be called at most once.
     ///
     /// # Errors
     ///
-    /// When it cannot be made or sent, or the host manager does not acknowledge a packet within 10 s.
+    /// When the message cannot be authenticated or sent, or the host manager does not acknowledge a packet within 10 s.
     pub async fn queued(&mut self) -> Result<()> {
         if (&mut self.queued).await.is_ok() {
             return Ok(());
@@ -45,7 +45,8 @@ impl Sending {
     ///
     /// # Errors
     ///
-    /// As [`Sending::queued`]; and when the server says nothing for as long as the message's patience.
+    /// As [`Sending::queued`]; and when the server does not answer within the message's
+    /// [timeout](crate::Message::answer_timeout).
     pub async fn receipt(mut self) -> Result<Receipt> {
         match self.outcome().await? {
             Outcome::Sent(receipt) => Ok(receipt),

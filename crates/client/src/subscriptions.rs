@@ -1,9 +1,9 @@
-//! Lists of subscriptions, as programs write them.
+//! Lists of subscriptions.
 
 use zephyr_engine::client::Subscription;
 
-/// What [`Zephyr::subscribe`](crate::Zephyr::subscribe) and its like take: one subscription or several, each of which may be
-/// written as `(class, instance)`, meaning notices to everybody, or as `(class, instance, recipient)`.
+/// A list of subscriptions, for [`Zephyr::subscribe`](crate::Zephyr::subscribe) and its like. It can be made of one or
+/// several, each a [`Subscription`] or a tuple: `(class, instance)`, with recipient `*`, or `(class, instance, recipient)`.
 ///
 /// ```
 /// # use zephyr_client::{Subscription, Subscriptions};

@@ -1,24 +1,25 @@
-//! Watching the user's tickets while a program runs.
+//! The watch over the user's tickets while a program runs.
 
-use crate::{TicketEvent, driver::Order};
+use crate::{TicketEvent, driver::Request};
 use std::future::pending;
 use tokio::sync::mpsc;
 
-/// A watch over the tickets of a client that has subscribed; see [`Zephyr::tickets`](crate::Zephyr::tickets).
+/// A watch over the user's tickets, for programs that renew their subscriptions themselves; see
+/// [`Zephyr::tickets`](crate::Zephyr::tickets).
 pub struct Tickets {
     events: mpsc::UnboundedReceiver<TicketEvent>,
-    orders: mpsc::UnboundedSender<Order>,
+    requests: mpsc::UnboundedSender<Request>,
 }
 
 impl Tickets {
-    pub(crate) fn new(orders: mpsc::UnboundedSender<Order>) -> Self {
+    pub(crate) fn new(requests: mpsc::UnboundedSender<Request>) -> Self {
         let (listener, events) = mpsc::unbounded_channel();
-        // A client that has ended has no news of tickets.
-        let _ = orders.send(Order::WatchTickets(listener));
-        Self { events, orders }
+        // A client that has ended has no events.
+        let _ = requests.send(Request::WatchTickets(listener));
+        Self { events, requests }
     }
 
-    /// The next thing to do or to say. Can be dropped while it waits, and called again.
+    /// Waits for the next change of the tickets; for ever after the connection has ended. Cancel safe.
     pub async fn next(&mut self) -> TicketEvent {
         match self.events.recv().await {
             Some(event) => event,
@@ -26,8 +27,8 @@ impl Tickets {
         }
     }
 
-    /// Takes it that subscribing with new tickets has failed: in a while they are news again.
+    /// Reports that subscribing with new tickets has failed: [`Tickets::next`] gives them again in 10 s.
     pub fn failed(&mut self) {
-        let _ = self.orders.send(Order::TicketsFailed);
+        let _ = self.requests.send(Request::TicketsFailed);
     }
 }

@@ -1,4 +1,4 @@
-//! Zephyr variables: the user's file, then the system's (clients, section 0). Only reading.
+//! Zephyr variables: the user's file, then the system's (clients, section 0). They can only be read.
 
 use crate::account;
 use std::{
@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Octets of a variables file that are read.
+/// The maximum number of octets read of a variables file.
 const MAX_FILE: u64 = 1 << 20;
 
 /// The variables of the user and of the system, as they were when read.
@@ -19,7 +19,7 @@ pub struct Variables {
 
 impl Variables {
     /// Reads `$ZEPHYR_VARS`, else `~/.zephyr.vars`, and then `zephyr.vars` of the system's configuration directory. Files
-    /// that are not there or cannot be read are as if they were empty.
+    /// that do not exist or cannot be read count as empty; 1 MiB of each is read at most.
     pub fn read() -> Self {
         let user =
             env::var_os("ZEPHYR_VARS").map(PathBuf::from).or_else(|| Some(account::home()?.join(".zephyr.vars")));
@@ -27,17 +27,17 @@ impl Variables {
         Self { files: user.into_iter().chain([system]).map(|path| contents(&path)).collect() }
     }
 
-    /// The variables in the texts of these files; earlier files count first.
+    /// The variables in the contents of these files; earlier files take precedence.
     pub fn from_files(files: &[&[u8]]) -> Self {
         Self { files: files.iter().map(|file| file.to_vec()).collect() }
     }
 
-    /// The value of a variable, its name compared without case.
+    /// The value of a variable, whose name is compared without regard to case.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.files.iter().find_map(|file| find(file, name))
     }
 
-    /// The value as text; octets that are not UTF-8 are replaced.
+    /// The value as text; invalid UTF-8 becomes U+FFFD.
     pub fn text(&self, name: &str) -> Option<String> {
         self.get(name).map(|value| String::from_utf8_lossy(value).into_owned())
     }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_users_file_comes_first() {
+    fn the_users_file_takes_precedence() {
         let variables = Variables::from_files(&[
             b"# exposure = none\nZwrite-Signature =  Bob, = of  Athena \nempty =\nnonsense\n",
             b"exposure = realm-visible\nempty = full",
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_is_empty() {
+    fn a_file_that_does_not_exist_is_empty() {
         assert!(contents(Path::new("/nonexistent/zephyr.vars")).is_empty());
     }
 }

@@ -1,5 +1,4 @@
-//! The file that tells other programs of the same user on which port their windowgram client listens (wire format,
-//! section 9).
+//! The file with the port of the user's windowgram client, for other programs of the user (wire format, section 9).
 
 use crate::account;
 use std::{
@@ -9,19 +8,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where the file is: `$WGFILE`, else `/tmp/wg.` and the user's number.
+/// The path of the file: `$WGFILE`, else `/tmp/wg.` and the user ID.
 pub fn path() -> PathBuf {
     match env::var_os("WGFILE") {
         Some(file) => file.into(),
-        None => format!("/tmp/wg.{}", account::user_number()).into(),
+        None => format!("/tmp/wg.{}", account::user_id()).into(),
     }
 }
 
-/// The port that the file names.
+/// Reads the port from the file.
 ///
 /// # Errors
 ///
-/// When there is no such file, or no port in it.
+/// When there is no such file; [`io::ErrorKind::InvalidData`] when it has no port.
 pub fn read(path: &Path) -> io::Result<u16> {
     const MAX_LEN: u64 = 16;
     let mut text = String::new();
@@ -30,21 +29,20 @@ pub fn read(path: &Path) -> io::Result<u16> {
     Ok(u16::from_be(number))
 }
 
-/// Makes the file. Its directory may be everybody's, so an existing file, also a link of somebody else, is never followed
-/// or changed.
+/// Creates the file. Its directory may be writable by others, so an existing file or link is never followed or changed.
 ///
 /// # Errors
 ///
-/// [`io::ErrorKind::AlreadyExists`] when there is such a file; others as the system has them.
+/// [`io::ErrorKind::AlreadyExists`] when there is such a file; other errors of the system.
 pub fn create(path: &Path, port: u16) -> io::Result<()> {
     write(OpenOptions::new().write(true).create_new(true), path, port)
 }
 
-/// Writes the port again, into the file that [`create`] made or in its place.
+/// Replaces the file that [`create`] made by a new one with this port.
 ///
 /// # Errors
 ///
-/// As the system has them.
+/// Errors of the system.
 pub fn renew(path: &Path, port: u16) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

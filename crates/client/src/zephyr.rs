@@ -1,8 +1,8 @@
-//! What programs order.
+//! The handle on a connection, by which programs send and subscribe.
 
 use crate::{
     Inbox, Options, Result, Sending, Subscriptions, Tickets,
-    driver::{self, Order, Started},
+    driver::{self, Request, Started},
     location::Location,
 };
 use std::{net::Ipv4Addr, sync::Arc};
@@ -11,7 +11,7 @@ use zephyr_engine::client::{
     Endpoint, Message, Operation, OperationError, Outcome, Receipt, Subscription, SubscriptionRequest,
 };
 
-/// Connects with the options of the environment; see [`Options::from_environment`].
+/// Connects with the options of the environment; see [`Options::from_environment`] and [`Options::connect`].
 ///
 /// # Errors
 ///
@@ -21,45 +21,48 @@ pub async fn connect() -> Result<(Zephyr, Inbox)> {
 }
 
 impl Options {
-    /// Asks the host manager who and where we are, and starts a task that sends and receives from then on: until
-    /// [`Zephyr::close`], or until nobody has a handle or the inbox any more.
+    /// Connects to the host manager, and starts a task that sends and receives until [`Zephyr::close`], or until all handles
+    /// and the inbox are dropped. To be called in a tokio runtime.
     ///
     /// # Errors
     ///
-    /// When the host manager does not answer within 10 s, or the system or the authentication's configuration fail.
+    /// When the host manager does not answer within 10 s, or on an error of the system or of the authentication's
+    /// configuration.
     pub async fn connect(self) -> Result<(Zephyr, Inbox)> {
         let started = Arc::new(driver::start(self).await?);
         Ok((Zephyr { started: Arc::clone(&started) }, Inbox::new(started)))
     }
 }
 
-/// A handle on the connection to Zephyr. It can be cloned, and all of it can be used at the same time.
+/// A handle on a connection to Zephyr. It can be cloned and shared by tasks; operations run concurrently.
 #[derive(Clone)]
 pub struct Zephyr {
     started: Arc<Started>,
 }
 
 impl Zephyr {
-    /// Sends a message, and waits for the server's answer: whether somebody has received it, nobody is there, or it was
-    /// refused.
+    /// Sends a message, and waits for the server's answer: [`DeliveryStatus`](crate::DeliveryStatus) in the receipt tells
+    /// whether it was delivered. That nobody subscribes, or that the server refuses, is no error.
     ///
     /// # Errors
     ///
-    /// When it cannot be made or sent, or when host manager or server do not answer.
+    /// When the message cannot be authenticated or is too long, when the domain's policy would refuse it, or when the host
+    /// manager does not answer within 10 s or the server within the message's [timeout](Message::answer_timeout).
     pub async fn send(&self, message: Message) -> Result<Receipt> {
         self.begin(message).receipt().await
     }
 
-    /// Begins to send a message: for who wants to know when the host manager has it.
+    /// Begins to send a message, without waiting: several can be sent at a time, and [`Sending`] tells of each when the host
+    /// manager and the server have it.
     pub fn begin(&self, message: Message) -> Sending {
         self.start(Operation::Send(message))
     }
 
     fn start(&self, operation: Operation) -> Sending {
-        Sending::begin(&self.started.orders, operation)
+        Sending::begin(&self.started.requests, operation)
     }
 
-    /// Does any operation.
+    /// Performs any operation.
     ///
     /// # Errors
     ///
@@ -68,7 +71,7 @@ impl Zephyr {
         self.start(operation).outcome().await
     }
 
-    /// What the server says beside that it is done.
+    /// Performs an operation without a result; gives the server's text.
     async fn done(&self, operation: Operation) -> Result<Option<String>> {
         match self.perform(operation).await? {
             Outcome::Done { text } => Ok(text),
@@ -80,7 +83,7 @@ impl Zephyr {
         self.done(Operation::Subscribe { request, list: list.0, port: None }).await
     }
 
-    /// Subscribes; gives what the server says beside that it is done, such as that it has not taken all of them.
+    /// Adds subscriptions. Gives the server's text, if it sends one, such as that it has not accepted all of them.
     ///
     /// ```no_run
     /// # async fn example(zephyr: zephyr_client::Zephyr) -> zephyr_client::Result<()> {
@@ -97,7 +100,7 @@ impl Zephyr {
         self.change(SubscriptionRequest::SubscribeWithoutDefaults, list.into()).await
     }
 
-    /// As [`Zephyr::subscribe`], and to what the server has for everybody.
+    /// As [`Zephyr::subscribe`], and adds the server's default subscriptions.
     ///
     /// # Errors
     ///
@@ -106,7 +109,7 @@ impl Zephyr {
         self.change(SubscriptionRequest::Subscribe, list.into()).await
     }
 
-    /// Unsubscribes.
+    /// Removes subscriptions. Gives the server's text, if it sends one.
     ///
     /// # Errors
     ///
@@ -115,7 +118,7 @@ impl Zephyr {
         self.change(SubscriptionRequest::Unsubscribe, list.into()).await
     }
 
-    /// Forgets all subscriptions.
+    /// Cancels all subscriptions of this client.
     ///
     /// # Errors
     ///
@@ -124,11 +127,11 @@ impl Zephyr {
         self.done(Operation::CancelSubscriptions { port: None }).await.map(drop)
     }
 
-    /// The subscriptions, in the server's order.
+    /// Lists the subscriptions of this client, in the server's order.
     ///
     /// # Errors
     ///
-    /// When the question cannot be sent, is refused, or is not answered within 30 s.
+    /// When the query cannot be sent, is refused, or is not answered within 30 s.
     pub async fn subscriptions(&self) -> Result<Vec<Subscription>> {
         match self.perform(Operation::ListSubscriptions { port: None }).await? {
             Outcome::Subscriptions(list) => Ok(list),
@@ -136,7 +139,7 @@ impl Zephyr {
         }
     }
 
-    /// Tells the server where the user is, and who may know.
+    /// Sets a location of the user, with an exposure.
     ///
     /// # Errors
     ///
@@ -145,7 +148,7 @@ impl Zephyr {
         self.done(location.change(Some(exposure))).await.map(drop)
     }
 
-    /// Tells the server that the user is there no longer. Needs no proof where the policy does not demand it.
+    /// Unsets a location of the user. Sent without authentication where the policy does not demand it.
     ///
     /// # Errors
     ///
@@ -154,8 +157,8 @@ impl Zephyr {
         self.done(location.change(None)).await.map(drop)
     }
 
-    /// Tells the server the key of the user's tickets of this moment, for the notices that it will prove to this client from
-    /// now on. The subscriptions stay as they are.
+    /// Sends the server the key of the user's current tickets, with which it authenticates notices to this client from now on.
+    /// The subscriptions stay as they are.
     ///
     /// # Errors
     ///
@@ -164,7 +167,7 @@ impl Zephyr {
         self.subscribe(Subscriptions::default()).await.map(drop)
     }
 
-    /// Takes the name that the user's tickets of this moment have, for who began without any.
+    /// Reads the principal of the user's current tickets, and uses it as the sender: for programs that started without tickets.
     ///
     /// # Errors
     ///
@@ -173,19 +176,20 @@ impl Zephyr {
         self.done(Operation::Identify).await.map(drop)
     }
 
-    /// A watch over the user's tickets, for a program that looks after them itself: from now on the client does not
-    /// subscribe again by itself.
+    /// Watches the user's tickets, for a program that renews its subscriptions itself: from now on the client does not, and
+    /// events go to the last watch only.
     pub fn tickets(&self) -> Tickets {
-        Tickets::new(self.started.orders.clone())
+        Tickets::new(self.started.requests.clone())
     }
 
-    /// Ends the connection. What the server knows of this client stays until it is not answered any more.
+    /// Closes the connection. Subscriptions and locations are not removed: the server drops them when its notices to this
+    /// client are not acknowledged any more.
     pub fn close(&self) {
-        // A client that has ended needs no end.
-        let _ = self.started.orders.send(Order::Close);
+        // A client that has ended need not be closed.
+        let _ = self.started.requests.send(Request::Close);
     }
 
-    /// Who and where this client is.
+    /// The identity and addresses of this client.
     pub fn endpoint(&self) -> Endpoint {
         self.started.state.endpoint().clone()
     }
@@ -195,17 +199,17 @@ impl Zephyr {
         self.endpoint().realm
     }
 
-    /// The user's name, as notices have it; what is no text in it becomes U+FFFD.
+    /// The user's name as notices carry it, `name@REALM`; invalid UTF-8 becomes U+FFFD.
     pub fn sender(&self) -> String {
         String::from_utf8_lossy(&self.endpoint().sender).into_owned()
     }
 
-    /// The port on which this client receives.
+    /// The UDP port at which this client receives.
     pub fn port(&self) -> u16 {
         self.endpoint().port
     }
 
-    /// This machine's address, as uids have it.
+    /// The address of this machine, as uids carry it.
     pub fn address(&self) -> Ipv4Addr {
         self.endpoint().address
     }

@@ -1,4 +1,4 @@
-//! A client on real sockets, with a host manager and server of a few lines on the other side.
+//! Tests of a client on real sockets, with a fake host manager and server.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that cannot go on has failed")]
 
@@ -28,9 +28,9 @@ use zephyr_testkit::loopback::Network;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// What the other side does with a client's request, besides acknowledging it.
+/// The reaction of the fake server to a client's request.
 #[derive(Clone)]
-enum Server {
+enum Behaviour {
     /// Answers with this kind and body.
     Answers(Kind, &'static [u8]),
     /// Answers SENT, and then sends the request's sender this body.
@@ -43,22 +43,22 @@ fn packet(notice: &Notice<'_>) -> Bytes {
     notice.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap()
 }
 
-/// A host manager with a server behind it.
-struct Side {
+/// A fake host manager with a server behind it.
+struct FakeServer {
     address: SocketAddr,
-    /// The packets that came, but for questions about the host manager itself.
+    /// The packets received, without queries of the host manager's status.
     requests: Arc<Mutex<Vec<Bytes>>>,
     task: JoinHandle<()>,
-    /// The addresses of both sides.
+    /// The addresses of client and server.
     _network: Network,
 }
 
-impl Side {
-    async fn new(server: Server) -> Self {
+impl FakeServer {
+    async fn new(behaviour: Behaviour) -> Self {
         let network = Network::claim().unwrap();
         let socket = UdpSocket::bind((network.here(), 0)).await.unwrap();
         let (address, requests) = (socket.local_addr().unwrap(), Arc::default());
-        let task = tokio::spawn(serve(socket, server, Arc::clone(&requests)));
+        let task = tokio::spawn(serve(socket, behaviour, Arc::clone(&requests)));
         Self { address, requests, task, _network: network }
     }
 
@@ -67,26 +67,26 @@ impl Side {
     }
 }
 
-impl Drop for Side {
+impl Drop for FakeServer {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-async fn serve(socket: UdpSocket, server: Server, requests: Arc<Mutex<Vec<Bytes>>>) {
+async fn serve(socket: UdpSocket, behaviour: Behaviour, requests: Arc<Mutex<Vec<Bytes>>>) {
     let mut buffer = [0; 2 * MAX_PACKET];
-    let mut questions = 0;
+    let mut queries = 0;
     loop {
         let (len, client) = socket.recv_from(&mut buffer).await.unwrap();
         let request = Packet::parse(&buffer[..len]).unwrap().notice;
         let ack = Notice { kind: Kind::HmAck, multinotice: b"", body: b"", ..request };
         if request.kind == Kind::Stat {
-            questions += 1;
-            let (version, searching) = match &server {
-                // Deaf at first, then without a server, then with one.
-                Server::Starts if questions == 1 => continue,
-                Server::Starts if questions < 4 => ("0.1.0 (5) zephyr-rs", "yes"),
-                Server::Starts => ("0.1.0 (5) zephyr-rs long-headers", "no"),
+            queries += 1;
+            let (version, searching) = match &behaviour {
+                // Does not answer at first; then without a server, then with one.
+                Behaviour::Starts if queries == 1 => continue,
+                Behaviour::Starts if queries < 4 => ("0.1.0 (5) zephyr-rs", "yes"),
+                Behaviour::Starts => ("0.1.0 (5) zephyr-rs long-headers", "no"),
                 _ => ("0.1.0 (5) zephyr-rs", "no"),
             };
             let body = format!("zsrv.athena.example\x000\x000\x000\x000\x00{version}\0{searching}\x000\x000\0x\0");
@@ -98,12 +98,12 @@ async fn serve(socket: UdpSocket, server: Server, requests: Arc<Mutex<Vec<Bytes>
         }
         requests.lock().unwrap().push(Bytes::copy_from_slice(&buffer[..len]));
         socket.send_to(&packet(&ack), client).await.unwrap();
-        let (kind, body) = match &server {
-            Server::Answers(kind, body) => (*kind, *body),
-            Server::Replies(_) | Server::Starts => (Kind::ServAck, &b"SENT\0"[..]),
+        let (kind, body) = match &behaviour {
+            Behaviour::Answers(kind, body) => (*kind, *body),
+            Behaviour::Replies(_) | Behaviour::Starts => (Kind::ServAck, &b"SENT\0"[..]),
         };
         socket.send_to(&packet(&Notice { kind, body, ..ack }), client).await.unwrap();
-        let Server::Replies(body) = &server else { continue };
+        let Behaviour::Replies(body) = &behaviour else { continue };
         let mut cutter = Cutter::new(Notice { kind: Kind::Acked, sender: b"bob", body, ..ack });
         let mut write = |piece: &Notice<'_>| Ok(piece.write(&Claim::NONE, Limits::WHOLE_PACKET)?);
         for micros in 0.. {
@@ -114,7 +114,7 @@ async fn serve(socket: UdpSocket, server: Server, requests: Arc<Mutex<Vec<Bytes>
     }
 }
 
-/// Those of a client at the host manager's address.
+/// The options of a client at the host manager's address.
 fn options(host_manager: SocketAddr) -> Options {
     let IpAddr::V4(here) = host_manager.ip() else { panic!("not an IPv4 address") };
     let authentication =
@@ -135,11 +135,11 @@ fn subscribe(list: Vec<Subscription>, port: u16) -> Operation {
 }
 
 #[tokio::test]
-async fn the_host_manager_says_who_we_are() {
-    let side = Side::new(Server::Answers(Kind::ServAck, b"SENT\0")).await;
-    // Who does not say where to receive does so at every address, and finds out which to be known by. No other test sends
-    // there, as each sends to addresses of its own.
-    let (zephyr, _) = Options { address: None, ..options(side.address) }.connect().await.unwrap();
+async fn the_endpoint_follows_from_the_host_managers_status() {
+    let server = FakeServer::new(Behaviour::Answers(Kind::ServAck, b"SENT\0")).await;
+    // Without a local address, the client binds all addresses and determines its own. No other test sends to it, as each
+    // sends to addresses of its own.
+    let (zephyr, _) = Options { address: None, ..options(server.address) }.connect().await.unwrap();
     let (realm, sender) = (zephyr.realm(), zephyr.endpoint().sender);
     assert_eq!(sender, format!("alice@{realm}").into_bytes());
     assert!(!realm.is_empty() && zephyr.address().is_loopback());
@@ -147,7 +147,7 @@ async fn the_host_manager_says_who_we_are() {
     timeout(DEADLINE, sending.queued()).await.unwrap().unwrap();
     let receipt = timeout(DEADLINE, sending.receipt()).await.unwrap().unwrap();
     assert_eq!((receipt.is_delivered(), receipt.text), (true, None));
-    let sent = side.requests();
+    let sent = server.requests();
     let notice = Packet::parse(&sent[0]).unwrap().notice;
     assert_eq!(notice.recipient, format!("bob@{realm}").as_bytes());
     assert_eq!((notice.sender, notice.port, notice.body), (&sender[..], zephyr.port(), &b"Alice\0hello\n"[..]));
@@ -155,33 +155,33 @@ async fn the_host_manager_says_who_we_are() {
 
 #[tokio::test]
 async fn long_headers_are_used_once_the_host_manager_knows_of_them() {
-    let side = Side::new(Server::Starts).await;
-    let (zephyr, _) = open(side.address).await.unwrap();
+    let server = FakeServer::new(Behaviour::Starts).await;
+    let (zephyr, _) = open(server.address).await.unwrap();
     let format = "x".repeat(700);
     let long = message(b"hello").default_format(format).authenticated(false);
     assert!(timeout(DEADLINE, zephyr.send(long)).await.unwrap().unwrap().is_delivered());
-    assert!(Packet::parse(&side.requests()[0]).unwrap().header_len() > Limits::COMPATIBLE.header);
+    assert!(Packet::parse(&server.requests()[0]).unwrap().header_len() > Limits::COMPATIBLE.header);
 }
 
 #[tokio::test]
 async fn headers_that_stay_too_long_are_an_error() {
-    let side = Side::new(Server::Answers(Kind::ServAck, b"SENT\0")).await;
-    let (zephyr, _) = open(side.address).await.unwrap();
+    let server = FakeServer::new(Behaviour::Answers(Kind::ServAck, b"SENT\0")).await;
+    let (zephyr, _) = open(server.address).await.unwrap();
     let format = "x".repeat(700);
     let long = message(b"hello").default_format(format).authenticated(false);
     let error = zephyr.send(long).await.unwrap_err();
     assert!(error.to_string().starts_with("Notice header too large"), "{error}");
-    assert!(side.requests().is_empty());
+    assert!(server.requests().is_empty());
 }
 
 #[tokio::test]
 async fn a_long_notice_arrives_in_order() {
     let body: Vec<u8> = (0..25_000_u32).flat_map(u32::to_be_bytes).collect();
-    let side = Side::new(Server::Answers(Kind::ServAck, b"LOST\0")).await;
-    let (zephyr, _) = open(side.address).await.unwrap();
+    let server = FakeServer::new(Behaviour::Answers(Kind::ServAck, b"LOST\0")).await;
+    let (zephyr, _) = open(server.address).await.unwrap();
     let receipt = timeout(DEADLINE, zephyr.send(message(&body))).await.unwrap().unwrap();
     assert_eq!(receipt.status, DeliveryStatus::NobodyThere);
-    let packets = side.requests();
+    let packets = server.requests();
     let joined: Vec<u8> = packets.iter().flat_map(|sent| Packet::parse(sent).unwrap().notice.body.to_vec()).collect();
     assert!(joined == body && packets.iter().all(|sent| sent.len() <= MAX_PACKET));
 }
@@ -190,11 +190,11 @@ async fn a_long_notice_arrives_in_order() {
 async fn long_lists_become_several_whole_requests() {
     let list: Vec<_> =
         (0..100).map(|number| Subscription::new(format!("class{number}"), "instance", "someone else")).collect();
-    let side = Side::new(Server::Answers(Kind::ServAck, b"SENT\0")).await;
-    let (zephyr, _) = open(side.address).await.unwrap();
+    let server = FakeServer::new(Behaviour::Answers(Kind::ServAck, b"SENT\0")).await;
+    let (zephyr, _) = open(server.address).await.unwrap();
     timeout(DEADLINE, zephyr.perform(subscribe(list.clone(), 5555))).await.unwrap().unwrap();
     let mut classes = Vec::new();
-    for sent in side.requests() {
+    for sent in server.requests() {
         let notice = Packet::parse(&sent).unwrap().notice;
         assert_eq!((notice.class, notice.opcode, notice.port), (names::ZEPHYR_CTL, names::SUBSCRIBE, 5555));
         assert_eq!(notice.multinotice, format!("0/{}", notice.body.len()).as_bytes());
@@ -208,8 +208,8 @@ async fn long_lists_become_several_whole_requests() {
 
 #[tokio::test]
 async fn one_subscription_that_is_too_long_is_an_error() {
-    let side = Side::new(Server::Answers(Kind::ServAck, b"SENT\0")).await;
-    let (zephyr, _) = open(side.address).await.unwrap();
+    let server = FakeServer::new(Behaviour::Answers(Kind::ServAck, b"SENT\0")).await;
+    let (zephyr, _) = open(server.address).await.unwrap();
     let error = zephyr.subscribe(("x".repeat(2000), "")).await;
     assert_eq!(error.unwrap_err().to_string(), "Too many subscriptions to transmit");
 }
@@ -221,14 +221,14 @@ async fn refusals_have_names() {
         (b"FAIL\0", "SERVNAK received", "Not logged-in"),
         (b"", "SERVNAK received", "SERVNAK received"),
     ] {
-        let side = Side::new(Server::Answers(Kind::ServNak, answer)).await;
-        let (zephyr, _) = open(side.address).await.unwrap();
+        let server = FakeServer::new(Behaviour::Answers(Kind::ServNak, answer)).await;
+        let (zephyr, _) = open(server.address).await.unwrap();
         let refused = timeout(DEADLINE, zephyr.perform(subscribe(Vec::new(), 1))).await.unwrap().unwrap_err();
         assert_eq!(refused.to_string(), subscribing);
         let location = Location { host: "h".to_owned(), tty: "t".to_owned() };
         let refused = timeout(DEADLINE, zephyr.set_location(Exposure::NetVisible, &location)).await.unwrap();
         assert_eq!(refused.unwrap_err().to_string(), locating);
-        let sent = side.requests();
+        let sent = server.requests();
         assert_eq!(Packet::parse(&sent[0]).unwrap().notice.body, b"", "an empty list is sent for the defaults");
         assert_eq!(Packet::parse(&sent[1]).unwrap().notice.opcode, b"NET-VISIBLE");
     }
@@ -239,20 +239,20 @@ async fn subscriptions_are_listed_however_long_the_list() {
     let list: Vec<_> = (0..200).map(|number| Subscription::new(format!("class{number}"), "*", "*@ELSEWHERE")).collect();
     let texts = list.iter().flat_map(|wanted| [&wanted.class[..], &wanted.instance, b"@ELSEWHERE"]);
     let body = zephyr_core::body::of_texts(texts);
-    let side = Side::new(Server::Replies(body)).await;
-    let (zephyr, _) = open(side.address).await.unwrap();
+    let server = FakeServer::new(Behaviour::Replies(body)).await;
+    let (zephyr, _) = open(server.address).await.unwrap();
     let listed = zephyr.perform(Operation::ListSubscriptions { port: Some(0x9C40) });
     assert_eq!(timeout(DEADLINE, listed).await.unwrap().unwrap(), Outcome::Subscriptions(list));
-    assert_eq!(Packet::parse(&side.requests()[0]).unwrap().notice.body, b"0x9C40\0");
+    assert_eq!(Packet::parse(&server.requests()[0]).unwrap().notice.body, b"0x9C40\0");
 }
 
 #[tokio::test]
-async fn what_arrives_while_sending_waits_to_be_received() {
-    let side = Side::new(Server::Replies(b"Bob\0hello".to_vec())).await;
-    let (zephyr, mut inbox) = open(side.address).await.unwrap();
+async fn a_notice_that_arrives_while_sending_is_kept() {
+    let server = FakeServer::new(Behaviour::Replies(b"Bob\0hello".to_vec())).await;
+    let (zephyr, mut inbox) = open(server.address).await.unwrap();
     assert!(zephyr.send(message(b"hi")).await.unwrap().is_delivered());
     let received = timeout(DEADLINE, inbox.next()).await.unwrap().unwrap().unwrap();
-    assert_eq!((received.notice().body, received.from()), (&b"Bob\0hello"[..], side.address));
+    assert_eq!((received.notice().body, received.from()), (&b"Bob\0hello"[..], server.address));
     assert_eq!(received.verdict(), &Verdict::Unauthenticated);
     zephyr.close();
     assert!(timeout(DEADLINE, inbox.next()).await.unwrap().unwrap().is_none());
@@ -260,7 +260,7 @@ async fn what_arrives_while_sending_waits_to_be_received() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_host_manager_is_given_up() {
+async fn a_host_manager_that_does_not_answer_is_an_error() {
     let network = Network::claim().unwrap();
     let silent = UdpSocket::bind((network.here(), 0)).await.unwrap();
     let start = tokio::time::Instant::now();
@@ -270,32 +270,32 @@ async fn a_silent_host_manager_is_given_up() {
 }
 
 #[tokio::test]
-async fn several_messages_are_under_way_at_a_time() {
-    let side = Side::new(Server::Answers(Kind::ServAck, b"SENT\0")).await;
-    let (zephyr, _) = open(side.address).await.unwrap();
+async fn several_messages_are_sent_at_a_time() {
+    let server = FakeServer::new(Behaviour::Answers(Kind::ServAck, b"SENT\0")).await;
+    let (zephyr, _) = open(server.address).await.unwrap();
     let sending: Vec<_> = (0..100).map(|_| zephyr.begin(message(b"hi"))).collect();
     for sending in sending.into_iter().rev() {
         assert!(timeout(DEADLINE, sending.receipt()).await.unwrap().unwrap().is_delivered());
     }
-    assert_eq!(side.requests().len(), 100);
+    assert_eq!(server.requests().len(), 100);
 }
 
 #[tokio::test]
 async fn in_raw_mode_acknowledgements_are_received() {
-    let side = Side::new(Server::Answers(Kind::ServNak, b"LOST\0no\0")).await;
-    let (zephyr, mut inbox) = Options { raw: true, ..options(side.address) }.connect().await.unwrap();
+    let server = FakeServer::new(Behaviour::Answers(Kind::ServNak, b"LOST\0no\0")).await;
+    let (zephyr, mut inbox) = Options { raw: true, ..options(server.address) }.connect().await.unwrap();
     let receipt = zephyr.send(message(b"hi")).await.unwrap();
     assert_eq!((receipt.is_delivered(), receipt.text.as_deref()), (false, Some("no")));
     for expected in [Kind::HmAck, Kind::ServNak] {
         let Some(Raw::Acknowledgement(came)) = inbox.next_raw().await.unwrap() else { panic!("a notice") };
-        assert_eq!((came.from, came.packet.notice().kind), (side.address, expected));
+        assert_eq!((came.from, came.packet.notice().kind), (server.address, expected));
     }
 }
 
 #[tokio::test]
 async fn without_a_runtime() {
-    let side = Side::new(Server::Replies(b"Bob\0hello".to_vec())).await;
-    let address = side.address;
+    let server = FakeServer::new(Behaviour::Replies(b"Bob\0hello".to_vec())).await;
+    let address = server.address;
     let work = tokio::task::spawn_blocking(move || {
         let mut client = blocking::Client::connect(options(address))?;
         let id = client.begin(Operation::Send(message(b"hi")));

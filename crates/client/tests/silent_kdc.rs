@@ -1,4 +1,4 @@
-//! A KDC that does not answer: a client on real sockets goes on receiving.
+//! Tests with a KDC that does not answer: a client on real sockets goes on receiving.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -52,9 +52,9 @@ fn checksum(covered: [&[u8]; 3], way: Direction) -> [u8; 8] {
     hash.finish().to_be_bytes()
 }
 
-/// A KDC that answers once, and from then on only when it is told to.
+/// A KDC that answers once, and from then on only when the test releases an answer.
 struct Kdc {
-    asked: AtomicUsize,
+    requests: AtomicUsize,
     answers: Mutex<Receiver<()>>,
 }
 
@@ -68,7 +68,7 @@ impl Initiator for Kdc {
     }
 
     fn session(&self, _: &str) -> Result<Arc<dyn Session>, AuthError> {
-        if self.asked.fetch_add(1, Ordering::SeqCst) > 0 {
+        if self.requests.fetch_add(1, Ordering::SeqCst) > 0 {
             self.answers.lock().unwrap().recv().unwrap();
         }
         Ok(Arc::new(Key))
@@ -97,7 +97,7 @@ async fn acknowledge(socket: Arc<UdpSocket>) {
     }
 }
 
-struct Scene {
+struct Harness {
     zephyr: Zephyr,
     inbox: Inbox,
     kdc: Arc<Kdc>,
@@ -106,17 +106,17 @@ struct Scene {
     network: Network,
 }
 
-impl Scene {
+impl Harness {
     async fn new() -> Self {
         let network = Network::claim().unwrap();
         let server = Arc::new(UdpSocket::bind((network.here(), 0)).await.unwrap());
         tokio::spawn(acknowledge(Arc::clone(&server)));
         let (release, answers) = channel();
-        let kdc = Arc::new(Kdc { asked: AtomicUsize::new(0), answers: Mutex::new(answers) });
+        let kdc = Arc::new(Kdc { requests: AtomicUsize::new(0), answers: Mutex::new(answers) });
         let initiator: Arc<dyn Initiator> = kdc.clone();
         let policy = Box::new(Policy::KERBEROS);
         let options = Options::new(server.local_addr().unwrap(), Authentication::Given { initiator, policy });
-        // The watch over the tickets would be one more who asks the KDC.
+        // The watch over the tickets would ask the KDC, too.
         let options = Options { address: Some(network.here()), renews_tickets: false, ..options };
         let (zephyr, inbox) = options.connect().await.unwrap();
         zephyr.subscribe(("help", "*")).await.unwrap();
@@ -142,17 +142,17 @@ impl Scene {
 
 #[tokio::test]
 async fn a_hundred_notices_come_while_the_kdc_is_silent() {
-    let mut scene = Scene::new().await;
-    let sending = scene.zephyr.begin(Message::to_user("bob").text("hi"));
-    while scene.kdc.asked.load(Ordering::SeqCst) < 2 {
+    let mut harness = Harness::new().await;
+    let sending = harness.zephyr.begin(Message::to_user("bob").text("hi"));
+    while harness.kdc.requests.load(Ordering::SeqCst) < 2 {
         tokio::task::yield_now().await;
     }
     for number in 0..100 {
-        scene.deliver(number, number % 2 == 0).await;
-        let came = timeout(DEADLINE, scene.inbox.next()).await.unwrap().unwrap().unwrap();
+        harness.deliver(number, number % 2 == 0).await;
+        let came = timeout(DEADLINE, harness.inbox.next()).await.unwrap().unwrap().unwrap();
         assert_eq!((came.notice().body, came.is_authentic()), (&number.to_be_bytes()[..], number % 2 == 0));
     }
-    scene.release.send(()).unwrap();
+    harness.release.send(()).unwrap();
     assert!(timeout(DEADLINE, sending.receipt()).await.unwrap().unwrap().is_delivered());
-    assert_eq!(scene.kdc.asked.load(Ordering::SeqCst), 2);
+    assert_eq!(harness.kdc.requests.load(Ordering::SeqCst), 2);
 }

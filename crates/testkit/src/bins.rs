@@ -1,22 +1,25 @@
-//! The project's own programs, as built beside the running test.
-
-use std::env;
-use std::path::{Path, PathBuf};
+//! Paths of the project's own programs in the target directory of the running test.
 
 use anyhow::{Context, Result, bail};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 /// The path of our program `name`, from the same target directory and profile as the running executable.
 ///
 /// # Errors
+///
 /// When it has not been built; the message says how.
 pub fn path(name: &str) -> Result<PathBuf> {
     let me = env::current_exe().context("cannot tell where this executable is")?;
     beside(&me, name)
 }
 
-/// The path of the example `name` of one of our libraries, likewise.
+/// The path of the example `name` of one of our libraries, from the same target directory and profile.
 ///
 /// # Errors
+///
 /// When it has not been built; the message says how.
 pub fn example(name: &str) -> Result<PathBuf> {
     let me = env::current_exe().context("cannot tell where this executable is")?;
@@ -35,10 +38,10 @@ fn beside(executable: &Path, name: &str) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Where the programs of the executable's profile are.
+/// The directory of the programs of the executable's profile.
 fn folder(executable: &Path) -> Result<&Path> {
     let folder = executable.parent().context("this executable is in no directory")?;
-    // Tests and examples are built one floor below the programs.
+    // Tests and examples are built one directory below the programs.
     if folder.ends_with("deps") || folder.ends_with("examples") {
         return folder.parent().context("no directory above that of the tests");
     }
@@ -51,7 +54,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn looks_beside_a_program_and_above_a_test() {
+    fn programs_are_found_beside_a_program_and_above_a_test() {
         let target = tempfile::tempdir().unwrap();
         let deps = target.path().join("deps");
         fs::create_dir(&deps).unwrap();

@@ -1,44 +1,44 @@
-//! The KDC as a container.
+//! A KDC that runs in a container.
 
-use std::env;
-use std::path::Path;
-use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
-
+use crate::{process, recipe::Recipe};
 use anyhow::{Context, Result};
 use nix::unistd::{getgid, getuid};
+use std::{
+    env,
+    path::Path,
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
-use crate::process;
-use crate::recipe::Recipe;
+const ENGINE_TIMEOUT: Duration = Duration::from_secs(10);
 
-const ANSWER: Duration = Duration::from_secs(10);
+/// The time limit for building the image: making the base image downloads some 100 MB of packages.
+const BUILD_TIMEOUT: Duration = Duration::from_secs(900);
 
-/// Making the base image downloads some 100 MB of packages.
-const BUILD: Duration = Duration::from_secs(900);
-
-static STARTED: AtomicU32 = AtomicU32::new(0);
+static RESERVED: AtomicU32 = AtomicU32::new(0);
 
 /// Whether a Docker engine of this machine answers (another machine's has another loopback address).
 pub fn engine_answers() -> bool {
     let remote = env::var("DOCKER_HOST").is_ok_and(|host| !host.is_empty() && !host.starts_with("unix:"));
     let mut command = Command::new("docker");
     command.args(["version", "--format", "{{.Server.Version}}"]);
-    !remote && process::run(command, ANSWER).is_ok_and(|output| output.status.success())
+    !remote && process::run(command, ENGINE_TIMEOUT).is_ok_and(|output| output.status.success())
 }
 
-/// The name of the image, which is built if it is not there yet; that may take some minutes.
+/// The name of the image, which is built if it does not exist yet; that may take some minutes.
 ///
 /// # Errors
+///
 /// When it can neither be built on Debian's image nor on a base made here.
 pub fn image() -> Result<String> {
     let mut command = Command::new("sh");
     command.arg(Recipe::folder().join("build.sh"));
-    let output = process::run(command, BUILD)?.success().context("the KDC's image cannot be built")?;
+    let output = process::run(command, BUILD_TIMEOUT)?.success().context("the KDC's image cannot be built")?;
     Ok(output.stdout.trim().to_owned())
 }
 
-/// A name for one container, removed by force when dropped.
+/// The name of a container, which is removed by force when dropped.
 ///
 /// The KDC ends when its lifeline does, and `--rm` removes the container then; this is for the case
 /// that it did not.
@@ -48,13 +48,13 @@ pub(crate) struct Container {
 }
 
 impl Container {
-    /// A name nobody else on this machine uses: process number and a count.
+    /// A unique name on this machine: process ID and a count.
     pub(crate) fn reserve() -> Self {
-        let count = STARTED.fetch_add(1, Ordering::Relaxed);
+        let count = RESERVED.fetch_add(1, Ordering::Relaxed);
         Self { name: format!("zephyr-kdc-{}-{count}", std::process::id()) }
     }
 
-    /// The command that makes the realm in `folder` and becomes its KDC. `folder` has the same path
+    /// The command that creates the realm in `folder` and runs its KDC. `folder` has the same path
     /// inside and outside, and its files belong to us.
     pub(crate) fn launch(&self, image: &str, recipe: &Recipe, folder: &Path) -> Command {
         let mut command = Command::new("docker");
@@ -68,7 +68,7 @@ impl Container {
         command
     }
 
-    /// A command to be run inside, with `environment`.
+    /// A command that runs in the container, with `environment`.
     pub(crate) fn command(&self, program: &str, environment: &[(&'static str, String)]) -> Command {
         let mut command = Command::new("docker");
         command.arg("exec");
@@ -85,6 +85,6 @@ impl Drop for Container {
         let mut command = Command::new("docker");
         command.args(["rm", "--force", &self.name]);
         // Most often it is gone already.
-        let _ = process::run(command, ANSWER);
+        let _ = process::run(command, ENGINE_TIMEOUT);
     }
 }

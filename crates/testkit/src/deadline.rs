@@ -1,15 +1,17 @@
-//! Waiting for a condition that nothing announces, never longer than allowed.
-
-use std::thread;
-use std::time::{Duration, Instant};
+//! Waiting for a condition by polling, with a time limit.
 
 use anyhow::{Result, bail};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
-const PAUSE: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Asks `probe` again and again until it answers with a value, for at most `within`.
+/// Calls `probe` repeatedly until it gives a value, for at most `within`.
 ///
 /// # Errors
+///
 /// Those of `probe` at once; or that `what` did not happen in time.
 pub fn wait_until<T>(what: &str, within: Duration, mut probe: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let deadline = Instant::now() + within;
@@ -20,6 +22,6 @@ pub fn wait_until<T>(what: &str, within: Duration, mut probe: impl FnMut() -> Re
         if Instant::now() >= deadline {
             bail!("{what}: not within {within:?}");
         }
-        thread::sleep(PAUSE);
+        thread::sleep(POLL_INTERVAL);
     }
 }

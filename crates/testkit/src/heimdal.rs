@@ -3,30 +3,35 @@
 //! Debian's packages of them cannot be installed beside MIT's, so they are unpacked into a directory of their own;
 //! the libraries they need are [`packages::HEIMDAL`] and are installed as usual.
 
-use std::env;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
-
+use crate::{
+    deadline::wait_until,
+    packages,
+    process::{self, Daemon},
+};
 use anyhow::{Context, Result, bail};
-use nix::fcntl::{Flock, FlockArg};
-use nix::unistd::geteuid;
-
-use crate::deadline::wait_until;
-use crate::packages;
-use crate::process::{self, Daemon};
+use nix::{
+    fcntl::{Flock, FlockArg},
+    unistd::geteuid,
+};
+use std::{
+    env,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 /// The packages that are unpacked.
 const UNPACKED: [&str; 3] = ["heimdal-kdc", "heimdal-clients", "heimdal-kcm"];
 
-const DOWNLOAD: Duration = Duration::from_secs(120);
-const READY: Duration = Duration::from_secs(30);
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(120);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Where Heimdal's programs are: unpacked once, and kept beside what is built.
+/// The directory of Heimdal's programs, which are unpacked once and kept in the target directory.
 ///
 /// # Errors
-/// Why they cannot be had, with the command that installs missing packages.
+///
+/// Why they are not available, with the command that installs missing packages.
 pub fn folder() -> Result<PathBuf> {
     if let Some(line) = packages::install_line(&packages::missing(packages::HEIMDAL)) {
         bail!("Heimdal needs packages that are missing: {line}");
@@ -42,12 +47,12 @@ pub fn folder() -> Result<PathBuf> {
     if !done.exists() {
         let mut download = Command::new("apt-get");
         download.args(["-qq", "download"]).args(UNPACKED).current_dir(&folder);
-        process::run(download, DOWNLOAD)?.success().context("Heimdal's packages cannot be downloaded")?;
+        process::run(download, DOWNLOAD_TIMEOUT)?.success().context("Heimdal's packages cannot be downloaded")?;
         for file in fs::read_dir(&folder)?.flatten().map(|entry| entry.path()) {
             if file.extension().is_some_and(|extension| extension == "deb") {
                 let mut unpack = Command::new("dpkg-deb");
                 unpack.arg("--extract").arg(&file).arg(&folder);
-                process::run(unpack, DOWNLOAD)?.success()?;
+                process::run(unpack, DOWNLOAD_TIMEOUT)?.success()?;
             }
         }
         File::create(done)?;
@@ -55,11 +60,12 @@ pub fn folder() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Where they are; where they cannot be had, says why and gives none, so that the caller can pass the test over. In
-/// continuous integration (`CI=true`) that is an error: nothing is skipped there.
+/// As [`folder`]; `None` when they are not available, so that the caller can skip the test: prints why. In continuous
+/// integration (`CI=true`) that is an error: nothing is skipped there.
 ///
 /// # Errors
-/// When they cannot be had and must.
+///
+/// When they are required and not available.
 pub fn or_skip() -> Result<Option<PathBuf>> {
     match folder() {
         Ok(folder) => Ok(Some(folder)),
@@ -71,17 +77,18 @@ pub fn or_skip() -> Result<Option<PathBuf>> {
     }
 }
 
-/// One of Heimdal's commands, such as `kinit.heimdal`.
+/// The path of one of Heimdal's commands, such as `kinit.heimdal`.
 ///
 /// # Errors
-/// When Heimdal cannot be had.
+///
+/// When Heimdal is not available.
 pub fn program(name: &str) -> Result<PathBuf> {
     let folder = folder()?;
     let program = folder.join("usr/bin").join(name);
     if program.is_file() { Ok(program) } else { bail!("Heimdal has no {name}") }
 }
 
-/// A running KCM daemon: keeps credential caches named `KCM:` in its memory. Ends when dropped.
+/// A running KCM daemon, which keeps credential caches named `KCM:` in memory. Ends when dropped.
 #[derive(Debug)]
 pub struct Kcm {
     _daemon: Daemon,
@@ -89,12 +96,13 @@ pub struct Kcm {
 }
 
 impl Kcm {
-    /// Starts one for everybody who has the settings of [`Kcm::settings`]; `folder` is for its files.
+    /// Starts a KCM daemon for programs with the settings of [`Kcm::settings`]; `folder` is for its files.
     ///
     /// Its socket is always in /run, so it gets a /run of its own, which only root can make.
     ///
     /// # Errors
-    /// When Heimdal cannot be had, or the daemon does not start.
+    ///
+    /// When Heimdal is not available, or the daemon does not start.
     pub fn start(folder: &Path) -> Result<Self> {
         if !geteuid().is_root() {
             bail!("a KCM daemon needs a /run of its own, which only root can make");
@@ -107,7 +115,7 @@ impl Kcm {
         command.args([r#"mount --bind "$1" /run && exec "$2" -c /dev/null"#, "kcm"]).arg(&run).arg(program);
         let daemon = Daemon::spawn(command, folder.join("kcm.log"))?;
         let socket = run.join(".heim_org.h5l.kcm-socket");
-        wait_until("the KCM daemon answers", READY, || Ok(socket.exists().then_some(())))
+        wait_until("the KCM daemon answers", START_TIMEOUT, || Ok(socket.exists().then_some(())))
             .with_context(|| format!("it said:\n{}", daemon.transcript().text()))?;
         Ok(Self { _daemon: daemon, socket })
     }

@@ -1,4 +1,4 @@
-//! Test realms and reference programs for the tests of Zephyr.
+//! Test support: Kerberos realms, loopback networks, a relay, a simulated network, and the reference programs in C.
 
 pub mod bins;
 pub mod container;

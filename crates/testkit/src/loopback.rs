@@ -1,30 +1,29 @@
-//! Loopback addresses that one test has for itself, so that tests running side by side never meet.
+//! Loopback networks, each reserved for one test, so that concurrent tests never exchange packets.
 //!
-//! Programs under test send where forged packets tell them to, and go on sending for a while to somebody who is gone. When
+//! Programs under test send where forged packets tell them to, and go on sending for a while to a peer that is gone. When
 //! all of them live on 127.0.0.1, what one test causes ends up at a port that another test has by then. So whoever opens
 //! sockets in a test claims a [`Network`], and everything that the test starts stays on the addresses of that network.
 //!
-//! A network is 127.x.y.0/24. It is taken by binding a guard's port on its last address, which the kernel gives to one
-//! process only and takes back when that one dies, however it dies; no file stays behind. Programs that the test starts
+//! A network is 127.x.y.0/24. It is claimed by binding a guard port on its last address, which the kernel gives to one
+//! process only and releases when that process ends, however it ends; no file stays behind. Programs that the test starts
 //! inherit the guard, so a network is not given to anybody else before the last of them has ended, too.
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use std::{
     hash::{BuildHasher, RandomState},
     io,
     net::{Ipv4Addr, UdpSocket},
 };
 
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-
-/// The guard's port: no service's, and below those that the kernel hands out by itself.
+/// The guard port: no service's, and below the kernel's ephemeral ports.
 const GUARD_PORT: u16 = 10_239;
-/// The guard's place on its network; nobody else is there.
-const GUARD: u8 = 255;
-/// The second octet of networks; 127.0.x.y is where this machine's own services are.
-const FIRST: u8 = 1;
-const LAST: u8 = 254;
-/// Enough that it is no chance when nothing is free.
-const ATTEMPTS: u32 = 10_000;
+/// The last octet of the guard's address, which nothing else uses.
+const GUARD_HOST: u8 = 255;
+/// The range of the second octet of networks; this machine's own services are at 127.0.x.y.
+const FIRST_OCTET: u8 = 1;
+const LAST_OCTET: u8 = 254;
+/// The number of networks tried before giving up.
+const MAX_ATTEMPTS: u32 = 10_000;
 
 /// A network of loopback addresses, claimed as long as the value and the programs started meanwhile live.
 #[derive(Debug)]
@@ -35,16 +34,17 @@ pub struct Network {
 }
 
 impl Network {
-    /// Takes a network that nobody has.
+    /// Claims a free network.
     ///
     /// # Errors
+    ///
     /// When none is found, or the system has no loopback addresses but 127.0.0.1.
     pub fn claim() -> io::Result<Self> {
         let random = RandomState::new();
         let mut last = None;
-        for attempt in 0..ATTEMPTS {
+        for attempt in 0..MAX_ATTEMPTS {
             let [.., high, low] = random.hash_one(attempt).to_be_bytes();
-            match Self::claim_this(high.clamp(FIRST, LAST), low) {
+            match Self::claim_this(high.clamp(FIRST_OCTET, LAST_OCTET), low) {
                 Ok(network) => return Ok(network),
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = Some(error),
                 Err(error) => return Err(error),
@@ -54,7 +54,7 @@ impl Network {
     }
 
     fn claim_this(high: u8, low: u8) -> io::Result<Self> {
-        let guard = UdpSocket::bind((Ipv4Addr::new(127, high, low, GUARD), GUARD_PORT))?;
+        let guard = UdpSocket::bind((Ipv4Addr::new(127, high, low, GUARD_HOST), GUARD_PORT))?;
         // Programs that are started inherit it.
         fcntl(&guard, FcntlArg::F_SETFD(FdFlag::empty()))?;
         Ok(Self { high, low, _guard: guard })
@@ -65,12 +65,12 @@ impl Network {
         Ipv4Addr::new(127, self.high, self.low, number)
     }
 
-    /// Where a test lives that needs only one address.
+    /// The first address, for a test that needs only one.
     pub fn here(&self) -> Ipv4Addr {
         self.host(1)
     }
 
-    /// A name for an address that resolves everywhere without a name service, as the system's resolver also takes
+    /// A host name for an address that resolves everywhere without a name service, as the system's resolver also accepts
     /// addresses in the old notation of two hexadecimal numbers: `0x7f.0x10203` is 127.1.2.3.
     ///
     /// To Kerberos and to us this is the name of a host, so that a realm can be said to be that host's. An address in the
@@ -94,12 +94,12 @@ mod tests {
     };
 
     #[test]
-    fn nobody_else_gets_a_network_that_is_claimed() {
+    fn a_network_is_claimed_only_once() {
         let networks: Vec<Network> = (0..200).map(|_| Network::claim().unwrap()).collect();
         let different: HashSet<Ipv4Addr> = networks.iter().map(Network::here).collect();
         assert_eq!(different.len(), networks.len());
-        let taken = &networks[0];
-        let refused = Network::claim_this(taken.high, taken.low).unwrap_err();
+        let claimed = &networks[0];
+        let refused = Network::claim_this(claimed.high, claimed.low).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
     }
 

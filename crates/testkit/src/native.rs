@@ -1,14 +1,10 @@
-//! The KDC as a program of this machine.
+//! A KDC that runs as a program of this machine.
 
+use crate::{packages, place::Place, recipe::Recipe};
+use anyhow::{Result, bail};
 use std::process::Command;
 
-use crate::packages;
-use crate::place::Place;
-use crate::recipe::Recipe;
-
-use anyhow::{Result, bail};
-
-/// The command that makes the realm and becomes its KDC, at `place`.
+/// The command that creates the realm and runs its KDC at `place`.
 pub(crate) fn launch(recipe: &Recipe, place: Place) -> Result<Command> {
     let missing = packages::missing(packages::KDC);
     if let Some(line) = packages::install_line(&missing) {

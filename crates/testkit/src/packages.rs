@@ -1,21 +1,22 @@
 //! The Debian packages that building and testing need, and which of them are missing.
 //!
-//! A package is looked for by a file that it brings, so that the same programs from another source
-//! count as well.
+//! A package is detected by a file that it installs, so that the same programs from another source count as well.
 
-use std::env;
-use std::path::{Path, PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
-/// One Debian package and how to see that what we want of it is there.
+/// A Debian package, and how to detect that it is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Package {
     /// Name for `apt-get install`.
     pub name: &'static str,
-    /// What shows that it is installed.
+    /// The file that shows that it is installed.
     pub probe: Probe,
 }
 
-/// Something a package brings.
+/// A file that a package installs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
     /// A program found in PATH or in a system directory.
@@ -32,7 +33,7 @@ const fn file(name: &'static str, path: &'static str) -> Package {
     Package { name, probe: Probe::File(path) }
 }
 
-/// To build the workspace.
+/// The packages that building the workspace needs.
 pub const BUILD: &[Package] = &[
     program("gcc", "cc"),
     program("pkg-config", "pkg-config"),
@@ -41,16 +42,16 @@ pub const BUILD: &[Package] = &[
     file("libclang-common-14-dev", "/usr/lib/llvm-14/lib/clang/*/include/stddef.h"),
 ];
 
-/// To get tickets from a test realm, wherever its KDC runs.
+/// The packages that getting tickets from a test realm needs, wherever its KDC runs.
 pub const KERBEROS_CLIENT: &[Package] = &[program("krb5-user", "kinit")];
 
-/// To run the KDC of a test realm without a container.
+/// The packages that a KDC of a test realm without a container needs.
 pub const KDC: &[Package] = &[program("krb5-kdc", "krb5kdc"), program("krb5-admin-server", "kadmin.local")];
 
-/// To run the KDC in a container whose base image has to be made on the spot.
+/// The packages that a KDC in a container needs when its base image has to be built here.
 pub const CONTAINER: &[Package] = &[program("docker.io", "docker"), program("debootstrap", "debootstrap")];
 
-/// To run the C programs in a private network, for the interoperation tests.
+/// The packages that the C programs in a private network need, for the interoperation tests.
 ///
 /// These two are asked of the package database: our own programs have the same names.
 pub const REFERENCE: &[Package] = &[
@@ -62,7 +63,7 @@ pub const REFERENCE: &[Package] = &[
     file("netbase", "/etc/services"),
 ];
 
-/// What Heimdal's programs need to run; see [`crate::heimdal`].
+/// The packages that Heimdal's programs need; see [`crate::heimdal`].
 pub const HEIMDAL: &[Package] = &[
     file("libgssapi3-heimdal", "/usr/lib/*/libgssapi.so.3"),
     file("libhdb9-heimdal", "/usr/lib/*/libhdb.so.9"),
@@ -74,13 +75,13 @@ pub const HEIMDAL: &[Package] = &[
     file("libsl0-heimdal", "/usr/lib/*/libsl.so.0"),
 ];
 
-/// What sites run Zephyr's programs with: tickets that are kept fresh; and clocks that are wrong.
+/// The packages that tests of site setups need: to keep tickets fresh, and to set clocks wrong.
 pub const SITES: &[Package] =
     &[program("kstart", "k5start"), file("libfaketime", "/usr/lib/*/faketime/libfaketime.so.1")];
 
-/// Those of `wanted` that are not installed.
+/// The packages of `wanted` that are not installed.
 pub fn missing(wanted: &[Package]) -> Vec<Package> {
-    wanted.iter().copied().filter(|package| !package.probe.is_there()).collect()
+    wanted.iter().copied().filter(|package| !package.probe.is_installed()).collect()
 }
 
 /// The command that installs `packages`, or nothing when there are none.
@@ -92,7 +93,7 @@ pub fn install_line(packages: &[Package]) -> Option<String> {
     Some(format!("apt-get install -y --no-install-recommends {}", names.join(" ")))
 }
 
-/// Where the file of one of these packages is that is looked for by `name`.
+/// The path of the file that shows that the package `name` is installed.
 pub fn find_file(name: &str) -> Option<PathBuf> {
     let all = [BUILD, KDC, REFERENCE, HEIMDAL, SITES].concat();
     let package = all.into_iter().find(|package| package.name == name)?;
@@ -112,7 +113,7 @@ fn find_path(path: &str) -> Option<PathBuf> {
     }
 }
 
-/// Where a program is, looking also where only root's PATH leads.
+/// The path of a program, searched in PATH and in the system directories of root's PATH.
 pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
@@ -122,7 +123,7 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
 }
 
 impl Probe {
-    fn is_there(self) -> bool {
+    fn is_installed(self) -> bool {
         match self {
             Self::Program(name) => find_program(name).is_some(),
             Self::File(path) => find_path(path).is_some(),
@@ -135,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_exactly_what_is_missing() {
+    fn exactly_the_missing_packages_are_named() {
         let wanted = [
             program("dash", "sh"),
             program("no-such", "zephyr-no-such-program"),

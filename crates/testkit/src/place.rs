@@ -1,14 +1,13 @@
-//! Where programs are started: on this machine as it is, or in a namespace of the reference lab.
+//! The place where programs are started: this machine, or a namespace of the reference lab.
 
-use std::ffi::OsStr;
-use std::process::Command;
+use std::{ffi::OsStr, process::Command};
 
 /// A place to start programs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// This machine.
     Host,
-    /// The network, mount and UTS namespaces of the process with this number.
+    /// The network, mount and UTS namespaces of the process with this ID.
     Namespace(u32),
 }
 
@@ -18,7 +17,7 @@ impl Place {
         match self {
             Self::Host => Command::new(program),
             Self::Namespace(holder) => {
-                // nsenter becomes the program, so its process number is the program's.
+                // nsenter becomes the program, so its process ID is the program's.
                 let mut command = Command::new("nsenter");
                 command.arg(format!("--target={holder}")).args(["--net", "--mount", "--uts", "--"]);
                 command.arg(program);

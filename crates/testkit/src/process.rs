@@ -1,50 +1,53 @@
-//! Programs run by a test: once with a time limit, or as a daemon whose output is watched.
-
-use std::ffi::OsStr;
-use std::fmt;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
-
-use anyhow::{Context, Result, anyhow, bail};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+//! Programs run by a test: to their end with a time limit, or as a daemon whose output is recorded.
 
 use crate::transcript::Transcript;
+use anyhow::{Context, Result, anyhow, bail};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use std::{
+    ffi::OsStr,
+    fmt,
+    fs::File,
+    io::{BufRead, BufReader, Read, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
-/// How long a daemon may take to end after SIGTERM before it is killed.
-pub const GRACE: Duration = Duration::from_secs(3);
+/// The time a daemon has to end after SIGTERM before it is killed.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long a killed daemon may take to be gone.
-const KILLED: Duration = Duration::from_secs(60);
+/// The time a killed daemon has to end.
+const KILL_TIMEOUT: Duration = Duration::from_secs(60);
 
-const PAUSE: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// How long to read on after a program's end when its children still hold its output open. Not so short that on a busy
-/// machine output would be missed that is already there.
-const LEFTOVERS: Duration = Duration::from_secs(3);
+/// The time to go on reading after a program's end when its children still hold its output open. Not so short that on a
+/// busy machine output would be missed that is already there.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What a finished program left behind.
+/// The output and exit status of a finished program.
 #[derive(Debug, Clone)]
 pub struct Output {
     /// The command line, for messages.
     pub command: String,
-    /// How it ended.
+    /// The exit status.
     pub status: ExitStatus,
-    /// Standard output; bytes that are not UTF-8 become U+FFFD.
+    /// Standard output; octets that are not UTF-8 become U+FFFD.
     pub stdout: String,
     /// Standard error, likewise.
     pub stderr: String,
 }
 
 impl Output {
-    /// Makes an ending other than exit code 0 an error that shows everything the program said.
+    /// Turns an exit status other than 0 into an error that contains the program's output.
     ///
     /// # Errors
+    ///
     /// When the program did not succeed.
     pub fn success(self) -> Result<Self> {
         if self.status.success() { Ok(self) } else { Err(anyhow!("{self}")) }
@@ -61,6 +64,7 @@ impl fmt::Display for Output {
 /// Runs a program to its end, with nothing on its standard input.
 ///
 /// # Errors
+///
 /// When it cannot be started or is not done within `limit` (it is killed then). A program that
 /// ends by itself with a failure is no error here: see [`Output::success`].
 pub fn run(command: Command, limit: Duration) -> Result<Output> {
@@ -70,6 +74,7 @@ pub fn run(command: Command, limit: Duration) -> Result<Output> {
 /// Runs a program to its end, with `input` on its standard input.
 ///
 /// # Errors
+///
 /// As [`run`].
 pub fn run_with_input(mut command: Command, input: &[u8], limit: Duration) -> Result<Output> {
     let line = command_line(&command);
@@ -90,8 +95,8 @@ pub fn run_with_input(mut command: Command, input: &[u8], limit: Duration) -> Re
     let output = Output {
         command: line,
         status: outcome,
-        stdout: stdout.recv_timeout_all(LEFTOVERS),
-        stderr: stderr.recv_timeout_all(LEFTOVERS),
+        stdout: stdout.recv_timeout_all(DRAIN_TIMEOUT),
+        stderr: stderr.recv_timeout_all(DRAIN_TIMEOUT),
     };
     if status.is_none() {
         bail!("killed after {limit:?}: {output}");
@@ -99,7 +104,7 @@ pub fn run_with_input(mut command: Command, input: &[u8], limit: Duration) -> Re
     Ok(output)
 }
 
-/// A program that keeps running, with its output in memory and in a log file.
+/// A running program whose output is kept in memory and in a log file.
 ///
 /// It is ended (SIGTERM, then SIGKILL) when the value is dropped. It stays in our process group, so
 /// that Ctrl-C and the time limits of test runners reach it too.
@@ -113,9 +118,10 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts `command`; what it says is also written to `log`, whose file stem names it in messages.
+    /// Starts `command`; its output is also written to `log`, whose file stem names it in messages.
     ///
     /// # Errors
+    ///
     /// When the program or the log file cannot be opened.
     pub fn spawn(mut command: Command, log: impl Into<PathBuf>) -> Result<Self> {
         command.stdin(Stdio::null());
@@ -126,6 +132,7 @@ impl Daemon {
     /// outlive us even if we are killed.
     ///
     /// # Errors
+    ///
     /// As [`Daemon::spawn`].
     pub fn spawn_with_lifeline(mut command: Command, log: impl Into<PathBuf>) -> Result<Self> {
         command.stdin(Stdio::piped());
@@ -140,18 +147,18 @@ impl Daemon {
         let mut child = command.spawn().with_context(|| format!("cannot start `{line}`"))?;
         let transcript = Arc::new(Transcript::default());
         let file = Arc::new(file);
-        watch(child.stdout.take(), &transcript, &file);
-        watch(child.stderr.take(), &transcript, &file);
+        record(child.stdout.take(), &transcript, &file);
+        record(child.stderr.take(), &transcript, &file);
         let lifeline = child.stdin.take();
         Ok(Self { label, child, lifeline, transcript, ended: None })
     }
 
-    /// Its process number.
+    /// The process ID.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Everything it has said, standard output and standard error in order of arrival.
+    /// Its output so far, standard output and standard error in order of arrival.
     pub fn transcript(&self) -> &Transcript {
         &self.transcript
     }
@@ -159,7 +166,8 @@ impl Daemon {
     /// Waits for a line that satisfies `wanted`, among those already there and those to come.
     ///
     /// # Errors
-    /// When the time runs out or the program ends its output first; shows what it said.
+    ///
+    /// When the time runs out or the program ends its output first; contains the output so far.
     pub fn wait_for(&self, within: Duration, wanted: impl FnMut(&str) -> bool) -> Result<String> {
         self.wait_after(0, within, wanted)
     }
@@ -167,6 +175,7 @@ impl Daemon {
     /// As [`Daemon::wait_for`], for lines after `mark` (see [`Transcript::mark`]) only.
     ///
     /// # Errors
+    ///
     /// As [`Daemon::wait_for`].
     pub fn wait_after(&self, mark: usize, within: Duration, wanted: impl FnMut(&str) -> bool) -> Result<String> {
         self.transcript
@@ -174,10 +183,11 @@ impl Daemon {
             .map_err(|why| anyhow!("{}: {why}; it said:\n{}", self.label, self.transcript.text()))
     }
 
-    /// How it ended, if it has.
+    /// The exit status, if it has ended.
     ///
     /// # Errors
-    /// When the system will not say.
+    ///
+    /// When the system does not give it.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         if self.ended.is_none() {
             self.ended = self.child.try_wait()?;
@@ -188,6 +198,7 @@ impl Daemon {
     /// Sends a signal to it (and to nothing else). Nothing is sent to a program that has ended.
     ///
     /// # Errors
+    ///
     /// When the signal cannot be sent.
     pub fn signal(&mut self, signal: Signal) -> Result<()> {
         if self.ended()?.is_none() {
@@ -200,6 +211,7 @@ impl Daemon {
     /// Waits at most `within` for it to end by itself.
     ///
     /// # Errors
+    ///
     /// When it is still running then.
     pub fn wait_for_end(&mut self, within: Duration) -> Result<ExitStatus> {
         if self.ended.is_none() {
@@ -213,6 +225,7 @@ impl Daemon {
     /// Ends it: end of input if it has a lifeline, else SIGTERM; SIGKILL when it has not ended after `grace`.
     ///
     /// # Errors
+    ///
     /// When it cannot be ended at all.
     pub fn stop(&mut self, grace: Duration) -> Result<ExitStatus> {
         if self.lifeline.take().is_none() || self.wait_for_end(grace).is_err() {
@@ -222,13 +235,13 @@ impl Daemon {
             self.signal(Signal::SIGKILL)?;
         }
         // Nobody resists that; but the system may need a while.
-        self.wait_for_end(KILLED)
+        self.wait_for_end(KILL_TIMEOUT)
     }
 }
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        if let Err(error) = self.stop(GRACE) {
+        if let Err(error) = self.stop(STOP_TIMEOUT) {
             eprintln!("{}: not stopped: {error:#}", self.label);
         }
     }
@@ -252,12 +265,12 @@ fn wait_for_end(child: &mut Child, limit: Duration) -> Result<Option<ExitStatus>
         if Instant::now() >= deadline {
             return Ok(None);
         }
-        thread::sleep(PAUSE);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
 /// Copies lines from `pipe` to the transcript and the log until it ends.
-fn watch(pipe: Option<impl Read + Send + 'static>, transcript: &Arc<Transcript>, log: &Arc<File>) {
+fn record(pipe: Option<impl Read + Send + 'static>, transcript: &Arc<Transcript>, log: &Arc<File>) {
     let Some(pipe) = pipe else { return };
     let (transcript, log) = (Arc::clone(transcript), Arc::clone(log));
     transcript.source_started();
@@ -274,7 +287,7 @@ fn watch(pipe: Option<impl Read + Send + 'static>, transcript: &Arc<Transcript>,
     });
 }
 
-/// What is being read from a pipe in the background.
+/// The data that is being read from a pipe in the background.
 struct Collected(std::sync::mpsc::Receiver<Vec<u8>>);
 
 fn collect(pipe: Option<impl Read + Send + 'static>) -> Collected {
@@ -296,17 +309,17 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> Collected {
 }
 
 impl Collected {
-    /// Everything up to the end of the pipe, or what has come when nothing more comes for `pause`.
-    fn recv_timeout_all(self, pause: Duration) -> String {
+    /// All data up to the end of the pipe, or what has been read when nothing more comes for `timeout`.
+    fn recv_timeout_all(self, timeout: Duration) -> String {
         let mut all = Vec::new();
-        while let Ok(chunk) = self.0.recv_timeout(pause) {
+        while let Ok(chunk) = self.0.recv_timeout(timeout) {
             all.extend(chunk);
         }
         String::from_utf8_lossy(&all).into_owned()
     }
 }
 
-/// Whether a process with this number exists (a zombie counts).
+/// Whether a process with this ID exists (a zombie counts).
 pub fn exists(pid: u32) -> bool {
     Path::new("/proc").join(pid.to_string()).exists()
 }
@@ -315,7 +328,7 @@ pub fn exists(pid: u32) -> bool {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const TIMEOUT: Duration = Duration::from_secs(60);
 
     fn shell(script: &str) -> Command {
         let mut command = Command::new("sh");
@@ -325,7 +338,7 @@ mod tests {
 
     #[test]
     fn run_gives_output_input_and_status() {
-        let output = run_with_input(shell("cat; echo oops >&2; exit 3"), b"hello", LONG).unwrap();
+        let output = run_with_input(shell("cat; echo oops >&2; exit 3"), b"hello", TIMEOUT).unwrap();
         assert_eq!(
             (output.stdout.as_str(), output.stderr.as_str(), output.status.code()),
             ("hello", "oops\n", Some(3))
@@ -334,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn run_kills_what_takes_too_long_and_shows_what_it_said() {
+    fn run_kills_a_program_at_the_time_limit_and_shows_its_output() {
         // However long it takes to begin.
         let killed = |seconds| run(shell("echo begun; exec sleep 3600"), Duration::from_secs(seconds)).unwrap_err();
         let mut errors = (0..6).map(|attempt| killed(1 << attempt).to_string());
@@ -344,17 +357,17 @@ mod tests {
 
     #[test]
     fn run_does_not_wait_for_grandchildren() {
-        let output = run(shell("sleep 3600 & echo $!"), LONG).unwrap();
+        let output = run(shell("sleep 3600 & echo $!"), TIMEOUT).unwrap();
         let left_behind: i32 = output.stdout.trim().parse().unwrap();
         kill(Pid::from_raw(left_behind), Signal::SIGKILL).unwrap();
     }
 
     #[test]
-    fn a_daemon_is_heard_logged_and_ended() {
+    fn the_output_of_a_daemon_is_recorded_and_dropping_ends_it() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("echoing.log");
         let daemon = Daemon::spawn(shell("echo up >&2; exec sleep 60"), &log).unwrap();
-        daemon.wait_for(LONG, |line| line == "up").unwrap();
+        daemon.wait_for(TIMEOUT, |line| line == "up").unwrap();
         let pid = daemon.pid();
         drop(daemon);
         assert!(!exists(pid));
@@ -362,11 +375,11 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_deaf_to_sigterm_is_killed() {
+    fn a_daemon_that_ignores_sigterm_is_killed() {
         let folder = tempfile::tempdir().unwrap();
         let script = "trap '' TERM; echo up; while :; do sleep 0.05; done";
-        let mut daemon = Daemon::spawn(shell(script), folder.path().join("deaf.log")).unwrap();
-        daemon.wait_for(LONG, |line| line == "up").unwrap();
+        let mut daemon = Daemon::spawn(shell(script), folder.path().join("ignoring.log")).unwrap();
+        daemon.wait_for(TIMEOUT, |line| line == "up").unwrap();
         let status = daemon.stop(Duration::from_millis(100)).unwrap();
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
     }
@@ -376,11 +389,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("reading.log");
         let mut daemon = Daemon::spawn_with_lifeline(shell("cat; exit 7"), log).unwrap();
-        assert_eq!(daemon.stop(LONG).unwrap().code(), Some(7));
+        assert_eq!(daemon.stop(TIMEOUT).unwrap().code(), Some(7));
     }
 
     #[test]
-    fn an_early_end_is_told_at_once() {
+    fn an_early_end_is_reported_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let daemon = Daemon::spawn(shell("echo broken"), folder.path().join("weak.log")).unwrap();
         let error = daemon.wait_for(Duration::from_secs(3600), |line| line == "up").unwrap_err();

@@ -1,55 +1,58 @@
-//! A throw-away Kerberos realm with a real KDC: MIT's, or Heimdal's.
+//! A temporary Kerberos realm with a real KDC: MIT's, or Heimdal's.
 
-use std::env;
-use std::ffi::OsStr;
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
-
+pub use crate::recipe::{Keys, RealmOptions};
+use crate::{
+    container::{self, Container},
+    heimdal,
+    loopback::Network,
+    native,
+    place::Place,
+    ports,
+    process::{self, Daemon, Output},
+    recipe::Recipe,
+    user::User,
+};
 use anyhow::{Context, Result, bail};
+use std::{
+    env,
+    ffi::OsStr,
+    fs,
+    net::{Ipv4Addr, SocketAddrV4},
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 use tempfile::TempDir;
 
-use crate::container::{self, Container};
-use crate::heimdal;
-use crate::loopback::Network;
-use crate::native;
-use crate::place::Place;
-use crate::ports;
-use crate::process::{self, Daemon, Output};
-use crate::recipe::Recipe;
-pub use crate::recipe::{Keys, RealmOptions};
-use crate::user::User;
-
-/// Names the variable that decides where KDCs run: `container` or `native`. Without it a container
-/// is used when a Docker engine answers.
+/// The environment variable that selects where KDCs run: `container` or `native`. Without it a container is used when a
+/// Docker engine answers.
 pub const KDC_VARIABLE: &str = "ZEPHYR_TEST_KDC";
 
 /// The Zephyr service's principal, without realm.
 pub const SERVICE: &str = "zephyr/zephyr";
 
-const READY: Duration = Duration::from_secs(60);
-const TOOL: Duration = Duration::from_secs(20);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+const TOOL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How a KDC is run.
+/// The way a KDC is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     /// As a container.
     Container,
     /// As a program of this machine.
     Native,
-    /// Heimdal's KDC as a program of this machine. It takes no `session_enctypes`, `pac` and `weak`.
+    /// Heimdal's KDC as a program of this machine. It does not support `session_enctypes`, `pac` and `weak`.
     Heimdal,
 }
 
 impl Engine {
-    /// What [`KDC_VARIABLE`] demands, else a container where one can be had.
+    /// The engine that [`KDC_VARIABLE`] selects; without it, a container where that is possible.
     ///
     /// # Errors
+    ///
     /// When the variable holds something else.
     pub fn choose() -> Result<Self> {
-        if let Some(engine) = Self::demanded(&env::var(KDC_VARIABLE).unwrap_or_default())? {
+        if let Some(engine) = Self::from_variable(&env::var(KDC_VARIABLE).unwrap_or_default())? {
             return Ok(engine);
         }
         if !container::engine_answers() {
@@ -64,7 +67,7 @@ impl Engine {
         })
     }
 
-    fn demanded(value: &str) -> Result<Option<Self>> {
+    fn from_variable(value: &str) -> Result<Option<Self>> {
         match value {
             "" => Ok(None),
             "container" => Ok(Some(Self::Container)),
@@ -85,22 +88,24 @@ pub struct Realm {
     engine: Engine,
     name: String,
     address: SocketAddrV4,
-    /// Where the KDC is that has not a machine of its own.
+    /// The network of a KDC that runs on this machine.
     _network: Option<Network>,
 }
 
 impl Realm {
-    /// Makes a realm and starts its KDC on an address of its own; returns when the KDC serves.
+    /// Creates a realm and starts its KDC on an address of its own; returns when the KDC serves.
     ///
     /// # Errors
-    /// When packages are missing (the message says which) or the KDC does not start; shows what it said.
+    ///
+    /// When packages are missing (the message says which) or the KDC does not start; contains its output.
     pub fn start(options: RealmOptions) -> Result<Self> {
         Self::start_on(Engine::choose()?, options)
     }
 
-    /// As [`Realm::start`], on an engine of the caller's choice.
+    /// As [`Realm::start`], with a given engine.
     ///
     /// # Errors
+    ///
     /// As [`Realm::start`].
     pub fn start_on(engine: Engine, options: RealmOptions) -> Result<Self> {
         let network = Network::claim()?;
@@ -143,10 +148,10 @@ impl Realm {
         let kdc = Daemon::spawn_with_lifeline(command, folder.path().join("krb5kdc.log"))?;
         let name = options.realm.clone();
         let realm = Self { kdc, container, folder, place, engine, name, address, _network: network };
-        // Said after its sockets are open.
-        realm
-            .kdc
-            .wait_for(READY, |line| line == "krb5kdc: starting..." || line.contains("KDC worker process started"))?;
+        // Logged after its sockets are open.
+        realm.kdc.wait_for(START_TIMEOUT, |line| {
+            line == "krb5kdc: starting..." || line.contains("KDC worker process started")
+        })?;
         Ok(realm)
     }
 
@@ -155,12 +160,12 @@ impl Realm {
         &self.name
     }
 
-    /// How its KDC runs.
+    /// The way its KDC runs.
     pub fn engine(&self) -> Engine {
         self.engine
     }
 
-    /// Where the KDC answers, UDP and TCP.
+    /// The address and port of the KDC, for UDP and TCP.
     pub fn address(&self) -> SocketAddrV4 {
         self.address
     }
@@ -175,7 +180,7 @@ impl Realm {
         self.folder.path()
     }
 
-    /// The krb5.conf for everything that shall use this realm.
+    /// The krb5.conf for all programs that use this realm.
     pub fn krb5_conf(&self) -> PathBuf {
         self.folder().join("krb5.conf")
     }
@@ -215,15 +220,17 @@ impl Realm {
     /// from now on. `name` may hold letters, digits, `-` and `_`.
     ///
     /// # Errors
+    ///
     /// When the file cannot be written.
     pub fn add_settings(&self, name: &str, text: &str) -> Result<()> {
         fs::write(self.folder().join("krb5.conf.d").join(name), text)
             .with_context(|| format!("cannot write settings {name}"))
     }
 
-    /// A person with a home directory and a credential cache of their own, without tickets yet.
+    /// A user with a home directory and a credential cache of their own, without tickets yet.
     ///
     /// # Errors
+    ///
     /// When the home directory cannot be made.
     pub fn user(&self, name: &str) -> Result<User> {
         let home = self.folder().join("homes").join(name);
@@ -231,9 +238,10 @@ impl Realm {
         Ok(User::new(name, &self.name, home, self.krb5_conf(), self.place))
     }
 
-    /// A person as [`Realm::user`], with a ticket of the usual life.
+    /// A user as [`Realm::user`], with a ticket of the default lifetime.
     ///
     /// # Errors
+    ///
     /// When the KDC gives no ticket.
     pub fn login(&self, name: &str) -> Result<User> {
         let user = self.user(name)?;
@@ -241,10 +249,11 @@ impl Realm {
         Ok(user)
     }
 
-    /// Gets a new ticket-granting ticket with the person's keytab, valid for `life` (whole seconds)
+    /// Gets a new ticket-granting ticket with the user's keytab, valid for `life` (whole seconds)
     /// or as long as the realm allows.
     ///
     /// # Errors
+    ///
     /// When the KDC gives none.
     pub fn kinit(&self, user: &User, life: Option<Duration>) -> Result<()> {
         let mut command = user.command("kinit");
@@ -252,12 +261,13 @@ impl Realm {
             command.arg("-l").arg(format!("{}s", life.as_secs()));
         }
         command.arg("-k").arg("-t").arg(self.keytab(user.name())).arg(user.principal());
-        process::run(command, TOOL)?.success().map(drop)
+        process::run(command, TOOL_TIMEOUT)?.success().map(drop)
     }
 
     /// As [`Realm::kinit`], with Heimdal's command, whatever the KDC is.
     ///
     /// # Errors
+    ///
     /// When Heimdal cannot be had, or the KDC gives no ticket.
     pub fn kinit_by_heimdal(&self, user: &User) -> Result<()> {
         // Heimdal reads no settings behind a line that includes a folder.
@@ -267,23 +277,25 @@ impl Realm {
         fs::write(&file, settings.join("\n"))?;
         let mut command = user.command(heimdal::program("kinit.heimdal")?);
         command.env("KRB5_CONFIG", file).arg("-k").arg("-t").arg(self.keytab(user.name())).arg(user.principal());
-        process::run(command, TOOL)?.success().map(drop)
+        process::run(command, TOOL_TIMEOUT)?.success().map(drop)
     }
 
-    /// Gets the person a ticket for the Zephyr service.
+    /// Gets the user a ticket for the Zephyr service.
     ///
     /// # Errors
+    ///
     /// When the KDC gives none.
     pub fn fetch_service_ticket(&self, user: &User) -> Result<()> {
         let mut command = user.command("kvno");
         command.arg(self.service());
-        process::run(command, TOOL)?.success().map(drop)
+        process::run(command, TOOL_TIMEOUT)?.success().map(drop)
     }
 
-    /// Makes this realm believe in what `foreign`'s KDC says of its people: they can speak to servers here, once their
+    /// Makes this realm trust `foreign` (one-way cross-realm trust): its users can get tickets for servers here, once their
     /// settings say where this realm's KDC is.
     ///
     /// # Errors
+    ///
     /// When kadmin reports an error.
     pub fn trust(&self, foreign: &Self) -> Result<()> {
         for realm in [self, foreign] {
@@ -292,14 +304,15 @@ impl Realm {
         Ok(())
     }
 
-    /// Settings by which people of other realms find this one's KDC.
+    /// Settings (a section of a krb5.conf) by which users of other realms find this realm's KDC.
     pub fn whereabouts(&self) -> String {
         format!("[realms]\n{} = {{\nkdc = {}\n}}\n", self.name, self.address)
     }
 
-    /// One kadmin command on the realm's database, such as `modprinc -maxlife 5min alice`; MIT's alone.
+    /// Runs one kadmin command on the realm's database, such as `modprinc -maxlife 5min alice`; only for MIT's KDC.
     ///
     /// # Errors
+    ///
     /// When kadmin reports an error.
     pub fn kadmin(&self, query: &str) -> Result<Output> {
         if self.engine == Engine::Heimdal {
@@ -317,7 +330,7 @@ impl Realm {
             }
         };
         command.args(["-r", &self.name, "-p", "root/admin", "-q", query]);
-        let output = process::run(command, TOOL)?.success()?;
+        let output = process::run(command, TOOL_TIMEOUT)?.success()?;
         // Its exit code is 0 for many errors; all of them read "… while …".
         if output.stderr.contains(" while ") {
             bail!("kadmin {query}: {output}");
@@ -331,10 +344,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_variable_forces_an_engine_and_takes_no_nonsense() {
-        assert_eq!(Engine::demanded("").unwrap(), None);
-        assert_eq!(Engine::demanded("native").unwrap(), Some(Engine::Native));
-        assert_eq!(Engine::demanded("container").unwrap(), Some(Engine::Container));
-        assert!(Engine::demanded("podman").unwrap_err().to_string().contains("podman"));
+    fn the_variable_selects_an_engine_and_invalid_values_are_errors() {
+        assert_eq!(Engine::from_variable("").unwrap(), None);
+        assert_eq!(Engine::from_variable("native").unwrap(), Some(Engine::Native));
+        assert_eq!(Engine::from_variable("container").unwrap(), Some(Engine::Container));
+        assert!(Engine::from_variable("podman").unwrap_err().to_string().contains("podman"));
     }
 }

@@ -1,27 +1,29 @@
-//! What can be chosen about a test realm, and how the recipe in `tests/kdc` is told.
+//! The options of a test realm, and the parameters of the recipe in `tests/kdc`.
 
-use std::net::SocketAddrV4;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    net::SocketAddrV4,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-/// How a test realm shall be. Start from [`RealmOptions::default`].
+/// The options of a test realm. Start from [`RealmOptions::default`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RealmOptions {
     /// Name of the realm.
     pub realm: String,
     /// DNS domain that belongs to the realm; the realm in lower case when not given.
     pub domain: Option<String>,
-    /// Whether tickets for the Zephyr service carry a PAC, as an MIT KDC's do unless told otherwise.
+    /// Whether tickets for the Zephyr service carry a PAC, as an MIT KDC's do by default.
     pub pac: bool,
     /// Which keys principals have.
     pub keys: Keys,
-    /// Session key types that the Zephyr service takes, when not simply those of its keys.
+    /// Session key types that the Zephyr service accepts, when not simply those of its keys.
     pub session_enctypes: Vec<String>,
     /// Whether des3 and rc4 are allowed as well.
     pub weak: bool,
     /// The longest life of a ticket (whole seconds).
     pub max_life: Duration,
-    /// The people; each has a keytab, and the name as password.
+    /// The names of users; each has a keytab, and the name as password.
     pub people: Vec<String>,
     /// More principals with a random key; see [`crate::realm::Realm::keytab`].
     pub principals: Vec<String>,

@@ -1,7 +1,6 @@
-//! Somebody in the middle, between a host manager and its clients on one side and a server on the other.
+//! A relay (man in the middle) between a host manager with its clients and a server.
 //!
-//! Clients are told to the server as if they lived at another address of the same network, so that what the server sends
-//! them passes here, too. They must therefore bind [`Network::here`] alone (`ZEPHYR_ADDRESS`).
+//! The server sees clients at another address of the same network, so that what it sends them passes the relay, too. They must therefore bind [`Network::here`] alone (`ZEPHYR_ADDRESS`).
 
 use crate::loopback::Network;
 use std::{
@@ -17,16 +16,16 @@ use std::{
 };
 use zephyr_core::{limits::MAX_PACKET, notice::Packet};
 
-/// The port at which a relay pretends to be the host manager: none that the system gives to a client, whose ports the
-/// relay needs for itself.
+/// The port at which a relay stands for the host manager: outside the ephemeral ports of clients, which the relay binds
+/// itself.
 const HOST_MANAGER_PORT: u16 = 2104;
-/// Where on its network the relay pretends that clients live.
-const APPARENT: u8 = 2;
+/// The last octet of the address at which the server sees clients.
+const APPARENT_HOST: u8 = 2;
 
-/// How often a thread looks whether it should end when nobody wakes it: seldom, as there is one for every client.
-const TIMEOUT: Duration = Duration::from_secs(1);
+/// The interval at which a thread checks whether it should end: long, as there is a thread for every client.
+const READ_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Which way a datagram goes.
+/// The direction of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// From the host manager to the server.
@@ -39,7 +38,7 @@ pub enum Way {
     FromClient,
 }
 
-/// What is done to a datagram on its way: it may be changed; `false` loses it.
+/// A function applied to each datagram: it may change the datagram; `false` drops it.
 type Tamper = Box<dyn FnMut(Way, &mut Vec<u8>) -> bool + Send>;
 
 /// A running relay. Ends when dropped.
@@ -51,13 +50,13 @@ pub struct Relay {
 
 struct Shared {
     server: SocketAddr,
-    /// Towards the host manager, which takes it for the server.
+    /// Towards the host manager: to it, this is the server.
     down: UdpSocket,
-    /// Towards the server, which takes it for the host manager.
+    /// Towards the server: to it, this is the host manager.
     up: UdpSocket,
-    /// Where the clients are.
+    /// The address of the clients.
     clients_at: Ipv4Addr,
-    /// Where the server sees everything come from.
+    /// The address at which the server sees the clients and the host manager.
     apparent: Ipv4Addr,
     host: Mutex<Option<SocketAddr>>,
     clients: Mutex<HashMap<u16, JoinHandle<()>>>,
@@ -66,20 +65,21 @@ struct Shared {
 }
 
 impl Relay {
-    /// Starts a relay to `server` on a network where no other relay is, and at whose [`Network::here`] clients are.
+    /// Starts a relay to `server` on a network without another relay, whose clients are at [`Network::here`].
     ///
     /// # Errors
+    ///
     /// When a socket cannot be opened.
     pub fn start(
         network: &Network,
         server: SocketAddr,
         tamper: impl FnMut(Way, &mut Vec<u8>) -> bool + Send + 'static,
     ) -> io::Result<Self> {
-        let (clients_at, apparent) = (network.here(), network.host(APPARENT));
+        let (clients_at, apparent) = (network.here(), network.host(APPARENT_HOST));
         let down = UdpSocket::bind((clients_at, 0))?;
         let up = UdpSocket::bind((apparent, HOST_MANAGER_PORT))?;
         for socket in [&down, &up] {
-            socket.set_read_timeout(Some(TIMEOUT))?;
+            socket.set_read_timeout(Some(READ_TIMEOUT))?;
         }
         let address = down.local_addr()?;
         let shared = Arc::new(Shared {
@@ -100,7 +100,7 @@ impl Relay {
         Ok(Self { shared, address, threads: threads.into() })
     }
 
-    /// Where the host manager must believe the server to be.
+    /// The address of the server to configure in the host manager.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -110,13 +110,13 @@ impl Drop for Relay {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         let clients = std::mem::take(&mut *lock(&self.shared.clients));
-        // Whoever waits for a packet gets one; where that fails, he looks by himself.
+        // Wakes each thread with a packet; where that fails, its read times out.
         let ports = clients.keys().copied().chain([HOST_MANAGER_PORT]);
         for place in ports.map(|port| SocketAddr::from((self.shared.apparent, port))).chain([self.address]) {
             let _ = self.shared.up.send_to(b"", place);
         }
         for thread in self.threads.drain(..).chain(clients.into_values()) {
-            // A thread that panicked has said so.
+            // A thread that panicked has printed that.
             let _ = thread.join();
         }
     }
@@ -127,7 +127,7 @@ impl Shared {
         self.pump(&self.down, |from, datagram| {
             *lock(&self.host) = Some(from);
             if let Ok(packet) = Packet::parse(datagram) {
-                self.watch(packet.notice.port);
+                self.relay_client(packet.notice.port);
             }
             Some((&self.up, Way::ToServer, self.server))
         });
@@ -137,14 +137,14 @@ impl Shared {
         self.pump(&self.up, |_, _| Some((&self.down, Way::ToHost, (*lock(&self.host))?)));
     }
 
-    /// Stands between the server and the client that wants its notices at `port`.
-    fn watch(self: &Arc<Self>, port: u16) {
+    /// Relays between the server and the client that receives its notices at `port`.
+    fn relay_client(self: &Arc<Self>, port: u16) {
         let mut clients = lock(&self.clients);
         if port == 0 || clients.contains_key(&port) {
             return;
         }
         let Ok(socket) = UdpSocket::bind((self.apparent, port)) else { return };
-        if socket.set_read_timeout(Some(TIMEOUT)).is_err() {
+        if socket.set_read_timeout(Some(READ_TIMEOUT)).is_err() {
             return;
         }
         let shared = Arc::clone(self);

@@ -1,7 +1,9 @@
-//! What a program has said so far, line by line, and waiting for it to say something.
+//! The output of a program so far, line by line, and waiting for a line.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 /// Lines from one or more sources in the order of their arrival.
 #[derive(Debug, Default)]
@@ -16,7 +18,7 @@ struct State {
     sources: usize,
 }
 
-/// Why a wait for a line ended without one.
+/// The reason why a wait for a line ended without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoLine {
     /// The time given ran out.
@@ -40,14 +42,14 @@ impl Transcript {
         self.changed.notify_all();
     }
 
-    /// Adds one line; bytes that are not UTF-8 become U+FFFD and the line end is cut off.
+    /// Adds one line; octets that are not UTF-8 become U+FFFD and the line end is cut off.
     pub fn add(&self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
         self.lock().lines.push(text.trim_end_matches(['\r', '\n']).to_owned());
         self.changed.notify_all();
     }
 
-    /// How many lines there are: a place to start a later wait from.
+    /// The number of lines so far: the start of a later wait.
     pub fn mark(&self) -> usize {
         self.lock().lines.len()
     }
@@ -65,6 +67,7 @@ impl Transcript {
     /// Waits until a line from `mark` on satisfies `wanted`, and returns the first that does.
     ///
     /// # Errors
+    ///
     /// [`NoLine`] when the time runs out or every source has ended.
     pub fn wait_after(
         &self,
@@ -101,17 +104,17 @@ mod tests {
     use super::*;
     use std::thread;
 
-    const LONG: Duration = Duration::from_secs(10);
+    const TIMEOUT: Duration = Duration::from_secs(10);
 
     #[test]
     fn finds_a_line_that_is_there_and_one_that_comes() {
         let transcript = Transcript::default();
         transcript.source_started();
         transcript.add(b"ready\r\n");
-        assert_eq!(transcript.wait_after(0, LONG, |line| line == "ready"), Ok("ready".to_owned()));
+        assert_eq!(transcript.wait_after(0, TIMEOUT, |line| line == "ready"), Ok("ready".to_owned()));
         thread::scope(|scope| {
             scope.spawn(|| transcript.add(b"hello \xff"));
-            let line = transcript.wait_after(1, LONG, |line| line.starts_with("hello"));
+            let line = transcript.wait_after(1, TIMEOUT, |line| line.starts_with("hello"));
             assert_eq!(line, Ok("hello \u{fffd}".to_owned()));
         });
     }
@@ -125,6 +128,6 @@ mod tests {
         let short = Duration::from_millis(1);
         assert_eq!(transcript.wait_after(mark, short, |_| true), Err(NoLine::TimedOut(short)));
         transcript.source_ended();
-        assert_eq!(transcript.wait_after(mark, LONG, |_| true), Err(NoLine::Ended));
+        assert_eq!(transcript.wait_after(mark, TIMEOUT, |_| true), Err(NoLine::Ended));
     }
 }

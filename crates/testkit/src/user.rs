@@ -1,18 +1,17 @@
-//! A person of a test realm.
+//! A user of a test realm.
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
-
+use crate::{place::Place, process};
 use anyhow::Result;
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
-use crate::place::Place;
-use crate::process;
+const TOOL_TIMEOUT: Duration = Duration::from_secs(20);
 
-const TOOL: Duration = Duration::from_secs(20);
-
-/// A person: name, home directory and credential cache. Made by [`crate::realm::Realm::user`].
+/// A user: name, home directory and credential cache. Made by [`crate::realm::Realm::user`].
 #[derive(Debug, Clone)]
 pub struct User {
     name: String,
@@ -29,7 +28,7 @@ impl User {
         Self { name: name.to_owned(), realm: realm.to_owned(), home, krb5_conf, cache, place }
     }
 
-    /// The same person with tickets in this credential cache, by its name with its type: `DIR:/some/folder`.
+    /// The same user with this credential cache, named with its type: `DIR:/some/folder`.
     #[must_use]
     pub fn with_cache(self, cache: &str) -> Self {
         Self { cache: cache.to_owned(), ..self }
@@ -50,17 +49,17 @@ impl User {
         &self.home
     }
 
-    /// The credential cache's file, as long as it is in one.
+    /// The file of the default credential cache.
     pub fn ccache(&self) -> PathBuf {
         self.home.join("ccache")
     }
 
-    /// The file in which a WindowGram client leaves its port for the person's other programs.
+    /// The file in which a windowgram client leaves its port for the user's other programs.
     pub fn wgfile(&self) -> PathBuf {
         self.home.join("wgfile")
     }
 
-    /// Environment for a program of this person.
+    /// Environment for a program of this user.
     pub fn env(&self) -> Vec<(&'static str, String)> {
         vec![
             ("HOME", self.home.display().to_string()),
@@ -79,23 +78,25 @@ impl User {
         command
     }
 
-    /// What `klist -e` says about the tickets.
+    /// The output of `klist -e`: the tickets and their encryption types.
     ///
     /// # Errors
+    ///
     /// When there are none.
     pub fn tickets(&self) -> Result<String> {
         let mut command = self.command("klist");
         command.arg("-e");
-        Ok(process::run(command, TOOL)?.success()?.stdout)
+        Ok(process::run(command, TOOL_TIMEOUT)?.success()?.stdout)
     }
 
     /// Whether there is a ticket-granting ticket that is still valid.
     ///
     /// # Errors
+    ///
     /// When klist cannot be run.
     pub fn has_valid_ticket(&self) -> Result<bool> {
         let mut command = self.command("klist");
         command.arg("-s");
-        Ok(process::run(command, TOOL)?.status.success())
+        Ok(process::run(command, TOOL_TIMEOUT)?.status.success())
     }
 }

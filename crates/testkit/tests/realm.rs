@@ -1,21 +1,19 @@
-//! Realms are real: a KDC answers, tickets are what the options say, and nothing stays behind.
-
-use std::fs;
-use std::time::Duration;
+//! Tests of realms: the KDC answers, tickets follow the options, and nothing stays behind.
 
 use anyhow::Result;
-use zephyr_testkit::container;
-use zephyr_testkit::deadline::wait_until;
-use zephyr_testkit::heimdal;
-use zephyr_testkit::packages;
-use zephyr_testkit::process;
-use zephyr_testkit::realm::{Engine, Keys, Realm, RealmOptions};
+use std::{fs, time::Duration};
+use zephyr_testkit::{
+    container,
+    deadline::wait_until,
+    heimdal, packages, process,
+    realm::{Engine, Keys, Realm, RealmOptions},
+};
 
 fn native(options: RealmOptions) -> Result<Realm> {
     Realm::start_on(Engine::Native, options)
 }
 
-/// The size of what alice's cache holds besides her ticket-granting ticket.
+/// The size in octets of what alice's cache holds besides her ticket-granting ticket.
 fn service_ticket_size(realm: &Realm) -> Result<u64> {
     let alice = realm.login("alice")?;
     let before = fs::metadata(alice.ccache())?.len();
@@ -23,8 +21,8 @@ fn service_ticket_size(realm: &Realm) -> Result<u64> {
     Ok(fs::metadata(alice.ccache())?.len() - before)
 }
 
-/// What every realm must do, wherever its KDC runs.
-fn serves_and_vanishes(engine: Engine) -> Result<()> {
+/// Checks that a realm serves tickets and is removed when dropped.
+fn serves_and_is_removed(engine: Engine) -> Result<()> {
     let realm = Realm::start_on(engine, RealmOptions { realm: "SMOKE.TEST".into(), ..Default::default() })?;
     assert_eq!(realm.engine(), engine);
     let alice = realm.login("alice")?;
@@ -45,17 +43,17 @@ fn serves_and_vanishes(engine: Engine) -> Result<()> {
 }
 
 #[test]
-fn a_native_realm_serves_and_vanishes() -> Result<()> {
-    serves_and_vanishes(Engine::Native)
+fn a_native_realm_serves_and_is_removed() -> Result<()> {
+    serves_and_is_removed(Engine::Native)
 }
 
 #[test]
-fn a_contained_realm_serves_and_vanishes() -> Result<()> {
+fn a_contained_realm_serves_and_is_removed() -> Result<()> {
     if !container::engine_answers() {
         eprintln!("skipped: no Docker engine answers");
         return Ok(());
     }
-    serves_and_vanishes(Engine::Container)?;
+    serves_and_is_removed(Engine::Container)?;
     let ours = format!("zephyr-kdc-{}-", std::process::id());
     wait_until("the container is removed", Duration::from_secs(20), || {
         let mut list = std::process::Command::new("docker");
@@ -135,7 +133,7 @@ fn tickets_end_when_they_should() -> Result<()> {
 }
 
 #[test]
-fn more_principals_have_keytabs_and_realms_live_side_by_side() -> Result<()> {
+fn more_principals_have_keytabs_and_several_realms_can_run() -> Result<()> {
     let options = RealmOptions {
         realm: "ONE.TEST".into(),
         people: vec!["dora".into()],
@@ -171,13 +169,13 @@ fn what_these_tests_need_is_installed() {
     assert_eq!(packages::install_line(&missing), None);
 }
 
-/// A realm of Heimdal's, and tickets by either's commands: the other's library reads them.
+/// A realm with Heimdal's KDC, and tickets by the commands of both: each library reads the other's.
 #[test]
 fn a_realm_of_heimdals() -> Result<()> {
     if heimdal::or_skip()?.is_none() {
         return Ok(());
     }
-    serves_and_vanishes(Engine::Heimdal)?;
+    serves_and_is_removed(Engine::Heimdal)?;
     let realm = Realm::start_on(Engine::Heimdal, RealmOptions { realm: "HEIMDAL.TEST".into(), ..Default::default() })?;
     let bob = realm.user("bob")?;
     realm.kinit_by_heimdal(&bob)?;

@@ -1,21 +1,21 @@
-//! The C programs run in their lab, authenticated, and leave nothing behind.
-
-use std::fs;
-use std::time::Duration;
+//! Tests of the lab: the C programs run in it with authentication, and nothing stays behind.
 
 use anyhow::Result;
-use zephyr_testkit::deadline::wait_until;
-use zephyr_testkit::process::{self, run};
-use zephyr_testkit::realm::RealmOptions;
-use zephyr_testkit::reference::{self, Lab, LabOptions};
+use std::{fs, time::Duration};
+use zephyr_testkit::{
+    deadline::wait_until,
+    process::{self, run},
+    realm::RealmOptions,
+    reference::{self, Lab, LabOptions},
+};
 
-const SOON: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Sends a personal message with the C zwrite and gives what it printed.
+/// Sends a personal message with the C zwrite; gives its output.
 fn zwrite(lab: &Lab, from: &str, to: &str, text: &str) -> Result<process::Output> {
     let mut zwrite = lab.as_user(from, "/usr/bin/zwrite")?;
     zwrite.args([to, "-m", text]);
-    run(zwrite, SOON)
+    run(zwrite, TIMEOUT)
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn a_c_zwrite_reaches_a_c_zwgc() -> Result<()> {
 
     let sent = zwrite(&lab, "bob", "alice", "hello from bob")?.success()?;
     assert_eq!(sent.stdout, "Message queued for alice... sent\n");
-    zwgc.wait_for(SOON, |line| line == "hello from bob")?;
+    zwgc.wait_for(TIMEOUT, |line| line == "hello from bob")?;
     let shown = zwgc.transcript().text();
     assert!(shown.starts_with("Authentic Personal message at "), "{shown}");
 
@@ -36,7 +36,7 @@ fn a_c_zwrite_reaches_a_c_zwgc() -> Result<()> {
     assert_eq!(lost.status.code(), Some(1), "{lost}");
     assert!(lost.stderr.contains("carol: Not logged in"), "{lost}");
 
-    // The daemons are heard through the lab's syslog.
+    // The daemons log to the lab's syslog.
     assert!(lab.syslog().text().contains("Ready for action"));
     Ok(())
 }
@@ -62,13 +62,13 @@ fn everything_inside_ends_with_the_lab() -> Result<()> {
     let mut escape = lab.command("setsid");
     escape.args(["sh", "-c", "trap '' TERM HUP; echo $$; while :; do sleep 1; done"]);
     let escaped = lab.spawn("escaped", escape)?;
-    let pid: u32 = escaped.wait_for(SOON, |_| true)?.parse()?;
+    let pid: u32 = escaped.wait_for(TIMEOUT, |_| true)?.parse()?;
     std::mem::forget(escaped);
     assert!(lab.namespace().processes()?.contains(&pid));
 
     let (inside, folder) = (lab.namespace().processes()?, lab.folder().to_owned());
     drop(lab);
-    wait_until("all processes ended", SOON, || {
+    wait_until("all processes ended", TIMEOUT, || {
         // Those that nobody has waited for yet have no program any more.
         let runs = |pid: &u32| fs::read_link(format!("/proc/{pid}/exe")).is_ok();
         Ok((!inside.iter().any(runs)).then_some(()))
@@ -78,7 +78,7 @@ fn everything_inside_ends_with_the_lab() -> Result<()> {
 }
 
 #[test]
-fn labs_do_not_meet() -> Result<()> {
+fn labs_are_separate() -> Result<()> {
     let Some(one) = reference::or_skip(LabOptions::default())? else { return Ok(()) };
     let two = Lab::start(LabOptions {
         more_hosts: vec![([10, 77, 0, 2].into(), "zsrv2.athena.test".into())],
@@ -88,11 +88,11 @@ fn labs_do_not_meet() -> Result<()> {
     let hosts = |lab: &Lab| -> Result<String> {
         let mut getent = lab.command("getent");
         getent.args(["hosts", "zsrv2.athena.test"]);
-        Ok(run(getent, SOON)?.stdout)
+        Ok(run(getent, TIMEOUT)?.stdout)
     };
     assert!(hosts(&two)?.contains("10.77.0.2") && hosts(&one)?.is_empty());
     let mut name = one.command("hostname");
     name.arg("-f");
-    assert_eq!(run(name, SOON)?.success()?.stdout.trim(), one.host_name());
+    assert_eq!(run(name, TIMEOUT)?.success()?.stdout.trim(), one.host_name());
     Ok(())
 }

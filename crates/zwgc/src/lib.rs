@@ -1,7 +1,7 @@
-//! zwgc, the WindowGram client: shows the notices that somebody has subscribed to.
+//! zwgc, the windowgram client: shows the notices that a user has subscribed to.
 //!
 //! * [`options`]: the command line; [`subscription_file`]: `~/.zephyr.subs`
-//! * [`windowgram`]: how a notice looks; [`sanitize`]: why that cannot hurt a terminal
+//! * [`windowgram`]: the display format of notices; [`sanitize`]: removal of what could control a terminal
 //! * [`run`]: the program
 
 #![forbid(unsafe_code)]

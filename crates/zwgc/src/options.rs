@@ -1,15 +1,15 @@
-//! The command line (zwgc, section 1): whole words with a single dash, as they have always been.
+//! The command line of zwgc (zwgc, section 1): long options with a single dash.
 
 use std::{ffi::OsString, path::PathBuf};
 
-/// What a wrong command line gets to see, and what `--help` prints.
+/// The usage, which is printed for `--help` and after an invalid command line.
 pub const USAGE: &str = "\
 zwgc: usage: zwgc [-ttymode] [-nofork] [-loc text] [-subfile file]
                   [-f file] [-default port] [-disable port] [-charset name] [-reenter]
 Shows on the terminal what you have subscribed to, and runs until it gets INT, TERM or HUP.
 -f, -default, -disable, -charset and -reenter are accepted and have no effect yet.";
 
-/// What is asked for.
+/// A parsed command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parsed {
     /// Run.
@@ -20,7 +20,7 @@ pub enum Parsed {
     Version,
 }
 
-/// How to run.
+/// The options of zwgc.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// A subscription file in place of the user's; `-` is standard input.
@@ -31,21 +31,21 @@ pub struct Options {
     pub ignored: Vec<&'static str>,
 }
 
-/// Reads the words of the command line; `None` when they make no sense.
+/// Parses the arguments of the command line; `None` when they are invalid.
 pub fn parse(arguments: impl Iterator<Item = OsString>) -> Option<Parsed> {
     const WITHOUT_EFFECT: [&str; 4] = ["-f", "-default", "-disable", "-charset"];
     let mut options = Options::default();
     let mut arguments = arguments;
-    while let Some(word) = arguments.next() {
-        match word.to_str()? {
+    while let Some(argument) = arguments.next() {
+        match argument.to_str()? {
             "--help" => return Some(Parsed::Help),
             "--version" => return Some(Parsed::Version),
-            // The only mode there is, in the foreground, whether asked for or not.
+            // The only mode there is, in the foreground.
             "-ttymode" | "-nofork" | "-reenter" | "-debug" => {}
             "-subfile" => options.subscription_file = Some(arguments.next()?.into()),
             "-loc" => options.tty = Some(arguments.next()?.to_string_lossy().into_owned()),
-            word => {
-                let known = WITHOUT_EFFECT.into_iter().find(|known| *known == word)?;
+            option => {
+                let known = WITHOUT_EFFECT.into_iter().find(|known| *known == option)?;
                 arguments.next()?;
                 options.ignored.push(known);
             }
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn known_words() {
+    fn known_options() {
         assert_eq!(parsed(&["-ttymode", "-nofork", "-reenter", "-debug"]), Some(Parsed::Run(Options::default())));
         let options = Options {
             subscription_file: Some("-nofork".into()),

@@ -1,9 +1,9 @@
-//! The course of zwgc (zwgc, sections 2, 5 and 6).
+//! The procedure of zwgc (zwgc, sections 2, 5 and 6).
 
 use crate::{
     options::Options,
     sanitize,
-    subscription_file::{self, Macros, Wishes},
+    subscription_file::{self, Entries, Macros},
     windowgram,
 };
 use std::{
@@ -20,36 +20,36 @@ use zephyr_client::{
 };
 use zephyr_net::host;
 
-/// Exit status: the port file, the command line, or the terminal.
+/// The exit status for errors of the port file, the command line, or the terminal.
 const FAILURE: u8 = 1;
-/// Exit status: Zephyr could not be reached.
+/// The exit status when Zephyr could not be reached.
 const NO_ZEPHYR: u8 = 3;
 
-/// How long saying good-bye may take.
-const GOODBYE: Duration = Duration::from_secs(10);
-/// Reasons for hiding notices that are told.
+/// The time limit for unsetting location and subscriptions at the end.
+const LOGOUT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The maximum number of different reasons for hiding notices that are reported.
 const MAX_REASONS: usize = 16;
-/// Octets of a subscription file that are read.
+/// The maximum number of octets read of a subscription file.
 const MAX_FILE: u64 = 1 << 20;
 
-/// Runs until a signal or an EXIT notice; gives the exit status.
+/// Runs zwgc until a signal or an EXIT notice; gives the exit status.
 pub fn run(options: &Options) -> u8 {
     for option in &options.ignored {
         tracing::warn!("{option} has no effect yet");
     }
-    block_on(whole(options)).and_then(|status| status).unwrap_or_else(|error| {
+    block_on(run_client(options)).and_then(|status| status).unwrap_or_else(|error| {
         eprintln!("zwgc: {}", system_text(&error));
         FAILURE
     })
 }
 
-/// Connects as the environment says. Tickets are looked after by this program, which tells of them.
+/// Connects with the options of the environment. This program renews its subscriptions itself, to warn its user about tickets.
 async fn connect() -> Result<(Zephyr, Inbox)> {
     let options = zephyr_client::Options::from_environment()?;
     zephyr_client::Options { renews_tickets: false, ..options }.connect().await
 }
 
-async fn whole(options: &Options) -> io::Result<u8> {
+async fn run_client(options: &Options) -> io::Result<u8> {
     let mut signals = Signals::new()?;
     let connected = tokio::select! {
         connected = connect() => connected,
@@ -58,7 +58,7 @@ async fn whole(options: &Options) -> io::Result<u8> {
     let (zephyr, mut inbox) = match connected {
         Ok(connected) => connected,
         Err(error) => {
-            complain(&error, "while initializing Zephyr");
+            report_error(&error, "while initializing Zephyr");
             return Ok(NO_ZEPHYR);
         }
     };
@@ -82,7 +82,7 @@ async fn whole(options: &Options) -> io::Result<u8> {
     let status = match served {
         Ok(()) => 0,
         Err(error) => {
-            complain(&error, "while receiving notices");
+            report_error(&error, "while receiving notices");
             FAILURE
         }
     };
@@ -90,15 +90,15 @@ async fn whole(options: &Options) -> io::Result<u8> {
         eprintln!("zwgc: error while trying to delete {}: {}", file.display(), system_text(&error));
     }
     tokio::select! {
-        () = goodbye(&zephyr, &location) => {}
-        () = tokio::time::sleep(GOODBYE) => tracing::info!("the server does not answer the good-bye"),
+        () = log_out(&zephyr, &location) => {}
+        () = tokio::time::sleep(LOGOUT_TIMEOUT) => tracing::info!("the server does not answer the good-bye"),
         () = signals.stop() => {}
     }
     Ok(status)
 }
 
-/// Tells the server that nobody is here any more. What it refuses does not matter now.
-async fn goodbye(zephyr: &Zephyr, location: &Location) {
+/// Unsets the location and cancels the subscriptions. Errors are only logged.
+async fn log_out(zephyr: &Zephyr, location: &Location) {
     if let Err(error) = zephyr.unset_location(location).await {
         tracing::debug!(%error, "while ending the location");
     }
@@ -107,16 +107,16 @@ async fn goodbye(zephyr: &Zephyr, location: &Location) {
     }
 }
 
-/// Announces the user, subscribes, and shows what comes, until an EXIT notice or the terminal's end.
+/// Sets the location, subscribes, and shows notices, until an EXIT notice or an error of the terminal.
 async fn serve(zephyr: &Zephyr, inbox: &mut Inbox, options: &Options, location: &Location, file: &Path) -> Result<()> {
     let exposure = exposure(Variables::read().text("exposure").as_deref());
     match zephyr.set_location(exposure, location).await {
         Ok(()) | Err(Error::Operation(OperationError::NotLoggedIn)) => {}
-        Err(error) => complain(&error, "while setting location"),
+        Err(error) => report_error(&error, "while setting location"),
     }
     let active = exposure != Exposure::None;
-    let wanted = if active { SubscriptionFile::read(options) } else { None };
-    let mut subscribed = active && begin(zephyr, wanted.as_ref(), location).await;
+    let subscription_file = if active { SubscriptionFile::read(options) } else { None };
+    let mut subscribed = active && begin(zephyr, subscription_file.as_ref(), location).await;
     let (mut tickets, mut warned) = (zephyr.tickets(), false);
     let mut rewrite = signal(SignalKind::user_defined1())?;
     let mut hidden = HashSet::new();
@@ -127,13 +127,13 @@ async fn serve(zephyr: &Zephyr, inbox: &mut Inbox, options: &Options, location: 
                 None => return Ok(()),
             },
             event = tickets.next(), if active => {
-                if tell(event, &mut warned) {
-                    // What is already subscribed to stays as it is, which may not be what the subscription file says: other
-                    // programs change it.
+                if report_tickets(event, &mut warned) {
+                    // Present subscriptions stay as they are, which need not be those of the subscription file: other
+                    // programs change them.
                     subscribed = if subscribed && event == TicketEvent::New {
                         renew_key(zephyr).await
                     } else {
-                        begin(zephyr, wanted.as_ref(), location).await
+                        begin(zephyr, subscription_file.as_ref(), location).await
                     };
                     if !subscribed {
                         tickets.failed();
@@ -148,11 +148,11 @@ async fn serve(zephyr: &Zephyr, inbox: &mut Inbox, options: &Options, location: 
                 continue;
             }
         };
-        if let Some(why) = received.hidden() {
-            // Said once each: whoever can make notices up could otherwise fill the terminal with that.
-            if hidden.len() < MAX_REASONS && hidden.insert(why.clone()) {
-                let why = sanitize::line(why.to_string().as_bytes());
-                eprintln!("zwgc: not showing a notice, nor others like it: {why}");
+        if let Some(reason) = received.hidden() {
+            // Reported once each, as forged notices could otherwise fill the terminal.
+            if hidden.len() < MAX_REASONS && hidden.insert(reason.clone()) {
+                let reason = sanitize::line(reason.to_string().as_bytes());
+                eprintln!("zwgc: not showing a notice, nor others like it: {reason}");
             }
             continue;
         }
@@ -164,14 +164,14 @@ async fn serve(zephyr: &Zephyr, inbox: &mut Inbox, options: &Options, location: 
     }
 }
 
-/// Says what the user should know about the tickets; true when it is time to subscribe with new ones.
-fn tell(event: TicketEvent, warned: &mut bool) -> bool {
+/// Reports a change of the tickets to the user; true when the program must subscribe with new ones.
+fn report_tickets(event: TicketEvent, warned: &mut bool) -> bool {
     match event {
-        // Whoever gets new tickets in time need not be told.
+        // New tickets in time need no report.
         TicketEvent::New if !*warned => tracing::info!("there are new tickets"),
         TicketEvent::New | TicketEvent::First => eprintln!("zwgc: there are new tickets: subscribing with them."),
         TicketEvent::EndsSoon(end) => {
-            let end = localtime::figures(end);
+            let end = localtime::date_and_time(end);
             eprintln!(
                 "zwgc: your tickets end at {end}. Run kinit: without new ones nothing can be proven from then on."
             );
@@ -184,32 +184,32 @@ fn tell(event: TicketEvent, warned: &mut bool) -> bool {
     !*warned
 }
 
-/// Subscribes to what the subscription file says; true when the server has taken it.
+/// Subscribes by the subscription file; true when the server has accepted it.
 async fn begin(zephyr: &Zephyr, file: Option<&SubscriptionFile>, location: &Location) -> bool {
-    // That there is none was said, and will not change.
+    // That there is none was reported, and will not change.
     let Some(file) = file else { return true };
     if let Err(error) = zephyr.identify().await {
         tracing::debug!(%error, "cannot read whose credentials there are");
     }
-    subscribe(zephyr, file.wishes(zephyr, location)).await
+    subscribe(zephyr, file.entries(zephyr, location)).await
 }
 
-/// True when the server has taken the key of the new tickets.
+/// Sends the server the key of new tickets; true when it has accepted it.
 async fn renew_key(zephyr: &Zephyr) -> bool {
     match zephyr.renew_key().await {
         Ok(()) => true,
         Err(error) => {
-            complain(&error, "while subscribing with new tickets");
+            report_error(&error, "while subscribing with new tickets");
             false
         }
     }
 }
 
-/// True when the server has taken the subscriptions.
-async fn subscribe(zephyr: &Zephyr, wishes: Wishes) -> bool {
+/// Changes the subscriptions; true when the server has accepted them.
+async fn subscribe(zephyr: &Zephyr, entries: Entries) -> bool {
     let mut subscribed = false;
-    // Also an empty list is sent: the server answers it with its default subscriptions.
-    match zephyr.subscribe_with_defaults(wishes.subscriptions).await {
+    // An empty list is sent, too: it adds the server's default subscriptions.
+    match zephyr.subscribe_with_defaults(entries.subscriptions).await {
         Ok(message) => {
             subscribed = true;
             tracing::info!("subscribed, listening on port {}", zephyr.port());
@@ -217,13 +217,13 @@ async fn subscribe(zephyr: &Zephyr, wishes: Wishes) -> bool {
                 eprintln!("zwgc: not all of the subscriptions: {message}");
             }
         }
-        Err(error) => complain(&error, "while subscribing"),
+        Err(error) => report_error(&error, "while subscribing"),
     }
-    let unwanted: Subscriptions = wishes.unsubscriptions.into();
+    let unwanted: Subscriptions = entries.unsubscriptions.into();
     if !unwanted.0.is_empty()
         && let Err(error) = zephyr.unsubscribe(unwanted).await
     {
-        complain(&error, "while unsubscribing");
+        report_error(&error, "while unsubscribing");
     }
     subscribed
 }
@@ -244,17 +244,15 @@ struct SubscriptionFile {
 }
 
 impl SubscriptionFile {
-    /// Reads it, once: it may be standard input. `None` when it should be there and cannot be read.
+    /// Reads the file, once, as it may be standard input. `None` when it cannot be read; a default file need not exist.
     fn read(options: &Options) -> Option<Self> {
-        let (path, asked_for) = match &options.subscription_file {
+        let (path, is_given) = match &options.subscription_file {
             Some(path) => (path.clone(), true),
             None => (account::home().unwrap_or_default().join(".zephyr.subs"), false),
         };
         match contents(&path) {
             Ok(text) => Some(Self { path, text }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !asked_for => {
-                Some(Self { path, text: Vec::new() })
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !is_given => Some(Self { path, text: Vec::new() }),
             Err(error) => {
                 eprintln!("zwgc: error while opening {} for reading: {}", path.display(), system_text(&error));
                 None
@@ -262,21 +260,21 @@ impl SubscriptionFile {
         }
     }
 
-    /// What it says, under the name that the user has now.
-    fn wishes(&self, zephyr: &Zephyr, location: &Location) -> Wishes {
+    /// The entries of the file, with the user's current name.
+    fn entries(&self, zephyr: &Zephyr, location: &Location) -> Entries {
         let macros = Macros {
             host: host::own_name().unwrap_or_default().into_bytes(),
             canon: location.host.clone().into_bytes(),
             me: zephyr.endpoint().sender,
         };
-        let wishes = subscription_file::parse(&self.text, &macros);
-        for line in &wishes.malformed {
+        let entries = subscription_file::parse(&self.text, &macros);
+        for line in &entries.malformed {
             eprintln!("zwgc: line {line} of {} is not class,instance,recipient: skipped", self.path.display());
         }
-        if !wishes.punts.is_empty() {
+        if !entries.punts.is_empty() {
             tracing::warn!("lines that begin with - have no effect yet");
         }
-        wishes
+        entries
     }
 }
 
@@ -290,7 +288,7 @@ fn contents(path: &PathBuf) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// What becomes of a notice.
+/// The treatment of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Treatment {
     Show,
@@ -301,7 +299,7 @@ enum Treatment {
 fn treatment(received: &Received, zephyr: &Zephyr, active: bool) -> Treatment {
     let (notice, from) = (received.notice(), received.from());
     if notice.class.eq_ignore_ascii_case(names::WG_CTL) && notice.instance.eq_ignore_ascii_case(b"USER") {
-        // Nothing proves who sends control notices, so at least they must come from this machine.
+        // Nothing proves the origin of control notices, so at least they must come from this machine.
         let local = from.ip().is_loopback() || from.ip() == zephyr.address();
         if local && notice.opcode.eq_ignore_ascii_case(b"EXIT") {
             return Treatment::Exit;
@@ -324,8 +322,8 @@ fn show(received: &Received) -> io::Result<()> {
     out.flush()
 }
 
-/// An error, when it happened, and what can be done about it.
-fn complain(error: &Error, context: &str) {
+/// Prints an error with its context, and the advice about it.
+fn report_error(error: &Error, context: &str) {
     eprintln!("zwgc: {error} {context}");
     if let Some(advice) = error.advice() {
         eprintln!("zwgc: {advice}");

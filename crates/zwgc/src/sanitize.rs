@@ -1,30 +1,30 @@
-//! Text from the network, made harmless for a terminal and for whoever reads it.
+//! Sanitization of text from the network for display on a terminal.
 //!
-//! What would move the cursor, change colours, ring, answer, reverse the direction of reading or hide itself is shown as
-//! what it is: characters as `\u{1b}`, octets that are no text as `\xff`.
+//! Control characters, which a terminal would obey, characters that change the direction of reading, and invisible ones are
+//! escaped as `\u{1b}`; octets that are no text as `\xff`.
 
 use zephyr_core::charset::Charset;
 
-/// Text of several lines, in the character set of its label: newlines and tabs stay.
+/// Sanitizes text of several lines, in the character set of its label. Newlines and tabs stay.
 ///
-/// Without a known label it is read as UTF-8.
+/// Without a known label it is decoded as UTF-8.
 pub fn lines(octets: &[u8], charset: Charset) -> String {
     let mut shown = String::with_capacity(octets.len());
     match charset.normalized() {
-        Charset::LATIN1 => octets.iter().for_each(|&octet| push(&mut shown, octet.into(), in_lines)),
-        _ => read_utf8(octets, &mut shown, in_lines),
+        Charset::LATIN1 => octets.iter().for_each(|&octet| push(&mut shown, octet.into(), is_visible_in_lines)),
+        _ => push_utf8(octets, &mut shown, is_visible_in_lines),
     }
     shown
 }
 
-/// Text on one line: a header field, or a name. Nothing invisible stays.
+/// Sanitizes text on one line, such as a header field or a name.
 pub fn line(octets: &[u8]) -> String {
     let mut shown = String::with_capacity(octets.len());
-    read_utf8(octets, &mut shown, in_line);
+    push_utf8(octets, &mut shown, is_visible_in_line);
     shown
 }
 
-fn read_utf8(octets: &[u8], shown: &mut String, visible: fn(char) -> bool) {
+fn push_utf8(octets: &[u8], shown: &mut String, visible: fn(char) -> bool) {
     for chunk in octets.utf8_chunks() {
         chunk.valid().chars().for_each(|character| push(shown, character, visible));
         for octet in chunk.invalid() {
@@ -41,23 +41,23 @@ fn push(shown: &mut String, character: char, visible: fn(char) -> bool) {
     }
 }
 
-fn in_lines(character: char) -> bool {
-    matches!(character, '\n' | '\t') || !(character.is_control() || deceives(character))
+fn is_visible_in_lines(character: char) -> bool {
+    matches!(character, '\n' | '\t') || !(character.is_control() || is_directional(character))
 }
 
-fn in_line(character: char) -> bool {
-    !(character.is_control() || deceives(character) || hides(character))
+fn is_visible_in_line(character: char) -> bool {
+    !(character.is_control() || is_directional(character) || is_invisible(character))
 }
 
-/// What changes how text around it is read: direction marks, and separators that some take for line ends.
-fn deceives(character: char) -> bool {
+/// Whether a character changes how text around it is read: direction marks, and separators that may be shown as line ends.
+fn is_directional(character: char) -> bool {
     matches!(character,
         '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}'
         | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
 }
 
-/// What has no width of its own. Scripts and emoji need some of these within text, but names do not.
-fn hides(character: char) -> bool {
+/// Whether a character has no width. Scripts and emoji need some of these within text, but names do not.
+fn is_invisible(character: char) -> bool {
     matches!(character,
         '\u{00AD}' | '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200D}'
         | '\u{2060}'..='\u{2065}' | '\u{206A}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}'
@@ -70,7 +70,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn terminals_are_not_commanded() {
+    fn control_characters_are_escaped() {
         assert_eq!(lines(b"\x1b[31mred\x07\x08\r\x7f", Charset::UTF8), "\\u{1b}[31mred\\u{7}\\u{8}\\u{d}\\u{7f}");
         assert_eq!(lines("\u{9b}2J".as_bytes(), Charset::UTF8), "\\u{9b}2J");
         assert_eq!(lines(b"\x9b2J", Charset::LATIN1), "\\u{9b}2J");
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_goes_forward() {
+    fn direction_marks_are_escaped() {
         for character in ['\u{202A}', '\u{202E}', '\u{2066}', '\u{2069}', '\u{200F}', '\u{2028}', '\u{2029}'] {
             let text = character.to_string();
             assert!(lines(text.as_bytes(), Charset::UTF8).is_ascii(), "{}", character.escape_unicode());
@@ -100,7 +100,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_else_comes_through(octets in proptest::collection::vec(any::<u8>(), 0..300), label in any::<u16>()) {
+        fn no_control_character_remains(octets in proptest::collection::vec(any::<u8>(), 0..300), label in any::<u16>()) {
             for charset in [Charset(label), Charset::UTF8, Charset::LATIN1] {
                 let shown = lines(&octets, charset);
                 prop_assert!(shown.chars().all(|c| c == '\n' || c == '\t' || !c.is_control()));

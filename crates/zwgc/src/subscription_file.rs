@@ -1,37 +1,37 @@
-//! The user's subscription file (zwgc, section 4.1): a line `class,instance,recipient` for each.
+//! The user's subscription file (zwgc, section 4.1): a line `class,instance,recipient` for each subscription.
 
 use zephyr_client::Subscription;
 
-/// What the macros in the file stand for.
+/// The values of the macros in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Macros {
     /// `%host%`: this host's name.
     pub host: Vec<u8>,
-    /// `%canon%`: its full name.
+    /// `%canon%`: its fully qualified name.
     pub canon: Vec<u8>,
     /// `%me%`: the user.
     pub me: Vec<u8>,
 }
 
-/// What a file asks for.
+/// The entries of a subscription file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wishes {
+pub struct Entries {
     /// To subscribe to.
     pub subscriptions: Vec<Subscription>,
-    /// To unsubscribe from, for their lines begin with `!`.
+    /// To unsubscribe from: lines that begin with `!`.
     pub unsubscriptions: Vec<Subscription>,
-    /// Not to be shown, for their lines begin with `-`.
+    /// Not to be shown: lines that begin with `-`.
     pub punts: Vec<Subscription>,
-    /// The numbers of lines that are none of these.
+    /// The numbers of invalid lines.
     pub malformed: Vec<usize>,
 }
 
-/// Reads the text of a file.
+/// Parses the text of a file.
 ///
-/// A `#` begins a comment, blanks before a line and empty lines do not count. A macro is replaced only where it is a whole
+/// A `#` begins a comment, blanks before a line and empty lines are ignored. A macro is replaced only where it is a whole
 /// field.
-pub fn parse(text: &[u8], macros: &Macros) -> Wishes {
-    let mut wishes = Wishes::default();
+pub fn parse(text: &[u8], macros: &Macros) -> Entries {
+    let mut entries = Entries::default();
     for (number, line) in (1..).zip(text.split(|&octet| octet == b'\n')) {
         let line = line.split(|&octet| octet == b'#').next().unwrap_or_default();
         let line = line.trim_ascii_end();
@@ -39,43 +39,43 @@ pub fn parse(text: &[u8], macros: &Macros) -> Wishes {
         let line = line.get(blanks..).unwrap_or_default();
         let (list, triple) = match line.split_first() {
             None => continue,
-            Some((b'!', rest)) => (&mut wishes.unsubscriptions, rest),
-            Some((b'-', rest)) => (&mut wishes.punts, rest),
-            Some(_) => (&mut wishes.subscriptions, line),
+            Some((b'!', rest)) => (&mut entries.unsubscriptions, rest),
+            Some((b'-', rest)) => (&mut entries.punts, rest),
+            Some(_) => (&mut entries.subscriptions, line),
         };
         match subscription(triple, macros) {
             Some(subscription) => list.push(subscription),
-            None => wishes.malformed.push(number),
+            None => entries.malformed.push(number),
         }
     }
-    wishes
+    entries
 }
 
 fn subscription(triple: &[u8], macros: &Macros) -> Option<Subscription> {
     let mut fields = triple.splitn(3, |&octet| octet == b',');
     let (class, instance, rest) = (fields.next()?, fields.next()?, fields.next()?);
-    let recipient = rest.split(u8::is_ascii_whitespace).find(|word| !word.is_empty())?;
-    let meant = |field: &[u8]| match field {
+    let recipient = rest.split(u8::is_ascii_whitespace).find(|part| !part.is_empty())?;
+    let expand = |field: &[u8]| match field {
         b"%host%" => macros.host.clone(),
         b"%canon%" => macros.canon.clone(),
         b"%me%" => macros.me.clone(),
         other => other.to_vec(),
     };
-    Some(Subscription::new(meant(class), meant(instance), meant(recipient)))
+    Some(Subscription::new(expand(class), expand(instance), expand(recipient)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parsed(text: &str) -> Wishes {
+    fn parsed(text: &str) -> Entries {
         let macros = Macros { host: b"h".to_vec(), canon: b"h.example".to_vec(), me: b"alice@TEST".to_vec() };
         parse(text.as_bytes(), &macros)
     }
 
     #[test]
     fn lines() {
-        let wishes = parsed(
+        let entries = parsed(
             "# my subscriptions\n\
              geeks,*,*   # all of them\n\
              \n   \n\
@@ -87,7 +87,7 @@ mod tests {
              %me%x,%%,*@R",
         );
         assert_eq!(
-            wishes.subscriptions,
+            entries.subscriptions,
             [
                 Subscription::new("geeks", "*", "*"),
                 Subscription::new("message", "my instance", "alice@TEST"),
@@ -96,16 +96,16 @@ mod tests {
                 Subscription::new("%me%x", "%%", "*@R"),
             ]
         );
-        assert_eq!(wishes.unsubscriptions, [Subscription::new("operations", "message", "*")]);
-        assert_eq!(wishes.punts, [Subscription::new("message", "noise", "*")]);
-        assert!(wishes.malformed.is_empty());
+        assert_eq!(entries.unsubscriptions, [Subscription::new("operations", "message", "*")]);
+        assert_eq!(entries.punts, [Subscription::new("message", "noise", "*")]);
+        assert!(entries.malformed.is_empty());
     }
 
     #[test]
-    fn incomplete_lines_are_reported_and_take_nothing_from_their_neighbours() {
-        let wishes = parsed("a,b,*\nc\nd,e\nf,g,\n!x,y\n,,z\n");
-        assert_eq!(wishes.subscriptions, [Subscription::new("a", "b", "*"), Subscription::new("", "", "z")]);
-        assert_eq!(wishes.malformed, [2, 3, 4, 5]);
-        assert!(wishes.unsubscriptions.is_empty());
+    fn incomplete_lines_are_reported_and_do_not_affect_others() {
+        let entries = parsed("a,b,*\nc\nd,e\nf,g,\n!x,y\n,,z\n");
+        assert_eq!(entries.subscriptions, [Subscription::new("a", "b", "*"), Subscription::new("", "", "z")]);
+        assert_eq!(entries.malformed, [2, 3, 4, 5]);
+        assert!(entries.unsubscriptions.is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! How a notice looks, as long as nobody describes it otherwise.
+//! The display format of notices.
 //!
 //! ```text
 //! AUTHENTIC class MESSAGE instance PERSONAL at 2026-11-22 11:01:03
@@ -9,18 +9,18 @@
 //!
 //! ```
 //!
-//! The first word is what is known about the origin: `AUTHENTIC`, `UNAUTHENTICATED` or `FAILED`. It stands at the beginning
-//! of a line, and nothing of what a notice says does: so no message can pass for another one's header. Texts with blanks
-//! or brackets in the header's fields stand in quotes. An opcode, when there is one, follows the instance; after `FAILED`,
-//! a second line says why. `To:` is left out for notices to everybody.
+//! The first word is the verdict about the origin: `AUTHENTIC`, `UNAUTHENTICATED` or `FAILED`. It is at the beginning of a
+//! line, where no text of a notice can be: so no message can pass for another one's header. Texts with blanks or brackets in
+//! the header's fields are in quotes. An opcode, when there is one, follows the instance; after `FAILED`,
+//! a second line has the reason. `To:` is left out for notices to all subscribers.
 
 use crate::sanitize;
 use std::{borrow::Cow, fmt::Write as _};
 use zephyr_client::localtime;
 use zephyr_core::{auth::Verdict, body, names, notice::Notice};
 
-/// The words for what is known about a notice's origin.
-pub const fn origin(verdict: &Verdict) -> &'static str {
+/// The label of a verdict about a notice's origin.
+pub const fn origin_label(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Authentic(_) => "AUTHENTIC",
         Verdict::Unauthenticated => "UNAUTHENTICATED",
@@ -28,12 +28,12 @@ pub const fn origin(verdict: &Verdict) -> &'static str {
     }
 }
 
-/// The whole windowgram, ready to be printed; with colours for terminals that have them.
+/// Renders a notice for a terminal, on request with colours.
 pub fn render(notice: &Notice<'_>, verdict: &Verdict, colours: bool) -> String {
-    let when = localtime::figures(localtime::of_seconds(notice.multiuid.seconds));
-    let (signature, text) = parts(notice);
+    let when = localtime::date_and_time(localtime::from_seconds(notice.multiuid.seconds));
+    let (signature, text) = signature_and_text(notice);
     let mut shown = header(notice, verdict, &when, colours);
-    let signature = sanitize::line(&flat(signature));
+    let signature = sanitize::line(&on_one_line(signature));
     let signature = if signature.is_empty() { signature } else { format!(" ({signature})") };
     // Writing to a string cannot fail.
     let _ = writeln!(shown, "From: {}{signature}", field(notice.sender));
@@ -48,15 +48,15 @@ pub fn render(notice: &Notice<'_>, verdict: &Verdict, colours: bool) -> String {
 }
 
 fn header(notice: &Notice<'_>, verdict: &Verdict, when: &str, colours: bool) -> String {
-    let word = match (colours, verdict) {
-        (false, _) => origin(verdict).to_owned(),
-        (true, Verdict::Authentic(_)) => format!("\x1b[1;32m{}\x1b[0m", origin(verdict)),
-        (true, Verdict::Unauthenticated) => format!("\x1b[1;33m{}\x1b[0m", origin(verdict)),
-        (true, Verdict::Failed(_)) => format!("\x1b[1;31m{}\x1b[0m", origin(verdict)),
+    let label = match (colours, verdict) {
+        (false, _) => origin_label(verdict).to_owned(),
+        (true, Verdict::Authentic(_)) => format!("\x1b[1;32m{}\x1b[0m", origin_label(verdict)),
+        (true, Verdict::Unauthenticated) => format!("\x1b[1;33m{}\x1b[0m", origin_label(verdict)),
+        (true, Verdict::Failed(_)) => format!("\x1b[1;31m{}\x1b[0m", origin_label(verdict)),
     };
     let opcode = if notice.opcode.is_empty() { String::new() } else { format!(" opcode {}", field(notice.opcode)) };
     let (class, instance) = (field(notice.class), field(notice.instance));
-    let mut header = format!("{word} class {class} instance {instance}{opcode} at {when}\n");
+    let mut header = format!("{label} class {class} instance {instance}{opcode} at {when}\n");
     if let Verdict::Failed(reason) = verdict {
         let reason = sanitize::line(reason.to_string().as_bytes());
         let _ = writeln!(header, "Warning: who sent this, and what, is not proven: {reason}");
@@ -64,21 +64,21 @@ fn header(notice: &Notice<'_>, verdict: &Verdict, when: &str, colours: bool) -> 
     header
 }
 
-/// A header field, in quotes where it could be taken for more than one.
+/// A header field, in quotes where it could be read as more than one.
 fn field(octets: &[u8]) -> String {
     let text = sanitize::line(octets);
     let plain = !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || "()\"".contains(c));
     if plain { text } else { format!("\"{}\"", text.replace('"', "\\\"")) }
 }
 
-/// The text with its line ends and tabs as blanks.
-fn flat(text: &[u8]) -> Vec<u8> {
+/// The text on one line: line ends and tabs become blanks.
+fn on_one_line(text: &[u8]) -> Vec<u8> {
     let blank = |&octet: &u8| if matches!(octet, b'\n' | b'\t' | b'\r') { b' ' } else { octet };
     text.trim_ascii().iter().map(blank).collect()
 }
 
-/// The signature and the message.
-fn parts<'a>(notice: &Notice<'a>) -> (&'a [u8], Cow<'a, [u8]>) {
+/// The signature and the text.
+fn signature_and_text<'a>(notice: &Notice<'a>) -> (&'a [u8], Cow<'a, [u8]>) {
     if notice.class.eq_ignore_ascii_case(names::LOGIN) {
         return (b"", body::on_lines(notice.body.strip_suffix(b"\0").unwrap_or(notice.body)));
     }
@@ -123,21 +123,21 @@ mod tests {
 
     #[test]
     fn fields_of_the_body() {
-        for (body, said) in [
+        for (body, expected) in [
             (&b""[..], &["From: bob@TEST", "To: alice@TEST", ""][..]),
             (b"only", &["From: bob@TEST", "To: alice@TEST", "  only", ""]),
             (b"only\0", &["From: bob@TEST", "To: alice@TEST", "  only", ""]),
             (b"\0text", &["From: bob@TEST", "To: alice@TEST", "  text", ""]),
             (b"s\0a\0b\0", &["From: bob@TEST (s)", "To: alice@TEST", "  a", "  b", ""]),
         ] {
-            assert_eq!(lines(&message(body), &authentic())[1..], *said, "{}", body.escape_ascii());
+            assert_eq!(lines(&message(body), &authentic())[1..], *expected, "{}", body.escape_ascii());
         }
         let login = Notice { class: b"login", recipient: b"", ..message(b"host\0Sun\0pts/1\0") };
         assert_eq!(lines(&login, &authentic())[1..], ["From: bob@TEST", "  host", "  Sun", "  pts/1", ""]);
     }
 
     #[test]
-    fn what_is_known_about_the_origin() {
+    fn verdicts_about_the_origin() {
         let notice = Notice { class: b"my class", instance: b"", opcode: b"AUTO", recipient: b"", ..message(b"x") };
         let shown = lines(&notice, &Verdict::Unauthenticated);
         assert!(shown[0].starts_with("UNAUTHENTICATED class \"my class\" instance \"\" opcode AUTO at "), "{shown:?}");

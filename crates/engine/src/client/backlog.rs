@@ -1,56 +1,56 @@
-//! Notices that have come and wait to be taken.
+//! A bounded queue of received notices.
 
 use super::Received;
 use std::collections::VecDeque;
 use zephyr_core::{limits::MAX_QUEUED, policy::Policy};
 
-/// Received notices in the order of their coming, with a bound on the memory that they take: [`MAX_QUEUED`] octets.
+/// A queue of received notices in order of arrival, bounded to [`MAX_QUEUED`] octets of memory.
 #[derive(Debug, Default)]
 pub struct Backlog {
-    waiting: VecDeque<Box<Received>>,
+    queue: VecDeque<Box<Received>>,
     octets: usize,
 }
 
-/// There is no room for one more notice.
+/// The queue has no room for another notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BacklogFull;
 
 impl Backlog {
-    /// Adds a notice.
+    /// Adds a notice at the end.
     ///
     /// # Errors
     ///
     /// When there is no room: the notice is lost.
     pub fn push(&mut self, received: Box<Received>) -> Result<(), BacklogFull> {
-        let octets = received.octets();
+        let octets = received.memory_size();
         if self.octets + octets > MAX_QUEUED {
             return Err(BacklogFull);
         }
         self.octets += octets;
-        self.waiting.push_back(received);
+        self.queue.push_back(received);
         Ok(())
     }
 
-    /// Takes the oldest notice.
+    /// Removes the oldest notice.
     pub fn pop(&mut self) -> Option<Box<Received>> {
-        let received = self.waiting.pop_front()?;
-        self.octets = self.octets.saturating_sub(received.octets());
+        let received = self.queue.pop_front()?;
+        self.octets = self.octets.saturating_sub(received.memory_size());
         Some(received)
     }
 
-    /// How many wait.
+    /// The number of notices.
     pub fn len(&self) -> usize {
-        self.waiting.len()
+        self.queue.len()
     }
 
-    /// Whether none waits.
+    /// Whether there are no notices.
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.queue.is_empty()
     }
 
-    /// The domain of `realm` demands something else by now, also of what waits.
+    /// Applies a new policy of the domain of `realm` to the notices in the queue.
     pub fn enforce(&mut self, policy: &Policy, realm: &str) {
-        for received in &mut self.waiting {
+        for received in &mut self.queue {
             received.enforce(policy, realm);
         }
     }

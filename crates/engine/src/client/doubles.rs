@@ -1,4 +1,4 @@
-//! What tests use in place of a Kerberos realm, a clock and a server.
+//! Test doubles for a Kerberos realm, a clock and a server.
 
 use bytes::Bytes;
 use std::{
@@ -21,7 +21,7 @@ use zephyr_core::{
     uid::Uid,
 };
 
-/// A moment this many seconds after the start of everything.
+/// The time this many seconds after the start of a test.
 pub(super) fn at(seconds: u64) -> Now {
     Now { monotonic: Duration::from_secs(seconds), wall: UNIX_EPOCH + Duration::from_secs(1_000_000 + seconds) }
 }
@@ -41,13 +41,13 @@ impl Key {
     }
 }
 
-/// Octets of the authenticator towards servers.
-pub(super) const AUTHENTICATOR: usize = 400;
+/// The length in octets of the authenticator towards servers.
+pub(super) const AUTHENTICATOR_LEN: usize = 400;
 
 impl Session for Key {
     fn seal(&self, notice: &Notice<'_>, direction: Direction, limits: Limits, _: Now) -> Result<Bytes, AuthError> {
         let mut text = Vec::new();
-        let len = if direction == Direction::ToServer { AUTHENTICATOR } else { 0 };
+        let len = if direction == Direction::ToServer { AUTHENTICATOR_LEN } else { 0 };
         if len > 0 {
             zcode::encode(&vec![self.0; len], &mut text);
         }
@@ -66,7 +66,7 @@ impl Session for Key {
 #[derive(Default)]
 pub(super) struct Credentials {
     key: Mutex<Option<u8>>,
-    looks: AtomicUsize,
+    lookups: AtomicUsize,
 }
 
 impl Credentials {
@@ -78,12 +78,12 @@ impl Credentials {
         Self { key: Mutex::new(Some(key)), ..Self::default() }
     }
 
-    pub(super) fn become_key(&self, key: u8) {
+    pub(super) fn set_key(&self, key: u8) {
         *self.key.lock().unwrap() = Some(key);
     }
 
-    pub(super) fn looks(&self) -> usize {
-        self.looks.load(Ordering::Relaxed)
+    pub(super) fn lookups(&self) -> usize {
+        self.lookups.load(Ordering::Relaxed)
     }
 }
 
@@ -97,7 +97,7 @@ impl Initiator for Credentials {
     }
 
     fn session(&self, _realm: &str) -> Result<Arc<dyn Session>, AuthError> {
-        self.looks.fetch_add(1, Ordering::Relaxed);
+        self.lookups.fetch_add(1, Ordering::Relaxed);
         let key = self.key.lock().unwrap().ok_or(AuthError::NoCredentials)?;
         Ok(Arc::new(Key(key)))
     }
@@ -117,7 +117,7 @@ pub(super) fn notice(body: &[u8]) -> Notice<'_> {
     }
 }
 
-/// A packet that a server proves with this key to its client.
+/// A packet that a server has sealed for its client with this key.
 pub(super) fn sealed(key: u8, body: &[u8]) -> Bytes {
     Key(key).seal(&notice(body), Direction::ToClient, Limits::WHOLE_PACKET, at(0)).unwrap()
 }

@@ -1,49 +1,49 @@
-//! Who and where a client is, and what it is told about that at start.
+//! The identity and addresses of a client, and its configuration.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use zephyr_core::{limits::Limits, notice::Notice, policy::Policy};
 
-/// Who and where a client is.
+/// The identity and addresses of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// The realm of the server, which recipients belong to when they name none.
+    /// The realm of the server, which completes recipients without a realm.
     pub realm: String,
-    /// Who the user is, as notices name him.
+    /// The user's name as notices carry it, `name@REALM`; `unknown` without credentials and login name.
     pub sender: Vec<u8>,
-    /// How long packets may be that the host manager gets.
+    /// The size limits of packets to the host manager, in octets.
     pub limits: Limits,
     /// This machine's address, as uids carry it.
     pub address: Ipv4Addr,
-    /// The port on which the client receives.
+    /// The UDP port at which the client receives.
     pub port: u16,
-    /// Where the host manager listens.
+    /// The address and port of the host manager.
     pub host_manager: SocketAddr,
 }
 
 impl Endpoint {
-    /// Whether this client has sent a notice itself, as far as the notice says.
+    /// Whether this client has sent a notice, by its sender, address and port.
     pub(super) fn is_sender_of(&self, notice: &Notice<'_>) -> bool {
         notice.port == self.port && notice.address == self.address && notice.sender == self.sender
     }
 }
 
-/// What a client knows before it has asked anybody.
+/// The configuration of a client at start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Where the host manager listens.
+    /// The address and port of the host manager.
     pub host_manager: SocketAddr,
-    /// The port on which the client receives.
+    /// The UDP port at which the client receives.
     pub port: u16,
-    /// How the client behaves.
+    /// The client's behaviour.
     pub settings: Settings,
 }
 
-/// How a client behaves where programs differ.
+/// The behaviour of a client where programs differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Acknowledgements are events, too, as are notices that answer the client's own questions.
+    /// Raw mode: acknowledgements are events, too, as are notices that answer the client's own requests.
     pub raw: bool,
-    /// Once something was subscribed to, the client looks after the user's tickets and subscribes again with new ones.
+    /// Ticket renewal: after the first subscription the client watches the user's tickets, and subscribes again with new ones.
     pub renews_tickets: bool,
 }
 
@@ -54,15 +54,15 @@ impl Default for Settings {
     }
 }
 
-/// What follows from the server's name: the answer to [`Job::Setup`](super::Job::Setup).
+/// The result of [`Job::Setup`](super::Job::Setup): the domain of the server, and the user's identity in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
     /// The realm of the server.
     pub realm: String,
-    /// Who the user is, as notices name him.
+    /// The user's name as notices carry it, `name@REALM`.
     pub sender: Vec<u8>,
     /// This machine's address, as uids carry it.
     pub address: Ipv4Addr,
-    /// What the domain demands.
+    /// The domain's policy.
     pub policy: Policy,
 }

@@ -1,45 +1,45 @@
-//! Why an operation fails, in the words that users of the C programs know.
+//! Errors of operations, with the texts of the C programs.
 
 use zephyr_core::{auth::AuthError, notice::FormatError, policy::Refusal};
 
-/// Why a client could not do what it was asked to.
+/// The reason why an operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OperationError {
-    /// No acknowledgement from the host manager within its time.
+    /// The host manager has not acknowledged a packet within 10 s.
     #[error("Hostmanager not responding")]
     HostManagerSilent,
-    /// The system does not send to the host manager, in its words.
+    /// The system cannot send to the host manager; with the system's error text.
     #[error("{0}")]
     CannotSend(String),
-    /// Nothing from the server within its time.
+    /// The server has not answered in time.
     #[error("Connection timed out")]
     TimedOut,
     /// The server refused, without a reason.
     #[error("SERVNAK received")]
     Refused,
-    /// The server refused because it could not verify who asks.
+    /// The server refused because it could not verify the authentication.
     #[error("Server could not verify authentication")]
     Unverified,
-    /// The server refused, and says why.
+    /// The server refused, with a reason.
     #[error("refused: {0}")]
     RefusedBecause(String),
-    /// The domain would refuse this, so it is not sent.
+    /// The domain's policy would refuse the notice, so it was not sent.
     #[error("not sent: {0}")]
     Policy(Refusal),
-    /// The domain wants proof, and there can be none.
+    /// The domain's policy demands proof of origin, and none can be made.
     #[error("{0}")]
     CannotProve(AuthError),
-    /// The server has no such location.
+    /// The server does not know the location.
     #[error("Not logged-in")]
     NotLoggedIn,
     /// A subscription too long for a packet of its own.
     #[error("Too many subscriptions to transmit")]
     SubscriptionTooLong,
-    /// A body larger than any receiver accepts.
+    /// The body is longer than 400,000 octets, which no receiver accepts.
     #[error("Packet too long or buffer too small")]
     NoticeTooLarge,
-    /// An answer that makes no sense.
+    /// The server's answer is invalid.
     #[error("Internal error")]
     InvalidAnswer,
     /// The proof of origin could not be made, or the notice could not be written.
@@ -54,7 +54,7 @@ impl From<FormatError> for OperationError {
 }
 
 impl OperationError {
-    /// What the user can do about it, if anybody knows.
+    /// Advice to the user about how to fix it, where there is any.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::HostManagerSilent => {

@@ -1,116 +1,60 @@
-//! The course of one sent notice: packet after packet to the host manager, each acknowledged, and then the server's answer
-//! (wire format, section 6).
+//! The exchange for one sent notice: each packet goes to the host manager and is acknowledged by it, and then the server
+//! answers (wire format, section 6).
 
+use super::Receipt;
 use bytes::Bytes;
 use std::{collections::VecDeque, time::Duration};
-use zephyr_core::{
-    body,
-    kind::Kind,
-    names,
-    notice::{Notice, Packet},
-    schedule::HMACK_WAIT,
-    time::Now,
-    uid::Uid,
-};
+use zephyr_core::{kind::Kind, notice::Packet, schedule::HMACK_WAIT, time::Now, uid::Uid};
 
-/// What has become of a notice, as far as its sender is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeliveryStatus {
-    /// Delivered to somebody, or done.
-    Sent,
-    /// Nobody is there to receive it.
-    NobodyThere,
-    /// Refused.
-    Refused(NakReason),
-    /// The server's acknowledgement has a text that the protocol does not have.
-    Unknown(Vec<u8>),
-    /// The host manager has it, and no answer will come: of kinds that servers do not answer.
-    Unanswered,
-}
-
-/// Why the server refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NakReason {
-    /// It does not say.
-    Unspecified,
-    /// Who asks is not proven, or may not.
-    NotAuthorized,
-    /// What it is about does not exist.
-    NotFound,
-}
-
-/// The answer to a notice.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    /// What has become of it.
-    pub status: DeliveryStatus,
-    /// What the server says beside that: why it refuses, wholly or in part. Free of control characters; servers in C say
-    /// nothing.
-    pub text: Option<String>,
-}
-
-impl Receipt {
-    /// Reads a SERVACK or SERVNAK; `None` for other kinds.
-    pub fn read(notice: &Notice<'_>) -> Option<Self> {
-        let status = match (notice.kind, body::first_text(notice.body)) {
-            (Kind::ServAck, names::SENT) => DeliveryStatus::Sent,
-            (Kind::ServAck, names::LOST) => DeliveryStatus::NobodyThere,
-            (Kind::ServAck, other) => DeliveryStatus::Unknown(other.to_vec()),
-            (Kind::ServNak, names::LOST) => DeliveryStatus::Refused(NakReason::NotAuthorized),
-            (Kind::ServNak, names::FAIL) => DeliveryStatus::Refused(NakReason::NotFound),
-            (Kind::ServNak, _) => DeliveryStatus::Refused(NakReason::Unspecified),
-            _ => return None,
-        };
-        Some(Self { status, text: second_text(notice.body) })
-    }
-
-    /// Whether somebody has received the notice.
-    pub fn is_delivered(&self) -> bool {
-        self.status == DeliveryStatus::Sent
-    }
-}
-
-/// How far a notice has come.
+/// The state of an exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// A packet waits for the host manager's acknowledgement.
+    /// A packet awaits the host manager's acknowledgement.
     Queuing,
-    /// The host manager has everything, and the server's answer is waited for.
+    /// The host manager has accepted all packets, and the server's answer is awaited.
     Waiting,
-    /// The host manager has everything, and no answer will come.
+    /// The host manager has accepted all packets, and no answer will come.
     Queued,
     /// The server has answered.
     Answered(Receipt),
     /// The host manager has not acknowledged in time.
     HostManagerSilent,
-    /// Nothing has come from the server in time.
+    /// The server has not answered in time.
     TimedOut,
 }
 
-/// One notice on its way.
+/// A packet to be sent, and its uid.
+#[derive(Debug)]
+pub(super) struct OutgoingPacket {
+    pub(super) uid: Uid,
+    pub(super) payload: Bytes,
+}
+
+/// The exchange for one notice.
 #[derive(Debug)]
 pub(super) struct Exchange {
     kind: Kind,
-    /// The packet that the server's answer is about.
+    /// The uid of the first packet, which the server's answer carries.
     first: Uid,
-    /// The packet that the host manager should acknowledge.
+    /// The uid of the packet that awaits the host manager's acknowledgement.
     current: Uid,
-    rest: VecDeque<(Uid, Bytes)>,
+    rest: VecDeque<OutgoingPacket>,
     stage: Stage,
     deadline: Option<Duration>,
-    /// How long to wait for the answer, each time anything comes.
-    patience: Duration,
-    early: Option<Receipt>,
+    /// The time limit for the server's answer, restarted by every packet received.
+    answer_timeout: Duration,
+    /// The server's answer, where it came before all packets were accepted.
+    early_receipt: Option<Receipt>,
 }
 
 impl Exchange {
-    /// Begins to send the packets of one notice of this kind: the first is put `out` at once.
+    /// Begins to send the packets of one notice of this kind; the first goes to `out` at once.
     pub(super) fn begin(
         now: Now,
         kind: Kind,
         first: Uid,
-        packets: Vec<(Uid, Bytes)>,
-        patience: Duration,
+        packets: Vec<OutgoingPacket>,
+        answer_timeout: Duration,
         out: &mut VecDeque<Bytes>,
     ) -> Self {
         let mut exchange = Self {
@@ -120,38 +64,38 @@ impl Exchange {
             rest: packets.into(),
             stage: Stage::Queuing,
             deadline: None,
-            patience,
-            early: None,
+            answer_timeout,
+            early_receipt: None,
         };
         exchange.advance(now, out);
         exchange
     }
 
-    /// How far it has come.
+    /// Its state.
     pub(super) const fn stage(&self) -> &Stage {
         &self.stage
     }
 
-    /// The uid that the notice has as a whole.
+    /// The uid of the notice: that of its first packet.
     pub(super) const fn uid(&self) -> Uid {
         self.first
     }
 
-    /// When it must be looked at again, in monotonic time.
+    /// The monotonic time of the next timeout.
     pub(super) const fn deadline(&self) -> Option<Duration> {
         self.deadline
     }
 
-    /// Takes an acknowledgement from the host manager; others' are ignored.
-    pub(super) fn acknowledge(&mut self, now: Now, packet: &Packet<'_>, out: &mut VecDeque<Bytes>) {
+    /// Handles an acknowledgement from the host manager; those of other exchanges are ignored.
+    pub(super) fn handle_acknowledgement(&mut self, now: Now, packet: &Packet<'_>, out: &mut VecDeque<Bytes>) {
         let uid = packet.notice.uid;
         if self.kind == Kind::Acked
             && uid == self.first
             && let Some(receipt) = Receipt::read(&packet.notice)
         {
             match self.stage {
-                Stage::Queuing => self.early = Some(receipt),
-                Stage::Waiting => self.stop(Stage::Answered(receipt)),
+                Stage::Queuing => self.early_receipt = Some(receipt),
+                Stage::Waiting => self.finish(Stage::Answered(receipt)),
                 _ => {}
             }
         }
@@ -161,60 +105,55 @@ impl Exchange {
         }
     }
 
-    /// Something well-formed has come: the server's silence begins anew.
-    pub(super) fn received(&mut self, now: Now) {
+    /// Restarts the time limit for the server's answer, as a valid packet was received.
+    pub(super) fn restart_answer_timeout(&mut self, now: Now) {
         if self.stage == Stage::Waiting {
-            self.deadline = Some(now.monotonic + self.patience);
+            self.deadline = Some(now.monotonic + self.answer_timeout);
         }
     }
 
-    /// Gives up what has waited too long.
+    /// Ends the exchange if its deadline has passed.
     pub(super) fn expire(&mut self, now: Now) {
         if self.deadline.is_some_and(|deadline| now.monotonic >= deadline) {
             match self.stage {
-                Stage::Queuing => self.stop(Stage::HostManagerSilent),
-                _ => self.stop(Stage::TimedOut),
+                Stage::Queuing => self.finish(Stage::HostManagerSilent),
+                _ => self.finish(Stage::TimedOut),
             }
         }
     }
 
     fn advance(&mut self, now: Now, out: &mut VecDeque<Bytes>) {
-        while let Some((uid, packet)) = self.rest.pop_front() {
-            out.push_back(packet);
+        while let Some(OutgoingPacket { uid, payload }) = self.rest.pop_front() {
+            out.push_back(payload);
             if self.kind.wants_hmack() {
                 self.current = uid;
                 self.deadline = Some(now.monotonic + HMACK_WAIT);
                 return;
             }
         }
-        match self.early.take() {
-            Some(receipt) => self.stop(Stage::Answered(receipt)),
+        match self.early_receipt.take() {
+            Some(receipt) => self.finish(Stage::Answered(receipt)),
             None if self.kind == Kind::Acked => {
                 self.stage = Stage::Waiting;
-                self.received(now);
+                self.restart_answer_timeout(now);
             }
-            None => self.stop(Stage::Queued),
+            None => self.finish(Stage::Queued),
         }
     }
 
-    fn stop(&mut self, stage: Stage) {
+    fn finish(&mut self, stage: Stage) {
         self.stage = stage;
         self.deadline = None;
         self.rest.clear();
     }
 }
 
-/// The second text of an answer's body, fit to be shown: anybody on the way could have written it.
-fn second_text(body: &[u8]) -> Option<String> {
-    const MAX: usize = 300;
-    let text = String::from_utf8_lossy(body.split(|&octet| octet == 0).nth(1)?);
-    let shown: String = text.chars().filter(|character| !character.is_control()).take(MAX).collect();
-    (!shown.trim().is_empty()).then_some(shown)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::doubles::{ack, at, uid};
+    use super::super::{
+        DeliveryStatus, NakReason,
+        doubles::{ack, at, uid},
+    };
     use super::*;
     use zephyr_core::schedule::SERVACK_WAIT;
 
@@ -235,14 +174,16 @@ mod tests {
     impl Run {
         fn new(kind: Kind, packets: u32) -> Self {
             let mut out = VecDeque::new();
-            let packets = (0..packets).map(|number| (uid(number), Bytes::from(vec![u8::try_from(number).unwrap()])));
+            let packet =
+                |number: u32| OutgoingPacket { uid: uid(number), payload: vec![u8::try_from(number).unwrap()].into() };
+            let packets = (0..packets).map(packet);
             let exchange = Exchange::begin(at(0), kind, uid(0), packets.collect(), SERVACK_WAIT, &mut out);
             Self { exchange, out }
         }
 
         fn ack(&mut self, seconds: u64, kind: Kind, number: u32, body: &[u8]) -> &Stage {
             let packet = ack(kind, number, body);
-            self.exchange.acknowledge(at(seconds), &Packet::parse(&packet).unwrap(), &mut self.out);
+            self.exchange.handle_acknowledgement(at(seconds), &Packet::parse(&packet).unwrap(), &mut self.out);
             self.exchange.stage()
         }
 
@@ -271,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_may_come_before_all_is_queued() {
+    fn an_answer_may_come_before_all_packets_are_acknowledged() {
         let mut run = Run::new(Kind::Acked, 2);
         run.ack(0, Kind::HmAck, 0, b"");
         assert_eq!(run.ack(0, Kind::ServAck, 0, b"LOST\0"), &Stage::Queuing);
@@ -286,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_what() {
+    fn kinds_await_different_acknowledgements() {
         let mut run = Run::new(Kind::Unsafe, 3);
         assert_eq!((run.sent(), run.exchange.stage()), (vec![0, 1, 2], &Stage::Queued));
         let mut run = Run::new(Kind::Unacked, 2);
@@ -296,9 +237,9 @@ mod tests {
     }
 
     #[test]
-    fn silence() {
+    fn timeouts() {
         let mut run = Run::new(Kind::Acked, 2);
-        run.exchange.received(at(9));
+        run.exchange.restart_answer_timeout(at(9));
         run.exchange.expire(at(9));
         assert_eq!(run.exchange.stage(), &Stage::Queuing);
         run.exchange.expire(at(10));
@@ -307,7 +248,7 @@ mod tests {
         let mut run = Run::new(Kind::Acked, 1);
         run.ack(5, Kind::HmAck, 0, b"");
         assert_eq!(run.exchange.deadline(), Some(Duration::from_secs(65)));
-        run.exchange.received(at(60));
+        run.exchange.restart_answer_timeout(at(60));
         run.exchange.expire(at(119));
         assert_eq!(run.exchange.stage(), &Stage::Waiting);
         run.exchange.expire(at(120));
@@ -317,7 +258,7 @@ mod tests {
 
     #[test]
     fn text_beside_the_answer() {
-        for (body, said) in [
+        for (body, expected) in [
             (&b"LOST\0"[..], None),
             (b"LOST", None),
             (b"LOST\0run kinit\0", Some("run kinit")),
@@ -328,7 +269,7 @@ mod tests {
             let mut run = Run::new(Kind::Acked, 1);
             run.ack(0, Kind::HmAck, 0, b"");
             run.ack(0, Kind::ServNak, 0, body);
-            assert_eq!(text(run.exchange.stage()), said, "{}", body.escape_ascii());
+            assert_eq!(text(run.exchange.stage()), expected, "{}", body.escape_ascii());
         }
         let mut run = Run::new(Kind::Acked, 1);
         let stage = run.ack(0, Kind::ServNak, 0, &[b"LOST\0", &[b'x'; 500][..]].concat());

@@ -1,4 +1,4 @@
-//! What goes into a client and what comes out of it, beside packets and time.
+//! The interface of a client beside packets and time: commands, operations, jobs and events.
 
 use super::{
     Endpoint, LogEvent, Message, OperationError, Receipt, Received, Setup, TicketEvent,
@@ -13,46 +13,46 @@ use zephyr_core::{
     uid::Uid,
 };
 
-/// Which operation. Whoever begins one chooses its number; no two under way have the same.
+/// The number of an operation, chosen by who begins it. It must be unique among the operations in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OperationId(pub u64);
 
-/// What a program orders.
+/// A command from the program.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Begin an operation; several may be under way. It ends with [`Event::Finished`].
+    /// Begin an operation; several may be in progress. It ends with [`Event::Finished`].
     Begin {
-        /// Its number.
+        /// The operation's number.
         id: OperationId,
-        /// What to do.
+        /// The operation.
         operation: Operation,
     },
-    /// The domain demands something else from now on, also of what has come and was not taken yet.
+    /// Apply a new policy, also to notices that were received and not delivered yet.
     Enforce(Box<Policy>),
-    /// Watch the user's tickets, and leave it to the program what is done about them; what [`Settings`](super::Settings) say of
-    /// renewal has no effect any more.
+    /// Watch the user's tickets and report events, without subscribing again: the renewal of [`Settings`](super::Settings) is
+    /// off from now on.
     WatchTickets,
-    /// The program could not subscribe with the tickets that it was told of: in a while they are news again.
+    /// The program could not subscribe with the new tickets: they are reported again in 10 s.
     TicketsFailed,
-    /// The system does not send to the host manager, in its words: what waits for that fails.
+    /// The system cannot send to the host manager, with its error text: operations that wait for that fail.
     CannotSend(String),
 }
 
-/// Something that takes packets and answers.
+/// An operation: one or more notices, and their acknowledgements and answers.
 #[derive(Clone, Debug)]
 pub enum Operation {
     /// Send a notice.
     Send(Message),
     /// Change the subscriptions of this user's client on a port.
     Subscribe {
-        /// What to do with them.
+        /// Whether to add or remove them.
         request: SubscriptionRequest,
-        /// Which. A long list becomes several requests, each whole; an empty one is a request, too.
+        /// The subscriptions. A long list becomes several requests of one packet each; an empty list is sent, too.
         list: Vec<Subscription>,
         /// The port; `None`: this client's own.
         port: Option<u16>,
     },
-    /// Forget all subscriptions of this user's client on a port.
+    /// Cancel all subscriptions of this user's client on a port.
     CancelSubscriptions {
         /// The port; `None`: this client's own.
         port: Option<u16>,
@@ -62,30 +62,30 @@ pub enum Operation {
         /// The port; `None`: this client's own.
         port: Option<u16>,
     },
-    /// Tell the server where the user is, or is no longer.
+    /// Set or unset a location of the user.
     ChangeLocation(LocationChange),
-    /// Take the name that the user's tickets of this moment have, for who began without any.
+    /// Read the principal of the user's current tickets, and use it as the sender: for clients that started without tickets.
     Identify,
 }
 
-/// What an operation has brought.
+/// The outcome of a successful operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Of [`Operation::Send`].
     Sent(Receipt),
     /// Of [`Operation::ListSubscriptions`]: the list in the server's order.
     Subscriptions(Vec<Subscription>),
-    /// Of all others: done, with what the server says beside that.
+    /// Of all others: done.
     Done {
-        /// The server's text, if it has one: such as that not all subscriptions were taken.
+        /// The server's text, if it sends one: such as that not all subscriptions were accepted.
         text: Option<String>,
     },
 }
 
-/// Work that may take long, or needs files or the network. Each job is done once, in any order, several at a time or not.
+/// A job: work that may block, or needs files or the network. Each is done once, in any order, concurrently or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Job {
-    /// Find out what domain a server is in, and who the user is there.
+    /// Find the domain of a server, and the user's identity in it.
     Setup {
         /// The server's name, as the host manager has it; may be empty.
         server: String,
@@ -95,11 +95,11 @@ pub enum Job {
         /// The realm.
         realm: String,
     },
-    /// Look whose credentials there are: [`Initiator::principal`](zephyr_core::auth::Initiator::principal).
+    /// Read the principal of the user's tickets: [`Initiator::principal`](zephyr_core::auth::Initiator::principal).
     Principal,
 }
 
-/// What became of a job.
+/// The result of a job.
 pub enum Done {
     /// Of [`Job::Setup`].
     Setup(Result<Setup, AuthError>),
@@ -120,38 +120,38 @@ impl fmt::Debug for Done {
     }
 }
 
-/// What a program learns.
+/// An event for the program.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// Who and where the client is: at start, once the host manager has answered, and whenever it changes.
+    /// The client's identity and addresses: at start, once the host manager has answered, and whenever they change.
     Endpoint(Endpoint),
-    /// The client cannot start, and does nothing more.
+    /// The client could not start, and does nothing more.
     StartFailed(OperationError),
-    /// A notice has come.
+    /// A notice was received.
     Received(Box<Received>),
-    /// An acknowledgement has come, in raw mode.
+    /// An acknowledgement was received, in raw mode.
     Acknowledged {
-        /// Where from.
+        /// The source address.
         from: SocketAddr,
-        /// Its packet: HMACK, SERVACK, SERVNAK or CLIENTACK.
+        /// The packet: HMACK, SERVACK, SERVNAK or CLIENTACK.
         packet: Box<OwnedPacket>,
     },
-    /// The host manager has all packets of a notice that an operation sends.
+    /// The host manager has accepted all packets of a notice.
     Queued {
-        /// Which operation.
+        /// The operation's number.
         id: OperationId,
         /// The notice's uid.
         uid: Uid,
     },
     /// An operation has ended.
     Finished {
-        /// Which.
+        /// The operation's number.
         id: OperationId,
-        /// What it has brought.
+        /// Its outcome.
         outcome: Result<Outcome, OperationError>,
     },
-    /// Something about the user's tickets.
+    /// A change of the user's tickets.
     Tickets(TicketEvent),
-    /// Something worth a line in a log.
+    /// A line for the log.
     Log(LogEvent),
 }

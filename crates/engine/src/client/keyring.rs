@@ -1,4 +1,5 @@
-//! The sessions that a client has subscribed with, whose keys servers prove their notices with (authentication, section 7).
+//! The keyring: the sessions that a client has subscribed with, whose keys authenticate servers' notices (authentication,
+//! section 7).
 
 use std::{borrow::Cow, collections::VecDeque, sync::Arc, time::Duration};
 use zephyr_core::{
@@ -8,20 +9,20 @@ use zephyr_core::{
     time::Now,
 };
 
-/// What is known of a packet that a server has made for us with this key; `None` when it has not.
-pub(super) fn proven(session: &dyn Session, packet: &Packet<'_>) -> Option<Opened> {
+/// Opens a packet that a server has sealed with this session's key; `None` when it was not.
+pub(super) fn open(session: &dyn Session, packet: &Packet<'_>) -> Option<Opened> {
     let body = match session.open(packet, Direction::ToClient)? {
         Cow::Borrowed(_) => None,
-        // A fragment of another length than it says would not be the part of the whole that it says it is.
+        // A fragment whose length changes would not be at its place in the whole.
         Cow::Owned(body) if body.len() != packet.notice.body.len() => return None,
         Cow::Owned(body) => Some(body.into()),
     };
     Some(Opened { verdict: Verdict::Authentic(Identity::new(packet.notice.sender)), body })
 }
 
-/// A session this much older than one that has been in use this long is forgotten: no server uses it any more.
+/// A session this much older than one that has been in use this long is removed: no server uses it any more.
 const OVERLAP: Duration = Duration::from_secs(60);
-/// Sessions that are kept at most.
+/// The maximum number of sessions.
 const MAX_ENTRIES: usize = 32;
 
 /// Remembered sessions, newest first.
@@ -32,14 +33,14 @@ pub(super) struct Keyring {
 
 struct Key {
     session: Arc<dyn Session>,
-    /// When a subscription was last asked for with it.
+    /// When a subscription request was last sent with it.
     sent: Duration,
-    /// When it first proved a notice.
+    /// When it first opened a packet.
     first_use: Option<Duration>,
 }
 
 impl Keyring {
-    /// Remembers the session of a subscription that is about to be asked for.
+    /// Adds the session of a subscription request that is about to be sent.
     pub(super) fn remember(&mut self, now: Now, session: Arc<dyn Session>) {
         if let Some(newest) = self.keys.front_mut()
             && Arc::ptr_eq(&newest.session, &session)
@@ -51,19 +52,18 @@ impl Keyring {
         self.keys.truncate(MAX_ENTRIES);
     }
 
-    /// What is known of the packet when a remembered session proves that a server made it for us.
-    pub(super) fn proven(&mut self, now: Now, packet: &Packet<'_>) -> Option<Opened> {
-        let found = |key: &mut Key| {
-            Some((proven(&*key.session, packet)?, key.sent, *key.first_use.get_or_insert(now.monotonic)))
-        };
-        let (opened, sent, first_use) = self.keys.iter_mut().find_map(found)?;
+    /// Opens a packet that a server has sealed with the key of a remembered session.
+    pub(super) fn open(&mut self, now: Now, packet: &Packet<'_>) -> Option<Opened> {
+        let try_key =
+            |key: &mut Key| Some((open(&*key.session, packet)?, key.sent, *key.first_use.get_or_insert(now.monotonic)));
+        let (opened, sent, first_use) = self.keys.iter_mut().find_map(try_key)?;
         if now.monotonic.saturating_sub(first_use) > OVERLAP {
             self.keys.retain(|other| sent.saturating_sub(other.sent) <= OVERLAP);
         }
         Some(opened)
     }
 
-    /// True when nothing is remembered.
+    /// Whether there are no sessions.
     pub(super) fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
@@ -76,11 +76,11 @@ mod tests {
 
     fn knows(ring: &mut Keyring, seconds: u64, key: u8) -> bool {
         let packet = sealed(key, b"body");
-        Packet::parse(&packet).is_ok_and(|packet| ring.proven(at(seconds), &packet).is_some())
+        Packet::parse(&packet).is_ok_and(|packet| ring.open(at(seconds), &packet).is_some())
     }
 
     #[test]
-    fn old_keys_go_once_a_newer_one_has_been_in_use() {
+    fn old_keys_are_removed_once_a_newer_one_has_been_in_use() {
         let mut ring = Keyring::default();
         ring.remember(at(0), Arc::new(DoubleKey(1)));
         ring.remember(at(100), Arc::new(DoubleKey(2)));

@@ -1,4 +1,4 @@
-//! Location changes: where a user can be reached, and who may know (client library, section 8).
+//! Location changes: where a user is logged in, and at which exposure (client library, section 8).
 
 use super::Message;
 use zephyr_core::{body::Place, exposure::Exposure, names};
@@ -6,23 +6,23 @@ use zephyr_core::{body::Place, exposure::Exposure, names};
 const LOGIN_FORMAT: &[u8] = b"$sender logged in to $1 on $3 at $2";
 const LOGOUT_FORMAT: &[u8] = b"$sender logged out of $1 on $3 at $2";
 
-/// What is said about a location.
+/// A change of a location of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocationChange {
-    /// Who may know; `None`: the user is there no longer.
+    /// The exposure; `None` unsets the location.
     pub exposure: Option<Exposure>,
-    /// The host's full name.
+    /// The host's fully qualified name.
     pub host: String,
     /// The terminal or display.
     pub tty: String,
-    /// The moment, as C's `ctime` writes it.
+    /// The time of the change, as C's `ctime` formats it.
     pub time: String,
     /// The port of the user's windowgram client; `None`: this client's own.
     pub port: Option<u16>,
 }
 
 impl LocationChange {
-    /// The notice that tells the server, of this user.
+    /// The login notice of this user for the server.
     pub(super) fn message(&self, user: &[u8]) -> Message {
         let place = Place { machine: self.host.as_bytes(), time: self.time.as_bytes(), tty: self.tty.as_bytes() };
         let opcode = self.exposure.map_or(names::USER_LOGOUT, |exposure| exposure.name().as_bytes());

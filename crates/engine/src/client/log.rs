@@ -1,50 +1,50 @@
-//! What a client has to say to whoever looks for a fault: each value is one line of a log.
+//! Log events of a client: each value is one line of a log.
 
 use super::{Endpoint, Hidden};
 use std::{fmt, net::SocketAddr};
 use zephyr_core::{auth::AuthError, inbox::DropReason, kind::Kind, notice::ParseError};
 
-/// Something worth a line. Texts from the net are octets and are escaped when shown.
+/// A log event. Texts from the network are octets, which `Display` escapes.
 #[expect(missing_docs, reason = "the fields are what the line says")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogEvent {
-    /// The host manager has answered for the first time.
+    /// The client has started: the host manager has answered.
     Started { server: String, endpoint: Endpoint },
-    /// A datagram that is no packet.
+    /// An invalid datagram was dropped.
     Malformed { from: SocketAddr, error: ParseError },
-    /// A packet that is not delivered.
+    /// A packet was dropped.
     Dropped { from: SocketAddr, reason: DropReason },
-    /// An acknowledgement that does not come from the host manager.
+    /// An acknowledgement from another source than the host manager was ignored.
     StrayAcknowledgement { from: SocketAddr, kind: Kind },
-    /// Too many packets wait for the user's credentials. One more is not acknowledged, so it will come again.
+    /// Too many packets wait for the user's credentials: one was not acknowledged, so that the server sends it again.
     TooManyUnverified { from: SocketAddr },
-    /// Too many notices wait to be taken: one is lost.
+    /// Too many notices wait to be received: one is lost.
     NoticeLost,
-    /// There is no session to verify a notice with.
+    /// No session to verify a notice with could be obtained.
     NoSession { error: AuthError },
-    /// It is not known whose credentials there are.
+    /// The principal of the user's credentials could not be read.
     NoPrincipal { error: AuthError },
-    /// Something goes without proof, which the domain takes.
+    /// A notice is sent without proof of origin, which the policy allows.
     Unproven { error: AuthError },
-    /// A notice is hidden by the domain's policy.
+    /// The policy hides a notice.
     Hidden { class: Box<[u8]>, sender: Box<[u8]>, why: Hidden },
-    /// It was subscribed again with new tickets, or not.
+    /// The client has subscribed again with new tickets, or failed to.
     Resubscribed { error: Option<super::OperationError> },
 }
 
-/// How much a line matters.
+/// The severity of a log event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Only when somebody looks for a fault.
+    /// For debugging.
     Debug,
-    /// Now and then.
+    /// For information.
     Info,
-    /// Somebody should know.
+    /// A warning to the operator.
     Warning,
 }
 
 impl LogEvent {
-    /// How much it matters.
+    /// The severity.
     pub const fn severity(&self) -> Severity {
         match self {
             Self::NoticeLost | Self::TooManyUnverified { .. } | Self::Resubscribed { error: Some(_) } => {

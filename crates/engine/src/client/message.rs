@@ -1,4 +1,4 @@
-//! A message: a notice to be sent, as a program describes it.
+//! Messages: notices to be sent, as a program describes them.
 
 use std::time::Duration;
 use zephyr_core::{charset::Charset, kind::Kind, names, notice::Notice, schedule::SERVACK_WAIT};
@@ -6,14 +6,14 @@ use zephyr_core::{charset::Charset, kind::Kind, names, notice::Notice, schedule:
 /// The default format of notices that come without one.
 const DEFAULT_FORMAT: &[u8] = b"http://zephyr.1ts.org/wiki/df";
 
-/// Whether a notice carries proof of its origin.
+/// The proof of origin that a notice carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
     /// None.
     Without,
     /// With the user's credentials.
     With,
-    /// With the user's credentials, and what the server will prove with the same key is believed from now on.
+    /// With the user's credentials, whose session verifies the server's notices from now on.
     Remembered,
 }
 
@@ -26,8 +26,8 @@ pub(super) enum Proof {
 /// let answer = Message::to_user("alice").text("The one at the door.");
 /// ```
 ///
-/// Uids, address, port and sender are filled in when it is sent, and so is the realm of a recipient without one. It is sent
-/// with proof of its origin, cut into several packets if it is long, and the server's answer is waited for.
+/// Uids, address, port and sender are filled in when it is sent, and so is the realm of a recipient without one. By default
+/// it carries proof of its origin, and the server's answer is awaited. A body that is too long for one packet is fragmented.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     kind: Kind,
@@ -40,21 +40,21 @@ pub struct Message {
     default_format: Vec<u8>,
     charset: Charset,
     body: Vec<u8>,
-    /// Octets of the signature and its NUL at the beginning of the body.
+    /// The length in octets of the signature and its NUL at the beginning of the body.
     signature_len: usize,
     pub(super) proof: Proof,
-    pub(super) cut: bool,
-    pub(super) patience: Duration,
+    pub(super) fragmented: bool,
+    pub(super) answer_timeout: Duration,
 }
 
 impl Message {
-    /// A message to whoever subscribed to a class, of instance `PERSONAL` and without text.
+    /// A message to the subscribers of a class, with instance `PERSONAL` and without text.
     pub fn to_class(class: impl AsRef<[u8]>) -> Self {
         let instance = names::PERSONAL.to_vec();
         Self { instance, default_format: DEFAULT_FORMAT.to_vec(), ..Self::request(class.as_ref()) }
     }
 
-    /// A message to a server, which nobody is shown.
+    /// A request to a server.
     pub(super) fn request(class: &[u8]) -> Self {
         Self {
             kind: Kind::Acked,
@@ -69,110 +69,111 @@ impl Message {
             body: Vec::new(),
             signature_len: 0,
             proof: Proof::With,
-            cut: true,
-            patience: SERVACK_WAIT,
+            fragmented: true,
+            answer_timeout: SERVACK_WAIT,
         }
     }
 
-    /// A personal message to somebody, by name or as `name@REALM`.
+    /// A personal message (class `MESSAGE`, instance `PERSONAL`) to a user: `name` or `name@REALM`.
     pub fn to_user(recipient: impl AsRef<[u8]>) -> Self {
         Self::to_class(names::MESSAGE).recipient(recipient)
     }
 
-    /// Of this instance.
+    /// Sets the instance.
     #[must_use]
     pub fn instance(self, instance: impl AsRef<[u8]>) -> Self {
         Self { instance: instance.as_ref().to_vec(), ..self }
     }
 
-    /// With this opcode, which says more about the message's purpose to programs.
+    /// Sets the opcode, which programs use to tell kinds of messages apart.
     #[must_use]
     pub fn opcode(self, opcode: impl AsRef<[u8]>) -> Self {
         Self { opcode: opcode.as_ref().to_vec(), ..self }
     }
 
-    /// To this person only: a name, `name@REALM`, or `@REALM` for everybody of a foreign realm.
+    /// Sets the recipient: `name`, `name@REALM`, or `@REALM` for all subscribers in a foreign realm.
     #[must_use]
     pub fn recipient(self, recipient: impl AsRef<[u8]>) -> Self {
         Self { recipient: recipient.as_ref().to_vec(), ..self }
     }
 
-    /// In the name of somebody else, which nothing can prove.
+    /// Sets the sender in place of the user: for messages that are [not authenticated](Message::authenticated).
     #[must_use]
     pub fn sender(self, sender: impl AsRef<[u8]>) -> Self {
         Self { sender: sender.as_ref().to_vec(), ..self }
     }
 
-    /// With this text as the signature, which stands above the text: by convention the sender's name.
+    /// Sets the signature, which is shown above the text: by convention the sender's full name. NULs are removed.
     #[must_use]
     pub fn signature(self, signature: impl AsRef<str>) -> Self {
         let text = self.body.get(self.signature_len..).unwrap_or_default().to_vec();
-        self.signed(signature.as_ref(), &text)
+        self.with_signature_and_text(signature.as_ref(), &text)
     }
 
-    /// With this text.
+    /// Sets the text, in UTF-8.
     #[must_use]
     pub fn text(self, text: impl AsRef<str>) -> Self {
         let signature = self.body.get(..self.signature_len.saturating_sub(1)).unwrap_or_default();
         let signature = String::from_utf8_lossy(signature).into_owned();
-        self.signed(&signature, text.as_ref().as_bytes())
+        self.with_signature_and_text(&signature, text.as_ref().as_bytes())
     }
 
-    fn signed(self, signature: &str, text: &[u8]) -> Self {
+    fn with_signature_and_text(self, signature: &str, text: &[u8]) -> Self {
         let mut body: Vec<u8> = signature.bytes().filter(|&octet| octet != 0).chain([0]).collect();
         let signature_len = body.len();
         body.extend_from_slice(text);
         Self { body, signature_len, charset: Charset::UTF8, ..self }
     }
 
-    /// With these octets as the whole body, in place of signature and text.
+    /// Sets the whole body, in place of signature and text. One of more than 400,000 octets is not sent.
     #[must_use]
     pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
         Self { body: body.into(), signature_len: 0, ..self }
     }
 
-    /// With this label of the body's character set. That of text is UTF-8 already.
+    /// Sets the label of the body's character set. [`Message::text`] and [`Message::signature`] set it to UTF-8.
     #[must_use]
     pub fn charset(self, charset: Charset) -> Self {
         Self { charset, ..self }
     }
 
-    /// To be shown so, by programs whose user has not said otherwise.
+    /// Sets the default format, by which windowgram clients display the message unless their user has another.
     #[must_use]
     pub fn default_format(self, format: impl AsRef<[u8]>) -> Self {
         Self { default_format: format.as_ref().to_vec(), ..self }
     }
 
-    /// With proof of its origin, or without.
+    /// Sets whether the message carries proof of its origin; it does by default.
     #[must_use]
     pub fn authenticated(self, authenticated: bool) -> Self {
         Self { proof: if authenticated { Proof::With } else { Proof::Without }, ..self }
     }
 
-    /// Of this kind: whether host manager and server answer it. Only [`Kind::Acked`] tells what has become of it.
+    /// Sets the kind, which decides whether host manager and server acknowledge the message. Only with [`Kind::Acked`], the
+    /// default, does the server report the delivery.
     #[must_use]
     pub fn kind(self, kind: Kind) -> Self {
         Self { kind, ..self }
     }
 
-    /// How long the server may be silent, at most, before the message counts as lost.
+    /// Sets the time limit for the server's answer, 60 s by default. Every packet that the client receives restarts it.
     #[must_use]
-    pub fn patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+    pub fn answer_timeout(self, answer_timeout: Duration) -> Self {
+        Self { answer_timeout, ..self }
     }
 
-    /// On behalf of the client on this port; `None`: of the one that sends it.
+    /// Sets the port of the client that the request is about; `None`: the one that sends it.
     #[must_use]
     pub(super) fn port(self, port: Option<u16>) -> Self {
         Self { port: port.unwrap_or(0), ..self }
     }
 
-    /// In one packet, with this proof.
-    pub(super) fn uncut(self, proof: Proof) -> Self {
-        Self { proof, cut: false, ..self }
+    /// Sets the proof, and sends the notice in one packet.
+    pub(super) fn unfragmented(self, proof: Proof) -> Self {
+        Self { proof, fragmented: false, ..self }
     }
 
-    /// The notice, before anything is filled in.
+    /// The notice as described so far, with nothing filled in.
     pub fn notice(&self) -> Notice<'_> {
         Notice {
             kind: self.kind,

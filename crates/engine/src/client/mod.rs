@@ -1,15 +1,15 @@
-//! A client as a state machine: what a program orders becomes packets and jobs, what comes becomes events.
+//! The client as a state machine: commands become packets and jobs, received packets become events.
 //!
-//! Several operations are under way at a time, and notices arrive meanwhile. A session with the servers is a job
-//! ([`Job::Session`]), which may wait for a KDC: notices that the remembered keys prove, or that claim nothing, are delivered
-//! without it; those that need the user's current credentials wait for it, within bounds, while others go on.
+//! Several operations are in progress at a time, and notices arrive meanwhile. A session with the servers is a job
+//! ([`Job::Session`]), which may wait for a KDC: notices that a remembered key authenticates, or that claim no
+//! authentication, are delivered without it; those that need the user's current credentials wait for it, within bounds.
 //!
-//! * [`Message`], [`Operation`], [`Command`]: what a program can order; [`Event`]: what it learns
-//! * `procedure`: the course of an operation; `exchange`: of one notice of it
-//! * `receiving`: what becomes of a datagram; `verification`, `keyring`: whether it is what the server sent
-//! * `policy`: what the domain demands, of what is sent and of what has come
-//! * `renewal`, `tickets`: what becomes of the subscriptions when tickets end and new ones come
-//! * `host_manager`: the question about its status, at start and later
+//! * [`Message`], [`Operation`], [`Command`]: input from the program; [`Event`]: output to it
+//! * `startup`: the start; `host_manager`: the query of the host manager's status, at start and later
+//! * `operations`: the operations in progress; `procedure`: one of them; `exchange`, `receipt`: a notice of it and its answer
+//! * `receiving`: received datagrams; `verification`, `keyring`: the verdict about their origin
+//! * `policy`: the domain's policy, for notices that are sent or received
+//! * `renewal`, `tickets`: the renewal of subscriptions with new tickets
 
 mod backlog;
 #[cfg(test)]
@@ -23,13 +23,16 @@ mod keyring;
 mod location;
 mod log;
 mod message;
+mod operations;
 mod policy;
 mod procedure;
 mod queue_lengths;
+mod receipt;
 mod received;
 mod receiving;
 mod renewal;
 mod shared;
+mod startup;
 mod subscription;
 #[cfg(test)]
 mod tests;
@@ -39,33 +42,29 @@ mod verification;
 pub use backlog::{Backlog, BacklogFull};
 pub use endpoint::{Config, Endpoint, Settings, Setup};
 pub use error::OperationError;
-pub use exchange::{DeliveryStatus, NakReason, Receipt};
 pub use interface::{Command, Done, Event, Job, Operation, OperationId, Outcome};
 pub use location::LocationChange;
 pub use log::{LogEvent, Severity};
 pub use message::Message;
 pub use policy::Hidden;
 pub use queue_lengths::QueueLengths;
+pub use receipt::{DeliveryStatus, NakReason, Receipt};
 pub use received::{Name, Received};
 pub use renewal::TicketEvent;
 pub use subscription::{Subscription, SubscriptionRequest};
 
 use crate::machine::{Input, Machine, Output, Transmit};
-use host_manager::{HostManagerStatus, StatusQuery};
-use procedure::{Owner, Procedure, Progress};
+use host_manager::StatusQuery;
+use operations::Owner;
+use procedure::Procedure;
 use receiving::Receiver;
 use shared::Shared;
-use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
+use startup::Phase;
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 use tickets::TicketWatch;
-use zephyr_core::{
-    auth::{AuthError, Session},
-    limits::Limits,
-    policy::Policy,
-    time::Now,
-    uid::UidSource,
-};
+use zephyr_core::{limits::Limits, policy::Policy, time::Now};
 
-/// A client. See the module's description, and [`crate::machine`] for how it is driven.
+/// The state machine of a client; [`crate::machine`] describes how it is driven.
 pub struct Client {
     phase: Phase,
     settings: Settings,
@@ -75,16 +74,8 @@ pub struct Client {
     tickets: TicketWatch,
 }
 
-/// How far the start is.
-enum Phase {
-    /// The host manager is asked, and then it is found out what domain its server is in.
-    Starting,
-    Ready,
-    Failed(OperationError),
-}
-
 impl Client {
-    /// A client that first asks the host manager who and where it is.
+    /// A client that starts by querying the host manager.
     pub fn new(config: Config, now: Now) -> Self {
         let endpoint = Endpoint {
             realm: String::new(),
@@ -102,7 +93,7 @@ impl Client {
         client
     }
 
-    /// A client that knows already who and where it is, and what its domain demands.
+    /// A client that has started, with a known endpoint and policy.
     pub fn ready(endpoint: Endpoint, policy: Policy, settings: Settings) -> Self {
         Self {
             phase: Phase::Ready,
@@ -114,17 +105,17 @@ impl Client {
         }
     }
 
-    /// Who and where the client is, as far as it knows yet.
+    /// The client's identity and addresses, as far as they are known.
     pub const fn endpoint(&self) -> &Endpoint {
         &self.shared.endpoint
     }
 
-    /// What the domain demands, as far as is known yet.
+    /// The domain's policy; until it is known, the default one for Kerberos.
     pub const fn policy(&self) -> &Policy {
         &self.shared.policy
     }
 
-    fn command(&mut self, now: Now, command: Command) {
+    fn handle_command(&mut self, now: Now, command: Command) {
         match command {
             Command::Begin { id, operation } => self.begin(now, Owner::Program(id), operation),
             Command::Enforce(policy) => {
@@ -133,183 +124,29 @@ impl Client {
                 arrived.enforce(policy, &endpoint.realm);
             }
             Command::WatchTickets => self.watch_tickets(false),
-            Command::TicketsFailed => self.tickets.failed(now),
-            Command::CannotSend(words) => self.cannot_send(now, &words),
+            Command::TicketsFailed => self.tickets.handle_failure(now),
+            Command::CannotSend(text) => self.handle_send_error(now, text),
         }
     }
 
-    fn begin(&mut self, now: Now, owner: Owner, operation: Operation) {
-        let mut procedure = Procedure::new(owner, operation);
-        let progress = match &self.phase {
-            Phase::Starting => Ok(None),
-            Phase::Ready => procedure.start(now, &mut self.shared),
-            Phase::Failed(error) => Err(error.clone()),
-        };
-        self.go_on(now, owner, procedure, progress);
-    }
-
-    /// Keeps an operation that goes on, or tells of its end.
-    fn go_on(&mut self, now: Now, owner: Owner, procedure: Procedure, progress: Progress) {
-        let outcome = match progress {
-            Ok(None) => {
-                self.operations.insert(owner, procedure);
-                return;
-            }
-            Ok(Some(outcome)) => Ok(outcome),
-            Err(error) => Err(error),
-        };
-        let Owner::Program(id) = owner else { return self.renewed(now, outcome.err(), &procedure) };
-        if outcome.is_ok()
-            && let Some(change) = procedure.change(self.shared.endpoint.port)
-        {
-            self.tickets.note(change);
-            if self.settings.renews_tickets && self.tickets.is_off() {
-                self.watch_tickets(true);
-            }
-        }
-        self.shared.events.push_back(Event::Finished { id, outcome });
-    }
-
-    /// Lets operations that something may concern take it, and removes those that have ended.
-    fn advance(&mut self, now: Now, mut step: impl FnMut(&mut Procedure, &mut Shared) -> Progress) {
-        let owners: Vec<Owner> = self.operations.keys().copied().collect();
-        for owner in owners {
-            let Some(procedure) = self.operations.get_mut(&owner) else { continue };
-            let progress = step(procedure, &mut self.shared);
-            if !matches!(progress, Ok(None))
-                && let Some(procedure) = self.operations.remove(&owner)
-            {
-                self.go_on(now, owner, procedure, progress);
-            }
-        }
-    }
-
-    fn watch_tickets(&mut self, acts: bool) {
-        self.tickets.begin(acts);
-        self.shared.session.want();
-    }
-
-    /// A step of a subscription with new tickets has ended.
-    fn renewed(&mut self, now: Now, error: Option<OperationError>, procedure: &Procedure) {
-        if error.is_none() && procedure.wants_principal() {
-            let operation = self.tickets.resubscription();
-            return self.begin(now, Owner::Renewal, operation);
-        }
-        if error.is_some() {
-            self.tickets.failed(now);
-        }
-        self.shared.log(LogEvent::Resubscribed { error });
-    }
-
-    fn cannot_send(&mut self, now: Now, words: &str) {
-        let error = OperationError::CannotSend(words.to_owned());
-        if matches!(self.phase, Phase::Starting) {
-            return self.fail(error);
-        }
-        self.advance(now, |procedure, _| if procedure.is_queuing() { Err(error.clone()) } else { Ok(None) });
-    }
-
-    /// The client cannot start.
-    fn fail(&mut self, error: OperationError) {
-        self.shared.query = None;
-        for owner in std::mem::take(&mut self.operations).into_keys() {
-            if let Owner::Program(id) = owner {
-                self.shared.events.push_back(Event::Finished { id, outcome: Err(error.clone()) });
-            }
-        }
-        self.phase = Phase::Failed(error.clone());
-        self.shared.events.push_back(Event::StartFailed(error));
-    }
-
-    /// The host manager has answered the question about its status.
-    fn host_manager_answered(&mut self, now: Now, status: HostManagerStatus) {
-        self.shared.query = None;
-        self.shared.endpoint.limits = status.limits;
-        match self.phase {
-            Phase::Starting => self.shared.setup = Some(Job::Setup { server: status.server }),
-            Phase::Ready => {
-                self.tell_endpoint();
-                self.advance(now, |procedure, shared| procedure.limits_known(now, shared));
-            }
-            Phase::Failed(_) => {}
-        }
-    }
-
-    /// The host manager has not answered it in time.
-    fn host_manager_silent(&mut self, now: Now) {
-        self.shared.query = None;
-        if matches!(self.phase, Phase::Starting) {
-            return self.fail(OperationError::HostManagerSilent);
-        }
-        let silent = |waits| if waits { Err(OperationError::HostManagerSilent) } else { Ok(None) };
-        self.advance(now, |procedure, _| silent(procedure.wants_limits()));
-    }
-
-    fn done(&mut self, now: Now, done: Done) {
+    fn handle_done(&mut self, now: Now, done: Done) {
         match done {
             Done::Setup(Ok(setup)) => self.set_up(now, setup),
             Done::Setup(Err(error)) => self.fail(error.into()),
-            Done::Session(found) => self.looked(now, &found),
-            Done::Principal(found) => self.identified(now, found),
+            Done::Session(session) => self.handle_session(now, &session),
+            Done::Principal(principal) => self.handle_principal(now, principal),
         }
     }
 
-    fn set_up(&mut self, now: Now, setup: Setup) {
-        let Setup { realm, sender, address, policy } = setup;
-        self.shared.uids = UidSource::new(address);
-        self.shared.endpoint = Endpoint { realm, sender, address, ..self.shared.endpoint.clone() };
-        self.shared.policy = policy;
-        self.phase = Phase::Ready;
-        self.tell_endpoint();
-        self.advance(now, |procedure, shared| procedure.start(now, shared));
-    }
-
-    /// A look at the user's credentials is done: for whoever waits for it.
-    fn looked(&mut self, now: Now, found: &Result<Arc<dyn Session>, AuthError>) {
-        self.shared.session.done();
-        self.advance(now, |procedure, shared| procedure.looked(now, shared, found));
-        self.credentials_for_waiting(now, found);
-        if let Some(event) = self.tickets.looked(now, found.as_ref().ok().cloned()) {
-            self.shared.events.push_back(Event::Tickets(event));
-            if let Some(operation) = self.tickets.reaction(event) {
-                self.begin(now, Owner::Renewal, operation);
-            }
-        }
-    }
-
-    fn identified(&mut self, now: Now, found: Result<Option<String>, AuthError>) {
-        self.shared.principal.done();
-        let error = match found {
-            Ok(None) => None,
-            Ok(Some(principal)) => {
-                self.shared.endpoint.sender = principal.into_bytes();
-                self.tell_endpoint();
-                None
-            }
-            Err(error) => Some(error),
-        };
-        if let Some(error) = &error {
-            self.shared.log(LogEvent::NoPrincipal { error: error.clone() });
-        }
-        self.advance(now, |procedure, _| match &error {
-            Some(error) if procedure.wants_principal() => Err(error.clone().into()),
-            _ => procedure.identified(),
-        });
-    }
-
-    fn tell_endpoint(&mut self) {
-        self.shared.events.push_back(Event::Endpoint(self.shared.endpoint.clone()));
-    }
-
-    fn expire(&mut self, now: Now) {
+    fn handle_timeout(&mut self, now: Now) {
         match self.shared.query.as_mut().map(|query| query.due(now)) {
-            Some(Ok(question)) => self.shared.hand_over(question),
-            Some(Err(host_manager::Silent)) => self.host_manager_silent(now),
+            Some(Ok(payload)) => self.shared.transmit(payload),
+            Some(Err(host_manager::NotResponding)) => self.handle_host_manager_timeout(now),
             None => {}
         }
         self.advance(now, |procedure, shared| procedure.expire(now, shared));
         if self.tickets.is_due(now) {
-            self.shared.session.want();
+            self.shared.session.request();
         }
     }
 
@@ -319,7 +156,7 @@ impl Client {
         operations.chain(query).chain(self.tickets.deadline()).min()
     }
 
-    /// The next job, when it is time for one.
+    /// The next job to be done, if there is one.
     fn next_job(&mut self) -> Option<Job> {
         let shared = &mut self.shared;
         if let Some(setup) = shared.setup.take() {
@@ -344,9 +181,9 @@ impl Machine for Client {
     fn handle(&mut self, now: Now, input: Input<'_, Self>) {
         match input {
             Input::Datagram { from, octets } => self.receive(now, from, octets),
-            Input::Done(done) => self.done(now, done),
-            Input::Timeout => self.expire(now),
-            Input::Command(command) => self.command(now, command),
+            Input::Done(done) => self.handle_done(now, done),
+            Input::Timeout => self.handle_timeout(now),
+            Input::Command(command) => self.handle_command(now, command),
         }
     }
 

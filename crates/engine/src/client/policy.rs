@@ -1,4 +1,4 @@
-//! The domain's policy at the client's end: what would be refused is not sent, and what proves too little is not shown.
+//! Policy enforcement at the client: notices that the domain would refuse are not sent, and received ones are hidden.
 
 use super::{Endpoint, OperationError};
 use std::fmt;
@@ -10,17 +10,17 @@ use zephyr_core::{
     policy::{Action, Parties, Policy, Refusal, Ruling, Why, decide},
 };
 
-/// The class that an outgoing request is decided for; requests that name many classes are for the server to take apart.
+/// The class to decide an outgoing notice for; requests that name several classes are decided by the server for each.
 fn class_of(action: Action, notice: &Notice<'_>) -> Option<FoldedName> {
     (action == Action::Send).then(|| FoldedName::new(notice.class))
 }
 
-/// Whether a notice may be sent.
+/// Checks whether the policy allows a notice to be sent.
 ///
 /// # Errors
 ///
 /// [`OperationError::Policy`] when the domain would refuse it.
-pub(super) fn outgoing(
+pub(super) fn check_outgoing(
     policy: &Policy,
     endpoint: &Endpoint,
     notice: &Notice<'_>,
@@ -35,21 +35,21 @@ pub(super) fn outgoing(
     {
         return Err(OperationError::Policy(refusal.clone()));
     }
-    let most = policy.measure.notice_octets;
-    if action == Action::Send && notice.body.len() > most {
-        return Err(OperationError::Policy(Refusal { action, why: Why::TooLarge(most) }));
+    let limit = policy.measure.notice_octets;
+    if action == Action::Send && notice.body.len() > limit {
+        return Err(OperationError::Policy(Refusal { action, why: Why::TooLarge(limit) }));
     }
     Ok(())
 }
 
-/// What becomes of a notice that should be proven and cannot be: it goes without proof, because of the error that is given back.
-/// What is said to people goes without proof only when they want that; subscriptions and locations do where the domain takes
-/// them so.
+/// Checks whether a notice may be sent without proof after no session could be obtained; gives the error to log then.
+/// Messages to users are never sent without proof unless that was asked for; subscriptions and locations are where the
+/// policy allows it.
 ///
 /// # Errors
 ///
-/// The session's error, when the notice cannot go without.
-pub(super) fn without_session(
+/// The session's error, when the notice must not be sent without proof.
+pub(super) fn check_without_session(
     policy: &Policy,
     endpoint: &Endpoint,
     notice: &Notice<'_>,
@@ -69,7 +69,7 @@ pub(super) fn without_session(
     }
 }
 
-/// Why the domain's policy hides a notice.
+/// The reason why the domain's policy hides a notice.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Hidden {
     /// Nothing proves who sent it.
@@ -93,28 +93,28 @@ impl fmt::Display for Hidden {
     }
 }
 
-/// What is known about the origin of a notice that has come, and why it is hidden, if it is.
+/// The policy's result for a received notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Admissible {
-    /// What is known where the policy is taken into account.
+pub(super) struct Assessment {
+    /// The verdict about its origin, with the policy applied.
     pub(super) verdict: Verdict,
-    /// Why it is hidden.
+    /// The reason why it is hidden, if it is.
     pub(super) hidden: Option<Hidden>,
 }
 
-/// Applies the policy to a notice that has come, of which its octets prove `proven`.
-pub(super) fn incoming(
+/// Applies the policy to a received notice whose proof has the verdict `proven`.
+pub(super) fn assess_incoming(
     policy: &Policy,
     realm: &str,
     notice: &Notice<'_>,
     class: &FoldedName,
     proven: &Verdict,
-) -> Admissible {
+) -> Assessment {
     let parties = Parties::direct(realm.as_bytes());
     let verdict = policy.trusted(proven, &parties).0.into_owned();
     if !class.is(names::LOGIN) && Action::in_class(class, notice) != Some(Action::Send) {
-        // Answers of servers prove nothing, and what one program says to another is not the domain's.
-        return Admissible { verdict, hidden: None };
+        // Answers of servers prove nothing, and the policy has no rules for what programs send each other.
+        return Assessment { verdict, hidden: None };
     }
     let hidden = match decide(policy, Action::Send, &verdict, Some(class), &parties).ruling {
         Ruling::Allow => None,
@@ -123,5 +123,5 @@ pub(super) fn incoming(
         Ruling::Refuse(_) => Some(Hidden::Closed),
         Ruling::Drop => Some(Hidden::Dropped),
     };
-    Admissible { verdict, hidden }
+    Assessment { verdict, hidden }
 }

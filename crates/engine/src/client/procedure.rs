@@ -1,11 +1,13 @@
-//! The course of one operation: its messages one after the other, each with what it needs before it can be sent.
+//! The procedure of one operation: its messages in sequence, each with the session and limits that it needs.
 
 use super::{
-    DeliveryStatus, Event, Message, NakReason, Operation, OperationError, OperationId, Outcome, Receipt,
+    DeliveryStatus, Event, Message, Operation, OperationError, Outcome, Receipt,
     exchange::{self, Exchange},
     location::LocationChange,
     message::Proof,
+    operations::Owner,
     policy,
+    receipt::{location_result, request_result},
     shared::Shared,
     subscription::{self, Subscription, SubscriptionRequest},
 };
@@ -22,29 +24,20 @@ use zephyr_core::{
     uid::Uid,
 };
 
-/// How long a server may take to answer questions and location changes (wire format, section 6).
-const ANSWER_WAIT: Duration = Duration::from_secs(30);
+/// The time limit for a server's answer to queries and location changes (wire format, section 6).
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How far an operation is: `None` as long as it goes on.
+/// The result of a step of an operation: `None` while it goes on.
 pub(super) type Progress = Result<Option<Outcome>, OperationError>;
 
-/// Whose operation it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Owner {
-    /// The program's.
-    Program(OperationId),
-    /// The client's own, after new tickets have come.
-    Renewal,
-}
-
-/// What is to be done.
+/// The task of an operation, with its state.
 enum Task {
     Send,
     Subscribe {
         request: SubscriptionRequest,
         list: Vec<Subscription>,
         port: Option<u16>,
-        /// Parts of the list that are still to be sent, the next one last.
+        /// The parts of the list that are still to be sent, the next one last.
         parts: Vec<Range<usize>>,
     },
     Cancel {
@@ -52,46 +45,46 @@ enum Task {
     },
     List {
         port: Option<u16>,
-        /// The answer, which may come before the question is acknowledged.
+        /// The answer, which may come before the query is acknowledged.
         answer: Option<Vec<Subscription>>,
     },
     Locate(LocationChange),
     Identify,
 }
 
-/// What an operation waits for.
+/// The stage of an operation: what it waits for.
 enum Stage {
-    /// For the client to know who it is.
+    /// For the client to be ready.
     Start,
-    /// For a session.
+    /// For a session with the servers.
     Credentials,
-    /// For the host manager to say how long headers may be.
+    /// For the host manager's status, which has the limits of headers.
     Limits,
     /// For acknowledgements.
     Sending(Exchange),
-    /// For the list that was asked for.
-    Listing { asked: Uid, until: Duration },
-    /// For the name of the user's tickets.
+    /// For the list of subscriptions.
+    Listing { query: Uid, deadline: Duration },
+    /// For the principal of the user's tickets.
     Principal,
 }
 
-/// An operation under way.
+/// An operation in progress.
 pub(super) struct Procedure {
     owner: Owner,
     task: Task,
     message: Message,
     session: Option<Arc<dyn Session>>,
-    limits_learned: bool,
+    limits_queried: bool,
     stage: Stage,
-    /// What the server has said last beside its answers.
+    /// The text of the server's last answer.
     text: Option<String>,
 }
 
-/// A program's change of its own subscriptions, which was made.
+/// A completed change of the client's own subscriptions.
 pub(super) enum SubscriptionChange {
-    /// These were added or removed.
+    /// Subscriptions were added or removed.
     Listed(SubscriptionRequest, Vec<Subscription>),
-    /// All were removed.
+    /// All subscriptions were removed.
     Cancelled,
 }
 
@@ -112,10 +105,10 @@ impl Procedure {
             Operation::ChangeLocation(change) => Task::Locate(change),
             Operation::Identify => Task::Identify,
         };
-        Self { owner, task, message, session: None, limits_learned: false, stage: Stage::Start, text: None }
+        Self { owner, task, message, session: None, limits_queried: false, stage: Stage::Start, text: None }
     }
 
-    /// Begins, now that the client knows who it is.
+    /// Starts the operation, as the client is ready.
     pub(super) fn start(&mut self, now: Now, shared: &mut Shared) -> Progress {
         let request = Message::request(names::ZEPHYR_CTL).instance(names::CLIENT);
         match &self.task {
@@ -126,17 +119,17 @@ impl Procedure {
                 let mut body = Vec::new();
                 ascii::encode_u16(port.unwrap_or(shared.endpoint.port), &mut body);
                 body.push(0);
-                self.message = request.opcode(names::GIMME).body(body).patience(ANSWER_WAIT);
+                self.message = request.opcode(names::GIMME).body(body).answer_timeout(ANSWER_TIMEOUT);
             }
             Task::Locate(change) => {
                 let leaving_needs_proof = shared.policy.demand(Action::Logout) == Demand::Required;
                 let proves = change.exposure.is_some() || leaving_needs_proof;
                 let message = change.message(&shared.endpoint.sender);
-                self.message = message.authenticated(proves).patience(ANSWER_WAIT);
+                self.message = message.authenticated(proves).answer_timeout(ANSWER_TIMEOUT);
             }
             Task::Identify => {
                 self.stage = Stage::Principal;
-                shared.principal.want();
+                shared.principal.request();
                 return Ok(None);
             }
         }
@@ -150,7 +143,7 @@ impl Procedure {
         let body = subscription::encode(list, &shared.endpoint.sender);
         let message = Message::request(names::ZEPHYR_CTL).instance(names::CLIENT).opcode(request.opcode());
         let proof = if *request == SubscriptionRequest::Unsubscribe { Proof::With } else { Proof::Remembered };
-        self.message = message.body(body).port(*port).uncut(proof);
+        self.message = message.body(body).port(*port).unfragmented(proof);
         self.send(now, shared)
     }
 
@@ -162,25 +155,25 @@ impl Procedure {
             return self.transmit(now, shared);
         }
         self.stage = Stage::Credentials;
-        shared.session.want();
+        shared.session.request();
         Ok(None)
     }
 
-    /// Takes the session, if one was waited for.
-    pub(super) fn looked(
+    /// Handles the session, if the operation waits for one.
+    pub(super) fn handle_session(
         &mut self,
         now: Now,
         shared: &mut Shared,
-        found: &Result<Arc<dyn Session>, AuthError>,
+        session: &Result<Arc<dyn Session>, AuthError>,
     ) -> Progress {
         if !matches!(self.stage, Stage::Credentials) {
             return Ok(None);
         }
-        match found {
+        match session {
             Ok(session) => self.session = Some(Arc::clone(session)),
             Err(error) => {
                 let notice = self.message.notice();
-                let error = policy::without_session(&shared.policy, &shared.endpoint, &notice, error.clone())?;
+                let error = policy::check_without_session(&shared.policy, &shared.endpoint, &notice, error.clone())?;
                 shared.log(super::LogEvent::Unproven { error });
             }
         }
@@ -190,13 +183,13 @@ impl Procedure {
     fn transmit(&mut self, now: Now, shared: &mut Shared) -> Progress {
         let session = if self.message.proof == Proof::Without { None } else { self.session.clone() };
         let notice = self.message.notice();
-        policy::outgoing(&shared.policy, &shared.endpoint, &notice, session.is_some())?;
+        policy::check_outgoing(&shared.policy, &shared.endpoint, &notice, session.is_some())?;
         let packets = match shared.packets(now, &self.message, session.as_deref()) {
             Ok(packets) => packets,
-            Err(AuthError::Format(FormatError::HeaderTooLong { .. })) if !self.limits_learned => {
-                self.limits_learned = true;
+            Err(AuthError::Format(FormatError::HeaderTooLong { .. })) if !self.limits_queried => {
+                self.limits_queried = true;
                 self.stage = Stage::Limits;
-                shared.learn_limits(now)?;
+                shared.query_limits(now)?;
                 return Ok(None);
             }
             Err(AuthError::Format(FormatError::PacketTooLong { .. })) if self.is_list() => {
@@ -205,14 +198,14 @@ impl Procedure {
             }
             Err(error) => return Err(error.into()),
         };
-        let first = packets.first().map(|(uid, _)| *uid).ok_or(OperationError::InvalidAnswer)?;
+        let first = packets.first().map(|packet| packet.uid).ok_or(OperationError::InvalidAnswer)?;
         if let (Proof::Remembered, Some(session)) = (self.message.proof, session) {
             shared.verifier.keyring.remember(now, session);
         }
-        let (kind, patience) = (self.message.notice().kind, self.message.patience);
+        let (kind, answer_timeout) = (self.message.notice().kind, self.message.answer_timeout);
         let mut out = VecDeque::new();
-        self.stage = Stage::Sending(Exchange::begin(now, kind, first, packets, patience, &mut out));
-        shared.hand_over(out);
+        self.stage = Stage::Sending(Exchange::begin(now, kind, first, packets, answer_timeout, &mut out));
+        shared.transmit(out);
         self.report_queued(shared);
         self.settle(now, shared)
     }
@@ -221,7 +214,7 @@ impl Procedure {
         matches!(self.task, Task::Subscribe { .. })
     }
 
-    /// Makes two requests of the one that is too long.
+    /// Splits a request that is too long for a packet into two.
     fn split(&mut self) -> Result<(), OperationError> {
         let Task::Subscribe { parts, .. } = &mut self.task else { return Ok(()) };
         let part = parts.pop().filter(|part| part.len() > 1).ok_or(OperationError::SubscriptionTooLong)?;
@@ -230,25 +223,25 @@ impl Procedure {
         Ok(())
     }
 
-    /// Goes on, now that the host manager has said how long headers may be.
-    pub(super) fn limits_known(&mut self, now: Now, shared: &mut Shared) -> Progress {
+    /// Goes on with the limits of headers from the host manager's status.
+    pub(super) fn handle_limits(&mut self, now: Now, shared: &mut Shared) -> Progress {
         if matches!(self.stage, Stage::Limits) { self.transmit(now, shared) } else { Ok(None) }
     }
 
-    /// Takes an acknowledgement from the host manager.
-    pub(super) fn acknowledge(&mut self, now: Now, shared: &mut Shared, packet: &Packet<'_>) -> Progress {
+    /// Handles an acknowledgement from the host manager.
+    pub(super) fn handle_acknowledgement(&mut self, now: Now, shared: &mut Shared, packet: &Packet<'_>) -> Progress {
         let Stage::Sending(exchange) = &mut self.stage else { return Ok(None) };
         let was_queuing = exchange.stage() == &exchange::Stage::Queuing;
         let mut out = VecDeque::new();
-        exchange.acknowledge(now, packet, &mut out);
-        shared.hand_over(out);
+        exchange.handle_acknowledgement(now, packet, &mut out);
+        shared.transmit(out);
         if was_queuing {
             self.report_queued(shared);
         }
         self.settle(now, shared)
     }
 
-    /// Tells the program when the host manager has everything.
+    /// Reports to the program that the host manager has accepted all packets, once it has.
     fn report_queued(&self, shared: &mut Shared) {
         if let (Owner::Program(id), Task::Send, Stage::Sending(exchange)) = (self.owner, &self.task, &self.stage)
             && exchange.stage() != &exchange::Stage::Queuing
@@ -257,7 +250,7 @@ impl Procedure {
         }
     }
 
-    /// Looks how far the exchange is.
+    /// Evaluates the state of the exchange.
     fn settle(&mut self, now: Now, shared: &mut Shared) -> Progress {
         let Stage::Sending(exchange) = &self.stage else { return Ok(None) };
         let receipt = match exchange.stage() {
@@ -271,32 +264,32 @@ impl Procedure {
             Task::Send => Ok(Some(Outcome::Sent(receipt))),
             Task::Subscribe { parts, .. } => {
                 parts.pop();
-                self.text = request_done(receipt)?.or(self.text.take());
+                self.text = request_result(receipt)?.or(self.text.take());
                 self.next_part(now, shared)
             }
-            Task::Cancel { .. } => Ok(Some(Outcome::Done { text: request_done(receipt)? })),
+            Task::Cancel { .. } => Ok(Some(Outcome::Done { text: request_result(receipt)? })),
             Task::List { answer, .. } => {
-                request_done(receipt)?;
+                request_result(receipt)?;
                 let answer = answer.take();
                 if answer.is_none() {
-                    self.stage = Stage::Listing { asked: exchange.uid(), until: now.monotonic + ANSWER_WAIT };
+                    self.stage = Stage::Listing { query: exchange.uid(), deadline: now.monotonic + ANSWER_TIMEOUT };
                 }
                 Ok(answer.map(Outcome::Subscriptions))
             }
-            Task::Locate(_) => location_done(receipt).map(|text| Some(Outcome::Done { text })),
+            Task::Locate(_) => location_result(receipt).map(|text| Some(Outcome::Done { text })),
             Task::Identify => Ok(None),
         }
     }
 
-    /// Whether a notice is the list that was asked for, and what that means for the operation.
-    pub(super) fn answer(&mut self, notice: &Notice<'_>) -> Option<Progress> {
+    /// Handles a notice that is the requested list of subscriptions; `None` for other notices.
+    pub(super) fn handle_answer(&mut self, notice: &Notice<'_>) -> Option<Progress> {
         let Task::List { answer, .. } = &mut self.task else { return None };
-        let (asked, is_acknowledged) = match &self.stage {
+        let (query, is_acknowledged) = match &self.stage {
             Stage::Sending(exchange) => (exchange.uid(), false),
-            Stage::Listing { asked, .. } => (*asked, true),
+            Stage::Listing { query, .. } => (*query, true),
             _ => return None,
         };
-        if notice.multiuid != asked || notice.kind != Kind::Acked {
+        if notice.multiuid != query || notice.kind != Kind::Acked {
             return None;
         }
         let list = subscription::decode(notice.body);
@@ -307,55 +300,55 @@ impl Procedure {
         Some(Ok(None))
     }
 
-    /// Takes the name of the user's tickets, if it was waited for.
-    pub(super) fn identified(&self) -> Progress {
+    /// Ends the operation if it waits for the principal, which the client has by now.
+    pub(super) fn handle_principal(&self) -> Progress {
         let is_done = matches!(self.stage, Stage::Principal);
         Ok(is_done.then_some(Outcome::Done { text: None }))
     }
 
-    /// Whether the name of the user's tickets is waited for.
+    /// Whether the operation waits for the principal of the user's tickets.
     pub(super) const fn wants_principal(&self) -> bool {
         matches!(self.stage, Stage::Principal)
     }
 
-    /// Whether the host manager's status is waited for.
+    /// Whether the operation waits for the host manager's status.
     pub(super) const fn wants_limits(&self) -> bool {
         matches!(self.stage, Stage::Limits)
     }
 
-    /// Whether packets are still to be handed to the host manager.
+    /// Whether a packet awaits the host manager's acknowledgement.
     pub(super) fn is_queuing(&self) -> bool {
         matches!(&self.stage, Stage::Sending(exchange) if exchange.stage() == &exchange::Stage::Queuing)
     }
 
-    /// Something well-formed has come: the server's silence begins anew.
-    pub(super) fn received(&mut self, now: Now) {
+    /// Restarts the time limit for the server's answer, as a valid packet was received.
+    pub(super) fn restart_answer_timeout(&mut self, now: Now) {
         if let Stage::Sending(exchange) = &mut self.stage {
-            exchange.received(now);
+            exchange.restart_answer_timeout(now);
         }
     }
 
-    /// When it must be looked at again.
+    /// The monotonic time of the next timeout.
     pub(super) const fn deadline(&self) -> Option<Duration> {
         match &self.stage {
             Stage::Sending(exchange) => exchange.deadline(),
-            Stage::Listing { until, .. } => Some(*until),
+            Stage::Listing { deadline, .. } => Some(*deadline),
             Stage::Start | Stage::Credentials | Stage::Limits | Stage::Principal => None,
         }
     }
 
-    /// Gives up what has waited too long.
+    /// Fails the operation if its deadline has passed.
     pub(super) fn expire(&mut self, now: Now, shared: &mut Shared) -> Progress {
         match &mut self.stage {
             Stage::Sending(exchange) => exchange.expire(now),
-            Stage::Listing { until, .. } if now.monotonic >= *until => return Err(OperationError::TimedOut),
+            Stage::Listing { deadline, .. } if now.monotonic >= *deadline => return Err(OperationError::TimedOut),
             _ => {}
         }
         self.settle(now, shared)
     }
 
-    /// What has changed about the client's own subscriptions, when it is done.
-    pub(super) fn change(self, own_port: u16) -> Option<SubscriptionChange> {
+    /// The change of the client's own subscriptions that a completed operation has made.
+    pub(super) fn into_subscription_change(self, own_port: u16) -> Option<SubscriptionChange> {
         let is_own = |port: Option<u16>| port.is_none_or(|port| port == own_port);
         match self.task {
             Task::Subscribe { request, list, port, .. } if is_own(port) => {
@@ -365,31 +358,4 @@ impl Procedure {
             _ => None,
         }
     }
-}
-
-/// Refused subscription requests have one error, whatever the reason; `LOST` is a server that knows no such request.
-fn request_done(receipt: Receipt) -> Result<Option<String>, OperationError> {
-    match receipt.status {
-        DeliveryStatus::Sent => Ok(receipt.text),
-        DeliveryStatus::Refused(_) => Err(refusal(receipt.text, OperationError::Refused)),
-        DeliveryStatus::NobodyThere | DeliveryStatus::Unknown(_) | DeliveryStatus::Unanswered => {
-            Err(OperationError::InvalidAnswer)
-        }
-    }
-}
-
-/// A location that nobody is told of is changed as well.
-fn location_done(receipt: Receipt) -> Result<Option<String>, OperationError> {
-    match receipt.status {
-        DeliveryStatus::Sent | DeliveryStatus::NobodyThere => Ok(receipt.text),
-        DeliveryStatus::Refused(NakReason::NotAuthorized) => Err(refusal(receipt.text, OperationError::Unverified)),
-        DeliveryStatus::Refused(NakReason::Unspecified) => Err(OperationError::Refused),
-        DeliveryStatus::Refused(NakReason::NotFound) => Err(OperationError::NotLoggedIn),
-        DeliveryStatus::Unknown(_) | DeliveryStatus::Unanswered => Err(OperationError::InvalidAnswer),
-    }
-}
-
-/// The refusal as the server has put it, if it has.
-fn refusal(text: Option<String>, otherwise: OperationError) -> OperationError {
-    text.map_or(otherwise, OperationError::RefusedBecause)
 }

@@ -1,28 +1,28 @@
-//! How much waits within a client.
+//! The lengths of a client's queues.
 
 use super::Client;
 
-/// How much waits within a client.
+/// The lengths of a client's queues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueLengths {
-    /// Operations under way.
+    /// Operations in progress.
     pub operations: usize,
-    /// Notices that have come and were not told yet.
+    /// Received notices that are not reported yet.
     pub arrived: usize,
-    /// Packets that wait for a look at the user's credentials.
+    /// Packets that wait for a lookup of the user's credentials.
     pub unverified: usize,
-    /// Octets that incomplete notices may come to hold.
+    /// Octets reserved for incomplete notices.
     pub incomplete_octets: usize,
-    /// Packets that are remembered, so that none is shown twice.
+    /// Packets that are remembered to detect duplicates.
     pub remembered: usize,
     /// Packets to be sent.
     pub transmits: usize,
-    /// Events that are not told yet.
+    /// Events that are not reported yet.
     pub events: usize,
 }
 
 impl Client {
-    /// How much waits in each queue.
+    /// The lengths of the queues.
     pub fn queue_lengths(&self) -> QueueLengths {
         QueueLengths {
             operations: self.operations.len(),

@@ -1,94 +1,95 @@
-//! What a client receives: a whole notice, and what is known about its origin.
+//! A received notice, reassembled and verified.
 
-use super::policy::{Admissible, Hidden, incoming};
+use super::policy::{Assessment, Hidden, assess_incoming};
 use std::{borrow::Cow, fmt, net::SocketAddr};
 use zephyr_core::{
     auth::Verdict, body, fold::FoldedName, inbox::Delivered, limits::MAX_PACKET, names, notice::Notice, policy::Policy,
 };
 
-/// A notice that has come.
+/// A received notice: whole, and with the verdict about its origin.
 #[derive(Clone, Debug)]
 pub struct Received {
     from: SocketAddr,
-    /// With the verdict that the policy has not seen, to apply another policy to.
+    /// With the verdict before the policy was applied, so that another policy can be.
     delivered: Delivered,
     class: FoldedName,
     own: bool,
-    admissible: Admissible,
+    assessment: Assessment,
 }
 
-/// Where a notice comes from, and by what it is shown or not.
+/// The source of a notice, and the policy to apply to it.
 #[derive(Clone, Copy)]
-pub(super) struct Circumstances<'a> {
-    /// Where its last packet came from.
+pub(super) struct ReceptionContext<'a> {
+    /// The source address of its last packet.
     pub(super) from: SocketAddr,
-    /// The client has sent it itself.
+    /// Whether this client has sent it.
     pub(super) own: bool,
-    /// What the domain demands.
+    /// The domain's policy.
     pub(super) policy: &'a Policy,
     /// The domain's realm.
     pub(super) realm: &'a str,
 }
 
 impl Received {
-    pub(super) fn new(delivered: Delivered, at: Circumstances<'_>) -> Self {
+    pub(super) fn new(delivered: Delivered, context: ReceptionContext<'_>) -> Self {
         let notice = delivered.notice();
         let class = FoldedName::new(notice.class);
-        let admissible = incoming(at.policy, at.realm, &notice, &class, delivered.verdict());
-        Self { from: at.from, class, own: at.own, admissible, delivered }
+        let assessment = assess_incoming(context.policy, context.realm, &notice, &class, delivered.verdict());
+        Self { from: context.from, class, own: context.own, assessment, delivered }
     }
 
-    /// The domain of `realm` demands something else by now.
+    /// Applies a new policy of the domain of `realm`.
     pub fn enforce(&mut self, policy: &Policy, realm: &str) {
-        self.admissible = incoming(policy, realm, &self.delivered.notice(), &self.class, self.delivered.verdict());
+        self.assessment =
+            assess_incoming(policy, realm, &self.delivered.notice(), &self.class, self.delivered.verdict());
     }
 
-    /// The notice with its whole body, octet for octet; its header is that of the first packet.
+    /// The notice with its whole body, octet for octet, and the header fields of its first packet.
     pub fn notice(&self) -> Notice<'_> {
         self.delivered.notice()
     }
 
-    /// Where its last packet came from: the server, if the network is honest.
+    /// The source address of its last packet, which nothing proves: the server's, unless somebody forges addresses.
     pub const fn from(&self) -> SocketAddr {
         self.from
     }
 
-    /// What is known about its origin, where the domain's policy is taken into account.
+    /// The verdict about its origin, with the domain's policy applied: realms that it does not trust prove nothing.
     pub const fn verdict(&self) -> &Verdict {
-        &self.admissible.verdict
+        &self.assessment.verdict
     }
 
-    /// Whether it is proven that [`Received::sender`] has sent it, and just so.
+    /// Whether it is authentic: proven to come from [`Received::sender`], and unchanged.
     pub const fn is_authentic(&self) -> bool {
         self.verdict().is_authentic()
     }
 
-    /// Why the domain's policy hides it; `None` when it is to be shown.
+    /// The reason why the domain's policy hides it; `None` when it may be shown.
     pub const fn hidden(&self) -> Option<&Hidden> {
-        self.admissible.hidden.as_ref()
+        self.assessment.hidden.as_ref()
     }
 
-    /// Whether this client has sent it itself, as far as it says.
+    /// Whether this client has sent it, by its sender, address and port, which an unauthentic notice may forge.
     pub const fn is_own(&self) -> bool {
         self.own
     }
 
-    /// Whether it only asks if somebody would receive a message.
+    /// Whether it is a ping: opcode `PING`, which only asks whether a message would be received.
     pub fn is_ping(&self) -> bool {
         self.notice().opcode.eq_ignore_ascii_case(names::PING)
     }
 
-    /// The class in the form in which equal names are equal octets.
+    /// The class in case-folded form, for comparisons.
     pub const fn folded_class(&self) -> &FoldedName {
         &self.class
     }
 
-    /// The class, as it is spelled.
+    /// The class as sent; servers compare classes without regard to case.
     pub fn class(&self) -> Name<'_> {
         Name(self.notice().class)
     }
 
-    /// The instance, as it is spelled.
+    /// The instance as sent; servers compare instances without regard to case.
     pub fn instance(&self) -> Name<'_> {
         Name(self.notice().instance)
     }
@@ -98,23 +99,23 @@ impl Received {
         Name(self.notice().opcode)
     }
 
-    /// Who, so it says, sent it: true where it [is authentic](Received::is_authentic).
+    /// The sender as claimed, `name@REALM`: proven only where the notice [is authentic](Received::is_authentic).
     pub fn sender(&self) -> Name<'_> {
         Name(self.notice().sender)
     }
 
-    /// Whom it is for: empty when it is for everybody.
+    /// The recipient; empty for notices to all subscribers.
     pub fn recipient(&self) -> Name<'_> {
         Name(self.notice().recipient)
     }
 
-    /// The signature: by convention the sender's name.
+    /// The signature: by convention the sender's full name, which nothing proves. May hold control characters.
     pub fn signature(&self) -> String {
         self.texts().0
     }
 
-    /// The text, read as the label of its character set says. That of a notice about somebody's coming or going is all of
-    /// its fields, a line each.
+    /// The text, decoded by the label of its character set. That of a login notice (class `LOGIN`) is its fields host, time
+    /// and terminal, one a line. May hold control characters, which are not safe on a terminal.
     pub fn text(&self) -> String {
         self.texts().1
     }
@@ -130,15 +131,16 @@ impl Received {
         (decode(signature), decode(&text))
     }
 
-    /// Octets of memory that it takes, about.
-    pub fn octets(&self) -> usize {
+    /// The memory that it uses, in octets, approximately.
+    pub fn memory_size(&self) -> usize {
         self.notice().body.len() + MAX_PACKET
     }
 }
 
-/// A name in a notice: octets, of which nothing says that they are text.
+/// A name in a notice: octets that need not be UTF-8.
 ///
-/// Shown, it is text: what is none becomes U+FFFD, as do control characters, so that it is safe on a terminal's line.
+/// `Display` replaces invalid UTF-8 and control characters with U+FFFD, so that the name is safe on a terminal's line.
+/// Comparison is by octets, and so regards case.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name<'a>(&'a [u8]);
 
@@ -148,7 +150,7 @@ impl<'a> Name<'a> {
         self.0
     }
 
-    /// Whether there are none.
+    /// Whether it has no octets.
     pub const fn is_empty(self) -> bool {
         self.0.is_empty()
     }

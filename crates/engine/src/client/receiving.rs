@@ -1,7 +1,7 @@
-//! What becomes of a datagram: an acknowledgement goes to the operation that waits for it; anything else is acknowledged,
-//! verified, joined with the other packets of its notice, and delivered.
+//! Reception of datagrams: acknowledgements go to the operations that await them; other packets are acknowledged, verified,
+//! reassembled and delivered.
 
-use super::{Client, Event, LogEvent, Phase, Received, received::Circumstances, shared::Shared};
+use super::{Client, Event, LogEvent, Phase, Received, received::ReceptionContext, shared::Shared};
 use crate::machine::Transmit;
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use zephyr_core::{
@@ -11,70 +11,70 @@ use zephyr_core::{
     time::Now,
 };
 
-/// Packets that wait for the user's credentials. No packet is longer than
+/// The maximum number of packets that wait for the user's credentials. No packet is longer than
 /// [`MAX_PACKET`](zephyr_core::limits::MAX_PACKET), so this bounds their octets as well, to a mebibyte.
 const MAX_UNVERIFIED: usize = 1024;
-/// Packets that wait to be sent, beyond which nothing more is acknowledged: it will come again.
+/// The maximum number of packets that wait to be sent. Beyond, nothing is acknowledged, so that it comes again.
 const MAX_TRANSMITS: usize = 4096;
 
-/// The receiving side of a client.
+/// The receiving part of a client.
 pub(super) struct Receiver {
     inbox: Inbox,
-    /// Acknowledgements are events, too.
+    /// Raw mode: acknowledgements are events, too.
     raw: bool,
-    /// Packets that wait for a look at the user's credentials, in the order of their coming.
+    /// Packets that wait for a lookup of the user's credentials, in order of arrival.
     unverified: VecDeque<(SocketAddr, Fragment)>,
-    /// It was said that there is no room for more of them.
-    told_full: bool,
+    /// Whether it was logged that there is no room for more of them.
+    full_logged: bool,
 }
 
 impl Receiver {
     pub(super) fn new(raw: bool) -> Self {
-        Self { inbox: Inbox::new(), raw, unverified: VecDeque::new(), told_full: false }
+        Self { inbox: Inbox::new(), raw, unverified: VecDeque::new(), full_logged: false }
     }
 
-    /// The packets and notices that it remembers.
+    /// The inbox, with incomplete notices and remembered packets.
     pub(super) const fn inbox(&self) -> &Inbox {
         &self.inbox
     }
 
-    /// How many packets wait for a look at the user's credentials.
+    /// The number of packets that wait for a lookup of the user's credentials.
     pub(super) fn unverified(&self) -> usize {
         self.unverified.len()
     }
 }
 
 impl Client {
-    /// Takes one datagram.
+    /// Handles a datagram.
     pub(super) fn receive(&mut self, now: Now, from: SocketAddr, octets: &[u8]) {
         let packet = match OwnedPacket::receive(octets) {
             Ok(packet) => packet,
             Err(error) => return self.shared.log(LogEvent::Malformed { from, error }),
         };
         self.advance(now, |procedure, _| {
-            procedure.received(now);
+            procedure.restart_answer_timeout(now);
             Ok(None)
         });
         if packet.notice().kind.is_acknowledgement() {
-            self.acknowledged(now, from, packet);
+            self.handle_acknowledgement(now, from, packet);
         } else {
-            self.admit(now, from, packet);
+            self.handle_notice_packet(now, from, packet);
         }
     }
 
-    /// Acknowledgements prove nothing, so at least they must come from where they belong.
-    fn acknowledged(&mut self, now: Now, from: SocketAddr, packet: OwnedPacket) {
+    /// Handles an acknowledgement. Nothing proves its origin, so at least its source must be the host manager.
+    fn handle_acknowledgement(&mut self, now: Now, from: SocketAddr, packet: OwnedPacket) {
         let expected = self.shared.endpoint.host_manager;
         if from.port() == expected.port()
             && let Some(query) = &mut self.shared.query
-            && let Some(status) = query.settled(now, &packet.packet())
+            && let Some(status) = query.handle_answer(now, &packet.packet())
         {
-            return self.host_manager_answered(now, status);
+            return self.handle_host_manager_status(now, status);
         }
         // A host manager that listens on all addresses may answer from another loopback address than it was asked at.
         let same_host = from.ip() == expected.ip() || (from.ip().is_loopback() && expected.ip().is_loopback());
         if same_host && from.port() == expected.port() {
-            self.advance(now, |procedure, shared| procedure.acknowledge(now, shared, &packet.packet()));
+            self.advance(now, |procedure, shared| procedure.handle_acknowledgement(now, shared, &packet.packet()));
         } else {
             self.shared.log(LogEvent::StrayAcknowledgement { from, kind: packet.notice().kind });
         }
@@ -90,12 +90,12 @@ impl Client {
         }
     }
 
-    fn admit(&mut self, now: Now, from: SocketAddr, packet: OwnedPacket) {
+    fn handle_notice_packet(&mut self, now: Now, from: SocketAddr, packet: OwnedPacket) {
         let Shared { verifier, transmits, .. } = &mut self.shared;
-        let no_room = self.receiver.unverified.len() >= MAX_UNVERIFIED;
-        if no_room && verifier.verify(now, &packet.packet()).is_none() {
-            // Once until there is room again: whoever can make packets up could otherwise fill the log.
-            if !std::mem::replace(&mut self.receiver.told_full, true) {
+        let is_full = self.receiver.unverified.len() >= MAX_UNVERIFIED;
+        if is_full && verifier.verify(now, &packet.packet()).is_none() {
+            // Once until there is room again, as forged packets could otherwise fill the log.
+            if !std::mem::replace(&mut self.receiver.full_logged, true) {
                 self.shared.log(LogEvent::TooManyUnverified { from });
             }
             return;
@@ -113,22 +113,22 @@ impl Client {
             Some(opened) => self.complete(now, from, fragment, opened),
             None => {
                 self.receiver.unverified.push_back((from, fragment));
-                self.shared.session.want();
+                self.shared.session.request();
             }
         }
     }
 
-    /// The credentials have been looked at: verifies what waits for them.
-    pub(super) fn credentials_for_waiting(&mut self, now: Now, found: &Result<Arc<dyn Session>, AuthError>) {
-        // That sending has found none says nothing of those that others subscribe with meanwhile.
-        if self.receiver.unverified.is_empty() && found.is_err() {
+    /// Verifies the packets that wait for the user's credentials, with the result of a lookup of them.
+    pub(super) fn verify_waiting(&mut self, now: Now, session: &Result<Arc<dyn Session>, AuthError>) {
+        // A failure for something to be sent must not delay the next lookup for a received packet.
+        if self.receiver.unverified.is_empty() && session.is_err() {
             return;
         }
-        if let Err(error) = found {
+        if let Err(error) = session {
             self.shared.log(LogEvent::NoSession { error: error.clone() });
         }
-        self.shared.verifier.looked(now, found);
-        self.receiver.told_full = false;
+        self.shared.verifier.handle_session(now, session);
+        self.receiver.full_logged = false;
         for (from, fragment) in std::mem::take(&mut self.receiver.unverified) {
             if let Some(opened) = self.shared.verifier.verify(now, &fragment.packet()) {
                 self.complete(now, from, fragment, opened);
@@ -148,7 +148,7 @@ impl Client {
         let notice = delivered.notice();
         let mut is_answer = false;
         self.advance(now, |procedure, _| {
-            let progress = procedure.answer(&notice);
+            let progress = procedure.handle_answer(&notice);
             is_answer |= progress.is_some();
             progress.unwrap_or(Ok(None))
         });
@@ -157,7 +157,7 @@ impl Client {
         }
         let Shared { endpoint, policy, .. } = &self.shared;
         let own = endpoint.is_sender_of(&notice);
-        let received = Received::new(delivered, Circumstances { from, own, policy, realm: &endpoint.realm });
+        let received = Received::new(delivered, ReceptionContext { from, own, policy, realm: &endpoint.realm });
         if let Some(why) = received.hidden() {
             let notice = received.notice();
             let (class, sender, why) = (notice.class.into(), notice.sender.into(), why.clone());
@@ -168,7 +168,7 @@ impl Client {
         }
     }
 
-    /// Whether the client knows who it is.
+    /// Whether the client has started.
     pub fn is_ready(&self) -> bool {
         matches!(self.phase, Phase::Ready)
     }

@@ -1,7 +1,7 @@
-//! Ticket renewal: when a program that stays must subscribe again, and what it should tell its user about the tickets.
+//! Ticket renewal: when a client must subscribe again with new tickets, and when its user is to be warned.
 //!
-//! Servers prove their notices with the key of the session that a client last subscribed with. A program that runs for days
-//! sees that session end; when there are new tickets it subscribes with them, and so the old key is not used any more.
+//! Servers authenticate their notices with the key of the session that a client last subscribed with. That session ends with
+//! the tickets; a program that runs longer must subscribe with new ones, after which the old key is not used any more.
 
 use std::{
     sync::Arc,
@@ -9,66 +9,66 @@ use std::{
 };
 use zephyr_core::{auth::Session, time::Now};
 
-/// The time between looks at the tickets when nothing is wrong with them.
-const CALM: Duration = Duration::from_secs(30);
-/// The same when there are none, or soon will be none.
-const UNEASY: Duration = Duration::from_secs(10);
-/// How long before the end a user is warned; earlier for none, later for tickets that live only hours or less.
-const WARNING: Duration = Duration::from_secs(15 * 60);
+/// The time between checks of the tickets while they are valid.
+const CHECK_INTERVAL: Duration = Duration::from_secs(30);
+/// The same when there are none, or when they end soon.
+const SHORT_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+/// The maximum time between the warning and the end of the tickets; less for tickets of less than an hour.
+const MAX_WARNING_TIME: Duration = Duration::from_secs(15 * 60);
 
-/// What a look at the tickets has brought.
+/// A change of the user's tickets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TicketEvent {
-    /// There is another session than the one that was subscribed with: subscribe again.
+    /// There are new tickets in place of those that were subscribed with: send their key to the server.
     New,
-    /// There is a session, where none was subscribed with: subscribe as if for the first time.
+    /// There are tickets where none were subscribed with: subscribe as if for the first time.
     First,
-    /// The session ends at this moment, and there is no other yet.
+    /// The tickets end at this time, and there are no new ones yet.
     EndsSoon(SystemTime),
-    /// The session has ended, or the user's tickets are gone.
+    /// The tickets have ended, or were destroyed.
     Ended,
 }
 
-/// What the user has been told about the session there is.
+/// The last event that was reported about the current session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+enum Reported {
     Nothing,
     EndsSoon,
     Ended,
 }
 
-/// Knows the session that was subscribed with.
+/// The session that was subscribed with, and the next check of the tickets.
 pub(super) struct Renewal {
     session: Option<Arc<dyn Session>>,
     warn_at: Option<SystemTime>,
-    told: Told,
-    next_look: Duration,
+    reported: Reported,
+    next_check: Duration,
 }
 
 impl Renewal {
-    /// A client that has subscribed with this session, or without any.
+    /// For a client that has subscribed with this session, or without any.
     pub(super) fn new(now: Now, session: Option<Arc<dyn Session>>) -> Self {
-        let mut renewal = Self { session: None, warn_at: None, told: Told::Ended, next_look: now.monotonic };
+        let mut renewal = Self { session: None, warn_at: None, reported: Reported::Ended, next_check: now.monotonic };
         if session.is_some() {
-            renewal.take(now, session);
+            renewal.adopt(now, session);
         }
         renewal.schedule(now);
         renewal
     }
 
-    /// When to look next.
-    pub(super) const fn next_look(&self) -> Duration {
-        self.next_look
+    /// The monotonic time of the next check.
+    pub(super) const fn next_check(&self) -> Duration {
+        self.next_check
     }
 
-    /// Takes it that the subscription could not be made: the next look will ask for it again.
-    pub(super) fn failed(&mut self, now: Now) {
+    /// Handles that the subscription has failed: the next check asks for it again.
+    pub(super) fn handle_failure(&mut self, now: Now) {
         self.session = None;
-        self.next_look = now.monotonic + UNEASY;
+        self.next_check = now.monotonic + SHORT_CHECK_INTERVAL;
     }
 
-    /// Takes what a look has found: the session that the user's tickets of this moment make, if they make one.
-    pub(super) fn look(&mut self, now: Now, found: Option<Arc<dyn Session>>) -> Option<TicketEvent> {
+    /// Handles a check: compares the session of the user's current tickets, if there is one, with the one known.
+    pub(super) fn check(&mut self, now: Now, found: Option<Arc<dyn Session>>) -> Option<TicketEvent> {
         let event = self.compare(now, found);
         self.schedule(now);
         event
@@ -76,51 +76,51 @@ impl Renewal {
 
     fn compare(&mut self, now: Now, found: Option<Arc<dyn Session>>) -> Option<TicketEvent> {
         let is_same = match (&self.session, &found) {
-            // Where nothing ever ends there is nothing to be renewed.
+            // Sessions that do not end need no renewal.
             (Some(known), Some(found)) => Arc::ptr_eq(known, found) || (known.ends(), found.ends()) == (None, None),
             _ => false,
         };
         let is_good = found.as_ref().is_some_and(|found| found.ends().is_none_or(|end| now.wall <= end));
         if is_good && !is_same {
             let event = if self.session.is_some() { TicketEvent::New } else { TicketEvent::First };
-            self.take(now, found);
+            self.adopt(now, found);
             return Some(event);
         }
         if !is_good {
-            let is_news = self.told != Told::Ended;
-            self.told = Told::Ended;
-            return is_news.then_some(TicketEvent::Ended);
+            let is_new = self.reported != Reported::Ended;
+            self.reported = Reported::Ended;
+            return is_new.then_some(TicketEvent::Ended);
         }
         let end = found.and_then(|found| found.ends())?;
-        if self.told == Told::Nothing && self.warn_at.is_some_and(|warn_at| now.wall >= warn_at) {
-            self.told = Told::EndsSoon;
+        if self.reported == Reported::Nothing && self.warn_at.is_some_and(|warn_at| now.wall >= warn_at) {
+            self.reported = Reported::EndsSoon;
             return Some(TicketEvent::EndsSoon(end));
         }
         None
     }
 
-    fn take(&mut self, now: Now, session: Option<Arc<dyn Session>>) {
+    fn adopt(&mut self, now: Now, session: Option<Arc<dyn Session>>) {
         let end = session.as_ref().and_then(|session| session.ends());
         self.warn_at = end.map(|end| {
             let left = end.duration_since(now.wall).unwrap_or_default();
-            end - WARNING.min(left / 4)
+            end - MAX_WARNING_TIME.min(left / 4)
         });
-        self.told = Told::Nothing;
+        self.reported = Reported::Nothing;
         self.session = session;
     }
 
     fn schedule(&mut self, now: Now) {
         let until = |moment: SystemTime| moment.duration_since(now.wall).unwrap_or_default();
-        // The last second is still good, and the clocks that count are not all ours.
-        let past = Duration::from_secs(1);
+        // Tickets are valid in their last second, and other machines' clocks differ.
+        let margin = Duration::from_secs(1);
         let end = self.session.as_ref().and_then(|session| session.ends());
-        let wait = match (self.told, end, self.warn_at) {
-            (Told::Nothing, Some(_), Some(warn_at)) => CALM.min(until(warn_at)),
-            (Told::Nothing, ..) => CALM,
-            (Told::EndsSoon, Some(end), _) => UNEASY.min(until(end) + past),
-            _ => UNEASY,
+        let wait = match (self.reported, end, self.warn_at) {
+            (Reported::Nothing, Some(_), Some(warn_at)) => CHECK_INTERVAL.min(until(warn_at)),
+            (Reported::Nothing, ..) => CHECK_INTERVAL,
+            (Reported::EndsSoon, Some(end), _) => SHORT_CHECK_INTERVAL.min(until(end) + margin),
+            _ => SHORT_CHECK_INTERVAL,
         };
-        self.next_look = now.monotonic + wait.max(Duration::from_millis(10));
+        self.next_check = now.monotonic + wait.max(Duration::from_millis(10));
     }
 }
 
@@ -136,7 +136,7 @@ mod tests {
         notice::{Notice, Packet},
     };
 
-    /// A session that ends this many seconds after the start of everything.
+    /// A session that ends this many seconds after the start of a test.
     struct Until(u64);
 
     impl Session for Until {
@@ -164,65 +164,65 @@ mod tests {
         let session = until(10 * HOUR);
         let mut renewal = Renewal::new(at(0), session.clone());
         let mut events = Vec::new();
-        let mut looks = 0;
-        while renewal.next_look() < Duration::from_secs(11 * HOUR) {
-            let second = renewal.next_look().as_secs_f64().ceil() as u64;
-            looks += 1;
-            if let Some(event) = renewal.look(at(second), session.clone()) {
+        let mut checks = 0;
+        while renewal.next_check() < Duration::from_secs(11 * HOUR) {
+            let second = renewal.next_check().as_secs_f64().ceil() as u64;
+            checks += 1;
+            if let Some(event) = renewal.check(at(second), session.clone()) {
                 events.push((second, event));
             }
         }
         let end = 10 * HOUR;
         assert_eq!(events, [(end - 900, TicketEvent::EndsSoon(at(end).wall)), (end + 1, TicketEvent::Ended)]);
-        assert!(looks < 1700, "{looks}");
+        assert!(checks < 1700, "{checks}");
         let new = until(20 * HOUR);
-        assert_eq!(renewal.look(at(11 * HOUR), new.clone()), Some(TicketEvent::New));
-        assert_eq!(renewal.look(at(11 * HOUR + 30), new), None);
+        assert_eq!(renewal.check(at(11 * HOUR), new.clone()), Some(TicketEvent::New));
+        assert_eq!(renewal.check(at(11 * HOUR + 30), new), None);
     }
 
     #[test]
-    fn tickets_that_are_renewed_in_time_are_no_news_to_the_user() {
+    fn tickets_that_are_renewed_in_time_cause_no_warning() {
         let mut renewal = Renewal::new(at(0), until(10 * HOUR));
         let new = until(15 * HOUR);
-        assert_eq!(renewal.look(at(5 * HOUR), new.clone()), Some(TicketEvent::New));
-        assert_eq!(renewal.look(at(10 * HOUR - 5), new.clone()), None);
+        assert_eq!(renewal.check(at(5 * HOUR), new.clone()), Some(TicketEvent::New));
+        assert_eq!(renewal.check(at(10 * HOUR - 5), new.clone()), None);
         // It could not be subscribed with: again.
-        renewal.failed(at(10 * HOUR));
-        assert_eq!(renewal.next_look(), Duration::from_secs(10 * HOUR + 10));
-        assert_eq!(renewal.look(at(10 * HOUR + 10), new), Some(TicketEvent::First));
+        renewal.handle_failure(at(10 * HOUR));
+        assert_eq!(renewal.next_check(), Duration::from_secs(10 * HOUR + 10));
+        assert_eq!(renewal.check(at(10 * HOUR + 10), new), Some(TicketEvent::First));
     }
 
     #[test]
     fn short_tickets_are_warned_of_later() {
         let session = until(20);
         let mut renewal = Renewal::new(at(0), session.clone());
-        assert_eq!(renewal.next_look(), Duration::from_secs(15));
-        assert_eq!(renewal.look(at(15), session.clone()), Some(TicketEvent::EndsSoon(at(20).wall)));
-        assert_eq!(renewal.next_look(), Duration::from_secs(21));
-        assert_eq!(renewal.look(at(21), session), Some(TicketEvent::Ended));
-        assert_eq!(renewal.next_look(), Duration::from_secs(31));
+        assert_eq!(renewal.next_check(), Duration::from_secs(15));
+        assert_eq!(renewal.check(at(15), session.clone()), Some(TicketEvent::EndsSoon(at(20).wall)));
+        assert_eq!(renewal.next_check(), Duration::from_secs(21));
+        assert_eq!(renewal.check(at(21), session), Some(TicketEvent::Ended));
+        assert_eq!(renewal.next_check(), Duration::from_secs(31));
     }
 
     #[test]
-    fn where_nothing_is_proven_nothing_is_renewed() {
+    fn sessions_that_do_not_end_are_not_renewed() {
         let mut renewal = Renewal::new(at(0), Some(Arc::new(Key(1))));
         for second in [30, 60, 90] {
-            assert_eq!(renewal.next_look(), Duration::from_secs(second));
-            assert_eq!(renewal.look(at(second), Some(Arc::new(Key(2)))), None);
+            assert_eq!(renewal.next_check(), Duration::from_secs(second));
+            assert_eq!(renewal.check(at(second), Some(Arc::new(Key(2)))), None);
         }
     }
 
     #[test]
     fn tickets_that_come_and_go() {
         let mut renewal = Renewal::new(at(0), None);
-        assert_eq!(renewal.next_look(), Duration::from_secs(10));
-        assert_eq!(renewal.look(at(10), None), None, "the user knows");
+        assert_eq!(renewal.next_check(), Duration::from_secs(10));
+        assert_eq!(renewal.check(at(10), None), None, "the user knows");
         let session = until(HOUR);
-        assert_eq!(renewal.look(at(20), session.clone()), Some(TicketEvent::First));
-        assert_eq!(renewal.look(at(30), None), Some(TicketEvent::Ended));
-        assert_eq!(renewal.look(at(40), None), None);
+        assert_eq!(renewal.check(at(20), session.clone()), Some(TicketEvent::First));
+        assert_eq!(renewal.check(at(30), None), Some(TicketEvent::Ended));
+        assert_eq!(renewal.check(at(40), None), None);
         // The same again, which was subscribed with: nothing to do.
-        assert_eq!(renewal.look(at(50), session), None);
-        assert_eq!(renewal.look(at(60), until(2 * HOUR)), Some(TicketEvent::New));
+        assert_eq!(renewal.check(at(50), session), None);
+        assert_eq!(renewal.check(at(60), until(2 * HOUR)), Some(TicketEvent::New));
     }
 }

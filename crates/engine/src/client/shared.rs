@@ -1,6 +1,9 @@
-//! What all operations of a client share: who it is, what the domain demands, and what it wants done.
+//! The state that all operations of a client share: its endpoint and policy, and its pending jobs and output.
 
-use super::{Backlog, Endpoint, Event, Job, LogEvent, Message, host_manager::StatusQuery, verification::Verifier};
+use super::{
+    Backlog, Endpoint, Event, Job, LogEvent, Message, exchange::OutgoingPacket, host_manager::StatusQuery,
+    verification::Verifier,
+};
 use crate::machine::Transmit;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -11,42 +14,42 @@ use zephyr_core::{
     policy::Policy,
     realm::completed,
     time::Now,
-    uid::{Uid, UidSource},
+    uid::UidSource,
 };
 
-/// A job that several may wait for: one at a time is done, and whoever wants it meanwhile gets its result, too.
+/// A job that several operations may wait for: it runs once at a time, and those that request it meanwhile share its result.
 #[derive(Debug, Default)]
 pub(super) struct SharedJob {
-    wanted: bool,
-    under_way: bool,
+    requested: bool,
+    running: bool,
 }
 
 impl SharedJob {
-    pub(super) const fn want(&mut self) {
-        self.wanted = !self.under_way;
+    pub(super) const fn request(&mut self) {
+        self.requested = !self.running;
     }
 
-    /// True when the job is to be begun now.
+    /// Whether the job is to be started now.
     pub(super) const fn begin(&mut self) -> bool {
-        let begins = self.wanted && !self.under_way;
+        let begins = self.requested && !self.running;
         if begins {
-            *self = Self { wanted: false, under_way: true };
+            *self = Self { requested: false, running: true };
         }
         begins
     }
 
     pub(super) const fn done(&mut self) {
-        self.under_way = false;
+        self.running = false;
     }
 }
 
-/// See the module's description.
+/// The shared state of a client.
 pub(super) struct Shared {
     pub(super) endpoint: Endpoint,
     pub(super) policy: Policy,
     pub(super) uids: UidSource,
     pub(super) verifier: Verifier,
-    /// The question to the host manager that is not settled yet.
+    /// The pending status query to the host manager.
     pub(super) query: Option<StatusQuery>,
     pub(super) session: SharedJob,
     pub(super) principal: SharedJob,
@@ -77,27 +80,27 @@ impl Shared {
         self.events.push_back(Event::Log(event));
     }
 
-    /// Hands packets to the host manager.
-    pub(super) fn hand_over(&mut self, payloads: impl IntoIterator<Item = Bytes>) {
+    /// Sends packets to the host manager.
+    pub(super) fn transmit(&mut self, payloads: impl IntoIterator<Item = Bytes>) {
         let to = self.endpoint.host_manager;
         self.transmits.extend(payloads.into_iter().map(|payload| Transmit { to, payload }));
     }
 
-    /// Asks the host manager how long headers may be: it may not have known when we started, or has another server by now.
-    pub(super) fn learn_limits(&mut self, now: Now) -> Result<(), FormatError> {
+    /// Queries the host manager's limits again: it may not have known them at start, or has another server by now.
+    pub(super) fn query_limits(&mut self, now: Now) -> Result<(), FormatError> {
         if self.query.is_none() {
             self.query = Some(StatusQuery::new(now, self.endpoint.port, true)?);
         }
         Ok(())
     }
 
-    /// The packets of a message, and their uids.
+    /// The packets of a message.
     pub(super) fn packets(
         &mut self,
         now: Now,
         message: &Message,
         session: Option<&dyn Session>,
-    ) -> Result<Vec<(Uid, Bytes)>, AuthError> {
+    ) -> Result<Vec<OutgoingPacket>, AuthError> {
         let Self { endpoint, uids, .. } = self;
         let mut write = |piece: &Notice<'_>| match session {
             Some(session) => session.seal(piece, Direction::ToServer, endpoint.limits, now),
@@ -115,14 +118,15 @@ impl Shared {
             recipient: &recipient,
             ..notice
         };
-        if !message.cut {
+        if !message.fragmented {
             let whole = format!("0/{}", notice.body.len());
-            return Ok(vec![(uid, write(&Notice { multinotice: whole.as_bytes(), ..notice })?)]);
+            let payload = write(&Notice { multinotice: whole.as_bytes(), ..notice })?;
+            return Ok(vec![OutgoingPacket { uid, payload }]);
         }
         let mut cutter = Cutter::new(notice);
         let mut packets = Vec::new();
-        while let Some(packet) = cutter.next_packet(uid, &mut write)? {
-            packets.push((uid, packet));
+        while let Some(payload) = cutter.next_packet(uid, &mut write)? {
+            packets.push(OutgoingPacket { uid, payload });
             uid = uids.next(&now);
         }
         Ok(packets)

@@ -1,16 +1,16 @@
-//! Subscriptions: which notices a client wants.
+//! Subscriptions to notices, and their encoding.
 
 use zephyr_core::{body, names};
 
-/// What somebody subscribes to, as people write it.
+/// A subscription: a triple of class, instance and recipient, as users write it.
 ///
-/// The recipient is `*` for notices to everybody, `*@REALM` for those to everybody in a foreign realm, and anything else
-/// for the user's own.
+/// The recipient is `*` for notices to all subscribers, `*@REALM` for those to all in a foreign realm, and anything else for
+/// notices to the user.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Subscription {
     /// The class.
     pub class: Vec<u8>,
-    /// The instance; `*` for all.
+    /// The instance; `*` for all instances.
     pub instance: Vec<u8>,
     /// The recipient.
     pub recipient: Vec<u8>,
@@ -23,17 +23,17 @@ impl Subscription {
         Self { class: own(class.as_ref()), instance: own(instance.as_ref()), recipient: own(recipient.as_ref()) }
     }
 
-    /// The recipient as servers want it: without the star, and one's own name in place of any other.
-    fn wire_recipient<'a>(&'a self, me: &'a [u8]) -> &'a [u8] {
+    /// The recipient on the wire: without the asterisk, and the user's name in place of any other.
+    fn wire_recipient<'a>(&'a self, user: &'a [u8]) -> &'a [u8] {
         match self.recipient.strip_prefix(b"*").unwrap_or(&self.recipient) {
             everybody @ ([] | [b'@', ..]) => everybody,
-            _ => me,
+            _ => user,
         }
     }
 }
 
 impl<C: AsRef<[u8]>, I: AsRef<[u8]>> From<(C, I)> for Subscription {
-    /// Class and instance, of notices to everybody.
+    /// Class and instance, with recipient `*`.
     fn from((class, instance): (C, I)) -> Self {
         Self::new(class, instance, "*")
     }
@@ -46,13 +46,13 @@ impl<C: AsRef<[u8]>, I: AsRef<[u8]>, R: AsRef<[u8]>> From<(C, I, R)> for Subscri
     }
 }
 
-/// The body of a request about these subscriptions, of the user `me`.
-pub(super) fn encode(list: &[Subscription], me: &[u8]) -> Vec<u8> {
-    let texts = list.iter().flat_map(|wanted| [&*wanted.class, &*wanted.instance, wanted.wire_recipient(me)]);
+/// The body of a request about these subscriptions of a user.
+pub(super) fn encode(list: &[Subscription], user: &[u8]) -> Vec<u8> {
+    let texts = list.iter().flat_map(|wanted| [&*wanted.class, &*wanted.instance, wanted.wire_recipient(user)]);
     body::of_texts(texts)
 }
 
-/// The subscriptions in a server's answer, as people write them. An incomplete triple at the end is left out.
+/// The subscriptions in a server's answer, as users write them. An incomplete triple at the end is left out.
 pub(super) fn decode(body: &[u8]) -> Vec<Subscription> {
     let texts: Vec<&[u8]> = body::texts(body).collect();
     let triples = texts.chunks_exact(3).filter_map(|triple| match triple {
@@ -65,14 +65,14 @@ pub(super) fn decode(body: &[u8]) -> Vec<Subscription> {
     triples.collect()
 }
 
-/// What to do with subscriptions.
+/// The kind of a subscription request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubscriptionRequest {
-    /// Add them, and the server's default subscriptions.
+    /// Adds subscriptions, and the server's default subscriptions.
     Subscribe,
-    /// Add them.
+    /// Adds subscriptions.
     SubscribeWithoutDefaults,
-    /// Remove them.
+    /// Removes subscriptions.
     Unsubscribe,
 }
 

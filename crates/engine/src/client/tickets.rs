@@ -1,4 +1,4 @@
-//! The watch over the user's tickets while a client stays, and the subscriptions that new ones are to be made with.
+//! The watch over the user's tickets, and the subscriptions to be made with new ones.
 
 use super::{
     Operation,
@@ -9,12 +9,12 @@ use super::{
 use std::{sync::Arc, time::Duration};
 use zephyr_core::{auth::Session, time::Now};
 
-/// See the module's description.
+/// The watch over the user's tickets.
 #[derive(Default)]
 pub(super) struct TicketWatch {
     state: State,
-    /// Whether the client subscribes again by itself.
-    acts: bool,
+    /// Whether the client subscribes again with new tickets.
+    renews: bool,
     subscribed: Subscribed,
 }
 
@@ -22,15 +22,15 @@ pub(super) struct TicketWatch {
 enum State {
     #[default]
     Off,
-    /// The first look is under way.
+    /// The first check is in progress.
     Beginning,
     On {
         renewal: Renewal,
-        looking: bool,
+        checking: bool,
     },
 }
 
-/// What the program has subscribed to.
+/// The subscriptions of the program.
 #[derive(Default)]
 struct Subscribed {
     list: Vec<Subscription>,
@@ -38,61 +38,61 @@ struct Subscribed {
 }
 
 impl TicketWatch {
-    /// Begins to watch; with `acts`, the client subscribes again by itself. A look at the tickets is wanted then.
-    pub(super) fn begin(&mut self, acts: bool) {
-        self.acts = acts;
+    /// Begins to watch; with `renews`, the client subscribes again with new tickets. The caller must start a check.
+    pub(super) fn begin(&mut self, renews: bool) {
+        self.renews = renews;
         self.state = State::Beginning;
     }
 
-    /// Whether nobody watches.
+    /// Whether the watch is off.
     pub(super) const fn is_off(&self) -> bool {
         matches!(self.state, State::Off)
     }
 
-    /// When the next look is due.
+    /// The monotonic time of the next check.
     pub(super) const fn deadline(&self) -> Option<Duration> {
         match &self.state {
-            State::On { renewal, looking: false } => Some(renewal.next_look()),
+            State::On { renewal, checking: false } => Some(renewal.next_check()),
             _ => None,
         }
     }
 
-    /// True when a look is to be begun now.
+    /// Whether a check is to be started now.
     pub(super) fn is_due(&mut self, now: Now) -> bool {
         match &mut self.state {
-            State::On { renewal, looking } if !*looking && now.monotonic >= renewal.next_look() => {
-                *looking = true;
+            State::On { renewal, checking } if !*checking && now.monotonic >= renewal.next_check() => {
+                *checking = true;
                 true
             }
             _ => false,
         }
     }
 
-    /// Takes the session that the tickets of this moment make.
-    pub(super) fn looked(&mut self, now: Now, found: Option<Arc<dyn Session>>) -> Option<TicketEvent> {
+    /// Handles the session of the user's current tickets.
+    pub(super) fn handle_session(&mut self, now: Now, found: Option<Arc<dyn Session>>) -> Option<TicketEvent> {
         match &mut self.state {
             State::Off => None,
             State::Beginning => {
-                self.state = State::On { renewal: Renewal::new(now, found), looking: false };
+                self.state = State::On { renewal: Renewal::new(now, found), checking: false };
                 None
             }
-            State::On { looking: false, .. } => None,
-            State::On { renewal, looking } => {
-                *looking = false;
-                renewal.look(now, found)
+            State::On { checking: false, .. } => None,
+            State::On { renewal, checking } => {
+                *checking = false;
+                renewal.check(now, found)
             }
         }
     }
 
-    /// Takes it that subscribing with new tickets has failed.
-    pub(super) fn failed(&mut self, now: Now) {
+    /// Handles that subscribing with new tickets has failed.
+    pub(super) fn handle_failure(&mut self, now: Now) {
         if let State::On { renewal, .. } = &mut self.state {
-            renewal.failed(now);
+            renewal.handle_failure(now);
         }
     }
 
-    /// Keeps in mind what the program has subscribed to.
-    pub(super) fn note(&mut self, change: SubscriptionChange) {
+    /// Records a change of the subscriptions.
+    pub(super) fn record(&mut self, change: SubscriptionChange) {
         let Subscribed { list, defaults } = &mut self.subscribed;
         match change {
             SubscriptionChange::Cancelled => self.subscribed = Subscribed::default(),
@@ -110,21 +110,21 @@ impl TicketWatch {
         }
     }
 
-    /// What the client does by itself now: first take the tickets' name, if the user had none before.
+    /// The operation that the client starts by itself after an event; it reads the principal first if there were no tickets.
     pub(super) fn reaction(&self, event: TicketEvent) -> Option<Operation> {
         match event {
-            TicketEvent::New if self.acts => Some(Operation::Subscribe {
-                // The key is told; the subscriptions stay as they are.
+            TicketEvent::New if self.renews => Some(Operation::Subscribe {
+                // Sends the key; the subscriptions stay as they are.
                 request: SubscriptionRequest::SubscribeWithoutDefaults,
                 list: Vec::new(),
                 port: None,
             }),
-            TicketEvent::First if self.acts => Some(Operation::Identify),
+            TicketEvent::First if self.renews => Some(Operation::Identify),
             _ => None,
         }
     }
 
-    /// Everything that was subscribed to, once more.
+    /// The operation that makes all subscriptions again.
     pub(super) fn resubscription(&self) -> Operation {
         let request = match self.subscribed.defaults {
             true => SubscriptionRequest::Subscribe,

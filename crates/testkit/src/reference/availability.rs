@@ -1,20 +1,17 @@
-//! Whether a lab can be had on this machine.
-
-use std::env;
-use std::process::Command;
-use std::time::Duration;
-
-use anyhow::{Context, Result, bail};
-use nix::unistd::geteuid;
+//! Whether a lab can be started on this machine.
 
 use super::{Lab, LabOptions};
 use crate::{packages, process};
+use anyhow::{Context, Result, bail};
+use nix::unistd::geteuid;
+use std::{env, process::Command, time::Duration};
 
-const TRIAL: Duration = Duration::from_secs(10);
+const TRIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Says why a lab cannot be had here, if so.
+/// Checks whether a lab can be started on this machine.
 ///
 /// # Errors
+///
 /// The reason, with the command that installs missing packages.
 pub fn available() -> Result<()> {
     let wanted = [packages::REFERENCE, packages::KDC, packages::KERBEROS_CLIENT].concat();
@@ -26,14 +23,15 @@ pub fn available() -> Result<()> {
     }
     let mut trial = Command::new("unshare");
     trial.args(["--net", "--mount", "--uts", "--", "true"]);
-    process::run(trial, TRIAL)?.success().context("this system makes no namespaces").map(drop)
+    process::run(trial, TRIAL_TIMEOUT)?.success().context("this system makes no namespaces").map(drop)
 }
 
-/// Starts a lab; where none can be had, says why and gives none, so that the caller can pass the
-/// test over. In continuous integration (`CI=true`) that is an error: nothing is skipped there.
+/// Starts a lab; `None` where that is not possible, so that the caller can skip the test: prints why. In continuous
+/// integration (`CI=true`) that is an error: nothing is skipped there.
 ///
 /// # Errors
-/// When a lab does not start, or cannot be had and must.
+///
+/// When a lab does not start, or is required and not possible.
 pub fn or_skip(options: LabOptions) -> Result<Option<Lab>> {
     if let Err(reason) = available() {
         if env::var("CI").is_ok_and(|value| value == "true") {

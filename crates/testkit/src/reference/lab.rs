@@ -1,32 +1,25 @@
-//! One machine with a Kerberos realm, where the C programs find everything where they look for it.
+//! A lab: a machine with a Kerberos realm and the configuration files that the C programs need.
 
-use std::ffi::OsStr;
-use std::fmt::Write as _;
-use std::fs;
-use std::net::Ipv4Addr;
-use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
-
+use super::{Namespace, syslog::Syslog};
+use crate::{
+    deadline::wait_until,
+    process::{Daemon, run},
+    realm::{Realm, RealmOptions},
+    transcript::Transcript,
+    user::User,
+};
 use anyhow::{Context, Result};
+use std::{ffi::OsStr, fmt::Write as _, fs, net::Ipv4Addr, path::Path, process::Command, time::Duration};
 use tempfile::TempDir;
-
-use super::Namespace;
-use super::syslog::Syslog;
-use crate::deadline::wait_until;
-use crate::process::{Daemon, run};
-use crate::realm::{Realm, RealmOptions};
-use crate::transcript::Transcript;
-use crate::user::User;
 
 /// The port of zephyrd (`zephyr-clt`).
 pub const SERVER_PORT: u16 = 2103;
 /// The port of zhm (`zephyr-hm`).
 pub const HOST_MANAGER_PORT: u16 = 2104;
 
-const READY: Duration = Duration::from_secs(20);
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How a lab shall be. Start from [`LabOptions::default`], which suits the C programs.
+/// The options of a lab. Start from [`LabOptions::default`], which suits the C programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabOptions {
     /// Its realm. The default has no PAC in tickets: with it, the header of a notice outgrows what
@@ -34,8 +27,8 @@ pub struct LabOptions {
     pub realm: RealmOptions,
     /// The first part of the machine's name; the rest is the realm's domain.
     pub host: String,
-    /// The machine's address. Not a loopback address: the C zhm takes what comes from 127.0.0.1 to
-    /// be from a client, never from a server.
+    /// The machine's address. Not a loopback address: the C zhm regards packets from 127.0.0.1 as
+    /// those of a client, never of a server.
     pub address: Ipv4Addr,
     /// More addresses of the machine, with the names that belong to them.
     pub more_hosts: Vec<(Ipv4Addr, String)>,
@@ -48,7 +41,7 @@ impl Default for LabOptions {
     }
 }
 
-/// A running lab: a KDC and whatever was started in it. All of it ends when it is dropped.
+/// A running lab: a KDC and the programs started in it. All of them end when it is dropped.
 #[derive(Debug)]
 pub struct Lab {
     // Dropped in this order: the KDC, then everything else inside, then the files.
@@ -61,11 +54,12 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Makes the machine and starts its KDC. Needs root and the packages of
+    /// Creates the machine and starts its KDC. Needs root and the packages of
     /// [`crate::packages::REFERENCE`]; see [`super::available`].
     ///
     /// # Errors
-    /// When something of it fails.
+    ///
+    /// When any step fails.
     pub fn start(options: LabOptions) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("zephyr-lab-").tempdir()?;
         let domain = options.realm.domain.clone().unwrap_or_else(|| options.realm.realm.to_lowercase());
@@ -118,7 +112,7 @@ impl Lab {
         self.folder.path()
     }
 
-    /// What its programs wrote to the syslog: the C daemons' only way to say anything.
+    /// The syslog of its programs: the only output of the C daemons.
     pub fn syslog(&self) -> &Transcript {
         self.syslog.transcript()
     }
@@ -128,17 +122,19 @@ impl Lab {
         self.realm.command(program)
     }
 
-    /// A command inside, as a person who has a ticket; they are logged in when they have none.
+    /// A command inside, as a user with a ticket, which is fetched when there is none.
     ///
     /// # Errors
+    ///
     /// When the KDC gives no ticket.
     pub fn as_user(&self, name: &str, program: impl AsRef<OsStr>) -> Result<Command> {
         Ok(self.user(name)?.command(program))
     }
 
-    /// A person with a ticket.
+    /// A user with a ticket.
     ///
     /// # Errors
+    ///
     /// When the KDC gives none.
     pub fn user(&self, name: &str) -> Result<User> {
         let user = self.realm.user(name)?;
@@ -151,24 +147,27 @@ impl Lab {
     /// Starts any program inside as a daemon; `label` names its log file.
     ///
     /// # Errors
+    ///
     /// When it cannot be started.
     pub fn spawn(&self, label: &str, command: Command) -> Result<Daemon> {
         Daemon::spawn(command, self.folder().join(format!("{label}.log")))
     }
 
-    /// Starts the C zephyrd, and returns when it has its port open.
+    /// Starts the C zephyrd; returns when its port is open.
     ///
     /// # Errors
-    /// When it does not open it in time; shows the syslog.
+    ///
+    /// When the port is not open in time; contains the syslog.
     pub fn start_c_zephyrd(&self) -> Result<Daemon> {
         let mut command = self.command("/usr/sbin/zephyrd");
         command.args(["-n", "-d"]);
         self.spawn_at_port("c-zephyrd", command, SERVER_PORT)
     }
 
-    /// Starts the C zhm for the server on this machine, and returns when it has its port open.
+    /// Starts the C zhm for the server on this machine; returns when its port is open.
     ///
     /// # Errors
+    ///
     /// As [`Lab::start_c_zephyrd`].
     pub fn start_c_zhm(&self) -> Result<Daemon> {
         let mut command = self.command("/usr/sbin/zhm");
@@ -176,37 +175,39 @@ impl Lab {
         self.spawn_at_port("c-zhm", command, HOST_MANAGER_PORT)
     }
 
-    /// Starts a program as a daemon, and returns when somebody inside has the UDP port open.
+    /// Starts a program as a daemon; returns when the UDP port is open inside.
     ///
     /// # Errors
-    /// When nobody has in time; shows the syslog and what the program said.
+    ///
+    /// When the port is not open in time; contains the syslog and the program's output.
     pub fn spawn_at_port(&self, label: &str, command: Command, port: u16) -> Result<Daemon> {
         let daemon = self.spawn(label, command)?;
-        self.namespace.wait_for_udp(port, READY).with_context(|| {
-            let said = daemon.transcript().text();
-            format!("{label} does not serve; it said:\n{said}\nand the syslog:\n{}", self.syslog().text())
+        self.namespace.wait_for_udp(port, START_TIMEOUT).with_context(|| {
+            let output = daemon.transcript().text();
+            format!("{label} does not serve; it said:\n{output}\nand the syslog:\n{}", self.syslog().text())
         })?;
         Ok(daemon)
     }
 
-    /// Starts the C zwgc of a person in tty mode, and returns when personal messages reach it.
+    /// Starts the C zwgc of a user in tty mode; returns when personal messages reach it.
     /// Needs a host manager and a server inside, ours or C's.
     ///
     /// # Errors
-    /// When none reaches it in time; shows what it said.
+    ///
+    /// When none reaches it in time; contains its output.
     pub fn start_c_zwgc(&self, name: &str) -> Result<Daemon> {
         let mut command = self.as_user(name, "/usr/bin/zwgc")?;
         command.args(["-nofork", "-ttymode"]).env("TERM", "dumb");
         let zwgc = self.spawn(&format!("c-zwgc-{name}"), command)?;
-        wait_until(&format!("zwgc of {name} subscribed"), READY, || self.is_reached_by_ping(name))
+        wait_until(&format!("zwgc of {name} subscribed"), START_TIMEOUT, || self.is_reached_by_ping(name))
             .with_context(|| format!("zwgc said:\n{}", zwgc.transcript().text()))?;
         Ok(zwgc)
     }
 
-    /// A ping, which a zwgc acknowledges and does not show; refused while nobody takes it.
+    /// Whether a ping is delivered, which a zwgc acknowledges and does not show.
     fn is_reached_by_ping(&self, name: &str) -> Result<Option<()>> {
         let mut ping = self.as_user(name, "/usr/bin/zwrite")?;
         ping.args(["-q", "-O", "PING", name, "-m", ""]);
-        Ok(run(ping, READY)?.status.success().then_some(()))
+        Ok(run(ping, START_TIMEOUT)?.status.success().then_some(()))
     }
 }

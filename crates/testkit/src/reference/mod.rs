@@ -1,4 +1,4 @@
-//! The reference: Debian's C programs on a private one-machine network, to be mixed with ours.
+//! The reference implementation: Debian's C programs on a private network of one machine, for interoperation tests.
 
 mod availability;
 mod lab;

@@ -1,18 +1,14 @@
-//! A machine within the machine: fresh network, mount and UTS namespaces.
+//! A private machine: new network, mount and UTS namespaces.
 
-use std::ffi::OsStr;
-use std::fs;
-use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
-
+use crate::{
+    deadline::wait_until,
+    place::Place,
+    process::{self, Daemon},
+};
 use anyhow::{Context, Result};
+use std::{ffi::OsStr, fs, path::Path, process::Command, time::Duration};
 
-use crate::deadline::wait_until;
-use crate::place::Place;
-use crate::process::{self, Daemon};
-
-const READY: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Namespaces and the process that holds them. When dropped, every process in the network namespace
 /// is killed; the same happens when we are killed ourselves.
@@ -22,9 +18,10 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// Makes the namespaces. Needs root.
+    /// Creates the namespaces. Needs root.
     ///
     /// # Errors
+    ///
     /// When the system refuses.
     pub fn new(folder: &Path) -> Result<Self> {
         let outside = fs::read_link("/proc/self/ns/net").context("no network namespaces here")?;
@@ -32,11 +29,11 @@ impl Namespace {
         command.args(["--net", "--mount", "--uts", "--propagation", "private", "--"]);
         command.args(["sh", "-c", include_str!("holder.sh"), "holder"]).arg(outside);
         let holder = Daemon::spawn_with_lifeline(command, folder.join("holder.log"))?;
-        holder.wait_for(READY, |line| line == "ready")?;
+        holder.wait_for(START_TIMEOUT, |line| line == "ready")?;
         Ok(Self { holder })
     }
 
-    /// The process that holds the namespaces.
+    /// The ID of the process that holds the namespaces.
     pub fn holder(&self) -> u32 {
         self.holder.pid()
     }
@@ -50,10 +47,11 @@ impl Namespace {
         Place::Namespace(self.holder())
     }
 
-    /// Waits until somebody inside has the UDP port open.
+    /// Waits until the UDP port is open inside.
     ///
     /// # Errors
-    /// When nobody has in time.
+    ///
+    /// When it is not open in time.
     pub fn wait_for_udp(&self, port: u16, within: Duration) -> Result<()> {
         let table = format!("/proc/{}/net/udp", self.holder());
         wait_until(&format!("UDP port {port} opened"), within, || {
@@ -62,9 +60,10 @@ impl Namespace {
         })
     }
 
-    /// The processes inside, the holder among them.
+    /// The IDs of the processes inside, the holder among them.
     ///
     /// # Errors
+    ///
     /// When the namespace is gone.
     pub fn processes(&self) -> Result<Vec<u32>> {
         let namespace = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/net"));
@@ -78,7 +77,7 @@ impl Namespace {
     pub(crate) fn script(&self, script: &str, environment: &[(&str, &str)]) -> Result<()> {
         let mut command = self.command("sh");
         command.args(["-c", script]).envs(environment.iter().copied());
-        process::run(command, READY)?.success().map(drop)
+        process::run(command, START_TIMEOUT)?.success().map(drop)
     }
 }
 
@@ -93,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_kernels_table_of_sockets() {
+    fn ports_are_read_from_the_kernels_table_of_sockets() {
         let line = "  1: 0100007F:0837 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 1 2 0";
         assert_eq!(local_port(line), Some(2103));
         assert_eq!(local_port("nonsense"), None);

@@ -1,18 +1,12 @@
-//! A syslog of one lab: what its programs write to /dev/log.
-
-use std::net::Shutdown;
-use std::os::unix::net::UnixDatagram;
-use std::path::Path;
-use std::sync::Arc;
-use std::thread;
-
-use anyhow::{Context, Result};
+//! The syslog of a lab: receives what its programs write to /dev/log.
 
 use crate::transcript::Transcript;
+use anyhow::{Context, Result};
+use std::{net::Shutdown, os::unix::net::UnixDatagram, path::Path, sync::Arc, thread};
 
-const MAX_LEN: usize = 8192;
+const MAX_MESSAGE: usize = 8192;
 
-/// Listens until dropped.
+/// A syslog listener, until dropped.
 #[derive(Debug)]
 pub(crate) struct Syslog {
     socket: UnixDatagram,
@@ -27,7 +21,7 @@ impl Syslog {
         transcript.source_started();
         let lines = Arc::clone(&transcript);
         thread::spawn(move || {
-            let mut message = [0; MAX_LEN];
+            let mut message = [0; MAX_MESSAGE];
             while let Ok(length @ 1..) = reader.recv(&mut message) {
                 lines.add(message.get(..length).unwrap_or_default());
             }
@@ -55,16 +49,16 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn keeps_messages_and_ends() {
+    fn messages_are_kept_and_dropping_ends_the_reader() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let syslog = Syslog::listen(&path).unwrap();
         UnixDatagram::unbound().unwrap().send_to(b"<182>zephyrd: ready", &path).unwrap();
         let transcript = Arc::clone(&syslog.transcript);
-        let long = Duration::from_secs(10);
-        assert!(syslog.transcript().wait_after(0, long, |line| line.contains("ready")).is_ok());
+        let timeout = Duration::from_secs(10);
+        assert!(syslog.transcript().wait_after(0, timeout, |line| line.contains("ready")).is_ok());
         drop(syslog);
-        let never = transcript.wait_after(1, long, |_| true);
+        let never = transcript.wait_after(1, timeout, |_| true);
         assert_eq!(never, Err(crate::transcript::NoLine::Ended));
     }
 }

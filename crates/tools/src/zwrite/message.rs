@@ -1,21 +1,21 @@
-//! What zwrite says: the body of its notices (clients, sections 1.2 to 1.4).
+//! The body of zwrite's notices (clients, sections 1.2 to 1.4).
 
 use super::options::Options;
 use std::io::{self, BufRead, Read};
 use zephyr_client::{account::Account, variables::Variables};
 use zephyr_core::limits::MAX_NOTICE;
 
-/// Columns between tab stops.
+/// The number of columns between tab stops.
 const TAB_STOPS: usize = 8;
 
-/// What stands above the message: `-s`, else the variable `zwrite-signature`, else the user's full name.
+/// The signature: `-s`, else the variable `zwrite-signature`, else the user's full name.
 pub fn signature(options: &Options, variables: &Variables, account: Option<&Account>) -> Vec<u8> {
     let variable = || variables.get("zwrite-signature").map(<[u8]>::to_vec);
     let name = || account.map(Account::full_name);
     options.signature.clone().or_else(variable).or_else(name).unwrap_or_default()
 }
 
-/// Signature, NUL, perhaps the list of recipients, and the text.
+/// The body of a notice: signature, NUL, with `-C` the list of recipients, and the text.
 pub fn body(options: &Options, signature: &[u8], text: &[u8]) -> Vec<u8> {
     let mut body = [signature, b"\0"].concat();
     if options.carbon_copy && options.recipients.len() > 1 {
@@ -27,11 +27,11 @@ pub fn body(options: &Options, signature: &[u8], text: &[u8]) -> Vec<u8> {
         body.push(b'\n');
     }
     body.extend_from_slice(text);
-    if options.expand_tabs { expanded(&body) } else { body }
+    if options.expand_tabs { expand_tabs(&body) } else { body }
 }
 
-/// The text with blanks up to the next tab stop in place of tabs; columns are octets, and begin anew after newline and NUL.
-pub fn expanded(text: &[u8]) -> Vec<u8> {
+/// Replaces tabs by blanks up to the next tab stop. Columns are octets, counted from the last newline or NUL.
+pub fn expand_tabs(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut column = 0;
     for &octet in text {
@@ -54,12 +54,12 @@ pub fn expanded(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What somebody types: lines up to the end of input or, with `dot_ends`, to a line that is only a dot.
+/// Reads a message from a terminal: lines up to the end of input or, with `dot_ends`, to a line that is only a dot.
 ///
 /// # Errors
 ///
 /// When reading fails.
-pub fn typed(input: &mut dyn BufRead, dot_ends: bool) -> io::Result<Vec<u8>> {
+pub fn read_typed(input: &mut dyn BufRead, dot_ends: bool) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     while text.len() <= MAX_NOTICE {
         let start = text.len();
@@ -74,15 +74,15 @@ pub fn typed(input: &mut dyn BufRead, dot_ends: bool) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// All of the input. What is longer than any notice may be is cut there, and so too long to be sent.
+/// Reads all of the input, but for what exceeds the longest notice by more than an octet: it is too long to be sent then.
 ///
 /// # Errors
 ///
 /// When reading fails.
-pub fn whole(input: &mut dyn BufRead) -> io::Result<Vec<u8>> {
+pub fn read_all(input: &mut dyn BufRead) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    let most = u64::try_from(MAX_NOTICE).unwrap_or(u64::MAX).saturating_add(1);
-    input.take(most).read_to_end(&mut text)?;
+    let limit = u64::try_from(MAX_NOTICE).unwrap_or(u64::MAX).saturating_add(1);
+    input.take(limit).read_to_end(&mut text)?;
     Ok(text)
 }
 
@@ -93,7 +93,7 @@ mod tests {
     use std::path::PathBuf;
 
     fn options(line: &[&str]) -> Options {
-        match parse(line.iter().map(|word| word.as_bytes().to_vec()).collect(), &Defaults::default()) {
+        match parse(line.iter().map(|argument| argument.as_bytes().to_vec()).collect(), &Defaults::default()) {
             Ok(Parsed::Write(options)) => *options,
             other => panic!("{other:?}"),
         }
@@ -111,10 +111,10 @@ mod tests {
 
     #[test]
     fn tab_stops() {
-        assert_eq!(expanded(b"\t"), b"        ");
-        assert_eq!(expanded(b"1234567\t8\n\tx"), b"1234567 8\n        x");
-        assert_eq!(expanded(b"12345678\t9"), b"12345678        9");
-        assert_eq!(expanded(b"12\0\tx"), b"12\0        x");
+        assert_eq!(expand_tabs(b"\t"), b"        ");
+        assert_eq!(expand_tabs(b"1234567\t8\n\tx"), b"1234567 8\n        x");
+        assert_eq!(expand_tabs(b"12345678\t9"), b"12345678        9");
+        assert_eq!(expand_tabs(b"12\0\tx"), b"12\0        x");
     }
 
     #[test]
@@ -130,13 +130,13 @@ mod tests {
 
     #[test]
     fn typing() -> io::Result<()> {
-        assert_eq!(typed(&mut &b"one\n..\n.\ntwo\n"[..], true)?, b"one\n..\n");
-        assert_eq!(typed(&mut &b"one\n.\ntwo"[..], false)?, b"one\n.\ntwo");
-        assert_eq!(typed(&mut &b"one\n."[..], true)?, b"one\n");
-        assert_eq!(typed(&mut &b""[..], true)?, b"");
-        assert_eq!(whole(&mut &b"a\0b\n.\nc"[..])?, b"a\0b\n.\nc");
+        assert_eq!(read_typed(&mut &b"one\n..\n.\ntwo\n"[..], true)?, b"one\n..\n");
+        assert_eq!(read_typed(&mut &b"one\n.\ntwo"[..], false)?, b"one\n.\ntwo");
+        assert_eq!(read_typed(&mut &b"one\n."[..], true)?, b"one\n");
+        assert_eq!(read_typed(&mut &b""[..], true)?, b"");
+        assert_eq!(read_all(&mut &b"a\0b\n.\nc"[..])?, b"a\0b\n.\nc");
         let endless = vec![b'x'; 3 * MAX_NOTICE];
-        assert_eq!(whole(&mut &endless[..])?.len(), MAX_NOTICE + 1);
+        assert_eq!(read_all(&mut &endless[..])?.len(), MAX_NOTICE + 1);
         Ok(())
     }
 }

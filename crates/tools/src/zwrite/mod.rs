@@ -1,6 +1,6 @@
 //! zwrite: sends a message (clients, section 1).
 //!
-//! [`options`] reads the command line, [`message`] makes the body, [`report`] says what happened, [`run`] does it.
+//! [`options`] parses the command line, [`message`] makes the body, [`report`] writes the output, [`run`] sends.
 
 pub mod message;
 pub mod options;
@@ -11,12 +11,12 @@ use options::{Defaults, Parsed, UsageError};
 use std::{ffi::OsString, io::Write, os::unix::ffi::OsStringExt as _, process::ExitCode};
 use zephyr_client::variables::Variables;
 
-/// The whole program: its exit status is success when a message reached somebody.
+/// Runs zwrite. The exit status is success when the message was delivered to at least one recipient.
 pub fn main(program: &str, arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let variables = Variables::read();
-    let words = arguments.into_iter().map(OsString::into_vec).collect();
-    // Where the terminal is gone there is nobody to tell.
-    match options::parse(words, &Defaults::from_variables(&variables)) {
+    let arguments = arguments.into_iter().map(OsString::into_vec).collect();
+    // Errors of standard output and standard error cannot be reported anywhere.
+    match options::parse(arguments, &Defaults::from_variables(&variables)) {
         Ok(Parsed::Help) => {
             let _ = write!(out, "{}", options::help(program));
             ExitCode::SUCCESS

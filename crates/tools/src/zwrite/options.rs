@@ -1,7 +1,7 @@
 //! zwrite's command line (clients, section 1.1).
 //!
-//! Read by hand: every option is a word of exactly two characters, later ones win, recipients may stand between them, and
-//! `-m` takes all the rest. No argument parser has these rules.
+//! Parsed by hand: every option is an argument of exactly two characters, later ones win, recipients may stand between them,
+//! and `-m` takes all the rest. No argument parser has these rules.
 
 use zephyr_client::variables::Variables;
 use zephyr_core::names;
@@ -9,7 +9,7 @@ use zephyr_core::names;
 /// The class of notices about file servers.
 const FILSRV: &[u8] = b"FILSRV";
 
-/// What the user's Zephyr variables say.
+/// Defaults from the user's Zephyr variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Defaults {
     /// `zwrite-class`
@@ -21,14 +21,14 @@ pub struct Defaults {
 }
 
 impl Defaults {
-    /// Those that are set.
+    /// The defaults of the variables that are set.
     pub fn from_variables(variables: &Variables) -> Self {
         let value = |name| variables.get(name).map(<[u8]>::to_vec);
         Self { class: value("zwrite-class"), instance: value("zwrite-inst"), opcode: value("zwrite-opcode") }
     }
 }
 
-/// What is asked for.
+/// A parsed command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parsed {
     /// Send a message.
@@ -39,35 +39,35 @@ pub enum Parsed {
     Version,
 }
 
-/// Why the command line asks for nothing.
+/// An error of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UsageError {
-    /// An option that there is not, one without its value, or two that exclude each other.
+    /// An unknown option, one without its value, or two that exclude each other.
     #[error("bad options")]
     Options,
-    /// A personal message to nobody.
+    /// A personal message without recipients.
     #[error("No recipients specified.")]
     NoRecipients,
 }
 
-/// How to send a message, and to whom.
+/// The options and recipients of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// With proof of who sends it.
+    /// Send with authentication.
     pub authenticated: bool,
-    /// Say more.
+    /// Verbose output.
     pub verbose: bool,
-    /// Say nothing but errors.
+    /// No output but errors.
     pub quiet: bool,
-    /// Ask first whether anybody would receive it.
+    /// Send a ping first, to find whether the message would be received.
     pub ping: bool,
-    /// Turn tabs into blanks.
+    /// Replace tabs by blanks.
     pub expand_tabs: bool,
-    /// A line that is only a dot ends what is typed.
+    /// A line that is only a dot ends a message from a terminal.
     pub dot_ends: bool,
-    /// Name all recipients in the message.
+    /// List all recipients in the message.
     pub carbon_copy: bool,
-    /// Do not wait for the server.
+    /// Do not wait for the server's answer.
     pub unacked: bool,
     /// The class.
     pub class: Vec<u8>,
@@ -75,7 +75,7 @@ pub struct Options {
     pub instance: Vec<u8>,
     /// The opcode.
     pub opcode: Vec<u8>,
-    /// The instance is a host's name, perhaps with `:` and more, and must be made canonical.
+    /// The instance is a host's name, which must be made canonical, optionally followed by `:` and more.
     pub file_system: bool,
     /// The signature.
     pub signature: Option<Vec<u8>>,
@@ -83,13 +83,13 @@ pub struct Options {
     pub format: Option<Vec<u8>>,
     /// The recipients' realm.
     pub realm: Option<Vec<u8>>,
-    /// Who sends it, in place of the user.
+    /// The sender in place of the user.
     pub sender: Option<Vec<u8>>,
     /// The name of the message's character set.
     pub charset: Option<String>,
-    /// The message, if it stands on the command line.
+    /// The message, if it is on the command line.
     pub message: Option<Vec<u8>>,
-    /// To whom, as typed.
+    /// The recipients as typed.
     pub recipients: Vec<Vec<u8>>,
 }
 
@@ -119,7 +119,7 @@ impl Options {
         }
     }
 
-    /// Personal messages go to somebody; all others may go to whoever subscribed.
+    /// Whether a recipient is required: for personal messages, while others may go to all subscribers.
     fn needs_recipient(&self) -> bool {
         self.class == names::MESSAGE && (self.instance == names::PERSONAL || self.instance == names::URGENT)
     }
@@ -133,26 +133,26 @@ impl Options {
     }
 }
 
-/// Reads the words of the command line.
+/// Parses the arguments of the command line.
 ///
 /// # Errors
 ///
-/// When they do not say what to send or to whom.
+/// When they are invalid, or lack recipients.
 pub fn parse(arguments: Vec<Vec<u8>>, defaults: &Defaults) -> Result<Parsed, UsageError> {
     if arguments.is_empty() {
         return Err(UsageError::Options);
     }
     let mut options = Options::new(defaults);
-    let mut unproven = false;
+    let mut unauthenticated = false;
     let mut named = false;
-    let mut words = arguments.into_iter();
-    while let Some(word) = words.next() {
-        if !word.starts_with(b"-") {
-            options.recipients.push(word);
+    let mut rest = arguments.into_iter();
+    while let Some(argument) = rest.next() {
+        if !argument.starts_with(b"-") {
+            options.recipients.push(argument);
             continue;
         }
-        let mut value = || words.next().ok_or(UsageError::Options);
-        match word.as_slice() {
+        let mut value = || rest.next().ok_or(UsageError::Options);
+        match argument.as_slice() {
             b"--help" => return Ok(Parsed::Help),
             b"--version" => return Ok(Parsed::Version),
             b"-a" => options.authenticated = true,
@@ -180,11 +180,11 @@ pub fn parse(arguments: Vec<Vec<u8>>, defaults: &Defaults) -> Result<Parsed, Usa
             b"-s" => options.signature = Some(value()?),
             b"-F" => options.format = Some(value()?),
             b"-r" => options.realm = Some(value()?),
-            b"-S" => (options.sender, unproven) = (Some(value()?), true),
+            b"-S" => (options.sender, unauthenticated) = (Some(value()?), true),
             b"-x" => options.charset = Some(String::from_utf8_lossy(&value()?).into_owned()),
             b"-m" => {
                 let mut message = value()?;
-                words.by_ref().for_each(|word| message.extend([b" ", word.as_slice()].concat()));
+                rest.by_ref().for_each(|argument| message.extend([b" ", argument.as_slice()].concat()));
                 message.push(b'\n');
                 (options.message, options.ping) = (Some(message), false);
             }
@@ -194,14 +194,14 @@ pub fn parse(arguments: Vec<Vec<u8>>, defaults: &Defaults) -> Result<Parsed, Usa
             return Err(UsageError::Options);
         }
     }
-    options.authenticated &= !unproven;
+    options.authenticated &= !unauthenticated;
     if options.recipients.is_empty() && options.needs_recipient() {
         return Err(UsageError::NoRecipients);
     }
     Ok(Parsed::Write(Box::new(options)))
 }
 
-/// What a wrong command line gets to see.
+/// The usage, which is printed after an invalid command line.
 pub fn usage(program: &str) -> String {
     format!(
         "Usage: {program} [-a] [-o] [-d] [-v] [-q] [-n] [-t] [-u] [-l] [-U]\n\
@@ -213,7 +213,7 @@ pub fn usage(program: &str) -> String {
     )
 }
 
-/// The usage, and what each option means.
+/// The help: the usage, and the meaning of each option.
 pub fn help(program: &str) -> String {
     usage(program)
         + "\nSends a message to each user, or to the subscribers of a class and instance.\n\n\
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     fn parsed(line: &[&str]) -> Result<Parsed, UsageError> {
-        parse(line.iter().map(|word| word.as_bytes().to_vec()).collect(), &Defaults::default())
+        parse(line.iter().map(|argument| argument.as_bytes().to_vec()).collect(), &Defaults::default())
     }
 
     fn options(line: &[&str]) -> Options {
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn who_needs_a_recipient() {
+    fn personal_messages_need_a_recipient() {
         for line in [&["-n"][..], &["-u"], &["-r", "R"], &["-c", "MESSAGE"], &["-i", "PERSONAL"], &["-c", "x", "-o"]] {
             assert_eq!(parsed(line), Err(UsageError::NoRecipients), "{line:?}");
         }
@@ -347,7 +347,10 @@ mod tests {
             instance: Some(b"chat".to_vec()),
             opcode: Some(b"AUTO".to_vec()),
         };
-        let with = |line: &[&str]| match parse(line.iter().map(|word| word.as_bytes().to_vec()).collect(), &defaults) {
+        let with = |line: &[&str]| match parse(
+            line.iter().map(|argument| argument.as_bytes().to_vec()).collect(),
+            &defaults,
+        ) {
             Ok(Parsed::Write(options)) => (options.class, options.instance, options.opcode),
             other => panic!("{other:?}"),
         };

@@ -1,32 +1,32 @@
-//! What zwrite says about what happened (clients, section 1.5).
+//! The output of zwrite (clients, section 1.5).
 
 use super::options::Options;
 use std::io::Write;
 use zephyr_client::{DeliveryStatus, Error, names};
 
-/// Which of the two rounds of notices is under way.
+/// A round of notices, one to each recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Round {
-    /// Asking whether the message would be received.
+    /// Pings, which find whether the message would be received.
     Ping,
     /// The message.
     Message,
 }
 
-/// Whether further recipients are to be tried.
+/// Whether to continue with further recipients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// They are.
-    GoOn,
-    /// They are not.
+    /// Continue.
+    Continue,
+    /// Stop.
     Stop,
 }
 
-/// The program's mouth.
+/// The writer of the program's output.
 pub struct Report<'a> {
     /// The program's name as typed.
     pub program: &'a str,
-    /// What it was asked to do, with the instance that is really used.
+    /// The options, with the instance that is used.
     pub options: &'a Options,
     /// Standard output.
     pub out: &'a mut dyn Write,
@@ -34,9 +34,9 @@ pub struct Report<'a> {
     pub err: &'a mut dyn Write,
 }
 
-// Where the terminal is gone there is nobody to tell, so what cannot be written is let go.
+// Errors of standard output and standard error cannot be reported anywhere, so they are ignored.
 impl Report<'_> {
-    /// How messages name a destination: the recipient as typed, or what the notice is addressed to without one.
+    /// The name of a destination in messages: the recipient as typed, else class and instance.
     pub fn destination(&self, recipient: Option<&[u8]>) -> String {
         let Options { class, instance, .. } = self.options;
         match recipient {
@@ -47,7 +47,7 @@ impl Report<'_> {
         }
     }
 
-    /// Before a message is sent.
+    /// Reports that a message is about to be sent.
     pub fn sending(&mut self, recipient: Option<&[u8]>) {
         let Options { class, instance, authenticated, .. } = self.options;
         if self.options.verbose {
@@ -59,7 +59,7 @@ impl Report<'_> {
         }
     }
 
-    /// The host manager has the message, and the server's answer is waited for.
+    /// Reports that the host manager has accepted the message.
     pub fn queued(&mut self, recipient: Option<&[u8]>) {
         if !self.options.quiet {
             let destination = self.destination(recipient);
@@ -71,9 +71,9 @@ impl Report<'_> {
         }
     }
 
-    /// The server has answered.
+    /// Reports the server's answer.
     pub fn answered(&mut self, round: Round, recipient: Option<&[u8]>, status: &DeliveryStatus) -> Next {
-        let next = if matches!(status, DeliveryStatus::Refused(_)) { Next::Stop } else { Next::GoOn };
+        let next = if matches!(status, DeliveryStatus::Refused(_)) { Next::Stop } else { Next::Continue };
         if self.options.quiet {
             return next;
         }
@@ -85,19 +85,19 @@ impl Report<'_> {
             DeliveryStatus::Refused(_) => {
                 writeln!(self.out, "Received authorization failure while sending to {destination}")
             }
-            DeliveryStatus::Unknown(word) if word.is_empty() => {
+            DeliveryStatus::Unknown(text) if text.is_empty() => {
                 writeln!(self.out, "Detected server failure while receiving acknowledgement for {destination}")
             }
             DeliveryStatus::Unknown(_) => {
                 writeln!(self.out, "Internal failure - illegal message field in server response")
             }
-            // The program asks for no answer then.
+            // zwrite awaits no answer then.
             DeliveryStatus::Unanswered => Ok(()),
         };
         next
     }
 
-    /// What the server says beside its answer: why it refuses.
+    /// Reports the server's text, such as the reason for a refusal.
     pub fn server_message(&mut self, message: &str) {
         let _ = self.out.flush();
         let _ = writeln!(self.err, "{}: {message}", self.program);
@@ -109,7 +109,7 @@ impl Report<'_> {
             true => "messages".to_owned(),
             false => format!("class {}, instance {}", text(class), text(instance)),
         };
-        // The line on standard output must be seen to come first.
+        // The line on standard output must appear first.
         self.out.flush()?;
         match recipient {
             _ if *verbose && round == Round::Message => {
@@ -125,19 +125,19 @@ impl Report<'_> {
         }
     }
 
-    /// The notice could not be sent.
+    /// Reports that a notice could not be sent.
     pub fn cannot_send(&mut self, recipient: Option<&[u8]>, error: &Error) {
         let context = format!("while sending notice to {}", self.destination(recipient));
         self.failure(error, &context);
     }
 
-    /// The server has not answered.
+    /// Reports that the server has not answered.
     pub fn no_answer(&mut self, recipient: Option<&[u8]>, error: &Error) {
         let context = format!("while waiting for acknowledgement for {}", self.destination(recipient));
         self.failure(error, &context);
     }
 
-    /// An error, when it happened, and what can be done about it.
+    /// Reports an error with its context, and the advice about it.
     pub fn failure(&mut self, error: &Error, context: &str) {
         let _ = self.out.flush();
         let _ = writeln!(self.err, "{}: {error} {context}", self.program);
@@ -147,7 +147,7 @@ impl Report<'_> {
     }
 }
 
-/// What the user typed, for a message to the user.
+/// Text of the user, for a message to the user.
 fn text(octets: &[u8]) -> String {
     String::from_utf8_lossy(octets).into_owned()
 }
@@ -158,23 +158,23 @@ mod tests {
     use crate::zwrite::options::{Defaults, Parsed, parse};
     use zephyr_client::{AuthError, NakReason, OperationError};
 
-    /// What is said to standard output and standard error.
-    fn said(line: &[&str], what: impl FnOnce(&mut Report<'_>)) -> (String, String) {
-        let words = line.iter().map(|word| word.as_bytes().to_vec()).collect();
-        let Ok(Parsed::Write(options)) = parse(words, &Defaults::default()) else { panic!("{line:?}") };
+    /// The output to standard output and standard error.
+    fn output(line: &[&str], action: impl FnOnce(&mut Report<'_>)) -> (String, String) {
+        let arguments = line.iter().map(|argument| argument.as_bytes().to_vec()).collect();
+        let Ok(Parsed::Write(options)) = parse(arguments, &Defaults::default()) else { panic!("{line:?}") };
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        what(&mut Report { program: "./zwrite", options: &options, out: &mut out, err: &mut err });
+        action(&mut Report { program: "./zwrite", options: &options, out: &mut out, err: &mut err });
         (text(&out), text(&err))
     }
 
-    fn out(line: &[&str], what: impl FnOnce(&mut Report<'_>)) -> String {
-        let (out, err) = said(line, what);
+    fn out(line: &[&str], action: impl FnOnce(&mut Report<'_>)) -> String {
+        let (out, err) = output(line, action);
         assert_eq!(err, "");
         out
     }
 
-    fn err(line: &[&str], what: impl FnOnce(&mut Report<'_>)) -> String {
-        let (out, err) = said(line, what);
+    fn err(line: &[&str], action: impl FnOnce(&mut Report<'_>)) -> String {
+        let (out, err) = output(line, action);
         assert_eq!(out, "");
         err
     }
@@ -217,12 +217,12 @@ mod tests {
             move |report: &mut Report<'_>| {
                 assert_eq!(
                     report.answered(round, recipient.map(str::as_bytes), &DeliveryStatus::NobodyThere),
-                    Next::GoOn
+                    Next::Continue
                 );
             }
         };
         let (message, ping) = (Round::Message, Round::Ping);
-        for (line, round, recipient, line_said) in [
+        for (line, round, recipient, expected) in [
             (&["bob"][..], message, Some("bob"), "bob: Not logged in or not subscribing to messages\n"),
             (&["bob"], ping, Some("bob"), "bob: Not logged in or not subscribing to messages\n"),
             (&["bob", "-r", "R"], message, Some("bob"), "bob@R: Not logged in or not subscribing to messages\n"),
@@ -239,7 +239,7 @@ mod tests {
             (&["-i", "y"], message, None, "No one subscribing to class MESSAGE, instance y\n"),
             (&["bob", "-q"], message, Some("bob"), ""),
         ] {
-            assert_eq!(err(line, lost(round, recipient)), line_said, "{line:?}");
+            assert_eq!(err(line, lost(round, recipient)), expected, "{line:?}");
         }
     }
 
@@ -247,16 +247,16 @@ mod tests {
     fn other_answers() {
         let refused = DeliveryStatus::Refused(NakReason::NotAuthorized);
         let (empty, strange) = (DeliveryStatus::Unknown(Vec::new()), DeliveryStatus::Unknown(b"x".to_vec()));
-        for (answer, line_said, next) in [
-            (&DeliveryStatus::Sent, "sent\n", Next::GoOn),
+        for (answer, expected, next) in [
+            (&DeliveryStatus::Sent, "sent\n", Next::Continue),
             (&refused, "Received authorization failure while sending to bob\n", Next::Stop),
-            (&empty, "Detected server failure while receiving acknowledgement for bob\n", Next::GoOn),
-            (&strange, "Internal failure - illegal message field in server response\n", Next::GoOn),
+            (&empty, "Detected server failure while receiving acknowledgement for bob\n", Next::Continue),
+            (&strange, "Internal failure - illegal message field in server response\n", Next::Continue),
         ] {
             let bob = Some(&b"bob"[..]);
             assert_eq!(
                 out(&["bob"], |report| assert_eq!(report.answered(Round::Message, bob, answer), next)),
-                line_said
+                expected
             );
             assert_eq!(
                 out(&["bob", "-q"], |report| assert_eq!(report.answered(Round::Message, bob, answer), next)),
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(
             out(&["bob"], |report| assert_eq!(
                 report.answered(Round::Ping, Some(b"bob"), &DeliveryStatus::Sent),
-                Next::GoOn
+                Next::Continue
             )),
             ""
         );
@@ -275,8 +275,8 @@ mod tests {
     #[test]
     fn errors_come_with_advice() {
         let error = Error::Operation(AuthError::NoCredentials.into());
-        let said = err(&["alice", "-q"], |report| report.cannot_send(Some(b"alice"), &error));
-        let lines: Vec<_> = said.lines().collect();
+        let shown = err(&["alice", "-q"], |report| report.cannot_send(Some(b"alice"), &error));
+        let lines: Vec<_> = shown.lines().collect();
         assert_eq!(lines[0], "./zwrite: No credentials cache found while sending notice to alice");
         assert!(lines[1].starts_with("./zwrite: Run kinit") && lines.len() == 2);
         assert_eq!(

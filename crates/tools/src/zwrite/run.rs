@@ -1,4 +1,4 @@
-//! The course of zwrite (clients, section 1.4).
+//! The procedure of zwrite (clients, section 1.4).
 
 use super::{
     message,
@@ -15,7 +15,7 @@ use zephyr_client::{
 };
 use zephyr_net::host;
 
-/// Sends the message that `options` describe.
+/// Sends the message of these options; the exit status tells whether it was delivered.
 pub fn run(
     program: &str,
     options: &Options,
@@ -39,7 +39,7 @@ fn instance(options: &Options) -> Vec<u8> {
     [canonical.as_deref().map_or(name, str::as_bytes), rest].concat()
 }
 
-/// True when somebody has received the message.
+/// Connects, sends pings and the message; true when the message was delivered.
 fn write(options: &Options, variables: &Variables, report: &mut Report<'_>) -> bool {
     let mut client = match zephyr_client::Options::from_environment().and_then(Client::connect) {
         Ok(client) => client,
@@ -48,8 +48,8 @@ fn write(options: &Options, variables: &Variables, report: &mut Report<'_>) -> b
             return false;
         }
     };
-    let asks_first = options.ping && !options.recipients.is_empty();
-    if asks_first && !to_all(&mut client, options, report, Round::Ping, b"") {
+    let pings_first = options.ping && !options.recipients.is_empty();
+    if pings_first && !send_round(&mut client, options, report, Round::Ping, b"") {
         return false;
     }
     let Ok(text) = text(options, report) else {
@@ -58,31 +58,31 @@ fn write(options: &Options, variables: &Variables, report: &mut Report<'_>) -> b
     };
     let signature = message::signature(options, variables, Account::own().as_ref());
     let body = message::body(options, &signature, &text);
-    to_all(&mut client, options, report, Round::Message, &body)
+    send_round(&mut client, options, report, Round::Message, &body)
 }
 
-/// The message from the command line, from somebody who types it, or all of standard input.
+/// The text of the message: from the command line, from the terminal, or all of standard input.
 fn text(options: &Options, report: &mut Report<'_>) -> io::Result<Vec<u8>> {
     if let Some(message) = &options.message {
         return Ok(message.clone());
     }
     let mut input = stdin().lock();
     if !stdin().is_terminal() {
-        return message::whole(&mut input);
+        return message::read_all(&mut input);
     }
     let end = if options.dot_ends { "control-D or a dot on a line by itself." } else { "the end-of-file character." };
     writeln!(report.out, "Type your message now.  End with {end}")?;
     report.out.flush()?;
-    message::typed(&mut input, options.dot_ends)
+    message::read_typed(&mut input, options.dot_ends)
 }
 
-/// One round of notices, to each recipient or to everybody; true when somebody received one.
-fn to_all(client: &mut Client, options: &Options, report: &mut Report<'_>, round: Round, body: &[u8]) -> bool {
+/// Sends a round of notices, to each recipient or to all subscribers; true when one was delivered.
+fn send_round(client: &mut Client, options: &Options, report: &mut Report<'_>, round: Round, body: &[u8]) -> bool {
     let recipients: Vec<Option<&[u8]>> = match options.recipients.as_slice() {
         [] => vec![None],
         some => some.iter().map(|recipient| Some(recipient.as_slice())).collect(),
     };
-    let mut reached = false;
+    let mut delivered = false;
     for recipient in recipients {
         if round == Round::Message {
             report.sending(recipient);
@@ -95,7 +95,7 @@ fn to_all(client: &mut Client, options: &Options, report: &mut Report<'_>, round
             }
         };
         if options.unacked {
-            reached = true;
+            delivered = true;
             continue;
         }
         if round == Round::Message {
@@ -103,7 +103,7 @@ fn to_all(client: &mut Client, options: &Options, report: &mut Report<'_>, round
         }
         match client.receipt(sending) {
             Ok(receipt) => {
-                reached |= receipt.is_delivered();
+                delivered |= receipt.is_delivered();
                 let next = report.answered(round, recipient, &receipt.status);
                 if let Some(message) = receipt.text {
                     report.server_message(&message);
@@ -115,10 +115,10 @@ fn to_all(client: &mut Client, options: &Options, report: &mut Report<'_>, round
             Err(error) => report.no_answer(recipient, &error),
         }
     }
-    reached
+    delivered
 }
 
-/// Sends a notice, and waits until the host manager has all of it.
+/// Sends a notice, and waits until the host manager has accepted it.
 fn send(
     client: &mut Client,
     options: &Options,

@@ -1,4 +1,4 @@
-//! Shows the notices that somebody has subscribed to, on the terminal.
+//! Shows the notices that a user has subscribed to on the terminal.
 
 use std::{env, io::stderr, process::ExitCode};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
@@ -8,7 +8,7 @@ use zephyr_zwgc::{
 };
 
 fn main() -> ExitCode {
-    // Warnings say what was asked for and is not done.
+    // Warnings name requested options that have no effect.
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
     let log = tracing_subscriber::fmt().with_env_filter(filter);
     log.with_writer(stderr).with_ansi(false).init();

@@ -1,4 +1,4 @@
-//! A backend that encrypts: what a program gets is what was opened.
+//! Tests with a backend that encrypts: a program gets the decrypted body.
 
 use super::*;
 use crate::client::{
@@ -15,7 +15,7 @@ use zephyr_core::{
     notice::{Notice, Packet},
 };
 
-/// A session that encrypts bodies; the tag and the nonce stand in the checksum field.
+/// A session that encrypts bodies; the tag is in the checksum field, and the nonce is the uid.
 struct Cipher(LessSafeKey);
 
 impl Cipher {
@@ -23,7 +23,7 @@ impl Cipher {
         Self(LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, &[key; 32]).unwrap()))
     }
 
-    /// A packet's uid is its own, and so is the nonce.
+    /// The nonce of a packet: its uid, which is unique.
     fn nonce(notice: &Notice<'_>) -> Nonce {
         Nonce::assume_unique_for_key(notice.uid.to_octets())
     }
@@ -68,7 +68,7 @@ impl Initiator for Encrypting {
     }
 }
 
-/// The packets in which a server sends a body, sealed with a key.
+/// The packets of a body from a server, sealed with a key.
 fn packets(key: u8, body: &[u8]) -> Vec<Bytes> {
     let session = Cipher::new(key);
     let mut cutter = Cutter::new(notice(body));
@@ -82,39 +82,39 @@ fn the_program_gets_what_was_opened() {
     for body in [&b"Alice\0a secret"[..], b"", &long] {
         // With a key that is remembered, and with the credentials of this moment.
         for remembered in [true, false] {
-            let mut side = Side::new(Encrypting);
+            let mut harness = Harness::new(Encrypting);
             if remembered {
                 let request = SubscriptionRequest::Subscribe;
-                side.begin(at(0), Operation::Subscribe { request, list: Vec::new(), port: None });
+                harness.begin(at(0), Operation::Subscribe { request, list: Vec::new(), port: None });
             }
             for packet in packets(7, body) {
                 assert!(body.is_empty() || !packet.windows(8).any(|window| body.windows(8).next() == Some(window)));
-                side.datagram(at(0), SERVER, &packet);
+                harness.datagram(at(0), SERVER, &packet);
             }
-            let came = side.received.pop_front().unwrap();
+            let came = harness.received.pop_front().unwrap();
             assert!(came.is_authentic() && came.notice().body == body, "{} octets", body.len());
         }
     }
-    let mut side = Side::new(Encrypting);
-    side.datagram(at(0), SERVER, &packets(7, b"Alice\0a secret")[0]);
-    assert_eq!(side.received.pop_front().unwrap().text(), "a secret");
+    let mut harness = Harness::new(Encrypting);
+    harness.datagram(at(0), SERVER, &packets(7, b"Alice\0a secret")[0]);
+    assert_eq!(harness.received.pop_front().unwrap().text(), "a secret");
 }
 
 #[test]
 fn what_cannot_be_opened_stays_closed() {
-    let mut side = Side::new(Encrypting);
+    let mut harness = Harness::new(Encrypting);
     for packet in packets(8, b"for somebody else") {
-        side.datagram(at(0), SERVER, &packet);
+        harness.datagram(at(0), SERVER, &packet);
     }
-    let came = side.received.pop_front().unwrap();
+    let came = harness.received.pop_front().unwrap();
     assert!(!came.is_authentic() && came.notice().body != b"for somebody else");
 }
 
 #[test]
 fn what_is_sent_is_sealed() {
-    let mut side = Side::new(Encrypting);
-    side.send(at(0), Message::to_user("bob").text("a secret"));
-    let sent = side.sent.pop_front().unwrap().payload;
+    let mut harness = Harness::new(Encrypting);
+    harness.send(at(0), Message::to_user("bob").text("a secret"));
+    let sent = harness.sent.pop_front().unwrap().payload;
     let packet = Packet::parse(&sent).unwrap();
     assert_ne!(packet.notice.body, b"\0a secret");
     assert_eq!(Cipher::new(7).open(&packet, Direction::ToServer).as_deref(), Some(&b"\0a secret"[..]));

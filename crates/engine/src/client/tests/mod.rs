@@ -1,4 +1,4 @@
-//! Clients with a scripted clock, and with credentials that are looked at when the test says so.
+//! Tests of a client with a scripted clock and with test doubles of credentials.
 
 mod encrypting;
 mod policy;
@@ -22,11 +22,11 @@ use zephyr_core::{auth::Initiator, limits::Limits, policy::Policy, time::Now};
 const HM: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2104);
 const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 2103);
 
-/// A client and its driver.
-struct Side<C = Credentials> {
+/// A client, driven by a test.
+struct Harness<C = Credentials> {
     client: Client,
     credentials: C,
-    /// Jobs are left undone.
+    /// Whether jobs are kept and not run.
     holds_jobs: bool,
     jobs: VecDeque<Job>,
     sent: VecDeque<Transmit>,
@@ -46,16 +46,16 @@ fn endpoint() -> Endpoint {
     }
 }
 
-impl<C: Initiator> Side<C> {
+impl<C: Initiator> Harness<C> {
     fn new(credentials: C) -> Self {
         Self::with_policy(credentials, Policy::KERBEROS)
     }
 
     fn with_policy(credentials: C, policy: Policy) -> Self {
-        Self::of(Client::ready(endpoint(), policy, Settings::default()), credentials)
+        Self::with_client(Client::ready(endpoint(), policy, Settings::default()), credentials)
     }
 
-    fn of(client: Client, credentials: C) -> Self {
+    fn with_client(client: Client, credentials: C) -> Self {
         Self {
             client,
             credentials,
@@ -73,13 +73,13 @@ impl<C: Initiator> Side<C> {
         self.drive(now);
     }
 
-    /// Does what the client wants; gives the moment that it waits for.
+    /// Handles the client's output; gives the time of its next timeout.
     fn drive(&mut self, now: Now) -> Option<std::time::Duration> {
         loop {
             match self.client.poll(now) {
                 Output::Transmit(transmit) => self.sent.push_back(transmit),
                 Output::Job(job) if self.holds_jobs => self.jobs.push_back(job),
-                Output::Job(job) => self.work(now, job),
+                Output::Job(job) => self.run_job(now, job),
                 Output::Event(Event::Received(received)) => self.received.push_back(*received),
                 Output::Event(event) => self.events.push(event),
                 Output::Wait(until) => return until,
@@ -87,7 +87,7 @@ impl<C: Initiator> Side<C> {
         }
     }
 
-    fn work(&mut self, now: Now, job: Job) {
+    fn run_job(&mut self, now: Now, job: Job) {
         let done = match job {
             Job::Session { realm } => Done::Session(self.credentials.session(&realm)),
             Job::Principal => Done::Principal(self.credentials.principal()),
@@ -96,10 +96,10 @@ impl<C: Initiator> Side<C> {
         self.client.handle(now, Input::Done(done));
     }
 
-    /// Does the jobs that were held.
-    fn release(&mut self, now: Now) {
+    /// Runs the jobs that were held.
+    fn run_held_jobs(&mut self, now: Now) {
         while let Some(job) = self.jobs.pop_front() {
-            self.work(now, job);
+            self.run_job(now, job);
         }
         self.drive(now);
     }
@@ -119,7 +119,7 @@ impl<C: Initiator> Side<C> {
         self.begin(now, Operation::Send(message))
     }
 
-    /// What an operation has brought, if it has ended.
+    /// The outcome of an operation, if it has ended.
     fn outcome(&self, wanted: OperationId) -> Option<Result<Outcome, OperationError>> {
         self.events.iter().find_map(|event| match event {
             Event::Finished { id, outcome } if *id == wanted => Some(outcome.clone()),
@@ -127,7 +127,7 @@ impl<C: Initiator> Side<C> {
         })
     }
 
-    /// Why an operation has failed.
+    /// The error of a failed operation.
     fn error(&self, id: OperationId) -> OperationError {
         self.outcome(id).unwrap().unwrap_err()
     }

@@ -1,4 +1,4 @@
-//! The domain's policy at the client's end.
+//! Tests of the domain's policy at the client.
 
 use super::*;
 use crate::client::{
@@ -19,17 +19,17 @@ fn message(class: &str, body: &str) -> Message {
     Message::to_class(class).body(body)
 }
 
-/// What is said when this is done; empty when something goes out.
-fn said(side: &mut Side, operation: Operation) -> String {
-    let id = side.begin(at(0), operation);
-    let sent = side.sent.pop_front().is_some();
-    let error = side.outcome(id).map(|outcome| outcome.unwrap_err().to_string());
-    assert_eq!(sent, error.is_none(), "nothing is under way unless it was sent");
+/// The error of an operation; empty when something is sent.
+fn error_text(harness: &mut Harness, operation: Operation) -> String {
+    let id = harness.begin(at(0), operation);
+    let sent = harness.sent.pop_front().is_some();
+    let error = harness.outcome(id).map(|outcome| outcome.unwrap_err().to_string());
+    assert_eq!(sent, error.is_none(), "an operation goes on only when something was sent");
     error.unwrap_or_default()
 }
 
-fn sending(side: &mut Side, message: Message, authenticated: bool) -> String {
-    said(side, Operation::Send(message.authenticated(authenticated)))
+fn sending(harness: &mut Harness, message: Message, authenticated: bool) -> String {
+    error_text(harness, Operation::Send(message.authenticated(authenticated)))
 }
 
 fn subscribing() -> Operation {
@@ -50,46 +50,50 @@ fn what_would_be_refused_is_not_sent() {
         measure: Measure { notice_octets: 10, ..Measure::USUAL },
         ..strict()
     };
-    let mut side = Side::with_policy(Credentials::with(7), policy);
-    assert_eq!(sending(&mut side, message("MESSAGE", "hi"), true), "");
+    let mut harness = Harness::with_policy(Credentials::with(7), policy);
+    assert_eq!(sending(&mut harness, message("MESSAGE", "hi"), true), "");
     assert_eq!(
-        sending(&mut side, message("MESSAGE", "hi"), false),
+        sending(&mut harness, message("MESSAGE", "hi"), false),
         "not sent: you must prove who you are to send here: run kinit, and try again with proof"
     );
-    assert_eq!(sending(&mut side, message("Public", "hi"), false), "");
-    assert_eq!(sending(&mut side, message("hm_ctl", ""), false), "", "this is no domain's matter");
-    let long = sending(&mut side, message("public", "more than ten"), false);
+    assert_eq!(sending(&mut harness, message("Public", "hi"), false), "");
+    assert_eq!(sending(&mut harness, message("hm_ctl", ""), false), "", "the policy has no rule for this class");
+    let long = sending(&mut harness, message("public", "more than ten"), false);
     assert!(long.ends_with("at most 10 octets are taken"), "{long}");
-    let leaving = sending(&mut side, message("LOGIN", "").opcode(names::USER_LOGOUT), true);
+    let leaving = sending(&mut harness, message("LOGIN", "").opcode(names::USER_LOGOUT), true);
     assert_eq!(leaving, "not sent: nobody may log out here");
     let request = Message::to_class("ZEPHYR_CTL").instance("CLIENT").opcode("SUBSCRIBE").body(*b"a\0b\0\0");
-    assert!(sending(&mut side, request, false).contains("to subscribe here"));
+    assert!(sending(&mut harness, request, false).contains("to subscribe here"));
 }
 
 #[test]
-fn without_credentials_only_what_may_goes_without() {
-    let mut open = Side::with_policy(Credentials::none(), Policy::OPEN);
-    assert_eq!(said(&mut open, subscribing()), "");
-    assert_eq!(sending(&mut open, message("MESSAGE", "hi"), true), "No credentials cache found", "nobody is deceived");
-    let mut side = Side::with_policy(Credentials::none(), strict());
+fn without_credentials_only_what_the_policy_allows_is_sent() {
+    let mut open = Harness::with_policy(Credentials::none(), Policy::OPEN);
+    assert_eq!(error_text(&mut open, subscribing()), "");
+    assert_eq!(
+        sending(&mut open, message("MESSAGE", "hi"), true),
+        "No credentials cache found",
+        "a message is not sent without proof unless asked for"
+    );
+    let mut harness = Harness::with_policy(Credentials::none(), strict());
     for operation in [subscribing(), Operation::Send(message("MESSAGE", "hi"))] {
-        let id = side.begin(at(0), operation);
-        let error = side.error(id);
+        let id = harness.begin(at(0), operation);
+        let error = harness.error(id);
         assert!(matches!(error, OperationError::CannotProve(AuthError::NoCredentials)), "{error:?}");
         assert!(error.advice().is_some_and(|advice| advice.contains("takes nothing without proof")));
     }
 }
 
-/// The first notice that comes from such a packet, and why it is hidden.
-fn received(side: &mut Side, packet: &[u8]) -> (Verdict, Option<String>) {
-    side.datagram(at(0), ([127, 0, 0, 1], 2103).into(), packet);
-    let received = side.received.pop_front().unwrap();
+/// The verdict about the notice in a packet, and why it is hidden.
+fn received(harness: &mut Harness, packet: &[u8]) -> (Verdict, Option<String>) {
+    harness.datagram(at(0), ([127, 0, 0, 1], 2103).into(), packet);
+    let received = harness.received.pop_front().unwrap();
     (received.verdict().clone(), received.hidden().map(ToString::to_string))
 }
 
 #[test]
 fn what_proves_too_little_is_hidden() {
-    let strict = || Side::with_policy(Credentials::with(7), strict());
+    let strict = || Harness::with_policy(Credentials::with(7), strict());
     let (_, hidden) = received(&mut strict(), &plain(b"one"));
     assert_eq!(hidden.as_deref(), Some("nothing proves who sent it, which this domain demands"));
     let (verdict, hidden) = received(&mut strict(), &sealed(9, b"two"));
@@ -97,17 +101,17 @@ fn what_proves_too_little_is_hidden() {
     assert_eq!(hidden.as_deref(), Some("the proof of who sent it does not hold: wrong checksum"));
     let (verdict, hidden) = received(&mut strict(), &sealed(7, b"three"));
     assert!(verdict.is_authentic() && hidden.is_none());
-    let usual = || Side::new(Credentials::with(7));
+    let usual = || Harness::new(Credentials::with(7));
     assert_eq!(received(&mut usual(), &plain(b"one")), (Verdict::Unauthenticated, None));
     assert_eq!(received(&mut usual(), &sealed(9, b"two")), (Verdict::Failed(Reason::Checksum), None));
 }
 
 #[test]
-fn another_policy_also_holds_for_what_was_not_taken_yet() {
-    let mut side = Side::new(Credentials::none());
-    side.client.handle(at(0), Input::Datagram { from: SERVER, octets: &plain(b"hello") });
-    side.input(at(0), Input::Command(Command::Enforce(Box::new(strict()))));
-    let mut received = side.received.pop_front().unwrap();
+fn a_new_policy_also_applies_to_notices_not_delivered_yet() {
+    let mut harness = Harness::new(Credentials::none());
+    harness.client.handle(at(0), Input::Datagram { from: SERVER, octets: &plain(b"hello") });
+    harness.input(at(0), Input::Command(Command::Enforce(Box::new(strict()))));
+    let mut received = harness.received.pop_front().unwrap();
     assert!(received.hidden().is_some());
     received.enforce(&Policy::KERBEROS, "TEST");
     assert!(received.hidden().is_none());
@@ -119,7 +123,7 @@ fn realms_that_are_not_trusted_prove_nothing() {
     let policy = Policy { foreign: vec![nobody], ..Policy::KERBEROS };
     // The doubles' sender is of realm TEST.
     let abroad = Endpoint { realm: "ELSEWHERE".to_owned(), ..endpoint() };
-    let mut side = Side::of(Client::ready(abroad, policy, Settings::default()), Credentials::with(7));
-    let (verdict, hidden) = received(&mut side, &sealed(7, b"one"));
+    let mut harness = Harness::with_client(Client::ready(abroad, policy, Settings::default()), Credentials::with(7));
+    let (verdict, hidden) = received(&mut harness, &sealed(7, b"one"));
     assert_eq!((verdict, hidden), (Verdict::Failed(Reason::Untrusted("TEST".to_owned())), None));
 }

@@ -1,4 +1,4 @@
-//! Receiving: what is acknowledged, believed and delivered.
+//! Tests of reception: acknowledgement, verification and delivery.
 
 use super::*;
 use crate::client::{
@@ -13,61 +13,61 @@ use zephyr_core::{
 };
 
 #[test]
-fn the_key_of_a_subscription_is_believed_from_its_sending_on() {
-    let mut side = Side::new(Credentials::with(7));
+fn the_key_of_a_subscription_authenticates_from_its_sending_on() {
+    let mut harness = Harness::new(Credentials::with(7));
     let request = SubscriptionRequest::Subscribe;
-    side.begin(at(0), Operation::Subscribe { request, list: vec![("a", "b").into()], port: None });
-    side.sent.clear();
-    side.credentials.become_key(8);
+    harness.begin(at(0), Operation::Subscribe { request, list: vec![("a", "b").into()], port: None });
+    harness.sent.clear();
+    harness.credentials.set_key(8);
     let packet = sealed(7, b"hello");
     for _ in 0..2 {
-        side.datagram(at(1), SERVER, &packet);
-        let reply = side.sent.pop_front().unwrap();
+        harness.datagram(at(1), SERVER, &packet);
+        let reply = harness.sent.pop_front().unwrap();
         assert_eq!((reply.to, Packet::parse(&reply.payload).unwrap().notice.kind), (SERVER, Kind::ClientAck));
     }
-    let received = side.received.pop_front().unwrap();
+    let received = harness.received.pop_front().unwrap();
     assert_eq!((received.from(), received.notice().body), (SERVER, &b"hello"[..]));
     assert!(received.is_authentic());
-    assert!(side.received.is_empty(), "the duplicate is only acknowledged");
-    assert_eq!(side.credentials.looks(), 1, "only for the subscription");
+    assert!(harness.received.is_empty(), "the duplicate is only acknowledged");
+    assert_eq!(harness.credentials.lookups(), 1, "only for the subscription");
 }
 
 #[test]
-fn rubbish_and_stray_acknowledgements_leave_no_trace() {
-    let mut side = Side::new(Credentials::none());
+fn invalid_datagrams_and_stray_acknowledgements_are_ignored() {
+    let mut harness = Harness::new(Credentials::none());
     for datagram in [&b""[..], b"ZEPH0.2\0", b"\xFF\xFF", &acknowledging(Kind::ServAck, doubles::uid(3), b"SENT\0")] {
-        side.datagram(at(0), HM, datagram);
+        harness.datagram(at(0), HM, datagram);
     }
-    assert!(side.sent.is_empty() && side.received.is_empty() && side.drive(at(0)).is_none());
-    side.datagram(at(0), SERVER, &plain(b"hello"));
-    assert_eq!(side.received.pop_front().unwrap().verdict(), &Verdict::Unauthenticated);
+    assert!(harness.sent.is_empty() && harness.received.is_empty() && harness.drive(at(0)).is_none());
+    harness.datagram(at(0), SERVER, &plain(b"hello"));
+    assert_eq!(harness.received.pop_front().unwrap().verdict(), &Verdict::Unauthenticated);
 }
 
 #[test]
-fn what_waits_to_be_received_is_bounded() {
-    let mut side = Side::new(Credentials::none());
+fn the_queue_of_received_notices_is_bounded() {
+    let mut harness = Harness::new(Credentials::none());
     let mut sent = 0;
     for number in 0..3000 {
         let notice = Notice { uid: doubles::uid(number), ..doubles::notice(b"flood") };
         let octets = notice.write(&Claim::NONE, Limits::COMPATIBLE).unwrap();
-        side.client.handle(at(0), Input::Datagram { from: SERVER, octets: &octets });
-        while side.client.shared.transmits.pop_front().is_some() {
+        harness.client.handle(at(0), Input::Datagram { from: SERVER, octets: &octets });
+        while harness.client.shared.transmits.pop_front().is_some() {
             sent += 1;
         }
     }
     assert_eq!(sent, 3000);
-    let waiting = side.client.shared.arrived.len();
+    let waiting = harness.client.shared.arrived.len();
     assert!(waiting <= MAX_QUEUED / MAX_PACKET && waiting > 1000);
-    side.drive(at(0));
-    assert!(side.client.shared.arrived.is_empty() && side.received.len() == waiting);
+    harness.drive(at(0));
+    assert!(harness.client.shared.arrived.is_empty() && harness.received.len() == waiting);
     assert!(
-        side.events.iter().any(|event| matches!(event, Event::Log(log) if log.to_string().ends_with("one is lost")))
+        harness.events.iter().any(|event| matches!(event, Event::Log(log) if log.to_string().ends_with("one is lost")))
     );
 }
 
 #[test]
 fn texts_and_names() {
-    let mut side = Side::new(Credentials::none());
+    let mut harness = Harness::new(Credentials::none());
     for (number, class, body, signature, text) in [
         (1, &b"Message"[..], &b"Alice\0hello\0"[..], "Alice", "hello"),
         (2, b"x", b"caf\xe9", "", "caf\u{e9}"),
@@ -75,8 +75,8 @@ fn texts_and_names() {
     ] {
         let charset = zephyr_core::charset::Charset::LATIN1;
         let notice = Notice { uid: doubles::uid(number), class, charset, ..doubles::notice(body) };
-        side.datagram(at(0), SERVER, &notice.write(&Claim::NONE, Limits::COMPATIBLE).unwrap());
-        let received = side.received.pop_front().unwrap();
+        harness.datagram(at(0), SERVER, &notice.write(&Claim::NONE, Limits::COMPATIBLE).unwrap());
+        let received = harness.received.pop_front().unwrap();
         assert_eq!((received.signature().as_str(), received.text().as_str()), (signature, text));
         assert!(received.class().as_bytes() == class && received.instance() == "PERSONAL" && !received.is_ping());
         assert_eq!(received.sender().to_string(), "alice@TEST");
@@ -84,28 +84,28 @@ fn texts_and_names() {
 }
 
 #[test]
-fn ones_own_notices_are_known() {
-    let mut side = Side::new(Credentials::none());
-    side.send(at(0), Message::to_class("x").authenticated(false));
-    let sent = side.sent.pop_front().unwrap().payload;
+fn own_notices_are_recognized() {
+    let mut harness = Harness::new(Credentials::none());
+    harness.send(at(0), Message::to_class("x").authenticated(false));
+    let sent = harness.sent.pop_front().unwrap().payload;
     let other = Notice { port: 1, uid: doubles::uid(9), ..Packet::parse(&sent).unwrap().notice };
-    side.datagram(at(0), SERVER, &sent);
-    side.datagram(at(0), SERVER, &other.write(&Claim::NONE, Limits::COMPATIBLE).unwrap());
-    assert_eq!(side.received.iter().map(Received::is_own).collect::<Vec<_>>(), [true, false]);
+    harness.datagram(at(0), SERVER, &sent);
+    harness.datagram(at(0), SERVER, &other.write(&Claim::NONE, Limits::COMPATIBLE).unwrap());
+    assert_eq!(harness.received.iter().map(Received::is_own).collect::<Vec<_>>(), [true, false]);
 }
 
 #[test]
 fn in_raw_mode_acknowledgements_are_events_too() {
     let settings = Settings { raw: true, ..Settings::default() };
     let client = Client::ready(endpoint(), Policy::KERBEROS, settings);
-    let mut side = Side::of(client, Credentials::none());
-    let id = side.send(at(0), Message::to_user("bob").authenticated(false));
-    let uid = Packet::parse(&side.sent.pop_front().unwrap().payload).unwrap().notice.uid;
+    let mut harness = Harness::with_client(client, Credentials::none());
+    let id = harness.send(at(0), Message::to_user("bob").authenticated(false));
+    let uid = Packet::parse(&harness.sent.pop_front().unwrap().payload).unwrap().notice.uid;
     for kind in [Kind::HmAck, Kind::HmAck, Kind::ServAck] {
-        side.datagram(at(0), HM, &acknowledging(kind, uid, b"SENT\0"));
+        harness.datagram(at(0), HM, &acknowledging(kind, uid, b"SENT\0"));
     }
-    assert_eq!(side.receipt(id).unwrap().status, DeliveryStatus::Sent);
-    let acknowledged = side.events.iter().filter_map(|event| match event {
+    assert_eq!(harness.receipt(id).unwrap().status, DeliveryStatus::Sent);
+    let acknowledged = harness.events.iter().filter_map(|event| match event {
         Event::Acknowledged { from, packet } => Some((*from, packet.notice().kind, packet.notice().uid)),
         _ => None,
     });

@@ -1,4 +1,4 @@
-//! Sending: what goes out, and how it is acknowledged.
+//! Tests of sending and acknowledgements.
 
 use super::*;
 use crate::client::{
@@ -16,8 +16,8 @@ use zephyr_core::{
 };
 
 /// The next packet that was sent to the host manager.
-fn next(side: &mut Side) -> OwnedPacket {
-    let sent = side.sent.pop_front().unwrap();
+fn next(harness: &mut Harness) -> OwnedPacket {
+    let sent = harness.sent.pop_front().unwrap();
     assert_eq!(sent.to, HM);
     OwnedPacket::parse(sent.payload).unwrap()
 }
@@ -27,16 +27,16 @@ fn plain_message() -> Message {
 }
 
 /// The host manager, and then the server, acknowledge a packet.
-fn acknowledge(side: &mut Side, uid: Uid, kind: Kind, body: &[u8]) {
-    side.datagram(at(0), HM, &acknowledging(Kind::HmAck, uid, b""));
-    side.datagram(at(0), HM, &acknowledging(kind, uid, body));
+fn acknowledge(harness: &mut Harness, uid: Uid, kind: Kind, body: &[u8]) {
+    harness.datagram(at(0), HM, &acknowledging(Kind::HmAck, uid, b""));
+    harness.datagram(at(0), HM, &acknowledging(kind, uid, body));
 }
 
 #[test]
 fn what_the_caller_left_out_is_filled_in() {
-    let mut side = Side::new(Credentials::none());
-    side.send(at(0), plain_message().default_format("").charset(Charset::UNKNOWN));
-    let sent = next(&mut side);
+    let mut harness = Harness::new(Credentials::none());
+    harness.send(at(0), plain_message().default_format("").charset(Charset::UNKNOWN));
+    let sent = next(&mut harness);
     let packet = sent.packet();
     assert_eq!(packet.claim, Claim::NONE);
     let uid = packet.notice.uid;
@@ -59,15 +59,15 @@ fn what_the_caller_left_out_is_filled_in() {
 }
 
 #[test]
-fn a_long_proven_notice_goes_piece_by_piece_each_with_its_own_proof() {
-    let mut side = Side::new(Credentials::with(7));
+fn each_fragment_of_a_long_notice_carries_its_own_proof() {
+    let mut harness = Harness::new(Credentials::with(7));
     let body: Vec<u8> = (0..10_000_u32).flat_map(u32::to_be_bytes).collect();
-    let id = side.send(at(0), Message::to_user("bob@TEST").body(body.clone()));
+    let id = harness.send(at(0), Message::to_user("bob@TEST").body(body.clone()));
     let mut joined = Vec::new();
     let mut uids = Vec::new();
-    while !side.sent.is_empty() {
-        let sent = next(&mut side);
-        assert!(side.sent.is_empty(), "one at a time");
+    while !harness.sent.is_empty() {
+        let sent = next(&mut harness);
+        assert!(harness.sent.is_empty(), "one at a time");
         let packet = sent.packet();
         assert!(Key(7).check(&packet, Direction::ToServer));
         assert_eq!(packet.notice.multinotice, format!("{}/{}", joined.len(), body.len()).as_bytes());
@@ -75,93 +75,93 @@ fn a_long_proven_notice_goes_piece_by_piece_each_with_its_own_proof() {
         joined.extend_from_slice(packet.notice.body);
         uids.push(packet.notice.uid);
         assert_eq!(packet.notice.multiuid, uids[0]);
-        assert!(!side.is_queued(id));
-        side.datagram(at(0), HM, &acknowledging(Kind::HmAck, packet.notice.uid, b""));
+        assert!(!harness.is_queued(id));
+        harness.datagram(at(0), HM, &acknowledging(Kind::HmAck, packet.notice.uid, b""));
     }
     assert!(joined == body && uids.is_sorted_by(|a, b| a < b));
-    assert!(side.is_queued(id) && side.outcome(id).is_none());
-    side.datagram(at(1), HM, &acknowledging(Kind::ServAck, uids[0], b"SENT\0"));
-    assert_eq!(side.receipt(id).unwrap().status, DeliveryStatus::Sent);
+    assert!(harness.is_queued(id) && harness.outcome(id).is_none());
+    harness.datagram(at(1), HM, &acknowledging(Kind::ServAck, uids[0], b"SENT\0"));
+    assert_eq!(harness.receipt(id).unwrap().status, DeliveryStatus::Sent);
 }
 
 #[test]
 fn what_cannot_be_proven_or_is_too_large_is_not_sent() {
-    let mut side = Side::new(Credentials::none());
-    let id = side.send(at(0), plain_message().authenticated(true));
-    assert_eq!(side.error(id).to_string(), "No credentials cache found");
-    let id = side.send(at(0), plain_message().body(vec![b'x'; MAX_NOTICE + 1]));
-    assert_eq!(side.error(id).to_string(), "Packet too long or buffer too small");
-    assert!(side.sent.is_empty());
+    let mut harness = Harness::new(Credentials::none());
+    let id = harness.send(at(0), plain_message().authenticated(true));
+    assert_eq!(harness.error(id).to_string(), "No credentials cache found");
+    let id = harness.send(at(0), plain_message().body(vec![b'x'; MAX_NOTICE + 1]));
+    assert_eq!(harness.error(id).to_string(), "Packet too long or buffer too small");
+    assert!(harness.sent.is_empty());
 }
 
 #[test]
 fn only_the_host_manager_acknowledges() {
-    let mut side = Side::new(Credentials::none());
-    let id = side.send(at(0), plain_message());
-    let uid = next(&mut side).notice().uid;
+    let mut harness = Harness::new(Credentials::none());
+    let id = harness.send(at(0), plain_message());
+    let uid = next(&mut harness).notice().uid;
     for stranger in [SERVER, SocketAddr::new(HM.ip(), 2105)] {
-        side.datagram(at(0), stranger, &acknowledging(Kind::ServAck, uid, b"SENT\0"));
-        assert!(!side.is_queued(id));
+        harness.datagram(at(0), stranger, &acknowledging(Kind::ServAck, uid, b"SENT\0"));
+        assert!(!harness.is_queued(id));
     }
-    side.datagram(at(0), ([127, 0, 0, 9], HM.port()).into(), &acknowledging(Kind::ServNak, uid, b"LOST\0"));
-    assert_eq!(side.receipt(id).unwrap().status, DeliveryStatus::Refused(NakReason::NotAuthorized));
+    harness.datagram(at(0), ([127, 0, 0, 9], HM.port()).into(), &acknowledging(Kind::ServNak, uid, b"LOST\0"));
+    assert_eq!(harness.receipt(id).unwrap().status, DeliveryStatus::Refused(NakReason::NotAuthorized));
 }
 
 #[test]
-fn several_notices_are_under_way_and_each_has_its_own_answer() {
-    let mut side = Side::new(Credentials::with(7));
-    let ids: Vec<_> = (0..3).map(|_| side.send(at(0), Message::to_user("bob").text("hi"))).collect();
-    let uids: Vec<_> = (0..3).map(|_| next(&mut side).notice().uid).collect();
+fn several_notices_are_in_progress_and_each_has_its_own_answer() {
+    let mut harness = Harness::new(Credentials::with(7));
+    let ids: Vec<_> = (0..3).map(|_| harness.send(at(0), Message::to_user("bob").text("hi"))).collect();
+    let uids: Vec<_> = (0..3).map(|_| next(&mut harness).notice().uid).collect();
     for (place, body, status) in
         [(2, &b"LOST\0"[..], DeliveryStatus::NobodyThere), (0, b"SENT\0", DeliveryStatus::Sent)]
     {
-        acknowledge(&mut side, uids[place], Kind::ServAck, body);
-        assert_eq!(side.receipt(ids[place]).unwrap().status, status);
+        acknowledge(&mut harness, uids[place], Kind::ServAck, body);
+        assert_eq!(harness.receipt(ids[place]).unwrap().status, status);
     }
-    assert!(side.outcome(ids[1]).is_none());
-    // Silence is counted for each from when anything was last heard.
-    side.input(at(9), Input::Timeout);
-    assert!(side.outcome(ids[1]).is_none());
-    side.input(at(10), Input::Timeout);
-    assert_eq!(side.error(ids[1]), OperationError::HostManagerSilent);
+    assert!(harness.outcome(ids[1]).is_none());
+    // The time limit of each restarts with every packet received.
+    harness.input(at(9), Input::Timeout);
+    assert!(harness.outcome(ids[1]).is_none());
+    harness.input(at(10), Input::Timeout);
+    assert_eq!(harness.error(ids[1]), OperationError::HostManagerSilent);
 }
 
 #[test]
-fn what_the_system_does_not_send_has_failed() {
-    let mut side = Side::new(Credentials::none());
-    let waiting = side.send(at(0), plain_message());
-    let uid = next(&mut side).notice().uid;
-    side.datagram(at(0), HM, &acknowledging(Kind::HmAck, uid, b""));
-    let id = side.send(at(0), plain_message());
-    side.input(at(0), Input::Command(Command::CannotSend("Network is unreachable".to_owned())));
-    assert_eq!(side.error(id).to_string(), "Network is unreachable");
-    assert!(side.outcome(waiting).is_none(), "the host manager has that one");
+fn a_send_error_of_the_system_fails_the_operation() {
+    let mut harness = Harness::new(Credentials::none());
+    let waiting = harness.send(at(0), plain_message());
+    let uid = next(&mut harness).notice().uid;
+    harness.datagram(at(0), HM, &acknowledging(Kind::HmAck, uid, b""));
+    let id = harness.send(at(0), plain_message());
+    harness.input(at(0), Input::Command(Command::CannotSend("Network is unreachable".to_owned())));
+    assert_eq!(harness.error(id).to_string(), "Network is unreachable");
+    assert!(harness.outcome(waiting).is_none(), "the host manager has that one");
 }
 
 #[test]
-fn kinds_that_nobody_answers_are_done_once_queued() {
-    let mut side = Side::new(Credentials::none());
-    let id = side.send(at(0), plain_message().kind(Kind::Unsafe));
-    assert!(side.is_queued(id));
-    assert_eq!(side.receipt(id).unwrap().status, DeliveryStatus::Unanswered);
-    let id = side.send(at(0), plain_message().kind(Kind::Unacked));
-    assert!(!side.is_queued(id));
-    next(&mut side);
-    let uid = next(&mut side).notice().uid;
-    side.datagram(at(0), HM, &acknowledging(Kind::HmAck, uid, b""));
-    assert_eq!(side.receipt(id).unwrap().status, DeliveryStatus::Unanswered);
+fn kinds_without_an_answer_are_done_once_queued() {
+    let mut harness = Harness::new(Credentials::none());
+    let id = harness.send(at(0), plain_message().kind(Kind::Unsafe));
+    assert!(harness.is_queued(id));
+    assert_eq!(harness.receipt(id).unwrap().status, DeliveryStatus::Unanswered);
+    let id = harness.send(at(0), plain_message().kind(Kind::Unacked));
+    assert!(!harness.is_queued(id));
+    next(&mut harness);
+    let uid = next(&mut harness).notice().uid;
+    harness.datagram(at(0), HM, &acknowledging(Kind::HmAck, uid, b""));
+    assert_eq!(harness.receipt(id).unwrap().status, DeliveryStatus::Unanswered);
 }
 
 #[test]
-fn long_lists_become_several_whole_requests_of_one_look_at_the_credentials() {
-    let mut side = Side::new(Credentials::with(7));
+fn long_lists_become_several_requests_with_one_lookup_of_the_credentials() {
+    let mut harness = Harness::new(Credentials::with(7));
     let list: Vec<_> =
         (0..100).map(|number| Subscription::new(format!("class{number}"), "instance", "someone else")).collect();
     let request = SubscriptionRequest::Subscribe;
-    let id = side.begin(at(0), Operation::Subscribe { request, list: list.clone(), port: Some(5555) });
+    let id = harness.begin(at(0), Operation::Subscribe { request, list: list.clone(), port: Some(5555) });
     let mut classes = Vec::new();
-    while !side.sent.is_empty() {
-        let sent = next(&mut side);
+    while !harness.sent.is_empty() {
+        let sent = next(&mut harness);
         let notice = sent.notice();
         assert_eq!((notice.class, notice.opcode, notice.port), (&b"ZEPHYR_CTL"[..], &b"SUBSCRIBE"[..], 5555));
         assert_eq!(notice.multinotice, format!("0/{}", notice.body.len()).as_bytes());
@@ -169,46 +169,46 @@ fn long_lists_become_several_whole_requests_of_one_look_at_the_credentials() {
             assert_eq!(triple[2], b"alice@TEST");
             classes.push(triple[0].to_vec());
         }
-        acknowledge(&mut side, notice.uid, Kind::ServAck, b"SENT\0not all\0");
+        acknowledge(&mut harness, notice.uid, Kind::ServAck, b"SENT\0not all\0");
     }
     assert_eq!(classes, list.into_iter().map(|wanted| wanted.class).collect::<Vec<_>>());
-    assert_eq!(side.outcome(id), Some(Ok(Outcome::Done { text: Some("not all".to_owned()) })));
-    assert_eq!(side.credentials.looks(), 1);
+    assert_eq!(harness.outcome(id), Some(Ok(Outcome::Done { text: Some("not all".to_owned()) })));
+    assert_eq!(harness.credentials.lookups(), 1);
     let list = vec![Subscription::new("x".repeat(2000), "", "*")];
-    let id = side.begin(at(0), Operation::Subscribe { request, list, port: None });
-    assert_eq!(side.error(id).to_string(), "Too many subscriptions to transmit");
+    let id = harness.begin(at(0), Operation::Subscribe { request, list, port: None });
+    assert_eq!(harness.error(id).to_string(), "Too many subscriptions to transmit");
 }
 
 #[test]
-fn a_list_may_come_before_the_question_is_acknowledged_or_after_or_never() {
+fn a_list_may_come_before_the_query_is_acknowledged_or_after_or_never() {
     let list = vec![Subscription::new("a", "*", "*")];
     let body = crate::client::subscription::encode(&list, b"");
     for (before, seconds) in [(true, 0), (false, 0), (false, 29), (false, 30)] {
-        let mut side = Side::new(Credentials::with(7));
-        let id = side.begin(at(0), Operation::ListSubscriptions { port: Some(0x9C40) });
-        let question = next(&mut side);
-        assert_eq!(question.notice().body, b"0x9C40\0");
-        let uid = question.notice().uid;
-        let answer = Notice { kind: Kind::Acked, uid: Uid { micros: 7, ..uid }, multiuid: uid, ..question.notice() };
+        let mut harness = Harness::new(Credentials::with(7));
+        let id = harness.begin(at(0), Operation::ListSubscriptions { port: Some(0x9C40) });
+        let query = next(&mut harness);
+        assert_eq!(query.notice().body, b"0x9C40\0");
+        let uid = query.notice().uid;
+        let answer = Notice { kind: Kind::Acked, uid: Uid { micros: 7, ..uid }, multiuid: uid, ..query.notice() };
         let answer =
             Notice { body: &body, multinotice: b"", ..answer }.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap();
         if before {
-            side.datagram(at(0), SERVER, &answer);
-            assert!(side.outcome(id).is_none());
+            harness.datagram(at(0), SERVER, &answer);
+            assert!(harness.outcome(id).is_none());
         }
-        acknowledge(&mut side, uid, Kind::ServAck, b"SENT\0");
+        acknowledge(&mut harness, uid, Kind::ServAck, b"SENT\0");
         if !before {
-            side.input(at(seconds), Input::Timeout);
-            side.datagram(at(seconds), SERVER, &answer);
+            harness.input(at(seconds), Input::Timeout);
+            harness.datagram(at(seconds), SERVER, &answer);
         }
         match seconds {
             30 => {
-                assert_eq!(side.error(id), OperationError::TimedOut);
-                assert_eq!(side.received.len(), 1, "then it is a notice like others");
+                assert_eq!(harness.error(id), OperationError::TimedOut);
+                assert_eq!(harness.received.len(), 1, "then it is a notice like others");
             }
             _ => {
-                assert_eq!(side.outcome(id), Some(Ok(Outcome::Subscriptions(list.clone()))));
-                assert!(side.received.is_empty());
+                assert_eq!(harness.outcome(id), Some(Ok(Outcome::Subscriptions(list.clone()))));
+                assert!(harness.received.is_empty());
             }
         }
     }
@@ -222,7 +222,7 @@ fn refusals_have_names() {
         (b"", "SERVNAK received", "SERVNAK received"),
         (b"LOST\0run kinit\0", "refused: run kinit", "refused: run kinit"),
     ] {
-        let mut side = Side::new(Credentials::with(7));
+        let mut harness = Harness::new(Credentials::with(7));
         let request = SubscriptionRequest::Subscribe;
         let change = LocationChange {
             exposure: Some(Exposure::NetVisible),
@@ -231,37 +231,37 @@ fn refusals_have_names() {
             time: "now".to_owned(),
             port: Some(1),
         };
-        for (operation, opcode, said) in [
+        for (operation, opcode, error) in [
             (Operation::Subscribe { request, list: Vec::new(), port: Some(1) }, &b"SUBSCRIBE"[..], subscribing),
             (Operation::CancelSubscriptions { port: None }, b"CLEARSUB", subscribing),
             (Operation::ChangeLocation(change), b"NET-VISIBLE", locating),
         ] {
-            let id = side.begin(at(0), operation);
-            let sent = next(&mut side);
+            let id = harness.begin(at(0), operation);
+            let sent = next(&mut harness);
             assert_eq!(sent.notice().opcode, opcode);
-            acknowledge(&mut side, sent.notice().uid, Kind::ServNak, answer);
-            assert_eq!(side.error(id).to_string(), said);
+            acknowledge(&mut harness, sent.notice().uid, Kind::ServNak, answer);
+            assert_eq!(harness.error(id).to_string(), error);
         }
     }
 }
 
 #[test]
 fn long_headers_are_used_once_the_host_manager_knows_of_them() {
-    let mut side = Side::new(Credentials::none());
+    let mut harness = Harness::new(Credentials::none());
     let long = plain_message().default_format("x".repeat(700));
     for (version, fits) in [("0.1.0 (5) zephyr-rs", false), ("0.1.0 (5) zephyr-rs long-headers", true)] {
-        let id = side.send(at(0), long.clone());
-        assert_eq!(side.drive(at(0)), Some(at(0).monotonic));
-        side.input(at(0), Input::Timeout);
-        let question = next(&mut side);
+        let id = harness.send(at(0), long.clone());
+        assert_eq!(harness.drive(at(0)), Some(at(0).monotonic));
+        harness.input(at(0), Input::Timeout);
+        let query = next(&mut harness);
         let body = format!("zsrv\x000\x000\x000\x000\x00{version}\0no\x00");
-        let answer = Notice { kind: Kind::HmAck, body: body.as_bytes(), ..question.notice() };
-        side.datagram(at(0), HM, &answer.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap());
+        let answer = Notice { kind: Kind::HmAck, body: body.as_bytes(), ..query.notice() };
+        harness.datagram(at(0), HM, &answer.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap());
         if fits {
-            let sent = next(&mut side);
+            let sent = next(&mut harness);
             assert!(Packet::parse(sent.octets()).unwrap().header_len() > Limits::COMPATIBLE.header);
         } else {
-            assert!(side.error(id).to_string().starts_with("Notice header too large"));
+            assert!(harness.error(id).to_string().starts_with("Notice header too large"));
         }
     }
 }

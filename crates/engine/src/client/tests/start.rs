@@ -1,4 +1,4 @@
-//! The start: who the host manager says that we are.
+//! Tests of the start of a client.
 
 use super::*;
 use crate::client::{
@@ -12,70 +12,70 @@ use zephyr_core::{
     time::Now,
 };
 
-fn starting() -> Side {
+fn starting() -> Harness {
     let config = Config { host_manager: HM, port: 4321, settings: Settings::default() };
-    let mut side = Side::of(Client::new(config, at(0)), Credentials::with(7));
-    side.holds_jobs = true;
-    assert_eq!(side.drive(at(0)), Some(at(0).monotonic));
-    side
+    let mut harness = Harness::with_client(Client::new(config, at(0)), Credentials::with(7));
+    harness.holds_jobs = true;
+    assert_eq!(harness.drive(at(0)), Some(at(0).monotonic));
+    harness
 }
 
-/// The host manager's answer to a question.
-fn answer(question: &[u8]) -> bytes::Bytes {
+/// The host manager's answer to a status query.
+fn answer(query: &[u8]) -> bytes::Bytes {
     let body = b"zsrv.example\x000\x000\x000\x000\x003.1.2\0no\x00";
-    let asked = Packet::parse(question).unwrap().notice;
+    let asked = Packet::parse(query).unwrap().notice;
     Notice { kind: Kind::HmAck, body, ..asked }.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap()
 }
 
-fn set_up(side: &mut Side, setup: Result<Setup, AuthError>) {
-    side.input(at(0), Input::Timeout);
-    let question = side.sent.pop_front().unwrap();
-    side.datagram(at(0), HM, &answer(&question.payload));
-    assert_eq!(side.jobs.pop_front(), Some(Job::Setup { server: "zsrv.example".to_owned() }));
-    side.holds_jobs = false;
-    side.input(at(0), Input::Done(Done::Setup(setup)));
+fn set_up(harness: &mut Harness, setup: Result<Setup, AuthError>) {
+    harness.input(at(0), Input::Timeout);
+    let query = harness.sent.pop_front().unwrap();
+    harness.datagram(at(0), HM, &answer(&query.payload));
+    assert_eq!(harness.jobs.pop_front(), Some(Job::Setup { server: "zsrv.example".to_owned() }));
+    harness.holds_jobs = false;
+    harness.input(at(0), Input::Done(Done::Setup(setup)));
 }
 
 #[test]
-fn the_host_managers_server_says_what_domain_it_is() {
-    let mut side = starting();
-    let early = side.send(at(0), Message::to_user("bob").text("hi"));
+fn the_domain_is_that_of_the_host_managers_server() {
+    let mut harness = starting();
+    let early = harness.send(at(0), Message::to_user("bob").text("hi"));
     let Endpoint { realm, sender, address, .. } = endpoint();
-    set_up(&mut side, Ok(Setup { realm, sender, address, policy: Policy::OPEN }));
-    assert!(matches!(&side.events[..], [Event::Endpoint(told), ..] if *told == endpoint()));
-    assert_eq!((side.client.endpoint(), side.client.policy()), (&endpoint(), &Policy::OPEN));
-    let uid = Packet::parse(&side.sent.pop_front().unwrap().payload).unwrap().notice.uid;
-    assert_eq!(uid.address, endpoint().address, "what was ordered meanwhile goes out now");
-    side.datagram(at(0), HM, &acknowledging(Kind::ServAck, uid, b"SENT\0"));
-    assert_eq!(side.receipt(early).unwrap().status, DeliveryStatus::Sent);
+    set_up(&mut harness, Ok(Setup { realm, sender, address, policy: Policy::OPEN }));
+    assert!(matches!(&harness.events[..], [Event::Endpoint(reported), ..] if *reported == endpoint()));
+    assert_eq!((harness.client.endpoint(), harness.client.policy()), (&endpoint(), &Policy::OPEN));
+    let uid = Packet::parse(&harness.sent.pop_front().unwrap().payload).unwrap().notice.uid;
+    assert_eq!(uid.address, endpoint().address, "a message from before the start is sent now");
+    harness.datagram(at(0), HM, &acknowledging(Kind::ServAck, uid, b"SENT\0"));
+    assert_eq!(harness.receipt(early).unwrap().status, DeliveryStatus::Sent);
 }
 
 #[test]
-fn a_silent_host_manager_is_given_up() {
-    let mut side = starting();
-    let early = side.send(at(0), Message::to_user("bob"));
-    let mut moment = at(0);
+fn a_host_manager_that_does_not_answer_is_an_error() {
+    let mut harness = starting();
+    let early = harness.send(at(0), Message::to_user("bob"));
+    let mut time = at(0);
     let mut asked = 0;
-    while let Some(next) = side.drive(moment) {
-        moment = Now { monotonic: next, ..moment };
-        side.input(moment, Input::Timeout);
-        asked += side.sent.drain(..).count();
+    while let Some(next) = harness.drive(time) {
+        time = Now { monotonic: next, ..time };
+        harness.input(time, Input::Timeout);
+        asked += harness.sent.drain(..).count();
     }
-    assert_eq!((asked, moment.monotonic), (20, at(10).monotonic));
-    assert_eq!(side.error(early).to_string(), "Hostmanager not responding");
-    assert!(matches!(side.events.last(), Some(Event::StartFailed(OperationError::HostManagerSilent))));
-    let late = side.send(at(11), Message::to_user("bob"));
-    assert_eq!(side.error(late), OperationError::HostManagerSilent);
+    assert_eq!((asked, time.monotonic), (20, at(10).monotonic));
+    assert_eq!(harness.error(early).to_string(), "Hostmanager not responding");
+    assert!(matches!(harness.events.last(), Some(Event::StartFailed(OperationError::HostManagerSilent))));
+    let late = harness.send(at(11), Message::to_user("bob"));
+    assert_eq!(harness.error(late), OperationError::HostManagerSilent);
 }
 
 #[test]
-fn a_domain_that_cannot_be_found_out_is_an_error() {
-    let mut side = starting();
-    set_up(&mut side, Err(AuthError::Backend("no realm".to_owned())));
-    assert!(matches!(side.events.last(), Some(Event::StartFailed(error)) if error.to_string() == "no realm"));
-    let mut side = starting();
-    side.input(at(0), Input::Command(Command::CannotSend("Network is unreachable".to_owned())));
+fn a_domain_that_cannot_be_determined_is_an_error() {
+    let mut harness = starting();
+    set_up(&mut harness, Err(AuthError::Backend("no realm".to_owned())));
+    assert!(matches!(harness.events.last(), Some(Event::StartFailed(error)) if error.to_string() == "no realm"));
+    let mut harness = starting();
+    harness.input(at(0), Input::Command(Command::CannotSend("Network is unreachable".to_owned())));
     assert!(
-        matches!(side.events.last(), Some(Event::StartFailed(error)) if error.to_string() == "Network is unreachable")
+        matches!(harness.events.last(), Some(Event::StartFailed(error)) if error.to_string() == "Network is unreachable")
     );
 }

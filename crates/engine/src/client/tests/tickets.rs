@@ -1,4 +1,4 @@
-//! Tickets that end and come again while a client stays.
+//! Tests of ticket renewal.
 
 use super::*;
 use crate::client::{
@@ -16,7 +16,7 @@ use zephyr_core::{
     notice::{Notice, OwnedPacket, Packet},
 };
 
-/// Tickets that end at a moment.
+/// A ticket that ends this many seconds after the start of a test.
 struct Ticket(u64);
 
 impl Session for Ticket {
@@ -63,29 +63,29 @@ impl Initiator for Cache {
     }
 }
 
-/// The request that was sent, which is answered.
-fn answered(side: &mut Side<Cache>, seconds: u64, kind: Kind) -> Option<(Vec<u8>, Vec<u8>)> {
-    let sent = OwnedPacket::parse(side.sent.pop_front()?.payload).unwrap();
+/// Answers the request that was sent; gives its opcode and body.
+fn answer_request(harness: &mut Harness<Cache>, seconds: u64, kind: Kind) -> Option<(Vec<u8>, Vec<u8>)> {
+    let sent = OwnedPacket::parse(harness.sent.pop_front()?.payload).unwrap();
     let notice = sent.notice();
-    side.datagram(at(seconds), HM, &acknowledging(kind, notice.uid, b"SENT\0"));
+    harness.datagram(at(seconds), HM, &acknowledging(kind, notice.uid, b"SENT\0"));
     Some((notice.opcode.to_vec(), notice.body.to_vec()))
 }
 
-fn subscribe(side: &mut Side<Cache>) {
+fn subscribe(harness: &mut Harness<Cache>) {
     let list: Vec<Subscription> = vec![("a", "*", "me").into(), ("b", "*").into()];
     let request = SubscriptionRequest::SubscribeWithoutDefaults;
     for list in [list.clone(), list, vec![("gone", "*").into()]] {
-        side.begin(at(0), Operation::Subscribe { request, list, port: None });
-        answered(side, 0, Kind::ServAck);
+        harness.begin(at(0), Operation::Subscribe { request, list, port: None });
+        answer_request(harness, 0, Kind::ServAck);
     }
     let list = vec![("gone", "*").into()];
-    side.begin(at(0), Operation::Subscribe { request: SubscriptionRequest::Unsubscribe, list, port: None });
-    answered(side, 0, Kind::ServAck);
-    side.events.clear();
+    harness.begin(at(0), Operation::Subscribe { request: SubscriptionRequest::Unsubscribe, list, port: None });
+    answer_request(harness, 0, Kind::ServAck);
+    harness.events.clear();
 }
 
-fn told(side: &mut Side<Cache>) -> Vec<TicketEvent> {
-    let events = std::mem::take(&mut side.events);
+fn ticket_events(harness: &mut Harness<Cache>) -> Vec<TicketEvent> {
+    let events = std::mem::take(&mut harness.events);
     events.into_iter().filter_map(|event| if let Event::Tickets(event) = event { Some(event) } else { None }).collect()
 }
 
@@ -93,50 +93,50 @@ fn told(side: &mut Side<Cache>) -> Vec<TicketEvent> {
 fn new_tickets_are_subscribed_with() {
     let cache = Cache::default();
     cache.get_ticket_until(3600);
-    let mut side = Side::new(cache);
-    subscribe(&mut side);
-    assert_eq!(side.drive(at(0)), Some(at(30).monotonic), "the next look");
+    let mut harness = Harness::new(cache);
+    subscribe(&mut harness);
+    assert_eq!(harness.drive(at(0)), Some(at(30).monotonic), "the next check");
 
-    side.credentials.get_ticket_until(7200);
-    side.input(at(30), Input::Timeout);
+    harness.credentials.get_ticket_until(7200);
+    harness.input(at(30), Input::Timeout);
     let key_only = (b"SUBSCRIBE_NODEFS".to_vec(), Vec::new());
-    assert_eq!(answered(&mut side, 30, Kind::ServAck), Some(key_only), "the subscriptions stay as they are");
-    assert_eq!(told(&mut side), [TicketEvent::New]);
+    assert_eq!(answer_request(&mut harness, 30, Kind::ServAck), Some(key_only), "the subscriptions stay as they are");
+    assert_eq!(ticket_events(&mut harness), [TicketEvent::New]);
 
-    side.credentials.destroy();
-    side.input(at(60), Input::Timeout);
-    assert_eq!(told(&mut side), [TicketEvent::Ended]);
-    side.credentials.get_ticket_until(9000);
-    side.input(at(70), Input::Timeout);
-    assert!(answered(&mut side, 70, Kind::ServNak).is_some(), "which the server refuses");
-    side.input(at(80), Input::Timeout);
-    assert_eq!(told(&mut side), [TicketEvent::New, TicketEvent::First]);
+    harness.credentials.destroy();
+    harness.input(at(60), Input::Timeout);
+    assert_eq!(ticket_events(&mut harness), [TicketEvent::Ended]);
+    harness.credentials.get_ticket_until(9000);
+    harness.input(at(70), Input::Timeout);
+    assert!(answer_request(&mut harness, 70, Kind::ServNak).is_some(), "which the server refuses");
+    harness.input(at(80), Input::Timeout);
+    assert_eq!(ticket_events(&mut harness), [TicketEvent::New, TicketEvent::First]);
     let all = b"a\0*\0alice/new@TEST\0b\0*\0\0".to_vec();
-    assert_eq!(answered(&mut side, 80, Kind::ServAck), Some((b"SUBSCRIBE_NODEFS".to_vec(), all)));
-    assert_eq!(side.client.endpoint().sender, b"alice/new@TEST");
-    side.input(at(110), Input::Timeout);
-    assert!(side.sent.is_empty() && told(&mut side).is_empty());
+    assert_eq!(answer_request(&mut harness, 80, Kind::ServAck), Some((b"SUBSCRIBE_NODEFS".to_vec(), all)));
+    assert_eq!(harness.client.endpoint().sender, b"alice/new@TEST");
+    harness.input(at(110), Input::Timeout);
+    assert!(harness.sent.is_empty() && ticket_events(&mut harness).is_empty());
 }
 
 #[test]
-fn a_program_may_do_that_itself() {
+fn a_program_may_renew_by_itself() {
     let cache = Cache::default();
     cache.get_ticket_until(20);
     let settings = Settings { renews_tickets: false, ..Settings::default() };
-    let mut side = Side::of(Client::ready(endpoint(), Policy::KERBEROS, settings), cache);
-    subscribe(&mut side);
-    assert_eq!(side.drive(at(0)), None);
-    side.input(at(0), Input::Command(Command::WatchTickets));
-    side.input(at(15), Input::Timeout);
-    assert_eq!(told(&mut side), [TicketEvent::EndsSoon(at(20).wall)]);
-    side.credentials.get_ticket_until(3600);
-    side.input(at(21), Input::Timeout);
-    assert_eq!(told(&mut side), [TicketEvent::New]);
-    assert!(side.sent.is_empty());
-    side.input(at(21), Input::Command(Command::TicketsFailed));
-    side.input(at(31), Input::Timeout);
-    assert_eq!(told(&mut side), [TicketEvent::First]);
-    let id = side.begin(at(31), Operation::Identify);
-    assert_eq!(side.outcome(id), Some(Ok(Outcome::Done { text: None })));
-    assert_eq!(side.client.endpoint().sender, b"alice/new@TEST");
+    let mut harness = Harness::with_client(Client::ready(endpoint(), Policy::KERBEROS, settings), cache);
+    subscribe(&mut harness);
+    assert_eq!(harness.drive(at(0)), None);
+    harness.input(at(0), Input::Command(Command::WatchTickets));
+    harness.input(at(15), Input::Timeout);
+    assert_eq!(ticket_events(&mut harness), [TicketEvent::EndsSoon(at(20).wall)]);
+    harness.credentials.get_ticket_until(3600);
+    harness.input(at(21), Input::Timeout);
+    assert_eq!(ticket_events(&mut harness), [TicketEvent::New]);
+    assert!(harness.sent.is_empty());
+    harness.input(at(21), Input::Command(Command::TicketsFailed));
+    harness.input(at(31), Input::Timeout);
+    assert_eq!(ticket_events(&mut harness), [TicketEvent::First]);
+    let id = harness.begin(at(31), Operation::Identify);
+    assert_eq!(harness.outcome(id), Some(Ok(Outcome::Done { text: None })));
+    assert_eq!(harness.client.endpoint().sender, b"alice/new@TEST");
 }
