@@ -1,17 +1,22 @@
 //! The client library's examples, in a realm with a real KDC.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-
 use anyhow::Result;
-use zephyr_e2e::listener::Origin;
-use zephyr_e2e::middle::{Way, contains};
-use zephyr_e2e::person::{Person, TIMEOUT};
-use zephyr_e2e::stack::Stack;
-use zephyr_testkit::bins;
-use zephyr_testkit::deadline::wait_until;
-use zephyr_testkit::process::{self, Daemon};
-use zephyr_testkit::realm::{Engine, RealmOptions};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+use zephyr_e2e::{
+    listener::Origin,
+    middle::{Way, contains},
+    person::{Person, TIMEOUT},
+    stack::Stack,
+};
+use zephyr_testkit::{
+    bins,
+    deadline::wait_until,
+    process::{self, Daemon},
+    realm::{Engine, RealmOptions},
+};
 
 /// Starts an example that stays.
 fn start(person: &Person, example: &str, arguments: &[&str]) -> Result<Daemon> {
@@ -34,8 +39,8 @@ fn sender_and_tail() -> Result<()> {
     assert_eq!(send(&alice, "bob", "Lunch?")?, "bob is not there\n");
     let listener = bob.listen(&[("MESSAGE", "*", "bob")])?;
     assert_eq!(send(&alice, "bob", "Lunch?")?, "bob has received it\n");
-    let heard = listener.expect("Lunch?", Origin::Authentic)?;
-    assert_eq!(heard.body, b"sender\0Lunch?");
+    let received = listener.expect("Lunch?", Origin::Authentic)?;
+    assert_eq!(received.body, b"sender\0Lunch?");
 
     let tail = start(&bob, "tail", &["help"])?;
     tail.wait_for(TIMEOUT, |line| line == "subscribed to help")?;
@@ -71,16 +76,16 @@ fn a_bot_answers_whoever_is_proven_and_takes_up_new_tickets() -> Result<()> {
     let listener = alice.listen(&[("help", "*", "*")])?;
     let ask = |text: &str, answer: &str| -> Result<()> {
         alice.send(&["-c", "help", "-i", "printers", "-m", text])?;
-        let heard = listener.expect(answer, Origin::Authentic)?;
-        assert_eq!((heard.sender.as_str(), heard.instance.as_str()), ("bob@ZEPHYR.TEST", "printers"));
+        let received = listener.expect(answer, Origin::Authentic)?;
+        assert_eq!((received.sender.as_str(), received.instance.as_str()), ("bob@ZEPHYR.TEST", "printers"));
         Ok(())
     };
     ask("ping", "pong")?;
     alice.send(&["-d", "-c", "help", "-m", "anonymous"])?;
     ask("where is paper?", "I do not know: where is paper?")?;
-    let heard = listener.all();
-    assert!(!heard.iter().any(|heard| heard.message().ends_with(": anonymous")), "{heard:?}");
-    assert_eq!(heard.len(), 5, "it does not answer itself: {heard:?}");
+    let received = listener.all();
+    assert!(!received.iter().any(|received| received.message().ends_with(": anonymous")), "{received:?}");
+    assert_eq!(received.len(), 5, "it does not answer itself: {received:?}");
 
     let before = SUBSCRIPTIONS.load(Ordering::Relaxed);
     realm.kinit(&user, None)?;

@@ -139,7 +139,7 @@ fn what_was_encrypted_is_published_as_it_was_before() {
     let judgement = Judgement::authentic(Identity::new(BOB.as_bytes()), std::sync::Arc::new(key_of(BOB)));
     let judgement = Judgement { opened: Some(Bytes::from_static(b"opened")), ..judgement };
     assert_eq!(late.finish(0, Ok(judgement)), ["opened", "SENT"]);
-    assert_eq!(late.published[0].notice().body, b"opened", "what others hear of it is what its readers get");
+    assert_eq!(late.published[0].notice().body, b"opened", "what others are told of it is what its readers get");
 }
 
 #[test]

@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_an_error_with_its_place() {
+    fn what_is_invalid_is_an_error_with_its_place() {
         for (line, column, reason) in [
             ("!", 1, EntryError::NothingRefused),
             ("  !!a@R", 3, EntryError::NothingRefused),

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_an_error_with_its_place() {
+    fn what_is_invalid_is_an_error_with_its_place() {
         for (line, column, reason) in [
             (" :", 2, RegistryError::NoName),
             ("a/b:", 2, RegistryError::NoFileName),
