@@ -22,11 +22,11 @@ const MAX_VERIFICATIONS: usize = 1024;
 const MAX_OUTPUTS: usize = 20_000;
 
 /// The longest that a host manager without a server waits before it greets another.
-const LONGEST_GREETING: Duration = Duration::from_secs(40);
+const MAX_GREETING: Duration = Duration::from_secs(40);
 /// The longest that an operation waits for anything.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 /// The longest that a server waits before it sends an unacknowledged packet again, or gives it up.
-const LONGEST_RETRANSMISSION: Duration = Duration::from_secs(512);
+const MAX_RETRANSMISSION: Duration = Duration::from_secs(512);
 
 /// Whether whoever has something to do has also said when.
 pub(super) fn has_timer(node: &Node, now: Duration, until: Option<Duration>) -> Checked {
@@ -36,16 +36,16 @@ pub(super) fn has_timer(node: &Node, now: Duration, until: Option<Duration>) -> 
             let queues = server.queue_lengths();
             let stuck = queues.ingress > 0 && node.jobs == 0;
             let busy = server.gauges().pending > 0 || queues.to_send > 0 || queues.repetitions > 0;
-            (busy || stuck, LONGEST_RETRANSMISSION)
+            (busy || stuck, MAX_RETRANSMISSION)
         }
-        Some(Process::HostManager(machine)) if machine.is_looking() => (true, LONGEST_GREETING),
-        Some(Process::HostManager(machine)) => (machine.queued() > 0, LONGEST_WAIT),
+        Some(Process::HostManager(machine)) if machine.is_looking() => (true, MAX_GREETING),
+        Some(Process::HostManager(machine)) => (machine.queued() > 0, MAX_WAIT),
         Some(Process::Client(client)) => {
             let queues = client.queue_lengths();
             if queues.unverified > 0 && node.jobs == 0 && client.is_ready() {
                 return Err((Invariant::Timers, format!("packets wait for a job that nobody does: {queues:?}")));
             }
-            (queues.operations > 0 && node.jobs == 0, LONGEST_WAIT)
+            (queues.operations > 0 && node.jobs == 0, MAX_WAIT)
         }
     };
     if busy && until.is_none_or(|until| until > now + longest) {
