@@ -20,10 +20,10 @@ fn main() {
         ),
         // Such as a cross compilation that pkg-config was not set up for; what it says is for one line, too.
         Err(other) => {
-            let words = other.to_string();
+            let text = other.to_string();
             println!(
                 "cargo::error=pkg-config cannot be asked for MIT Kerberos: {}",
-                words.lines().collect::<Vec<_>>().join(" ")
+                text.lines().collect::<Vec<_>>().join(" ")
             );
         }
     }
