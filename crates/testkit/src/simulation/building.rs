@@ -1,4 +1,4 @@
-//! How a world comes to be, and how its programs start.
+//! Building a simulation from its scenario, and starting its processes.
 
 use super::{
     auth::Kdc,

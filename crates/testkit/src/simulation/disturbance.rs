@@ -1,4 +1,4 @@
-//! What goes wrong beside the network's daily losses.
+//! Faults injected beside packet loss: partitions, crashes, clock jumps, blocked sockets.
 
 use super::{
     invariants::Violation,

@@ -1,4 +1,4 @@
-//! The driver of every node: it does what the machine wants, and lets be looked whether that is as it must be.
+//! The driver of every node: does what the machine wants, and checks the machine after each step.
 
 use super::{
     inspection::{has_timer, is_bounded, is_quiet},

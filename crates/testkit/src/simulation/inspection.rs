@@ -1,5 +1,4 @@
-//! What is looked at in every machine: that it has said when it wants to go on, that all is bounded, and in the end that nothing
-//! is left to do.
+//! Checks of a machine's inside: its timers are set, its tables are bounded, and in the end nothing is left to do.
 
 use super::{
     invariants::{Checked, Invariant},

@@ -1,4 +1,4 @@
-//! What must always hold, whatever the network and everybody on it does.
+//! The invariants that hold for every seed.
 
 use super::{
     trace::beginning,

@@ -1,4 +1,4 @@
-//! Jobs: what is done for servers and clients, on the spot or later.
+//! The jobs of servers and clients, done on the spot or later.
 
 use super::world::World;
 use std::sync::Arc;

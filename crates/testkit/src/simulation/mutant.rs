@@ -1,4 +1,4 @@
-//! Faults that are put into a simulation on purpose, from outside of the machines: each invariant must find its own.
+//! Mutants: faults injected on purpose from outside of the machines, each of which an invariant must find.
 
 /// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,8 +15,8 @@ pub enum Mutant {
     RepeatsOutcomes,
     /// Servers are given larger bounds than they should keep.
     IgnoresBounds,
-    /// Host managers now and then forget to say when they want to hear the time.
+    /// Host managers now and then lose the timer that they asked for.
     LosesTimers,
-    /// Servers want to hear the time at once, again and again.
+    /// Servers ask for a timer that has expired already, again and again.
     NeverRests,
 }

@@ -1,4 +1,4 @@
-//! The network between the hosts: what becomes of a datagram.
+//! The simulated network between hosts: loss, duplication, delay, reordering, corruption.
 
 use super::random::Random;
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! Programs and hosts of a simulation.
+//! The nodes of a simulation: hosts and the programs on them.
 
 use super::{
     auth::{Kdc, Ticket},

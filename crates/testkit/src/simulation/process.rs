@@ -1,4 +1,4 @@
-//! A program that runs: one of the three machines, with one face for all.
+//! A running process: one of the three machines behind one interface.
 
 use std::time::Duration;
 use zephyr_core::time::Now;

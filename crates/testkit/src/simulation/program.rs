@@ -1,4 +1,4 @@
-//! What programs order of their clients.
+//! The workload: what programs order of their clients.
 
 use super::{
     invariants::Violation,

@@ -1,4 +1,4 @@
-//! The one source of chance of a simulation: all that happens follows from its seed.
+//! The seeded random number generator, the only source of chance in a simulation.
 
 use std::time::Duration;
 

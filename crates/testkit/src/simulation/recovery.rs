@@ -1,4 +1,4 @@
-//! The end: everything heals, everybody says one more thing, and everybody hears it.
+//! The end of a simulation: the network heals, every client sends one more notice, and every reader must receive it.
 
 use super::{
     invariants::{Incarnation, Invariant, Violation},
@@ -17,7 +17,7 @@ use zephyr_engine::client::{
 pub(super) const SUBSCRIBING: Duration = Duration::from_secs(420);
 /// When everybody says one more thing.
 pub(super) const SENDING: Duration = Duration::from_secs(450);
-/// When everybody must have heard it.
+/// When every reader must have received it.
 pub(super) const CHECKING: Duration = Duration::from_secs(600);
 /// When nothing must be left to do: servers have given up those who are gone.
 pub(super) const SETTLING: Duration = Duration::from_secs(2200);
@@ -101,7 +101,7 @@ impl World {
         }
     }
 
-    /// Everybody must have heard everybody else at the same server.
+    /// Every client must have received the notices of all others at the same server.
     pub(super) fn check_all(&mut self) -> Result<(), Violation> {
         if self.scenario.cramped {
             // Who finds no room is not served, however well the network is. He would try again as long as he is there.

@@ -1,4 +1,4 @@
-//! What a seed means: who is there, how bad the network is, and what goes wrong when.
+//! The scenario that a seed stands for: nodes, network conditions, and when faults are injected.
 
 use super::{network::Conditions, random::Random};
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub struct DriverPlan {
     pub lateness: Duration,
     /// Times out of a thousand that a machine is told the time although it is not the one it wanted.
     pub idle_timeouts: u16,
-    /// Acknowledgements that a server can hear at once.
+    /// Acknowledgements that fit into the receive buffer of a server.
     pub in_flight: usize,
 }
 

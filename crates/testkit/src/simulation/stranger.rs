@@ -1,4 +1,4 @@
-//! A stranger on the network: sees what passes, sends it again, changes it, makes things up, and floods.
+//! An attacker on the network, who observes, replays, modifies, forges and floods.
 //!
 //! He can say that he is at any address, and has tickets of his own in each domain. He does not know anybody's keys.
 

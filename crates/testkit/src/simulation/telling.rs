@@ -1,4 +1,4 @@
-//! What servers and clients tell, held against what must hold.
+//! The events of servers and clients, checked against the invariants.
 
 use super::{
     invariants::Violation,

@@ -1,4 +1,4 @@
-//! What happened in a simulation, one line each.
+//! The trace of a simulation: a line for each thing that happened.
 
 use std::time::Duration;
 use zephyr_core::notice::Packet;

@@ -1,4 +1,4 @@
-//! What was really said, and by whom: against it everything is held that is shown as authentic.
+//! The oracle: what was really sent and by whom, against which everything authentic is checked.
 
 use std::collections::{HashMap, HashSet};
 use zephyr_core::{fragment::Span, notice::Notice};

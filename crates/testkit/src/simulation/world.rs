@@ -1,4 +1,4 @@
-//! The loop of a simulation: what happens next, to whom, and what follows.
+//! The event loop of a simulation.
 
 use super::{
     Options,
