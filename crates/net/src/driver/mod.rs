@@ -59,9 +59,10 @@ use zephyr_engine::machine::{Input, Machine, Output};
 
 /// Maximum number of batches received in one turn.
 const MAX_BATCHES: usize = 8;
-/// Number of packets and jobs of one turn in which nothing is received.
-const MIN_OUTPUTS: usize = 64;
-/// Packets and jobs more for each datagram received, so that what a flood causes does not pile up in the machine.
+/// Maximum number of packets and jobs of one turn, beside those that follow at once from what is received.
+const MAX_OUTPUTS: usize = 64;
+/// Maximum number of packets and jobs after each datagram received: what usually follows from it, so that what a flood
+/// causes does not pile up in the machine.
 const OUTPUTS_PER_DATAGRAM: usize = 2;
 
 /// The environment of a driven machine, provided by its program.
@@ -123,8 +124,8 @@ pub struct Driver<M: Machine> {
 /// How far the machine's outputs were done.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Polled {
-    /// All of them.
-    All,
+    /// All of them; when the machine wants to hear the time next.
+    All(Option<Duration>),
     /// As many as a turn may do.
     Some,
     /// Until the socket took no more.
@@ -166,16 +167,16 @@ impl<M: Machine> Driver<M> {
 
     /// Receives what has come, and does what the machine wants, but not endlessly.
     pub fn turn(&mut self, environment: &mut impl Environment<M>) -> Turn {
-        let Received { datagrams, all } = self.receive(environment);
+        let all_received = self.receive(environment);
         let now = self.clock.now();
         // A machine that always has something to do is told the time, too.
         if self.more || self.due.is_some_and(|due| due <= now.monotonic) {
             self.due = self.due.filter(|due| *due > now.monotonic);
             self.machine.handle(now, Input::Timeout);
         }
-        let polled = self.poll(environment, MIN_OUTPUTS + OUTPUTS_PER_DATAGRAM * datagrams);
+        let polled = self.poll(environment, MAX_OUTPUTS);
         Turn {
-            busy: !all || polled == Polled::Some,
+            busy: !all_received || polled == Polled::Some,
             blocked: polled == Polled::Blocked,
             until: self.due.map(|due| self.clock.instant(due)),
         }
@@ -203,8 +204,8 @@ impl<M: Machine> Driver<M> {
     /// Does all that the machine wants before it wants to wait, without receiving: for its end.
     pub async fn flush(&mut self, environment: &mut impl Environment<M>) {
         loop {
-            match self.poll(environment, MIN_OUTPUTS) {
-                Polled::All => return,
+            match self.poll(environment, MAX_OUTPUTS) {
+                Polled::All(_) => return,
                 Polled::Some => tokio::task::yield_now().await,
                 Polled::Blocked if self.socket.writable().await.is_err() => return,
                 Polled::Blocked => {}
@@ -212,67 +213,74 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    fn receive(&mut self, environment: &mut impl Environment<M>) -> Received {
-        let mut datagrams = 0;
+    /// Receives for one turn; whether nothing that had come is left, as far as the socket says.
+    fn receive(&mut self, environment: &mut impl Environment<M>) -> bool {
+        let Self { machine, socket, clock, receiver, .. } = self;
+        let mut blocked = false;
         for _ in 0..MAX_BATCHES {
-            let now = self.clock.now();
-            let (machine, socket) = (&mut self.machine, &self.socket);
-            let each = |from, octets: &[u8]| machine.handle(now, Input::Datagram { from, octets });
-            match self.receiver.receive(socket, each) {
-                Ok(received) => {
-                    datagrams += received;
-                    if received < MAX_BATCH {
-                        return Received { datagrams, all: true };
-                    }
+            let now = clock.now();
+            let each = |from, octets: &[u8]| {
+                machine.handle(now, Input::Datagram { from, octets });
+                // Before the next one, so that nothing of a batch has to wait within the machine.
+                if !blocked {
+                    blocked = poll(machine, socket, now, environment, OUTPUTS_PER_DATAGRAM) == Polled::Blocked;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received { datagrams, all: true },
+            };
+            match receiver.receive(socket, each) {
+                Ok(MAX_BATCH) => {}
+                Ok(_) => return true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
                 // There may be datagrams behind it.
                 Err(error) => environment.failed(Failure::Receive(error)),
             }
         }
-        Received { datagrams, all: false }
+        false
     }
 
     fn poll(&mut self, environment: &mut impl Environment<M>, max: usize) -> Polled {
+        let polled = poll(&mut self.machine, &self.socket, self.clock.now(), environment, max);
         self.more = true;
-        let mut left = max;
-        let now = self.clock.now();
-        while left > 0 {
-            match self.machine.poll(now) {
-                Output::Transmit(transmit) => {
-                    left -= 1;
-                    match self.socket.try_send_to(&transmit.payload, transmit.to) {
-                        Ok(_) => {}
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                            self.machine.put_back(transmit);
-                            return Polled::Blocked;
-                        }
-                        Err(error) => environment.failed(Failure::Send { to: transmit.to, error }),
-                    }
-                }
-                Output::Job(job) => {
-                    left -= 1;
-                    if let Some(done) = environment.job(now, job) {
-                        self.machine.handle(now, Input::Done(done));
-                    }
-                }
-                Output::Event(event) => environment.event(event),
-                Output::Wait(until) => {
-                    self.due = until;
-                    self.more = false;
-                    return Polled::All;
-                }
-            }
+        if let Polled::All(until) = polled {
+            self.due = until;
+            self.more = false;
         }
-        Polled::Some
+        polled
     }
 }
 
-/// The result of receiving in one turn.
-struct Received {
-    datagrams: usize,
-    /// Nothing that had come is left, as far as the socket says.
-    all: bool,
+/// Does what a machine wants, up to so many packets and jobs.
+fn poll<M: Machine>(
+    machine: &mut M,
+    socket: &UdpSocket,
+    now: Now,
+    environment: &mut impl Environment<M>,
+    max: usize,
+) -> Polled {
+    let mut left = max;
+    while left > 0 {
+        match machine.poll(now) {
+            Output::Transmit(transmit) => {
+                left -= 1;
+                match socket.try_send_to(&transmit.payload, transmit.to) {
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        machine.put_back(transmit);
+                        return Polled::Blocked;
+                    }
+                    Err(error) => environment.failed(Failure::Send { to: transmit.to, error }),
+                }
+            }
+            Output::Job(job) => {
+                left -= 1;
+                if let Some(done) = environment.job(now, job) {
+                    machine.handle(now, Input::Done(done));
+                }
+            }
+            Output::Event(event) => environment.event(event),
+            Output::Wait(until) => return Polled::All(until),
+        }
+    }
+    Polled::Some
 }
 
 #[cfg(test)]

@@ -164,7 +164,7 @@ async fn a_turn_ends() -> io::Result<()> {
     let mut notes = Notes::default();
     let turn = driver.turn(&mut notes);
     assert!(turn.busy && !turn.blocked);
-    let sent = MIN_OUTPUTS + OUTPUTS_PER_DATAGRAM * MAX_PER_TURN - notes.jobs.len();
+    let sent = MAX_OUTPUTS + OUTPUTS_PER_DATAGRAM * MAX_PER_TURN - notes.jobs.len();
     assert_eq!((notes.jobs.len(), driver.machine().transmits.len()), (MAX_PER_TURN, 4 * MAX_PER_TURN - sent));
     turns(&mut driver, &mut notes, |machine, notes| notes.jobs.len() == FLOOD && machine.transmits.is_empty()).await;
     assert!(!driver.turn(&mut notes).busy);
