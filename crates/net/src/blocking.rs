@@ -17,6 +17,10 @@ use std::{
 use zephyr_core::limits::MAX_PACKET;
 use zephyr_engine::machine::{Input, Machine, Output};
 
+/// Maximum number of datagrams received after the program's deadline: what has come is handled, but a flood does not keep
+/// the program from going on.
+const MAX_LATE_DATAGRAMS: usize = 64;
+
 /// A machine, and what it needs of the system.
 #[derive(Debug)]
 pub struct Driver<M> {
@@ -83,8 +87,10 @@ impl<M: Machine> Driver<M> {
         deadline: Option<Duration>,
         job: &mut dyn FnMut(M::Job) -> M::Done,
     ) -> io::Result<Option<Occurrence<M::Event>>> {
+        let mut late_datagrams = 0;
         loop {
             let now = self.clock.now();
+            let is_late = deadline.is_some_and(|deadline| now.monotonic >= deadline);
             let (waits_for, until) = match self.machine.poll(now) {
                 Output::Event(event) => return Ok(Some(Occurrence::Event(event))),
                 Output::Job(wanted) => {
@@ -100,19 +106,21 @@ impl<M: Machine> Driver<M> {
                     }
                     Err(error) => return Ok(Some(Occurrence::SendFailed { to: transmit.to, error })),
                 },
+                // Before what has come, or a flood would stop the machine's clock.
+                Output::Wait(Some(until)) if now.monotonic >= until => {
+                    self.machine.handle(now, Input::Timeout);
+                    continue;
+                }
                 Output::Wait(until) => {
-                    if self.receive()? {
+                    if late_datagrams < MAX_LATE_DATAGRAMS && self.receive()? {
+                        late_datagrams += usize::from(is_late);
                         continue;
                     }
                     (PollFlags::POLLIN, until)
                 }
             };
             self.timeout = until;
-            if until.is_some_and(|until| now.monotonic >= until) {
-                self.machine.handle(now, Input::Timeout);
-                continue;
-            }
-            if deadline.is_some_and(|deadline| now.monotonic >= deadline) {
+            if is_late {
                 return Ok(None);
             }
             let until = [until, deadline].into_iter().flatten().min();
@@ -156,9 +164,13 @@ impl<M> AsFd for Driver<M> {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use std::{collections::VecDeque, net::Ipv4Addr};
+    use std::collections::VecDeque;
     use zephyr_core::time::Now;
     use zephyr_engine::machine::Transmit;
+    use zephyr_testkit::loopback::Network;
+
+    /// What the machine of these tests only counts.
+    const NOISE: &[u8] = b"noise";
 
     /// Sends back what comes, doubled by a job; tells of it; and tells when its time has come.
     #[derive(Default)]
@@ -167,6 +179,7 @@ mod tests {
         out: VecDeque<Transmit>,
         events: VecDeque<String>,
         alarm: Option<Duration>,
+        noise: usize,
     }
 
     impl Machine for Echo {
@@ -177,6 +190,7 @@ mod tests {
 
         fn handle(&mut self, now: Now, input: Input<'_, Self>) {
             match input {
+                Input::Datagram { octets: NOISE, .. } => self.noise += 1,
                 Input::Datagram { from, octets } => self.jobs.push_back((from, octets.to_vec())),
                 Input::Done((to, payload)) => {
                     self.events.push_back(String::from_utf8_lossy(&payload).into_owned());
@@ -205,9 +219,18 @@ mod tests {
         }
     }
 
-    fn driver() -> (Driver<Echo>, UdpSocket) {
-        let socket = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        (Driver::new(Echo::default(), socket(), Clock::new()).unwrap(), socket())
+    /// A driver and a peer, on a network that only this test is on.
+    struct Scene {
+        driver: Driver<Echo>,
+        peer: UdpSocket,
+        network: Network,
+    }
+
+    fn scene() -> Scene {
+        let network = Network::claim().unwrap();
+        let socket = || UdpSocket::bind((network.here(), 0)).unwrap();
+        let driver = Driver::new(Echo::default(), socket(), Clock::new()).unwrap();
+        Scene { driver, peer: socket(), network }
     }
 
     fn doubled((from, octets): (SocketAddr, Vec<u8>)) -> (SocketAddr, Vec<u8>) {
@@ -224,7 +247,7 @@ mod tests {
 
     #[test]
     fn packets_jobs_and_events_go_through() {
-        let (mut driver, peer) = driver();
+        let Scene { mut driver, peer, network: _network } = scene();
         peer.send_to(b"ab", driver.socket.local_addr().unwrap()).unwrap();
         assert_eq!(event(&mut driver, None).as_deref(), Some("abab"));
         let mut buffer = [0; 9];
@@ -234,7 +257,7 @@ mod tests {
 
     #[test]
     fn waiting_is_bounded_by_the_machine_and_by_the_program() {
-        let (mut driver, _) = driver();
+        let Scene { mut driver, network: _network, .. } = scene();
         assert_eq!(event(&mut driver, Some(Duration::ZERO)), None);
         assert_eq!(driver.timeout(), None);
         driver.command(Duration::from_millis(5));
@@ -245,9 +268,25 @@ mod tests {
     }
 
     #[test]
+    fn a_flood_holds_up_neither_the_machine_nor_the_program() {
+        const FLOOD: usize = 2 * MAX_LATE_DATAGRAMS;
+        let Scene { mut driver, peer, network: _network } = scene();
+        for _ in 0..FLOOD {
+            peer.send_to(NOISE, driver.socket.local_addr().unwrap()).unwrap();
+        }
+        driver.command(Duration::ZERO);
+        assert_eq!(event(&mut driver, Some(Duration::ZERO)).as_deref(), Some("alarm"));
+        assert_eq!(driver.machine.noise, 0);
+        assert_eq!(event(&mut driver, Some(Duration::ZERO)), None);
+        assert_eq!(driver.machine.noise, MAX_LATE_DATAGRAMS);
+        assert_eq!(event(&mut driver, Some(Duration::ZERO)), None);
+        assert_eq!(driver.machine.noise, FLOOD, "the rest has not been lost");
+    }
+
+    #[test]
     fn a_packet_that_the_system_refuses_is_told_of() {
-        let (mut driver, _) = driver();
-        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let Scene { mut driver, network, .. } = scene();
+        let nowhere = SocketAddr::from((network.here(), 0));
         driver.machine.out.push_back(Transmit { to: nowhere, payload: Bytes::from_static(b"x") });
         let told = driver.next(None, &mut doubled).unwrap();
         assert!(matches!(told, Some(Occurrence::SendFailed { to, .. }) if to == nowhere), "{told:?}");
