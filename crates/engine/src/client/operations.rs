@@ -44,6 +44,9 @@ impl Client {
             Err(error) => Err(error),
         };
         let Owner::Program(id) = owner else { return self.handle_renewal(now, outcome.err(), &procedure) };
+        if procedure.subscribes(self.shared.endpoint.port) {
+            self.tickets.record_request(procedure.session());
+        }
         if outcome.is_ok()
             && let Some(change) = procedure.into_subscription_change(self.shared.endpoint.port)
         {

@@ -347,6 +347,21 @@ impl Procedure {
         self.settle(now, shared)
     }
 
+    /// Whether it adds to the client's own subscriptions.
+    pub(super) fn subscribes(&self, own_port: u16) -> bool {
+        match &self.task {
+            Task::Subscribe { request, port, .. } => {
+                *request != SubscriptionRequest::Unsubscribe && port.is_none_or(|port| port == own_port)
+            }
+            _ => false,
+        }
+    }
+
+    /// The session that it has used, if any.
+    pub(super) fn session(&self) -> Option<Arc<dyn Session>> {
+        self.session.clone()
+    }
+
     /// The change of the client's own subscriptions that a completed operation has made.
     pub(super) fn into_subscription_change(self, own_port: u16) -> Option<SubscriptionChange> {
         let is_own = |port: Option<u16>| port.is_none_or(|port| port == own_port);

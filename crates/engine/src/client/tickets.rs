@@ -16,6 +16,8 @@ pub(super) struct TicketWatch {
     /// Whether the client subscribes again with new tickets.
     renews: bool,
     subscribed: Subscribed,
+    /// The session of the last request to subscribe, which may have been made without any; `None` before the first.
+    last_request: Option<Option<Arc<dyn Session>>>,
 }
 
 #[derive(Default)]
@@ -73,8 +75,12 @@ impl TicketWatch {
         match &mut self.state {
             State::Off => None,
             State::Beginning => {
-                self.state = State::On { renewal: Renewal::new(now, found), checking: false };
-                None
+                // Tickets may have come since the last request was made without them.
+                let subscribed_with = self.last_request.clone().unwrap_or_else(|| found.clone());
+                let mut renewal = Renewal::new(now, subscribed_with);
+                let event = renewal.check(now, found);
+                self.state = State::On { renewal, checking: false };
+                event
             }
             State::On { checking: false, .. } => None,
             State::On { renewal, checking } => {
@@ -89,6 +95,11 @@ impl TicketWatch {
         if let State::On { renewal, .. } = &mut self.state {
             renewal.handle_failure(now);
         }
+    }
+
+    /// Records that a request to subscribe was made with this session, or without any, whatever its outcome.
+    pub(super) fn record_request(&mut self, session: Option<Arc<dyn Session>>) {
+        self.last_request = Some(session);
     }
 
     /// Records a change of the subscriptions.

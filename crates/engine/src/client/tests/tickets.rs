@@ -140,3 +140,19 @@ fn a_program_may_renew_by_itself() {
     assert_eq!(harness.outcome(id), Some(Ok(Outcome::Done { text: None })));
     assert_eq!(harness.client.endpoint().sender, b"alice/new@TEST");
 }
+
+/// Between a request without tickets and the first check somebody may have got some.
+#[test]
+fn tickets_that_came_after_the_request_are_subscribed_with() {
+    let settings = Settings { renews_tickets: false, ..Settings::default() };
+    let mut harness = Harness::with_client(Client::ready(endpoint(), Policy::KERBEROS, settings), Cache::default());
+    let list = vec![("a", "*").into()];
+    let request = SubscriptionRequest::SubscribeWithoutDefaults;
+    let id = harness.begin(at(0), Operation::Subscribe { request, list, port: None });
+    assert!(matches!(harness.outcome(id), Some(Err(_))), "which the policy does not let through without proof");
+    harness.credentials.get_ticket_until(3600);
+    harness.input(at(0), Input::Command(Command::WatchTickets));
+    assert_eq!(ticket_events(&mut harness), [TicketEvent::First]);
+    harness.input(at(30), Input::Timeout);
+    assert_eq!(ticket_events(&mut harness), []);
+}
