@@ -27,6 +27,7 @@ pub struct Driver<M> {
     machine: M,
     socket: UdpSocket,
     clock: Clock,
+    /// See [`Driver::timeout`].
     timeout: Option<Duration>,
 }
 
@@ -52,7 +53,8 @@ impl<M: Machine> Driver<M> {
     /// When the system does not let the socket be read without waiting.
     pub fn new(machine: M, socket: UdpSocket, clock: Clock) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self { machine, socket, clock, timeout: None })
+        let timeout = Some(clock.now().monotonic);
+        Ok(Self { machine, socket, clock, timeout })
     }
 
     /// The machine.
@@ -67,11 +69,13 @@ impl<M: Machine> Driver<M> {
 
     /// Hands the machine a command.
     pub fn command(&mut self, command: M::Command) {
-        self.machine.handle(self.clock.now(), Input::Command(command));
+        let now = self.clock.now();
+        self.machine.handle(now, Input::Command(command));
+        self.timeout = Some(now.monotonic);
     }
 
-    /// When [`Driver::next`] must be called even if the socket has nothing to read, as it was when that last returned
-    /// without anything to tell; `None`: only then.
+    /// When [`Driver::next`] must be called even if the socket has nothing to read: at once after a command, and as long as
+    /// there was something to tell; `None`: only when there is something to read.
     pub const fn timeout(&self) -> Option<Duration> {
         self.timeout
     }
@@ -92,7 +96,10 @@ impl<M: Machine> Driver<M> {
             let now = self.clock.now();
             let is_late = deadline.is_some_and(|deadline| now.monotonic >= deadline);
             let (waits_for, until) = match self.machine.poll(now) {
-                Output::Event(event) => return Ok(Some(Occurrence::Event(event))),
+                Output::Event(event) => {
+                    self.timeout = Some(now.monotonic);
+                    return Ok(Some(Occurrence::Event(event)));
+                }
                 Output::Job(wanted) => {
                     let done = job(wanted);
                     self.machine.handle(self.clock.now(), Input::Done(done));
@@ -104,7 +111,10 @@ impl<M: Machine> Driver<M> {
                         self.machine.put_back(transmit);
                         (PollFlags::POLLOUT, None)
                     }
-                    Err(error) => return Ok(Some(Occurrence::SendFailed { to: transmit.to, error })),
+                    Err(error) => {
+                        self.timeout = Some(now.monotonic);
+                        return Ok(Some(Occurrence::SendFailed { to: transmit.to, error }));
+                    }
                 },
                 // Before what has come, or a flood would stop the machine's clock.
                 Output::Wait(Some(until)) if now.monotonic >= until => {
@@ -263,8 +273,14 @@ mod tests {
         driver.command(Duration::from_millis(5));
         assert_eq!(event(&mut driver, None).as_deref(), Some("alarm"));
         driver.command(Duration::from_secs(3600));
+        let is_now =
+            |driver: &Driver<Echo>| driver.timeout().is_some_and(|timeout| timeout <= driver.clock().now().monotonic);
+        assert!(is_now(&driver), "the command may have changed what the machine wants");
         assert_eq!(event(&mut driver, Some(Duration::from_millis(5))), None);
         assert!(driver.timeout().is_some_and(|timeout| timeout > Duration::from_secs(3000)));
+        driver.machine.events.push_back("more".to_owned());
+        assert_eq!(event(&mut driver, None).as_deref(), Some("more"));
+        assert!(is_now(&driver), "there may be more to tell");
     }
 
     #[test]
