@@ -147,7 +147,12 @@ mod system {
 
     pub(super) const HAS_BATCHES: bool = false;
 
-    pub(super) fn receive(_: &UdpSocket, _: &mut Buffers, _: &mut impl FnMut(SocketAddr, &[u8])) -> io::Result<usize> {
+    pub(super) fn receive(
+        _: &UdpSocket,
+        _: &mut Buffers,
+        _: usize,
+        _: &mut impl FnMut(SocketAddr, &[u8]),
+    ) -> io::Result<usize> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
