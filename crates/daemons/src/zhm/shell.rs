@@ -23,7 +23,7 @@ use tokio::net::UdpSocket;
 use zephyr_core::time::Now;
 use zephyr_engine::{
     host_manager::{
-        Command, Config, HostManager, Owner, OwnerAnswer, OwnerQuery, Server, Servers,
+        Certainty, Command, Config, HostManager, Owner, OwnerAnswer, OwnerQuery, Server, Servers,
         event::{Event, LogEvent, ServerChange},
     },
     level::Level,
@@ -271,7 +271,10 @@ impl Surroundings {
 
 impl Environment<HostManager> for Surroundings {
     fn job(&mut self, _: Now, query: OwnerQuery) -> Option<OwnerAnswer> {
-        let user = self.owners.as_ref().and_then(|owners| owners.owner(query.program));
+        let user = self.owners.as_mut().and_then(|owners| match query.certainty {
+            Certainty::Usual => owners.owner(query.program),
+            Certainty::Sole => owners.sole_owner(query.program),
+        });
         Some(query.answer(user.map_or(Owner::Unknown, Owner::User)))
     }
 

@@ -14,7 +14,7 @@ mod servers;
 mod shares;
 mod statistics;
 
-pub use owner::{Owner, OwnerAnswer, OwnerQuery};
+pub use owner::{Certainty, Owner, OwnerAnswer, OwnerQuery};
 pub use servers::{Server, Servers};
 pub use statistics::Statistics;
 

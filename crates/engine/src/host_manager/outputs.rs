@@ -18,10 +18,6 @@ impl Outputs {
         self.transmits.push_back(Transmit { to, payload });
     }
 
-    pub(super) fn ask(&mut self, query: OwnerQuery) {
-        self.jobs.push_back(query);
-    }
-
     pub(super) fn tell(&mut self, event: impl Into<Event>) {
         self.events.push_back(event.into());
     }

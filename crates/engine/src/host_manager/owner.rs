@@ -8,6 +8,7 @@ use std::{
     collections::{HashMap, VecDeque},
     net::SocketAddr,
 };
+use zephyr_core::kind::Kind;
 
 /// Maximum number of packets of one program that wait until its owner is known.
 const MAX_WAITING_PER_PROGRAM: usize = 64;
@@ -33,25 +34,43 @@ impl Owner {
     }
 }
 
+/// How certain an answer must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Certainty {
+    /// For a share of the queue: whoever has the socket that answers go to.
+    Usual,
+    /// For an order: nobody else can have sent from that address.
+    Sole,
+}
+
+impl Certainty {
+    /// What the handling of a packet of this kind needs.
+    fn for_kind(kind: Kind) -> Self {
+        if kind == Kind::HmCtl { Self::Sole } else { Self::Usual }
+    }
+}
+
 /// A job: to find out whose socket it is that sends from an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnerQuery {
     /// The address and port that a packet came from.
     pub program: SocketAddr,
+    /// How certain the answer must be. It is [`Owner::Unknown`] rather than less certain.
+    pub certainty: Certainty,
 }
 
 impl OwnerQuery {
     /// The result of the job.
     pub const fn answer(self, owner: Owner) -> OwnerAnswer {
-        OwnerAnswer { program: self.program, owner }
+        OwnerAnswer { query: self, owner }
     }
 }
 
 /// The result of an [`OwnerQuery`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnerAnswer {
-    /// The address that was asked about.
-    pub program: SocketAddr,
+    /// What was asked.
+    pub query: OwnerQuery,
     /// Whose socket it is.
     pub owner: Owner,
 }
@@ -97,38 +116,48 @@ pub(super) struct Unowned {
     len: usize,
 }
 
-/// What becomes of a packet whose owner is not known yet.
+/// There is no room for a packet.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Admission {
-    /// It waits, and its owner must be asked for.
-    Ask,
-    /// It waits for an answer that is being waited for already.
-    Waits,
-    /// There is no room for it.
-    Full,
-}
+pub(super) struct Full;
 
 impl Unowned {
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// Keeps a packet until its owner is known.
-    pub(super) fn add(&mut self, received: Received) -> Admission {
+    /// Keeps a packet until its owner is known; what must be asked for that, unless something is being asked about its
+    /// program already.
+    pub(super) fn add(&mut self, received: Received) -> Result<Option<OwnerQuery>, Full> {
         let from = received.from;
         let before = self.waiting.get(&from).map_or(0, VecDeque::len);
         if self.len >= MAX_WAITING || before >= MAX_WAITING_PER_PROGRAM {
-            return Admission::Full;
+            return Err(Full);
         }
+        let query = (before == 0).then(|| received.query());
         self.waiting.entry(from).or_default().push_back(received);
         self.len += 1;
-        if before == 0 { Admission::Ask } else { Admission::Waits }
+        Ok(query)
     }
 
-    /// The packets of a program whose owner is known now.
-    pub(super) fn take(&mut self, program: SocketAddr) -> VecDeque<Received> {
-        let packets = self.waiting.remove(&program).unwrap_or_default();
-        self.len -= packets.len();
-        packets
+    /// The next packet of the program in question for which the answer to this query is certain enough.
+    pub(super) fn take(&mut self, query: OwnerQuery) -> Option<Received> {
+        let packets = self.waiting.get_mut(&query.program)?;
+        let received = packets.pop_front_if(|received| received.query().certainty <= query.certainty)?;
+        self.len -= 1;
+        if packets.is_empty() {
+            self.waiting.remove(&query.program);
+        }
+        Some(received)
+    }
+
+    /// What must be asked for the next packet of a program.
+    pub(super) fn next_query(&self, program: SocketAddr) -> Option<OwnerQuery> {
+        self.waiting.get(&program)?.front().map(Received::query)
+    }
+}
+
+impl Received {
+    fn query(&self) -> OwnerQuery {
+        OwnerQuery { program: self.from, certainty: Certainty::for_kind(self.packet.notice().kind) }
     }
 }

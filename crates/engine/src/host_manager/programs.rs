@@ -3,7 +3,7 @@
 use super::{
     HostManager, Received,
     event::LogEvent,
-    owner::{Admission, Owner, OwnerAnswer, OwnerQuery, Program},
+    owner::{Full, Owner, OwnerAnswer, Program},
     queue::{MAX_PACKETS, Room},
 };
 use crate::acknowledgement::acknowledgement;
@@ -30,16 +30,15 @@ impl HostManager {
             return self.outputs.tell(LogEvent::QueueFull { from });
         }
         match self.unowned.add(received) {
-            Admission::Ask => self.outputs.ask(OwnerQuery { program: from }),
-            Admission::Waits => {}
-            Admission::Full => self.outputs.tell(LogEvent::QueueFull { from }),
+            Ok(query) => self.outputs.jobs.extend(query),
+            Err(Full) => self.outputs.tell(LogEvent::QueueFull { from }),
         }
     }
 
     /// It is known whose the packets from an address are that have come until now.
-    pub(super) fn handle_owner(&mut self, now: Now, answer: OwnerAnswer) {
-        let program = Program { owner: answer.owner, address: answer.program };
-        for received in self.unowned.take(answer.program) {
+    pub(super) fn handle_owner(&mut self, now: Now, OwnerAnswer { query, owner }: OwnerAnswer) {
+        let program = Program { owner, address: query.program };
+        while let Some(received) = self.unowned.take(query) {
             let notice = received.packet.notice();
             if notice.kind == Kind::HmCtl {
                 self.handle_order(now, program.owner, notice.opcode);
@@ -47,6 +46,7 @@ impl HostManager {
                 self.handle_packet(now, program, received);
             }
         }
+        self.outputs.jobs.extend(self.unowned.next_query(query.program));
     }
 
     fn handle_packet(&mut self, now: Now, program: Program, received: Received) {

@@ -19,7 +19,7 @@ use zephyr_core::{
 };
 use zephyr_engine::{
     host_manager::{
-        Command, Config, HostManager, Owner, OwnerQuery, Server, Servers,
+        Certainty, Command, Config, HostManager, Owner, OwnerQuery, Server, Servers,
         event::{Event, LogEvent, ServerChange},
     },
     machine::{Input, Machine, Output, Transmit},

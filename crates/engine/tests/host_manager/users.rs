@@ -179,14 +179,34 @@ fn packets_wait_in_order_until_their_owner_is_known() {
         assert_eq!(stage.send(CLIENT, notice("message", opcode)), []);
         assert_eq!(stage.send(mallory(0), notice("message", opcode)), []);
     }
-    assert_eq!(stage.asked, [OwnerQuery { program: CLIENT }, OwnerQuery { program: mallory(0) }], "once each");
+    let query = |program| OwnerQuery { program, certainty: Certainty::Usual };
+    assert_eq!(stage.asked, [query(CLIENT), query(mallory(0))], "once each");
     for (query, owner) in stage.asked.split_off(0).into_iter().zip([ALICE, MALLORY]).rev() {
         stage.machine.handle(stage.now, Input::Done(query.answer(owner)));
         let sent: Vec<Sent> = stage.drain().into_iter().filter(|packet| packet.to == server(1)).collect();
         assert_eq!(sent.iter().map(|packet| packet.notice().opcode).collect::<Vec<_>>(), [&b"one"[..], b"two"]);
     }
     stage.send(CLIENT, notice("message", "three"));
-    assert_eq!(stage.asked, [OwnerQuery { program: CLIENT }], "asked anew: the port may be another's now");
+    assert_eq!(stage.asked, [query(CLIENT)], "asked anew: the port may be another's now");
+}
+
+/// What is certain enough for a share of the queue is not for an order.
+#[test]
+fn an_order_is_asked_about_in_its_own_way() {
+    let mut stage = users();
+    stage.lazy = true;
+    for notice in [notice("message", "one"), order("FLUSH"), notice("message", "two")] {
+        assert_eq!(stage.send(CLIENT, notice), []);
+    }
+    let query = OwnerQuery { program: CLIENT, certainty: Certainty::Usual };
+    assert_eq!(stage.asked.split_off(0), [query]);
+    stage.machine.handle(stage.now, Input::Done(query.answer(ALICE)));
+    assert_eq!(stage.drain().iter().map(|sent| sent.to).collect::<Vec<_>>(), [CLIENT, server(1)]);
+    let query = OwnerQuery { certainty: Certainty::Sole, ..query };
+    assert_eq!(stage.asked.split_off(0), [query]);
+    stage.machine.handle(stage.now, Input::Done(query.answer(Owner::Unknown)));
+    assert_eq!(stage.drain().iter().map(|sent| sent.to).collect::<Vec<_>>(), [CLIENT, server(1)], "no flush");
+    assert!(matches!(stage.events.last(), Some(Event::Log(LogEvent::NotYours { owner: Owner::Unknown, .. }))));
 }
 
 /// Answers of the system that never come cost bounded memory.
