@@ -6,7 +6,7 @@ use super::{
 };
 use bytes::Bytes;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
@@ -162,17 +162,23 @@ impl Queue {
         }
     }
 
-    /// Sends again, as there is a server: all packets to send to it, oldest first.
+    /// Sends again, as there is a server: all packets to send to it, the owners in turns, each one's oldest first. Who
+    /// has few does not wait for who has many.
     pub(crate) fn restart(&mut self, now: Duration) -> Vec<Bytes> {
-        let numbers: Vec<u64> = self.entries.keys().copied().collect();
-        for &number in &numbers {
-            if let Some(entry) = self.entries.get_mut(&number) {
-                entry.transmissions = 0;
-                entry.first_sent = now;
-            }
+        let mut turns: HashMap<Owner, usize> = HashMap::new();
+        let mut packets: Vec<(usize, u64, Bytes)> = Vec::with_capacity(self.entries.len());
+        for (&number, entry) in &mut self.entries {
+            entry.transmissions = 0;
+            entry.first_sent = now;
+            let turn = turns.entry(entry.program.owner).or_default();
+            *turn += 1;
+            packets.push((*turn, number, entry.packet.octets().clone()));
+        }
+        packets.sort_unstable_by_key(|&(turn, number, _)| (turn, number));
+        for &(_, number, _) in &packets {
             self.transmitted(number, now);
         }
-        self.entries.values().map(|entry| entry.packet.octets().clone()).collect()
+        packets.into_iter().map(|(_, _, octets)| octets).collect()
     }
 
     /// The time of the next action.

@@ -88,24 +88,49 @@ fn each_user_has_his_share() {
     assert_eq!(stage.machine.queued(), 2048);
 }
 
+/// What was kept for a server goes to it in turns.
+#[test]
+fn who_has_few_does_not_wait_for_who_has_many() {
+    let mut stage = users();
+    let shutdown = Notice { kind: Kind::HmCtl, body: b"", ..notice("HM_CTL", "SHUTDOWN") };
+    let greeting = stage.send(server(1), shutdown).remove(1);
+    flood(&mut stage, 1000, 10);
+    for opcode in ["one", "two"] {
+        stage.send(CLIENT, notice("message", opcode));
+    }
+    let sent = stage.answer(&greeting, Kind::ServAck, b"SENT\0");
+    assert_eq!(sent.len(), 1002);
+    let opcodes = sent[..5].iter().map(|packet| packet.notice().opcode);
+    assert_eq!(opcodes.collect::<Vec<_>>(), [&b"STATUS"[..], b"one", b"STATUS", b"two", b"STATUS"]);
+}
+
 /// A uid is a time, and can be guessed: whoever uses one first must not keep its owner's packet from being kept.
 #[test]
 fn a_packet_with_anothers_uid_is_another_packet() {
-    let mut stage = users();
-    let hers = stage.packet(notice("message", "wanted"));
-    let original = Packet::parse(&hers).unwrap().notice;
-    let claim = Claim { auth: 1, authent_len: 3, authenticator: b"Zabc", checksum: b"Zsum" };
-    let forged = Notice { class: b"forged", ..original }.write(&claim, Limits::WHOLE_PACKET).unwrap();
-    let forgery = stage.give(mallory(0), &forged).remove(1);
-    let sent = stage.give(CLIENT, &hers).remove(1);
-    assert_eq!(stage.machine.queued(), 2, "both are kept");
-    let answer = stage.answer(&forgery, Kind::ServNak, b"LOST\0");
-    assert_eq!(answer.iter().map(|sent| sent.to).collect::<Vec<_>>(), [mallory(0)], "his answer is not hers");
-    let resent: Vec<Sent> = stage.wait(2).into_iter().map(|(_, packet)| packet).collect();
-    assert_eq!(resent, [sent.clone()], "and hers is sent until it is answered");
-    let answer = stage.answer(&sent, Kind::ServAck, b"SENT\0");
-    assert_eq!(answer.iter().map(|sent| sent.to).collect::<Vec<_>>(), [CLIENT]);
+    for forged_first in [true, false] {
+        let mut stage = users();
+        let hers = stage.packet(notice("message", "wanted"));
+        let original = Packet::parse(&hers).unwrap().notice;
+        let forged = Notice { class: b"forged", ..original }.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap();
+        let mut packets = [(mallory(0), &forged), (CLIENT, &hers)];
+        if !forged_first {
+            packets.reverse();
+        }
+        let mut sent = packets.map(|(from, octets)| stage.give(from, octets).remove(1));
+        if !forged_first {
+            sent.reverse();
+        }
+        let [forgery, sent] = sent;
+        assert_eq!(stage.machine.queued(), 2, "both are kept");
+        let answer = stage.answer(&forgery, Kind::ServNak, b"LOST\0");
+        assert_eq!(answer.iter().map(|sent| sent.to).collect::<Vec<_>>(), [mallory(0)], "his answer is not hers");
+        let resent: Vec<Sent> = stage.wait(2).into_iter().map(|(_, packet)| packet).collect();
+        assert_eq!(resent, [sent.clone()], "and hers is sent until it is answered");
+        let answer = stage.answer(&sent, Kind::ServAck, b"SENT\0");
+        assert_eq!(answer.iter().map(|sent| sent.to).collect::<Vec<_>>(), [CLIENT]);
+    }
 
+    let mut stage = users();
     // The very same packet from two programs: each gets one of the two answers.
     let twice = stage.packet(notice("message", "twice"));
     let sent = [stage.give(CLIENT, &twice).remove(1), stage.give(mallory(1), &twice).remove(1)];
