@@ -13,3 +13,4 @@ pub mod driver;
 pub mod host;
 pub mod services;
 pub mod socket;
+pub mod socket_owner;

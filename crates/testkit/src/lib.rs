@@ -6,6 +6,7 @@ pub mod deadline;
 pub mod heimdal;
 pub mod loopback;
 mod native;
+pub mod ownership;
 pub mod packages;
 mod place;
 pub mod ports;

@@ -9,7 +9,6 @@ use crate::{
     signals::{Signal, Signals},
 };
 use std::{
-    convert::Infallible,
     fs,
     hash::{BuildHasher, RandomState},
     io,
@@ -24,7 +23,7 @@ use tokio::net::UdpSocket;
 use zephyr_core::time::Now;
 use zephyr_engine::{
     host_manager::{
-        Command, Config, HostManager, Server, Servers,
+        Certainty, Command, Config, HostManager, Owner, OwnerAnswer, OwnerQuery, Server, Servers,
         event::{Event, LogEvent, ServerChange},
     },
     level::Level,
@@ -35,6 +34,7 @@ use zephyr_net::{
     clock::Clock,
     driver::{Driver, Environment, Failure},
     host, services, socket,
+    socket_owner::SocketOwners,
 };
 
 /// Exit status when no server is known.
@@ -117,7 +117,7 @@ fn serve(
         let machine = HostManager::new(config, clock.now());
         let mut shell = Shell {
             driver: Driver::new(machine, socket, clock),
-            log: Log::default(),
+            surroundings: Surroundings::new(listening),
             manager: ServiceManager::new(),
             debug: settings.log.debug,
         };
@@ -174,7 +174,7 @@ impl Drop for PidFile {
 
 struct Shell {
     driver: Driver<HostManager>,
-    log: Log,
+    surroundings: Surroundings,
     manager: ServiceManager,
     /// Whether the settings want debug lines.
     debug: bool,
@@ -183,14 +183,15 @@ struct Shell {
 impl Shell {
     async fn work(&mut self, options: &Options, debug: &logging::DebugSwitch, signals: &mut Signals) {
         loop {
-            let turn = self.driver.turn(&mut self.log);
-            self.log.flush();
+            let turn = self.driver.turn(&mut self.surroundings);
+            self.surroundings.log.flush();
             self.manager.watchdog(Instant::now());
             let all_done = !turn.busy && !turn.blocked;
             if options.boot_only && all_done && !self.driver.machine().is_looking() {
                 return;
             }
-            let deadline = [self.log.lines.next_summary(), self.manager.next_watchdog()].into_iter().flatten().min();
+            let deadline =
+                [self.surroundings.log.lines.next_summary(), self.manager.next_watchdog()].into_iter().flatten().min();
             tokio::select! {
                 biased;
                 signal = signals.next() => match signal {
@@ -247,16 +248,41 @@ impl Log {
     }
 }
 
-impl Environment<HostManager> for Log {
-    fn job(&mut self, _: Now, job: Infallible) -> Option<Infallible> {
-        match job {}
+/// What the host manager's machine needs beside its socket.
+#[derive(Debug)]
+struct Surroundings {
+    log: Log,
+    /// Whose programs there are; `None` on a system that does not tell.
+    owners: Option<SocketOwners>,
+}
+
+impl Surroundings {
+    fn new(listening: SocketAddr) -> Self {
+        let owners = match SocketOwners::new(listening) {
+            Ok(owners) => Some(owners),
+            Err(error) => {
+                tracing::warn!("the system does not say whose programs there are, all count as one user's: {error}");
+                None
+            }
+        };
+        Self { log: Log::default(), owners }
+    }
+}
+
+impl Environment<HostManager> for Surroundings {
+    fn job(&mut self, _: Now, query: OwnerQuery) -> Option<OwnerAnswer> {
+        let user = self.owners.as_mut().and_then(|owners| match query.certainty {
+            Certainty::Usual => owners.owner(query.program),
+            Certainty::Sole => owners.sole_owner(query.program),
+        });
+        Some(query.answer(user.map_or(Owner::Unknown, Owner::User)))
     }
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::Log(event) => self.write(&event),
+            Event::Log(event) => self.log.write(&event),
             Event::Server(change) => {
-                if self.may_write(Line::Server(discriminant(&change)), || change.to_string()) {
+                if self.log.may_write(Line::Server(discriminant(&change)), || change.to_string()) {
                     tracing::info!("{change}");
                 }
             }

@@ -10,7 +10,7 @@ use zephyr_core::{
     notice::{Notice, Packet},
 };
 use zephyr_engine::{
-    host_manager::{Config, HostManager, Server, Servers},
+    host_manager::{Config, HostManager, Owner, Server, Servers},
     machine::{Input, Machine, Output},
     server::Bounds,
 };
@@ -233,7 +233,16 @@ fn a_host_manager_survives() {
             machine.handle(stage.now, Input::Timeout);
         }
         assert!(machine.queued() <= 4096);
-        while !matches!(machine.poll(stage.now), Output::Wait(_)) {}
+        loop {
+            match machine.poll(stage.now) {
+                Output::Wait(_) => break,
+                Output::Job(query) => {
+                    let owner = Owner::User(u32::from(query.program.port() % 5));
+                    machine.handle(stage.now, Input::Done(query.answer(owner)));
+                }
+                Output::Transmit(_) | Output::Event(_) => {}
+            }
+        }
     }
     assert!(machine.statistics().client_packets > 1000 && machine.statistics().server_packets > 1000);
     stage.now.monotonic += Duration::from_secs(301);

@@ -1,5 +1,6 @@
 //! Events of a host manager: changes, and lines of the log.
 
+use super::Owner;
 use crate::level::Level;
 use std::{fmt, net::SocketAddr};
 use zephyr_core::{kind::Kind, notice::ParseError};
@@ -48,9 +49,11 @@ pub enum LogEvent {
     BadRequest { opcode: Box<[u8]> },
     /// A program asks to flush the host, and may not.
     FlushRefused,
+    /// A program asks to flush the host or for another server, which concerns programs of others than its owner.
+    NotYours { opcode: Box<[u8]>, owner: Owner },
     /// A program orders a flush or a change of server right after another was ordered.
     TooManyRequests { opcode: Box<[u8]> },
-    /// The queue, or the share of one program, is full, and a packet was not taken.
+    /// The queue is full, and a packet was not taken: nobody has more in it than its owner.
     QueueFull { from: SocketAddr },
     /// The server never answered a packet, which is dropped.
     Expired { class: Box<[u8]>, opcode: Box<[u8]> },
@@ -99,6 +102,12 @@ impl fmt::Display for LogEvent {
             Self::BadControl { opcode } => write!(f, "Bad control message: {}", text(opcode)),
             Self::BadRequest { opcode } => write!(f, "Bad control notice from client: {}", text(opcode)),
             Self::FlushRefused => f.write_str("Client requested hm flush (rejected)"),
+            Self::NotYours { opcode, owner: Owner::User(user) } => {
+                write!(f, "refused {} of user {user}: it concerns programs of others", text(opcode))
+            }
+            Self::NotYours { opcode, owner: Owner::Unknown } => {
+                write!(f, "refused {}: nobody knows whose program asks", text(opcode))
+            }
             Self::TooManyRequests { opcode } => write!(f, "too many requests of programs, refused {}", text(opcode)),
             Self::QueueFull { from } => write!(f, "queue full, a packet from {from} not taken"),
             Self::Expired { class, opcode } => {

@@ -1,16 +1,20 @@
 //! The host manager: forwards the notices of one host's programs to a server, and the server's answers back.
 //!
-//! [`HostManager`] is a [`Machine`]: datagrams, time and commands in, packets and events out. It has no jobs.
+//! [`HostManager`] is a [`Machine`]: datagrams, time and commands in, packets and events out. Its only job is to find out
+//! whose a program's socket is ([`OwnerQuery`]): what one user lets his programs send takes nothing from others.
 
 pub mod event;
 mod outputs;
+mod owner;
 mod programs;
 mod queue;
 mod reachability;
 mod server_answers;
 mod servers;
+mod shares;
 mod statistics;
 
+pub use owner::{Certainty, Owner, OwnerAnswer, OwnerQuery};
 pub use servers::{Server, Servers};
 pub use statistics::Statistics;
 
@@ -21,11 +25,12 @@ use crate::{
 use bytes::Bytes;
 use event::{Event, LogEvent};
 use outputs::Outputs;
+use owner::{Unowned, Users};
 use queue::Queue;
 use reachability::Reachability;
+use statistics::RemoteAnswers;
 use std::{
     collections::BTreeSet,
-    convert::Infallible,
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
@@ -73,8 +78,13 @@ pub struct HostManager {
     version: String,
     machine: String,
     refuse_flush: bool,
+    /// Packets of programs whose owners are not known yet.
+    unowned: Unowned,
     queue: Queue,
+    /// Those whose programs have used this host manager since it, or a flush, began anew.
+    users: Users,
     statistics: Statistics,
+    remote_answers: RemoteAnswers,
     started: Duration,
     reachability: Reachability,
     /// When a program last ordered a flush or another server.
@@ -86,14 +96,14 @@ pub struct HostManager {
 
 impl Machine for HostManager {
     type Command = Command;
-    type Job = Infallible;
-    type Done = Infallible;
+    type Job = OwnerQuery;
+    type Done = OwnerAnswer;
     type Event = Event;
 
     fn handle(&mut self, now: Now, input: Input<'_, Self>) {
         match input {
             Input::Datagram { from, octets } => self.receive(now, from, octets),
-            Input::Done(done) => match done {},
+            Input::Done(answer) => self.handle_owner(now, answer),
             Input::Timeout => self.handle_timeout(now),
             Input::Command(Command::Flush) => self.flush(now),
         }
@@ -102,6 +112,9 @@ impl Machine for HostManager {
     fn poll(&mut self, _: Now) -> Output<Self> {
         if let Some(event) = self.outputs.events.pop_front() {
             return Output::Event(event);
+        }
+        if let Some(query) = self.outputs.jobs.pop_front() {
+            return Output::Job(query);
         }
         match self.outputs.transmits.pop_front() {
             Some(transmit) => Output::Transmit(transmit),
@@ -115,6 +128,7 @@ impl Machine for HostManager {
 }
 
 /// A packet as it was received.
+#[derive(Debug)]
 struct Received {
     from: SocketAddr,
     packet: OwnedPacket,
@@ -130,8 +144,12 @@ impl HostManager {
             version: config.version,
             machine: config.machine,
             refuse_flush: config.refuse_flush,
+            unowned: Unowned::default(),
             queue: Queue::default(),
+            // A server that is told to keep what it has of this host has it of nobody knows whom.
+            users: if config.attach { Users::Several } else { Users::Nobody },
             statistics: Statistics::default(),
+            remote_answers: RemoteAnswers::default(),
             started: now.monotonic,
             reachability: Reachability::new(!config.attach),
             ordered: None,
@@ -164,7 +182,7 @@ impl HostManager {
         match kind {
             Kind::ServAck | Kind::ServNak | Kind::HmCtl if is_server => self.receive_from_server(now, &received),
             Kind::Unsafe | Kind::Unacked | Kind::Acked | Kind::HmCtl if !is_server && from.ip().is_loopback() => {
-                self.receive_from_program(now, received);
+                self.receive_from_program(received);
             }
             Kind::ServAck | Kind::ServNak | Kind::HmCtl => self.outputs.tell(LogEvent::NotTheServer { from }),
             _ => self.outputs.tell(LogEvent::UnknownKind { kind, from }),
@@ -172,6 +190,9 @@ impl HostManager {
     }
 
     fn tell_statistics(&mut self, now: Now, received: &Received) {
+        if !received.from.ip().is_loopback() && !self.remote_answers.spend(now.monotonic) {
+            return;
+        }
         let body = self.statistics_body(now.monotonic);
         let packet = received.packet.packet();
         let answer = Notice { kind: Kind::HmAck, body: &body, ..packet.notice };
@@ -206,9 +227,10 @@ impl HostManager {
         self.queue.len()
     }
 
-    /// Packets and events that are not handed out yet.
+    /// Packets, jobs and events that are not handed out yet, and packets that wait for a job.
     pub fn outputs(&self) -> usize {
-        self.outputs.transmits.len() + self.outputs.events.len()
+        let Outputs { events, jobs, transmits } = &self.outputs;
+        events.len() + jobs.len() + transmits.len() + self.unowned.len()
     }
 
     /// The statistics since the start.

@@ -1,14 +1,15 @@
 //! Outputs of a host manager to its driver.
 
-use super::event::Event;
+use super::{event::Event, owner::OwnerQuery};
 use crate::machine::Transmit;
 use bytes::Bytes;
 use std::{collections::VecDeque, net::SocketAddr};
 
-/// Packets to be sent and events to be told, each in the order in which they were made.
+/// Packets to be sent, jobs to be done and events to be told, each in the order in which they were made.
 #[derive(Debug, Default)]
 pub(super) struct Outputs {
     pub(super) events: VecDeque<Event>,
+    pub(super) jobs: VecDeque<OwnerQuery>,
     pub(super) transmits: VecDeque<Transmit>,
 }
 

@@ -1,6 +1,11 @@
 //! Packets from programs of this host (host manager, section 8).
 
-use super::{HostManager, Received, event::LogEvent};
+use super::{
+    HostManager, Received,
+    event::LogEvent,
+    owner::{Full, Owner, OwnerAnswer, Program},
+    queue::{MAX_PACKETS, Room},
+};
 use crate::acknowledgement::acknowledgement;
 use std::{net::SocketAddr, time::Duration};
 use zephyr_core::{
@@ -10,19 +15,45 @@ use zephyr_core::{
     time::Now,
 };
 
-/// Minimum time between two orders of programs for a flush or for another server.
+/// Minimum time between two orders of programs for a flush or for another server. Root's are not counted.
 const MIN_ORDER_INTERVAL: Duration = Duration::from_secs(5);
+/// Maximum number of packets that wait for the socket to take them while packets of programs are taken. A whole queue
+/// that goes to a new server is no reason to take none.
+const MAX_UNSENT: usize = 3 * MAX_PACKETS;
 
 impl HostManager {
-    pub(super) fn receive_from_program(&mut self, now: Now, received: Received) {
+    /// A packet of a program has come: it is handled as soon as it is known whose program it is.
+    pub(super) fn receive_from_program(&mut self, received: Received) {
         self.statistics.client_packets += 1;
+        let from = received.from;
+        if self.outputs.transmits.len() >= MAX_UNSENT {
+            return self.outputs.tell(LogEvent::QueueFull { from });
+        }
+        match self.unowned.add(received) {
+            Ok(query) => self.outputs.jobs.extend(query),
+            Err(Full) => self.outputs.tell(LogEvent::QueueFull { from }),
+        }
+    }
+
+    /// It is known whose the packets from an address are that have come until now.
+    pub(super) fn handle_owner(&mut self, now: Now, OwnerAnswer { query, owner }: OwnerAnswer) {
+        let program = Program { owner, address: query.program };
+        while let Some(received) = self.unowned.take(query) {
+            let notice = received.packet.notice();
+            if notice.kind == Kind::HmCtl {
+                self.handle_order(now, program.owner, notice.opcode);
+            } else {
+                self.handle_packet(now, program, received);
+            }
+        }
+        self.outputs.jobs.extend(self.unowned.next_query(query.program));
+    }
+
+    fn handle_packet(&mut self, now: Now, program: Program, received: Received) {
         let Received { from, packet } = received;
         let notice = packet.notice();
-        if notice.kind == Kind::HmCtl {
-            return self.handle_order(now, notice.opcode);
-        }
-        let known = self.queue.contains(&notice.uid);
-        if !known && !self.make_room(from) {
+        let known = self.queue.contains(program, notice.uid);
+        if !known && !self.make_room(program, &notice) {
             // Not acknowledged: the program learns that it was not taken.
             return self.outputs.tell(LogEvent::QueueFull { from });
         }
@@ -32,6 +63,7 @@ impl HostManager {
             self.queue.stop();
             self.greet(now);
         }
+        self.users.add(program.owner);
         if notice.kind.wants_hmack() {
             self.acknowledge(from, &packet.packet());
         }
@@ -40,14 +72,17 @@ impl HostManager {
             self.outputs.send(self.servers.current().address, packet.octets().clone());
         }
         if !known {
-            self.queue.add(now.monotonic, from, packet, sent);
+            self.queue.add(now.monotonic, program, packet, sent);
         }
     }
 
-    fn handle_order(&mut self, now: Now, opcode: &[u8]) {
+    fn handle_order(&mut self, now: Now, owner: Owner, opcode: &[u8]) {
         match opcode {
             names::FLUSH if self.refuse_flush => self.outputs.tell(LogEvent::FlushRefused),
-            names::FLUSH | names::NEWSERV if !self.may_order(now) => {
+            names::FLUSH | names::NEWSERV if !owner.is_root() && !self.users.are_only(owner) => {
+                self.outputs.tell(LogEvent::NotYours { opcode: opcode.into(), owner });
+            }
+            names::FLUSH | names::NEWSERV if !self.may_order(now, owner) => {
                 self.outputs.tell(LogEvent::TooManyRequests { opcode: opcode.into() });
             }
             names::FLUSH => self.flush(now),
@@ -57,25 +92,25 @@ impl HostManager {
     }
 
     /// Whether a program may order a flush or another server now. Each keeps everybody's notices back for a moment.
-    fn may_order(&mut self, now: Now) -> bool {
-        let may = self.ordered.is_none_or(|last| now.monotonic.saturating_sub(last) >= MIN_ORDER_INTERVAL);
-        if may {
+    fn may_order(&mut self, now: Now, owner: Owner) -> bool {
+        let last = self.ordered.filter(|_| !owner.is_root());
+        let may = last.is_none_or(|last| now.monotonic.saturating_sub(last) >= MIN_ORDER_INTERVAL);
+        if may && !owner.is_root() {
             self.ordered = Some(now.monotonic);
         }
         may
     }
 
-    /// Whether the queue has room for a packet of this program, perhaps in place of one that the server has passed
-    /// over.
-    fn make_room(&mut self, client: SocketAddr) -> bool {
-        if !self.queue.is_full_for(client) {
-            return true;
+    /// Whether the queue has room for a packet of this program, perhaps in place of another.
+    fn make_room(&mut self, program: Program, notice: &Notice<'_>) -> bool {
+        match self.queue.make_room(self.reachability.last_received, program, notice.uid) {
+            Room::Free => true,
+            Room::Made(dropped) => {
+                self.tell_expired(&dropped);
+                true
+            }
+            Room::None => false,
         }
-        let dropped = self.queue.make_room(self.reachability.last_received, client);
-        if let Some(packet) = &dropped {
-            self.tell_expired(packet);
-        }
-        dropped.is_some()
     }
 
     fn acknowledge(&mut self, client: SocketAddr, packet: &Packet<'_>) {

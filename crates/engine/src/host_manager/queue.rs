@@ -1,28 +1,40 @@
 //! Packets that the server has not answered yet (host manager, section 8).
 
+use super::{
+    owner::{Owner, Program},
+    shares::Shares,
+};
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
-use zephyr_core::{kind::Kind, notice::OwnedPacket, schedule::TO_SERVER, uid::Uid};
+use zephyr_core::{
+    kind::Kind,
+    notice::{Notice, OwnedPacket},
+    schedule::TO_SERVER,
+    uid::Uid,
+};
 
 /// Timeout of a packet without an answer, from when it was first sent on or queued.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(300);
 /// The wait between resends of a packet whose server is there, and does not answer it.
 const SLOW_RESEND_INTERVAL: Duration = Duration::from_secs(32);
 /// Maximum number of queued packets.
-const MAX_PACKETS: usize = 4096;
-/// Maximum number of queued packets of one program, so that none keeps out the others.
-const MAX_PER_PROGRAM: usize = MAX_PACKETS / 4;
+pub(super) const MAX_PACKETS: usize = 4096;
+/// Maximum number of queued packets of one owner with the same uid: programs make uids of the time, so several may have
+/// the same, but not many.
+const MAX_SAME_UID: usize = 8;
+/// The least of all addresses, for ranges.
+const FIRST_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// A packet of a program, waiting for the server's answer.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) packet: OwnedPacket,
     /// The program that sent it.
-    pub(crate) client: SocketAddr,
+    program: Program,
     pub(crate) kind: Kind,
     uid: Uid,
     queued_at: Duration,
@@ -30,6 +42,22 @@ pub(crate) struct Entry {
     first_sent: Duration,
     transmissions: usize,
     due: Option<Duration>,
+}
+
+impl Entry {
+    /// Where the program that sent it is.
+    pub(crate) const fn client(&self) -> SocketAddr {
+        self.program.address
+    }
+
+    /// Whether this is the answer to it, and not to another packet with the same uid, which anybody may make. What did
+    /// not fit into an answer is empty there.
+    fn is_answered_by(&self, answer: &Notice<'_>) -> bool {
+        let notice = self.packet.notice();
+        let asked = [notice.class, notice.instance, notice.opcode];
+        let answered = [answer.class, answer.instance, answer.opcode];
+        notice.port == answer.port && (answered == asked || answered.iter().all(|name| name.is_empty()))
+    }
 }
 
 /// The action on a packet that is due.
@@ -45,12 +73,23 @@ pub(crate) enum Due {
     Expired(Box<OwnedPacket>),
 }
 
+/// Room for a packet in the queue.
+#[derive(Debug)]
+pub(crate) enum Room {
+    /// There is some.
+    Free,
+    /// In the place of this one, which is dropped.
+    Made(Box<OwnedPacket>),
+    /// There is none.
+    None,
+}
+
 /// The queue, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     entries: BTreeMap<u64, Entry>,
-    by_uid: HashMap<Uid, u64>,
-    of_program: HashMap<SocketAddr, usize>,
+    by_uid: BTreeMap<(Uid, Program), u64>,
+    shares: Shares,
     due: BTreeSet<(Duration, u64)>,
     last: u64,
 }
@@ -60,48 +99,58 @@ impl Queue {
         self.entries.len()
     }
 
-    /// Whether no packet of this program can be taken.
-    pub(crate) fn is_full_for(&self, client: SocketAddr) -> bool {
-        self.entries.len() >= MAX_PACKETS || self.has_its_share(client)
+    /// Makes room for a packet with this uid of a program.
+    ///
+    /// When the queue is full, whoever has most gives one up: nobody else loses anything, however many programs he
+    /// lets send. It is the oldest if the server, which last sent anything at `server_sent`, has passed it over, that
+    /// is, has left it unanswered while it sent others. If not, it is the newest, whose program may still be
+    /// there to learn of it; but then nothing is dropped for a packet of the same program.
+    pub(crate) fn make_room(&mut self, server_sent: Option<Duration>, program: Program, uid: Uid) -> Room {
+        let first = Program { address: FIRST_ADDRESS, ..program };
+        let is_same = |&(same, other): &(Uid, Program)| same == uid && other.owner == program.owner;
+        if self.by_uid.range((uid, first)..).take_while(|(key, _)| is_same(key)).take(MAX_SAME_UID).count()
+            == MAX_SAME_UID
+        {
+            return Room::None;
+        }
+        if self.entries.len() < MAX_PACKETS {
+            return Room::Free;
+        }
+        let largest = self.shares.largest(program);
+        let passed_over = self.shares.oldest(largest).filter(|number| {
+            self.entries
+                .get(number)
+                .is_some_and(|entry| entry.due.is_some() && server_sent.is_some_and(|sent| sent > entry.first_sent))
+        });
+        let newest = || self.shares.newest(largest).filter(|_| largest != program);
+        let dropped = passed_over.or_else(newest).and_then(|number| self.remove(number));
+        dropped.map_or(Room::None, |entry| Room::Made(Box::new(entry.packet)))
     }
 
-    fn has_its_share(&self, client: SocketAddr) -> bool {
-        self.of_program.get(&client).is_some_and(|&count| count >= MAX_PER_PROGRAM)
-    }
-
-    /// Gives up the oldest packet that the server, which last sent anything at `server_sent`, has passed over: it was
-    /// sent before, and is unanswered. Such packets would else keep out others, as anybody can make as many as he
-    /// likes. A program that has its share must give up one of its own.
-    pub(crate) fn make_room(&mut self, server_sent: Option<Duration>, client: SocketAddr) -> Option<OwnedPacket> {
-        let only_own = self.has_its_share(client);
-        let is_passed_over =
-            |entry: &Entry| entry.due.is_some() && server_sent.is_some_and(|sent| sent > entry.first_sent);
-        let may_go = |entry: &Entry| is_passed_over(entry) && (!only_own || entry.client == client);
-        let number = self.entries.iter().find(|(_, entry)| may_go(entry)).map(|(&number, _)| number)?;
-        self.remove(number).map(|entry| entry.packet)
-    }
-
-    pub(crate) fn contains(&self, uid: &Uid) -> bool {
-        self.by_uid.contains_key(uid)
+    pub(crate) fn contains(&self, program: Program, uid: Uid) -> bool {
+        self.by_uid.contains_key(&(uid, program))
     }
 
     /// Queues a packet; `sent` when it is on its way to the server already.
-    pub(crate) fn add(&mut self, now: Duration, client: SocketAddr, packet: OwnedPacket, sent: bool) {
+    pub(super) fn add(&mut self, now: Duration, program: Program, packet: OwnedPacket, sent: bool) {
         self.last += 1;
         let notice = packet.notice();
         let (uid, kind) = (notice.uid, notice.kind);
-        self.by_uid.insert(uid, self.last);
-        let entry = Entry { packet, client, kind, uid, queued_at: now, first_sent: now, transmissions: 0, due: None };
-        *self.of_program.entry(client).or_insert(0) += 1;
+        self.by_uid.insert((uid, program), self.last);
+        self.shares.add(program, self.last);
+        let entry = Entry { packet, program, kind, uid, queued_at: now, first_sent: now, transmissions: 0, due: None };
         self.entries.insert(self.last, entry);
         if sent {
             self.transmitted(self.last, now);
         }
     }
 
-    /// The server has answered; gives the packet back.
-    pub(crate) fn answered(&mut self, uid: &Uid) -> Option<Entry> {
-        let number = *self.by_uid.get(uid)?;
+    /// The server has answered; gives the packet back, the oldest if there are several such.
+    pub(crate) fn answered(&mut self, answer: &Notice<'_>) -> Option<Entry> {
+        let first = Program { owner: Owner::User(0), address: FIRST_ADDRESS };
+        let same_uid = self.by_uid.range((answer.uid, first)..).take_while(|((uid, _), _)| *uid == answer.uid);
+        let is_answered = |number: &u64| self.entries.get(number).is_some_and(|entry| entry.is_answered_by(answer));
+        let number = same_uid.map(|(_, &number)| number).filter(is_answered).min()?;
         self.remove(number)
     }
 
@@ -113,17 +162,23 @@ impl Queue {
         }
     }
 
-    /// Sends again, as there is a server: all packets to send to it, oldest first.
+    /// Sends again, as there is a server: all packets to send to it, the owners in turns, each one's oldest first. Who
+    /// has few does not wait for who has many.
     pub(crate) fn restart(&mut self, now: Duration) -> Vec<Bytes> {
-        let numbers: Vec<u64> = self.entries.keys().copied().collect();
-        for &number in &numbers {
-            if let Some(entry) = self.entries.get_mut(&number) {
-                entry.transmissions = 0;
-                entry.first_sent = now;
-            }
+        let mut turns: HashMap<Owner, usize> = HashMap::new();
+        let mut packets: Vec<(usize, u64, Bytes)> = Vec::with_capacity(self.entries.len());
+        for (&number, entry) in &mut self.entries {
+            entry.transmissions = 0;
+            entry.first_sent = now;
+            let turn = turns.entry(entry.program.owner).or_default();
+            *turn += 1;
+            packets.push((*turn, number, entry.packet.octets().clone()));
+        }
+        packets.sort_unstable_by_key(|&(turn, number, _)| (turn, number));
+        for &(_, number, _) in &packets {
             self.transmitted(number, now);
         }
-        self.entries.values().map(|entry| entry.packet.octets().clone()).collect()
+        packets.into_iter().map(|(_, _, octets)| octets).collect()
     }
 
     /// The time of the next action.
@@ -162,13 +217,8 @@ impl Queue {
 
     fn remove(&mut self, number: u64) -> Option<Entry> {
         let entry = self.entries.remove(&number)?;
-        self.by_uid.remove(&entry.uid);
-        if let Some(count) = self.of_program.get_mut(&entry.client) {
-            *count -= 1;
-            if *count == 0 {
-                self.of_program.remove(&entry.client);
-            }
-        }
+        self.by_uid.remove(&(entry.uid, entry.program));
+        self.shares.remove(entry.program, number);
         if let Some(due) = entry.due {
             self.due.remove(&(due, number));
         }

@@ -1,6 +1,6 @@
 //! Reachability of the server: greetings, signs that it is up, and failover (host manager, sections 4 and 6).
 
-use super::{HostManager, event::ServerChange, queue::Due};
+use super::{HostManager, event::ServerChange, owner::Users, queue::Due};
 use std::{net::IpAddr, time::Duration};
 use zephyr_core::{
     kind::Kind,
@@ -99,6 +99,7 @@ impl HostManager {
     pub(super) fn flush(&mut self, now: Now) {
         self.tell_server(now, names::FLUSH);
         self.reachability.deactivated = true;
+        self.users = Users::Nobody;
     }
 
     pub(super) fn change_server(&mut self, now: Now, suggestion: Option<IpAddr>) {

@@ -44,9 +44,9 @@ impl HostManager {
     fn handle_answer(&mut self, received: &Received, notice: &Notice<'_>) {
         let from = received.from;
         // First by uid: programs use the greetings' opcodes as they like.
-        if let Some(entry) = self.queue.answered(&notice.uid) {
+        if let Some(entry) = self.queue.answered(notice) {
             if entry.kind == Kind::Acked {
-                self.outputs.send(entry.client, received.packet.octets().clone());
+                self.outputs.send(entry.client(), received.packet.octets().clone());
             }
         } else if notice.instance == names::HM && matches!(notice.opcode, names::BOOT | names::ATTACH) {
             if notice.body.split(|&octet| octet == 0).any(|field| field == names::LONG_HEADERS) {

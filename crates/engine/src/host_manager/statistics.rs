@@ -18,6 +18,29 @@ pub struct Statistics {
 /// Characters of the machine's type that old programs have room for.
 const MAX_MACHINE: usize = 31;
 
+/// Maximum number of answers to other hosts in a second. Anybody can send a request in somebody else's name, and the
+/// answer is longer than that; of a program's requests on this host, the answers go to nobody else.
+const MAX_REMOTE_ANSWERS: u32 = 20;
+
+/// Answers to other hosts in the second that has begun last.
+#[derive(Debug, Default)]
+pub(super) struct RemoteAnswers {
+    began: Duration,
+    sent: u32,
+}
+
+impl RemoteAnswers {
+    /// Whether another one may be sent now.
+    pub(super) fn spend(&mut self, now: Duration) -> bool {
+        if now.saturating_sub(self.began) >= Duration::from_secs(1) {
+            *self = Self { began: now, sent: 0 };
+        }
+        let may = self.sent < MAX_REMOTE_ANSWERS;
+        self.sent += u32::from(may);
+        may
+    }
+}
+
 impl HostManager {
     /// The ten texts, each with its NUL.
     pub(crate) fn statistics_body(&self, now: Duration) -> Vec<u8> {

@@ -63,7 +63,7 @@ const MAX_BATCHES: usize = 8;
 const MAX_OUTPUTS: usize = 64;
 /// Maximum number of packets and jobs after each datagram received: what usually follows from it, so that what a flood
 /// causes does not pile up in the machine.
-const OUTPUTS_PER_DATAGRAM: usize = 2;
+const OUTPUTS_PER_DATAGRAM: usize = 3;
 
 /// The environment of a driven machine, provided by its program.
 pub trait Environment<M: Machine> {

@@ -4,7 +4,7 @@ use super::{
     invariants::Violation,
     network::Cut,
     node::{HOST_MANAGER_PORT, Role},
-    process::Stimulus,
+    process::{ROOT_PORT, Stimulus},
     world::{Datagram, Happening, World},
 };
 use std::{net::Ipv4Addr, time::Duration};
@@ -137,7 +137,7 @@ impl World {
     fn order_locally(&mut self, host: usize, opcode: &[u8]) {
         let notice = Notice { kind: Kind::HmCtl, class: names::HM_CTL, opcode, ..Notice::EMPTY };
         if let Ok(payload) = notice.write(&Claim::NONE, Limits::COMPATIBLE) {
-            let from = (Ipv4Addr::LOCALHOST, 40_001).into();
+            let from = (Ipv4Addr::LOCALHOST, ROOT_PORT).into();
             let datagram = Datagram { from, host, port: HOST_MANAGER_PORT, payload };
             self.later(Duration::from_micros(20), Happening::Arrival(Box::new(datagram)));
         }

@@ -1,13 +1,16 @@
 //! A running process: one of the three machines behind one interface.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 use zephyr_core::time::Now;
 use zephyr_engine::{
     client::{self, Client},
-    host_manager::{self, HostManager},
+    host_manager::{self, HostManager, Owner},
     machine::{Input, Machine, Output, Transmit},
     server::{self, Server, Verified, VerifyJob},
 };
+
+/// The port of a program of root's.
+pub(super) const ROOT_PORT: u16 = 40_001;
 
 /// One of the three machines.
 pub(super) enum Process {
@@ -22,7 +25,7 @@ pub(super) enum Process {
 /// Something that happens to a process.
 pub(super) enum Stimulus<'a> {
     /// A datagram has come.
-    Datagram(std::net::SocketAddr, &'a [u8]),
+    Datagram(SocketAddr, &'a [u8]),
     /// It is time.
     Timeout,
     /// A packet of a server's is verified.
@@ -53,6 +56,11 @@ pub(super) enum Effect {
     ClientTells(Box<client::Event>),
     /// To wait.
     Wait(Option<Duration>),
+}
+
+/// Whose program sends from an address.
+fn owner_of(program: SocketAddr) -> Owner {
+    Owner::User(if program.port() == ROOT_PORT { 0 } else { 1000 + u32::from(program.port() % 3) })
 }
 
 impl Process {
@@ -91,11 +99,16 @@ impl Process {
                 Output::Event(event) => Effect::ServerTells(event),
                 Output::Wait(until) => Effect::Wait(until),
             },
-            Self::HostManager(machine) => match machine.poll(now) {
-                Output::Transmit(transmit) => Effect::Transmit(transmit),
-                Output::Job(job) => match job {},
-                Output::Event(event) => Effect::HostManagerTells(event),
-                Output::Wait(until) => Effect::Wait(until),
+            Self::HostManager(machine) => loop {
+                match machine.poll(now) {
+                    Output::Transmit(transmit) => return Effect::Transmit(transmit),
+                    Output::Job(query) => {
+                        let answer = query.answer(owner_of(query.program));
+                        machine.handle(now, Input::Done(answer));
+                    }
+                    Output::Event(event) => return Effect::HostManagerTells(event),
+                    Output::Wait(until) => return Effect::Wait(until),
+                }
             },
             Self::Client(machine) => match machine.poll(now) {
                 Output::Transmit(transmit) => Effect::Transmit(transmit),

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+mod users;
+
 use bytes::Bytes;
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -17,7 +19,7 @@ use zephyr_core::{
 };
 use zephyr_engine::{
     host_manager::{
-        Command, Config, HostManager, Server, Servers,
+        Certainty, Command, Config, HostManager, Owner, OwnerQuery, Server, Servers,
         event::{Event, LogEvent, ServerChange},
     },
     machine::{Input, Machine, Output, Transmit},
@@ -55,6 +57,12 @@ struct Stage {
     /// When the machine wants a timeout.
     due: Option<Duration>,
     micros: u32,
+    /// Whose programs there are, by their ports.
+    owner: fn(u16) -> Owner,
+    /// Whether jobs are left undone.
+    lazy: bool,
+    /// Those that are.
+    asked: Vec<OwnerQuery>,
 }
 
 impl Stage {
@@ -72,7 +80,9 @@ impl Stage {
         change(&mut config);
         let now = Now { monotonic: Duration::from_secs(50), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
         let machine = HostManager::new(config, now);
-        let mut stage = Self { machine, now, events: Vec::new(), due: None, micros: 0 };
+        let owner = |_| Owner::User(1000);
+        let (events, asked) = (Vec::new(), Vec::new());
+        let mut stage = Self { machine, now, events, due: None, micros: 0, owner, lazy: false, asked };
         let greeting = stage.drain();
         (stage, greeting)
     }
@@ -148,7 +158,11 @@ impl Stage {
         loop {
             match self.machine.poll(self.now) {
                 Output::Transmit(Transmit { to, payload }) => sent.push(Sent { to, octets: payload }),
-                Output::Job(job) => match job {},
+                Output::Job(query) if self.lazy => self.asked.push(query),
+                Output::Job(query) => {
+                    let owner = (self.owner)(query.program.port());
+                    self.machine.handle(self.now, Input::Done(query.answer(owner)));
+                }
                 Output::Event(event) => self.events.push(event),
                 Output::Wait(until) => {
                     self.due = until;
@@ -157,6 +171,10 @@ impl Stage {
             }
         }
     }
+}
+
+fn program(number: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 40_000 + number))
 }
 
 fn notice<'a>(class: &'a str, opcode: &'a str) -> Notice<'a> {
@@ -270,6 +288,8 @@ fn what_cannot_be_sent_yet_is_the_next_to_be_sent() {
     let mut stage = Stage::settled();
     let octets = stage.packet(notice("message", ""));
     stage.machine.handle(stage.now, Input::Datagram { from: CLIENT, octets: &octets });
+    let Output::Job(query) = stage.machine.poll(stage.now) else { panic!("nothing asked") };
+    stage.machine.handle(stage.now, Input::Done(query.answer(Owner::Unknown)));
     let Output::Transmit(first) = stage.machine.poll(stage.now) else { panic!("nothing to send") };
     stage.machine.put_back(first.clone());
     let sent = stage.drain();
@@ -585,15 +605,15 @@ fn the_same_packet_again_is_forwarded_and_kept_once() {
     assert_eq!(stage.machine.queued(), 1);
 }
 
+/// Nobody has more than the newcomer, so nobody gives anything up for it.
 #[test]
 fn a_full_queue_is_said_so_by_silence() {
     let (mut stage, _) = Stage::with(1, |_| ());
-    let program = |number: u16| SocketAddr::from(([127, 0, 0, 1], 40_000 + number));
     for number in 0..4096 {
         assert_eq!(stage.send(program(number % 4), notice("message", "")).len(), 1);
     }
-    assert_eq!(stage.send(program(9), notice("message", "")), []);
-    assert_eq!(stage.events.last(), Some(&Event::Log(LogEvent::QueueFull { from: program(9) })));
+    assert_eq!(stage.send(program(2), notice("message", "")), []);
+    assert_eq!(stage.events.last(), Some(&Event::Log(LogEvent::QueueFull { from: program(2) })));
     stage.wait(301);
     assert_eq!(stage.machine.queued(), 0, "what waits too long is dropped");
     assert_eq!(stage.send(program(0), notice("message", "")).len(), 1);
@@ -602,10 +622,11 @@ fn a_full_queue_is_said_so_by_silence() {
 #[test]
 fn one_program_does_not_fill_the_queue() {
     let (mut stage, greeting) = Stage::with(1, |_| ());
-    let taken = (0..4096).filter(|_| !stage.send(CLIENT, notice("message", "")).is_empty()).count();
-    assert_eq!(taken, 1024);
+    let taken = (0..5000).filter(|_| !stage.send(CLIENT, notice("message", "")).is_empty()).count();
+    assert_eq!(taken, 4096);
     assert_eq!(stage.events.last(), Some(&Event::Log(LogEvent::QueueFull { from: CLIENT })));
-    assert_eq!(stage.send(OTHER, notice("message", "")).len(), 1, "another has room");
+    assert_eq!(stage.send(OTHER, notice("message", "")).len(), 1, "another, even of the same user, has room");
+    assert_eq!(stage.send(CLIENT, notice("message", "")), [], "and does not lose it again");
     for packet in stage.answer(&greeting[0], Kind::ServAck, b"SENT\0") {
         stage.answer(&packet, Kind::ServAck, b"SENT\0");
     }
