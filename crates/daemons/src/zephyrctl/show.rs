@@ -183,9 +183,9 @@ mod tests {
         let entries = vec![client("eve\u{1b}[2J\u{202e}\n"), client("é")];
         assert_eq!(
             answer(&Answer::Clients(Listing { total: 5, entries })),
-            "PRINCIPAL               ADDRESS     SUBSCRIPTIONS  PENDING  SILENT  PROVEN\n\
+            "PRINCIPAL                  ADDRESS     SUBSCRIPTIONS  PENDING  SILENT  PROVEN\n\
              eve\\u{1b}[2J\\u{202e}\\u{a}  10.0.0.1:7  3              0        12 s    yes\n\
-             é                       10.0.0.1:7  3              0        12 s    yes\n\
+             é                          10.0.0.1:7  3              0        12 s    yes\n\
              and 3 more; see --limit\n"
         );
         assert_eq!(answer(&Answer::Clients(Listing { total: 0, entries: Vec::new() })), "none\n");
