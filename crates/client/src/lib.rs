@@ -23,7 +23,8 @@
 //!   notices
 //! * [`blocking`]: the same without a runtime
 //! * [`Tickets`]: for programs that renew their subscriptions themselves; by default the client does
-//! * [`variables`], [`windowgram_port`], [`account`], [`codeset`], [`localtime`], [`location`]: the user's environment
+//! * [`variables`], [`windowgram_port`], [`account`], [`codeset`], [`localtime`], [`location`], [`terminal`]: the user's
+//!   environment
 //!
 //! The protocol is in the state machine [`zephyr_engine::client`]; this crate adds the socket, the clock and the files.
 
@@ -43,6 +44,7 @@ mod options;
 mod policy_watch;
 mod sending;
 mod subscriptions;
+pub mod terminal;
 mod tickets;
 pub mod variables;
 pub mod windowgram_port;

@@ -12,6 +12,7 @@
 //! * [`policy`]: what a domain demands
 //! * [`fold`], [`principal`], [`realm`]: when two names are the same
 //! * [`body`], [`exposure`]: bodies and opcodes whose form the protocol fixes
+//! * [`sanitize`], [`screen`]: what makes foreign text safe to print, and keeps it from the beginning of a row
 //! * [`uid`], [`kind`], [`charset`], [`names`], [`limits`], [`schedule`], [`time`]: the protocol's nouns and numbers
 
 #![forbid(unsafe_code)]
@@ -32,6 +33,8 @@ pub mod notice;
 pub mod policy;
 pub mod principal;
 pub mod realm;
+pub mod sanitize;
 pub mod schedule;
+pub mod screen;
 pub mod time;
 pub mod uid;

@@ -462,7 +462,7 @@ fn lines_of_the_log_cannot_be_forged_and_are_not_endless() {
         eve.receive();
     }
     let line = server.line_with("unknown ctl opcode");
-    assert!(line.contains(r"OPCODE\r\n\x1b]0;title\x07"), "{line}");
+    assert!(line.contains(r"OPCODE\u{d}\u{a}\u{1b}]0;title\u{7}"), "{line}");
     let (source, uid) = (format!("source={}:", eve.address()), format!("uid={}/", eve.address()));
     for field in [r#"class="ZEPHYR_CTL""#, r"sender=", &source, &uid, r#"realm="OPEN.TEST""#] {
         assert!(line.contains(field), "{field} is not in {line}");

@@ -1,13 +1,12 @@
 //! zwgc, the windowgram client: shows the notices that a user has subscribed to.
 //!
 //! * [`options`]: the command line; [`subscription_file`]: `~/.zephyr.subs`
-//! * [`windowgram`]: the display format of notices; [`sanitize`]: removal of what could control a terminal
+//! * [`windowgram`]: the display format of notices
 //! * [`run`]: the program
 
 #![forbid(unsafe_code)]
 
 pub mod options;
 pub mod run;
-pub mod sanitize;
 pub mod subscription_file;
 pub mod windowgram;

@@ -2,22 +2,22 @@
 
 use crate::{
     options::Options,
-    sanitize,
     subscription_file::{self, Entries, Macros},
-    windowgram,
+    windowgram::{self, Style},
 };
 use std::{
     collections::HashSet,
     env, fs,
-    io::{self, IsTerminal as _, Read, Write as _, stdin, stdout},
+    io::{self, IsTerminal as _, Read, Write as _, stderr, stdin, stdout},
     path::{Path, PathBuf},
     time::Duration,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use zephyr_client::{
     Error, Exposure, Inbox, Location, OperationError, Received, Result, Subscriptions, TicketEvent, Zephyr, account,
-    block_on, localtime, names, system_text, variables::Variables, windowgram_port,
+    block_on, localtime, names, system_text, terminal, variables::Variables, windowgram_port,
 };
+use zephyr_core::{charset::Charset, sanitize};
 use zephyr_net::host;
 
 /// The exit status for errors of the port file, the command line, or the terminal.
@@ -152,7 +152,7 @@ async fn serve(zephyr: &Zephyr, inbox: &mut Inbox, options: &Options, location: 
             // Reported once each, as forged notices could otherwise fill the terminal.
             if hidden.len() < MAX_REASONS && hidden.insert(reason.clone()) {
                 let reason = sanitize::line(reason.to_string().as_bytes());
-                eprintln!("zwgc: not showing a notice, nor others like it: {reason}");
+                report(&format!("zwgc: not showing a notice, nor others like it: {reason}"));
             }
             continue;
         }
@@ -214,7 +214,7 @@ async fn subscribe(zephyr: &Zephyr, entries: Entries) -> bool {
             subscribed = true;
             tracing::info!("subscribed, listening on port {}", zephyr.port());
             if let Some(message) = message {
-                eprintln!("zwgc: not all of the subscriptions: {message}");
+                report(&format!("zwgc: not all of the subscriptions: {message}"));
             }
         }
         Err(error) => report_error(&error, "while subscribing"),
@@ -232,7 +232,8 @@ async fn subscribe(zephyr: &Zephyr, entries: Entries) -> bool {
 fn exposure(variable: Option<&str>) -> Exposure {
     let Some(name) = variable else { return Exposure::OpStaff };
     Exposure::named(name.trim()).unwrap_or_else(|| {
-        eprintln!("zwgc: invalid exposure level {name}, using exposure level none instead.");
+        let name = sanitize::name(name.as_bytes());
+        report(&format!("zwgc: invalid exposure level {name}, using exposure level none instead."));
         Exposure::None
     })
 }
@@ -304,7 +305,7 @@ fn treatment(received: &Received, zephyr: &Zephyr, active: bool) -> Treatment {
         if local && notice.opcode.eq_ignore_ascii_case(b"EXIT") {
             return Treatment::Exit;
         }
-        tracing::info!(%from, opcode = %notice.opcode.escape_ascii(), "ignored a control notice");
+        tracing::info!(%from, opcode = %sanitize::name(notice.opcode), "ignored a control notice");
         return Treatment::Drop;
     }
     // A ping only asks whether somebody would receive a message.
@@ -316,15 +317,21 @@ fn treatment(received: &Received, zephyr: &Zephyr, active: bool) -> Treatment {
 
 fn show(received: &Received) -> io::Result<()> {
     let colours = stdout().is_terminal() && env::var_os("NO_COLOR").is_none();
-    let shown = windowgram::render(&received.notice(), received.verdict(), colours);
+    let style = Style { colours, screen: terminal::screen(&stdout()) };
+    let shown = windowgram::render(&received.notice(), received.verdict(), style);
     let mut out = stdout().lock();
     out.write_all(shown.as_bytes())?;
     out.flush()
 }
 
+/// Prints a line that quotes somebody; nothing of it is at the beginning of a terminal's row but what it begins with.
+fn report(text: &str) {
+    terminal::write_lines(&mut stderr(), text);
+}
+
 /// Prints an error with its context, and the advice about it.
 fn report_error(error: &Error, context: &str) {
-    eprintln!("zwgc: {error} {context}");
+    report(&format!("zwgc: {} {context}", sanitize::lines(error.to_string().as_bytes(), Charset::UTF8)));
     if let Some(advice) = error.advice() {
         eprintln!("zwgc: {advice}");
     }

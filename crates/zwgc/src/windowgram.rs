@@ -13,11 +13,14 @@
 //! line, where no text of a notice can be: so no message can pass for another one's header. Texts with blanks or brackets in
 //! the header's fields are in quotes. An opcode, when there is one, follows the instance; after `FAILED`,
 //! a second line has the reason. `To:` is left out for notices to all subscribers.
+//!
+//! On a terminal this holds for the rows of its screen: what does not fit into a row goes on in the next one, indented. A name that is read
+//! from right to left does not move the header's own words, as a Latin one follows each: `instance`, `at`. Only after sender and
+//! recipient there is none, so those are without such letters.
 
-use crate::sanitize;
 use std::{borrow::Cow, fmt::Write as _};
 use zephyr_client::localtime;
-use zephyr_core::{auth::Verdict, body, names, notice::Notice};
+use zephyr_core::{auth::Verdict, body, names, notice::Notice, sanitize, screen::Screen};
 
 /// The label of a verdict about a notice's origin.
 pub const fn origin_label(verdict: &Verdict) -> &'static str {
@@ -28,45 +31,75 @@ pub const fn origin_label(verdict: &Verdict) -> &'static str {
     }
 }
 
-/// Renders a notice for a terminal, on request with colours.
-pub fn render(notice: &Notice<'_>, verdict: &Verdict, colours: bool) -> String {
-    let when = localtime::date_and_time(localtime::from_seconds(notice.multiuid.seconds));
+/// Where and how windowgrams are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// Whether verdicts are in colours.
+    pub colours: bool,
+    /// The width of the terminal, when it is one.
+    pub screen: Screen,
+}
+
+/// Renders a notice. The output ends with an empty line.
+pub fn render(notice: &Notice<'_>, verdict: &Verdict, style: Style) -> String {
+    let Style { colours, screen } = style;
+    let mut shown = coloured(screen.line(&header(notice, verdict)), verdict, colours);
+    shown.push('\n');
+    if let Verdict::Failed(reason) = verdict {
+        let reason = sanitize::line(reason.to_string().as_bytes());
+        push_line(&mut shown, &screen.line(&format!("Warning: who sent this, and what, is not proven: {reason}")));
+    }
     let (signature, text) = signature_and_text(notice);
-    let mut shown = header(notice, verdict, &when, colours);
     let signature = sanitize::line(&on_one_line(signature));
     let signature = if signature.is_empty() { signature } else { format!(" ({signature})") };
-    // Writing to a string cannot fail.
-    let _ = writeln!(shown, "From: {}{signature}", field(notice.sender));
+    push_line(&mut shown, &screen.line(&format!("From: {}{signature}", quoted(sanitize::name(notice.sender)))));
     if !notice.recipient.is_empty() {
-        let _ = writeln!(shown, "To: {}", field(notice.recipient));
+        push_line(&mut shown, &screen.line(&format!("To: {}", quoted(sanitize::name(notice.recipient)))));
     }
     for line in sanitize::lines(&text, notice.charset).trim_end().lines() {
-        let _ = writeln!(shown, "  {line}");
+        push_line(&mut shown, &screen.indented(line));
     }
     shown.push('\n');
     shown
 }
 
-fn header(notice: &Notice<'_>, verdict: &Verdict, when: &str, colours: bool) -> String {
-    let label = match (colours, verdict) {
-        (false, _) => origin_label(verdict).to_owned(),
-        (true, Verdict::Authentic(_)) => format!("\x1b[1;32m{}\x1b[0m", origin_label(verdict)),
-        (true, Verdict::Unauthenticated) => format!("\x1b[1;33m{}\x1b[0m", origin_label(verdict)),
-        (true, Verdict::Failed(_)) => format!("\x1b[1;31m{}\x1b[0m", origin_label(verdict)),
-    };
-    let opcode = if notice.opcode.is_empty() { String::new() } else { format!(" opcode {}", field(notice.opcode)) };
-    let (class, instance) = (field(notice.class), field(notice.instance));
-    let mut header = format!("{label} class {class} instance {instance}{opcode} at {when}\n");
-    if let Verdict::Failed(reason) = verdict {
-        let reason = sanitize::line(reason.to_string().as_bytes());
-        let _ = writeln!(header, "Warning: who sent this, and what, is not proven: {reason}");
-    }
-    header
+fn push_line(shown: &mut String, line: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(shown, "{line}");
 }
 
-/// A header field, in quotes where it could be read as more than one.
+fn header(notice: &Notice<'_>, verdict: &Verdict) -> String {
+    let when = localtime::date_and_time(localtime::from_seconds(notice.multiuid.seconds));
+    let opcode = if notice.opcode.is_empty() { String::new() } else { format!(" opcode {}", field(notice.opcode)) };
+    let (label, class, instance) = (origin_label(verdict), field(notice.class), field(notice.instance));
+    format!("{label} class {class} instance {instance}{opcode} at {when}")
+}
+
+/// A header with its label in colours.
+fn coloured(header: String, verdict: &Verdict, colours: bool) -> String {
+    let (label, colour) = (origin_label(verdict), if colours { colour(verdict) } else { return header });
+    match header.strip_prefix(label) {
+        Some(rest) => format!("\x1b[1;{colour}m{label}\x1b[0m{rest}"),
+        // On a screen that is narrower than the label.
+        None => header,
+    }
+}
+
+const fn colour(verdict: &Verdict) -> u8 {
+    match verdict {
+        Verdict::Authentic(_) => 32,
+        Verdict::Unauthenticated => 33,
+        Verdict::Failed(_) => 31,
+    }
+}
+
+/// A header field that a word of ours follows.
 fn field(octets: &[u8]) -> String {
-    let text = sanitize::line(octets);
+    quoted(sanitize::line(octets))
+}
+
+/// A field, in quotes where it could be read as more than one.
+fn quoted(text: String) -> String {
     let plain = !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || "()\"".contains(c));
     if plain { text } else { format!("\"{}\"", text.replace('"', "\\\"")) }
 }
@@ -94,6 +127,8 @@ mod tests {
         charset::Charset,
     };
 
+    const PLAIN: Style = Style { colours: false, screen: Screen::None };
+
     fn message(body: &[u8]) -> Notice<'_> {
         Notice {
             class: b"MESSAGE",
@@ -107,7 +142,7 @@ mod tests {
     }
 
     fn lines(notice: &Notice<'_>, verdict: &Verdict) -> Vec<String> {
-        render(notice, verdict, false).lines().map(str::to_owned).collect()
+        render(notice, verdict, PLAIN).lines().map(str::to_owned).collect()
     }
 
     fn authentic() -> Verdict {
@@ -171,10 +206,10 @@ mod tests {
             (Verdict::Unauthenticated, "\x1b[1;33mUNAUTHENTICATED\x1b[0m "),
             (Verdict::Failed(Reason::Checksum), "\x1b[1;31mFAILED\x1b[0m "),
         ] {
-            let coloured = render(&notice, &verdict, true);
+            let coloured = render(&notice, &verdict, Style { colours: true, ..PLAIN });
             assert!(coloured.starts_with(code));
             assert_eq!(coloured.matches('\x1b').count(), 2);
-            assert!(!render(&notice, &verdict, false).contains('\x1b'));
+            assert!(!render(&notice, &verdict, PLAIN).contains('\x1b'));
         }
     }
 
@@ -186,7 +221,7 @@ mod tests {
             body in proptest::collection::vec(any::<u8>(), 0..200),
         ) {
             let notice = Notice { class: &class, sender: &sender, ..message(&body) };
-            let shown = render(&notice, &Verdict::Unauthenticated, false);
+            let shown = render(&notice, &Verdict::Unauthenticated, PLAIN);
             let mut lines = shown.split('\n');
             prop_assert!(lines.next().is_some_and(|line| line.starts_with("UNAUTHENTICATED class ")));
             prop_assert!(lines.next().is_some_and(|line| line.starts_with("From: ")));

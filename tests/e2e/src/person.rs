@@ -167,6 +167,22 @@ impl Person {
         std::fs::write(self.home().join(".zephyr.subs"), lines.concat())?;
         let mut command = self.command(self.make.program("zwgc")?);
         command.args(["-nofork", "-ttymode"]);
+        self.started_zwgc(command, recipient)
+    }
+
+    /// As [`Person::zwgc`], on a terminal with so many columns; its output is what the terminal gets.
+    ///
+    /// # Errors
+    /// As [`Person::zwgc`].
+    pub fn zwgc_on_terminal(&self, columns: u16) -> Result<Daemon> {
+        let zwgc = self.make.program("zwgc")?;
+        let mut command = self.command(PathBuf::from("script"));
+        let run = format!("stty cols {columns} && exec '{}' -nofork -ttymode", zwgc.display());
+        command.args(["-qfec", &run, "/dev/null"]);
+        self.started_zwgc(command, &self.recipient())
+    }
+
+    fn started_zwgc(&self, command: Command, recipient: &str) -> Result<Daemon> {
         let zwgc = Daemon::spawn(command, self.log("zwgc"))?;
         wait_until(&format!("zwgc of {} subscribed", self.name), TIMEOUT, || self.is_reached_by_ping(recipient))
             .with_context(|| format!("zwgc said:\n{}", zwgc.transcript().text()))?;

@@ -144,6 +144,23 @@ fn text_in_utf_8_is_shown_as_it_was_written() -> Result<()> {
 }
 
 #[test]
+fn on_a_terminal_no_text_comes_to_the_beginning_of_a_row() -> Result<()> {
+    const COLUMNS: usize = 40;
+    let stack = Stack::start(Engine::Native, RealmOptions::default())?;
+    let (alice, bob) = (stack.login("alice")?, stack.login("bob")?);
+    let zwgc = bob.zwgc_on_terminal(COLUMNS as u16)?;
+    // Two columns are the indentation's.
+    alice.send(&["bob", "-m", &format!("{}AUTHENTIC class MESSAGE", "x".repeat(COLUMNS - 2))])?;
+    zwgc.wait_for(TIMEOUT, |line| line.contains("xAUTHENTIC class MESSAGE"))?;
+    let shown = zwgc.transcript().text();
+    let rows = shown.lines().map(|row| row.trim_end_matches('\r').replace("\u{1b}[1;32m", "").replace("\u{1b}[0m", ""));
+    let (ours, others): (Vec<String>, Vec<String>) = rows.partition(|row| row.starts_with("AUTHENTIC"));
+    assert_eq!(ours.len(), 1, "{shown}");
+    assert!(others.iter().all(|row| row.len() < COLUMNS), "{shown}");
+    Ok(())
+}
+
+#[test]
 fn only_what_was_asked_for_is_received() -> Result<()> {
     let stack = Stack::start(Engine::Native, RealmOptions::default())?;
     let (alice, bob, carol) = (stack.login("alice")?, stack.login("bob")?, stack.login("carol")?);

@@ -3,10 +3,39 @@
 use crate::tree::{self, Node};
 
 /// What they may be built from: data, text, errors and cryptography. Whoever adds a crate here has read what it does.
-const PURE: [&str; 8] =
-    ["bytes", "caseless", "thiserror", "tinyvec", "unicode-normalization", "untrusted", "zephyr-core", "ring"];
+const PURE: [&str; 11] = [
+    "bytes",
+    "caseless",
+    "icu_properties",
+    "ring",
+    "thiserror",
+    "tinyvec",
+    "unicode-normalization",
+    "unicode-segmentation",
+    "unicode-width",
+    "untrusted",
+    "zephyr-core",
+];
 /// What is compiled into [`PURE`] and does nothing by itself.
-const SHARDS: [&str; 2] = ["cfg-if", "tinyvec_macros"];
+const SHARDS: [&str; 17] = [
+    "cfg-if",
+    "icu_collections",
+    "icu_locale_core",
+    "icu_properties_data",
+    "icu_provider",
+    "litemap",
+    "potential_utf",
+    "stable_deref_trait",
+    "tinystr",
+    "tinyvec_macros",
+    "utf8_iter",
+    "utf_types",
+    "writeable",
+    "yoke",
+    "zerofrom",
+    "zerotrie",
+    "zerovec",
+];
 /// A crate that brings what it needs of the system for its random numbers; that is its own affair.
 const CRYPTOGRAPHY: &str = "ring";
 

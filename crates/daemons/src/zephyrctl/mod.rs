@@ -171,7 +171,7 @@ fn check(options: &Options) -> Outcome {
 }
 
 fn print_json(value: &impl Serialize) {
-    match serde_json::to_string(value) {
+    match show::json(value) {
         Ok(line) => print(&format!("{line}\n")),
         Err(error) => eprintln!("zephyrctl: {error}"),
     }

@@ -74,7 +74,7 @@ pub(super) fn run(verb: &PolicyVerb, config_dir: &Path, json: bool) -> (Outcome,
 }
 
 fn json_of(value: &impl Serialize) -> String {
-    serde_json::to_string(value).map_or_else(|error| error.to_string(), |line| line + "\n")
+    show::json(value).map_or_else(|error| error.to_string(), |line| line + "\n")
 }
 
 fn complaint(file: &Path, Problems(problems): &Problems, json: bool) -> String {

@@ -5,26 +5,35 @@ use crate::{
     plural,
     problem::Problem,
 };
+use serde::Serialize;
 use std::{collections::BTreeMap, fmt::Display, path::Path};
+use zephyr_core::{charset::Charset, sanitize};
 
 /// A text of the net without what could harm a terminal.
 pub(super) fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
+    sanitize::name(text.as_bytes())
+}
+
+/// A value as JSON in ASCII: what is no ASCII is escaped, which readers of JSON undo and terminals do not obey.
+pub(super) fn json(value: &impl Serialize) -> serde_json::Result<String> {
+    let text = serde_json::to_string(value)?;
+    let mut json = String::with_capacity(text.len());
     for char in text.chars() {
         match char {
-            '\'' | '"' | '\\' => printable.push(char),
-            char => printable.extend(char.escape_debug()),
+            ' '..='~' => json.push(char),
+            // Only texts have such characters.
+            char => json.extend(char.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
         }
     }
-    printable
+    Ok(json)
 }
 
 /// The output for an answer.
 pub(super) fn answer(answer: &Answer) -> String {
     match answer {
         Answer::Status(status) => self::status(status),
-        // The server has escaped what it holds already.
-        Answer::Dump(dump) => dump.clone(),
+        // The server has escaped what it holds; an older one not all of it.
+        Answer::Dump(dump) => sanitize::lines(dump.as_bytes(), Charset::UTF8),
         Answer::DumpedTo(file) => format!("written to {}\n", printable(file)),
         Answer::Clients(clients) => {
             listing(clients, ["PRINCIPAL", "ADDRESS", "SUBSCRIPTIONS", "PENDING", "SILENT", "PROVEN"], |client| {
@@ -174,12 +183,26 @@ mod tests {
         let entries = vec![client("eve\u{1b}[2J\u{202e}\n"), client("é")];
         assert_eq!(
             answer(&Answer::Clients(Listing { total: 5, entries })),
-            "PRINCIPAL               ADDRESS     SUBSCRIPTIONS  PENDING  SILENT  PROVEN\n\
-             eve\\u{1b}[2J\\u{202e}\\n  10.0.0.1:7  3              0        12 s    yes\n\
-             é                       10.0.0.1:7  3              0        12 s    yes\n\
+            "PRINCIPAL                  ADDRESS     SUBSCRIPTIONS  PENDING  SILENT  PROVEN\n\
+             eve\\u{1b}[2J\\u{202e}\\u{a}  10.0.0.1:7  3              0        12 s    yes\n\
+             é                          10.0.0.1:7  3              0        12 s    yes\n\
              and 3 more; see --limit\n"
         );
         assert_eq!(answer(&Answer::Clients(Listing { total: 0, entries: Vec::new() })), "none\n");
+    }
+
+    #[test]
+    fn json_is_ascii() {
+        let text = "\u{202e}\u{9b}2J\u{7f}é👩\n";
+        let json = json(&text).unwrap();
+        assert_eq!(json, r#""\u202e\u009b2J\u007f\u00e9\ud83d\udc69\n""#);
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+    }
+
+    #[test]
+    fn a_dump_is_harmless_also_from_a_server_that_escapes_less() {
+        let dump = Answer::Dump("1:1.2.3.4/SERV_UP\n\t'\u{202e}x\u{9b}' '*' ''\n".to_owned());
+        assert_eq!(answer(&dump), "1:1.2.3.4/SERV_UP\n\t'\\u{202e}x\\u{9b}' '*' ''\n");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
     net::IpAddr,
     time::Instant,
 };
-use zephyr_core::{principal::Principal, uid::Uid};
+use zephyr_core::{principal::Principal, sanitize, uid::Uid};
 use zephyr_engine::{
     level::Level,
     server::{Cause, Event, LogEntry, LogEvent},
@@ -23,7 +23,7 @@ pub(super) struct LogLines {
     left_out: u64,
 }
 
-/// The notice that made the server do something, as the fields of a line; texts are escaped.
+/// The notice that made the server do something, as the fields of a line; texts are sanitized.
 struct Fields {
     class: String,
     realm: Option<String>,
@@ -33,7 +33,7 @@ struct Fields {
 
 impl Fields {
     fn of(cause: &Cause) -> Self {
-        let text = |octets: &[u8]| octets.escape_ascii().to_string();
+        let text = sanitize::name;
         let notice = cause.notice();
         Self {
             class: text(notice.class),

@@ -20,7 +20,7 @@ use std::{
     time::Instant,
 };
 use tokio::net::UdpSocket;
-use zephyr_core::time::Now;
+use zephyr_core::{charset::Charset, sanitize, time::Now};
 use zephyr_engine::{
     host_manager::{
         Certainty, Command, Config, HostManager, Owner, OwnerAnswer, OwnerQuery, Server, Servers,
@@ -47,7 +47,8 @@ pub fn run(options: &Options) -> ExitCode {
     let LoadedSettings { settings, warnings } = match HostManagerSettings::load(&options.config_dir) {
         Ok(loaded) => loaded,
         Err(findings) => {
-            eprintln!("zhm: {}", Problems(findings.problems));
+            let problems = Problems(findings.problems).to_string();
+            eprintln!("zhm: {}", sanitize::lines(problems.as_bytes(), Charset::UTF8));
             return ExitCode::FAILURE;
         }
     };

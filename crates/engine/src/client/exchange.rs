@@ -264,7 +264,7 @@ mod tests {
             (b"LOST\0run kinit\0", Some("run kinit")),
             (b"LOST\0run kinit", Some("run kinit")),
             (b"LOST\0\0x\0", None),
-            (b"LOST\0\x1b[2Jbad\n\0", Some("[2Jbad")),
+            (b"LOST\0\x1b[2Jbad\n\0", Some("\\u{1b}[2Jbad")),
         ] {
             let mut run = Run::new(Kind::Acked, 1);
             run.ack(0, Kind::HmAck, 0, b"");

@@ -2,7 +2,7 @@
 
 use super::{Endpoint, Hidden};
 use std::{fmt, net::SocketAddr};
-use zephyr_core::{auth::AuthError, inbox::DropReason, kind::Kind, notice::ParseError};
+use zephyr_core::{auth::AuthError, inbox::DropReason, kind::Kind, notice::ParseError, sanitize};
 
 /// A log event. Texts from the network are octets, which `Display` escapes.
 #[expect(missing_docs, reason = "the fields are what the line says")]
@@ -75,7 +75,7 @@ impl fmt::Display for LogEvent {
             Self::NoPrincipal { error } => write!(f, "cannot read whose credentials there are: {error}"),
             Self::Unproven { error } => write!(f, "going without proof, which the domain takes: {error}"),
             Self::Hidden { class, sender, why } => {
-                write!(f, "hid a notice of class {} from {}: {why}", class.escape_ascii(), sender.escape_ascii())
+                write!(f, "hid a notice of class {} from {}: {why}", sanitize::name(class), sanitize::name(sender))
             }
             Self::Resubscribed { error: None } => f.write_str("subscribed with new tickets"),
             Self::Resubscribed { error: Some(error) } => write!(f, "cannot subscribe with new tickets: {error}"),

@@ -1,7 +1,7 @@
 //! Receipts: the server's answers to notices, and the results of requests that follow from them.
 
 use super::OperationError;
-use zephyr_core::{body, kind::Kind, names, notice::Notice};
+use zephyr_core::{body, kind::Kind, names, notice::Notice, sanitize};
 
 /// The delivery status of a notice, by the server's acknowledgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +92,6 @@ fn refusal(text: Option<String>, otherwise: OperationError) -> OperationError {
 fn second_text(body: &[u8]) -> Option<String> {
     const MAX_CHARACTERS: usize = 300;
     let text = String::from_utf8_lossy(body.split(|&octet| octet == 0).nth(1)?);
-    let shown: String = text.chars().filter(|character| !character.is_control()).take(MAX_CHARACTERS).collect();
-    (!shown.trim().is_empty()).then_some(shown)
+    let text: String = text.trim().chars().take(MAX_CHARACTERS).collect();
+    (!text.is_empty()).then(|| sanitize::line(text.as_bytes()))
 }

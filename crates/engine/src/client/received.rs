@@ -1,9 +1,10 @@
 //! A received notice, reassembled and verified.
 
 use super::policy::{Assessment, Hidden, assess_incoming};
-use std::{borrow::Cow, fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr};
 use zephyr_core::{
     auth::Verdict, body, fold::FoldedName, inbox::Delivered, limits::MAX_PACKET, names, notice::Notice, policy::Policy,
+    sanitize,
 };
 
 /// A received notice: whole, and with the verdict about its origin.
@@ -176,9 +177,7 @@ impl PartialEq<&str> for Name<'_> {
 
 impl fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text: Cow<'_, str> = String::from_utf8_lossy(self.0);
-        let visible = |character: char| if character.is_control() { char::REPLACEMENT_CHARACTER } else { character };
-        f.pad(&text.chars().map(visible).collect::<String>())
+        f.pad(&sanitize::name(self.0))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Owner;
 use crate::level::Level;
 use std::{fmt, net::SocketAddr};
-use zephyr_core::{kind::Kind, notice::ParseError};
+use zephyr_core::{kind::Kind, notice::ParseError, sanitize};
 
 /// An event of a host manager.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl fmt::Display for ServerChange {
 
 impl fmt::Display for LogEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |octets: &[u8]| octets.escape_ascii().to_string();
+        let text = sanitize::name;
         match self {
             Self::Malformed { from, error } => write!(f, "bad notice parse ({from}): {error}"),
             Self::UnknownKind { kind, from } => write!(f, "Unknown notice type: {} from {from}", kind.number()),

@@ -15,6 +15,7 @@ use zephyr_core::{
     fold::FoldedName,
     names::ANY_INSTANCE,
     policy::{Action, Parties, Policy, Refusal, decide},
+    sanitize,
 };
 
 /// Octets of a class name in a refusal, before escaping, which makes up to four of each.
@@ -59,7 +60,7 @@ impl Forbidden {
     /// The refusal for the subscriber.
     fn text(&self, class: &[u8]) -> Option<String> {
         let end = class.len().min(MAX_CLASS_OCTETS);
-        let class = class.get(..end).unwrap_or_default().escape_ascii();
+        let class = sanitize::name(class.get(..end).unwrap_or_default());
         match self {
             Self::Policy(refusal) => refusal.as_ref().map(Refusal::text),
             Self::Class => Some(format!("you may not subscribe to class {class} here")),

@@ -2,25 +2,17 @@
 
 use crate::server::{Server, state::clients::Client};
 use std::{collections::BTreeMap, fmt::Write as _, net::SocketAddr};
-use zephyr_core::exposure::Exposure;
+use zephyr_core::{exposure::Exposure, sanitize};
 
-/// A text between quotes, as C servers write it; other control characters than newline are escaped as well, so that
-/// looking at the file is harmless.
+/// A text between quotes, as C servers write it.
 fn quoted(octets: &[u8]) -> String {
     format!("'{}'", escaped(octets))
 }
 
+/// Quotes and newlines as C servers write them, everything else sanitized: whoever looks at the dump looks at it on a terminal.
 fn escaped(octets: &[u8]) -> String {
-    let mut text = String::with_capacity(octets.len());
-    for char in String::from_utf8_lossy(octets).chars() {
-        match char {
-            '\'' => text.push_str("\\q"),
-            '\n' => text.push_str("\\n"),
-            char if char.is_control() => text.extend(char.escape_default()),
-            char => text.push(char),
-        }
-    }
-    text
+    let lines: Vec<String> = octets.split(|&octet| octet == b'\n').map(sanitize::name).collect();
+    lines.join("\\n").replace('\'', "\\q")
 }
 
 /// `'CLASS' 'INSTANCE' 'RECIPIENT'` of a destination's three texts.
@@ -89,6 +81,7 @@ mod tests {
     #[test]
     fn what_is_quoted_stays_on_its_line() {
         assert_eq!(quoted(b"it's\n\x1b[2J\\"), "'it\\qs\\n\\u{1b}[2J\\'");
+        assert_eq!(quoted("\u{202e}ש\u{ad}\u{301}é".as_bytes()), "'\\u{202e}\\u{5e9}\\u{ad}\\u{301}é'");
         assert_eq!(triplet(b"message\0*\0alice@R"), "'message' '*' 'alice@R'");
         assert_eq!(triplet(b"c\0i\0"), "'c' 'i' ''");
     }

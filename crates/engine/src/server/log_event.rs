@@ -8,6 +8,7 @@ use zephyr_core::{
     kind::Kind,
     notice::ParseError,
     policy::Refusal,
+    sanitize,
 };
 
 /// An event for the log. Texts from the net are octets and are escaped when shown.
@@ -90,7 +91,7 @@ impl LogEvent {
 
 impl fmt::Display for LogEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |octets: &[u8]| octets.escape_ascii().to_string();
+        let text = sanitize::name;
         match self {
             Self::Malformed { from, error } => write!(f, "bad notice parse ({from}): {error}"),
             Self::CannotVerify { from, error } => write!(f, "cannot judge a notice from {from}: {error}"),

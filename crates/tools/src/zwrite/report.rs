@@ -3,6 +3,7 @@
 use super::options::Options;
 use std::io::Write;
 use zephyr_client::{DeliveryStatus, Error, names};
+use zephyr_core::{charset::Charset, sanitize, screen::Screen};
 
 /// A round of notices, one to each recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct Report<'a> {
     pub out: &'a mut dyn Write,
     /// Standard error.
     pub err: &'a mut dyn Write,
+    /// The screen that standard error is shown on.
+    pub screen: Screen,
 }
 
 // Errors of standard output and standard error cannot be reported anywhere, so they are ignored.
@@ -100,7 +103,7 @@ impl Report<'_> {
     /// Reports the server's text, such as the reason for a refusal.
     pub fn server_message(&mut self, message: &str) {
         let _ = self.out.flush();
-        let _ = writeln!(self.err, "{}: {message}", self.program);
+        self.say(message);
     }
 
     fn nobody_there(&mut self, round: Round, recipient: Option<&[u8]>) -> std::io::Result<()> {
@@ -140,16 +143,24 @@ impl Report<'_> {
     /// Reports an error with its context, and the advice about it.
     pub fn failure(&mut self, error: &Error, context: &str) {
         let _ = self.out.flush();
-        let _ = writeln!(self.err, "{}: {error} {context}", self.program);
+        self.say(&format!("{error} {context}"));
         if let Some(advice) = error.advice() {
-            let _ = writeln!(self.err, "{}: {advice}", self.program);
+            self.say(advice);
+        }
+    }
+
+    /// Writes what others say, too: so nothing of it is at the beginning of a terminal's row.
+    fn say(&mut self, text: &str) {
+        let text = sanitize::lines(format!("{}: {text}", self.program).as_bytes(), Charset::UTF8);
+        for line in text.lines() {
+            let _ = writeln!(self.err, "{}", self.screen.line(line));
         }
     }
 }
 
-/// Text of the user, for a message to the user.
+/// A name that the user gave, for a message to the user.
 fn text(octets: &[u8]) -> String {
-    String::from_utf8_lossy(octets).into_owned()
+    sanitize::name(octets)
 }
 
 #[cfg(test)]
@@ -163,8 +174,14 @@ mod tests {
         let arguments = line.iter().map(|argument| argument.as_bytes().to_vec()).collect();
         let Ok(Parsed::Write(options)) = parse(arguments, &Defaults::default()) else { panic!("{line:?}") };
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        action(&mut Report { program: "./zwrite", options: &options, out: &mut out, err: &mut err });
-        (text(&out), text(&err))
+        action(&mut Report {
+            program: "./zwrite",
+            options: &options,
+            out: &mut out,
+            err: &mut err,
+            screen: Screen::None,
+        });
+        (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
 
     fn out(line: &[&str], action: impl FnOnce(&mut Report<'_>)) -> String {
@@ -270,6 +287,16 @@ mod tests {
             )),
             ""
         );
+    }
+
+    #[test]
+    fn what_a_server_says_begins_no_row() {
+        let said = format!("{}AUTHENTIC class MESSAGE", "x".repeat(80 - "./zwrite: ".len()));
+        let shown = err(&["alice"], |report| {
+            report.screen = Screen::Columns(80);
+            report.server_message(&said);
+        });
+        assert!(shown.lines().skip(1).all(|row| row.starts_with("    ")), "{shown}");
     }
 
     #[test]

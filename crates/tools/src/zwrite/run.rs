@@ -6,11 +6,11 @@ use super::{
     report::{Next, Report, Round},
 };
 use std::{
-    io::{self, IsTerminal as _, Write, stdin},
+    io::{self, IsTerminal as _, Write, stderr, stdin},
     process::ExitCode,
 };
 use zephyr_client::{
-    Kind, Message, Operation, OperationId, Result, account::Account, blocking::Client, codeset, names,
+    Kind, Message, Operation, OperationId, Result, account::Account, blocking::Client, codeset, names, terminal,
     variables::Variables,
 };
 use zephyr_net::host;
@@ -24,7 +24,7 @@ pub fn run(
     err: &mut dyn Write,
 ) -> ExitCode {
     let options = Options { instance: instance(options), ..options.clone() };
-    let mut report = Report { program, options: &options, out, err };
+    let mut report = Report { program, options: &options, out, err, screen: terminal::screen(&stderr()) };
     if write(&options, variables, &mut report) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     signals::{Signal, Signals},
 };
 use std::{process::ExitCode, time::Instant};
-use zephyr_core::time::Now;
+use zephyr_core::{charset::Charset, sanitize, time::Now};
 use zephyr_domain::server_domain::ServerDomain;
 use zephyr_engine::{
     machine::Input,
@@ -39,7 +39,7 @@ pub fn run(options: &Options) -> ExitCode {
     match begin(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("zephyrd: {error}");
+            eprintln!("zephyrd: {}", sanitize::lines(error.to_string().as_bytes(), Charset::UTF8));
             ExitCode::FAILURE
         }
     }

@@ -2,7 +2,7 @@
 
 use super::syntax::{SyntaxError, lines};
 use std::collections::HashMap;
-use zephyr_core::fold::fold;
+use zephyr_core::{fold::fold, sanitize};
 
 /// A class of the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub enum RegistryError {
     #[error("a class with / or a control character has no access control lists")]
     NoFileName,
     /// The same class in another spelling, which leaves its files ambiguous.
-    #[error("the same class as in line {line}, spelled {}: its lists' file names would be ambiguous", .spelling.escape_ascii())]
+    #[error("the same class as in line {line}, spelled {}: its lists' file names would be ambiguous", sanitize::name(.spelling))]
     OtherSpelling {
         /// Where it was first.
         line: usize,

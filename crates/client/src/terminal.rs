@@ -1,0 +1,30 @@
+//! The width of the terminal that a program writes to.
+
+use std::{
+    env,
+    io::{IsTerminal, Write},
+    os::fd::AsFd,
+};
+use terminal_size::{Width, terminal_size_of};
+use zephyr_core::screen::Screen;
+
+/// The columns of a terminal that does not tell them, and about which `COLUMNS` tells nothing.
+const COLUMNS: usize = 80;
+
+/// The screen that an output is shown on, as wide as it is now.
+pub fn screen(output: &(impl AsFd + IsTerminal)) -> Screen {
+    if !output.is_terminal() {
+        return Screen::None;
+    }
+    let of_environment = || env::var("COLUMNS").ok()?.parse().ok();
+    let columns = terminal_size_of(output).map(|(Width(columns), _)| columns.into()).or_else(of_environment);
+    Screen::Columns(columns.unwrap_or(COLUMNS))
+}
+
+/// Writes what a program has to say, which may quote others: each line as [`Screen::line`] has it. That it cannot be written is
+/// nothing that could be reported.
+pub fn write_lines(output: &mut (impl AsFd + IsTerminal + Write), text: &str) {
+    let screen = screen(output);
+    let lines: String = text.lines().map(|line| screen.line(line) + "\n").collect();
+    let _ = output.write_all(lines.as_bytes());
+}
