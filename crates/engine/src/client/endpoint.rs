@@ -21,6 +21,14 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Whether a packet from this address comes from the host manager, as far as an address shows it.
+    pub(super) fn is_host_manager(&self, from: SocketAddr) -> bool {
+        let Self { host_manager, .. } = self;
+        // A host manager that listens on all addresses may answer from another loopback address than it was asked at.
+        let is_same_host = from.ip() == host_manager.ip() || (from.ip().is_loopback() && host_manager.ip().is_loopback());
+        is_same_host && from.port() == host_manager.port()
+    }
+
     /// Whether this client has sent a notice, by its sender, address and port.
     pub(super) fn is_sender_of(&self, notice: &Notice<'_>) -> bool {
         notice.port == self.port && notice.address == self.address && notice.sender == self.sender

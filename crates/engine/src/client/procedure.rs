@@ -321,7 +321,7 @@ impl Procedure {
         matches!(&self.stage, Stage::Sending(exchange) if exchange.stage() == &exchange::Stage::Queuing)
     }
 
-    /// Restarts the time limit for the server's answer, as a valid packet was received.
+    /// Restarts the time limit for the server's answer, as the host manager has sent something.
     pub(super) fn restart_answer_timeout(&mut self, now: Now) {
         if let Stage::Sending(exchange) = &mut self.stage {
             exchange.restart_answer_timeout(now);
