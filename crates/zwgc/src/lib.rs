@@ -2,11 +2,13 @@
 //!
 //! * [`options`]: the command line; [`subscription_file`]: `~/.zephyr.subs`
 //! * [`windowgram`]: the display format of notices; [`sanitize`]: removal of what could control a terminal
+//! * [`port_files`]: the files with its port
 //! * [`run`]: the program
 
 #![forbid(unsafe_code)]
 
 pub mod options;
+pub mod port_files;
 pub mod run;
 pub mod sanitize;
 pub mod subscription_file;
