@@ -258,9 +258,11 @@ struct SubscriptionFile {
 impl SubscriptionFile {
     /// Reads the file, once, as it may be standard input. `None` when it cannot be read; a default file need not exist.
     fn read(options: &Options) -> Option<Self> {
-        let (path, is_given) = match &options.subscription_file {
-            Some(path) => (path.clone(), true),
-            None => (account::home().unwrap_or_default().join(".zephyr.subs"), false),
+        let (path, is_given) = match (&options.subscription_file, account::home()) {
+            (Some(path), _) => (path.clone(), true),
+            (None, Some(home)) => (home.join(".zephyr.subs"), false),
+            // Not that of the current directory, which may be somebody else's.
+            (None, None) => return Some(Self { path: PathBuf::new(), text: Vec::new() }),
         };
         match contents(&path) {
             Ok(text) => Some(Self { path, text }),
