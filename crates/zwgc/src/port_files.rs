@@ -1,5 +1,6 @@
 //! The files with this client's port, for other programs of the user (zwgc, section 2).
 
+use std::path::Path;
 use zephyr_client::windowgram_port::{self, CreateError, Place};
 
 /// The files with this client's port.
@@ -67,7 +68,8 @@ impl PortFiles {
 
 /// The line about a file that was not made.
 fn consequence(error: &CreateError, place: &Place) -> String {
-    let programs = if place.path.starts_with("/tmp") { "C programs" } else { "other programs" };
+    let is_public = place.path.parent() == Some(Path::new("/tmp"));
+    let programs = if is_public { "C programs" } else { "other programs" };
     format!("{error}: {programs} will not find this windowgram client")
 }
 
@@ -85,7 +87,7 @@ mod tests {
         let places = vec![place("a"), place("missing/b")];
         let files = PortFiles::create_in(places.clone(), 5, |line| said.push(line.to_owned())).unwrap();
         assert_eq!(files.places, [place("a")]);
-        let missing = format!("{}: No such file or directory: C programs will not", places[1].path.display());
+        let missing = format!("{}: No such file or directory: other programs will not", places[1].path.display());
         assert!(matches!(&said[..], [line] if line.starts_with(&missing)), "{said:?}");
         let mut said = Vec::new();
         let again = PortFiles::create_in(vec![place("c"), place("a")], 6, |line| said.push(line.to_owned()));

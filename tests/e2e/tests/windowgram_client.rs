@@ -70,8 +70,8 @@ fn a_windowgram_client_that_never_asks_stays_forgotten() -> Result<()> {
 #[test]
 fn somebody_elses_port_file_keeps_no_windowgram_client_from_starting() -> Result<()> {
     const SOMEBODY: u32 = 54321;
-    let stack = Stack::without_kerberos()?;
-    let (alice, bob) = (stack.bare_person("alice")?, stack.bare_person("bob")?);
+    let stack = Stack::start(Engine::Native, RealmOptions::default())?;
+    let (alice, bob) = (stack.login("alice")?, stack.login("bob")?);
     fs::write(bob.wgfile(), "1\n")?;
     // The user's own file does: another one may be running.
     let mut command = bob.command(bins::path("zwgc")?);
