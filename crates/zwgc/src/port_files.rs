@@ -5,8 +5,14 @@ use zephyr_client::windowgram_port::{self, CreateError, Place};
 
 /// The files with this client's port.
 pub struct PortFiles {
-    places: Vec<Place>,
+    places: Vec<PortFile>,
     port: u16,
+}
+
+/// A place for such a file.
+struct PortFile {
+    place: Place,
+    is_made: bool,
 }
 
 /// A windowgram client of the user's seems to run already, which was reported.
@@ -28,7 +34,7 @@ impl PortFiles {
         let mut files = Self { places: Vec::new(), port };
         for place in places {
             match windowgram_port::create(&place, port) {
-                Ok(()) => files.places.push(place),
+                Ok(()) => files.places.push(PortFile { place, is_made: true }),
                 Err(CreateError::Exists(path)) => {
                     files.remove(&mut report);
                     report("windowgram file already exists.  If you are");
@@ -36,17 +42,21 @@ impl PortFiles {
                     report("and try again.");
                     return Err(AlreadyRuns);
                 }
-                Err(error) => report(&consequence(&error, &place)),
+                Err(error) => {
+                    report(&consequence(&error, &place));
+                    files.places.push(PortFile { place, is_made: false });
+                }
             }
         }
         Ok(files)
     }
 
-    /// Writes the files again.
-    pub fn renew(&self) {
-        for place in &self.places {
-            if let Err(error) = windowgram_port::renew(place, self.port) {
-                eprintln!("zwgc: {}", consequence(&error, place));
+    /// Writes the files again, also where that was not possible before.
+    pub fn renew(&mut self) {
+        for PortFile { place, is_made } in &mut self.places {
+            match windowgram_port::renew(place, self.port) {
+                Ok(()) => *is_made = true,
+                Err(error) => eprintln!("zwgc: {}", consequence(&error, place)),
             }
         }
     }
@@ -57,7 +67,8 @@ impl PortFiles {
     }
 
     fn remove(self, mut report: impl FnMut(&str)) {
-        for Place { path, .. } in self.places {
+        let made = self.places.into_iter().filter(|file| file.is_made);
+        for Place { path, .. } in made.map(|file| file.place) {
             if let Err(error) = std::fs::remove_file(&path) {
                 let text = zephyr_client::system_text(&error);
                 report(&format!("error while trying to delete {}: {text}", path.display()));
@@ -85,16 +96,19 @@ mod tests {
         let place = |name: &str| Place { path: folder.path().join(name), is_local: false };
         let mut said = Vec::new();
         let places = vec![place("a"), place("missing/b")];
-        let files = PortFiles::create_in(places.clone(), 5, |line| said.push(line.to_owned())).unwrap();
-        assert_eq!(files.places, [place("a")]);
+        let mut files = PortFiles::create_in(places.clone(), 5, |line| said.push(line.to_owned())).unwrap();
+        assert!(place("a").path.exists());
         let missing = format!("{}: No such file or directory: other programs will not", places[1].path.display());
         assert!(matches!(&said[..], [line] if line.starts_with(&missing)), "{said:?}");
         let mut said = Vec::new();
         let again = PortFiles::create_in(vec![place("c"), place("a")], 6, |line| said.push(line.to_owned()));
         assert_eq!(again.err(), Some(AlreadyRuns));
         assert!(said[0].starts_with("windowgram file already exists") && !place("c").path.exists(), "{said:?}");
+        fs::create_dir(folder.path().join("missing")).unwrap();
+        files.renew();
+        assert_eq!(windowgram_port::read(&places[1].path).unwrap(), 5);
         files.delete();
-        assert!(!place("a").path.exists());
+        assert!(!places[0].path.exists() && !places[1].path.exists());
     }
 
     #[test]
@@ -103,9 +117,13 @@ mod tests {
         let path = folder.path().join("wg.1000");
         fs::write(&path, "5\n").unwrap();
         let owner = Owner(fs::metadata(&path).unwrap().uid());
-        let line = consequence(&CreateError::Foreign { path: path.clone(), owner }, &Place { path, is_local: true });
-        assert!(
-            line.ends_with("): C programs will not find this windowgram client") && line.contains(&owner.to_string())
-        );
+        let said = |path: &Path| {
+            let error = CreateError::Foreign { path: path.into(), owner };
+            consequence(&error, &Place { path: path.into(), is_local: true })
+        };
+        let line =
+            format!("{} belongs to {owner}: other programs will not find this windowgram client", path.display());
+        assert_eq!(said(&path), line);
+        assert!(said(Path::new("/tmp/wg.1000")).ends_with(": C programs will not find this windowgram client"));
     }
 }

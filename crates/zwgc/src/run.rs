@@ -63,10 +63,10 @@ async fn run_client(options: &Options) -> io::Result<u8> {
             return Ok(NO_ZEPHYR);
         }
     };
-    let Ok(files) = PortFiles::create(zephyr.port()) else { return Ok(FAILURE) };
+    let Ok(mut files) = PortFiles::create(zephyr.port()) else { return Ok(FAILURE) };
     let location = Location::here(options.tty.as_deref());
     let served = tokio::select! {
-        served = serve(&zephyr, &mut inbox, options, &location, &files) => served,
+        served = serve(&zephyr, &mut inbox, options, &location, &mut files) => served,
         () = signals.stop() => Ok(()),
     };
     let status = match served {
@@ -101,7 +101,7 @@ async fn serve(
     inbox: &mut Inbox,
     options: &Options,
     location: &Location,
-    files: &PortFiles,
+    files: &mut PortFiles,
 ) -> Result<()> {
     let exposure = exposure(Variables::read().text("exposure").as_deref());
     set_location(zephyr, exposure, location).await;

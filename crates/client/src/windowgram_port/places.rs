@@ -55,18 +55,18 @@ mod tests {
         let user = account::user_id();
         let paths = |runtime_dir: &Path, user| {
             let places = places_of(None, Some(runtime_dir.into()), user);
-            places.into_iter().map(|place| place.path).collect::<Vec<_>>()
+            places.into_iter().map(|place| place.path.display().to_string()).collect::<Vec<_>>()
         };
-        let public = PathBuf::from(format!("/tmp/wg.{user}"));
-        let private = folder.path().join(format!("wg.{user}"));
-        assert_eq!(paths(folder.path(), user), [private, public.clone()]);
-        assert_eq!(paths(Path::new("relative"), user), [public.clone()]);
+        let public = format!("/tmp/wg.{user}");
+        let private = folder.path().join(format!("wg.{user}")).display().to_string();
+        assert_eq!(paths(folder.path(), user), [&*private, &*public]);
+        assert_eq!(paths(Path::new("relative"), user), [&*public]);
         assert_eq!(paths(folder.path(), user + 1).len(), 1, "somebody else's");
         let link = folder.path().join("link");
         symlink(folder.path(), &link).unwrap();
-        assert_eq!(paths(&link, user), [public.clone()]);
+        assert_eq!(paths(&link, user), [&*public]);
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        assert_eq!(paths(folder.path(), user), [public]);
+        assert_eq!(paths(folder.path(), user), [&*public]);
         let given = places_of(Some("/x/y".into()), Some(folder.path().into()), user);
         assert_eq!(given, [Place { path: "/x/y".into(), is_local: false }]);
     }
