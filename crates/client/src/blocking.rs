@@ -6,7 +6,7 @@
 
 use crate::{
     Error, Options, Result, Subscriptions,
-    driver::log_ticket_event,
+    driver::{log_subscription_event, log_ticket_event},
     error::system_text,
     jobs::{Jobs, log},
     mailbox::Acknowledgement,
@@ -28,6 +28,10 @@ use zephyr_net::{
 
 /// The maximum number of acknowledgements kept, in raw mode; beyond, the oldest are lost.
 const MAX_ACKNOWLEDGEMENTS: usize = 1024;
+
+/// The maximum number of events handled after the time that a program wants to wait: a flood, of which each packet may be one, does
+/// not keep it from going on.
+const MAX_LATE_EVENTS: usize = 64;
 
 /// A blocking connection to Zephyr, which does its work only during calls.
 pub struct Client {
@@ -166,21 +170,23 @@ impl Client {
     }
 
     /// Waits for the next notice of any kind, for at most this time; `None` when none has come. With a wait of zero it does
-    /// not wait for packets.
+    /// not wait for packets. It may give `None` while there is more to do, as after a flood: [`Client::timeout`] is zero then.
     ///
     /// # Errors
     ///
     /// When the socket fails.
     pub fn receive(&mut self, wait: Duration) -> Result<Option<Received>> {
-        let deadline = self.driver.clock().now().monotonic + wait;
+        let deadline = self.driver.clock().now().monotonic.saturating_add(wait);
+        let mut late_events = 0;
         loop {
             // A notice in the queue is returned without waiting.
-            let deadline = if self.arrived.is_empty() { deadline } else { Duration::ZERO };
-            let idle = !self.step(Some(deadline))?;
+            let wait_until = if self.arrived.is_empty() { deadline } else { Duration::ZERO };
+            let idle = !self.step(Some(wait_until))?;
             if let Some(received) = self.arrived.pop() {
                 return Ok(Some(*received));
             }
-            if idle {
+            late_events += usize::from(self.driver.clock().now().monotonic >= deadline);
+            if idle || late_events >= MAX_LATE_EVENTS {
                 return Ok(None);
             }
         }
@@ -247,6 +253,7 @@ impl Client {
                 }
             }
             Event::Tickets(event) => log_ticket_event(event),
+            Event::Subscriptions(event) => log_subscription_event(&event),
             Event::Log(line) => log(&line),
         }
     }

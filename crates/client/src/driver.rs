@@ -1,7 +1,7 @@
 //! The task that drives a client: its socket, clock and jobs, and the requests of programs.
 
 use crate::{
-    Error, Options, Result, TicketEvent,
+    Error, Options, Result, SubscriptionEvent, TicketEvent,
     error::system_text,
     jobs::{Jobs, log},
     localtime,
@@ -39,6 +39,8 @@ pub(crate) enum Request {
     /// Report changes of the tickets, and do not renew them.
     WatchTickets(mpsc::UnboundedSender<TicketEvent>),
     TicketsFailed,
+    /// Report that the server had forgotten the client.
+    WatchSubscriptions(mpsc::UnboundedSender<SubscriptionEvent>),
     Close,
 }
 
@@ -78,6 +80,7 @@ pub(crate) async fn start(options: Options) -> Result<Started> {
         ready: Some(ready),
         waiters: HashMap::new(),
         tickets: None,
+        subscriptions: None,
         cannot_send: None,
     };
     tokio::spawn(
@@ -103,6 +106,7 @@ struct TaskEnvironment {
     ready: Option<oneshot::Sender<Result<()>>>,
     waiters: HashMap<OperationId, Waiter>,
     tickets: Option<mpsc::UnboundedSender<TicketEvent>>,
+    subscriptions: Option<mpsc::UnboundedSender<SubscriptionEvent>>,
     /// The system's error text of the last packet to the host manager, if that was not sent.
     cannot_send: Option<String>,
 }
@@ -139,6 +143,10 @@ impl Environment<Client> for TaskEnvironment {
             Event::Tickets(event) => match &self.tickets {
                 Some(listener) => drop(listener.send(event)),
                 None => log_ticket_event(event),
+            },
+            Event::Subscriptions(event) => match &self.subscriptions {
+                Some(listener) => drop(listener.send(event)),
+                None => log_subscription_event(&event),
             },
             Event::Log(line) => log(&line),
         }
@@ -218,6 +226,10 @@ impl Task {
                 Command::WatchTickets
             }
             Request::TicketsFailed => Command::TicketsFailed,
+            Request::WatchSubscriptions(listener) => {
+                self.environment.subscriptions = Some(listener);
+                return;
+            }
             Request::Close => return,
         };
         self.driver.handle(Input::Command(command));
@@ -230,5 +242,15 @@ pub(crate) fn log_ticket_event(event: TicketEvent) {
         TicketEvent::New | TicketEvent::First => tracing::info!("there are new tickets: subscribing with them"),
         TicketEvent::EndsSoon(end) => tracing::warn!("the tickets end at {}", localtime::date_and_time(end)),
         TicketEvent::Ended => tracing::warn!("the tickets have ended: nothing can be proven without new ones"),
+    }
+}
+
+/// Logs that the server had forgotten the client, for programs that do not watch for it.
+pub(crate) fn log_subscription_event(event: &SubscriptionEvent) {
+    match event {
+        SubscriptionEvent::Restored => tracing::warn!("the server had forgotten this client: subscribed again"),
+        SubscriptionEvent::NotRestored(error) => {
+            tracing::warn!("the server has forgotten this client, and cannot be subscribed with again: {error}");
+        }
     }
 }

@@ -22,7 +22,8 @@
 //! * [`Zephyr`]: sends [`Message`]s, subscribes, sets locations; operations run concurrently. [`Inbox`]: gives [`Received`]
 //!   notices
 //! * [`blocking`]: the same without a runtime
-//! * [`Tickets`]: for programs that renew their subscriptions themselves; by default the client does
+//! * [`Tickets`]: for programs that renew their subscriptions themselves; by default the client does.
+//!   [`SubscriptionWatch`]: for those that want to know when the server had forgotten them
 //! * [`variables`], [`windowgram_port`], [`account`], [`codeset`], [`localtime`], [`location`], [`terminal`]: the user's
 //!   environment
 //!
@@ -43,6 +44,7 @@ mod mailbox;
 mod options;
 mod policy_watch;
 mod sending;
+mod subscription_watch;
 mod subscriptions;
 pub mod terminal;
 mod tickets;
@@ -56,6 +58,7 @@ pub use location::Location;
 pub use mailbox::Acknowledgement;
 pub use options::{Authentication, Options};
 pub use sending::Sending;
+pub use subscription_watch::SubscriptionWatch;
 pub use subscriptions::Subscriptions;
 pub use tickets::Tickets;
 pub use zephyr::{Zephyr, connect};
@@ -69,7 +72,7 @@ pub use zephyr_core::{
 };
 pub use zephyr_engine::client::{
     DeliveryStatus, Endpoint, Hidden, LocationChange, Message, NakReason, Name, Operation, OperationError, OperationId,
-    Outcome, Receipt, Received, Subscription, SubscriptionRequest, TicketEvent,
+    Outcome, Receipt, Received, Subscription, SubscriptionEvent, SubscriptionRequest, TicketEvent,
 };
 
 use std::{future::Future, io};

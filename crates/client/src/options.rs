@@ -6,6 +6,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 use zephyr_core::{
     auth::{AuthError, Initiator},
@@ -18,6 +19,9 @@ use zephyr_domain::{
 };
 use zephyr_engine::client::Settings;
 use zephyr_net::{address, services};
+
+/// The default time between two questions whether the server still knows the client. For the server each is a small request to check.
+const SUBSCRIPTION_CHECK: Duration = Duration::from_secs(120);
 
 /// The source of a client's authentication and policy.
 #[derive(Clone)]
@@ -88,21 +92,32 @@ pub struct Options {
     pub login: Option<String>,
     /// Ticket renewal: after the first subscription the client watches the user's tickets, and subscribes again with new ones.
     pub renews_tickets: bool,
+    /// The time between two questions whether the server still knows the client, which subscribes again when it does not: at least
+    /// a second. `None`: it is never asked.
+    pub subscription_check: Option<Duration>,
     /// Raw mode: acknowledgements are received, too; see [`Inbox::next_raw`](crate::Inbox::next_raw).
     pub raw: bool,
 }
 
 impl Options {
     /// Options with this host manager and authentication, and defaults otherwise: all addresses, the user's login name, ticket
-    /// renewal, no raw mode.
+    /// renewal, a question to the server every two minutes, no raw mode.
     pub fn new(host_manager: SocketAddr, authentication: Authentication) -> Self {
         let login = Account::own().map(|account| account.login);
-        Self { host_manager, address: None, authentication, login, renews_tickets: true, raw: false }
+        Self {
+            host_manager,
+            address: None,
+            authentication,
+            login,
+            renews_tickets: true,
+            subscription_check: Some(SUBSCRIPTION_CHECK),
+            raw: false,
+        }
     }
 
     /// The client's behaviour.
     pub(crate) const fn settings(&self) -> Settings {
-        Settings { raw: self.raw, renews_tickets: self.renews_tickets }
+        Settings { raw: self.raw, renews_tickets: self.renews_tickets, subscription_check: self.subscription_check }
     }
 
     /// The local address to bind, with any port.
@@ -112,7 +127,9 @@ impl Options {
 
     /// Reads options from the environment: `ZEPHYR_HM=ADDRESS:PORT` (default: 127.0.0.1, port `zephyr-hm`),
     /// `ZEPHYR_AUTH=kerberos|none` (default: as the policy says), `ZEPHYR_POLICY=FILE` (default:
-    /// `/etc/zephyr/policy.toml`, if it is there) and `ZEPHYR_ADDRESS=ADDRESS` (default: every address).
+    /// `/etc/zephyr/policy.toml`, if it is there), `ZEPHYR_ADDRESS=ADDRESS` (default: every address) and
+    /// `ZEPHYR_CHECK=SECONDS`, the time between two questions whether the server still knows the client (default: 120; 0:
+    /// none).
     ///
     /// # Errors
     ///
@@ -134,8 +151,19 @@ impl Options {
         let file = Some(PolicyFile::path(default));
         let address = variable("ZEPHYR_ADDRESS").map(|text| own_address(&text)).transpose()?;
         let authentication = Authentication::ByPolicy { policies, file, backend };
-        Ok(Self { address, ..Self::new(host_manager, authentication) })
+        let options = Self { address, ..Self::new(host_manager, authentication) };
+        match variable("ZEPHYR_CHECK") {
+            Some(text) => Ok(Self { subscription_check: check_interval(&text)?, ..options }),
+            None => Ok(options),
+        }
     }
+}
+
+fn check_interval(text: &str) -> Result<Option<Duration>> {
+    let invalid =
+        |_| io::Error::new(io::ErrorKind::InvalidInput, format!("ZEPHYR_CHECK={text}: expected a number of seconds"));
+    let seconds: u32 = text.parse().map_err(invalid)?;
+    Ok((seconds > 0).then(|| Duration::from_secs(seconds.into())))
 }
 
 fn own_address(text: &str) -> Result<Ipv4Addr> {
@@ -165,6 +193,9 @@ mod tests {
         assert_eq!(host_manager("127.0.0.9").ok().map(|address| address.ip()), Some([127, 0, 0, 9].into()));
         assert!(host_manager("127.0.0.9:many").is_err());
         assert_eq!(own_address("127.0.0.9").ok(), Some([127, 0, 0, 9].into()));
+        assert!(check_interval("5").is_ok_and(|interval| interval == Some(Duration::from_secs(5))));
+        assert!(check_interval("0").is_ok_and(|interval| interval.is_none()));
+        assert!(check_interval("often").is_err_and(|error| error.to_string().contains("ZEPHYR_CHECK=often")));
         assert!(own_address("localhost").is_err_and(|error| error.to_string().contains("ZEPHYR_ADDRESS=localhost")));
     }
 }

@@ -1,7 +1,7 @@
 //! The handle on a connection, by which programs send and subscribe.
 
 use crate::{
-    Inbox, Options, Result, Sending, Subscriptions, Tickets,
+    Inbox, Options, Result, Sending, SubscriptionWatch, Subscriptions, Tickets,
     driver::{self, Request, Started},
     location::Location,
 };
@@ -139,6 +139,18 @@ impl Zephyr {
         }
     }
 
+    /// Asks whether the server knows this client: whether it has subscribed, and was not forgotten since.
+    ///
+    /// # Errors
+    ///
+    /// When the question cannot be sent, is refused, or is not answered.
+    pub async fn is_known(&self) -> Result<bool> {
+        match self.perform(Operation::CheckSubscriptions).await? {
+            Outcome::Known(known) => Ok(known),
+            _ => Err(OperationError::InvalidAnswer.into()),
+        }
+    }
+
     /// Sets a location of the user, with an exposure.
     ///
     /// # Errors
@@ -180,6 +192,12 @@ impl Zephyr {
     /// events go to the last watch only.
     pub fn tickets(&self) -> Tickets {
         Tickets::new(self.started.requests.clone())
+    }
+
+    /// Watches whether the server had forgotten this client, which subscribes again by itself; see
+    /// [`Options::subscription_check`]. Without a watch it is logged; events go to the last watch only.
+    pub fn subscription_watch(&self) -> SubscriptionWatch {
+        SubscriptionWatch::new(&self.started.requests)
     }
 
     /// Closes the connection. Subscriptions and locations are not removed: the server drops them when its notices to this

@@ -312,3 +312,25 @@ async fn without_a_runtime() {
     let failed = tokio::task::spawn_blocking(move || blocking::Client::connect(options(nowhere)).err().unwrap());
     assert_eq!(failed.await.unwrap().to_string(), "Invalid argument");
 }
+
+/// Each packet of this flood is an event, and none of them a notice.
+#[tokio::test]
+async fn a_flood_does_not_keep_a_blocking_program_from_going_on() {
+    let server = FakeServer::new(Behaviour::Answers(Kind::ServAck, b"SENT\0")).await;
+    let address = server.address;
+    let work = tokio::task::spawn_blocking(move || {
+        let mut client = blocking::Client::connect(options(address))?;
+        let to = SocketAddr::from((address.ip(), client.endpoint().port));
+        let stranger = std::net::UdpSocket::bind((address.ip(), 0))?;
+        for _ in 0..100 {
+            stranger.send_to(b"nonsense", to)?;
+        }
+        let hello = Notice { kind: Kind::Unacked, class: b"help", body: b"hello", ..Notice::EMPTY };
+        stranger.send_to(&packet(&hello), to)?;
+        let first = client.receive(Duration::ZERO)?.map(|received| received.text());
+        let second = client.receive(Duration::ZERO)?.map(|received| received.text());
+        Result::Ok((first, second))
+    });
+    let (first, second) = timeout(DEADLINE, work).await.unwrap().unwrap().unwrap();
+    assert_eq!((first, second.as_deref()), (None, Some("hello")));
+}

@@ -1,12 +1,13 @@
 //! zwgc, the windowgram client: shows the notices that a user has subscribed to.
 //!
 //! * [`options`]: the command line; [`subscription_file`]: `~/.zephyr.subs`
-//! * [`windowgram`]: the display format of notices
+//! * [`windowgram`]: the display format of notices; [`port_files`]: the files with its port
 //! * [`run`]: the program
 
 #![forbid(unsafe_code)]
 
 pub mod options;
+pub mod port_files;
 pub mod run;
 pub mod subscription_file;
 pub mod windowgram;

@@ -2,6 +2,7 @@
 
 use crate::{
     options::Options,
+    port_files::PortFiles,
     subscription_file::{self, Entries, Macros},
     windowgram::{self, Style},
 };
@@ -14,8 +15,8 @@ use std::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use zephyr_client::{
-    Error, Exposure, Inbox, Location, OperationError, Received, Result, Subscriptions, TicketEvent, Zephyr, account,
-    block_on, localtime, names, system_text, terminal, variables::Variables, windowgram_port,
+    Error, Exposure, Inbox, Location, OperationError, Received, Result, SubscriptionEvent, Subscriptions, TicketEvent,
+    Zephyr, account, block_on, localtime, names, system_text, terminal, variables::Variables,
 };
 use zephyr_core::{charset::Charset, sanitize};
 use zephyr_net::host;
@@ -62,21 +63,10 @@ async fn run_client(options: &Options) -> io::Result<u8> {
             return Ok(NO_ZEPHYR);
         }
     };
-    let file = windowgram_port::path();
-    if let Err(error) = windowgram_port::create(&file, zephyr.port()) {
-        let name = file.display();
-        if error.kind() == io::ErrorKind::AlreadyExists {
-            eprintln!("zwgc: windowgram file already exists.  If you are");
-            eprintln!("zwgc: not already running zwgc, delete {name}");
-            eprintln!("zwgc: and try again.");
-        } else {
-            eprintln!("zwgc: error while opening {name} for writing: {}", system_text(&error));
-        }
-        return Ok(FAILURE);
-    }
+    let Ok(mut files) = PortFiles::create(zephyr.port()) else { return Ok(FAILURE) };
     let location = Location::here(options.tty.as_deref());
     let served = tokio::select! {
-        served = serve(&zephyr, &mut inbox, options, &location, &file) => served,
+        served = serve(&zephyr, &mut inbox, options, &location, &mut files) => served,
         () = signals.stop() => Ok(()),
     };
     let status = match served {
@@ -86,9 +76,7 @@ async fn run_client(options: &Options) -> io::Result<u8> {
             FAILURE
         }
     };
-    if let Err(error) = fs::remove_file(&file) {
-        eprintln!("zwgc: error while trying to delete {}: {}", file.display(), system_text(&error));
-    }
+    files.delete();
     tokio::select! {
         () = log_out(&zephyr, &location) => {}
         () = tokio::time::sleep(LOGOUT_TIMEOUT) => tracing::info!("the server does not answer the good-bye"),
@@ -108,16 +96,20 @@ async fn log_out(zephyr: &Zephyr, location: &Location) {
 }
 
 /// Sets the location, subscribes, and shows notices, until an EXIT notice or an error of the terminal.
-async fn serve(zephyr: &Zephyr, inbox: &mut Inbox, options: &Options, location: &Location, file: &Path) -> Result<()> {
+async fn serve(
+    zephyr: &Zephyr,
+    inbox: &mut Inbox,
+    options: &Options,
+    location: &Location,
+    files: &mut PortFiles,
+) -> Result<()> {
     let exposure = exposure(Variables::read().text("exposure").as_deref());
-    match zephyr.set_location(exposure, location).await {
-        Ok(()) | Err(Error::Operation(OperationError::NotLoggedIn)) => {}
-        Err(error) => report_error(&error, "while setting location"),
-    }
+    set_location(zephyr, exposure, location).await;
     let active = exposure != Exposure::None;
     let subscription_file = if active { SubscriptionFile::read(options) } else { None };
     let mut subscribed = active && begin(zephyr, subscription_file.as_ref(), location).await;
     let (mut tickets, mut warned) = (zephyr.tickets(), false);
+    let mut subscriptions = zephyr.subscription_watch();
     let mut rewrite = signal(SignalKind::user_defined1())?;
     let mut hidden = HashSet::new();
     loop {
@@ -141,10 +133,22 @@ async fn serve(zephyr: &Zephyr, inbox: &mut Inbox, options: &Options, location: 
                 }
                 continue;
             }
-            _ = rewrite.recv() => {
-                if let Err(error) = windowgram_port::renew(file, zephyr.port()) {
-                    eprintln!("zwgc: error while opening {} for writing: {}", file.display(), system_text(&error));
+            event = subscriptions.next() => {
+                match event {
+                    SubscriptionEvent::Restored => {
+                        eprintln!("zwgc: the server had forgotten you: subscribed again.");
+                        // It has most likely forgotten the location, too.
+                        set_location(zephyr, exposure, location).await;
+                    }
+                    SubscriptionEvent::NotRestored(error) => report_error(
+                        &error.into(),
+                        "while subscribing again, as the server has forgotten you. Trying now and then",
+                    ),
                 }
+                continue;
+            }
+            _ = rewrite.recv() => {
+                files.renew();
                 continue;
             }
         };
@@ -161,6 +165,14 @@ async fn serve(zephyr: &Zephyr, inbox: &mut Inbox, options: &Options, location: 
             Treatment::Drop => {}
             Treatment::Exit => return Ok(()),
         }
+    }
+}
+
+/// Sets the location. Errors are reported.
+async fn set_location(zephyr: &Zephyr, exposure: Exposure, location: &Location) {
+    match zephyr.set_location(exposure, location).await {
+        Ok(()) | Err(Error::Operation(OperationError::NotLoggedIn)) => {}
+        Err(error) => report_error(&error, "while setting location"),
     }
 }
 
@@ -247,9 +259,11 @@ struct SubscriptionFile {
 impl SubscriptionFile {
     /// Reads the file, once, as it may be standard input. `None` when it cannot be read; a default file need not exist.
     fn read(options: &Options) -> Option<Self> {
-        let (path, is_given) = match &options.subscription_file {
-            Some(path) => (path.clone(), true),
-            None => (account::home().unwrap_or_default().join(".zephyr.subs"), false),
+        let (path, is_given) = match (&options.subscription_file, account::home()) {
+            (Some(path), _) => (path.clone(), true),
+            (None, Some(home)) => (home.join(".zephyr.subs"), false),
+            // Not that of the current directory, which may be somebody else's.
+            (None, None) => return Some(Self { path: PathBuf::new(), text: Vec::new() }),
         };
         match contents(&path) {
             Ok(text) => Some(Self { path, text }),

@@ -224,3 +224,23 @@ fn c_clients_ask_our_server() -> Result<()> {
     }
     Ok(())
 }
+
+/// A client of ours notices that a server has forgotten it, also a C server and through a C host manager.
+#[test]
+fn a_server_that_forgets_is_noticed() -> Result<()> {
+    for (server, host_manager) in [(Make::C, Make::C), (Make::Ours, Make::C)] {
+        let Some(site) = Site::open(server, host_manager, LabOptions::default())? else { return Ok(()) };
+        let (alice, bob) = (site.person("alice", Make::Ours)?, site.person("bob", Make::Ours)?);
+        let zwgc = bob.with_variable("ZEPHYR_CHECK", "1").zwgc(&[("news", "*", "*")])?;
+        // A client that is known but has no such subscription any more is left as it is.
+        site.command("bob", "/usr/bin/zctl", &["unsubscribe", "news", "*", "*"])?.success()?;
+        let mark = zwgc.transcript().mark();
+        site.command("bob", "/usr/bin/zctl", &["flush_subs"])?.success()?;
+        zwgc.wait_after(mark, TIMEOUT, |line| line.contains("subscribed again"))?;
+        alice.send(&["-c", "news", "-m", "after all"])?;
+        assert!(shown(&zwgc, mark, "after all")?, "{server:?}: {}", zwgc.transcript().text());
+        let told = zwgc.transcript().lines_after(0).iter().filter(|line| line.contains("subscribed again")).count();
+        assert_eq!(told, 1, "{server:?}: {}", zwgc.transcript().text());
+    }
+    Ok(())
+}

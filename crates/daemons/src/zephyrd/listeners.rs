@@ -1,36 +1,41 @@
 //! Listeners for control and metrics connections.
 //!
-//! Nobody there can make the server wait or grow: there are few connections at a time, each has little time, and what
-//! is read from one is bounded.
+//! Nobody there can make the server wait or grow, or keep others from being served: there are few connections at a time, of which
+//! one ends when the next needs its place; each has little time, and what is read from one is bounded.
 
-use super::metrics;
+use super::{
+    connections::{Accepted, MAX_CONNECTIONS, Source, accept_connections},
+    metrics,
+};
 use crate::{
     admin_protocol::{Answer, ControlRequest, MAX_REQUEST_OCTETS},
     settings::StreamAddress,
 };
 use std::{
-    fs,
-    future::poll_fn,
-    io,
+    fs, io,
     os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::Arc,
-    task::{Context, Poll},
     time::Duration,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
     net::{TcpListener, UnixListener, UnixStream},
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     time::timeout,
 };
 
-/// Maximum number of connections of one listener.
-const MAX_CONNECTIONS: usize = 16;
-/// Timeout of reading a request.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// Timeout of writing a response.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a connection may take.
+#[derive(Clone, Copy)]
+struct Timeouts {
+    /// For sending a request.
+    request: Duration,
+    /// For taking the response.
+    response: Duration,
+}
+
+impl Timeouts {
+    const USUAL: Self = Self { request: Duration::from_secs(5), response: Duration::from_secs(60) };
+}
 
 /// A request to the server, and the channel for its answer.
 pub(super) enum AdminRequest {
@@ -45,13 +50,14 @@ pub(super) struct Listeners {
     requests: mpsc::Receiver<AdminRequest>,
     sender: mpsc::Sender<AdminRequest>,
     files: Vec<SocketFile>,
+    timeouts: Timeouts,
 }
 
 impl Listeners {
     /// No listener yet.
     pub(super) fn new() -> Self {
         let (sender, requests) = mpsc::channel(MAX_CONNECTIONS);
-        Self { requests, sender, files: Vec::new() }
+        Self { requests, sender, files: Vec::new(), timeouts: Timeouts::USUAL }
     }
 
     /// Opens the socket for operators. Only root and the server's own user get an answer.
@@ -60,24 +66,27 @@ impl Listeners {
         // What this process makes belongs to it.
         let owner = fs::metadata(path)?.uid();
         self.files.push(file);
-        let sender = self.sender.clone();
+        let (sender, timeouts) = (self.sender.clone(), self.timeouts);
         tokio::spawn(accept_connections(
-            move |context| listener.poll_accept(context),
-            move |(stream, _)| serve_control(stream, owner, sender.clone()),
+            move |context| listener.poll_accept(context).map_ok(|(stream, _)| of_user(stream)),
+            move |stream| serve_control(stream, owner, sender.clone(), timeouts),
         ));
         Ok(())
     }
 
     /// Opens the listener for metrics collectors. Gives its address.
     pub(super) async fn listen_for_metrics(&mut self, address: &StreamAddress) -> io::Result<String> {
+        let (sender, timeouts) = (self.sender.clone(), self.timeouts);
         match address {
             StreamAddress::Tcp(address) => {
                 let listener = TcpListener::bind(address).await?;
                 let place = listener.local_addr()?.to_string();
-                let sender = self.sender.clone();
                 tokio::spawn(accept_connections(
-                    move |context| listener.poll_accept(context),
-                    move |(stream, _)| serve_collector(stream, sender.clone()),
+                    move |context| {
+                        let accepted = listener.poll_accept(context);
+                        accepted.map_ok(|(stream, peer)| Accepted { stream, source: peer.ip().into() })
+                    },
+                    move |stream| serve_collector(stream, sender.clone(), timeouts),
                 ));
                 Ok(place)
             }
@@ -85,10 +94,9 @@ impl Listeners {
                 // Collectors run as users of their own; what they read here is no secret of any user.
                 let (listener, file) = SocketFile::bind(path, 0o666)?;
                 self.files.push(file);
-                let sender = self.sender.clone();
                 tokio::spawn(accept_connections(
-                    move |context| listener.poll_accept(context),
-                    move |(stream, _)| serve_collector(stream, sender.clone()),
+                    move |context| listener.poll_accept(context).map_ok(|(stream, _)| of_user(stream)),
+                    move |stream| serve_collector(stream, sender.clone(), timeouts),
                 ));
                 Ok(path.display().to_string())
             }
@@ -104,36 +112,15 @@ impl Listeners {
     }
 }
 
-/// Accepts connections, a few at a time, for ever.
-async fn accept_connections<S, F>(
-    mut accept: impl FnMut(&mut Context<'_>) -> Poll<io::Result<S>>,
-    mut serve: impl FnMut(S) -> F,
-) where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    while let Ok(place) = places.clone().acquire_owned().await {
-        match poll_fn(&mut accept).await {
-            Ok(stream) => {
-                let served = serve(stream);
-                tokio::spawn(async move {
-                    served.await;
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                // Perhaps for want of descriptors: another try at once would fail as well.
-                tracing::warn!("cannot accept a connection: {error}");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-        }
-    }
+fn of_user(stream: UnixStream) -> Accepted<UnixStream> {
+    let source = stream.peer_cred().map_or(Source::Unknown, |peer| Source::User(peer.uid()));
+    Accepted { stream, source }
 }
 
-async fn serve_control(mut stream: UnixStream, owner: u32, sender: mpsc::Sender<AdminRequest>) {
+async fn serve_control(mut stream: UnixStream, owner: u32, sender: mpsc::Sender<AdminRequest>, timeouts: Timeouts) {
     let allowed = stream.peer_cred().is_ok_and(|peer| peer.uid() == 0 || peer.uid() == owner);
     let answer = if allowed {
-        match timeout(REQUEST_TIMEOUT, read_request(&mut stream)).await {
+        match timeout(timeouts.request, read_request(&mut stream)).await {
             Ok(Ok(request)) => ask(&sender, |answer| AdminRequest::Control(request, answer)).await,
             Ok(Err(refusal)) => Some(Answer::Refused(refusal)),
             Err(_) => Some(Answer::Refused("no question has come in time".to_owned())),
@@ -145,7 +132,7 @@ async fn serve_control(mut stream: UnixStream, owner: u32, sender: mpsc::Sender<
     let answer = answer.unwrap_or_else(|| Answer::Refused("the server is about to end".to_owned()));
     if let Ok(mut line) = serde_json::to_vec(&answer) {
         line.push(b'\n');
-        write_out(&mut stream, &line).await;
+        write_out(&mut stream, &line, timeouts).await;
     }
 }
 
@@ -162,8 +149,12 @@ async fn read_request(stream: &mut UnixStream) -> Result<ControlRequest, String>
     }
 }
 
-async fn serve_collector(mut stream: impl AsyncRead + AsyncWrite + Unpin, sender: mpsc::Sender<AdminRequest>) {
-    let Ok(Some(wanted)) = timeout(REQUEST_TIMEOUT, metrics::read_request(&mut stream)).await else { return };
+async fn serve_collector(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    sender: mpsc::Sender<AdminRequest>,
+    timeouts: Timeouts,
+) {
+    let Ok(Some(wanted)) = timeout(timeouts.request, metrics::read_request(&mut stream)).await else { return };
     let response = match wanted {
         Ok(()) => match ask(&sender, AdminRequest::Metrics).await {
             Some(text) => metrics::response(&text),
@@ -171,7 +162,7 @@ async fn serve_collector(mut stream: impl AsyncRead + AsyncWrite + Unpin, sender
         },
         Err(refusal) => refusal.response(),
     };
-    write_out(&mut stream, response.as_bytes()).await;
+    write_out(&mut stream, response.as_bytes(), timeouts).await;
 }
 
 /// Asks the loop that owns the engine; `None` when it is gone.
@@ -185,8 +176,8 @@ async fn ask<T>(
 }
 
 /// Writes a response. A connection that does not read gets no more.
-async fn write_out(stream: &mut (impl AsyncWrite + Unpin), octets: &[u8]) {
-    let _ = timeout(RESPONSE_TIMEOUT, async {
+async fn write_out(stream: &mut (impl AsyncWrite + Unpin), octets: &[u8], timeouts: Timeouts) {
+    let _ = timeout(timeouts.response, async {
         stream.write_all(octets).await?;
         stream.shutdown().await
     })
@@ -224,5 +215,89 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpStream;
+    use zephyr_testkit::loopback::Network;
+
+    /// Only tests that fail wait so long.
+    const DEADLINE: Duration = Duration::from_secs(60);
+    /// As many idle connections as somebody likes to make.
+    const IDLE: usize = 300;
+    const REQUEST: &[u8] = b"GET /metrics HTTP/1.1\r\n\r\n";
+
+    /// Listeners that wait for idle connections much longer than tests run.
+    fn patient() -> Listeners {
+        let hour = Duration::from_secs(3600);
+        Listeners { timeouts: Timeouts { request: hour, response: hour }, ..Listeners::new() }
+    }
+
+    /// Answers requests for ever.
+    fn answer(mut listeners: Listeners) {
+        tokio::spawn(async move {
+            loop {
+                match listeners.next().await {
+                    AdminRequest::Metrics(answer) => drop(answer.send("clients 1\n".to_owned())),
+                    AdminRequest::Control(_, answer) => drop(answer.send(Answer::Refused("heard".to_owned()))),
+                }
+            }
+        });
+    }
+
+    /// What comes after this request.
+    async fn asked(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8]) -> String {
+        let mut response = String::new();
+        let asking = async {
+            stream.write_all(request).await.unwrap();
+            stream.read_to_string(&mut response).await.unwrap();
+        };
+        timeout(DEADLINE, asking).await.expect("an answer");
+        response
+    }
+
+    #[tokio::test]
+    async fn idle_connections_do_not_keep_a_collector_waiting() {
+        let network = Network::claim().unwrap();
+        let mut listeners = patient();
+        let listen = StreamAddress::Tcp((network.here(), 0).into());
+        let address = listeners.listen_for_metrics(&listen).await.unwrap();
+        answer(listeners);
+        let connect = async || TcpStream::connect(&address).await.unwrap();
+        assert!(asked(connect().await, REQUEST).await.ends_with("clients 1\n"));
+        let mut idle = Vec::new();
+        for _ in 0..IDLE {
+            let mut stream = connect().await;
+            // Half of them seem to be about to ask.
+            if idle.len() % 2 == 0 {
+                stream.write_all(b"GET /metr").await.unwrap();
+            }
+            idle.push(stream);
+        }
+        assert!(asked(connect().await, REQUEST).await.ends_with("clients 1\n"));
+        let mut oldest = idle.remove(0);
+        let ended = timeout(DEADLINE, oldest.read(&mut [0])).await.expect("the end of an idle connection");
+        assert!(!matches!(ended, Ok(1..)));
+    }
+
+    #[tokio::test]
+    async fn idle_connections_do_not_keep_an_operator_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let (control, metrics) = (folder.path().join("control"), folder.path().join("metrics"));
+        let mut listeners = patient();
+        listeners.listen_for_control(&control).unwrap();
+        listeners.listen_for_metrics(&StreamAddress::Unix(metrics.clone())).await.unwrap();
+        answer(listeners);
+        let mut idle = Vec::new();
+        for number in 0..IDLE {
+            let path = if number % 2 == 0 { &control } else { &metrics };
+            idle.push(UnixStream::connect(path).await.unwrap());
+        }
+        let connect = async |path| UnixStream::connect(path).await.unwrap();
+        assert!(asked(connect(&metrics).await, REQUEST).await.ends_with("clients 1\n"));
+        assert!(asked(connect(&control).await, b"nonsense\n").await.contains("not a question"));
     }
 }

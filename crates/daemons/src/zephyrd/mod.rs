@@ -6,6 +6,7 @@
 //! * `log_lines`, `metrics`, `inspect`, `listeners`: what it tells about itself, and to whom
 
 pub mod configuration;
+mod connections;
 mod dump_signal;
 pub mod inspect;
 pub mod io_counters;

@@ -1,6 +1,9 @@
 //! The identity and addresses of a client, and its configuration.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 use zephyr_core::{limits::Limits, notice::Notice, policy::Policy};
 
 /// The identity and addresses of a client.
@@ -21,6 +24,15 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Whether a packet from this address comes from the host manager, as far as an address shows it.
+    pub(super) fn is_host_manager(&self, from: SocketAddr) -> bool {
+        let Self { host_manager, .. } = self;
+        // A host manager that listens on all addresses may answer from another loopback address than it was asked at.
+        let is_same_host =
+            from.ip() == host_manager.ip() || (from.ip().is_loopback() && host_manager.ip().is_loopback());
+        is_same_host && from.port() == host_manager.port()
+    }
+
     /// Whether this client has sent a notice, by its sender, address and port.
     pub(super) fn is_sender_of(&self, notice: &Notice<'_>) -> bool {
         notice.port == self.port && notice.address == self.address && notice.sender == self.sender
@@ -45,12 +57,15 @@ pub struct Settings {
     pub raw: bool,
     /// Ticket renewal: after the first subscription the client watches the user's tickets, and subscribes again with new ones.
     pub renews_tickets: bool,
+    /// The time between two questions whether the server still knows the client, which subscribes again when it does not; up to a
+    /// quarter more, by address and port. `None`: it is never asked.
+    pub subscription_check: Option<Duration>,
 }
 
 impl Default for Settings {
-    /// No raw mode, and tickets are renewed.
+    /// No raw mode, tickets are renewed, and the server is not asked.
     fn default() -> Self {
-        Self { raw: false, renews_tickets: true }
+        Self { raw: false, renews_tickets: true, subscription_check: None }
     }
 }
 

@@ -6,6 +6,10 @@ use bytes::Bytes;
 use std::{collections::VecDeque, time::Duration};
 use zephyr_core::{kind::Kind, notice::Packet, schedule::HMACK_WAIT, time::Now, uid::Uid};
 
+/// The maximum time that a server's answer is awaited, however often the time limit is restarted; more only for messages whose
+/// own time limit is longer. No host manager of this project keeps a packet longer.
+const MAX_ANSWER_WAIT: Duration = Duration::from_mins(5);
+
 /// The state of an exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -41,8 +45,10 @@ pub(super) struct Exchange {
     rest: VecDeque<OutgoingPacket>,
     stage: Stage,
     deadline: Option<Duration>,
-    /// The time limit for the server's answer, restarted by every packet received.
+    /// The time limit for the server's answer, restarted by what the host manager sends.
     answer_timeout: Duration,
+    /// When the server's answer is not awaited any more in any case; known once all packets are accepted.
+    gives_up_at: Duration,
     /// The server's answer, where it came before all packets were accepted.
     early_receipt: Option<Receipt>,
 }
@@ -65,6 +71,7 @@ impl Exchange {
             stage: Stage::Queuing,
             deadline: None,
             answer_timeout,
+            gives_up_at: Duration::MAX,
             early_receipt: None,
         };
         exchange.advance(now, out);
@@ -105,10 +112,11 @@ impl Exchange {
         }
     }
 
-    /// Restarts the time limit for the server's answer, as a valid packet was received.
+    /// Restarts the time limit for the server's answer, as the host manager has sent something: it may have much to do for
+    /// this client. What anybody else sends says nothing about the answer.
     pub(super) fn restart_answer_timeout(&mut self, now: Now) {
         if self.stage == Stage::Waiting {
-            self.deadline = Some(now.monotonic + self.answer_timeout);
+            self.deadline = Some(self.gives_up_at.min(now.monotonic.saturating_add(self.answer_timeout)));
         }
     }
 
@@ -135,6 +143,7 @@ impl Exchange {
             Some(receipt) => self.finish(Stage::Answered(receipt)),
             None if self.kind == Kind::Acked => {
                 self.stage = Stage::Waiting;
+                self.gives_up_at = now.monotonic.saturating_add(MAX_ANSWER_WAIT.max(self.answer_timeout));
                 self.restart_answer_timeout(now);
             }
             None => self.finish(Stage::Queued),
@@ -254,6 +263,19 @@ mod tests {
         run.exchange.expire(at(120));
         assert_eq!(run.exchange.stage(), &Stage::TimedOut);
         assert_eq!(run.ack(121, Kind::ServAck, 0, b"SENT\0"), &Stage::TimedOut);
+    }
+
+    #[test]
+    fn restarts_end_some_time() {
+        let mut run = Run::new(Kind::Acked, 1);
+        run.ack(0, Kind::HmAck, 0, b"");
+        for seconds in (0..300).step_by(12) {
+            run.exchange.expire(at(seconds));
+            run.exchange.restart_answer_timeout(at(seconds));
+        }
+        assert_eq!((run.exchange.stage(), run.exchange.deadline()), (&Stage::Waiting, Some(Duration::from_mins(5))));
+        run.exchange.expire(at(300));
+        assert_eq!(run.exchange.stage(), &Stage::TimedOut);
     }
 
     #[test]

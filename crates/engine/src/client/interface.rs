@@ -1,7 +1,7 @@
 //! The interface of a client beside packets and time: commands, operations, jobs and events.
 
 use super::{
-    Endpoint, LogEvent, Message, OperationError, Receipt, Received, Setup, TicketEvent,
+    Endpoint, LogEvent, Message, OperationError, Receipt, Received, Setup, SubscriptionEvent, TicketEvent,
     location::LocationChange,
     subscription::{Subscription, SubscriptionRequest},
 };
@@ -62,6 +62,8 @@ pub enum Operation {
         /// The port; `None`: this client's own.
         port: Option<u16>,
     },
+    /// Ask whether the server knows this client: whether it has subscribed, and was not forgotten since.
+    CheckSubscriptions,
     /// Set or unset a location of the user.
     ChangeLocation(LocationChange),
     /// Read the principal of the user's current tickets, and use it as the sender: for clients that started without tickets.
@@ -75,6 +77,8 @@ pub enum Outcome {
     Sent(Receipt),
     /// Of [`Operation::ListSubscriptions`]: the list in the server's order.
     Subscriptions(Vec<Subscription>),
+    /// Of [`Operation::CheckSubscriptions`]: whether the server knows the client.
+    Known(bool),
     /// Of all others: done.
     Done {
         /// The server's text, if it sends one: such as that not all subscriptions were accepted.
@@ -152,6 +156,8 @@ pub enum Event {
     },
     /// A change of the user's tickets.
     Tickets(TicketEvent),
+    /// The server had forgotten this client.
+    Subscriptions(SubscriptionEvent),
     /// A line for the log.
     Log(LogEvent),
 }

@@ -30,6 +30,8 @@ pub enum LogEvent {
     Hidden { class: Box<[u8]>, sender: Box<[u8]>, why: Hidden },
     /// The client has subscribed again with new tickets, or failed to.
     Resubscribed { error: Option<super::OperationError> },
+    /// It is not known whether the server still knows the client.
+    NotChecked { error: super::OperationError },
 }
 
 /// The severity of a log event.
@@ -77,6 +79,7 @@ impl fmt::Display for LogEvent {
             Self::Hidden { class, sender, why } => {
                 write!(f, "hid a notice of class {} from {}: {why}", sanitize::name(class), sanitize::name(sender))
             }
+            Self::NotChecked { error } => write!(f, "cannot ask whether the server still knows this client: {error}"),
             Self::Resubscribed { error: None } => f.write_str("subscribed with new tickets"),
             Self::Resubscribed { error: Some(error) } => write!(f, "cannot subscribe with new tickets: {error}"),
         }

@@ -156,7 +156,8 @@ impl Message {
         Self { kind, ..self }
     }
 
-    /// Sets the time limit for the server's answer, 60 s by default. Every packet that the client receives restarts it.
+    /// Sets the time limit for the server's answer, 60 s by default. What the host manager sends restarts it, until 5 minutes
+    /// have passed, or this time if it is longer.
     #[must_use]
     pub fn answer_timeout(self, answer_timeout: Duration) -> Self {
         Self { answer_timeout, ..self }

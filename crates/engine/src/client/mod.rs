@@ -9,7 +9,7 @@
 //! * `operations`: the operations in progress; `procedure`: one of them; `exchange`, `receipt`: a notice of it and its answer
 //! * `receiving`: received datagrams; `verification`, `keyring`: the verdict about their origin
 //! * `policy`: the domain's policy, for notices that are sent or received
-//! * `renewal`, `tickets`: the renewal of subscriptions with new tickets
+//! * `renewal`, `tickets`: the renewal of subscriptions with new tickets; `restoration`: of those that the server has forgotten
 
 mod backlog;
 #[cfg(test)]
@@ -31,6 +31,7 @@ mod receipt;
 mod received;
 mod receiving;
 mod renewal;
+mod restoration;
 mod shared;
 mod startup;
 mod subscription;
@@ -51,6 +52,7 @@ pub use queue_lengths::QueueLengths;
 pub use receipt::{DeliveryStatus, NakReason, Receipt};
 pub use received::{Name, Received};
 pub use renewal::TicketEvent;
+pub use restoration::SubscriptionEvent;
 pub use subscription::{Subscription, SubscriptionRequest};
 
 use crate::machine::{Input, Machine, Output, Transmit};
@@ -58,6 +60,7 @@ use host_manager::StatusQuery;
 use operations::Owner;
 use procedure::Procedure;
 use receiving::Receiver;
+use restoration::Restoration;
 use shared::Shared;
 use startup::Phase;
 use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
@@ -72,6 +75,7 @@ pub struct Client {
     receiver: Receiver,
     operations: BTreeMap<Owner, Procedure>,
     tickets: TicketWatch,
+    restoration: Restoration,
 }
 
 impl Client {
@@ -102,6 +106,7 @@ impl Client {
             receiver: Receiver::new(settings.raw),
             operations: BTreeMap::new(),
             tickets: TicketWatch::default(),
+            restoration: Restoration::new(settings.subscription_check),
         }
     }
 
@@ -148,12 +153,13 @@ impl Client {
         if self.tickets.is_due(now) {
             self.shared.session.request();
         }
+        self.check_subscriptions(now);
     }
 
     fn deadline(&self) -> Option<Duration> {
         let operations = self.operations.values().filter_map(Procedure::deadline);
         let query = self.shared.query.as_ref().map(StatusQuery::deadline);
-        operations.chain(query).chain(self.tickets.deadline()).min()
+        operations.chain(query).chain(self.tickets.deadline()).chain(self.restoration.deadline()).min()
     }
 
     /// The next job to be done, if there is one.

@@ -19,6 +19,8 @@ pub(super) enum Owner {
     Program(OperationId),
     /// The client itself, which subscribes again with new tickets.
     Renewal,
+    /// The client itself, which asks whether the server knows it, and subscribes again if not.
+    Restoration,
 }
 
 impl Client {
@@ -43,14 +45,20 @@ impl Client {
             Ok(Some(outcome)) => Ok(outcome),
             Err(error) => Err(error),
         };
-        let Owner::Program(id) = owner else { return self.handle_renewal(now, outcome.err(), &procedure) };
+        let id = match owner {
+            Owner::Program(id) => id,
+            Owner::Renewal => return self.handle_renewal(now, outcome.err(), &procedure),
+            Owner::Restoration => return self.handle_restoration(now, outcome, &procedure),
+        };
         if procedure.subscribes(self.shared.endpoint.port) {
             self.tickets.record_request(procedure.session());
         }
-        if outcome.is_ok()
+        // Who has cancelled does not want any, though the server may have known of none.
+        if (outcome.is_ok() || procedure.cancels())
             && let Some(change) = procedure.into_subscription_change(self.shared.endpoint.port)
         {
             self.tickets.record(change);
+            self.schedule_check(now);
             if self.settings.renews_tickets && self.tickets.is_off() {
                 self.watch_tickets(true);
             }

@@ -5,7 +5,6 @@ use std::fmt;
 use zephyr_core::{
     auth::{AuthError, Identity, Verdict},
     fold::FoldedName,
-    names,
     notice::Notice,
     policy::{Action, Parties, Policy, Refusal, Ruling, Why, decide},
 };
@@ -102,20 +101,12 @@ pub(super) struct Assessment {
     pub(super) hidden: Option<Hidden>,
 }
 
-/// Applies the policy to a received notice whose proof has the verdict `proven`.
-pub(super) fn assess_incoming(
-    policy: &Policy,
-    realm: &str,
-    notice: &Notice<'_>,
-    class: &FoldedName,
-    proven: &Verdict,
-) -> Assessment {
+/// Applies the policy to a received notice whose proof has the verdict `proven`: as to one that was sent to its class, since it
+/// may be shown. Answers to operations never come here.
+pub(super) fn assess_incoming(policy: &Policy, realm: &str, class: &FoldedName, proven: &Verdict) -> Assessment {
     let parties = Parties::direct(realm.as_bytes());
     let verdict = policy.trusted(proven, &parties).0.into_owned();
-    if !class.is(names::LOGIN) && Action::in_class(class, notice) != Some(Action::Send) {
-        // Answers of servers prove nothing, and the policy has no rules for what programs send each other.
-        return Assessment { verdict, hidden: None };
-    }
+    // Whatever its class: who is shown a notice of a server's or a host manager's class has no means to know that it is none.
     let hidden = match decide(policy, Action::Send, &verdict, Some(class), &parties).ruling {
         Ruling::Allow => None,
         Ruling::Refuse(Refusal { why: Why::Unproven, .. }) => Some(Hidden::Unproven),

@@ -48,6 +48,8 @@ enum Task {
         /// The answer, which may come before the query is acknowledged.
         answer: Option<Vec<Subscription>>,
     },
+    /// Whether the server knows the client.
+    Check,
     Locate(LocationChange),
     Identify,
 }
@@ -102,6 +104,7 @@ impl Procedure {
             }
             Operation::CancelSubscriptions { port } => Task::Cancel { port },
             Operation::ListSubscriptions { port } => Task::List { port, answer: None },
+            Operation::CheckSubscriptions => Task::Check,
             Operation::ChangeLocation(change) => Task::Locate(change),
             Operation::Identify => Task::Identify,
         };
@@ -115,6 +118,8 @@ impl Procedure {
             Task::Send => {}
             Task::Subscribe { .. } => return self.next_part(now, shared),
             Task::Cancel { port } => self.message = request.opcode(names::CLEARSUB).port(*port),
+            // From nothing, which changes nothing.
+            Task::Check => self.message = request.opcode(names::UNSUBSCRIBE).unfragmented(Proof::With),
             Task::List { port, .. } => {
                 let mut body = Vec::new();
                 ascii::encode_u16(port.unwrap_or(shared.endpoint.port), &mut body);
@@ -268,6 +273,13 @@ impl Procedure {
                 self.next_part(now, shared)
             }
             Task::Cancel { .. } => Ok(Some(Outcome::Done { text: request_result(receipt)? })),
+            Task::Check => match receipt.status {
+                DeliveryStatus::NobodyThere => Ok(Some(Outcome::Known(false))),
+                // Somebody else has subscribed for this port, or the server takes no proof of this user; which is told when the
+                // client subscribes again. Without proof it need not mean anything.
+                DeliveryStatus::Refused(_) if self.session.is_some() => Ok(Some(Outcome::Known(false))),
+                _ => request_result(receipt).map(|_| Some(Outcome::Known(true))),
+            },
             Task::List { answer, .. } => {
                 request_result(receipt)?;
                 let answer = answer.take();
@@ -281,7 +293,8 @@ impl Procedure {
         }
     }
 
-    /// Handles a notice that is the requested list of subscriptions; `None` for other notices.
+    /// Handles a notice that is the requested list of subscriptions; `None` for other notices. Servers prove nothing with it, so
+    /// all that they repeat of the request must be there.
     pub(super) fn handle_answer(&mut self, notice: &Notice<'_>) -> Option<Progress> {
         let Task::List { answer, .. } = &mut self.task else { return None };
         let (query, is_acknowledged) = match &self.stage {
@@ -289,7 +302,9 @@ impl Procedure {
             Stage::Listing { query, .. } => (*query, true),
             _ => return None,
         };
-        if notice.multiuid != query || notice.kind != Kind::Acked {
+        let asked = self.message.notice();
+        let repeats = notice.class == asked.class && notice.instance == asked.instance && notice.opcode == asked.opcode;
+        if notice.multiuid != query || notice.kind != Kind::Acked || !repeats {
             return None;
         }
         let list = subscription::decode(notice.body);
@@ -321,7 +336,7 @@ impl Procedure {
         matches!(&self.stage, Stage::Sending(exchange) if exchange.stage() == &exchange::Stage::Queuing)
     }
 
-    /// Restarts the time limit for the server's answer, as a valid packet was received.
+    /// Restarts the time limit for the server's answer, as the host manager has sent something.
     pub(super) fn restart_answer_timeout(&mut self, now: Now) {
         if let Stage::Sending(exchange) = &mut self.stage {
             exchange.restart_answer_timeout(now);
@@ -355,6 +370,29 @@ impl Procedure {
             }
             _ => false,
         }
+    }
+
+    /// Whether it changes the client's own subscriptions.
+    pub(super) fn changes_subscriptions(&self, own_port: u16) -> bool {
+        match &self.task {
+            Task::Subscribe { port, .. } | Task::Cancel { port } => port.is_none_or(|port| port == own_port),
+            _ => false,
+        }
+    }
+
+    /// Whether it cancels all subscriptions.
+    pub(super) const fn cancels(&self) -> bool {
+        matches!(&self.task, Task::Cancel { .. })
+    }
+
+    /// Whether it removes subscriptions.
+    pub(super) const fn unsubscribes(&self) -> bool {
+        matches!(&self.task, Task::Subscribe { request: SubscriptionRequest::Unsubscribe, .. })
+    }
+
+    /// Whether it asks whether the server knows the client.
+    pub(super) const fn is_check(&self) -> bool {
+        matches!(self.task, Task::Check)
     }
 
     /// The session that it has used, if any.

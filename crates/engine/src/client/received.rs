@@ -35,14 +35,13 @@ impl Received {
     pub(super) fn new(delivered: Delivered, context: ReceptionContext<'_>) -> Self {
         let notice = delivered.notice();
         let class = FoldedName::new(notice.class);
-        let assessment = assess_incoming(context.policy, context.realm, &notice, &class, delivered.verdict());
+        let assessment = assess_incoming(context.policy, context.realm, &class, delivered.verdict());
         Self { from: context.from, class, own: context.own, assessment, delivered }
     }
 
     /// Applies a new policy of the domain of `realm`.
     pub fn enforce(&mut self, policy: &Policy, realm: &str) {
-        self.assessment =
-            assess_incoming(policy, realm, &self.delivered.notice(), &self.class, self.delivered.verdict());
+        self.assessment = assess_incoming(policy, realm, &self.class, self.delivered.verdict());
     }
 
     /// The notice with its whole body, octet for octet, and the header fields of its first packet.
@@ -65,7 +64,8 @@ impl Received {
         self.verdict().is_authentic()
     }
 
-    /// The reason why the domain's policy hides it; `None` when it may be shown.
+    /// The reason why the domain's policy hides it; `None` when it may be shown. Every class is judged as one that is sent to,
+    /// those of servers and host managers as well: their answers to a program's own messages prove nothing.
     pub const fn hidden(&self) -> Option<&Hidden> {
         self.assessment.hidden.as_ref()
     }

@@ -51,10 +51,6 @@ impl Client {
             Ok(packet) => packet,
             Err(error) => return self.shared.log(LogEvent::Malformed { from, error }),
         };
-        self.advance(now, |procedure, _| {
-            procedure.restart_answer_timeout(now);
-            Ok(None)
-        });
         if packet.notice().kind.is_acknowledgement() {
             self.handle_acknowledgement(now, from, packet);
         } else {
@@ -64,17 +60,16 @@ impl Client {
 
     /// Handles an acknowledgement. Nothing proves its origin, so at least its source must be the host manager.
     fn handle_acknowledgement(&mut self, now: Now, from: SocketAddr, packet: OwnedPacket) {
-        let expected = self.shared.endpoint.host_manager;
-        if from.port() == expected.port()
-            && let Some(query) = &mut self.shared.query
-            && let Some(status) = query.handle_answer(now, &packet.packet())
-        {
-            return self.handle_host_manager_status(now, status);
-        }
-        // A host manager that listens on all addresses may answer from another loopback address than it was asked at.
-        let same_host = from.ip() == expected.ip() || (from.ip().is_loopback() && expected.ip().is_loopback());
-        if same_host && from.port() == expected.port() {
-            self.advance(now, |procedure, shared| procedure.handle_acknowledgement(now, shared, &packet.packet()));
+        if self.shared.endpoint.is_host_manager(from) {
+            if let Some(query) = &mut self.shared.query
+                && let Some(status) = query.handle_answer(now, &packet.packet())
+            {
+                return self.handle_host_manager_status(now, status);
+            }
+            self.advance(now, |procedure, shared| {
+                procedure.restart_answer_timeout(now);
+                procedure.handle_acknowledgement(now, shared, &packet.packet())
+            });
         } else {
             self.shared.log(LogEvent::StrayAcknowledgement { from, kind: packet.notice().kind });
         }

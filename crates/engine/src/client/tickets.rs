@@ -37,6 +37,8 @@ enum State {
 struct Subscribed {
     list: Vec<Subscription>,
     defaults: bool,
+    /// What was removed after the defaults were added, of which it may have been one.
+    removed: Vec<Subscription>,
 }
 
 impl TicketWatch {
@@ -104,14 +106,22 @@ impl TicketWatch {
 
     /// Records a change of the subscriptions.
     pub(super) fn record(&mut self, change: SubscriptionChange) {
-        let Subscribed { list, defaults } = &mut self.subscribed;
+        let Subscribed { list, defaults, removed } = &mut self.subscribed;
         match change {
             SubscriptionChange::Cancelled => self.subscribed = Subscribed::default(),
             SubscriptionChange::Listed(SubscriptionRequest::Unsubscribe, gone) => {
+                // What the program has added itself needs no more than to be left out.
+                let of_defaults = |one: &Subscription| *defaults && !list.contains(one) && !removed.contains(one);
+                let removed_now: Vec<_> = gone.iter().filter(|one| of_defaults(one)).cloned().collect();
+                removed.extend(removed_now);
                 list.retain(|subscription| !gone.contains(subscription));
             }
             SubscriptionChange::Listed(request, more) => {
-                *defaults |= request == SubscriptionRequest::Subscribe;
+                if request == SubscriptionRequest::Subscribe {
+                    *defaults = true;
+                    removed.clear();
+                }
+                removed.retain(|subscription| !more.contains(subscription));
                 for subscription in more {
                     if !list.contains(&subscription) {
                         list.push(subscription);
@@ -119,6 +129,27 @@ impl TicketWatch {
                 }
             }
         }
+    }
+
+    /// Whether the program has subscribed to anything.
+    pub(super) fn has_subscriptions(&self) -> bool {
+        self.subscribed.defaults || !self.subscribed.list.is_empty()
+    }
+
+    /// Whether the last request to subscribe was made without proof.
+    pub(super) const fn subscribed_without_proof(&self) -> bool {
+        matches!(self.last_request, Some(None))
+    }
+
+    /// The operation that removes again what had been removed, after [`TicketWatch::resubscription`] with the defaults.
+    pub(super) fn unsubscription(&self) -> Option<Operation> {
+        let Subscribed { removed, defaults, .. } = &self.subscribed;
+        let list = removed.clone();
+        (*defaults && !list.is_empty()).then_some(Operation::Subscribe {
+            request: SubscriptionRequest::Unsubscribe,
+            list,
+            port: None,
+        })
     }
 
     /// The operation that the client starts by itself after an event; it reads the principal first if there were no tickets.

@@ -3,6 +3,7 @@
 mod encrypting;
 mod policy;
 mod receiving;
+mod restoration;
 mod sending;
 mod start;
 mod tickets;

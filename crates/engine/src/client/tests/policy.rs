@@ -3,11 +3,13 @@
 use super::*;
 use crate::client::{
     SubscriptionRequest,
-    doubles::{at, plain, sealed},
+    doubles::{Key, acknowledging, at, notice, plain, sealed, uid},
 };
 use zephyr_core::{
-    auth::{AuthError, Reason, Verdict},
+    auth::{AuthError, Direction, Reason, Session as _, Verdict},
+    kind::Kind,
     names,
+    notice::{Claim, Notice, Packet},
     policy::{ClassPolicy, Demand, FailedProof, ForeignRule, Measure, NamePattern},
 };
 
@@ -104,6 +106,64 @@ fn what_proves_too_little_is_hidden() {
     let usual = || Harness::new(Credentials::with(7));
     assert_eq!(received(&mut usual(), &plain(b"one")), (Verdict::Unauthenticated, None));
     assert_eq!(received(&mut usual(), &sealed(9, b"two")), (Verdict::Failed(Reason::Checksum), None));
+}
+
+/// A notice of this class with key 7, or without proof.
+fn of_class(number: u32, class: &str, proven: bool) -> bytes::Bytes {
+    let notice =
+        Notice { class: class.as_bytes(), uid: uid(number), multiuid: uid(number), ..notice(b"I am the server") };
+    match proven {
+        true => Key(7).seal(&notice, Direction::ToClient, Limits::WHOLE_PACKET, at(0)).unwrap(),
+        false => notice.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap(),
+    }
+}
+
+/// Sent straight to a client's port, past the server that would have refused it.
+#[test]
+fn no_class_is_shown_without_the_proof_that_the_domain_demands() {
+    let classes = ["ZEPHYR_ADMIN", "ZEPHYR_CTL", "USER_LOCATE", "HM_STAT", "hm_ctl", "WG_CTL", "Login", "MESSAGE", "x"];
+    for (number, class) in (0..).step_by(2).zip(classes) {
+        let mut harness = Harness::with_policy(Credentials::with(7), strict());
+        let (_, hidden) = received(&mut harness, &of_class(number, class, false));
+        assert!(hidden.is_some_and(|why| why.starts_with("nothing proves who sent it")), "{class}");
+        let (verdict, hidden) = received(&mut harness, &of_class(number + 1, class, true));
+        assert!(verdict.is_authentic() && hidden.is_none(), "{class}");
+    }
+}
+
+/// Without proof an answer is one for the operation that waits for it, and a notice for everybody else.
+#[test]
+fn answers_are_for_who_asked() {
+    let mut harness = Harness::with_policy(Credentials::with(7), strict());
+    let id = harness.begin(at(0), Operation::ListSubscriptions { port: None });
+    let query = harness.sent.pop_front().unwrap().payload;
+    let query = Packet::parse(&query).unwrap().notice;
+    let answer = Notice { kind: Kind::Acked, multinotice: b"", body: b"a\0*\0\0", ..query };
+    let others = [
+        Notice { multiuid: uid(99), ..answer },
+        Notice { class: b"USER_LOCATE", ..answer },
+        Notice { opcode: b"GIMMEDEFS", ..answer },
+        Notice { instance: b"HM", ..answer },
+        Notice { kind: Kind::Unsafe, ..answer },
+    ];
+    for (number, other) in others.into_iter().enumerate() {
+        let packet = Notice { uid: uid(number as u32), ..other }.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap();
+        harness.datagram(at(0), SERVER, &packet);
+        let came = harness.received.pop_front().unwrap();
+        assert!(came.hidden().is_some() && harness.outcome(id).is_none(), "{number}");
+    }
+    harness.datagram(at(0), SERVER, &answer.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap());
+    harness.datagram(at(0), HM, &acknowledging(Kind::ServAck, query.uid, b"SENT\0"));
+    assert_eq!(harness.outcome(id), Some(Ok(Outcome::Subscriptions(vec![("a", "*").into()]))));
+    assert!(harness.received.is_empty());
+}
+
+#[test]
+fn raw_mode_carries_the_judgement() {
+    let settings = Settings { raw: true, ..Settings::default() };
+    let mut harness = Harness::with_client(Client::ready(endpoint(), strict(), settings), Credentials::with(7));
+    let (_, hidden) = received(&mut harness, &of_class(1, "HM_STAT", false));
+    assert!(hidden.is_some());
 }
 
 #[test]

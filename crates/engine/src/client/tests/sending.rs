@@ -3,8 +3,9 @@
 use super::*;
 use crate::client::{
     DeliveryStatus, LocationChange, NakReason, Subscription, SubscriptionRequest,
-    doubles::{Key, acknowledging, at},
+    doubles::{self, Key, acknowledging, at},
 };
+use std::time::Duration;
 use zephyr_core::{
     auth::{Direction, Session as _},
     charset::Charset,
@@ -107,6 +108,59 @@ fn only_the_host_manager_acknowledges() {
     assert_eq!(harness.receipt(id).unwrap().status, DeliveryStatus::Refused(NakReason::NotAuthorized));
 }
 
+/// The second at which an operation times out, while somebody sends packets of the host manager's kinds and others every
+/// 12 seconds.
+fn times_out_at(harness: &mut Harness, id: OperationId, disturber: SocketAddr) -> Option<u64> {
+    for second in 0..1000 {
+        if harness.outcome(id).is_some() {
+            assert_eq!(harness.error(id), OperationError::TimedOut);
+            return Some(second);
+        }
+        if second % 12 == 0 {
+            let notice = Notice { uid: doubles::uid(second as u32), ..doubles::notice(b"hello") };
+            harness.datagram(at(second), disturber, &notice.write(&Claim::NONE, Limits::COMPATIBLE).unwrap());
+            let stray = acknowledging(Kind::HmAck, doubles::uid(second as u32), b"");
+            harness.datagram(at(second), disturber, &stray);
+        }
+        harness.input(at(second + 1), Input::Timeout);
+    }
+    None
+}
+
+/// A stranger's packets keep nobody waiting; the host manager's may, but not for ever.
+#[test]
+fn strangers_do_not_make_a_client_wait() {
+    let message = || plain_message();
+    let operations: [(Operation, u64); 3] = [
+        (Operation::Send(message()), 60),
+        (Operation::ListSubscriptions { port: None }, 30),
+        (Operation::CancelSubscriptions { port: None }, 60),
+    ];
+    for (operation, time_limit) in operations {
+        for (disturber, expected) in [
+            (SERVER, time_limit),
+            (SocketAddr::new(HM.ip(), 4000), time_limit),
+            (SocketAddr::new(SERVER.ip(), HM.port()), time_limit),
+            (HM, 300),
+        ] {
+            let mut harness = Harness::new(Credentials::with(7));
+            let id = harness.begin(at(0), operation.clone());
+            let uid = next(&mut harness).notice().uid;
+            harness.datagram(at(0), HM, &acknowledging(Kind::HmAck, uid, b""));
+            assert_eq!(times_out_at(&mut harness, id, disturber), Some(expected), "{disturber}");
+        }
+    }
+}
+
+#[test]
+fn a_longer_time_limit_is_kept() {
+    let mut harness = Harness::new(Credentials::none());
+    let id = harness.send(at(0), plain_message().answer_timeout(Duration::from_secs(400)));
+    let uid = next(&mut harness).notice().uid;
+    harness.datagram(at(0), HM, &acknowledging(Kind::HmAck, uid, b""));
+    assert_eq!(times_out_at(&mut harness, id, HM), Some(400));
+}
+
 #[test]
 fn several_notices_are_in_progress_and_each_has_its_own_answer() {
     let mut harness = Harness::new(Credentials::with(7));
@@ -119,7 +173,7 @@ fn several_notices_are_in_progress_and_each_has_its_own_answer() {
         assert_eq!(harness.receipt(ids[place]).unwrap().status, status);
     }
     assert!(harness.outcome(ids[1]).is_none());
-    // The time limit of each restarts with every packet received.
+    // What comes for one of them accepts no packet of another.
     harness.input(at(9), Input::Timeout);
     assert!(harness.outcome(ids[1]).is_none());
     harness.input(at(10), Input::Timeout);

@@ -79,3 +79,16 @@ fn a_domain_that_cannot_be_determined_is_an_error() {
         matches!(harness.events.last(), Some(Event::StartFailed(error)) if error.to_string() == "Network is unreachable")
     );
 }
+
+#[test]
+fn only_the_host_manager_tells_its_status() {
+    let mut harness = starting();
+    harness.input(at(0), Input::Timeout);
+    let query = harness.sent.pop_front().unwrap();
+    for stranger in [SERVER, SocketAddr::new(SERVER.ip(), HM.port()), SocketAddr::new(HM.ip(), 4000)] {
+        harness.datagram(at(0), stranger, &answer(&query.payload));
+        assert!(harness.jobs.is_empty(), "{stranger}");
+    }
+    harness.datagram(at(0), ([127, 0, 0, 9], HM.port()).into(), &answer(&query.payload));
+    assert_eq!(harness.jobs.pop_front(), Some(Job::Setup { server: "zsrv.example".to_owned() }));
+}

@@ -1,0 +1,73 @@
+//! Where the port file is.
+
+use crate::account;
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+/// The permissions to write for others than the owner.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// A place of the port file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The path.
+    pub path: PathBuf,
+    /// Whether only programs of this machine use it, so that a port which is free here belongs to nobody.
+    pub is_local: bool,
+}
+
+/// The places of the port file, the one that counts most first: `$WGFILE` alone, or `wg.UID` in `$XDG_RUNTIME_DIR` and in
+/// `/tmp`. A `$XDG_RUNTIME_DIR` that is not the user's, or that others may write to, is left out.
+pub fn places() -> Vec<Place> {
+    places_of(env::var_os("WGFILE"), env::var_os("XDG_RUNTIME_DIR"), account::user_id())
+}
+
+fn places_of(file: Option<OsString>, runtime_dir: Option<OsString>, user: u32) -> Vec<Place> {
+    if let Some(file) = file {
+        return vec![Place { path: file.into(), is_local: false }];
+    }
+    let name = format!("wg.{user}");
+    let private = runtime_dir.map(PathBuf::from).filter(|folder| is_private(folder, user));
+    let folders = private.into_iter().chain([PathBuf::from("/tmp")]);
+    folders.map(|folder| Place { path: folder.join(&name), is_local: true }).collect()
+}
+
+/// Whether only this user, and root, can make files in a folder.
+fn is_private(folder: &Path, user: u32) -> bool {
+    let private =
+        |known: &fs::Metadata| known.is_dir() && known.uid() == user && known.mode() & WRITABLE_BY_OTHERS == 0;
+    folder.is_absolute() && fs::symlink_metadata(folder).is_ok_and(|known| private(&known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    #[test]
+    fn a_private_folder_comes_before_the_one_that_is_everybodys() {
+        let folder = tempfile::tempdir().unwrap();
+        let user = account::user_id();
+        let paths = |runtime_dir: &Path, user| {
+            let places = places_of(None, Some(runtime_dir.into()), user);
+            places.into_iter().map(|place| place.path.display().to_string()).collect::<Vec<_>>()
+        };
+        let public = format!("/tmp/wg.{user}");
+        let private = folder.path().join(format!("wg.{user}")).display().to_string();
+        assert_eq!(paths(folder.path(), user), [&*private, &*public]);
+        assert_eq!(paths(Path::new("relative"), user), [&*public]);
+        assert_eq!(paths(folder.path(), user + 1).len(), 1, "somebody else's");
+        let link = folder.path().join("link");
+        symlink(folder.path(), &link).unwrap();
+        assert_eq!(paths(&link, user), [&*public]);
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(paths(folder.path(), user), [&*public]);
+        let given = places_of(Some("/x/y".into()), Some(folder.path().into()), user);
+        assert_eq!(given, [Place { path: "/x/y".into(), is_local: false }]);
+    }
+}

@@ -1,0 +1,210 @@
+//! Tests of subscribing again after the server has forgotten the client.
+
+use super::*;
+use crate::client::{
+    SubscriptionEvent, SubscriptionRequest,
+    doubles::{Key, acknowledging, at},
+};
+use std::time::Duration;
+use zephyr_core::{
+    auth::{Direction, Session as _},
+    kind::Kind,
+    notice::{OwnedPacket, Packet},
+    uid::Uid,
+};
+
+/// A request of the client, with whether it proves who sends it.
+#[derive(Debug, PartialEq, Eq)]
+struct Request {
+    opcode: String,
+    body: String,
+    proven: bool,
+    uid: Uid,
+}
+
+/// A server that answers as a test says, and a client that it knows.
+struct Scene {
+    harness: Harness,
+    time: u64,
+}
+
+impl Scene {
+    fn new(credentials: Credentials, policy: Policy) -> Self {
+        let subscription_check = Some(Duration::from_secs(120));
+        let settings = Settings { renews_tickets: false, subscription_check, ..Settings::default() };
+        let harness = Harness::with_client(Client::ready(endpoint(), policy, settings), credentials);
+        let mut scene = Self { harness, time: 0 };
+        scene.perform(SubscriptionRequest::Subscribe, &["a", "b"]);
+        scene
+    }
+
+    /// A proven client with subscriptions `a` and `b` and the defaults.
+    fn usual() -> Self {
+        Self::new(Credentials::with(7), Policy::KERBEROS)
+    }
+
+    fn perform(&mut self, request: SubscriptionRequest, classes: &[&str]) {
+        let list = classes.iter().map(|class| (class, "*").into()).collect();
+        self.harness.begin(at(self.time), Operation::Subscribe { request, list, port: None });
+        self.answer(Kind::ServAck, b"SENT\0");
+        self.harness.events.clear();
+    }
+
+    /// The next request, if the client has sent one.
+    fn request(&mut self) -> Option<Request> {
+        let sent = OwnedPacket::parse(self.harness.sent.pop_front()?.payload).unwrap();
+        let (notice, text) = (sent.notice(), |octets| String::from_utf8_lossy(octets).replace('\0', "|"));
+        let proven = Key(7).check(&Packet::parse(sent.octets()).unwrap(), Direction::ToServer);
+        assert_eq!((notice.class, notice.port), (&b"ZEPHYR_CTL"[..], endpoint().port));
+        Some(Request { opcode: text(notice.opcode), body: text(notice.body), proven, uid: notice.uid })
+    }
+
+    /// Answers the next request; gives its opcode and body.
+    fn answer(&mut self, kind: Kind, body: &[u8]) -> Option<(String, String)> {
+        let Request { opcode, body: asked, uid, .. } = self.request()?;
+        self.harness.datagram(at(self.time), HM, &acknowledging(kind, uid, body));
+        Some((opcode, asked))
+    }
+
+    /// Lets time pass until the client sends something, but not longer than a day; gives how long it took.
+    fn pass(&mut self) -> Option<u64> {
+        let start = self.time;
+        while self.harness.sent.is_empty() {
+            let next = self.harness.drive(at(self.time))?;
+            self.time = next.as_secs_f64().ceil() as u64;
+            if self.time > start + 86_400 {
+                return None;
+            }
+            self.harness.input(at(self.time), Input::Timeout);
+        }
+        Some(self.time - start)
+    }
+
+    /// Lets time pass until the client asks whether it is known, and answers.
+    fn check(&mut self, kind: Kind, body: &[u8]) -> Option<u64> {
+        let passed = self.pass();
+        let asked = self.answer(kind, body);
+        assert!(passed.is_none() || asked == Some(("UNSUBSCRIBE".to_owned(), String::new())), "{asked:?}");
+        passed
+    }
+
+    fn events(&mut self) -> Vec<SubscriptionEvent> {
+        let events = std::mem::take(&mut self.harness.events);
+        let of_subscriptions = events.into_iter().filter_map(|event| match event {
+            Event::Subscriptions(event) => Some(event),
+            _ => None,
+        });
+        of_subscriptions.collect()
+    }
+}
+
+#[test]
+fn a_client_that_is_known_only_asks_now_and_then() {
+    let mut scene = Scene::usual();
+    let waits: Vec<_> = (0..5).map(|_| scene.check(Kind::ServAck, b"SENT\0").unwrap()).collect();
+    assert!(waits.iter().all(|wait| (120..=150).contains(wait)), "{waits:?}");
+    assert_eq!((scene.harness.sent.len(), scene.events()), (0, Vec::new()));
+}
+
+#[test]
+fn a_client_that_was_forgotten_subscribes_again() {
+    let mut scene = Scene::usual();
+    scene.perform(SubscriptionRequest::SubscribeWithoutDefaults, &["c", "d"]);
+    scene.perform(SubscriptionRequest::Unsubscribe, &["d", "operations"]);
+    scene.check(Kind::ServAck, b"LOST\0").unwrap();
+    let again = scene.request().unwrap();
+    assert_eq!((again.opcode.as_str(), again.body.as_str(), again.proven), ("SUBSCRIBE", "a|*||b|*||c|*||", true));
+    scene.harness.datagram(at(scene.time), HM, &acknowledging(Kind::ServAck, again.uid, b"SENT\0"));
+    assert_eq!(scene.events(), []);
+    let without = Some(("UNSUBSCRIBE".to_owned(), "operations|*||".to_owned()));
+    assert_eq!(scene.answer(Kind::ServAck, b"SENT\0"), without);
+    assert_eq!(scene.events(), [SubscriptionEvent::Restored]);
+    scene.check(Kind::ServAck, b"SENT\0").unwrap();
+    assert_eq!((scene.harness.sent.len(), scene.events()), (0, Vec::new()));
+}
+
+#[test]
+fn a_port_that_was_taken_by_somebody_else_is_taken_back() {
+    let mut scene = Scene::usual();
+    scene.check(Kind::ServNak, b"LOST\0").unwrap();
+    assert_eq!(scene.answer(Kind::ServAck, b"SENT\0").map(|(opcode, _)| opcode).as_deref(), Some("SUBSCRIBE"));
+    assert_eq!(scene.events(), [SubscriptionEvent::Restored]);
+}
+
+#[test]
+fn a_server_that_refuses_is_asked_less_and_less_often_and_the_user_is_told_once() {
+    let mut scene = Scene::usual();
+    let mut waits = Vec::new();
+    for _ in 0..8 {
+        waits.push(scene.check(Kind::ServAck, b"LOST\0").unwrap());
+        assert!(scene.answer(Kind::ServNak, b"LOST\0no more\0").is_some());
+    }
+    assert!(waits.is_sorted() && waits[1] >= 240 && (32 * 120..=32 * 150).contains(&waits[7]), "{waits:?}");
+    let refusal = OperationError::RefusedBecause("no more".to_owned());
+    assert_eq!(scene.events(), [SubscriptionEvent::NotRestored(refusal)]);
+    scene.check(Kind::ServAck, b"LOST\0").unwrap();
+    scene.answer(Kind::ServAck, b"SENT\0");
+    scene.check(Kind::ServAck, b"SENT\0").unwrap();
+    assert!(scene.check(Kind::ServAck, b"SENT\0").is_some_and(|wait| wait <= 150), "all is well again");
+}
+
+#[test]
+fn a_server_that_does_not_answer_has_not_forgotten_anybody() {
+    let mut scene = Scene::usual();
+    scene.pass().unwrap();
+    let check = scene.request().unwrap();
+    scene.harness.datagram(at(scene.time), HM, &acknowledging(Kind::HmAck, check.uid, b""));
+    let wait = scene.check(Kind::ServAck, b"SENT\0").unwrap();
+    assert!((180..=210).contains(&wait), "{wait}");
+    assert_eq!(scene.events(), []);
+}
+
+/// A server tells who proves nothing nothing about a proven client.
+#[test]
+fn without_tickets_nothing_proven_is_replaced() {
+    let mut scene = Scene::new(Credentials::with(7), Policy::OPEN);
+    scene.harness.credentials = Credentials::none();
+    for (kind, body) in [(Kind::ServNak, &b"LOST\0"[..]), (Kind::ServAck, b"LOST\0")] {
+        scene.pass().unwrap();
+        let check = scene.request().unwrap();
+        assert!(!check.proven);
+        scene.harness.datagram(at(scene.time), HM, &acknowledging(kind, check.uid, body));
+        assert_eq!((scene.harness.sent.len(), scene.events()), (0, Vec::new()));
+    }
+    let mut scene = Scene::usual();
+    scene.harness.credentials = Credentials::none();
+    assert_eq!(scene.pass(), None, "where proof is demanded nothing is asked without");
+    // Where nobody proves anything, it is done as before.
+    let mut scene = Scene::new(Credentials::none(), Policy::OPEN);
+    scene.check(Kind::ServNak, b"LOST\0").unwrap();
+    assert!(scene.harness.sent.is_empty());
+    scene.check(Kind::ServAck, b"LOST\0").unwrap();
+    assert_eq!(scene.answer(Kind::ServAck, b"SENT\0").map(|(opcode, _)| opcode).as_deref(), Some("SUBSCRIBE"));
+    assert_eq!(scene.events(), [SubscriptionEvent::Restored]);
+}
+
+#[test]
+fn what_the_program_has_cancelled_stays_cancelled() {
+    let mut scene = Scene::usual();
+    scene.pass().unwrap();
+    let check = scene.request().unwrap();
+    scene.harness.begin(at(scene.time), Operation::CancelSubscriptions { port: None });
+    scene.harness.datagram(at(scene.time), HM, &acknowledging(Kind::ServAck, check.uid, b"LOST\0"));
+    assert_eq!(scene.answer(Kind::ServAck, b"LOST\0").map(|(opcode, _)| opcode).as_deref(), Some("CLEARSUB"));
+    assert_eq!(scene.pass(), None);
+    let mut scene = Scene::usual();
+    scene.harness.begin(at(0), Operation::CancelSubscriptions { port: None });
+    scene.answer(Kind::ServAck, b"SENT\0");
+    assert_eq!(scene.pass(), None);
+}
+
+#[test]
+fn who_has_not_subscribed_does_not_ask() {
+    let settings = Settings { subscription_check: Some(Duration::ZERO), ..Settings::default() };
+    let mut harness = Harness::with_client(Client::ready(endpoint(), Policy::OPEN, settings), Credentials::none());
+    assert_eq!(harness.drive(at(0)), None);
+    let id = harness.begin(at(0), Operation::CheckSubscriptions);
+    let uid = Packet::parse(&harness.sent.pop_front().unwrap().payload).unwrap().notice.uid;
+    harness.datagram(at(0), HM, &acknowledging(Kind::ServAck, uid, b"LOST\0"));
+    assert_eq!(harness.outcome(id), Some(Ok(Outcome::Known(false))));
+}
