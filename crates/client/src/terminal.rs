@@ -1,11 +1,11 @@
 //! The width of the terminal that a program writes to.
 
+use rustix::termios::tcgetwinsize;
 use std::{
     env,
     io::{IsTerminal, Write},
     os::fd::AsFd,
 };
-use terminal_size::{Width, terminal_size_of};
 use zephyr_core::screen::Screen;
 
 /// The columns of a terminal that does not tell them, and about which `COLUMNS` tells nothing.
@@ -17,7 +17,8 @@ pub fn screen(output: &(impl AsFd + IsTerminal)) -> Screen {
         return Screen::None;
     }
     let of_environment = || env::var("COLUMNS").ok()?.parse().ok();
-    let columns = terminal_size_of(output).map(|(Width(columns), _)| columns.into()).or_else(of_environment);
+    let of_terminal = tcgetwinsize(output).ok().map(|size| usize::from(size.ws_col)).filter(|&columns| columns > 0);
+    let columns = of_terminal.or_else(of_environment);
     Screen::Columns(columns.unwrap_or(COLUMNS))
 }
 
