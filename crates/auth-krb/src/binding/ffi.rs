@@ -211,6 +211,8 @@ unsafe extern "C" {
         cache: *mut Cache,
         principal: *mut *mut Principal,
     ) -> c_int;
+    pub(crate) fn krb5_cc_get_full_name(context: *mut Context, cache: *mut Cache, name: *mut *mut c_char) -> c_int;
+    pub(crate) fn krb5_free_string(context: *mut Context, text: *mut c_char);
     pub(crate) fn krb5_cc_close(context: *mut Context, cache: *mut Cache) -> c_int;
     pub(crate) fn krb5_get_credentials(
         context: *mut Context,

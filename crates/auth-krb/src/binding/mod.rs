@@ -230,6 +230,21 @@ impl Context {
         self.receive(|context, out| unsafe { ffi::krb5_cc_default(context, out) }).map(Cache)
     }
 
+    /// The cache's name with its type: `FILE:/tmp/krb5cc_0`.
+    pub(crate) fn name_of(&self, cache: &Cache<'_>) -> Result<CString, Error> {
+        let mut raw = ptr::null_mut();
+        // SAFETY: the cache is open; the place is for one text.
+        self.checked(unsafe { ffi::krb5_cc_get_full_name(self.raw(), cache.0.raw(), &raw mut raw) })?;
+        if raw.is_null() {
+            return Err(Error::invalid("the Kerberos library returned nothing"));
+        }
+        // SAFETY: not null, and a text of the library ends in NUL.
+        let name = unsafe { CStr::from_ptr(raw) }.to_owned();
+        // SAFETY: the library allocated it, and it is given back once.
+        unsafe { ffi::krb5_free_string(self.raw(), raw) };
+        Ok(name)
+    }
+
     /// The principal of the cache.
     pub(crate) fn principal_of(&self, cache: &Cache<'_>) -> Result<Principal<'_>, Error> {
         let cache = cache.0.raw();
