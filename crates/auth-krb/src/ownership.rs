@@ -60,7 +60,8 @@ fn check_for(path: &Path, user: Uid) -> Result<(), NotOwn> {
     }
     let real = fs::canonicalize(path).map_err(unreadable(path))?;
     for path in [path, &real] {
-        let Some(folder) = path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
+        let Some(folder) =
+            path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
         else {
             continue;
         };

@@ -1,7 +1,7 @@
 //! UDP sockets.
 
 use socket2::{Domain, Protocol, Socket, Type};
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, os::fd::OwnedFd};
 use tokio::net::UdpSocket;
 
 /// The receive buffer that a socket asks for, in octets. The system may give less.
@@ -27,6 +27,25 @@ pub fn bind_with(address: SocketAddr, receive_buffer: usize) -> io::Result<UdpSo
     let _ = socket.set_recv_buffer_size(receive_buffer);
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+/// The UDP socket that another program has bound and handed to this one.
+///
+/// # Errors
+///
+/// When it is no bound UDP socket of IPv4, or no tokio runtime is running.
+pub fn inherited(handed: OwnedFd) -> io::Result<UdpSocket> {
+    let socket = Socket::from(handed);
+    let invalid = |why: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    match (socket.r#type(), socket.local_addr().map(|address| address.as_socket_ipv4())) {
+        (Ok(Type::DGRAM), Ok(Some(address))) if address.port() != 0 => {}
+        _ => return invalid("this is no bound UDP socket of IPv4"),
+    }
+    if socket.recv_buffer_size()? < RECEIVE_BUFFER {
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    }
+    socket.set_nonblocking(true)?;
     UdpSocket::from_std(socket.into())
 }
 

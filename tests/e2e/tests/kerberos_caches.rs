@@ -203,5 +203,8 @@ fn a_keytab_that_others_can_change_proves_nothing() -> Result<()> {
     assert!(format!("{refused:#}").contains("can be written to by others"), "{refused:#}");
     fs::set_permissions(&keytab, Permissions::from_mode(0o644))?;
     stack.restart_zephyrd()?;
-    stack.zephyrd().wait_for(zephyr_e2e::person::TIMEOUT, |line| line.contains("every user of this machine can read")).map(drop)
+    stack
+        .zephyrd()
+        .wait_for(zephyr_e2e::person::TIMEOUT, |line| line.contains("every user of this machine can read"))
+        .map(drop)
 }

@@ -106,6 +106,9 @@ pub(crate) struct Ticket {
     pub(crate) enc_part2: *mut EncTicketPart,
 }
 
+/// The ticket flag of a KDC that has looked at the realms on the way.
+pub(crate) const TRANSIT_POLICY_CHECKED: i32 = 1 << (31 - 12);
+
 /// The encrypted part of a ticket, up to the last member that we look at.
 #[repr(C)]
 pub(crate) struct EncTicketPart {
