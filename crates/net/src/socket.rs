@@ -74,4 +74,27 @@ mod tests {
         assert_eq!((received, &buffer[..5]), ((5, one.local_addr()?), &b"hello"[..]));
         Ok(())
     }
+
+    /// What another program can do to be taken for one that has the port: it would get what is sent to the more specific
+    /// address. Linux lets it only if both sockets allow it, and ours do not.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn nobody_else_gets_the_port_at_a_more_specific_address() -> io::Result<()> {
+        let network = Network::claim()?;
+        let ours = bind(SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, 0)))?;
+        let port = ours.local_addr()?.port();
+        let sharing = |port: u16| {
+            let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+            socket.set_reuse_address(true)?;
+            socket.set_reuse_port(true)?;
+            socket.bind(&SocketAddr::from((network.here(), port)).into())?;
+            Ok::<_, io::Error>(socket)
+        };
+        assert_eq!(sharing(port).map(drop).map_err(|error| error.kind()), Err(io::ErrorKind::AddrInUse));
+        // The control: with one that allows it, it is possible.
+        let first = sharing(0)?;
+        let allowing = first.local_addr()?.as_socket_ipv4().map_or(0, |address| address.port());
+        sharing(allowing)?;
+        Ok(())
+    }
 }
