@@ -116,6 +116,16 @@ fn as_nobody(test: &str, place: &Path) -> (Child, impl Iterator<Item = String> +
     (child, lines)
 }
 
+/// A program that is stopped when the test ends, however that is.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// In the attacker's process: waits for the end of the test.
 fn wait_for_end() {
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
@@ -282,7 +292,7 @@ fn fields_of_the_journal_cannot_be_forged() {
         .arg(env!("CARGO_BIN_EXE_zephyrd"));
     command.arg("--config-dir").arg(folder.path()).args(["--listen", &any_port(&network).to_string()]);
     command.args(["--auth", "none", "-k", "R", "--hostname", "here"]).env_remove("RUST_LOG").stderr(Stdio::null());
-    let mut child = command.spawn().unwrap();
+    let _child = Running(command.spawn().unwrap());
     let fields_with = |what: &str| loop {
         let mut buffer = [0; 65_536];
         let len = journal.recv(&mut buffer).expect("a line comes");
@@ -309,6 +319,4 @@ fn fields_of_the_journal_cannot_be_forged() {
     }
     let sender = &fields.iter().find(|(name, _)| name == "SENDER").unwrap().1;
     assert!(sender.starts_with(r"eve\nMESSAGE=forged\n"), "{sender}");
-    child.kill().unwrap();
-    child.wait().unwrap();
 }
