@@ -15,6 +15,7 @@ use zephyr_core::{
     auth::{Acceptor, AuthError, Direction, Identity, Judgement, Reason, Session, Verdict},
     coding::zcode,
     notice::Packet,
+    principal::Principal,
     time::Now,
 };
 
@@ -129,6 +130,10 @@ impl KerberosAcceptor {
             Err(error) if error.is_of_the_system() => return Err(error::ours(error)),
             Err(error) => return Ok(Err(Reason::Refused(error.text))),
         };
+        let own = Principal::parse(&accepted.client).is_of(self.realm.as_bytes());
+        if let Some(refusal) = accepted.way.refusal(own) {
+            return Ok(Err(Reason::Refused(refusal.to_owned())));
+        }
         let session = match KeySession::new(accepted.key.clone()) {
             Ok(session) => Arc::new(session),
             Err(error) => return Ok(Err(Reason::Refused(error.to_string()))),

@@ -28,7 +28,10 @@ pub fn credentials() -> Result<Credentials, AuthError> {
     // MIT's GSSAPI 1.20 frees a name that it never got when there is a cache that cannot be read, and may crash. So
     // libkrb5 is asked first.
     owner_of_cache()?;
-    read().map_err(of_gss)?.ok_or(AuthError::Expired)
+    let credentials = read().map_err(of_gss)?.ok_or(AuthError::Expired)?;
+    // Read by GSSAPI, which does not ask whose the cache is.
+    owner_of_cache()?;
+    Ok(credentials)
 }
 
 fn read() -> Result<Option<Credentials>, Error> {

@@ -5,13 +5,17 @@ use crate::{
     checksum,
     error::{self, Error, code},
     gss,
+    ownership::{self, NotOwn},
     session::TicketSession,
     ticket::ServiceTicket,
 };
 use std::{
     collections::HashMap,
-    ffi::CString,
+    ffi::{CStr, CString, OsStr},
+    fs,
     net::IpAddr,
+    os::unix::ffi::OsStrExt,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 use zephyr_core::auth::{AuthError, Initiator, Session};
@@ -71,7 +75,7 @@ impl Initiator for KerberosInitiator {
 
     fn session(&self, realm: &str) -> Result<Arc<dyn Session>, AuthError> {
         let known = self.known(realm);
-        let ticket = ticket_for(realm, known.as_deref().map(TicketSession::ticket)).map_err(error::in_realm(realm))?;
+        let ticket = ticket_for(realm, known.as_deref().map(TicketSession::ticket))?;
         if let Some(session) = known.filter(|session| *session.ticket() == ticket) {
             return Ok(session);
         }
@@ -84,21 +88,62 @@ impl Initiator for KerberosInitiator {
 
 /// The principal of the user's credential cache, whether or not its tickets are still valid.
 pub(crate) fn owner_of_cache() -> Result<String, AuthError> {
-    let read = || {
-        let context = Context::new()?;
-        let cache = context.default_cache()?;
-        context.text(&context.principal_of(&cache)?)
-    };
-    let owner = read().map_err(error::in_realm(""))?;
+    let owner = with_own_cache("", |context, cache| context.text(&context.principal_of(cache)?))?;
     owner.into_string().map_err(|_| AuthError::Backend("the principal's name is not UTF-8".to_owned()))
 }
 
 /// The best ticket for the servers of `realm`, preferring one whose key C programs know, and one that the user has.
-fn ticket_for(realm: &str, known: Option<&ServiceTicket>) -> Result<ServiceTicket, Error> {
-    let context = Context::new()?;
-    let cache = context.default_cache()?;
-    let client = context.principal_of(&cache)?;
-    let search = Search { context: &context, cache: &cache, client: &client, realm: realm.as_bytes() };
+fn ticket_for(realm: &str, known: Option<&ServiceTicket>) -> Result<ServiceTicket, AuthError> {
+    with_own_cache(realm, |context, cache| best_ticket(context, cache, realm, known))
+}
+
+/// Does something with the user's default cache, if that is the user's own. `realm` is for errors.
+fn with_own_cache<T>(
+    realm: &str,
+    action: impl FnOnce(&Context, &Cache<'_>) -> Result<T, Error>,
+) -> Result<T, AuthError> {
+    let of_realm = error::in_realm(realm);
+    let context = Context::new().map_err(&of_realm)?;
+    let cache = context.default_cache().map_err(&of_realm)?;
+    let files = files_of(&context.name_of(&cache).map_err(&of_realm)?);
+    let check = || files.iter().try_for_each(|file| ownership::check(file));
+    let not_own = |refusal: NotOwn| AuthError::NotOwnCredentials { reason: refusal.to_string() };
+    match check() {
+        // The library knows best what it means that there is none.
+        Err(refusal) if !refusal.is_missing() => return Err(not_own(refusal)),
+        _ => {}
+    }
+    let outcome = action(&context, &cache).map_err(&of_realm)?;
+    // Perhaps there was none before and somebody has just put one there.
+    match check() {
+        Err(refusal) if refusal.is_missing() => Err(AuthError::NoCredentials),
+        checked => checked.map(|()| outcome).map_err(not_own),
+    }
+}
+
+/// The files that decide what is in a cache of this name; none when it is kept by the kernel or by a daemon, which know whose
+/// it is.
+fn files_of(name: &CStr) -> Vec<PathBuf> {
+    let path = |octets: &[u8]| PathBuf::from(OsStr::from_bytes(octets));
+    let name = name.to_bytes();
+    if let Some(file) = name.strip_prefix(b"FILE:") {
+        return vec![path(file)];
+    }
+    // A cache in a folder of caches; a file there says which is the default one.
+    let Some(file) = name.strip_prefix(b"DIR:") else { return Vec::new() };
+    let file = path(file.strip_prefix(b":").unwrap_or(file));
+    let primary = file.with_file_name("primary");
+    if fs::symlink_metadata(&primary).is_ok() { vec![file, primary] } else { vec![file] }
+}
+
+fn best_ticket(
+    context: &Context,
+    cache: &Cache<'_>,
+    realm: &str,
+    known: Option<&ServiceTicket>,
+) -> Result<ServiceTicket, Error> {
+    let client = context.principal_of(cache)?;
+    let search = Search { context, cache, client: &client, realm: realm.as_bytes() };
     let cached = |enctype| search.by(Lookup::Cached, enctype).ok();
 
     if let Some(ticket) = KNOWN_TO_C.into_iter().find_map(cached) {

@@ -4,6 +4,7 @@ use crate::{
     binding::{KeytabError, MemoryKeytab},
     error,
     known::KnownTickets,
+    ownership::{self, NotOwn},
 };
 use std::{
     fs,
@@ -78,10 +79,32 @@ impl Keytab {
 
 fn read(path: &Path, realm: &str) -> Result<Keys, AuthError> {
     let shown = || path.display().to_string();
+    check_owner(path)?;
     let keytab = MemoryKeytab::read(path, realm.as_bytes()).map_err(|error| match error {
         KeytabError::Unreadable(reason) => AuthError::KeytabUnreadable { path: shown(), reason },
         KeytabError::NoKey => AuthError::NoServiceKey { path: shown(), principal: format!("zephyr/zephyr@{realm}") },
         KeytabError::Library(error) => error::ours(error),
     })?;
+    // Again: somebody may have put another file there while it was read.
+    check_owner(path)?;
+    warn_of_readers(path);
     Ok(Keys { keytab, known: KnownTickets::default() })
+}
+
+/// Whoever can change the keytab says who is proven here.
+fn check_owner(path: &Path) -> Result<(), AuthError> {
+    ownership::check(path).map_err(|refusal| match refusal {
+        NotOwn::Unreadable { error, .. } => {
+            AuthError::KeytabUnreadable { path: path.display().to_string(), reason: error.to_string() }
+        }
+        refusal => AuthError::KeytabNotOwn { reason: refusal.to_string() },
+    })
+}
+
+/// Whoever can read the keytab can be anybody. That is how some sites have it, so it is no error.
+fn warn_of_readers(path: &Path) {
+    const READABLE_BY_OTHERS: u32 = 0o004;
+    if fs::metadata(path).is_ok_and(|file| file.mode() & READABLE_BY_OTHERS != 0) {
+        tracing::warn!("every user of this machine can read the keytab {}, and be anybody", path.display());
+    }
 }

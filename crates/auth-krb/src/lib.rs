@@ -8,6 +8,7 @@
 //! * `derivation`, `mac`, `checksum`, `decryption`, `session`: the session key at work
 //! * `acceptor`, `keytab`, `known`, `enctype`: the server's side
 //! * `initiator`, `gss`: the client's side
+//! * `ownership`: whose files caches and keytabs are
 //! * `binding`, `ticket`, `error`: libkrb5, what it hands out, and its errors
 
 mod acceptor;
@@ -27,6 +28,7 @@ pub mod internals;
 mod keytab;
 mod known;
 mod mac;
+mod ownership;
 mod session;
 mod ticket;
 

@@ -59,4 +59,37 @@ pub(crate) struct Accepted {
     pub(crate) key: Key,
     /// When the ticket is good.
     pub(crate) validity: Validity,
+    /// The realms that the client's proof has come through.
+    pub(crate) way: Way,
+}
+
+/// The realms that a proof has come through on its way from the client's KDC to ours, as the ticket lists them (RFC 4120,
+/// section 3.3.3.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// The kind of list.
+    pub(crate) kind: u8,
+    /// The list; it may end in NUL.
+    pub(crate) list: Vec<u8>,
+    /// Whether our KDC says that it has looked at it.
+    pub(crate) is_checked: bool,
+}
+
+impl Way {
+    /// The only kind of list there is.
+    const DOMAIN_X500_COMPRESS: u8 = 1;
+
+    /// Why a proof that came this way does not count, if it does not, whatever else libkrb5 says of it. It looks at no list
+    /// that begins with NUL, and at none that the KDC says to have looked at.
+    pub(crate) fn refusal(&self, is_client_of_own_realm: bool) -> Option<&'static str> {
+        let is_empty = self.list.iter().all(|&octet| octet == 0);
+        if is_empty {
+            return None;
+        }
+        if is_client_of_own_realm {
+            return Some("a client of this realm that comes through another one");
+        }
+        let is_legible = self.kind == Self::DOMAIN_X500_COMPRESS && self.list.first() != Some(&0);
+        (!is_legible && !self.is_checked).then_some("the list of realms on the way cannot be read")
+    }
 }

@@ -148,6 +148,7 @@ impl Verifiers {
 
         let mut reason = "no authenticator";
         let provable = packet.claim.auth != 0 && packet.claim.authent_len > 0 && packet.covered().is_some();
+        let comes_round = request.as_ref().is_some_and(|request| pure::comes_round(request, &self.service));
         let mut proof = None;
         if let (true, Some(request), Some(rust)) = (provable, request, by_rust) {
             let passes = internals::inspect(&request, self.service.realm.as_bytes()).is_ok();
@@ -177,16 +178,18 @@ impl Verifiers {
             reason = rust.as_ref().err().copied().unwrap_or("proven");
             proof = library;
         }
-        let authentic = proof.is_some_and(|proof| {
-            let key = KeySession::from_raw(proof.session.enctype, &proof.session.octets).unwrap();
-            proof.client.as_bytes() == sender && key.check(&packet, Direction::ToServer)
-        });
+        let authentic = !comes_round
+            && proof.is_some_and(|proof| {
+                let key = KeySession::from_raw(proof.session.enctype, &proof.session.octets).unwrap();
+                proof.client.as_bytes() == sender && key.check(&packet, Direction::ToServer)
+            });
         if authentic != new.is_authentic() {
             disagree("whoever goes on from the AP-REQ", &format!("authentic: {authentic}"));
         }
         let verdict = match &new {
             Verdict::Authentic(_) => "authentic",
             Verdict::Unauthenticated => "unauthenticated",
+            Verdict::Failed(_) if comes_round => "the way, by ourselves",
             Verdict::Failed(_) if reason == "proven" => "another sender, or a wrong checksum",
             Verdict::Failed(_) => reason,
         };

@@ -209,6 +209,12 @@ pub enum AuthError {
     /// The user has no credentials.
     #[error("No credentials cache found")]
     NoCredentials,
+    /// The credentials that would be used may be somebody else's.
+    #[error("the credentials are not used: {reason}")]
+    NotOwnCredentials {
+        /// Whose they are, or who could have put them there.
+        reason: String,
+    },
     /// The user's credentials have expired.
     #[error("Ticket expired")]
     Expired,
@@ -223,6 +229,12 @@ pub enum AuthError {
     /// This machine's clock and the other's are too far apart.
     #[error("Clock skew too great")]
     ClockSkew,
+    /// Others than the server's user can change its keys.
+    #[error("the keytab is not used: {reason}")]
+    KeytabNotOwn {
+        /// Whose it is, or who can change it.
+        reason: String,
+    },
     /// The server cannot read its keys.
     #[error("cannot read keytab {path}: {reason}")]
     KeytabUnreadable {
@@ -252,6 +264,9 @@ impl AuthError {
     pub fn advice(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoCredentials => "Run kinit first, or send without proof (zwrite -d).",
+            Self::NotOwnCredentials { .. } => {
+                "Somebody else may have made them. Remove that file, or set KRB5CCNAME to a cache of your own, and run kinit."
+            }
             Self::Expired => "Run kinit to get a new ticket.",
             Self::WrongRealm { .. } => {
                 "Check with: kvno zephyr/zephyr@REALM. The principal must exist on the KDC and your realm must be trusted there."
@@ -260,6 +275,9 @@ impl AuthError {
                 "Set this machine's clock: it must be within five minutes of the KDC's and the server's."
             }
             Self::KeytabUnreadable { .. } => "The keytab must exist and be readable by the server's user.",
+            Self::KeytabNotOwn { .. } => {
+                "The keytab must belong to root or to the server's user, and nobody else may write to it or to its folder."
+            }
             Self::NoServiceKey { .. } => {
                 "On the KDC: kadmin -q 'ktadd -k KEYTAB zephyr/zephyr', then install KEYTAB on the server."
             }

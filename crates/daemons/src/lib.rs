@@ -8,7 +8,9 @@
 pub mod admin_protocol;
 pub mod logging;
 mod notify;
+mod own_folder;
 mod plural;
+mod port_holder;
 mod private_file;
 pub mod settings;
 mod signals;

@@ -1,4 +1,4 @@
-//! Files that only their owner may read.
+//! Files that nobody else can have a hand in, and most of which only their owner may read.
 
 use std::{
     ffi::OsString,
@@ -12,13 +12,22 @@ use std::{
 /// Writes a file atomically, readable by its owner alone. What was there before, a symbolic link too, is replaced
 /// and not written to.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace(path, content, 0o600)
+}
+
+/// As [`write`], but for everybody to read.
+pub(crate) fn write_public(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace(path, content, 0o644)
+}
+
+fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let Some(name) = path.file_name() else { return Err(io::ErrorKind::InvalidFilename.into()) };
     let mut temporary = OsString::from(".");
     temporary.push(name);
     // A name that nobody can prepare a trap at; and an existing file is not opened anyway.
     temporary.push(format!(".{:016x}", RandomState::new().hash_one(std::process::id())));
     let temporary = path.with_file_name(temporary);
-    let written = write_new(&temporary, content).and_then(|()| fs::rename(&temporary, path));
+    let written = write_new(&temporary, content, mode).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
@@ -33,8 +42,8 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(content)?;
     file.sync_all()
 }

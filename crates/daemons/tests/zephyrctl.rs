@@ -213,6 +213,33 @@ fn check_names_every_problem_and_needs_no_server() {
     assert_eq!(json["problems"][0]["line"], 2);
 }
 
+/// Kerberos escapes what is in a name and looks like more than a name: another realm can name its people as it likes.
+#[test]
+fn names_of_another_realm_fit_no_entry_of_ours() {
+    let entries = "*@OPEN.TEST\n*/admin@OPEN.TEST\n*.*@OPEN.TEST\n";
+    let operated = Operated::start(&[("acl/class-registry.acl", "secret:\n"), ("acl/sub-secret.acl", entries)]);
+    let is_admitted = |name: &str| operated.ctl(&["acl", "check", name, "secret", "--act", "sub"]).status == Some(0);
+    for name in ["alice@OPEN.TEST", "alice/admin@OPEN.TEST", r"al\@ice@OPEN.TEST", r"\n@OPEN.TEST"] {
+        assert!(is_admitted(name), "the control: {name}");
+    }
+    for name in [
+        "alice@EVIL.TEST",
+        "alice/admin@EVIL.TEST",
+        r"alice\@OPEN.TEST@EVIL.TEST",
+        r"alice\@OPEN.TEST\0@EVIL.TEST",
+        r"alice\@OPEN.TEST\n@EVIL.TEST",
+        r"alice/admin\@OPEN.TEST@EVIL.TEST",
+        r"alice\\\@OPEN.TEST@EVIL.TEST",
+        "alice@EVIL.TEST@OPEN.TEST",
+        r"alice@EVIL.TEST\@OPEN.TEST",
+        "@EVIL.TEST",
+        "alice@",
+        "alice@open.test",
+    ] {
+        assert!(!is_admitted(name), "{name}");
+    }
+}
+
 #[test]
 fn a_broken_file_changes_nothing_and_is_reported() {
     let operated =

@@ -1,7 +1,7 @@
 //! UDP sockets.
 
 use socket2::{Domain, Protocol, Socket, Type};
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, os::fd::OwnedFd};
 use tokio::net::UdpSocket;
 
 /// The receive buffer that a socket asks for, in octets. The system may give less.
@@ -30,6 +30,25 @@ pub fn bind_with(address: SocketAddr, receive_buffer: usize) -> io::Result<UdpSo
     UdpSocket::from_std(socket.into())
 }
 
+/// The UDP socket that another program has bound and handed to this one.
+///
+/// # Errors
+///
+/// When it is no bound UDP socket of IPv4, or no tokio runtime is running.
+pub fn inherited(handed: OwnedFd) -> io::Result<UdpSocket> {
+    let socket = Socket::from(handed);
+    let invalid = |why: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    match (socket.r#type(), socket.local_addr().map(|address| address.as_socket_ipv4())) {
+        (Ok(Type::DGRAM), Ok(Some(address))) if address.port() != 0 => {}
+        _ => return invalid("this is no bound UDP socket of IPv4"),
+    }
+    if socket.recv_buffer_size()? < RECEIVE_BUFFER {
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    }
+    socket.set_nonblocking(true)?;
+    UdpSocket::from_std(socket.into())
+}
+
 /// The receive buffer of a socket in octets, the system's own bookkeeping included.
 ///
 /// # Errors
@@ -53,6 +72,29 @@ mod tests {
         let mut buffer = [0; 16];
         let received = other.recv_from(&mut buffer).await?;
         assert_eq!((received, &buffer[..5]), ((5, one.local_addr()?), &b"hello"[..]));
+        Ok(())
+    }
+
+    /// What another program can do to be taken for one that has the port: it would get what is sent to the more specific
+    /// address. Linux lets it only if both sockets allow it, and ours do not.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn nobody_else_gets_the_port_at_a_more_specific_address() -> io::Result<()> {
+        let network = Network::claim()?;
+        let ours = bind(SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, 0)))?;
+        let port = ours.local_addr()?.port();
+        let sharing = |port: u16| {
+            let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+            socket.set_reuse_address(true)?;
+            socket.set_reuse_port(true)?;
+            socket.bind(&SocketAddr::from((network.here(), port)).into())?;
+            Ok::<_, io::Error>(socket)
+        };
+        assert_eq!(sharing(port).map(drop).map_err(|error| error.kind()), Err(io::ErrorKind::AddrInUse));
+        // The control: with one that allows it, it is possible.
+        let first = sharing(0)?;
+        let allowing = first.local_addr()?.as_socket_ipv4().map_or(0, |address| address.port());
+        sharing(allowing)?;
         Ok(())
     }
 }

@@ -50,7 +50,15 @@ impl Stack {
     /// # Errors
     /// As [`Stack::start`].
     pub fn with_middle(options: RealmOptions, rule: impl Rule) -> Result<Self> {
-        Self::build(Some(Realm::start_on(Engine::Native, options)?), Some(Box::new(rule)))
+        Self::with_middle_on(Engine::Native, options, rule)
+    }
+
+    /// As [`Stack::with_middle`], with the KDC on `engine`.
+    ///
+    /// # Errors
+    /// As [`Stack::start`].
+    pub fn with_middle_on(engine: Engine, options: RealmOptions, rule: impl Rule) -> Result<Self> {
+        Self::build(Some(Realm::start_on(engine, options)?), Some(Box::new(rule)))
     }
 
     /// A domain without Kerberos.

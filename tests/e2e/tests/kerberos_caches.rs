@@ -1,7 +1,14 @@
 //! Credential caches of every type, with tickets of every origin.
 
 use anyhow::{Context, Result, bail};
-use std::{env, time::Duration};
+use nix::unistd::{Uid, User, chown, geteuid};
+use std::{
+    env,
+    fs::{self, Permissions},
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
+    time::Duration,
+};
 use zephyr_e2e::{listener::Origin, stack::Stack};
 use zephyr_testkit::{
     heimdal::{self, Kcm},
@@ -110,4 +117,94 @@ fn in_a_realm_of_heimdals() -> Result<()> {
         listener.expect("from Heimdal's", Origin::Authentic)?;
     }
     Ok(())
+}
+
+/// Somebody leaves a cache where another person's programs look for one: what that person sends would be said by him. The
+/// library asks nobody whose a cache is.
+#[test]
+fn a_cache_of_somebody_else_speaks_for_nobody() -> Result<()> {
+    let stack = Stack::start(Engine::Native, RealmOptions::default())?;
+    let realm = stack.realm()?;
+    let folder = realm.folder().join("everybodys");
+    fs::create_dir(&folder)?;
+    fs::set_permissions(&folder, Permissions::from_mode(0o1777))?;
+    let planted = folder.join("krb5cc");
+    let cache = format!("FILE:{}", planted.display());
+    realm.kinit(&realm.user("carol")?.with_cache(&cache), None)?;
+    let listener = stack.login("bob")?.listen(&[("MESSAGE", "*", "bob")])?;
+    let victim = stack.person("alice")?.with_variable("KRB5CCNAME", &cache);
+    let refused = |why: &str, reason: &str| -> Result<()> {
+        let output = victim.zwrite(&["bob", "-m", why])?;
+        assert_eq!(output.status.code(), Some(1), "{why}: {output}");
+        assert!(output.stderr.contains(reason) && output.stderr.contains("KRB5CCNAME"), "{why}: {output}");
+        Ok(())
+    };
+
+    // With nothing wrong, whose tickets these are is who speaks.
+    victim.send(&["bob", "-m", "my own cache"])?;
+    assert_eq!(listener.expect("my own cache", Origin::Authentic)?.sender, "carol@ZEPHYR.TEST");
+
+    fs::set_permissions(&planted, Permissions::from_mode(0o606))?;
+    refused("anybody can write to it", "can be written to by others")?;
+    fs::set_permissions(&planted, Permissions::from_mode(0o600))?;
+    fs::set_permissions(&folder, Permissions::from_mode(0o777))?;
+    refused("anybody can exchange it", "can put another file in its place")?;
+    fs::set_permissions(&folder, Permissions::from_mode(0o1777))?;
+    if geteuid().is_root() {
+        belongs_to_another(&planted)?;
+        refused("it belongs to another", "belongs to")?;
+        // In the victim's own folder it is a link to it.
+        let link = victim.home().join("link");
+        symlink(&planted, &link)?;
+        let linked = victim.clone().with_variable("KRB5CCNAME", &format!("FILE:{}", link.display()));
+        assert_eq!(linked.zwrite(&["bob", "-m", "by a link"])?.status.code(), Some(1));
+        // A link of somebody else's chooses among the files that are one's own.
+        chown(&planted, Some(geteuid()), None)?;
+        linked.send(&["bob", "-m", "by my own link"])?;
+        std::os::unix::fs::lchown(&link, Some(NOBODY), None)?;
+        assert_eq!(linked.zwrite(&["bob", "-m", "by his link"])?.status.code(), Some(1));
+        listener.expect("by my own link", Origin::Authentic)?;
+    }
+
+    // A folder of caches, of which another file says which is meant.
+    let folder = realm.folder().join("caches");
+    fs::create_dir(&folder)?;
+    let cache = format!("DIR:{}", folder.display());
+    realm.kinit(&realm.user("carol")?.with_cache(&cache), None)?;
+    let victim = stack.person("alice")?.with_variable("KRB5CCNAME", &cache);
+    victim.send(&["bob", "-m", "my own folder"])?;
+    fs::set_permissions(&folder, Permissions::from_mode(0o777))?;
+    assert_eq!(victim.zwrite(&["bob", "-m", "everybody's folder"])?.status.code(), Some(1));
+    fs::set_permissions(&folder, Permissions::from_mode(0o700))?;
+    victim.send(&["bob", "-m", "my own again"])?;
+    listener.expect("my own again", Origin::Authentic)?;
+    let bodies: Vec<String> = listener.all().iter().map(|received| received.message()).collect();
+    let controls = ["my own cache", "by my own link", "my own folder", "my own again"];
+    assert!(bodies.iter().all(|body| controls.contains(&body.as_str())), "{bodies:?}");
+    Ok(())
+}
+
+const NOBODY: u32 = 65_534;
+
+fn belongs_to_another(path: &Path) -> Result<()> {
+    let nobody = Uid::from_raw(NOBODY);
+    User::from_uid(nobody)?.context("no user 65534 here")?;
+    Ok(chown(path, Some(nobody), None)?)
+}
+
+/// Whoever can change the server's keys says who is proven: the server does not start with them.
+#[test]
+fn a_keytab_that_others_can_change_proves_nothing() -> Result<()> {
+    let mut stack = Stack::start(Engine::Native, RealmOptions::default())?;
+    let keytab = stack.realm()?.service_keytab();
+    stack.zephyrd().stop(zephyr_e2e::person::TIMEOUT)?;
+    fs::set_permissions(&keytab, Permissions::from_mode(0o666))?;
+    let refused = stack.restart_zephyrd().err().context("it started")?;
+    assert!(format!("{refused:#}").contains("can be written to by others"), "{refused:#}");
+    fs::set_permissions(&keytab, Permissions::from_mode(0o644))?;
+    stack.restart_zephyrd()?;
+    stack
+        .zephyrd()
+        .wait_for(zephyr_e2e::person::TIMEOUT, |line| line.contains("every user of this machine can read"))
+        .map(drop)
 }

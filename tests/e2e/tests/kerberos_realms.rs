@@ -1,7 +1,12 @@
 //! Cross-realm authentication, by trusted and untrusted paths.
 
 use anyhow::Result;
-use zephyr_e2e::{listener::Origin, person::Person, stack::Stack};
+use std::fs;
+use zephyr_e2e::{
+    listener::{Listener, Origin},
+    person::Person,
+    stack::Stack,
+};
 use zephyr_testkit::realm::{Engine, Realm, RealmOptions};
 
 const HOME: &str = "HOME.TEST";
@@ -44,6 +49,62 @@ fn a_neighbour_is_believed() -> Result<()> {
         let received = listener.receive("as another")?;
         assert!(received.origin != Origin::Authentic || received.sender == "alice@HOME.TEST", "{received:?}");
     }
+    Ok(())
+}
+
+/// Whoever comes from a trusted realm is proven, and nobody of ours: not in lists, not among operators, not for what only the
+/// realm may see.
+#[test]
+fn a_neighbour_is_nobody_of_ours() -> Result<()> {
+    let home = Realm::start_on(Engine::Native, realm(HOME))?;
+    let mut stack = Stack::start(Engine::Native, realm(AWAY))?;
+    stack.realm()?.trust(&home)?;
+    let acl = stack.config().join("acl");
+    fs::create_dir(&acl)?;
+    let files = [
+        ("class-registry.acl", "ours:\n"),
+        ("xmt-ours.acl", "*@AWAY.EDU\n"),
+        ("sub-ours.acl", "*@AWAY.EDU\n"),
+        ("opstaff.acl", "alice@AWAY.EDU\n"),
+    ];
+    for (name, content) in files {
+        fs::write(acl.join(name), content)?;
+    }
+    stack.zephyrd().stop(zephyr_e2e::person::TIMEOUT)?;
+    stack.restart_zephyrd()?;
+    let (visitor, alice, bob) = (visitor(&home, &stack)?, stack.login("alice")?, stack.login("bob")?);
+    let listener = bob.listen(&[("ours", "*", "*"), ("MESSAGE", "*", "bob")])?;
+    let ear = visitor.listen(&[
+        ("everybodys", "*", "*"),
+        ("ours", "*", "*"),
+        ("MESSAGE", "*", "alice"),
+        ("MESSAGE", "*", "alice@AWAY.EDU"),
+    ])?;
+
+    let refused = visitor.zwrite(&["-c", "ours", "-m", "among you"])?;
+    assert_ne!(refused.status.code(), Some(0), "{refused}");
+    alice.send(&["-c", "ours", "-m", "among us"])?;
+    listener.expect("among us", Origin::Authentic)?;
+    alice.send(&["bob", "-m", "the end"])?;
+    listener.expect("the end", Origin::Authentic)?;
+    visitor.send(&["bob", "-m", "as myself"])?;
+    assert_eq!(listener.expect("as myself", Origin::Authentic)?.sender, "alice@HOME.TEST");
+    let heard =
+        |listener: &Listener| -> Vec<String> { listener.all().iter().map(|received| received.message()).collect() };
+    assert_eq!(heard(&listener), ["among us", "the end", "as myself"]);
+
+    // What is for the alice of this realm is not for her.
+    bob.zwrite(&["alice@AWAY.EDU", "-m", "for our alice"])?;
+    alice.send(&["-c", "everybodys", "-m", "for everybody"])?;
+    ear.expect("for everybody", Origin::Authentic)?;
+    assert_eq!(heard(&ear), ["for everybody"]);
+
+    // People see which alice it is.
+    let zwgc = bob.zwgc(&[("MESSAGE", "*", "bob")])?;
+    visitor.send(&["bob", "-m", "seen by bob"])?;
+    zwgc.wait_for(zephyr_e2e::person::TIMEOUT, |line| line.contains("seen by bob"))?;
+    let shown = zwgc.transcript().text();
+    assert!(shown.contains("alice@HOME.TEST") && !shown.contains("alice@AWAY.EDU"), "{shown}");
     Ok(())
 }
 

@@ -106,6 +106,9 @@ pub(crate) struct Ticket {
     pub(crate) enc_part2: *mut EncTicketPart,
 }
 
+/// The ticket flag of a KDC that has looked at the realms on the way.
+pub(crate) const TRANSIT_POLICY_CHECKED: i32 = 1 << (31 - 12);
+
 /// The encrypted part of a ticket, up to the last member that we look at.
 #[repr(C)]
 pub(crate) struct EncTicketPart {
@@ -211,6 +214,8 @@ unsafe extern "C" {
         cache: *mut Cache,
         principal: *mut *mut Principal,
     ) -> c_int;
+    pub(crate) fn krb5_cc_get_full_name(context: *mut Context, cache: *mut Cache, name: *mut *mut c_char) -> c_int;
+    pub(crate) fn krb5_free_string(context: *mut Context, text: *mut c_char);
     pub(crate) fn krb5_cc_close(context: *mut Context, cache: *mut Cache) -> c_int;
     pub(crate) fn krb5_get_credentials(
         context: *mut Context,

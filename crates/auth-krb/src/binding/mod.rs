@@ -7,7 +7,7 @@
 
 use crate::{
     error::Error,
-    ticket::{Accepted, Key, ServiceTicket, Validity},
+    ticket::{Accepted, Key, ServiceTicket, Validity, Way},
 };
 use std::{
     cell::OnceCell,
@@ -230,6 +230,21 @@ impl Context {
         self.receive(|context, out| unsafe { ffi::krb5_cc_default(context, out) }).map(Cache)
     }
 
+    /// The cache's name with its type: `FILE:/tmp/krb5cc_0`.
+    pub(crate) fn name_of(&self, cache: &Cache<'_>) -> Result<CString, Error> {
+        let mut raw = ptr::null_mut();
+        // SAFETY: the cache is open; the place is for one text.
+        self.checked(unsafe { ffi::krb5_cc_get_full_name(self.raw(), cache.0.raw(), &raw mut raw) })?;
+        if raw.is_null() {
+            return Err(Error::invalid("the Kerberos library returned nothing"));
+        }
+        // SAFETY: not null, and a text of the library ends in NUL.
+        let name = unsafe { CStr::from_ptr(raw) }.to_owned();
+        // SAFETY: the library allocated it, and it is given back once.
+        unsafe { ffi::krb5_free_string(self.raw(), raw) };
+        Ok(name)
+    }
+
     /// The principal of the cache.
     pub(crate) fn principal_of(&self, cache: &Cache<'_>) -> Result<Principal<'_>, Error> {
         let cache = cache.0.raw();
@@ -337,13 +352,18 @@ impl Context {
         // SAFETY: the library made the structures, nobody else has them, and they live as long as their owners.
         let (key, maker) = unsafe { (copied_key(key.raw.as_ref()), self.text_of(maker.raw.as_ref().client)?) };
         // SAFETY: as above; what is inside was decrypted, or is not there.
-        let validity = unsafe { ticket.raw.as_ref().enc_part2.as_ref() }.map(|enc_part2| {
+        let inside = unsafe { ticket.raw.as_ref().enc_part2.as_ref() }.map(|enc_part2| {
             let ffi::Times { authenticated, starts, ends, .. } = enc_part2.times;
             let starts = if starts == 0 { authenticated } else { starts };
-            Validity { starts: starts.cast_unsigned(), ends: ends.cast_unsigned() }
+            let validity = Validity { starts: starts.cast_unsigned(), ends: ends.cast_unsigned() };
+            let is_checked = enc_part2.flags & ffi::TRANSIT_POLICY_CHECKED != 0;
+            // SAFETY: the library filled it.
+            let list = unsafe { copied(&enc_part2.transited.contents) };
+            (validity, Way { kind: enc_part2.transited.kind, list, is_checked })
         });
-        let validity = validity.ok_or_else(|| Error::invalid("the Kerberos library hides what is in the ticket"))?;
-        Ok(Accepted { client: maker.into_bytes(), key, validity })
+        let (validity, way) =
+            inside.ok_or_else(|| Error::invalid("the Kerberos library hides what is in the ticket"))?;
+        Ok(Accepted { client: maker.into_bytes(), key, validity, way })
     }
 
     /// The maximum clock skew in seconds, by the library's configuration.

@@ -159,7 +159,12 @@ impl Draft {
 
     /// The whole packet around an AP-REQ, its checksum made with the session key.
     pub(crate) fn packet(&self, request: &[u8]) -> Vec<u8> {
-        packet(&self.session, request)
+        self.packet_of(&notice(), request)
+    }
+
+    /// As [`Draft::packet`], of a given notice.
+    pub(crate) fn packet_of(&self, notice: &Notice<'_>, request: &[u8]) -> Vec<u8> {
+        packet(&self.session, notice, request)
     }
 }
 
@@ -174,9 +179,8 @@ pub(crate) fn notice() -> Notice<'static> {
     }
 }
 
-fn packet(session: &Secret, request: &[u8]) -> Vec<u8> {
+fn packet(session: &Secret, notice: &Notice<'_>, request: &[u8]) -> Vec<u8> {
     const ROOMY: Limits = Limits { header: 8192, packet: 8192 };
-    let notice = notice();
     let unsealed = notice.unsealed(request.len(), &zcode::encoded(request)).unwrap();
     let covered = unsealed.covered().concat();
     let checksum = checksum(session.enctype, &session.octets, 1027, &covered).unwrap();

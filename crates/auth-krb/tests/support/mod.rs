@@ -3,6 +3,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+pub(crate) mod foreign;
 pub(crate) mod forge;
 pub(crate) mod pure;
 pub(crate) mod vectors;

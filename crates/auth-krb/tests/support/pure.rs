@@ -71,6 +71,23 @@ fn is_on_the_way(list: &[u8], client: &str, ours: &str) -> bool {
     client != ours && String::from_utf8_lossy(list).split(',').all(|realm| way.iter().any(|known| known == realm))
 }
 
+/// Whether the ticket is of a client of our realm, or a list of realms that nobody has read: then libkrb5 is not all there is
+/// to ask.
+pub(crate) fn comes_round(request: &[u8], service: &Service) -> bool {
+    let inside = || {
+        let ticket = exactly::<ApReq>(request).ok()?.ticket.enc_part;
+        let keys = service.keys.iter().filter(|(_, key)| key.enctype == ticket.etype);
+        let mut opened = keys.filter_map(|(_, key)| decrypt(ticket.etype, &key.octets, 2, &ticket.cipher));
+        exactly::<EncTicketPart>(&opened.next()?).ok()
+    };
+    inside().is_some_and(|inside| {
+        let list = &inside.transited.contents;
+        let is_checked = *inside.flags & TRANSIT_POLICY_CHECKED != 0;
+        let is_legible = inside.transited.tr_type == 1 && list.first() != Some(&0);
+        list.iter().any(|&octet| octet != 0) && (inside.crealm == service.realm || !is_legible && !is_checked)
+    })
+}
+
 /// What a service has.
 pub(crate) struct Service {
     pub(crate) realm: String,

@@ -9,7 +9,7 @@ mod show;
 
 use crate::{
     admin_protocol::{Answer, ControlRequest},
-    private_file,
+    own_folder, private_file,
     problem::{Findings, Problem},
     settings::ServerSettings,
     zephyrd::configuration,
@@ -19,7 +19,7 @@ use serde::Serialize;
 use std::{
     fs,
     io::{self, BufRead, BufReader, Read, Write},
-    os::unix::net::UnixStream,
+    os::unix::{fs::MetadataExt, net::UnixStream},
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -95,6 +95,7 @@ fn socket(options: &Options) -> PathBuf {
 
 fn ask(socket: &Path, request: &ControlRequest) -> io::Result<Answer> {
     let mut stream = UnixStream::connect(socket)?;
+    check_server(socket, &stream)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     let mut line = serde_json::to_vec(request)?;
@@ -108,6 +109,33 @@ fn ask(socket: &Path, request: &ControlRequest) -> io::Result<Answer> {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it does not answer"));
     }
     Ok(serde_json::from_slice(&answer)?)
+}
+
+/// Checks who answers at the socket: root, the user of this process, or the one to whom the socket's folder belongs, if nobody
+/// else can make files in that. Anybody else may have put a socket there before the server did.
+fn check_server(socket: &Path, stream: &UnixStream) -> io::Result<()> {
+    let peer = peer(stream)?;
+    if [0, nix::unistd::geteuid().as_raw()].contains(&peer) {
+        return Ok(());
+    }
+    let folder = fs::metadata(own_folder::folder_of(socket))?;
+    if folder.uid() == peer && !own_folder::is_writable_by_others(&folder) {
+        return Ok(());
+    }
+    let why = format!("user {peer} listens there, who is neither root nor the owner of a folder of the server's alone");
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
+}
+
+/// The user at the other end.
+fn peer(stream: &UnixStream) -> io::Result<u32> {
+    // The standard library does not tell yet, and each system has a way of its own, which tokio knows.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _inside = runtime.enter();
+    let other = stream.try_clone()?;
+    other.set_nonblocking(true)?;
+    let peer = tokio::net::UnixStream::from_std(other)?.peer_cred()?.uid();
+    stream.set_nonblocking(false)?;
+    Ok(peer)
 }
 
 /// Prints an answer, or writes it to a file.

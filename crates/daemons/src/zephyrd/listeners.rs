@@ -9,10 +9,18 @@ use super::{
 };
 use crate::{
     admin_protocol::{Answer, ControlRequest, MAX_REQUEST_OCTETS},
+    own_folder,
     settings::StreamAddress,
+};
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, OFlag, fcntl},
+    sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket},
+    unistd::geteuid,
 };
 use std::{
     fs, io,
+    os::fd::AsRawFd,
     os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
@@ -194,11 +202,17 @@ impl SocketFile {
         {
             fs::create_dir(folder)?;
         }
+        // What is checked here is still so when it is used below: nobody else can exchange it.
+        own_folder::check(path)?;
         match fs::symlink_metadata(path) {
             Ok(known) if !known.file_type().is_socket() => {
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is something that is no socket"));
             }
-            Ok(_) if std::os::unix::net::UnixStream::connect(path).is_ok() => {
+            Ok(known) if ![0, geteuid().as_raw()].contains(&known.uid()) => {
+                let why = format!("there is a socket of user {}", known.uid());
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
+            }
+            Ok(_) if is_listened_to(path)? => {
                 return Err(io::Error::new(io::ErrorKind::AddrInUse, "another server listens there"));
             }
             // Left behind by a server that was killed.
@@ -210,6 +224,18 @@ impl SocketFile {
         fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
         Ok((listener, file))
     }
+}
+
+/// Whether somebody listens at a socket. Does not wait for one who accepts nothing.
+fn is_listened_to(path: &Path) -> io::Result<bool> {
+    let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::empty(), None)?;
+    fcntl(&socket, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok(match connect(socket.as_raw_fd(), &UnixAddr::new(path)?) {
+        // Nobody has it open.
+        Err(Errno::ECONNREFUSED | Errno::ENOENT) => false,
+        // Also one whose queue is full.
+        _ => true,
+    })
 }
 
 impl Drop for SocketFile {

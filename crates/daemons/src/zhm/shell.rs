@@ -4,6 +4,7 @@ use super::options::Options;
 use crate::{
     logging::{self, RateLimit},
     notify::ServiceManager,
+    port_holder, private_file,
     problem::Problems,
     settings::{HostManagerSettings, LoadedSettings},
     signals::{Signal, Signals},
@@ -132,13 +133,15 @@ fn serve(
 
 fn open_socket(options: &Options, settings: &HostManagerSettings) -> io::Result<UdpSocket> {
     if options.inetd {
-        let inherited = std::net::UdpSocket::from(io::stdin().as_fd().try_clone_to_owned()?);
-        inherited.set_nonblocking(true)?;
-        return UdpSocket::from_std(inherited);
+        let wrong = |error| io::Error::new(io::ErrorKind::InvalidInput, format!("standard input: {error}"));
+        return socket::inherited(io::stdin().as_fd().try_clone_to_owned()?).map_err(wrong);
     }
     let usual = || (Ipv4Addr::UNSPECIFIED, services::port(services::ZEPHYR_HM)).into();
     let address = options.listen.or(settings.zhm.listen).unwrap_or_else(usual);
-    socket::bind(address).map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+    socket::bind(address).map_err(|error| {
+        let error = port_holder::explain(address, error);
+        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+    })
 }
 
 fn own_address(servers: &Servers) -> Ipv4Addr {
@@ -154,11 +157,13 @@ impl PidFile {
     fn write(options: &Options) -> Self {
         let usual = || options.listen.is_none().then(|| Path::new(PID_FILE).to_owned());
         let path = options.pid_file.clone().or_else(usual);
-        let written = path.filter(|path| match fs::write(path, format!("{}\n", std::process::id())) {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::debug!("cannot write {}: {error}", path.display());
-                false
+        let written = path.filter(|path| {
+            match private_file::write_public(path, format!("{}\n", std::process::id()).as_bytes()) {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::debug!("cannot write {}: {error}", path.display());
+                    false
+                }
             }
         });
         Self(written)

@@ -4,7 +4,7 @@
 use super::Shell;
 use crate::{
     admin_protocol::{Answer, ControlRequest, Reloaded},
-    plural, private_file,
+    own_folder, plural, private_file,
     problem::{Problem, Problems},
     settings::ServerSettings,
     zephyrd::{configuration::Configuration, inspect, listeners::AdminRequest, metrics, start},
@@ -82,7 +82,9 @@ impl Shell {
         tracing::info!("dumping to disk");
         let (path, dump) = (self.settings.zephyrd.dump_file.clone(), self.driver.machine().dump());
         tokio::task::spawn_blocking(move || {
-            let written = private_file::make_folder(&path).and_then(|()| private_file::write(&path, dump.as_bytes()));
+            let written = private_file::make_folder(&path)
+                .and_then(|()| own_folder::check(&path))
+                .and_then(|()| private_file::write(&path, dump.as_bytes()));
             let result = match written {
                 Ok(()) => {
                     tracing::info!("dump done: {}", path.display());

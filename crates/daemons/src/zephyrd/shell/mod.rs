@@ -17,7 +17,7 @@ use super::{
 use crate::{
     logging::{self, DebugSwitch},
     notify::ServiceManager,
-    plural,
+    plural, port_holder,
     settings::ServerSettings,
     signals::{Signal, Signals},
 };
@@ -66,7 +66,7 @@ async fn serve(
     let Configuration { settings, rules, policies, .. } = configuration;
     let address = start::listen_address(&settings.zephyrd);
     let socket = socket::bind_with(address, settings.zephyrd.receive_buffer)
-        .map_err(|error| StartError::Listen { address, error })?;
+        .map_err(|error| StartError::Listen { address, error: port_holder::explain(address, error) })?;
     let receive_buffer = socket::receive_buffer(&socket)?;
     tracing::debug!("the socket's receive buffer has {receive_buffer} octets");
     let listening = socket.local_addr()?;
