@@ -5,6 +5,7 @@ mod policy;
 mod receiving;
 mod sending;
 mod start;
+mod strangers;
 mod tickets;
 mod waiting;
 
