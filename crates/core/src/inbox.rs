@@ -140,44 +140,46 @@ impl Inbox {
     }
 
     /// Handles a packet: whether it is acknowledged, and the notice that it completes.
-    pub fn receive(&mut self, now: Now, arrival: Arrival) -> Reception {
-        let Arrival { from, packet, mut opened } = arrival;
+    pub fn receive(&mut self, now: Now, mut arrival: Arrival) -> Reception {
+        let holder = self.holder_of(now, &mut arrival);
+        let Arrival { from, packet, opened } = &arrival;
         let notice = packet.notice();
-        let id = (notice.uid, notice.kind);
-        let mut holder = Holder::new(&opened.verdict, from.ip());
-        let mut novelty = self.duplicates.novelty(now, id, &holder);
-        if novelty == Novelty::Unknown {
-            opened.verdict = Verdict::Failed(Reason::Forgotten);
-            holder = Holder::new(&opened.verdict, from.ip());
-            novelty = self.duplicates.novelty(now, id, &holder);
-        }
-        // While proven fragments wait for others, one that is not proven may be a changed copy of what they wait for. Were it
-        // acknowledged, its server would not send that again.
-        let is_contested = !holder.is_proven() && self.incomplete.has_proven(key_of(&notice));
-        let acknowledgement = if is_contested { None } else { acknowledgement(&packet.packet()) };
-        let delivered = if novelty == Novelty::New {
-            let place = span_of(&packet.packet());
-            place.and_then(|span| {
-                let key = key_of(&notice);
-                self.join(now, Piece { key, holder: holder.clone(), from, packet: &packet, span, opened: &opened })
-            })
-        } else {
-            Err(DropReason::Duplicate)
+        let (id, key) = ((notice.uid, notice.kind), key_of(&notice));
+        let delivered = match self.duplicates.novelty(now, id, &holder) {
+            Novelty::New => span_of(&packet.packet()).and_then(|span| {
+                self.join(now, &Piece { key, holder: holder.clone(), from: *from, packet, span, opened })
+            }),
+            Novelty::Duplicate | Novelty::Unknown => Err(DropReason::Duplicate),
         };
         if matches!(delivered, Err(DropReason::Full)) {
             return Reception { acknowledgement: None, delivered };
         }
         self.duplicates.remember(now, id, &holder);
+        // While proven fragments wait for others, one that is not proven may be a changed copy of what they wait for. Were it
+        // acknowledged, its server would not send that again.
+        let is_contested = !holder.is_proven() && self.incomplete.has_proven(key);
+        let acknowledgement = if is_contested { None } else { acknowledgement(&packet.packet()) };
         Reception { acknowledgement, delivered }
     }
 
-    fn join(&mut self, now: Now, piece: Piece<'_>) -> Result<Option<Delivered>, DropReason> {
-        let Piece { from, packet, span, opened, .. } = &piece;
+    /// Whom a packet is charged to. One that may be a repetition of what is forgotten proves nothing any more.
+    fn holder_of(&mut self, now: Now, Arrival { from, packet, opened }: &mut Arrival) -> Holder {
+        let holder = Holder::new(&opened.verdict, from.ip());
+        let Notice { uid, kind, .. } = packet.notice();
+        if self.duplicates.novelty(now, (uid, kind), &holder) != Novelty::Unknown {
+            return holder;
+        }
+        opened.verdict = Verdict::Failed(Reason::Forgotten);
+        Holder::Source(from.ip())
+    }
+
+    fn join(&mut self, now: Now, piece: &Piece<'_>) -> Result<Option<Delivered>, DropReason> {
+        let Piece { from, packet, span, opened, .. } = piece;
         if span.offset == 0 && packet.notice().body.len() == span.total {
             let Opened { verdict, body } = (*opened).clone();
             return Ok(Some(Delivered { from: *from, packet: (*packet).clone(), body, verdict }));
         }
-        let whole = self.incomplete.add(now.monotonic, &piece).map_err(|Full| DropReason::Full)?;
+        let whole = self.incomplete.add(now.monotonic, piece).map_err(|Full| DropReason::Full)?;
         Ok(whole.map(|whole| Delivered::new(whole, *from)))
     }
 

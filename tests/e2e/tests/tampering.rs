@@ -228,11 +228,11 @@ fn a_part_of_a_long_message_that_was_changed_spoils_the_whole() -> Result<()> {
             true
         }
     };
-    for (way, name, origin) in [(Way::ToServer, "up", Origin::Unauthenticated), (Way::ToClient, "down", Origin::Failed)]
-    {
+    // Bob's client waits for a genuine fragment first, which never comes.
+    for (way, name) in [(Way::ToServer, "up"), (Way::ToClient, "down")] {
         scene.stack.middle()?.change(rule(way));
         scene.alice.send(&["-c", CLASS_NAME, "-m", &text(name)])?;
-        scene.bobs.expect(&text(name).replace("the end", "The end"), origin)?;
+        scene.bobs.expect(&text(name).replace("the end", "The end"), Origin::Failed)?;
     }
     scene.stack.middle()?.change(unchanged);
     scene.alice.send(&["-c", CLASS_NAME, "-m", &text("whole")])?;

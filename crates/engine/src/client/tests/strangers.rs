@@ -234,10 +234,12 @@ fn a_heard_notice_is_not_shown_as_authentic_again_however_late() {
 #[test]
 fn promises_take_no_room() {
     let mut harness = reader();
-    for number in 0..4 {
-        harness.datagram(at(1), STRANGER, &unproven(&part(made(1, number * 10), 0, "0/400000", b"x")));
+    let totals = [[400_000; 4].as_slice(), &[100_000; 4], &[1_000; 200]].concat();
+    for (number, total) in (0..).zip(totals) {
+        let multinotice = format!("0/{total}");
+        harness.datagram(at(1), STRANGER, &unproven(&part(made(1, number * 10), 0, &multinotice, b"x")));
     }
-    harness.received.clear();
+    assert_eq!(harness.shown(), []);
     for proven in [true, false] {
         for part in parts(made(2, 100 + u32::from(proven) * 10)) {
             let packet = if proven { genuine(&part) } else { unproven(&part) };
@@ -285,6 +287,24 @@ fn what_finds_no_room_is_not_acknowledged_and_comes_again() {
     assert_eq!(harness.client.queue_lengths().incomplete_octets, 0);
     assert!(harness.is_acknowledged(at(40), STRANGER, &refused));
     assert!(harness.client.queue_lengths().incomplete_octets > 700);
+}
+
+#[test]
+fn a_flood_takes_a_proven_notice_no_room_in_the_queue_of_the_program() {
+    let mut harness = reader();
+    // The program does not ask for what has come.
+    let handle = |harness: &mut Harness, octets: &[u8]| {
+        harness.client.handle(at(1), Input::Datagram { from: SERVER, octets });
+        harness.client.shared.transmits.clear();
+    };
+    let flood = |harness: &mut Harness, number| {
+        handle(harness, &unproven(&single(made(1, number), "alice@TEST", b"flood")));
+    };
+    (0..2000).for_each(|number| flood(&mut harness, number));
+    handle(&mut harness, &genuine(&single(made(1, 5000), "alice@TEST", b"wanted")));
+    (6000..8000).for_each(|number| flood(&mut harness, number));
+    harness.drive(at(1));
+    assert_eq!(harness.authentic(), [b"wanted"]);
 }
 
 #[test]
