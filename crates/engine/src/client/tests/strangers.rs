@@ -234,7 +234,7 @@ fn a_heard_notice_is_not_shown_as_authentic_again_however_late() {
 #[test]
 fn promises_take_no_room() {
     let mut harness = reader();
-    let totals = [[400_000; 4].as_slice(), &[100_000; 4], &[1_000; 200]].concat();
+    let totals = [[400_000; 4].as_slice(), &[100_000; 4], &[1_000; 200], &[8; 10]].concat();
     for (number, total) in (0..).zip(totals) {
         let multinotice = format!("0/{total}");
         harness.datagram(at(1), STRANGER, &unproven(&part(made(1, number * 10), 0, &multinotice, b"x")));
