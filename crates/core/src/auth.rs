@@ -49,9 +49,9 @@ impl Verdict {
     }
 }
 
-/// A proven principal, as text with its realm: `alice@ATHENA.MIT.EDU`.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Identity(Box<[u8]>);
+/// A proven principal, as text with its realm: `alice@ATHENA.MIT.EDU`. Clones share the text.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity(Arc<[u8]>);
 
 impl Identity {
     /// The identity with this principal text.
@@ -92,6 +92,12 @@ pub enum Reason {
     /// The authenticator has already served another notice.
     #[error("authenticator used before")]
     Replayed,
+    /// It is older than what the receiver still remembers of its sender, so it may have come before.
+    #[error("so old that it may be a repetition")]
+    Forgotten,
+    /// Some of its fragments are proven and others are not.
+    #[error("only some of its fragments are proven")]
+    PartlyProven,
     /// It is proven by a realm that may not speak for the sender here.
     #[error("realm {0} may not speak for this sender")]
     Untrusted(String),

@@ -1,15 +1,14 @@
 //! Fragmentation and reassembly of long notices (wire format, section 7).
 
 use crate::{
-    auth::{AuthError, Verdict},
+    auth::AuthError,
     coding::decimal::leading_integer,
-    inbox::{DropReason, Opened},
+    inbox::DropReason,
     limits::{FRAGMENT_FUDGE, MAX_NOTICE, MAX_PACKET},
-    notice::{FormatError, Notice, OwnedPacket, Packet},
+    notice::{FormatError, Notice, Packet},
     uid::Uid,
 };
 use bytes::Bytes;
-use std::collections::BTreeMap;
 
 /// The span of the whole body that a packet carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,86 +113,5 @@ impl<'a> Cutter<'a> {
                 Err(error) => return Err(error),
             }
         }
-    }
-}
-
-/// A partially received notice.
-#[derive(Debug)]
-pub(crate) struct Partial {
-    total: usize,
-    /// Stretches of the body that have come: none overlaps or touches another.
-    stretches: BTreeMap<usize, Vec<u8>>,
-    received: usize,
-    header: Option<OwnedPacket>,
-    verdict: Verdict,
-}
-
-/// Separate stretches that one notice may be in; packets beyond are dropped.
-const MAX_STRETCHES: usize = 8192;
-
-impl Partial {
-    /// Begins with the first packet that came, whichever part it is.
-    pub(crate) fn new(total: usize, verdict: Verdict) -> Self {
-        Self { total, stretches: BTreeMap::new(), received: 0, header: None, verdict }
-    }
-
-    /// Octets of the whole body, as the first packet said.
-    pub(crate) const fn total(&self) -> usize {
-        self.total
-    }
-
-    /// Adds a packet's part; what does not fit into the whole is ignored. Of octets that came twice the later ones
-    /// stay.
-    pub(crate) fn add(&mut self, packet: &OwnedPacket, offset: usize, opened: &Opened) {
-        let body = opened.body.as_deref().unwrap_or(packet.notice().body);
-        if offset + body.len() > self.total || self.stretches.len() >= MAX_STRETCHES {
-            return;
-        }
-        if offset == 0 && self.header.is_none() {
-            self.header = Some(packet.clone());
-        }
-        self.verdict = self.verdict.clone().and(opened.verdict.clone());
-        if !body.is_empty() {
-            self.insert(offset, body);
-        }
-    }
-
-    fn insert(&mut self, offset: usize, body: &[u8]) {
-        let end = offset + body.len();
-        let mut start = offset;
-        let mut joined = Vec::new();
-        if let Some((&before, stretch)) = self.stretches.range_mut(..=offset).next_back()
-            && before + stretch.len() >= offset
-        {
-            start = before;
-            joined = std::mem::take(stretch);
-            self.stretches.remove(&before);
-            self.received -= joined.len();
-        }
-        let after = joined.get(end - start..).unwrap_or_default().to_vec();
-        joined.truncate(offset - start);
-        joined.extend_from_slice(body);
-        joined.extend_from_slice(&after);
-        while let Some((&next, _)) = self.stretches.range(start..=start + joined.len()).next() {
-            let Some(stretch) = self.stretches.remove(&next) else {
-                break;
-            };
-            self.received -= stretch.len();
-            if let Some(beyond) = stretch.get((start + joined.len()) - next..) {
-                joined.extend_from_slice(beyond);
-            }
-        }
-        self.received += joined.len();
-        self.stretches.insert(start, joined);
-    }
-
-    /// The packet with the header, the whole body, and what is known of all parts, once nothing is missing.
-    pub(crate) fn finished(&mut self) -> Option<(OwnedPacket, Vec<u8>, Verdict)> {
-        if self.received < self.total {
-            return None;
-        }
-        let header = self.header.clone()?;
-        let body = self.stretches.pop_first().map(|(_, body)| body).unwrap_or_default();
-        Some((header, body, self.verdict.clone()))
     }
 }

@@ -1,22 +1,26 @@
-//! Receiving in a client: acknowledgement, duplicates and reassembly (wire format, section 7).
+//! Receiving in a client: duplicates, reassembly and acknowledgement (wire format, section 7).
 //!
-//! It is done in two steps, so that verifying a packet's origin may take its time in between: [`Inbox::admit`] decides
-//! whether the packet is acknowledged and whether it is new, [`Inbox::complete`] joins it with the others of its
-//! notice.
+//! A packet's origin is verified first: what is remembered and held is kept by who is proven to have sent it, so that nothing
+//! proven is changed, used up or pushed out by what is not, or by another principal. What finds no room is neither remembered
+//! nor acknowledged, and so comes again.
 
 use crate::{
-    auth::Verdict,
-    duplicate::DuplicateFilter,
-    fragment::{Partial, Span},
+    auth::{Reason, Verdict},
+    duplicate::{DuplicateFilter, Novelty},
+    fragment::Span,
     kind::Kind,
-    limits::{Limits, MAX_PACKET, MAX_QUEUED},
+    limits::Limits,
     notice::{Claim, Notice, OwnedPacket, Packet},
-    schedule::FRAGMENT_TIMEOUT,
+    partial::Whole,
+    reassembly::{Full, GivenUp, NoticeKey, Piece, Reassembly, Spoilt},
+    shares::Holder,
     time::Now,
-    uid::Uid,
 };
 use bytes::Bytes;
-use std::{collections::HashMap, time::Duration};
+use std::{net::SocketAddr, time::Duration};
+
+/// Maximum number of notices given up for each packet that comes, so that none costs much.
+const MAX_GIVEN_UP_AT_ONCE: usize = 2;
 
 /// Why a packet is not delivered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,37 +37,29 @@ pub enum DropReason {
     /// It acknowledges a later fragment, which nobody waits for.
     #[error("acknowledges a later fragment")]
     LaterFragmentAck,
-    /// Too many incomplete notices.
+    /// There is no room for more of incomplete notices: it must come again.
     #[error("too many incomplete notices")]
     Full,
 }
 
-/// The result of admitting a packet; see [`Inbox::admit`].
-#[derive(Debug)]
-pub struct Admitted {
-    /// The acknowledgement to send to where the packet came from, if it deserves one.
-    pub acknowledgement: Option<Bytes>,
-    /// The packet as part of its notice, if it is a new one and can be.
-    pub fragment: Result<Fragment, DropReason>,
-}
-
-/// A packet that was admitted: all of a notice, or a part. Its origin is still to be verified.
+/// A packet whose origin has been verified.
 #[derive(Clone, Debug)]
-pub struct Fragment {
-    packet: OwnedPacket,
-    span: Span,
+pub struct Arrival {
+    /// Where it came from, which nothing proves.
+    pub from: SocketAddr,
+    /// The packet.
+    pub packet: OwnedPacket,
+    /// What is known of it.
+    pub opened: Opened,
 }
 
-impl Fragment {
-    /// The packet.
-    pub fn packet(&self) -> Packet<'_> {
-        self.packet.packet()
-    }
-
-    /// The packet alone.
-    pub fn into_packet(self) -> OwnedPacket {
-        self.packet
-    }
+/// The result of receiving a packet; see [`Inbox::receive`].
+#[derive(Debug)]
+pub struct Reception {
+    /// The acknowledgement to send to where the packet came from. Without one its server sends it again.
+    pub acknowledgement: Option<Bytes>,
+    /// The notice, if nothing of it is missing any more; or why the packet is dropped.
+    pub delivered: Result<Option<Delivered>, DropReason>,
 }
 
 /// The result of verifying a packet: its origin and its body.
@@ -85,6 +81,7 @@ impl From<Verdict> for Opened {
 /// A whole notice, and what is known about its origin.
 #[derive(Clone, Debug)]
 pub struct Delivered {
+    from: SocketAddr,
     packet: OwnedPacket,
     /// The body, where it is not that of the packet.
     body: Option<Bytes>,
@@ -103,35 +100,22 @@ impl Delivered {
         &self.verdict
     }
 
+    /// Where its last packet came from, which nothing proves.
+    pub const fn from(&self) -> SocketAddr {
+        self.from
+    }
+
     /// The first fragment's packet, as it came.
     pub const fn packet(&self) -> &OwnedPacket {
         &self.packet
     }
 }
 
-/// The uid and kind that all fragments of a notice have in common.
-type NoticeKey = (Uid, Kind);
-
 /// The state of a receiving program: packets seen lately, and notices that are not yet complete.
 #[derive(Debug, Default)]
 pub struct Inbox {
     duplicates: DuplicateFilter,
-    incomplete: HashMap<NoticeKey, Incomplete>,
-    /// Octets that the incomplete notices may come to hold.
-    promised: usize,
-}
-
-#[derive(Debug)]
-struct Incomplete {
-    partial: Partial,
-    last_packet: Duration,
-}
-
-impl Incomplete {
-    /// The maximum octets that it may come to hold: the body, and the header's packet.
-    const fn promised(&self) -> usize {
-        self.partial.total() + MAX_PACKET
-    }
+    incomplete: Reassembly,
 }
 
 impl Inbox {
@@ -145,78 +129,110 @@ impl Inbox {
         self.duplicates.len()
     }
 
-    /// Octets that the incomplete notices may come to hold.
+    /// Octets that the incomplete notices hold.
     pub const fn incomplete_octets(&self) -> usize {
-        self.promised
+        self.incomplete.octets()
     }
 
-    /// Decides whether a packet is acknowledged, and whether it is a new one. An admitted one is to be verified and then handed
-    /// to [`Inbox::complete`], in any order and at any time.
-    pub fn admit(&mut self, now: Now, packet: OwnedPacket) -> Admitted {
-        let read = packet.packet();
-        let acknowledgement = acknowledgement(&read);
-        let span = self.new_span(now, &read);
-        Admitted { acknowledgement, fragment: span.map(|span| Fragment { packet, span }) }
+    /// When [`Inbox::give_up`] is to be called next, on the monotonic clock.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.incomplete.deadline()
     }
 
-    fn new_span(&mut self, now: Now, packet: &Packet<'_>) -> Result<Span, DropReason> {
-        let Notice { uid, multiuid, kind, .. } = packet.notice;
-        if !self.duplicates.is_new(now, uid, kind) {
-            return Err(DropReason::Duplicate);
+    /// Handles a packet: whether it is acknowledged, and the notice that it completes.
+    pub fn receive(&mut self, now: Now, mut arrival: Arrival) -> Reception {
+        let holder = self.holder_of(now, &mut arrival);
+        let Arrival { from, packet, opened } = &arrival;
+        let notice = packet.notice();
+        let (id, key) = ((notice.uid, notice.kind), key_of(&notice));
+        let delivered = match self.duplicates.novelty(now, id, &holder) {
+            Novelty::New => span_of(&packet.packet()).and_then(|span| {
+                self.join(now, &Piece { key, holder: holder.clone(), from: *from, packet, span, opened })
+            }),
+            Novelty::Duplicate | Novelty::Unknown => Err(DropReason::Duplicate),
+        };
+        if matches!(delivered, Err(DropReason::Full)) {
+            return Reception { acknowledgement: None, delivered };
         }
-        let span = Span::of(packet)?;
-        if matches!(kind, Kind::ServAck | Kind::ServNak) && multiuid != uid {
-            return Err(DropReason::LaterFragmentAck);
-        }
-        Ok(span)
+        self.duplicates.remember(now, id, &holder);
+        // While proven fragments wait for others, one that is not proven may be a changed copy of what they wait for. Were it
+        // acknowledged, its server would not send that again.
+        let is_contested = !holder.is_proven() && self.incomplete.has_proven(key);
+        let acknowledgement = if is_contested { None } else { acknowledgement(&packet.packet()) };
+        Reception { acknowledgement, delivered }
     }
 
-    /// Adds an admitted packet to its notice, and gives that when nothing is missing any more.
+    /// Whom a packet is charged to. One that may be a repetition of what is forgotten proves nothing any more.
+    fn holder_of(&mut self, now: Now, Arrival { from, packet, opened }: &mut Arrival) -> Holder {
+        let holder = Holder::new(&opened.verdict, from.ip());
+        let Notice { uid, kind, .. } = packet.notice();
+        if self.duplicates.novelty(now, (uid, kind), &holder) != Novelty::Unknown {
+            return holder;
+        }
+        opened.verdict = Verdict::Failed(Reason::Forgotten);
+        Holder::Source(from.ip())
+    }
+
+    fn join(&mut self, now: Now, piece: &Piece<'_>) -> Result<Option<Delivered>, DropReason> {
+        let Piece { from, packet, span, opened, .. } = piece;
+        if span.offset == 0 && packet.notice().body.len() == span.total {
+            let Opened { verdict, body } = (*opened).clone();
+            return Ok(Some(Delivered { from: *from, packet: (*packet).clone(), body, verdict }));
+        }
+        let whole = self.incomplete.add(now.monotonic, piece).map_err(|Full| DropReason::Full)?;
+        Ok(whole.map(|whole| Delivered::new(whole, *from)))
+    }
+
+    /// Whether an acknowledgement is new, for a program that is told of them; nothing proves its origin.
     ///
     /// # Errors
     ///
-    /// When too much is waiting for its missing fragments.
-    pub fn complete(&mut self, now: Now, fragment: Fragment, opened: Opened) -> Result<Option<Delivered>, DropReason> {
-        let Fragment { packet, span } = fragment;
-        let Notice { uid, multiuid, kind, body, .. } = packet.notice();
-        let key = (if matches!(kind, Kind::HmAck | Kind::ServAck | Kind::ServNak) { uid } else { multiuid }, kind);
-        self.give_up(now, key);
-        if !self.incomplete.contains_key(&key) {
-            if span.offset == 0 && body.len() == span.total {
-                let Opened { verdict, body } = opened;
-                return Ok(Some(Delivered { packet, body, verdict }));
-            }
-            let partial = Partial::new(span.total, opened.verdict.clone());
-            let notice = Incomplete { partial, last_packet: now.monotonic };
-            if self.promised + notice.promised() > MAX_QUEUED {
-                return Err(DropReason::Full);
-            }
-            self.promised += notice.promised();
-            self.incomplete.insert(key, notice);
+    /// When it is to be dropped.
+    pub fn receive_acknowledgement(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        packet: &Packet<'_>,
+    ) -> Result<(), DropReason> {
+        let id = (packet.notice.uid, packet.notice.kind);
+        if !self.duplicates.is_new_acknowledgement(now, id, from) {
+            return Err(DropReason::Duplicate);
         }
-        let Some(notice) = self.incomplete.get_mut(&key) else {
-            return Ok(None);
-        };
-        notice.last_packet = now.monotonic;
-        notice.partial.add(&packet, span.offset, &opened);
-        let Some((packet, body, verdict)) = notice.partial.finished() else {
-            return Ok(None);
-        };
-        self.promised = self.promised.saturating_sub(notice.promised());
-        self.incomplete.remove(&key);
-        Ok(Some(Delivered { packet, body: Some(body.into()), verdict }))
+        span_of(packet).map(drop)
     }
 
-    /// Forgets notices whose missing fragments have not come for too long, but for the one that `key` belongs to.
-    fn give_up(&mut self, now: Now, key: NoticeKey) {
-        self.incomplete.retain(|&candidate, notice| {
-            let keep = candidate == key || now.monotonic.saturating_sub(notice.last_packet) <= FRAGMENT_TIMEOUT;
-            if !keep {
-                self.promised = self.promised.saturating_sub(notice.promised());
-            }
-            keep
+    /// Gives up notices whose missing fragments have not come for too long. Those that are whole but partly changed on their way
+    /// are delivered as failed.
+    pub fn give_up(&mut self, now: Now) -> Vec<Delivered> {
+        let given_up = (0..MAX_GIVEN_UP_AT_ONCE).map_while(|_| self.incomplete.give_up(now.monotonic));
+        let spoilt = given_up.filter_map(|given_up| match given_up {
+            GivenUp::Nothing => None,
+            GivenUp::Spoilt(Spoilt { whole, from }) => Some(Delivered::new(whole, from)),
         });
+        spoilt.collect()
     }
+}
+
+impl Delivered {
+    fn new(whole: Whole, from: SocketAddr) -> Self {
+        let Whole { packet, body, verdict } = whole;
+        Self { from, packet, body: Some(body.into()), verdict }
+    }
+}
+
+/// What all packets of a notice have in common; acknowledgements stand alone.
+fn key_of(notice: &Notice<'_>) -> NoticeKey {
+    let is_answer = matches!(notice.kind, Kind::HmAck | Kind::ServAck | Kind::ServNak);
+    (if is_answer { notice.uid } else { notice.multiuid }, notice.kind.number())
+}
+
+fn span_of(packet: &Packet<'_>) -> Result<Span, DropReason> {
+    let Notice { uid, multiuid, kind, .. } = packet.notice;
+    let span = Span::of(packet)?;
+    if matches!(kind, Kind::ServAck | Kind::ServNak) && multiuid != uid {
+        return Err(DropReason::LaterFragmentAck);
+    }
+    Ok(span)
 }
 
 /// The CLIENTACK that a packet gets: its header as received, without a body. Also for duplicates and unknown kinds.

@@ -8,6 +8,7 @@
 //! * [`coding`]: the two ways octets become header text
 //! * [`inbox`]: everything a receiving program does with a datagram, from [`fragment`]s and [`duplicate`]s to whole
 //!   notices
+//! * [`shares`]: who holds how much of a room that all share
 //! * [`auth`]: the traits that an authentication backend implements, and what is known about a notice's origin
 //! * [`policy`]: what a domain demands
 //! * [`fold`], [`principal`], [`realm`]: when two names are the same
@@ -25,16 +26,21 @@ pub mod duplicate;
 pub mod exposure;
 pub mod fold;
 pub mod fragment;
+mod horizon;
 pub mod inbox;
 pub mod kind;
 pub mod limits;
+mod memory;
 pub mod names;
 pub mod notice;
+mod partial;
 pub mod policy;
 pub mod principal;
 pub mod realm;
+mod reassembly;
 pub mod sanitize;
 pub mod schedule;
 pub mod screen;
+pub mod shares;
 pub mod time;
 pub mod uid;

@@ -35,5 +35,8 @@ pub const HMACK_WAIT: Duration = Duration::from_secs(10);
 pub const SERVACK_WAIT: Duration = Duration::from_secs(60);
 /// A receiver forgets an incomplete notice this long after its last fragment (wire format, section 7).
 pub const FRAGMENT_TIMEOUT: Duration = Duration::from_secs(30);
-/// A receiver remembers which packets it has seen for this long.
+/// C receivers remember which packets they have seen for this long, and our servers what they have answered.
 pub const DUPLICATE_MEMORY: Duration = Duration::from_secs(900);
+/// A receiver of ours remembers which packets it has seen for this long: longer than a server repeats one by
+/// [`TO_CLIENT`], which is 1,036 seconds.
+pub const RECEIVER_MEMORY: Duration = Duration::from_secs(1200);

@@ -4,15 +4,15 @@
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 use std::{
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::{Duration, UNIX_EPOCH},
 };
 use zephyr_core::{
-    auth::{AuthError, Identity, Reason, Verdict},
+    auth::{AuthError, Verdict},
     fragment::{Cutter, Span},
-    inbox::{Delivered, DropReason, Inbox, Opened},
+    inbox::{Arrival, Delivered, DropReason, Inbox, Opened, Reception},
     kind::Kind,
-    limits::{Limits, MAX_PACKET, MAX_QUEUED},
+    limits::{Limits, MAX_PACKET},
     notice::{Claim, FormatError, Notice, OwnedPacket, Packet},
     time::Now,
     uid::{Uid, UidSource},
@@ -47,9 +47,14 @@ fn cut(cutter: &mut Cutter<'_>, uids: &mut UidSource, proofs: &[usize]) -> Vec<B
     packets
 }
 
+const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 2103);
+
+fn arrive(inbox: &mut Inbox, now: Now, packet: &[u8], opened: Opened) -> Reception {
+    inbox.receive(now, Arrival { from: SERVER, packet: OwnedPacket::receive(packet).unwrap(), opened })
+}
+
 fn receive(inbox: &mut Inbox, now: Now, packet: &[u8], verdict: Verdict) -> Result<Option<Delivered>, DropReason> {
-    let fragment = inbox.admit(now, OwnedPacket::receive(packet).unwrap()).fragment?;
-    inbox.complete(now, fragment, verdict.into())
+    arrive(inbox, now, packet, verdict.into()).delivered
 }
 
 fn deliver(inbox: &mut Inbox, packet: &[u8]) -> Option<Delivered> {
@@ -151,6 +156,7 @@ fn an_incomplete_notice_is_given_up_after_thirty_seconds() {
         let (one, other) = (uids.next(&at(0)), uids.next(&at(0)));
         let mut came = |second, multiuid, multinotice, body| {
             let packet = piece(&mut uids, multiuid, multinotice, body);
+            assert!(inbox.give_up(at(second)).is_empty());
             receive(&mut inbox, at(second), &packet, Verdict::Unauthenticated).unwrap()
         };
         came(0, one, "0/8", b"abcd");
@@ -160,52 +166,17 @@ fn an_incomplete_notice_is_given_up_after_thirty_seconds() {
 }
 
 #[test]
-fn the_whole_is_only_as_authentic_as_its_parts() {
-    let alice = || Verdict::Authentic(Identity::new(b"alice@R"));
-    let bob = || Verdict::Authentic(Identity::new(b"bob@R"));
-    let failed = || Verdict::Failed(Reason::Checksum);
-    for (first, second, whole) in [
-        (alice(), alice(), alice()),
-        (alice(), failed(), failed()),
-        (Verdict::Unauthenticated, failed(), failed()),
-        (alice(), Verdict::Unauthenticated, Verdict::Unauthenticated),
-        (alice(), bob(), Verdict::Failed(Reason::WrongPrincipal)),
-    ] {
-        let (mut uids, mut inbox) = (uids(), Inbox::new());
-        let multiuid = uids.next(&at(0));
-        receive(&mut inbox, at(0), &piece(&mut uids, multiuid, "0/8", b"abcd"), first).unwrap();
-        let last = receive(&mut inbox, at(0), &piece(&mut uids, multiuid, "4/8", b"efgh"), second).unwrap();
-        assert_eq!(*last.unwrap().verdict(), whole);
-    }
-}
-
-#[test]
 fn the_whole_is_of_what_was_opened() {
     let (mut uids, mut inbox) = (uids(), Inbox::new());
     let multiuid = uids.next(&at(0));
     let mut came = |multinotice: &str, sealed: &[u8], opened: &'static [u8]| {
-        let packet = OwnedPacket::receive(&piece(&mut uids, multiuid, multinotice, sealed)).unwrap();
-        let fragment = inbox.admit(at(0), packet).fragment.unwrap();
         let opened = Opened { verdict: Verdict::Unauthenticated, body: Some(Bytes::from_static(opened)) };
-        inbox.complete(at(0), fragment, opened).unwrap()
+        arrive(&mut inbox, at(0), &piece(&mut uids, multiuid, multinotice, sealed), opened).delivered.unwrap()
     };
     assert!(came("0/8", b"####", b"abcd").is_none());
     assert_eq!(came("4/8", b"####", b"efgh").unwrap().notice().body, b"abcdefgh");
     // Further fragments are of a new notice: the old one is complete.
     assert_eq!(came("0/4", b"####", b"ijkl").unwrap().notice().body, b"ijkl");
-}
-
-#[test]
-fn promises_beyond_the_queue_are_dropped() {
-    let (mut uids, mut inbox) = (uids(), Inbox::new());
-    let mut full = 0;
-    for _ in 0..20 {
-        let multiuid = uids.next(&at(0));
-        let packet = piece(&mut uids, multiuid, "0/400000", b"x");
-        let outcome = receive(&mut inbox, at(0), &packet, Verdict::Unauthenticated);
-        full += usize::from(matches!(outcome, Err(DropReason::Full)));
-    }
-    assert_eq!(full, 20 - MAX_QUEUED / 400_000);
 }
 
 #[test]

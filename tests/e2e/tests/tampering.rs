@@ -9,6 +9,7 @@ use std::{
 };
 use zephyr_core::{
     kind::Kind,
+    limits::Limits,
     notice::{Claim, Notice, Packet},
 };
 use zephyr_e2e::{
@@ -228,15 +229,41 @@ fn a_part_of_a_long_message_that_was_changed_spoils_the_whole() -> Result<()> {
             true
         }
     };
-    for (way, name, origin) in [(Way::ToServer, "up", Origin::Unauthenticated), (Way::ToClient, "down", Origin::Failed)]
-    {
+    // Bob's client waits for a genuine fragment first, which never comes.
+    for (way, name) in [(Way::ToServer, "up"), (Way::ToClient, "down")] {
         scene.stack.middle()?.change(rule(way));
         scene.alice.send(&["-c", CLASS_NAME, "-m", &text(name)])?;
-        scene.bobs.expect(&text(name).replace("the end", "The end"), origin)?;
+        scene.bobs.expect(&text(name).replace("the end", "The end"), Origin::Failed)?;
     }
     scene.stack.middle()?.change(unchanged);
     scene.alice.send(&["-c", CLASS_NAME, "-m", &text("whole")])?;
     scene.bobs.expect(&text("whole"), Origin::Authentic)?;
+    Ok(())
+}
+
+#[test]
+fn a_strangers_fragments_and_copies_disturb_no_proven_notice() -> Result<()> {
+    let scene = Scene::set()?;
+    let here = scene.stack.network().here();
+    let bob = SocketAddr::from((here, scene.bobs.port()));
+    let mut stranger = Stranger::at(here)?;
+    // Before each packet of the notice two come that look like it: another fragment of it, and a copy that says otherwise.
+    scene.stack.middle()?.change(move |way, datagram: &mut Vec<u8>| {
+        if way == Way::ToClient
+            && let Ok(packet) = Packet::parse(datagram)
+            && contains(packet.notice.body, b"xxxx")
+        {
+            for uid in [stranger.uid(), packet.notice.uid] {
+                let forged = Notice { uid, body: b"forged", ..packet.notice };
+                stranger.send(bob, &forged.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap()).unwrap();
+            }
+        }
+        true
+    });
+    let text = format!("long {} the end", "x".repeat(3000));
+    scene.alice.send(&["-c", CLASS_NAME, "-m", &text])?;
+    scene.bobs.expect(&text, Origin::Authentic)?;
+    scene.untouched_is_authentic("after")?;
     Ok(())
 }
 
@@ -334,7 +361,7 @@ fn a_stripped_proof_leaves_an_unauthenticated_notice() -> Result<()> {
     scene.stack.middle()?.change(|way, datagram: &mut Vec<u8>| {
         let stripped = way == Way::ToClient && contains(datagram, b"bare");
         if stripped && let Ok(packet) = Packet::parse(datagram) {
-            let bare = packet.notice.write(&Claim::NONE, zephyr_core::limits::Limits::WHOLE_PACKET);
+            let bare = packet.notice.write(&Claim::NONE, Limits::WHOLE_PACKET);
             if let Ok(bare) = bare {
                 *datagram = bare.to_vec();
             }

@@ -11,24 +11,27 @@ pub struct Backlog {
     octets: usize,
 }
 
-/// The queue has no room for another notice.
+/// There was too little room: a notice is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BacklogFull;
 
 impl Backlog {
-    /// Adds a notice at the end.
+    /// Adds a notice at the end. An authentic one takes the room of others if it must.
     ///
     /// # Errors
     ///
-    /// When there is no room: the notice is lost.
+    /// When there is too little room: this notice is lost, or the latest of those that are not authentic.
     pub fn push(&mut self, received: Box<Received>) -> Result<(), BacklogFull> {
         let octets = received.memory_size();
-        if self.octets + octets > MAX_QUEUED {
-            return Err(BacklogFull);
+        let is_full = self.octets + octets > MAX_QUEUED;
+        while self.octets + octets > MAX_QUEUED {
+            let latest = self.queue.iter().rposition(|other| received.is_authentic() && !other.is_authentic());
+            let lost = latest.and_then(|latest| self.queue.remove(latest)).ok_or(BacklogFull)?;
+            self.octets = self.octets.saturating_sub(lost.memory_size());
         }
         self.octets += octets;
         self.queue.push_back(received);
-        Ok(())
+        if is_full { Err(BacklogFull) } else { Ok(()) }
     }
 
     /// Removes the oldest notice.

@@ -7,7 +7,7 @@
 //! * [`Message`], [`Operation`], [`Command`]: input from the program; [`Event`]: output to it
 //! * `startup`: the start; `host_manager`: the query of the host manager's status, at start and later
 //! * `operations`: the operations in progress; `procedure`: one of them; `exchange`, `receipt`: a notice of it and its answer
-//! * `receiving`: received datagrams; `verification`, `keyring`: the verdict about their origin
+//! * `receiving`: received datagrams; `verification`, `keyring`: the verdict about their origin; `unverified`: those that wait for it
 //! * `policy`: the domain's policy, for notices that are sent or received
 //! * `renewal`, `tickets`: the renewal of subscriptions with new tickets; `restoration`: of those that the server has forgotten
 
@@ -38,6 +38,7 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 mod tickets;
+mod unverified;
 mod verification;
 
 pub use backlog::{Backlog, BacklogFull};
@@ -149,6 +150,7 @@ impl Client {
             Some(Err(host_manager::NotResponding)) => self.handle_host_manager_timeout(now),
             None => {}
         }
+        self.give_up_incomplete(now);
         self.advance(now, |procedure, shared| procedure.expire(now, shared));
         if self.tickets.is_due(now) {
             self.shared.session.request();
@@ -159,7 +161,8 @@ impl Client {
     fn deadline(&self) -> Option<Duration> {
         let operations = self.operations.values().filter_map(Procedure::deadline);
         let query = self.shared.query.as_ref().map(StatusQuery::deadline);
-        operations.chain(query).chain(self.tickets.deadline()).chain(self.restoration.deadline()).min()
+        let own = [self.tickets.deadline(), self.restoration.deadline(), self.receiver.deadline()];
+        operations.chain(query).chain(own.into_iter().flatten()).min()
     }
 
     /// The next job to be done, if there is one.

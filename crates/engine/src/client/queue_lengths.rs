@@ -11,7 +11,7 @@ pub struct QueueLengths {
     pub arrived: usize,
     /// Packets that wait for a lookup of the user's credentials.
     pub unverified: usize,
-    /// Octets reserved for incomplete notices.
+    /// Octets that incomplete notices hold.
     pub incomplete_octets: usize,
     /// Packets that are remembered to detect duplicates.
     pub remembered: usize,

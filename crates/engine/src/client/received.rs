@@ -10,7 +10,6 @@ use zephyr_core::{
 /// A received notice: whole, and with the verdict about its origin.
 #[derive(Clone, Debug)]
 pub struct Received {
-    from: SocketAddr,
     /// With the verdict before the policy was applied, so that another policy can be.
     delivered: Delivered,
     class: FoldedName,
@@ -18,11 +17,9 @@ pub struct Received {
     assessment: Assessment,
 }
 
-/// The source of a notice, and the policy to apply to it.
+/// What a client knows besides a notice: whose it is, and the policy to apply to it.
 #[derive(Clone, Copy)]
 pub(super) struct ReceptionContext<'a> {
-    /// The source address of its last packet.
-    pub(super) from: SocketAddr,
     /// Whether this client has sent it.
     pub(super) own: bool,
     /// The domain's policy.
@@ -36,7 +33,7 @@ impl Received {
         let notice = delivered.notice();
         let class = FoldedName::new(notice.class);
         let assessment = assess_incoming(context.policy, context.realm, &class, delivered.verdict());
-        Self { from: context.from, class, own: context.own, assessment, delivered }
+        Self { class, own: context.own, assessment, delivered }
     }
 
     /// Applies a new policy of the domain of `realm`.
@@ -51,7 +48,7 @@ impl Received {
 
     /// The source address of its last packet, which nothing proves: the server's, unless somebody forges addresses.
     pub const fn from(&self) -> SocketAddr {
-        self.from
+        self.delivered.from()
     }
 
     /// The verdict about its origin, with the domain's policy applied: realms that it does not trust prove nothing.

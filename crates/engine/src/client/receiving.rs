@@ -1,19 +1,21 @@
-//! Reception of datagrams: acknowledgements go to the operations that await them; other packets are acknowledged, verified,
-//! reassembled and delivered.
+//! Reception of datagrams: acknowledgements go to the operations that await them; other packets are verified, and only then
+//! acknowledged, reassembled and delivered.
 
-use super::{Client, Event, LogEvent, Phase, Received, received::ReceptionContext, shared::Shared};
+use super::{
+    Client, Event, LogEvent, Phase, Received,
+    received::ReceptionContext,
+    shared::Shared,
+    unverified::{Overflow, Unverified},
+};
 use crate::machine::Transmit;
-use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use zephyr_core::{
     auth::{AuthError, Session},
-    inbox::{Delivered, Fragment, Inbox, Opened},
+    inbox::{Arrival, Delivered, Inbox},
     notice::OwnedPacket,
     time::Now,
 };
 
-/// The maximum number of packets that wait for the user's credentials. No packet is longer than
-/// [`MAX_PACKET`](zephyr_core::limits::MAX_PACKET), so this bounds their octets as well, to a mebibyte.
-const MAX_UNVERIFIED: usize = 1024;
 /// The maximum number of packets that wait to be sent. Beyond, nothing is acknowledged, so that it comes again.
 const MAX_TRANSMITS: usize = 4096;
 
@@ -23,19 +25,24 @@ pub(super) struct Receiver {
     /// Raw mode: acknowledgements are events, too.
     raw: bool,
     /// Packets that wait for a lookup of the user's credentials, in order of arrival.
-    unverified: VecDeque<(SocketAddr, Fragment)>,
+    unverified: Unverified,
     /// Whether it was logged that there is no room for more of them.
     full_logged: bool,
 }
 
 impl Receiver {
     pub(super) fn new(raw: bool) -> Self {
-        Self { inbox: Inbox::new(), raw, unverified: VecDeque::new(), full_logged: false }
+        Self { inbox: Inbox::new(), raw, unverified: Unverified::default(), full_logged: false }
     }
 
     /// The inbox, with incomplete notices and remembered packets.
     pub(super) const fn inbox(&self) -> &Inbox {
         &self.inbox
+    }
+
+    /// When incomplete notices are to be given up next.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.inbox.deadline()
     }
 
     /// The number of packets that wait for a lookup of the user's credentials.
@@ -74,49 +81,30 @@ impl Client {
             self.shared.log(LogEvent::StrayAcknowledgement { from, kind: packet.notice().kind });
         }
         if self.receiver.raw {
-            match self.receiver.inbox.admit(now, packet).fragment {
-                Ok(fragment) => {
-                    self.shared
-                        .events
-                        .push_back(Event::Acknowledged { from, packet: Box::new(fragment.into_packet()) });
-                }
+            match self.receiver.inbox.receive_acknowledgement(now, from, &packet.packet()) {
+                Ok(()) => self.shared.events.push_back(Event::Acknowledged { from, packet: Box::new(packet) }),
                 Err(reason) => self.shared.log(LogEvent::Dropped { from, reason }),
             }
         }
     }
 
     fn handle_notice_packet(&mut self, now: Now, from: SocketAddr, packet: OwnedPacket) {
-        let Shared { verifier, transmits, .. } = &mut self.shared;
-        let is_full = self.receiver.unverified.len() >= MAX_UNVERIFIED;
-        if is_full && verifier.verify(now, &packet.packet()).is_none() {
+        if let Some(opened) = self.shared.verifier.verify(now, &packet.packet()) {
+            return self.handle_arrival(now, Arrival { from, packet, opened });
+        }
+        self.shared.session.request();
+        if let Err(Overflow { from }) = self.receiver.unverified.push(from, packet)
             // Once until there is room again, as forged packets could otherwise fill the log.
-            if !std::mem::replace(&mut self.receiver.full_logged, true) {
-                self.shared.log(LogEvent::TooManyUnverified { from });
-            }
-            return;
-        }
-        if transmits.len() >= MAX_TRANSMITS {
-            return;
-        }
-        let admission = self.receiver.inbox.admit(now, packet);
-        transmits.extend(admission.acknowledgement.map(|payload| Transmit { to: from, payload }));
-        let fragment = match admission.fragment {
-            Ok(fragment) => fragment,
-            Err(reason) => return self.shared.log(LogEvent::Dropped { from, reason }),
-        };
-        match verifier.verify(now, &fragment.packet()) {
-            Some(opened) => self.complete(now, from, fragment, opened),
-            None => {
-                self.receiver.unverified.push_back((from, fragment));
-                self.shared.session.request();
-            }
+            && !std::mem::replace(&mut self.receiver.full_logged, true)
+        {
+            self.shared.log(LogEvent::TooManyUnverified { from });
         }
     }
 
     /// Verifies the packets that wait for the user's credentials, with the result of a lookup of them.
     pub(super) fn verify_waiting(&mut self, now: Now, session: &Result<Arc<dyn Session>, AuthError>) {
         // A failure for something to be sent must not delay the next lookup for a received packet.
-        if self.receiver.unverified.is_empty() && session.is_err() {
+        if self.receiver.unverified.len() == 0 && session.is_err() {
             return;
         }
         if let Err(error) = session {
@@ -124,22 +112,37 @@ impl Client {
         }
         self.shared.verifier.handle_session(now, session);
         self.receiver.full_logged = false;
-        for (from, fragment) in std::mem::take(&mut self.receiver.unverified) {
-            if let Some(opened) = self.shared.verifier.verify(now, &fragment.packet()) {
-                self.complete(now, from, fragment, opened);
+        for (from, packet) in self.receiver.unverified.take() {
+            if let Some(opened) = self.shared.verifier.verify(now, &packet.packet()) {
+                self.handle_arrival(now, Arrival { from, packet, opened });
             }
         }
     }
 
-    fn complete(&mut self, now: Now, from: SocketAddr, fragment: Fragment, opened: Opened) {
-        match self.receiver.inbox.complete(now, fragment, opened) {
-            Ok(Some(delivered)) => self.deliver(now, from, delivered),
+    /// Handles a packet whose origin is verified. What there is no room for is not acknowledged, so that it comes again.
+    fn handle_arrival(&mut self, now: Now, arrival: Arrival) {
+        self.give_up_incomplete(now);
+        if self.shared.transmits.len() >= MAX_TRANSMITS {
+            return;
+        }
+        let from = arrival.from;
+        let reception = self.receiver.inbox.receive(now, arrival);
+        self.shared.transmits.extend(reception.acknowledgement.map(|payload| Transmit { to: from, payload }));
+        match reception.delivered {
+            Ok(Some(delivered)) => self.deliver(now, delivered),
             Ok(None) => {}
             Err(reason) => self.shared.log(LogEvent::Dropped { from, reason }),
         }
     }
 
-    fn deliver(&mut self, now: Now, from: SocketAddr, delivered: Delivered) {
+    /// Gives up notices whose missing fragments have not come for too long.
+    pub(super) fn give_up_incomplete(&mut self, now: Now) {
+        for delivered in self.receiver.inbox.give_up(now) {
+            self.deliver(now, delivered);
+        }
+    }
+
+    fn deliver(&mut self, now: Now, delivered: Delivered) {
         let notice = delivered.notice();
         let mut is_answer = false;
         self.advance(now, |procedure, _| {
@@ -152,7 +155,7 @@ impl Client {
         }
         let Shared { endpoint, policy, .. } = &self.shared;
         let own = endpoint.is_sender_of(&notice);
-        let received = Received::new(delivered, ReceptionContext { from, own, policy, realm: &endpoint.realm });
+        let received = Received::new(delivered, ReceptionContext { own, policy, realm: &endpoint.realm });
         if let Some(why) = received.hidden() {
             let notice = received.notice();
             let (class, sender, why) = (notice.class.into(), notice.sender.into(), why.clone());

@@ -171,8 +171,8 @@ impl Counters {
             Reason::NoAuthenticator | Reason::Uncovered => &mut self.failed_without,
             Reason::Malformed(_) => &mut self.failed_malformed,
             Reason::WrongPrincipal => &mut self.failed_principal,
-            Reason::Checksum => &mut self.failed_checksum,
-            Reason::Replayed => &mut self.failed_replayed,
+            Reason::Checksum | Reason::PartlyProven => &mut self.failed_checksum,
+            Reason::Replayed | Reason::Forgotten => &mut self.failed_replayed,
             Reason::Untrusted(_) => &mut self.failed_untrusted,
             Reason::Refused(_) => &mut self.failed_ticket,
         } += 1;

@@ -14,7 +14,7 @@ const MAX_HOST_MANAGER_QUEUE: usize = 4096;
 /// Packets that wait for credentials in a client at most.
 const MAX_UNVERIFIED: usize = 1024;
 /// Packets that a client remembers at most.
-const MAX_REMEMBERED: usize = 65_536;
+const MAX_REMEMBERED: usize = zephyr_core::duplicate::MAX_REMEMBERED;
 /// Packets that a server verifies at a time.
 const MAX_VERIFICATIONS: usize = 1024;
 /// Packets and events that wait in a machine at most; a burst of them is handled before the next.

@@ -9,7 +9,7 @@ use std::{
     fmt,
     time::Duration,
 };
-use zephyr_core::{fragment::Span, kind::Kind, notice::Notice, schedule::DUPLICATE_MEMORY, uid::Uid};
+use zephyr_core::{auth::Identity, fragment::Span, kind::Kind, notice::Notice, schedule::RECEIVER_MEMORY, uid::Uid};
 use zephyr_engine::{
     client::{OperationError, OperationId, Outcome, Received},
     server::Published,
@@ -108,7 +108,8 @@ pub(super) struct Checker {
     pub numbers: Numbers,
     /// When each packet last came to each client.
     came: HashMap<PacketId, Duration>,
-    shown: HashSet<PacketId>,
+    /// What was shown, and as proven by whom each time.
+    shown: HashMap<PacketId, Vec<Option<Identity>>>,
     shown_texts: HashSet<(Incarnation, Heading, Vec<u8>)>,
     open: BTreeMap<(Incarnation, OperationId), bool>,
 }
@@ -118,8 +119,8 @@ impl Checker {
     pub(super) fn came(&mut self, client: Incarnation, now: Duration, notice: &Notice<'_>) {
         let packet = (client, notice.uid, notice.kind);
         if let Some(last) = self.came.insert(packet, now)
-            && now.saturating_sub(last) > DUPLICATE_MEMORY
-            && self.shown.remove(&packet)
+            && now.saturating_sub(last) > RECEIVER_MEMORY
+            && self.shown.remove(&packet).is_some()
         {
             self.numbers.forgotten += 1;
             self.shown_texts.retain(|(reader, heading, _)| *reader != client || *heading != Heading::of(notice));
@@ -134,7 +135,12 @@ impl Checker {
     pub(super) fn shown(&mut self, client: Incarnation, received: &Received) -> Checked {
         let notice = received.notice();
         self.numbers.shown += 1;
-        if !self.shown.insert((client, notice.uid, notice.kind)) {
+        // What is proven is not kept from its reader by what somebody forged before it; nothing else is shown twice.
+        let proven_by = received.verdict().identity().cloned();
+        let before = self.shown.entry((client, notice.uid, notice.kind)).or_default();
+        let is_repeated = before.contains(&proven_by) || (proven_by.is_none() && !before.is_empty());
+        before.push(proven_by);
+        if is_repeated {
             return Err((Invariant::NoRepeats, format!("shown twice: uid {} {}", notice.uid, notice.kind)));
         }
         if !received.is_authentic() {

@@ -6,6 +6,7 @@ mod receiving;
 mod restoration;
 mod sending;
 mod start;
+mod strangers;
 mod tickets;
 mod waiting;
 
