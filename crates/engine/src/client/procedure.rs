@@ -113,7 +113,12 @@ impl Procedure {
         let request = Message::request(names::ZEPHYR_CTL).instance(names::CLIENT);
         match &self.task {
             Task::Send => {}
-            Task::Subscribe { .. } => return self.next_part(now, shared),
+            Task::Subscribe { list, request, .. } => {
+                if *request != SubscriptionRequest::Unsubscribe {
+                    subscription::check_names(list)?;
+                }
+                return self.next_part(now, shared);
+            }
             Task::Cancel { port } => self.message = request.opcode(names::CLEARSUB).port(*port),
             Task::List { port, .. } => {
                 let mut body = Vec::new();

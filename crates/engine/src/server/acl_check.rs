@@ -74,13 +74,13 @@ impl Server {
         let notice = &request.notice;
         let (proven, rules) = (request.verdict.is_authentic(), &self.config.rules);
         let (sender, class, from) = (notice.sender, notice.class, request.from);
-        if !rules.decide(&request.class, Act::Send, who).admits() {
+        if !rules.decide(&request.names.class, Act::Send, who).admits() {
             self.counters.send_refused += 1;
             self.report(LogEvent::SendRefused { sender: sender.into(), class: class.into(), proven, from });
             return false;
         }
         let own_instance = who.principal == Some(notice.instance);
-        if !own_instance && !rules.decide(&request.class, Act::OtherInstance, who).admits() {
+        if !own_instance && !rules.decide(&request.names.class, Act::OtherInstance, who).admits() {
             self.counters.instance_refused += 1;
             let instance = notice.instance.into();
             let (sender, class) = (sender.into(), class.into());
