@@ -108,10 +108,13 @@ impl Server {
             }
         });
         let by_policy = refused.iter().any(|(_, reason)| matches!(reason, Forbidden::Policy(Some(_))));
+        // One refusal is told: the last by the policy, or else the first. Only that is put into words.
+        let told = refused.iter().rposition(|(_, reason)| matches!(reason, Forbidden::Policy(_)));
+        let told = told.or(Some(0).filter(|_| request.message.is_none()));
+        if let Some((destination, reason)) = told.and_then(|place| refused.get(place)) {
+            request.message = reason.text(destination.class());
+        }
         for (destination, reason) in refused {
-            if matches!(reason, Forbidden::Policy(_)) || request.message.is_none() {
-                request.message = reason.text(destination.class());
-            }
             self.counters.subscription_refused += 1;
             self.report(LogEvent::SubscriptionRefused {
                 sender: request.principal().into(),

@@ -179,12 +179,17 @@ impl Server {
         let mut ended = Vec::new();
         for [class, instance, recipient] in self.triples(request) {
             let Ok(destination) = Destination::new(class, instance, recipient) else { continue };
-            if self.subscriptions.remove(&destination, id, request.from.ip())
-                && let Some(client) = self.clients.get_mut(id)
+            if let Some(shared) = self.subscriptions.shared(&destination)
+                && self.subscriptions.remove(&shared, id, request.from.ip())
             {
-                client.subscriptions.retain(|held| *held != destination);
-                ended.push(destination);
+                ended.push(shared);
             }
+        }
+        // One look at all that the client holds, however many of them end.
+        let mut places: Vec<*const u8> = ended.iter().map(Destination::place).collect();
+        places.sort_unstable();
+        if let Some(client) = self.clients.get_mut(id).filter(|_| !places.is_empty()) {
+            client.subscriptions.retain(|held| places.binary_search(&held.place()).is_err());
         }
         if !ended.is_empty() {
             self.changed(Change::Unsubscribed { client: request.client_address(), destinations: ended });

@@ -57,6 +57,11 @@ impl Destination {
         self.0.splitn(3, |&octet| octet == 0).nth(2).unwrap_or_default()
     }
 
+    /// Where its text is: the same for all who are subscribed to it.
+    pub(crate) fn place(&self) -> *const u8 {
+        self.0.as_ptr()
+    }
+
     /// Octets that one client's subscription to it takes, about.
     fn octets(&self) -> usize {
         64 + self.0.len()
@@ -196,6 +201,11 @@ impl Subscriptions {
         self.octets += shared.octets();
         *self.per_host.entry(host).or_insert(0) += 1;
         Some(shared)
+    }
+
+    /// The destination as those hold it who are subscribed to it.
+    pub(crate) fn shared(&self, destination: &Destination) -> Option<Destination> {
+        self.interested.get_key_value(destination).map(|(shared, _)| shared.clone())
     }
 
     /// Ends a subscription of a client of a host; false when there was none.
