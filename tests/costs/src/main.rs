@@ -80,7 +80,8 @@ fn judge(word: &str) -> Result<()> {
         let per = if case.per == "packet" { String::new() } else { format!(", per {}", case.per) };
         println!("{:<72} {cost:>12.0} {ratio:>7.2}", format!("{}{per}", case.name()));
         // Not a number would be no good either.
-        if !(ratio <= case.max_ratio) {
+        let is_within = ratio <= case.max_ratio;
+        if !is_within {
             beyond.push(case.name());
         }
     }

@@ -304,7 +304,7 @@ fn requests() -> Vec<Case> {
             let body = b"c\0i\0\0".repeat(150);
             Bench::new(class_rules).giving(unproven(control(b"SUBSCRIBE_NODEFS", &body)))
         })
-        .not_beyond(40.0),
+        .not_beyond(30.0),
         Case::odd("server", "SUBSCRIBE that ends in the middle", || to_nobody(control(b"SUBSCRIBE", &[b'x'; 700]))),
         Case::odd("server", "UNSUBSCRIBE from what is not subscribed to", || {
             let mut bench = Bench::new(|_| ());
