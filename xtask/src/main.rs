@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | vectors | fuzz`.
+//! The project's own commands: `cargo xtask demo | test | vectors | costs | fuzz`.
 //!
 //! This program must build on a machine that has nothing but cargo and a C linker: it installs, or asks for, what the
 //! rest of the project needs, and only then builds that.
@@ -33,6 +33,11 @@ enum Command {
         /// A folder with vector files.
         dir: Option<PathBuf>,
     },
+    /// Count the instructions that each kind of packet costs, and fail when one costs over ten times a plain one.
+    Costs {
+        /// Only packets with this in their names.
+        word: Option<String>,
+    },
     /// Feed made-up data to every decoder.
     Fuzz {
         /// How long, for each decoder.
@@ -61,6 +66,7 @@ fn run(command: Command) -> Result<()> {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Vectors { dir } => test::vectors(dir),
+        Command::Costs { word } => test::costs(word.as_deref()),
         Command::Fuzz { seconds } => fuzz::run(seconds),
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct Options {
 /// Installs, checks, builds, tests.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let mut wanted = vec![packages::BUILD, packages::KERBEROS_CLIENT, packages::KDC, packages::REFERENCE];
-    wanted.extend([packages::HEIMDAL, packages::SITES]);
+    wanted.extend([packages::HEIMDAL, packages::SITES, packages::COSTS]);
     let docker = container::engine_answers();
     if docker {
         wanted.push(packages::CONTAINER);
@@ -57,6 +57,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     step("tests", tests)?;
     vectors(None)?;
+    costs(None)?;
     demo::show_all()?;
     fuzz::run(FUZZ_SECONDS)
 }
@@ -74,6 +75,16 @@ fn tell_what_is_skipped(docker: bool) {
     if let Err(reason) = heimdal::folder() {
         println!("── tests with Heimdal: not run: {reason:#}");
     }
+}
+
+/// Counts what each kind of packet costs, or those with a word in their names; an error when one costs too much.
+pub(crate) fn costs(word: Option<&str>) -> Result<()> {
+    setup::ensure(&[packages::BUILD, packages::COSTS])?;
+    let build = ["build", "--quiet", "--locked", "--profile", "costs", "--package", "zephyr-costs"];
+    step("building what counts instructions", cargo(build))?;
+    let mut command = cargo(["run", "--quiet", "--locked", "--profile", "costs", "--package", "zephyr-costs", "--"]);
+    command.args(word);
+    step("the costliest packet", command)
 }
 
 /// Runs the golden vectors of `dir`, or the project's own.

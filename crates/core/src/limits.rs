@@ -4,6 +4,8 @@
 pub const MAX_PACKET: usize = 1024;
 /// The largest header that C programs write, and so the largest that they can acknowledge.
 pub const MAX_HEADER: usize = 832;
+/// The longest folded form of a class or an instance: no header could hold a longer name.
+pub const MAX_FOLDED_NAME: usize = MAX_PACKET;
 /// Octets a fragment leaves free for fields that grow on the way.
 pub const FRAGMENT_FUDGE: usize = 13;
 /// Header fields beyond the known ones that are kept; further ones are counted and skipped.

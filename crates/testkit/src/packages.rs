@@ -79,6 +79,9 @@ pub const HEIMDAL: &[Package] = &[
 pub const SITES: &[Package] =
     &[program("kstart", "k5start"), file("libfaketime", "/usr/lib/*/faketime/libfaketime.so.1")];
 
+/// The packages that counting instructions needs: `cargo xtask costs`.
+pub const COSTS: &[Package] = &[program("valgrind", "valgrind")];
+
 /// The packages of `wanted` that are not installed.
 pub fn missing(wanted: &[Package]) -> Vec<Package> {
     wanted.iter().copied().filter(|package| !package.probe.is_installed()).collect()
@@ -95,7 +98,7 @@ pub fn install_line(packages: &[Package]) -> Option<String> {
 
 /// The path of the file that shows that the package `name` is installed.
 pub fn find_file(name: &str) -> Option<PathBuf> {
-    let all = [BUILD, KDC, REFERENCE, HEIMDAL, SITES].concat();
+    let all = [BUILD, KDC, REFERENCE, HEIMDAL, SITES, COSTS].concat();
     let package = all.into_iter().find(|package| package.name == name)?;
     match package.probe {
         Probe::Program(program) => find_program(program),

@@ -161,7 +161,7 @@ impl Policy {
     pub fn allows_somewhere(&self, action: Action, verdict: &Verdict, parties: &Parties<'_>) -> bool {
         let everywhere = decide(self, action, verdict, None, parties);
         // A pattern is a name that fits itself, and whatever says more than it has a number of its own.
-        let mut classes = self.classes.iter().map(|rules| FoldedName::new(rules.classes.text()));
+        let mut classes = self.classes.iter().map(|rules| FoldedName::from_folded(rules.classes.text()));
         everywhere.allows() || classes.any(|class| decide(self, action, verdict, Some(&class), parties).allows())
     }
 

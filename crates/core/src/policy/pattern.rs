@@ -17,29 +17,15 @@ impl NamePattern {
         &self.0
     }
 
-    /// Whether the name is one of those. Takes at most as many steps as both lengths multiplied.
+    /// Whether the name is one of those. Takes at most as many steps as the lengths of both, multiplied, and with one `*`
+    /// no more than the pattern has octets: names are made up by whoever sends them.
     pub fn matches(&self, name: &[u8]) -> bool {
-        let (mut at, mut octet) = (0, 0);
-        // What follows the last `*`, and how far that reaches so far: earlier ones never need to reach further.
-        let mut run: Option<(usize, usize)> = None;
-        loop {
-            match (self.0.get(at), name.get(octet)) {
-                (None, None) => return true,
-                (Some(b'*'), _) => {
-                    at += 1;
-                    run = Some((at, octet));
-                }
-                (Some(b'?'), Some(_)) => (at, octet) = (at + 1, octet + 1),
-                (Some(one), Some(other)) if one == other => (at, octet) = (at + 1, octet + 1),
-                _ => match run {
-                    Some((after, reached)) if reached < name.len() => {
-                        run = Some((after, reached + 1));
-                        (at, octet) = (after, reached + 1);
-                    }
-                    _ => return false,
-                },
-            }
-        }
+        let Some(last) = self.0.iter().rposition(|&octet| octet == b'*') else { return fits(&self.0, name) };
+        let (pattern, end) = self.0.split_at_checked(last + 1).unwrap_or_default();
+        let Some((name, name_end)) = name.len().checked_sub(end.len()).and_then(|at| name.split_at_checked(at)) else {
+            return false;
+        };
+        fits(end, name_end) && fits(pattern, name)
     }
 
     /// The specificity of the pattern: one that stands for a single name says more than any other, then counts the
@@ -47,6 +33,32 @@ impl NamePattern {
     fn specificity(&self) -> (bool, usize) {
         let wild = self.0.iter().filter(|octet| matches!(octet, b'*' | b'?')).count();
         (wild == 0, self.0.len() - wild)
+    }
+}
+
+/// Whether the whole name fits the whole pattern.
+fn fits(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut at, mut octet) = (0, 0);
+    // What follows the last `*`, and how far that reaches so far: earlier ones never need to reach further.
+    let mut run: Option<(usize, usize)> = None;
+    loop {
+        match (pattern.get(at), name.get(octet)) {
+            (None, None) => return true,
+            (Some(b'*'), _) if at + 1 == pattern.len() => return true,
+            (Some(b'*'), _) => {
+                at += 1;
+                run = Some((at, octet));
+            }
+            (Some(b'?'), Some(_)) => (at, octet) = (at + 1, octet + 1),
+            (Some(one), Some(other)) if one == other => (at, octet) = (at + 1, octet + 1),
+            _ => match run {
+                Some((after, reached)) if reached < name.len() => {
+                    run = Some((after, reached + 1));
+                    (at, octet) = (after, reached + 1);
+                }
+                _ => return false,
+            },
+        }
     }
 }
 
@@ -84,6 +96,8 @@ mod tests {
             ("*", &["", "x", "a*b"], &[]),
             ("*.EDU", &[".EDU", "MIT.EDU", "A.EDU.EDU"], &["EDU", "MIT.EDUX"]),
             ("a*b*c", &["abc", "axxbyyc", "abcbc"], &["ab", "acb"]),
+            ("ab*ba", &["abba", "abxba"], &["aba", "ab", "ba"]),
+            ("*?b", &["ab", "xab"], &["b", "", "ba"]),
             ("?", &["x"], &["", "xy"]),
             ("", &[""], &["x"]),
         ] {

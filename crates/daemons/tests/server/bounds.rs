@@ -184,3 +184,47 @@ fn leaving_costs_no_more_when_much_waits() {
     assert_eq!(stage.wait(2000), [], "but nothing of it is sent again");
     assert_eq!((stage.engine.gauges().pending, stage.engine.gauges().pending_octets), (0, 0));
 }
+
+#[test]
+fn names_that_grow_when_they_are_folded_are_refused_before_anything_is_proven() {
+    let mut stage = Stage::new();
+    stage.subscribe(there(), BOB, 1, b"c\0*\0\0");
+    // One character of three octets that folds to eighteen of thirty-three.
+    let [short, long] = [31, 32].map(|count| "\u{FDFA}".repeat(count));
+    for (class, instance, what) in [(&*long, "x", "class"), ("c", &*long, "instance")] {
+        let judged = stage.judged;
+        let refused = &stage.send(here(), notice(class, instance, "", ALICE), Yes)[..];
+        assert_eq!((refused.len(), refused[0].answer()), (1, "SERVNAK LOST".to_owned()));
+        let reason = format!("the {what} is too long: its folded form has more than 1024 octets");
+        assert_eq!(refused[0].reason(), Some(reason));
+        assert_eq!(stage.judged, judged, "it is not worth a proof");
+    }
+    assert_eq!(stage.engine.counters().names_too_long, 2);
+    assert_eq!(stage.ask(notice(&short, &short, "", ALICE), Yes), "SERVACK LOST", "names that fit are taken");
+    assert_eq!(stage.send(here(), notice("c", &short, "", ALICE), Yes).len(), 2, "and delivered");
+}
+
+#[test]
+fn a_packet_with_a_name_that_grows_gets_the_same_answer_when_it_comes_again() {
+    let mut stage = Stage::new();
+    let packet = stage.packet(notice("c", &"\u{FDFA}".repeat(200), "", ALICE), No);
+    let first = stage.give(here(), &packet, No);
+    assert_eq!((first.len(), stage.give(here(), &packet, No)), (1, first));
+    assert_eq!((stage.engine.counters().names_too_long, stage.engine.counters().repeated), (1, 1));
+}
+
+#[test]
+fn subscriptions_with_names_that_grow_are_passed_over() {
+    let mut stage = Stage::new();
+    let long = "\u{FDFA}".repeat(32);
+    let ask = |stage: &mut Stage, body: String| {
+        let answer = stage.send(here(), control("SUBSCRIBE_NODEFS", ALICE, body.as_bytes()), Yes).swap_remove(0);
+        (answer.answer(), answer.reason().is_some_and(|reason| reason.contains("too long")))
+    };
+    let of = |text: &str| (text.to_owned(), true);
+    assert_eq!(ask(&mut stage, format!("{long}\0*\0\0c\0{long}\0\0")), of("SERVNAK LOST"));
+    assert_eq!(stage.engine.gauges().subscriptions, 0);
+    assert_eq!(ask(&mut stage, format!("a\0*\0\0{long}\0*\0\0b\0*\0\0")), of("SERVACK SENT"));
+    assert_eq!(stage.list(here(), ALICE, 5000), "a|*||b|*||", "the others are taken");
+    assert_eq!(stage.engine.counters().names_too_long, 3);
+}

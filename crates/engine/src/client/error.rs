@@ -1,6 +1,6 @@
 //! Errors of operations, with the texts of the C programs.
 
-use zephyr_core::{auth::AuthError, notice::FormatError, policy::Refusal};
+use zephyr_core::{auth::AuthError, fold::NameTooLong, notice::FormatError, policy::Refusal};
 
 /// The reason why an operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +33,9 @@ pub enum OperationError {
     /// The server does not know the location.
     #[error("Not logged-in")]
     NotLoggedIn,
+    /// The folded form of a name, and of which, is longer than any packet: no server keeps it.
+    #[error("not sent: the {0} is too long: {NameTooLong}")]
+    NameTooLong(&'static str),
     /// A subscription too long for a packet of its own.
     #[error("Too many subscriptions to transmit")]
     SubscriptionTooLong,

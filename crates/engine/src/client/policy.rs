@@ -4,31 +4,49 @@ use super::{Endpoint, OperationError};
 use std::fmt;
 use zephyr_core::{
     auth::{AuthError, Identity, Verdict},
-    fold::FoldedName,
+    fold::{FoldedName, NameTooLong},
+    limits::MAX_FOLDED_NAME,
     notice::Notice,
     policy::{Action, Parties, Policy, Refusal, Ruling, Why, decide},
 };
 
 /// The class to decide an outgoing notice for; requests that name several classes are decided by the server for each.
-fn class_of(action: Action, notice: &Notice<'_>) -> Option<FoldedName> {
-    (action == Action::Send).then(|| FoldedName::new(notice.class))
+fn class_for(action: Action, class: &FoldedName) -> Option<&FoldedName> {
+    (action == Action::Send).then_some(class)
+}
+
+/// The folded form of a name, if a server would take it. One that is too long as it is has no place in a header, which
+/// is for whoever writes that to say.
+pub(super) fn folded(name: &[u8], what: &'static str) -> Result<FoldedName, OperationError> {
+    if name.len() > MAX_FOLDED_NAME {
+        return Ok(FoldedName::new(name));
+    }
+    FoldedName::bounded(name).map_err(|NameTooLong| OperationError::NameTooLong(what))
+}
+
+/// The folded class of a notice whose names a server would take.
+fn checked_class(notice: &Notice<'_>) -> Result<FoldedName, OperationError> {
+    folded(notice.instance, "instance")?;
+    folded(notice.class, "class")
 }
 
 /// Checks whether the policy allows a notice to be sent.
 ///
 /// # Errors
 ///
-/// [`OperationError::Policy`] when the domain would refuse it.
+/// [`OperationError::Policy`] when the domain would refuse it, [`OperationError::NameTooLong`] when any server of this
+/// project would.
 pub(super) fn check_outgoing(
     policy: &Policy,
     endpoint: &Endpoint,
     notice: &Notice<'_>,
     proven: bool,
 ) -> Result<(), OperationError> {
-    let Some(action) = Action::of(notice) else { return Ok(()) };
+    let class = checked_class(notice)?;
+    let Some(action) = Action::in_class(&class, notice) else { return Ok(()) };
     let verdict = if proven { Verdict::Authentic(Identity::new(&endpoint.sender)) } else { Verdict::Unauthenticated };
     let parties = Parties::direct(endpoint.realm.as_bytes());
-    let decision = decide(policy, action, &verdict, class_of(action, notice).as_ref(), &parties);
+    let decision = decide(policy, action, &verdict, class_for(action, &class), &parties);
     if let Some(refusal) = decision.refusal()
         && !(action == Action::Receive && policy.allows_somewhere(action, &verdict, &parties))
     {
@@ -54,12 +72,13 @@ pub(super) fn check_without_session(
     notice: &Notice<'_>,
     error: AuthError,
 ) -> Result<AuthError, OperationError> {
-    let Some(action) = Action::of(notice) else { return Err(error.into()) };
+    let class = checked_class(notice)?;
+    let Some(action) = Action::in_class(&class, notice) else { return Err(error.into()) };
     let parties = Parties::direct(endpoint.realm.as_bytes());
     let unproven = Verdict::Unauthenticated;
     let possible = match action {
         Action::Receive => policy.allows_somewhere(action, &unproven, &parties),
-        _ => decide(policy, action, &unproven, class_of(action, notice).as_ref(), &parties).allows(),
+        _ => decide(policy, action, &unproven, class_for(action, &class), &parties).allows(),
     };
     match error {
         error if !possible => Err(OperationError::CannotProve(error)),

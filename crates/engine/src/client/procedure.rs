@@ -116,7 +116,12 @@ impl Procedure {
         let request = Message::request(names::ZEPHYR_CTL).instance(names::CLIENT);
         match &self.task {
             Task::Send => {}
-            Task::Subscribe { .. } => return self.next_part(now, shared),
+            Task::Subscribe { list, request, .. } => {
+                if *request != SubscriptionRequest::Unsubscribe {
+                    subscription::check_names(list)?;
+                }
+                return self.next_part(now, shared);
+            }
             Task::Cancel { port } => self.message = request.opcode(names::CLEARSUB).port(*port),
             // From nothing, which changes nothing.
             Task::Check => self.message = request.opcode(names::UNSUBSCRIBE).unfragmented(Proof::With),

@@ -1,5 +1,6 @@
 //! Subscriptions to notices, and their encoding.
 
+use super::{OperationError, policy::folded};
 use zephyr_core::{body, names};
 
 /// A subscription: a triple of class, instance and recipient, as users write it.
@@ -44,6 +45,19 @@ impl<C: AsRef<[u8]>, I: AsRef<[u8]>, R: AsRef<[u8]>> From<(C, I, R)> for Subscri
     fn from((class, instance, recipient): (C, I, R)) -> Self {
         Self::new(class, instance, recipient)
     }
+}
+
+/// Checks that a server would take the names of these subscriptions.
+///
+/// # Errors
+///
+/// [`OperationError::NameTooLong`] when it would not.
+pub(super) fn check_names(list: &[Subscription]) -> Result<(), OperationError> {
+    for Subscription { class, instance, .. } in list {
+        folded(class, "class of a subscription")?;
+        folded(instance, "instance of a subscription")?;
+    }
+    Ok(())
 }
 
 /// The body of a request about these subscriptions of a user.

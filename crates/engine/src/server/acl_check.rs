@@ -75,13 +75,13 @@ impl Server {
         let notice = &request.notice;
         let (proven, rules) = (request.verdict.is_authentic(), &self.config.rules);
         let (sender, class, from) = (notice.sender, notice.class, request.from);
-        if !rules.decide(&request.class, Act::Send, who).admits() {
+        if !rules.decide(&request.names.class, Act::Send, who).admits() {
             self.counters.send_refused += 1;
             self.report(LogEvent::SendRefused { sender: sender.into(), class: class.into(), proven, from });
             return false;
         }
         let own_instance = who.principal == Some(notice.instance);
-        if !own_instance && !rules.decide(&request.class, Act::OtherInstance, who).admits() {
+        if !own_instance && !rules.decide(&request.names.class, Act::OtherInstance, who).admits() {
             self.counters.instance_refused += 1;
             let instance = notice.instance.into();
             let (sender, class) = (sender.into(), class.into());
@@ -109,10 +109,13 @@ impl Server {
             }
         });
         let by_policy = refused.iter().any(|(_, reason)| matches!(reason, Forbidden::Policy(Some(_))));
+        // One refusal is told: the last by the policy, or else the first. Only that is put into words.
+        let told = refused.iter().rposition(|(_, reason)| matches!(reason, Forbidden::Policy(_)));
+        let told = told.or(Some(0).filter(|_| request.message.is_none()));
+        if let Some((destination, reason)) = told.and_then(|place| refused.get(place)) {
+            request.message = reason.text(destination.class());
+        }
         for (destination, reason) in refused {
-            if matches!(reason, Forbidden::Policy(_)) || request.message.is_none() {
-                request.message = reason.text(destination.class());
-            }
             self.counters.subscription_refused += 1;
             self.report(LogEvent::SubscriptionRefused {
                 sender: request.principal().into(),

@@ -132,6 +132,9 @@ numbers! {
         subscription_refused => "zephyrd_refused_total" reason = "acl_subscribe",
         /// Subscriptions refused because they are for somebody else's notices.
         recipient_refused => "zephyrd_refused_total" reason = "recipient",
+        /// Notices refused because the folded form of their class or instance is longer than a packet, and subscriptions
+        /// passed over for that.
+        names_too_long => "zephyrd_refused_total" reason = "name_too_long",
         /// Requests refused because they concern somebody else and their sender is no operator.
         operator_refused => "zephyrd_refused_total" reason = "not_operator",
         /// Subscriptions ended because new rules forbid them.

@@ -18,8 +18,9 @@ use crate::server::{
         response_cache::{Fingerprint, Handled},
     },
     log_event::LogEvent,
+    origin::Origin,
     reply::Reply,
-    request::Request,
+    request::{Names, Request, too_long},
     verification::{Progress, Verified},
 };
 use bytes::Bytes;
@@ -29,7 +30,6 @@ use std::{
 };
 use zephyr_core::{
     auth::{AuthError, Judgement, Reason, Verdict},
-    fold::FoldedName,
     fragment::Span,
     kind::Kind,
     limits::MAX_PACKET,
@@ -52,6 +52,8 @@ pub(crate) struct Arrival {
     authenticator: Option<Digest>,
     /// Requests that had been handled when it was examined.
     handled_before: u64,
+    /// Its notice's class and instance, once it is clear that it has not been seen before.
+    names: Option<Names>,
 }
 
 impl Arrival {
@@ -60,7 +62,7 @@ impl Arrival {
         let authenticator =
             (claim.auth != 0 && !claim.authenticator.is_empty()).then(|| Digest::of(claim.authenticator));
         let print = Fingerprint::of(from, packet.octets());
-        Self { from, print, authenticator, packet, handled_before: 0 }
+        Self { from, print, authenticator, packet, handled_before: 0, names: None }
     }
 }
 
@@ -183,8 +185,8 @@ impl Server {
         if !idle && self.verifications.contains(&arrival) {
             return self.verifications.wait(arrival, Progress::Repeated);
         }
-        match self.examine(now, &arrival) {
-            Examined::Known(judgement) if idle => self.handle_request(now, &arrival, judgement),
+        match self.examine(now, &mut arrival) {
+            Examined::Known(judgement) if idle => self.handle_request(now, &mut arrival, judgement),
             Examined::Done => {}
             Examined::Known(judgement) => return self.verifications.wait(arrival, Progress::Known(Ok(judgement))),
             Examined::Unknown => {
@@ -195,8 +197,18 @@ impl Server {
         self.caused_by(told, from, &arrival.packet);
     }
 
-    fn examine(&mut self, now: Now, arrival: &Arrival) -> Examined {
-        match self.known(arrival) {
+    fn examine(&mut self, now: Now, arrival: &mut Arrival) -> Examined {
+        let known = self.known(arrival);
+        if !matches!(known, Known::Answered) {
+            match Names::of(&arrival.packet.notice()) {
+                Ok(names) => arrival.names = Some(names),
+                Err(what) => {
+                    self.refuse_name(now, arrival, what);
+                    return Examined::Done;
+                }
+            }
+        }
+        match known {
             Known::Answered => return Examined::Done,
             Known::Replayed => return Examined::Known(Judgement::bare(Verdict::Failed(Reason::Replayed))),
             Known::No if arrival.packet.claim().auth == 0 => {
@@ -211,6 +223,19 @@ impl Server {
             return Examined::Done;
         }
         Examined::Unknown
+    }
+
+    /// Refuses a notice with a class or instance that is too long: `what` says which. It is not worth a proof.
+    fn refuse_name(&mut self, now: Now, arrival: &Arrival, what: &'static str) {
+        let mut request = Request::new(now, arrival, None, Origin::Client, Names::none());
+        self.counters.names_too_long += 1;
+        let (sender, from) = (request.notice.sender.into(), request.from);
+        self.report(LogEvent::NameTooLong { what, sender, from });
+        request.message = Some(too_long(what));
+        self.reply(&mut request, Reply::Denied);
+        let handled = Handled { answer: request.answer, of_host: false };
+        let max = self.config.bounds.response_cache_entries;
+        self.response_cache.remember(now.monotonic, arrival.print, handled, max);
     }
 
     /// Answers a packet that has been handled before.
@@ -240,7 +265,7 @@ impl Server {
     pub(crate) fn verified(&mut self, now: Now, verified: Verified) {
         let source = verified.id.source();
         self.verifications.finish(verified);
-        while let Some((arrival, progress)) = self.verifications.take_ready(source) {
+        while let Some((mut arrival, progress)) = self.verifications.take_ready(source) {
             let told = self.events.len();
             let known = if arrival.handled_before == self.handled { Known::No } else { self.known(&arrival) };
             match (known, progress) {
@@ -250,11 +275,11 @@ impl Server {
                 (_, Progress::Repeated | Progress::Asked(_)) => {}
                 (Known::Replayed, Progress::Known(_)) => {
                     let replayed = Judgement::bare(Verdict::Failed(Reason::Replayed));
-                    self.handle_request(now, &arrival, replayed);
+                    self.handle_request(now, &mut arrival, replayed);
                 }
                 (Known::No, Progress::Known(result)) => {
                     let judgement = self.judgement(now, &arrival, result);
-                    self.handle_request(now, &arrival, judgement);
+                    self.handle_request(now, &mut arrival, judgement);
                 }
             }
             self.caused_by(told, arrival.from, &arrival.packet);
@@ -283,14 +308,15 @@ impl Server {
     }
 
     /// Handles a verified packet, and caches its response.
-    fn handle_request(&mut self, now: Now, arrival: &Arrival, judgement: Judgement) {
+    fn handle_request(&mut self, now: Now, arrival: &mut Arrival, judgement: Judgement) {
+        let Some(names) = arrival.names.take() else { return };
+        let arrival = &*arrival;
         let packet = arrival.packet.packet();
-        let class = FoldedName::new(packet.notice.class);
-        let origin = self.config.neighbours.origin_of(arrival.from, &packet.notice, &class);
+        let origin = self.config.neighbours.origin_of(arrival.from, &packet.notice, &names.class);
         let Judgement { verdict, session, opened } = judgement;
         self.handled += 1;
         self.counters.replayed += u64::from(verdict == Verdict::Failed(Reason::Replayed));
-        let mut request = Request { verdict, session, ..Request::new(now, arrival, opened.as_ref(), origin, class) };
+        let mut request = Request { verdict, session, ..Request::new(now, arrival, opened.as_ref(), origin, names) };
         let of_host = self.serve(&mut request);
         let bounds = self.config.bounds;
         if let Some(authenticator) = arrival.authenticator.filter(|_| request.verdict.is_authentic()) {
@@ -324,11 +350,11 @@ impl Server {
             let reason = reason.clone();
             let (sender, from) = (request.notice.sender.into(), request.from);
             self.report(LogEvent::FailedProof { sender, from, reason: reason.clone() });
-            match self.config.policy.failed_proof_in(&request.class) {
+            match self.config.policy.failed_proof_in(&request.names.class) {
                 FailedProof::Show => {}
                 FailedProof::Refuse => {
                     self.counters.failed_refused += 1;
-                    let action = Action::of(&request.notice).unwrap_or(Action::Send);
+                    let action = Action::in_class(&request.names.class, &request.notice).unwrap_or(Action::Send);
                     request.message = Some(Refusal { action, why: Why::Failed(reason) }.text());
                     self.reply(request, Reply::Denied);
                     return false;

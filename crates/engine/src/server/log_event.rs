@@ -45,6 +45,8 @@ pub enum LogEvent {
     SendRefused { sender: Box<[u8]>, class: Box<[u8]>, proven: bool, from: SocketAddr },
     /// A notice to an instance that is not its sender's name, in a class that wants that.
     InstanceRefused { sender: Box<[u8]>, class: Box<[u8]>, instance: Box<[u8]>, proven: bool, from: SocketAddr },
+    /// A name, of a notice or in a list of subscriptions, whose folded form is too long; `what` it is.
+    NameTooLong { what: &'static str, sender: Box<[u8]>, from: SocketAddr },
     /// A list of subscriptions that ends in the middle of a triple; this is the triple's number.
     MalformedSubscription { sender: Box<[u8]>, number: usize },
     /// A request to flush subscriptions whose body is no text.
@@ -135,6 +137,9 @@ impl fmt::Display for LogEvent {
             }
             Self::MalformedSubscription { sender, number } => {
                 write!(f, "malformed subscription {number} from {}", text(sender))
+            }
+            Self::NameTooLong { what, sender, from } => {
+                write!(f, "{what} too long when folded, from {} ({from})", text(sender))
             }
             Self::MalformedFlush { sender } => write!(f, "malformed flushsubs from {}", text(sender)),
             Self::FlushRefused { sender, target } => {

@@ -22,12 +22,12 @@ impl Server {
 
     /// Whether the policy allows an action in the request's class.
     pub(crate) fn is_allowed_in_class(&self, request: &Request<'_>, action: Action) -> bool {
-        self.decision(request, action, Some(&request.class)).allows()
+        self.decision(request, action, Some(&request.names.class)).allows()
     }
 
     /// Whether the policy allows an action in the request's class; if not, the request is answered.
     pub(crate) fn allowed_in_class(&mut self, request: &mut Request<'_>, action: Action) -> bool {
-        let decision = self.decision(request, action, Some(&request.class));
+        let decision = self.decision(request, action, Some(&request.names.class));
         self.abides_by(decision, request)
     }
 

@@ -5,11 +5,37 @@ use bytes::Bytes;
 use std::{net::SocketAddr, sync::Arc};
 use zephyr_core::{
     auth::{Identity, Session, Verdict},
-    fold::FoldedName,
+    fold::{FoldedName, NameTooLong},
     fragment::Span,
     notice::{Claim, Notice, OwnedPacket, Packet},
     time::Now,
 };
+
+/// The class and the instance of a notice, folded: once, when its packet is examined.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    pub(crate) class: FoldedName,
+    pub(crate) instance: FoldedName,
+}
+
+impl Names {
+    /// The names of a notice; the error is what the one that is too long is.
+    pub(crate) fn of(notice: &Notice<'_>) -> Result<Self, &'static str> {
+        let class = FoldedName::bounded(notice.class).map_err(|NameTooLong| "class")?;
+        let instance = FoldedName::bounded(notice.instance).map_err(|NameTooLong| "instance")?;
+        Ok(Self { class, instance })
+    }
+
+    /// The names of a notice whose own are not looked at.
+    pub(crate) fn none() -> Self {
+        Self { class: FoldedName::from_folded(b""), instance: FoldedName::from_folded(b"") }
+    }
+}
+
+/// What the sender of a name that is too long is told; `what` it is.
+pub(crate) fn too_long(what: &str) -> String {
+    format!("the {what} is too long: {NameTooLong}")
+}
 
 /// A request that is being handled.
 pub(crate) struct Request<'a> {
@@ -24,8 +50,8 @@ pub(crate) struct Request<'a> {
     /// The notice; handlers change it when the answer should show that.
     pub(crate) notice: Notice<'a>,
     pub(crate) claim: Claim<'a>,
-    /// The notice's class in the form in which classes are compared.
-    pub(crate) class: FoldedName,
+    /// The notice's class and instance in the form in which they are compared.
+    pub(crate) names: Names,
     pub(crate) verdict: Verdict,
     pub(crate) session: Option<Arc<dyn Session>>,
     /// Octets of the whole notice, of which the packet may be a part.
@@ -44,13 +70,7 @@ pub(crate) struct Request<'a> {
 
 impl<'a> Request<'a> {
     /// The request of a packet, perhaps with another body, of whose origin so much is known.
-    pub(crate) fn new(
-        now: Now,
-        arrival: &'a Arrival,
-        opened: Option<&'a Bytes>,
-        origin: Origin,
-        class: FoldedName,
-    ) -> Self {
+    pub(crate) fn new(now: Now, arrival: &'a Arrival, opened: Option<&'a Bytes>, origin: Origin, names: Names) -> Self {
         let packet: Packet<'a> = arrival.packet.packet();
         let body = opened.map_or(packet.notice.body, |body| &body[..]);
         Self {
@@ -61,7 +81,7 @@ impl<'a> Request<'a> {
             origin,
             notice: Notice { body, ..packet.notice },
             claim: packet.claim,
-            class,
+            names,
             verdict: Verdict::Unauthenticated,
             session: None,
             total: Span::of(&packet).map_or(0, |span| span.total),

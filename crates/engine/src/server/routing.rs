@@ -15,7 +15,6 @@ use crate::server::{
 use bytes::Bytes;
 use zephyr_core::{
     auth::{AuthError, Direction, Session},
-    fold::FoldedName,
     fragment::Cutter,
     limits::Limits,
     notice::{Claim, FormatError, Notice},
@@ -35,8 +34,7 @@ impl Server {
         if recipient.is_empty() {
             request.notice.recipient = b"";
         }
-        let instance = FoldedName::new(request.notice.instance);
-        let clients = self.subscriptions.matching(&request.class, &instance, &recipient);
+        let clients = self.subscriptions.matching(&request.names.class, &request.names.instance, &recipient);
         if !self.may_cause(clients.len(), request) {
             return Reply::Denied;
         }

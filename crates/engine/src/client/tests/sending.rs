@@ -319,3 +319,23 @@ fn long_headers_are_used_once_the_host_manager_knows_of_them() {
         }
     }
 }
+
+#[test]
+fn names_that_are_too_long_when_folded_are_not_sent() {
+    let mut harness = Harness::new(Credentials::with(1));
+    let [short, long] = [20, 32].map(|count| "\u{FDFA}".repeat(count));
+    let class = harness.send(at(0), Message::to_class(&long).text("x"));
+    assert_eq!(harness.error(class), OperationError::NameTooLong("class"));
+    let instance = harness.send(at(0), Message::to_class("c").instance(&long).authenticated(false));
+    assert_eq!(harness.error(instance), OperationError::NameTooLong("instance"));
+    let subscribe = |class: &str| Operation::Subscribe {
+        request: SubscriptionRequest::Subscribe,
+        list: vec![Subscription::from(("c", "*")), Subscription::from((class, "*"))],
+        port: None,
+    };
+    let refused = harness.begin(at(0), subscribe(&long));
+    assert_eq!(harness.error(refused), OperationError::NameTooLong("class of a subscription"));
+    assert!(harness.sent.is_empty());
+    harness.begin(at(0), subscribe(&short));
+    assert_eq!(harness.sent.len(), 1, "names that fit are sent");
+}

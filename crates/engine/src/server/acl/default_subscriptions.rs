@@ -6,6 +6,7 @@
 
 use super::syntax::{SyntaxError, lines};
 use crate::server::state::subscriptions::Destination;
+use zephyr_core::fold::fold;
 
 /// The default subscriptions of C servers as Debian configures them, used where there is no file.
 const DEBIAN_DEFAULTS: &[u8] = b"operations,message,*\nmessage,personal,%me%\nmessage,urgent,%me%\n";
@@ -40,6 +41,7 @@ const MAX_NAME_LEN: usize = 512;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct DefaultSubscription {
+    /// Folded, as the instance is.
     class: Box<[u8]>,
     instance: Box<[u8]>,
     /// For notices to the subscriber himself, or for those to everybody.
@@ -90,7 +92,7 @@ impl Defaults {
     pub(crate) fn of(&self, principal: &[u8]) -> impl DoubleEndedIterator<Item = Destination> {
         self.0.iter().map(move |default| {
             let recipient = if default.personal { principal } else { b"" };
-            Destination::new(&default.class, &default.instance, recipient)
+            Destination::of_folded(&default.class, &default.instance, recipient)
         })
     }
 }
@@ -126,7 +128,7 @@ fn read_line(line: &[u8]) -> Result<DefaultSubscription, (usize, LineError)> {
         b"%me%" => true,
         _ => return Err((place, LineError::Recipient)),
     };
-    Ok(DefaultSubscription { class: class.1.into(), instance: instance.1.into(), personal })
+    Ok(DefaultSubscription { class: fold(class.1), instance: fold(instance.1), personal })
 }
 
 #[cfg(test)]

@@ -88,31 +88,15 @@ impl PrincipalPattern {
         Ok(Self(tokens.into()))
     }
 
-    /// Whether the pattern matches the whole text. Takes at most as many steps as both lengths multiplied.
+    /// Whether the pattern matches the whole text. Takes at most as many steps as both lengths multiplied, and with one
+    /// `*` no more than the pattern has tokens: names may be long.
     pub fn matches(&self, text: &[u8]) -> bool {
-        let (mut token, mut octet) = (0, 0);
-        // What follows the last `*`, and how far that `*` reaches so far. Earlier ones never need to reach further.
-        let mut last_run: Option<(usize, usize)> = None;
-        loop {
-            match (self.0.get(token), text.get(octet)) {
-                (None, None) => return true,
-                (Some(Token::AnyRun), _) => {
-                    token += 1;
-                    last_run = Some((token, octet));
-                }
-                (Some(one), Some(&other)) if one.matches(other) => {
-                    token += 1;
-                    octet += 1;
-                }
-                _ => match last_run {
-                    Some((after, reached)) if reached < text.len() => {
-                        last_run = Some((after, reached + 1));
-                        (token, octet) = (after, reached + 1);
-                    }
-                    _ => return false,
-                },
-            }
-        }
+        let Some(last) = self.0.iter().rposition(|token| *token == Token::AnyRun) else { return fits(&self.0, text) };
+        let (pattern, end) = self.0.split_at_checked(last + 1).unwrap_or_default();
+        let Some((text, text_end)) = text.len().checked_sub(end.len()).and_then(|at| text.split_at_checked(at)) else {
+            return false;
+        };
+        fits(end, text_end) && fits(pattern, text)
     }
 
     /// The only text of this pattern, when there is only one.
@@ -122,6 +106,34 @@ impl PrincipalPattern {
             _ => None,
         };
         self.0.iter().map(octet).collect()
+    }
+}
+
+/// Whether the whole text fits all tokens.
+fn fits(tokens: &[Token], text: &[u8]) -> bool {
+    let (mut token, mut octet) = (0, 0);
+    // What follows the last `*`, and how far that `*` reaches so far. Earlier ones never need to reach further.
+    let mut last_run: Option<(usize, usize)> = None;
+    loop {
+        match (tokens.get(token), text.get(octet)) {
+            (None, None) => return true,
+            (Some(Token::AnyRun), _) if token + 1 == tokens.len() => return true,
+            (Some(Token::AnyRun), _) => {
+                token += 1;
+                last_run = Some((token, octet));
+            }
+            (Some(one), Some(&other)) if one.matches(other) => {
+                token += 1;
+                octet += 1;
+            }
+            _ => match last_run {
+                Some((after, reached)) if reached < text.len() => {
+                    last_run = Some((after, reached + 1));
+                    (token, octet) = (after, reached + 1);
+                }
+                _ => return false,
+            },
+        }
     }
 }
 

@@ -23,7 +23,7 @@ impl Server {
     }
 
     fn dispatch_class(&mut self, request: &mut Request<'_>) -> bool {
-        let class = &request.class;
+        let class = &request.names.class;
         if class.is(names::ZEPHYR_CTL) {
             self.zephyr_ctl(request);
         } else if class.is(names::LOGIN) {

@@ -4,10 +4,20 @@ use crate::server::{
     Change, Server,
     log_event::LogEvent,
     reply::Reply,
-    request::Request,
+    request::{self, Request},
     state::{clients::ClientId, subscriptions::Destination},
 };
-use zephyr_core::{body::SubscriptionList, coding::ascii, names, policy::Action};
+use zephyr_core::{body::SubscriptionList, coding::ascii, fold::NameTooLong, names, policy::Action};
+
+/// What is too long in a list of subscriptions, for the log and the subscriber.
+const LONG_NAME: &str = "class or instance of a subscription";
+
+/// The subscriptions that a request asks for, and whether others were passed over because their names are too long.
+#[derive(Default)]
+struct Wanted {
+    destinations: Vec<Destination>,
+    too_long: bool,
+}
 
 /// The text at the beginning of a body, up to its NUL.
 fn first_text(body: &[u8]) -> Option<&[u8]> {
@@ -85,7 +95,13 @@ impl Server {
             self.changed(Change::ClientKnown { client: address, principal, session: request.session.clone() });
         }
 
-        let wanted = self.own_triples(request);
+        let Wanted { destinations: wanted, too_long } = self.own_triples(request);
+        if too_long {
+            request.message = Some(request::too_long(LONG_NAME));
+            if wanted.is_empty() {
+                return Reply::Denied;
+            }
+        }
         let asked_for = wanted.len();
         let (mut permitted, by_policy) = self.permitted(wanted, request);
         if permitted.is_empty() && asked_for > 0 && by_policy {
@@ -101,19 +117,28 @@ impl Server {
         self.add_subscriptions(id, permitted, request)
     }
 
-    /// The subscriptions that a request asks for, without those for notices to somebody else.
-    fn own_triples(&mut self, request: &Request<'_>) -> Vec<Destination> {
+    /// The subscriptions that a request asks for, without those for notices to somebody else and those with names that
+    /// are too long.
+    fn own_triples(&mut self, request: &Request<'_>) -> Wanted {
         let sender = request.principal();
-        let mut permitted = Vec::new();
+        let mut wanted = Wanted::default();
         for [class, instance, recipient] in self.triples(request) {
             if recipient.is_empty() || recipient == sender || recipient.starts_with(b"@") {
-                permitted.push(Destination::new(class, instance, recipient));
+                match Destination::new(class, instance, recipient) {
+                    Ok(destination) => wanted.destinations.push(destination),
+                    Err(NameTooLong) => {
+                        wanted.too_long = true;
+                        self.counters.names_too_long += 1;
+                        let from = request.from;
+                        self.report(LogEvent::NameTooLong { what: LONG_NAME, sender: sender.into(), from });
+                    }
+                }
             } else {
                 self.counters.recipient_refused += 1;
                 self.report(LogEvent::RecipientRefused { sender: sender.into(), recipient: recipient.into() });
             }
         }
-        permitted
+        wanted
     }
 
     fn add_subscriptions(&mut self, id: ClientId, wanted: Vec<Destination>, request: &Request<'_>) -> Reply {
@@ -153,13 +178,18 @@ impl Server {
         };
         let mut ended = Vec::new();
         for [class, instance, recipient] in self.triples(request) {
-            let destination = Destination::new(class, instance, recipient);
-            if self.subscriptions.remove(&destination, id, request.from.ip())
-                && let Some(client) = self.clients.get_mut(id)
+            let Ok(destination) = Destination::new(class, instance, recipient) else { continue };
+            if let Some(shared) = self.subscriptions.shared(&destination)
+                && self.subscriptions.remove(&shared, id, request.from.ip())
             {
-                client.subscriptions.retain(|held| *held != destination);
-                ended.push(destination);
+                ended.push(shared);
             }
+        }
+        // One look at all that the client holds, however many of them end.
+        let mut places: Vec<*const u8> = ended.iter().map(Destination::place).collect();
+        places.sort_unstable();
+        if let Some(client) = self.clients.get_mut(id).filter(|_| !places.is_empty()) {
+            client.subscriptions.retain(|held| places.binary_search(&held.place()).is_err());
         }
         if !ended.is_empty() {
             self.changed(Change::Unsubscribed { client: request.client_address(), destinations: ended });

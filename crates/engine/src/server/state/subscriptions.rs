@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 use zephyr_core::{
-    fold::{FoldedName, fold},
+    fold::{FoldedName, NameTooLong},
     names::ANY_INSTANCE,
 };
 
@@ -24,11 +24,16 @@ pub struct Destination(Arc<[u8]>);
 
 impl Destination {
     /// The destination of these names, as anybody may spell them. No name holds a NUL.
-    pub(crate) fn new(class: &[u8], instance: &[u8], recipient: &[u8]) -> Self {
-        Self::of_folded(&fold(class), &fold(instance), recipient)
+    ///
+    /// # Errors
+    ///
+    /// When the folded class or instance is longer than any packet.
+    pub(crate) fn new(class: &[u8], instance: &[u8], recipient: &[u8]) -> Result<Self, NameTooLong> {
+        Ok(Self::of_folded(&FoldedName::bounded(class)?, &FoldedName::bounded(instance)?, recipient))
     }
 
-    fn of_folded(class: &[u8], instance: &[u8], recipient: &[u8]) -> Self {
+    /// The destination of a class and an instance that are folded already.
+    pub(crate) fn of_folded(class: &[u8], instance: &[u8], recipient: &[u8]) -> Self {
         Self([class, b"\0", instance, b"\0", recipient].concat().into())
     }
 
@@ -50,6 +55,11 @@ impl Destination {
     /// The recipient; empty for everybody.
     pub fn recipient(&self) -> &[u8] {
         self.0.splitn(3, |&octet| octet == 0).nth(2).unwrap_or_default()
+    }
+
+    /// Where its text is: the same for all who are subscribed to it.
+    pub(crate) fn place(&self) -> *const u8 {
+        self.0.as_ptr()
     }
 
     /// Octets that one client's subscription to it takes, about.
@@ -193,6 +203,11 @@ impl Subscriptions {
         Some(shared)
     }
 
+    /// The destination as those hold it who are subscribed to it.
+    pub(crate) fn shared(&self, destination: &Destination) -> Option<Destination> {
+        self.interested.get_key_value(destination).map(|(shared, _)| shared.clone())
+    }
+
     /// Ends a subscription of a client of a host; false when there was none.
     pub(crate) fn remove(&mut self, destination: &Destination, client: ClientId, host: IpAddr) -> bool {
         let Some(readers) = self.interested.get_mut(destination) else { return false };
@@ -253,7 +268,7 @@ mod tests {
         let ids: Vec<ClientId> =
             (1..=200).map(|port| clients.register(SocketAddr::new(host, port), b"alice@R", Duration::ZERO)).collect();
         let mut subscriptions = Subscriptions::default();
-        let class = || Destination::new(b"c", b"*", b"");
+        let class = || Destination::of_folded(b"c", b"*", b"");
         // Neither in order nor in reverse.
         let shuffled: Vec<ClientId> = (0..200).map(|step| ids[step * 77 % 200]).collect();
         for (index, &id) in shuffled.iter().enumerate() {
