@@ -39,16 +39,21 @@ pub struct Published {
 }
 
 impl Published {
-    /// The notice of this request, which so many clients get.
-    pub(crate) fn of(request: &Request<'_>, readers: usize) -> Self {
+    /// The notice of this request, which no client has got yet.
+    pub(crate) fn of(request: &Request<'_>) -> Self {
         Self {
             from: request.from,
             verdict: request.verdict.clone(),
-            readers,
+            readers: 0,
             packet: request.packet.clone(),
             opcode: request.announced.then_some(names::USER_LOGIN),
             opened: request.opened.cloned(),
         }
+    }
+
+    /// The packet that it came in.
+    pub(crate) const fn packet(&self) -> &OwnedPacket {
+        &self.packet
     }
 
     /// The notice, or the fragment of one, as it was published: its body is what it was before it was sealed.

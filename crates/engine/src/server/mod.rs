@@ -11,6 +11,7 @@ mod config;
 mod counters;
 mod dump;
 mod event;
+mod fan_outs;
 mod handlers;
 mod ingress;
 mod inspect;
@@ -42,6 +43,7 @@ pub use verification::{Verified, VerifyId, VerifyJob};
 use crate::{
     machine::{Input, Machine, Output, Transmit},
     server::{
+        fan_outs::FanOuts,
         ingress::FairQueue,
         limits::{
             amplification::Amplification, rate_limit::RateLimiter, replay_cache::ReplayCache,
@@ -80,6 +82,7 @@ pub struct Server {
     clients: Clients,
     subscriptions: Subscriptions,
     deliveries: Deliveries,
+    fan_outs: FanOuts,
     locations: Locations,
     hosts: Hosts,
     response_cache: ResponseCache,
@@ -133,7 +136,9 @@ impl Machine for Server {
                 }
                 return Output::Transmit(transmit);
             }
-            if !self.handle_next(now) {
+            // Both in turn: neither what is to be delivered nor what has come waits for the other.
+            let went_on = self.go_on(now);
+            if !self.handle_next(now) && !went_on {
                 return Output::Wait(self.next_timeout(now));
             }
         }
@@ -154,10 +159,11 @@ impl Server {
             clients: Clients::default(),
             subscriptions: Subscriptions::default(),
             deliveries: Deliveries::default(),
+            fan_outs: FanOuts::default(),
             locations: Locations::default(),
             hosts: Hosts::default(),
             response_cache: ResponseCache::default(),
-            replay_cache: ReplayCache::default(),
+            replay_cache: ReplayCache::new(now.wall),
             proofs: RateLimiter::default(),
             host_flushes: RateLimiter::default(),
             notices: RateLimiter::default(),
@@ -180,9 +186,10 @@ impl Server {
     }
 
     /// The next timeout on the monotonic clock.
-    fn next_timeout(&self, now: Now) -> Option<Duration> {
+    fn next_timeout(&mut self, now: Now) -> Option<Duration> {
         let due = if self.may_repeat(now) { self.deliveries.next_due() } else { None };
-        [due, self.pacer.next_chance()].into_iter().flatten().min()
+        let room = if self.fan_outs.is_empty() { None } else { self.pacer.next_room(now.monotonic) };
+        [due, room, self.pacer.next_chance()].into_iter().flatten().min()
     }
 
     /// Handles what is due, as long as there is little to send. When much is due at once, some of it stays due.
