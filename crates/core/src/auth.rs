@@ -94,7 +94,7 @@ pub enum Reason {
     Replayed,
     /// The authenticator is from a time of which it is no longer known which authenticators were used: so many seconds
     /// since 1970, or earlier.
-    #[error("made before second {0}, which is no longer remembered")]
+    #[error("authenticator older than what is remembered (since second {0})")]
     NotRemembered(u64),
     /// It is proven by a realm that may not speak for the sender here.
     #[error("realm {0} may not speak for this sender")]

@@ -233,3 +233,33 @@ fn everybody_receives_the_notices_of_one_source_in_their_order() {
         assert_eq!(bodies.len(), 20);
     }
 }
+
+#[test]
+fn a_flood_to_readers_who_are_not_there_leaves_their_own_host_alone() {
+    let mut crowd = Crowd::new(1000, None);
+    crowd.send(crowd_host(), "all", "to everybody");
+    crowd.pass(Duration::from_secs(10));
+    for number in 0..200 {
+        crowd.send(crowd_host(), "all", &format!("flood {number}"));
+        crowd.pass(Duration::from_millis(20));
+    }
+    for number in 0..5 {
+        let takes = crowd.takes(crowd_host(), &format!("hello {number}"));
+        assert!(takes.iter().all(|takes| *takes <= SOON), "{number}: {takes:?}");
+    }
+}
+
+#[test]
+fn one_of_many_readers_gets_other_notices_in_time_and_in_their_order() {
+    let mut crowd = Crowd::new(2000, None);
+    let subscribe = Notice { port: quiet().port(), ..control("SUBSCRIBE_NODEFS", "reader", b"all\0*\0\0") };
+    let owner = format!("reader{}-{}", quiet().ip(), quiet().port() / 1000);
+    crowd.stage.send(at(quiet(), 2104), Notice { sender: owner.as_bytes(), ..subscribe }, No);
+    for number in 0..3 {
+        crowd.send(crowd_host(), "all", &format!("to everybody {number}"));
+    }
+    crowd.send(crowd_host(), "quiet", "to few");
+    crowd.pass(4 * SOON);
+    let read: Vec<&str> = crowd.read.iter().map(|(_, body)| body.as_str()).collect();
+    assert_eq!(read, ["to everybody 0", "to everybody 1", "to everybody 2", "to few"]);
+}

@@ -7,7 +7,7 @@ use crate::server::{log_event::LogEvent, request::Request, state::subscriptions:
 use bytes::Bytes;
 use std::{fmt, net::SocketAddr, sync::Arc};
 use zephyr_core::{
-    auth::{Session, Verdict},
+    auth::{Lifetime, Session, Verdict},
     exposure::Exposure,
     names,
     notice::{Notice, OwnedPacket},
@@ -120,6 +120,10 @@ pub enum Change {
         authenticator: [u8; 16],
         /// The digest of the packet that it came with.
         packet: [u8; 16],
+        /// Whose it is.
+        principal: Box<[u8]>,
+        /// For how long it could prove something, where it says that.
+        lifetime: Option<Lifetime>,
     },
 }
 

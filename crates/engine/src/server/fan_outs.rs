@@ -4,19 +4,18 @@
 //! one reader at a time, whenever there is room for one packet more, and notices take turns: first the addresses that
 //! they came from, then those of one address. Nobody waits for somebody else's readers.
 //!
-//! Every reader gets the notices of one address in the order in which they came: a notice that comes to a reader whom
-//! an earlier one of its address has yet to reach lets that one go first. Such readers, and those that did not
-//! acknowledge lately, are set aside, so that a notice's other readers do not wait for them.
+//! Every reader gets the notices of one address in the order in which they came: when a notice comes to a reader whom
+//! earlier ones of its address have yet to reach, the earliest of them reaches that reader first, before its other
+//! readers. So a notice to few does not wait for one to many.
 
 use crate::server::{
     Published,
     intake::KnownBy,
-    pacer::Room,
     state::clients::{ClientId, Clients},
 };
 use bytes::Bytes;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     net::IpAddr,
 };
 use zephyr_core::{auth::AuthError, uid::Uid};
@@ -25,11 +24,11 @@ use zephyr_core::{auth::AuthError, uid::Uid};
 pub(crate) type Packets = Vec<(Uid, Bytes)>;
 
 /// Maximum number of notices of one address under way; further packets of it wait before they are looked at.
-const MAX_PER_SOURCE: usize = 128;
+const MAX_PER_SOURCE: usize = 64;
 /// Maximum number of readers passed over in one go.
 const MAX_PASSED_OVER: usize = 64;
-/// Maximum number of notices looked at for one that can go on.
-const MAX_LOOKED_AT: usize = 1024;
+/// A notice to so few readers may always be under way.
+const FEW_READERS: usize = 64;
 
 /// A notice on its way to its readers.
 #[derive(Debug)]
@@ -45,8 +44,8 @@ pub(crate) struct FanOut {
     /// Its readers in the order of their numbers; those before `next` have had their turn.
     readers: Vec<ClientId>,
     next: usize,
-    /// Readers that were set aside, in the same order.
-    aside: VecDeque<ClientId>,
+    /// Of the others, those that were reached before their turn.
+    early: BTreeSet<ClientId>,
 }
 
 /// How a fan-out goes on.
@@ -54,8 +53,6 @@ pub(crate) struct FanOut {
 pub(crate) enum Next {
     /// With this reader.
     Reader(ClientId),
-    /// Not before there is room, or an earlier notice has gone on.
-    Later,
     /// Some readers are gone; there may be more.
     PassedOver,
     /// Not at all: all have been reached.
@@ -65,56 +62,40 @@ pub(crate) enum Next {
 impl FanOut {
     /// The fan-out of a notice to these readers, who are in the order of their numbers.
     pub(crate) const fn new(published: Published, recipient: Box<[u8]>, readers: Vec<ClientId>) -> Self {
-        Self { published, recipient, unproven: None, unanswered: None, readers, next: 0, aside: VecDeque::new() }
+        Self { published, recipient, unproven: None, unanswered: None, readers, next: 0, early: BTreeSet::new() }
     }
 
     /// The number of readers that it has still to reach.
     pub(crate) fn left(&self) -> usize {
-        self.readers.len().saturating_sub(self.next) + self.aside.len()
+        self.readers.len().saturating_sub(self.next + self.early.len())
+    }
+
+    /// Takes the next reader. Those that are gone are passed over.
+    pub(crate) fn take_next(&mut self, clients: &Clients) -> Next {
+        let next = self.peek(clients);
+        if let Next::Reader(_) = next {
+            self.next += 1;
+        }
+        next
+    }
+
+    /// The next reader. Those that are gone or have been reached are passed over.
+    fn peek(&mut self, clients: &Clients) -> Next {
+        for _ in 0..MAX_PASSED_OVER {
+            let Some(&reader) = self.readers.get(self.next) else { return Next::Done };
+            if !self.early.remove(&reader) && clients.get(reader).is_some() {
+                return Next::Reader(reader);
+            }
+            self.next += 1;
+        }
+        Next::PassedOver
     }
 
     /// Whether it has still to reach this reader.
     fn has_before_it(&self, reader: ClientId) -> bool {
-        let awake = self.readers.get(self.next..).unwrap_or_default();
-        awake.binary_search(&reader).is_ok() || self.aside.binary_search(&reader).is_ok()
+        let to_come = self.readers.get(self.next..).unwrap_or_default();
+        to_come.binary_search(&reader).is_ok() && !self.early.contains(&reader)
     }
-
-    /// The next reader to whom there may be sent. Readers that are gone are passed over.
-    pub(crate) fn next(&mut self, clients: &Clients, room: Room, must_wait: impl Fn(ClientId) -> bool) -> Next {
-        for _ in 0..MAX_PASSED_OVER {
-            if let Some(&reader) = self.readers.get(self.next)
-                && (room.awake || !is_awake(clients, reader))
-            {
-                self.next += 1;
-                if !is_awake(clients, reader) || must_wait(reader) {
-                    self.aside.push_back(reader);
-                    continue;
-                }
-                return Next::Reader(reader);
-            }
-            let Some(&reader) = self.aside.front() else {
-                return if self.left() == 0 { Next::Done } else { Next::Later };
-            };
-            let has_room = match clients.get(reader) {
-                Some(client) if client.silent => room.silent,
-                Some(_) => room.awake,
-                None => true,
-            };
-            if !has_room || must_wait(reader) {
-                return Next::Later;
-            }
-            self.aside.pop_front();
-            if clients.get(reader).is_some() {
-                return Next::Reader(reader);
-            }
-        }
-        Next::PassedOver
-    }
-}
-
-/// Whether a client is there and acknowledged lately.
-fn is_awake(clients: &Clients, reader: ClientId) -> bool {
-    clients.get(reader).is_some_and(|client| !client.silent)
 }
 
 /// The fan-outs of one address, oldest first.
@@ -159,6 +140,11 @@ impl FanOuts {
         self.is_empty() || self.sources.get(&source).is_none_or(|own| own.fan_outs.len() < MAX_PER_SOURCE)
     }
 
+    /// Whether a notice to so many readers may be under way beside the others, which have `max` in all.
+    pub(crate) const fn have_room_for_readers(&self, readers: usize, max: usize) -> bool {
+        readers <= FEW_READERS || self.left.saturating_add(readers) <= max
+    }
+
     /// Adds a fan-out behind those of the same address.
     pub(crate) fn push(&mut self, fan_out: Box<FanOut>) {
         let source = fan_out.published.from.ip();
@@ -170,32 +156,30 @@ impl FanOuts {
         own.fan_outs.push_back(fan_out);
     }
 
-    /// Takes the fan-out whose turn it is among those that can go on. It must be given back, unless it is done.
-    pub(crate) fn take(&mut self, clients: &Clients, room: Room) -> Option<Turn> {
-        let mut looked_at = 0;
-        for _ in 0..self.turns.len() {
-            let source = self.turns.pop_front()?;
-            self.turns.push_back(source);
-            let own = self.sources.get_mut(&source)?;
-            for step in 0..own.fan_outs.len() {
-                let place = (own.turn + step) % own.fan_outs.len();
-                let mut fan_out = own.fan_outs.remove(place)?;
-                let left = fan_out.left();
-                let earlier = || own.fan_outs.range(..place);
-                let must_wait = |reader| earlier().any(|earlier| earlier.has_before_it(reader));
-                let next = fan_out.next(clients, room, must_wait);
-                self.left = self.left.saturating_sub(left - fan_out.left());
-                if next != Next::Later {
-                    return Some(Turn { source, place, fan_out, next });
-                }
-                own.fan_outs.insert(place, fan_out);
-                looked_at += 1;
-                if looked_at >= MAX_LOOKED_AT {
-                    return None;
-                }
-            }
+    /// Takes the fan-out whose turn it is, with the reader that it reaches next. It must be given back, unless it is
+    /// done.
+    pub(crate) fn take(&mut self, clients: &Clients) -> Option<Turn> {
+        let source = self.turns.pop_front()?;
+        self.turns.push_back(source);
+        let own = self.sources.get_mut(&source)?;
+        let mut place = if own.turn < own.fan_outs.len() { own.turn } else { 0 };
+        own.turn = place + 1;
+        let fan_out = own.fan_outs.get_mut(place)?;
+        let before = fan_out.left();
+        let next = fan_out.peek(clients);
+        self.left = self.left.saturating_sub(before - fan_out.left());
+        let reader = if let Next::Reader(reader) = next { Some(reader) } else { None };
+        if let Some(reader) = reader
+            && let Some(earliest) = own.fan_outs.range(..place).position(|earlier| earlier.has_before_it(reader))
+        {
+            place = earliest;
+            own.fan_outs.get_mut(place)?.early.insert(reader);
+            self.left -= 1;
+        } else if reader.is_some() {
+            own.fan_outs.get_mut(place)?.next += 1;
+            self.left -= 1;
         }
-        None
+        Some(Turn { source, place, fan_out: own.fan_outs.remove(place)?, next })
     }
 
     /// Gives back a fan-out after its turn.
@@ -203,7 +187,6 @@ impl FanOuts {
         let Turn { source, place, fan_out, .. } = turn;
         if let Some(own) = self.sources.get_mut(&source) {
             own.fan_outs.insert(place, fan_out);
-            own.turn = place + 1;
         }
     }
 
@@ -211,7 +194,9 @@ impl FanOuts {
     pub(crate) fn done(&mut self, turn: &Turn) {
         let Turn { source, place, .. } = *turn;
         let Some(own) = self.sources.get_mut(&source) else { return };
-        own.turn = place;
+        if place < own.turn {
+            own.turn -= 1;
+        }
         if own.fan_outs.is_empty() {
             self.sources.remove(&source);
             // It has just had its turn.

@@ -317,13 +317,14 @@ impl Server {
             && let Some(identity) = request.verdict.identity()
         {
             let served = Served::new(&arrival.print, request.answered, of_host);
-            let used = Used { principal: identity.principal(), served, lifetime };
+            let principal = identity.principal();
+            let used = Used { principal, served, lifetime };
             let room = replay_room(&bounds);
             if self.replay_cache.remember(now, authenticator, used, &room) {
                 self.counters.replays_forgotten += 1;
             }
             let (authenticator, packet) = (authenticator.octets(), arrival.print.octets.octets());
-            self.changed(Change::AuthenticatorUsed { authenticator, packet });
+            self.changed(Change::AuthenticatorUsed { authenticator, packet, principal: principal.into(), lifetime });
         }
         let handled = Handled { answer: request.answer, of_host };
         self.response_cache.remember(now.monotonic, arrival.print, handled, bounds.response_cache_entries);

@@ -136,8 +136,8 @@ impl Machine for Server {
                 }
                 return Output::Transmit(transmit);
             }
-            // Both in turn: neither what is to be delivered nor what has come waits for the other.
-            let went_on = self.go_on(now);
+            // All in turn: neither what is to be delivered nor what has come waits for the other.
+            let went_on = self.clear_up() | self.go_on(now);
             if !self.handle_next(now) && !went_on {
                 return Output::Wait(self.next_timeout(now));
             }
@@ -186,9 +186,9 @@ impl Server {
     }
 
     /// The next timeout on the monotonic clock.
-    fn next_timeout(&mut self, now: Now) -> Option<Duration> {
+    fn next_timeout(&self, now: Now) -> Option<Duration> {
         let due = if self.may_repeat(now) { self.deliveries.next_due() } else { None };
-        let room = if self.fan_outs.is_empty() { None } else { self.pacer.next_room(now.monotonic) };
+        let room = (!self.fan_outs.is_empty()).then(|| self.pacer.next_room());
         [due, room, self.pacer.next_chance()].into_iter().flatten().min()
     }
 
@@ -307,13 +307,26 @@ impl Server {
 
     /// Forgets a client, its subscriptions and what waits for it.
     fn remove_client(&mut self, id: ClientId) -> Option<Client> {
-        let client = self.clients.remove(id)?;
-        for destination in &client.subscriptions {
-            self.subscriptions.remove(destination, id, client.address().ip());
-        }
+        let client = self.take_client(id);
+        self.clear_up();
+        client
+    }
+
+    /// Forgets a client. From now on it gets nothing, and counts no longer; its traces are left to
+    /// [`clear_up`](Self::clear_up), as there may be many.
+    fn take_client(&mut self, id: ClientId) -> Option<Client> {
+        let mut client = self.clients.remove(id)?;
+        let host = client.address().ip();
+        self.subscriptions.leave(id, std::mem::take(&mut client.subscriptions), host);
         self.deliveries.forget_client(client.address(), id);
         self.changed(Change::ClientGone { client: client.address() });
         Some(client)
+    }
+
+    /// Clears up some of what clients have left that are gone; false when there was nothing.
+    fn clear_up(&mut self) -> bool {
+        let ended = self.subscriptions.end_some();
+        self.deliveries.forget_some() || ended
     }
 
     /// Reports which locations are gone.

@@ -7,7 +7,7 @@
 //! Repetitions have a lane of their own, and so has whatever goes for the first time to somebody who did not acknowledge
 //! lately: those who are not there hold up each other, and nobody else.
 //!
-//! Deliveries are best handed in only when there [is room](Pacer::room) for them: whatever waits here waits in one
+//! Deliveries are best handed in only when there [is room](Pacer::has_room) for them: whatever waits here waits in one
 //! queue, whoever caused it.
 
 use crate::machine::Transmit;
@@ -110,15 +110,6 @@ pub(crate) struct Paced {
     pub(crate) late: Option<Key>,
 }
 
-/// Which deliveries would be sent at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Room {
-    /// Those to clients that acknowledge.
-    pub(crate) awake: bool,
-    /// Those to clients that did not lately.
-    pub(crate) silent: bool,
-}
-
 /// The pacer of outgoing packets.
 #[derive(Debug)]
 pub(crate) struct Pacer {
@@ -153,15 +144,19 @@ impl Pacer {
         }
     }
 
-    /// Whether a delivery that is queued now is sent at once: to those who acknowledge, and to those who did not lately.
-    pub(crate) fn room(&mut self, now: Duration) -> Room {
-        Room { awake: self.deliveries.has_room_for_more(now), silent: self.silent.has_room_for_more(now) }
+    /// Whether a delivery that is queued now is sent at once.
+    pub(crate) fn has_room(&mut self, now: Duration) -> bool {
+        self.deliveries.has_room_for_more(now)
     }
 
-    /// When there is room for those deliveries for which there is none now, although nothing is acknowledged.
-    pub(crate) fn next_room(&mut self, now: Duration) -> Option<Duration> {
-        let full = |queue: &mut Queue| (!queue.has_room_for_more(now)).then(|| queue.next_room());
-        [full(&mut self.deliveries), full(&mut self.silent)].into_iter().flatten().min()
+    /// The same for one to somebody who did not acknowledge lately.
+    pub(crate) fn has_room_for_silent(&mut self, now: Duration) -> bool {
+        self.silent.has_room_for_more(now)
+    }
+
+    /// When there is room for deliveries although nothing is acknowledged.
+    pub(crate) fn next_room(&self) -> Duration {
+        self.deliveries.next_room()
     }
 
     /// Queues a packet.
@@ -316,6 +311,25 @@ mod tests {
         let start = Duration::from_secs(5);
         assert_eq!(sent(&mut pacer, start), [1, 2, 51]);
         assert_eq!((pacer.repetitions(), pacer.waiting()), (48, 0));
+    }
+
+    #[test]
+    fn there_is_room_for_as_many_as_would_go_at_once() {
+        let mut pacer = pacer();
+        let start = Duration::from_secs(5);
+        for number in 1..=6 {
+            assert!(pacer.has_room(start), "{number}");
+            deliver(&mut pacer, number);
+        }
+        assert!(!pacer.has_room(start), "what is not sorted yet counts");
+        assert!(pacer.has_room_for_silent(start), "those who do not acknowledge have a lane of their own");
+        assert_eq!(sent(&mut pacer, start).len(), 6);
+        assert!(!pacer.has_room(start));
+        assert_eq!(pacer.next_room(), start + TIMEOUT);
+        pacer.acknowledged(key(1).0, key(1).1);
+        assert!(pacer.has_room(start));
+        deliver(&mut pacer, 7);
+        assert!(!pacer.has_room(start) && pacer.has_room(start + TIMEOUT));
     }
 
     #[test]

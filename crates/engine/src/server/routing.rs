@@ -36,7 +36,10 @@ impl Server {
             request.notice.recipient = b"";
         }
         let instance = FoldedName::new(request.notice.instance);
-        let clients = self.subscriptions.matching(&request.class, &instance, &recipient);
+        let mut clients = self.subscriptions.matching(&request.class, &instance, &recipient);
+        if self.subscriptions.lists_gone_clients() {
+            clients.retain(|&id| self.clients.get(id).is_some());
+        }
         if !self.may_cause(clients.len(), request) {
             return Reply::Denied;
         }
@@ -60,11 +63,12 @@ impl Server {
     /// Hands out a notice to its first readers, as long as there is room; true when it has reached all.
     fn begin(&mut self, now: Now, fan_out: &mut FanOut) -> bool {
         for _ in 0..MAX_AT_ONCE {
-            let room = self.pacer.room(now.monotonic);
-            match fan_out.next(&self.clients, room, |_| false) {
+            if !self.pacer.has_room(now.monotonic) {
+                break;
+            }
+            match fan_out.take_next(&self.clients) {
                 Next::Reader(reader) => self.deliver(now, fan_out, reader),
                 Next::PassedOver => {}
-                Next::Later => return false,
                 Next::Done => return true,
             }
         }
@@ -73,14 +77,10 @@ impl Server {
 
     /// Goes on with the notice whose turn it is, if there is room for one packet more; false when nothing was to be done.
     pub(crate) fn go_on(&mut self, now: Now) -> bool {
-        if self.fan_outs.is_empty() {
+        if self.fan_outs.is_empty() || !self.pacer.has_room(now.monotonic) {
             return false;
         }
-        let room = self.pacer.room(now.monotonic);
-        if !room.awake && !room.silent {
-            return false;
-        }
-        let Some(mut turn) = self.fan_outs.take(&self.clients, room) else { return false };
+        let Some(mut turn) = self.fan_outs.take(&self.clients) else { return false };
         let told = self.events.len();
         if let Next::Reader(reader) = turn.next {
             self.deliver(now, &mut turn.fan_out, reader);
@@ -121,7 +121,8 @@ impl Server {
             sources: bounds.rate_limit_sources,
         };
         let from = request.from;
-        if deliveries == 0 || self.caused.spend(request.now.monotonic, from.ip(), deliveries, &rate) {
+        let has_room = self.fan_outs.have_room_for_readers(deliveries, bounds.fan_out_readers);
+        if deliveries == 0 || has_room && self.caused.spend(request.now.monotonic, from.ip(), deliveries, &rate) {
             return true;
         }
         self.counters.delivery_floods += 1;
@@ -162,8 +163,12 @@ impl Server {
                 break;
             }
             self.counters.delivered += 1;
-            let lane = if silent { Lane::Silent(uid) } else { Lane::Deliveries(uid) };
-            self.pacer.push(lane, to, payload);
+            if !silent {
+                self.pacer.push(Lane::Deliveries(uid), to, payload);
+            } else if self.pacer.has_room_for_silent(now.monotonic) {
+                self.pacer.push(Lane::Silent(uid), to, payload);
+            }
+            // Else it waits like all that is not acknowledged, and its time comes.
             reached = true;
         }
         fan_out.published.readers += usize::from(reached);

@@ -80,6 +80,8 @@ bounds! {
     deliveries_per_second: "deliveries-per-second" = 20_000,
     /// Packets to subscribers that notices from one source address cause at once after a pause.
     delivery_burst: "delivery-burst" = 200_000,
+    /// Readers that all notices on their way have still to reach; beyond, a notice to more than a few is refused.
+    fan_out_readers: "fan-out-readers" = 4_000_000,
     /// Known hosts.
     hosts: "hosts" = 100_000,
     /// Requests to flush one host, BOOT and FLUSH, in ten seconds.

@@ -3,7 +3,7 @@
 
 use crate::server::state::clients::ClientId;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     fmt,
     hash::{Hash, Hasher},
     net::IpAddr,
@@ -159,10 +159,16 @@ impl Readers {
     }
 }
 
+/// Subscriptions of clients that are gone, ended in one go: nobody waits because somebody else had many.
+const MAX_ENDED_PER_STEP: usize = 64;
+
 /// The subscriptions of all clients, by destination.
 #[derive(Default)]
 pub(crate) struct Subscriptions {
+    /// Among them readers that are gone, as long as something is `ending`.
     interested: HashMap<Destination, Readers>,
+    /// What clients that are gone were subscribed to, as far as they are still listed there.
+    ending: VecDeque<(ClientId, Vec<Destination>)>,
     per_host: HashMap<IpAddr, usize>,
     count: usize,
     octets: usize,
@@ -199,18 +205,55 @@ impl Subscriptions {
         if !readers.contains(client) {
             return false;
         }
-        if readers.remove(client) {
+        self.unlist(destination, client);
+        self.uncount(std::slice::from_ref(destination), host);
+        true
+    }
+
+    /// Ends the subscriptions of a client of a host that is gone. They count no longer, and are
+    /// [ended bit by bit](Self::end_some).
+    pub(crate) fn leave(&mut self, client: ClientId, destinations: Vec<Destination>, host: IpAddr) {
+        self.uncount(&destinations, host);
+        if !destinations.is_empty() {
+            self.ending.push_back((client, destinations));
+        }
+    }
+
+    /// Ends some subscriptions of clients that are gone; false when there were none.
+    pub(crate) fn end_some(&mut self) -> bool {
+        let had_some = !self.ending.is_empty();
+        for _ in 0..MAX_ENDED_PER_STEP {
+            let Some((client, destinations)) = self.ending.front_mut() else { break };
+            match (*client, destinations.pop()) {
+                (client, Some(destination)) => self.unlist(&destination, client),
+                (_, None) => {
+                    self.ending.pop_front();
+                }
+            }
+        }
+        had_some
+    }
+
+    /// Whether [`matching`](Self::matching) may give clients that are gone.
+    pub(crate) fn lists_gone_clients(&self) -> bool {
+        !self.ending.is_empty()
+    }
+
+    fn unlist(&mut self, destination: &Destination, client: ClientId) {
+        if self.interested.get_mut(destination).is_some_and(|readers| readers.remove(client)) {
             self.interested.remove(destination);
         }
-        self.count -= 1;
-        self.octets -= destination.octets();
+    }
+
+    fn uncount(&mut self, destinations: &[Destination], host: IpAddr) {
+        self.count -= destinations.len();
+        self.octets -= destinations.iter().map(Destination::octets).sum::<usize>();
         if let Some(count) = self.per_host.get_mut(&host) {
-            *count -= 1;
+            *count -= destinations.len();
             if *count == 0 {
                 self.per_host.remove(&host);
             }
         }
-        true
     }
 
     /// Every client, once each, that wants notices of this class, instance and recipient.
@@ -271,5 +314,23 @@ mod tests {
         }
         assert_eq!((subscriptions.len(), subscriptions.octets(), subscriptions.count_of_host(host)), (0, 0, 0));
         assert!(subscriptions.interested.is_empty());
+    }
+
+    #[test]
+    fn who_is_gone_counts_no_longer_and_leaves_bit_by_bit() {
+        let host = IpAddr::from([10, 0, 0, 1]);
+        let mut clients = Clients::default();
+        let [one, other] = [1, 2].map(|port| clients.register(SocketAddr::new(host, port), b"a", Duration::ZERO));
+        let mut subscriptions = Subscriptions::default();
+        let class = |number: usize| Destination::new(number.to_string().as_bytes(), b"*", b"");
+        let held = (0..150).filter_map(|number| subscriptions.add(class(number), one, host)).collect();
+        subscriptions.add(class(0), other, host);
+        subscriptions.leave(one, held, host);
+        assert_eq!((subscriptions.len(), subscriptions.count_of_host(host)), (1, 1));
+        assert_eq!(subscriptions.octets(), class(0).octets());
+        let steps = std::iter::from_fn(|| subscriptions.end_some().then_some(())).count();
+        assert_eq!((steps, subscriptions.lists_gone_clients()), (3, false));
+        assert_eq!(subscriptions.matching(&FoldedName::new(b"0"), &FoldedName::new(b"x"), b""), [other]);
+        assert_eq!(subscriptions.interested.len(), 1);
     }
 }
