@@ -19,7 +19,6 @@ use zephyr_engine::{
 
 const THIEF: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 66, 0, 6)), 2104);
 const MALLORY: &str = "mallory@ATHENA.TEST";
-/// A second, which is also how far a client's clock is behind where it is.
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A server whose acceptor knows when authenticators were made.

@@ -77,6 +77,7 @@ impl Crowd {
     }
 
     fn drain(&mut self) {
+        let before = self.stage.engine.queue_lengths().readers;
         let (received, _) = self.stage.engine.drain(self.stage.now);
         let now = self.stage.now.monotonic;
         let mut acknowledged = false;
@@ -98,7 +99,8 @@ impl Crowd {
                 self.on_their_way.extend(late);
             }
         }
-        if acknowledged {
+        // It may have gone on only a part of the way.
+        if acknowledged || self.stage.engine.queue_lengths().readers < before {
             self.drain();
         }
     }

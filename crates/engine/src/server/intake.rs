@@ -154,7 +154,7 @@ impl Server {
 
     /// Counts a packet, and checks its fragment span.
     fn accepts(&mut self, from: SocketAddr, packet: &Packet<'_>) -> bool {
-        self.deliveries.forget_some();
+        self.clear_up();
         self.counters.received += 1;
         if let Err(reason) = Span::of(packet) {
             self.counters.dropped += 1;

@@ -136,10 +136,11 @@ impl Machine for Server {
                 }
                 return Output::Transmit(transmit);
             }
-            // All in turn: neither what is to be delivered nor what has come waits for the other.
-            let went_on = self.clear_up() | self.go_on(now);
+            // Both in turn: neither what is to be delivered nor what has come waits for the other.
+            let went_on = self.go_on(now);
             if !self.handle_next(now) && !went_on {
-                return Output::Wait(self.next_timeout(now));
+                let has_more = self.clear_up();
+                return Output::Wait(if has_more { Some(now.monotonic) } else { self.next_timeout(now) });
             }
         }
         Output::Wait(Some(now.monotonic))
@@ -323,10 +324,9 @@ impl Server {
         Some(client)
     }
 
-    /// Clears up some of what clients have left that are gone; false when there was nothing.
+    /// Clears up some of what clients have left that are gone; true when there is more.
     fn clear_up(&mut self) -> bool {
-        let ended = self.subscriptions.end_some();
-        self.deliveries.forget_some() || ended
+        self.subscriptions.end_some() | self.deliveries.forget_some()
     }
 
     /// Reports which locations are gone.
