@@ -249,7 +249,7 @@ impl Server {
                 (self.config.rules, self.config.policy) = (rules, *policy);
                 self.end_forbidden_subscriptions();
             }
-            Command::Rebound(bounds) => self.config.bounds = bounds,
+            Command::Rebound(bounds) => self.config.bounds = *bounds,
             Command::Shutdown => self.say_goodbye_to_hosts(now),
         }
     }

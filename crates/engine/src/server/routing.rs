@@ -36,12 +36,20 @@ impl Server {
             request.notice.recipient = b"";
         }
         let instance = FoldedName::new(request.notice.instance);
-        let mut clients = self.subscriptions.matching(&request.class, &instance, &recipient);
+        let (now, from, rate) = (request.now.monotonic, request.from.ip(), self.delivery_rate());
+        let caused = &mut self.caused;
+        let may_be = |readers| readers == 0 || caused.affords(now, from, readers, &rate);
+        let Some(mut clients) = self.subscriptions.matching(&request.class, &instance, &recipient, may_be) else {
+            return self.refuse_deliveries(request);
+        };
         if self.subscriptions.lists_gone_clients() {
             clients.retain(|&id| self.clients.get(id).is_some());
         }
-        if !self.may_cause(clients.len(), request) {
-            return Reply::Denied;
+        let max = self.config.bounds.fan_out_readers;
+        let has_room = self.fan_outs.have_room_for_readers(clients.len(), max);
+        let may_cause = clients.is_empty() || has_room && self.caused.spend(now, from, clients.len(), &rate);
+        if !may_cause {
+            return self.refuse_deliveries(request);
         }
         let recipient = completed(request.notice.recipient, self.config.realms.local());
         let mut fan_out = Box::new(FanOut::new(Published::of(request), recipient.into(), clients));
@@ -112,23 +120,21 @@ impl Server {
         self.events.push_back(Event::Published(fan_out.published));
     }
 
-    /// Whether a request's host has not caused too many deliveries yet, with so many more.
-    fn may_cause(&mut self, deliveries: usize, request: &mut Request<'_>) -> bool {
+    const fn delivery_rate(&self) -> Rate {
         let bounds = &self.config.bounds;
-        let rate = Rate {
+        Rate {
             per_second: bounds.deliveries_per_second,
             burst: bounds.delivery_burst,
             sources: bounds.rate_limit_sources,
-        };
-        let from = request.from;
-        let has_room = self.fan_outs.have_room_for_readers(deliveries, bounds.fan_out_readers);
-        if deliveries == 0 || has_room && self.caused.spend(request.now.monotonic, from.ip(), deliveries, &rate) {
-            return true;
         }
+    }
+
+    /// Refuses a notice, as its host causes too many deliveries.
+    fn refuse_deliveries(&mut self, request: &mut Request<'_>) -> Reply {
         self.counters.delivery_floods += 1;
-        self.report(LogEvent::Full { what: "deliveries", from });
+        self.report(LogEvent::Full { what: "deliveries", from: request.from });
         request.message = Some(Refusal { action: Action::Send, why: Why::TooMany }.text());
-        false
+        Reply::Denied
     }
 
     /// Sends a notice to one of its readers: with proof if it is authentic and the reader can check that.

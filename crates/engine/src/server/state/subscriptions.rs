@@ -150,6 +150,14 @@ impl Readers {
         false
     }
 
+    fn len(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Few(few) => few.len(),
+            Self::Many(many) => many.len(),
+        }
+    }
+
     fn list(&self, out: &mut Vec<ClientId>) {
         match self {
             Self::One(only) => out.push(*only),
@@ -255,17 +263,25 @@ impl Subscriptions {
         }
     }
 
-    /// Every client, once each, that wants notices of this class, instance and recipient.
-    pub(crate) fn matching(&self, class: &FoldedName, instance: &FoldedName, recipient: &[u8]) -> Vec<ClientId> {
-        let mut clients = Vec::new();
-        for instance in [&**instance, ANY_INSTANCE] {
-            if let Some(readers) = self.interested.get(&Destination::of_folded(class, instance, recipient)) {
-                readers.list(&mut clients);
-            }
+    /// Every client, once each, that wants notices of this class, instance and recipient. They are listed only if
+    /// `may_be` says so of how many there are at least: that is known before.
+    pub(crate) fn matching(
+        &self,
+        class: &FoldedName,
+        instance: &FoldedName,
+        recipient: &[u8],
+        may_be: impl FnOnce(usize) -> bool,
+    ) -> Option<Vec<ClientId>> {
+        let of = |instance: &[u8]| self.interested.get(&Destination::of_folded(class, instance, recipient));
+        let readers = [of(instance), of(ANY_INSTANCE)].into_iter().flatten();
+        if !may_be(readers.clone().map(Readers::len).max().unwrap_or(0)) {
+            return None;
         }
+        let mut clients = Vec::new();
+        readers.for_each(|readers| readers.list(&mut clients));
         clients.sort_unstable();
         clients.dedup();
-        clients
+        Some(clients)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -288,6 +304,10 @@ mod tests {
     use crate::server::state::clients::Clients;
     use std::{net::SocketAddr, time::Duration};
 
+    fn matching(subscriptions: &Subscriptions, class: &FoldedName) -> Vec<ClientId> {
+        subscriptions.matching(class, &FoldedName::new(b"x"), b"", |_| true).unwrap_or_default()
+    }
+
     #[test]
     fn few_and_many_readers_are_all_found_and_all_leave() {
         let host = IpAddr::from([10, 0, 0, 1]);
@@ -303,13 +323,13 @@ mod tests {
             assert!(subscriptions.add(class(), id, host).is_none(), "it is subscribed already");
             let mut expected = shuffled[..=index].to_vec();
             expected.sort_unstable();
-            assert_eq!(subscriptions.matching(&FoldedName::new(b"C"), &FoldedName::new(b"x"), b""), expected);
+            assert_eq!(matching(&subscriptions, &FoldedName::new(b"C")), expected);
         }
         assert_eq!((subscriptions.len(), subscriptions.count_of_host(host)), (200, 200));
         for (index, &id) in shuffled.iter().enumerate() {
             assert!(subscriptions.remove(&class(), id, host));
             assert!(!subscriptions.remove(&class(), id, host), "it is gone");
-            assert_eq!(subscriptions.matching(&FoldedName::new(b"c"), &FoldedName::new(b"x"), b"").len(), 199 - index);
+            assert_eq!(matching(&subscriptions, &FoldedName::new(b"c")).len(), 199 - index);
         }
         assert_eq!((subscriptions.len(), subscriptions.octets(), subscriptions.count_of_host(host)), (0, 0, 0));
         assert!(subscriptions.interested.is_empty());
@@ -329,7 +349,7 @@ mod tests {
         assert_eq!(subscriptions.octets(), class(0).octets());
         let steps = std::iter::from_fn(|| subscriptions.end_some().then_some(())).count();
         assert_eq!((steps, subscriptions.lists_gone_clients()), (2, false), "the third was the last");
-        assert_eq!(subscriptions.matching(&FoldedName::new(b"0"), &FoldedName::new(b"x"), b""), [other]);
+        assert_eq!(matching(&subscriptions, &FoldedName::new(b"0")), [other]);
         assert_eq!(subscriptions.interested.len(), 1);
     }
 }
