@@ -43,6 +43,12 @@ struct Proven {
     made: Made,
 }
 
+/// A proof that holds.
+struct Proof {
+    session: Arc<dyn Session>,
+    made: Made,
+}
+
 impl KerberosAcceptor {
     /// An acceptor for `realm`, or for the default realm; with the keys in `keytab`, or in [`DEFAULT_KEYTAB`]. It takes
     /// keys of the types in [`Enctype::DEFAULT`].
@@ -78,12 +84,7 @@ impl KerberosAcceptor {
     }
 
     /// The session key behind a proof that holds, and when that was made.
-    fn proven(
-        &self,
-        packet: &Packet<'_>,
-        expected: &[u8],
-        now: Now,
-    ) -> Result<Result<(Arc<dyn Session>, Made), Reason>, AuthError> {
+    fn proven(&self, packet: &Packet<'_>, expected: &[u8], now: Now) -> Result<Result<Proof, Reason>, AuthError> {
         let claim = &packet.claim;
         if claim.authent_len <= 0 {
             return Ok(Err(Reason::NoAuthenticator));
@@ -102,7 +103,7 @@ impl KerberosAcceptor {
         Ok(if !is_expected {
             Err(Reason::WrongPrincipal)
         } else if session.check(packet, Direction::ToServer) {
-            Ok((resting.unwrap_or_else(|| session.at_rest()), made))
+            Ok(Proof { session: resting.unwrap_or_else(|| session.at_rest()), made })
         } else {
             Err(Reason::Checksum)
         })
@@ -151,7 +152,7 @@ impl Acceptor for KerberosAcceptor {
             return Ok(Judgement::bare(Verdict::Unauthenticated));
         }
         Ok(match self.proven(packet, expected, now)? {
-            Ok((session, made)) => {
+            Ok(Proof { session, made }) => {
                 Judgement::authentic(Identity::new(expected), session).within(made.lifetime(self.skew))
             }
             Err(reason) => Judgement::bare(Verdict::Failed(reason)),
