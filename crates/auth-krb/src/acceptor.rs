@@ -9,6 +9,7 @@ use crate::{
     keytab::{DEFAULT_KEYTAB, Keytab},
     known::KnownTicket,
     session::KeySession,
+    ticket::Made,
 };
 use std::{path::Path, sync::Arc};
 use zephyr_core::{
@@ -40,6 +41,13 @@ struct Proven {
     /// The same for the engine to keep, if it is already there.
     resting: Option<Arc<dyn Session>>,
     is_expected: bool,
+    made: Made,
+}
+
+/// A proof that holds.
+struct Proof {
+    session: Arc<dyn Session>,
+    made: Made,
 }
 
 impl KerberosAcceptor {
@@ -76,13 +84,8 @@ impl KerberosAcceptor {
         &self.realm
     }
 
-    /// The session key behind a proof that holds.
-    fn proven(
-        &self,
-        packet: &Packet<'_>,
-        expected: &[u8],
-        now: Now,
-    ) -> Result<Result<Arc<dyn Session>, Reason>, AuthError> {
+    /// The session key behind a proof that holds, and when that was made.
+    fn proven(&self, packet: &Packet<'_>, expected: &[u8], now: Now) -> Result<Result<Proof, Reason>, AuthError> {
         let claim = &packet.claim;
         if claim.authent_len <= 0 {
             return Ok(Err(Reason::NoAuthenticator));
@@ -94,14 +97,14 @@ impl KerberosAcceptor {
             Ok(request) => request,
             Err(error) => return Ok(Err(Reason::Malformed(error.to_string()))),
         };
-        let Proven { session, resting, is_expected } = match self.maker(&request, expected, now)? {
+        let Proven { session, resting, is_expected, made } = match self.maker(&request, expected, now)? {
             Ok(proven) => proven,
             Err(reason) => return Ok(Err(reason)),
         };
         Ok(if !is_expected {
             Err(Reason::WrongPrincipal)
         } else if session.check(packet, Direction::ToServer) {
-            Ok(resting.unwrap_or_else(|| session.at_rest()))
+            Ok(Proof { session: resting.unwrap_or_else(|| session.at_rest()), made })
         } else {
             Err(Reason::Checksum)
         })
@@ -111,10 +114,10 @@ impl KerberosAcceptor {
     fn maker(&self, request: &[u8], expected: &[u8], now: Now) -> Result<Result<Proven, Reason>, AuthError> {
         let keys = self.keytab.keys();
         let parts = if self.remembers { Parts::of(request) } else { None };
-        if let Some(known) = parts.and_then(|parts| keys.known.proven(&parts, now, self.skew)) {
+        if let Some((known, made)) = parts.and_then(|parts| keys.known.proven(&parts, now, self.skew)) {
             let is_expected = known.client == expected;
             let (session, resting) = (Arc::clone(&known.session), Some(Arc::clone(&known.resting)));
-            return Ok(Ok(Proven { session, resting, is_expected }));
+            return Ok(Ok(Proven { session, resting, is_expected, made }));
         }
         let enctypes = match apreq::inspect(request, self.realm.as_bytes()) {
             Ok(enctypes) => enctypes,
@@ -143,7 +146,8 @@ impl KerberosAcceptor {
         {
             keys.known.remember(&parts, ticket);
         }
-        Ok(Ok(Proven { session, resting: None, is_expected: accepted.client == expected }))
+        let is_expected = accepted.client == expected;
+        Ok(Ok(Proven { session, resting: None, is_expected, made: accepted.made }))
     }
 }
 
@@ -153,7 +157,9 @@ impl Acceptor for KerberosAcceptor {
             return Ok(Judgement::bare(Verdict::Unauthenticated));
         }
         Ok(match self.proven(packet, expected, now)? {
-            Ok(session) => Judgement::authentic(Identity::new(expected), session),
+            Ok(Proof { session, made }) => {
+                Judgement::authentic(Identity::new(expected), session).within(made.lifetime(self.skew))
+            }
             Err(reason) => Judgement::bare(Verdict::Failed(reason)),
         })
     }

@@ -1,6 +1,9 @@
 //! Decoding of authenticators (RFC 4120, section 5.5.1), as the clients of this service write them.
 
-use crate::der::{Reader, unsigned};
+use crate::{
+    der::{Reader, unsigned},
+    ticket::Made,
+};
 
 /// An authenticator that has nothing in it but who made it and when, and perhaps a sequence number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,8 +12,8 @@ pub(crate) struct Authenticator<'a> {
     pub(crate) realm: &'a [u8],
     /// The parts of the client's name, encoded, without the name's type.
     pub(crate) name: &'a [u8],
-    /// When it was made, in seconds since 1970.
-    pub(crate) made: u32,
+    /// When it was made.
+    pub(crate) made: Made,
 }
 
 // Tags: universal, of this application, and of a message's fields.
@@ -44,10 +47,11 @@ impl<'a> Authenticator<'a> {
         while !names.end() {
             names.take(GENERAL_STRING)?;
         }
-        if unsigned(fields.only(field(4), INTEGER)?)? >= MICROS {
+        let micros = unsigned(fields.only(field(4), INTEGER)?)?;
+        if micros >= MICROS {
             return None;
         }
-        let made = seconds(fields.only(field(5), GENERALIZED_TIME)?)?;
+        let made = Made { seconds: seconds(fields.only(field(5), GENERALIZED_TIME)?)?, micros };
         if fields.next_is(field(7)) {
             unsigned(fields.only(field(7), INTEGER)?)?;
         }
@@ -109,8 +113,8 @@ mod tests {
     #[test]
     fn what_clients_write_is_read() {
         let octets = usual().build();
-        let expected =
-            Authenticator { realm: b"ZEPHYR.TEST", name: b"\x1b\x06daemon\x1b\x04host", made: 1_800_000_000 };
+        let made = Made { seconds: 1_800_000_000, micros: 999_999 };
+        let expected = Authenticator { realm: b"ZEPHYR.TEST", name: b"\x1b\x06daemon\x1b\x04host", made };
         assert_eq!(Authenticator::decode(&octets), Some(expected));
         let numbered = Other { seq_number: Some(0x7FFF_FFFF), ..usual() }.build();
         assert_eq!(Authenticator::decode(&numbered), Some(expected));
@@ -148,7 +152,8 @@ mod tests {
                     let (rest, theirs) = Other::parse(&changed).unwrap();
                     assert!(rest.is_empty() && theirs.build() == changed, "octet {at}: {other:#x}");
                     assert_eq!(theirs.crealm.as_bytes(), ours.realm);
-                    assert_eq!(theirs.ctime.timestamp(), i64::from(ours.made));
+                    assert_eq!(theirs.ctime.timestamp(), i64::from(ours.made.seconds));
+                    assert_eq!(theirs.cusec.cast_unsigned(), ours.made.micros);
                     read += 1;
                 }
             }

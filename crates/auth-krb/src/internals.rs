@@ -83,7 +83,8 @@ pub fn parts(request: &[u8]) -> Option<(&[u8], i32, &[u8])> {
 
 /// Realm, encoded name and second of a usual authenticator.
 pub fn authenticator(plain: &[u8]) -> Option<(&[u8], &[u8], u32)> {
-    Authenticator::decode(plain).map(|authenticator| (authenticator.realm, authenticator.name, authenticator.made))
+    Authenticator::decode(plain)
+        .map(|authenticator| (authenticator.realm, authenticator.name, authenticator.made.seconds))
 }
 
 /// Decrypts what was encrypted with this key for this usage.

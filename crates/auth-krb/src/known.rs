@@ -9,7 +9,7 @@ use crate::{
     authenticator::Authenticator,
     decryption::Decryption,
     session::KeySession,
-    ticket::{Accepted, Validity},
+    ticket::{Accepted, Made, Validity},
 };
 use ring::digest;
 use std::{
@@ -59,17 +59,17 @@ impl KnownTicket {
         })
     }
 
-    /// Whether this authenticator proves that the ticket's owner made it, at about this time.
-    fn is_proven(&self, parts: &Parts<'_>, now: u32, skew: u32) -> bool {
+    /// When this authenticator was made, if it proves that the ticket's owner made it, at about this time.
+    fn proven(&self, parts: &Parts<'_>, now: u32, skew: u32) -> Option<Made> {
         let is_good =
             self.validity.starts <= now.saturating_add(skew) && now <= self.validity.ends.saturating_add(skew);
         if !is_good || parts.enctype != self.enctype {
-            return false;
+            return None;
         }
-        let Some(plain) = self.authenticators.decrypt(parts.cipher) else { return false };
-        Authenticator::decode(&plain).is_some_and(|maker| {
-            maker.realm == &*self.realm && maker.name == &*self.name && maker.made.abs_diff(now) <= skew
-        })
+        let plain = self.authenticators.decrypt(parts.cipher)?;
+        let maker = Authenticator::decode(&plain)?;
+        let is_owners = maker.realm == &*self.realm && maker.name == &*self.name;
+        (is_owners && maker.made.seconds.abs_diff(now) <= skew).then_some(maker.made)
     }
 }
 
@@ -109,8 +109,8 @@ impl Generations {
 
 impl KnownTickets {
     /// The ticket that came with this authenticator, if it is a known one and the authenticator proves that its owner
-    /// made the packet now. `skew` is how many seconds clocks may be apart.
-    pub(crate) fn proven(&self, parts: &Parts<'_>, now: Now, skew: u32) -> Option<Arc<KnownTicket>> {
+    /// made the packet now; and when. `skew` is how many seconds clocks may be apart.
+    pub(crate) fn proven(&self, parts: &Parts<'_>, now: Now, skew: u32) -> Option<(Arc<KnownTicket>, Made)> {
         let digest = digest(parts.ticket)?;
         let ticket = self.lock(|tickets| tickets.find(&digest))?;
         let (now, _) = now.unix();
@@ -118,7 +118,8 @@ impl KnownTickets {
             self.lock(|tickets| tickets.young.remove(&digest));
             return None;
         }
-        ticket.is_proven(parts, now, skew).then_some(ticket)
+        let made = ticket.proven(parts, now, skew)?;
+        Some((ticket, made))
     }
 
     /// Remembers the ticket that came with this authenticator.

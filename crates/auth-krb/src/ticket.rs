@@ -4,6 +4,7 @@ use std::{
     ffi::CString,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+use zephyr_core::auth::Lifetime;
 use zeroize::Zeroizing;
 
 /// A key and what it is for. Wiped from memory when dropped.
@@ -51,6 +52,25 @@ pub(crate) struct Validity {
     pub(crate) ends: u32,
 }
 
+/// The moment that an authenticator says it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Made {
+    /// Seconds since 1970.
+    pub(crate) seconds: u32,
+    /// And microseconds, fewer than a million.
+    pub(crate) micros: u32,
+}
+
+impl Made {
+    /// How long an authenticator of this moment is good where clocks may be `skew` seconds apart: the last of these
+    /// seconds counts as a whole.
+    pub(crate) fn lifetime(self, skew: u32) -> Lifetime {
+        let second = UNIX_EPOCH + Duration::from_secs(self.seconds.into());
+        let made = second + Duration::from_micros(self.micros.into());
+        Lifetime { made, ends: second + Duration::from_secs(u64::from(skew) + 1) }
+    }
+}
+
 /// The principal of an accepted authenticator, and the contents of its ticket.
 pub(crate) struct Accepted {
     /// The principal's text.
@@ -61,6 +81,8 @@ pub(crate) struct Accepted {
     pub(crate) validity: Validity,
     /// The realms that the client's proof has come through.
     pub(crate) way: Way,
+    /// When the authenticator was made.
+    pub(crate) made: Made,
 }
 
 /// The realms that a proof has come through on its way from the client's KDC to ours, as the ticket lists them (RFC 4120,

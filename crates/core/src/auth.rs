@@ -98,6 +98,10 @@ pub enum Reason {
     /// Some of its fragments are proven and others are not.
     #[error("only some of its fragments are proven")]
     PartlyProven,
+    /// The authenticator is from a time of which it is no longer known which authenticators were used: so many seconds
+    /// since 1970, or earlier.
+    #[error("authenticator older than what is remembered (since second {0})")]
+    NotRemembered(u64),
     /// It is proven by a realm that may not speak for the sender here.
     #[error("realm {0} may not speak for this sender")]
     Untrusted(String),
@@ -143,6 +147,16 @@ pub trait Session: Send + Sync {
     }
 }
 
+/// When an authenticator can prove something: from when it was made until the acceptor takes it for too old, both by
+/// the wall clocks of those who say so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    /// When it was made, by the clock of whoever made it.
+    pub made: SystemTime,
+    /// From when on the acceptor refuses it, by the acceptor's clock.
+    pub ends: SystemTime,
+}
+
 /// The judgement of an [`Acceptor`] on a packet.
 pub struct Judgement {
     /// The verdict on the origin.
@@ -151,6 +165,10 @@ pub struct Judgement {
     pub session: Option<Arc<dyn Session>>,
     /// The body as it was before it was sealed, where that is not what the packet holds: of a backend that encrypts.
     pub opened: Option<Bytes>,
+    /// The lifetime of the packet's authenticator; only with [`Verdict::Authentic`]. A server remembers for so long what
+    /// it proved, and refuses what was made at a time that it has had to forget. `None` of a backend whose authenticators
+    /// do not say when they were made: those are remembered for a fixed time, and nothing is refused for its age.
+    pub lifetime: Option<Lifetime>,
 }
 
 impl fmt::Debug for Judgement {
@@ -163,12 +181,18 @@ impl fmt::Debug for Judgement {
 impl Judgement {
     /// The judgement of a packet that `identity` made, with the key that it proves.
     pub const fn authentic(identity: Identity, session: Arc<dyn Session>) -> Self {
-        Self { verdict: Verdict::Authentic(identity), session: Some(session), opened: None }
+        Self { verdict: Verdict::Authentic(identity), session: Some(session), opened: None, lifetime: None }
+    }
+
+    /// The same, of a packet whose authenticator has this lifetime.
+    #[must_use]
+    pub fn within(self, lifetime: Lifetime) -> Self {
+        Self { lifetime: Some(lifetime), ..self }
     }
 
     /// A judgement without a key.
     pub const fn bare(verdict: Verdict) -> Self {
-        Self { verdict, session: None, opened: None }
+        Self { verdict, session: None, opened: None, lifetime: None }
     }
 }
 

@@ -112,7 +112,7 @@ impl Server {
                 Output::Transmit(transmit) => sent.push(transmit),
                 Output::Job(job) => {
                     let verdict = Verdict::Authentic(Identity::new(job.packet.notice().sender));
-                    let result = Ok(Judgement { verdict, session: session.clone(), opened: None });
+                    let result = Ok(Judgement { verdict, session: session.clone(), opened: None, lifetime: None });
                     self.engine.handle(self.now, Input::Done(Verified { id: job.id, result }));
                 }
                 Output::Event(_) => {}

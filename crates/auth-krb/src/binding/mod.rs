@@ -7,7 +7,7 @@
 
 use crate::{
     error::Error,
-    ticket::{Accepted, Key, ServiceTicket, Validity, Way},
+    ticket::{Accepted, Key, Made, ServiceTicket, Validity, Way},
 };
 use std::{
     cell::OnceCell,
@@ -350,7 +350,11 @@ impl Context {
         // SAFETY: as above.
         let maker = self.receive(|context, out| unsafe { ffi::krb5_auth_con_getauthenticator(context, auth, out) })?;
         // SAFETY: the library made the structures, nobody else has them, and they live as long as their owners.
-        let (key, maker) = unsafe { (copied_key(key.raw.as_ref()), self.text_of(maker.raw.as_ref().client)?) };
+        let (key, maker, made) = unsafe {
+            let maker = maker.raw.as_ref();
+            let made = Made { seconds: maker.ctime.cast_unsigned(), micros: maker.cusec.cast_unsigned() };
+            (copied_key(key.raw.as_ref()), self.text_of(maker.client)?, made)
+        };
         // SAFETY: as above; what is inside was decrypted, or is not there.
         let inside = unsafe { ticket.raw.as_ref().enc_part2.as_ref() }.map(|enc_part2| {
             let ffi::Times { authenticated, starts, ends, .. } = enc_part2.times;
@@ -363,7 +367,7 @@ impl Context {
         });
         let (validity, way) =
             inside.ok_or_else(|| Error::invalid("the Kerberos library hides what is in the ticket"))?;
-        Ok(Accepted { client: maker.into_bytes(), key, validity, way })
+        Ok(Accepted { client: maker.into_bytes(), key, validity, way, made })
     }
 
     /// The maximum clock skew in seconds, by the library's configuration.

@@ -313,3 +313,15 @@ fn s120_s121_nobody_else_administers() {
         assert!(matches!(stage.events.pop(), Some(LogEvent::UnknownOpcode { class: "admin", .. })));
     }
 }
+
+#[test]
+fn a_status_notice_that_its_host_manager_waits_for_is_acknowledged() {
+    for kind in [Kind::Acked, Kind::Unacked] {
+        let mut stage = Stage::new();
+        let octets = stage.packet(Notice { kind, ..notice("ZEPHYR_ADMIN", "", "STATUS", ALICE) }, No);
+        let received = stage.give(here(), &octets, No);
+        let got: Vec<String> = received.iter().map(Received::answer).collect();
+        assert_eq!(got, ["SERVACK SENT", "UNSAFE Zephyr Server test"], "{kind:?}");
+        assert_eq!(stage.give(here(), &octets, No).len(), 1, "and acknowledged again");
+    }
+}

@@ -22,7 +22,9 @@ mod locations;
 mod messages;
 mod mirror;
 mod policy;
+mod replay;
 #[path = "../running/mod.rs"]
 mod running;
 mod stage;
+mod turns;
 mod verification;

@@ -266,6 +266,12 @@ impl Stage {
     }
 
     pub fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let now = Now { monotonic: Duration::from_secs(1000), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
+        Self::starting(now, change)
+    }
+
+    /// The same with a server that starts at this moment.
+    pub fn starting(now: Now, change: impl FnOnce(&mut Config)) -> Self {
         let defaults = b"operations,message,*\nmessage,personal,%me%\nmessage,urgent,%me%\n";
         let mut config = Config {
             host: "zsrv.zlab.example".to_owned(),
@@ -280,7 +286,6 @@ impl Stage {
             in_flight: usize::MAX,
         };
         change(&mut config);
-        let now = Now { monotonic: Duration::from_secs(1000), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
         Self {
             engine: Transport::new(config, now),
             now,

@@ -45,7 +45,7 @@ pub enum Command {
         policy: Box<Policy>,
     },
     /// Other bounds from now on. What is there already stays.
-    Rebound(Bounds),
+    Rebound(Box<Bounds>),
     /// The server is about to end: tell the host managers.
     Shutdown,
 }

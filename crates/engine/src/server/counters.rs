@@ -96,6 +96,8 @@ numbers! {
         failed_checksum => "zephyrd_failed_proofs_total" reason = "checksum",
         /// Authenticators that had proved another notice.
         failed_replayed => "zephyrd_failed_proofs_total" reason = "replayed",
+        /// Authenticators from a time of which it is no longer known which were used.
+        failed_not_remembered => "zephyrd_failed_proofs_total" reason = "not_remembered",
         /// Proofs of realms, or by means, that the domain does not trust.
         failed_untrusted => "zephyrd_failed_proofs_total" reason = "untrusted",
         /// Authenticators that Kerberos refuses: expired, for another service, with a key that is not ours.
@@ -176,6 +178,7 @@ impl Counters {
             Reason::WrongPrincipal => &mut self.failed_principal,
             Reason::Checksum | Reason::PartlyProven => &mut self.failed_checksum,
             Reason::Replayed | Reason::Forgotten => &mut self.failed_replayed,
+            Reason::NotRemembered(_) => &mut self.failed_not_remembered,
             Reason::Untrusted(_) => &mut self.failed_untrusted,
             Reason::Refused(_) => &mut self.failed_ticket,
         } += 1;

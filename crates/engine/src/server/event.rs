@@ -7,7 +7,7 @@ use crate::server::{log_event::LogEvent, request::Request, state::subscriptions:
 use bytes::Bytes;
 use std::{fmt, net::SocketAddr, sync::Arc};
 use zephyr_core::{
-    auth::{Session, Verdict},
+    auth::{Lifetime, Session, Verdict},
     exposure::Exposure,
     names,
     notice::{Notice, OwnedPacket},
@@ -39,16 +39,21 @@ pub struct Published {
 }
 
 impl Published {
-    /// The notice of this request, which so many clients get.
-    pub(crate) fn of(request: &Request<'_>, readers: usize) -> Self {
+    /// The notice of this request, which no client has got yet.
+    pub(crate) fn of(request: &Request<'_>) -> Self {
         Self {
             from: request.from,
             verdict: request.verdict.clone(),
-            readers,
+            readers: 0,
             packet: request.packet.clone(),
             opcode: request.announced.then_some(names::USER_LOGIN),
             opened: request.opened.cloned(),
         }
+    }
+
+    /// The packet that it came in.
+    pub(crate) const fn packet(&self) -> &OwnedPacket {
+        &self.packet
     }
 
     /// The notice, or the fragment of one, as it was published: its body is what it was before it was sealed.
@@ -115,6 +120,10 @@ pub enum Change {
         authenticator: [u8; 16],
         /// The digest of the packet that it came with.
         packet: [u8; 16],
+        /// Whose it is.
+        principal: Box<[u8]>,
+        /// For how long it could prove something, where it says that.
+        lifetime: Option<Lifetime>,
     },
 }
 

@@ -12,9 +12,10 @@
 use crate::server::{
     Change, Server,
     limits::{
+        bounds::Bounds,
         digest::Digest,
         rate_limit::Rate,
-        replay_cache::{Seen, Served},
+        replay_cache::{Room, Seen, Served, Used},
         response_cache::{Fingerprint, Handled},
     },
     log_event::LogEvent,
@@ -26,7 +27,7 @@ use crate::server::{
 use bytes::Bytes;
 use std::{
     net::{IpAddr, SocketAddr},
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 use zephyr_core::{
     auth::{AuthError, Judgement, Reason, Verdict},
@@ -42,6 +43,13 @@ use zephyr_core::{
 const FAILURE_COST: usize = 10;
 /// Maximum length of the send queue beyond which only acknowledgements are handled.
 const MAX_SEND_QUEUE: usize = 1024;
+
+/// By what a packet is known when it comes again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KnownBy {
+    pub(crate) print: Fingerprint,
+    pub(crate) authenticator: Option<Digest>,
+}
 
 /// A received packet.
 #[derive(Clone, Debug)]
@@ -63,6 +71,10 @@ impl Arrival {
             (claim.auth != 0 && !claim.authenticator.is_empty()).then(|| Digest::of(claim.authenticator));
         let print = Fingerprint::of(from, packet.octets());
         Self { from, print, authenticator, packet, handled_before: 0, names: None }
+    }
+
+    pub(crate) const fn known_by(&self) -> KnownBy {
+        KnownBy { print: self.print, authenticator: self.authenticator }
     }
 }
 
@@ -121,14 +133,15 @@ impl Server {
         if !self.has_little_to_send() {
             return false;
         }
-        let verifications = &self.verifications;
-        let Some((from, packet)) = self.ingress.pop(|source| verifications.has_room_for(source)) else { return false };
+        let (verifications, fan_outs) = (&self.verifications, &self.fan_outs);
+        let is_ready = |source| verifications.has_room_for(source) && fan_outs.has_room_for(source);
+        let Some((from, packet)) = self.ingress.pop(is_ready) else { return false };
         self.handle_packet(now, from, packet);
         true
     }
 
     fn may_handle(&self, source: IpAddr) -> bool {
-        self.has_little_to_send() && self.verifications.has_room_for(source)
+        self.has_little_to_send() && self.verifications.has_room_for(source) && self.fan_outs.has_room_for(source)
     }
 
     fn has_little_to_send(&self) -> bool {
@@ -143,7 +156,7 @@ impl Server {
 
     /// Counts a packet, and checks its fragment span.
     fn accepts(&mut self, from: SocketAddr, packet: &Packet<'_>) -> bool {
-        self.deliveries.forget_some();
+        self.clear_up();
         self.counters.received += 1;
         if let Err(reason) = Span::of(packet) {
             self.counters.dropped += 1;
@@ -293,6 +306,13 @@ impl Server {
             self.report(LogEvent::CannotVerify { from: arrival.from, error });
             Judgement::bare(Verdict::Unauthenticated)
         });
+        if let (Verdict::Authentic(identity), Some(authenticator), Some(lifetime)) =
+            (&judgement.verdict, &arrival.authenticator, judgement.lifetime)
+            && let Some(horizon) = self.replay_cache.refusal(authenticator, identity.principal(), lifetime.made)
+        {
+            let second = horizon.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+            return Judgement::bare(Verdict::Failed(Reason::NotRemembered(second)));
+        }
         if let Verdict::Failed(_) = judgement.verdict
             && arrival.authenticator.is_some()
         {
@@ -313,20 +333,24 @@ impl Server {
         let arrival = &*arrival;
         let packet = arrival.packet.packet();
         let origin = self.config.neighbours.origin_of(arrival.from, &packet.notice, &names.class);
-        let Judgement { verdict, session, opened } = judgement;
+        let Judgement { verdict, session, opened, lifetime } = judgement;
         self.handled += 1;
         self.counters.replayed += u64::from(verdict == Verdict::Failed(Reason::Replayed));
         let mut request = Request { verdict, session, ..Request::new(now, arrival, opened.as_ref(), origin, names) };
         let of_host = self.serve(&mut request);
         let bounds = self.config.bounds;
-        if let Some(authenticator) = arrival.authenticator.filter(|_| request.verdict.is_authentic()) {
+        if let Some(authenticator) = arrival.authenticator
+            && let Some(identity) = request.verdict.identity()
+        {
             let served = Served::new(&arrival.print, request.answered, of_host);
-            let memory = Duration::from_secs(bounds.replay_seconds as u64);
-            if self.replay_cache.remember(now.monotonic, authenticator, served, memory, bounds.replay_cache_entries) {
+            let principal = identity.principal();
+            let used = Used { principal, served, lifetime };
+            let room = replay_room(&bounds);
+            if self.replay_cache.remember(now, authenticator, used, &room) {
                 self.counters.replays_forgotten += 1;
             }
             let (authenticator, packet) = (authenticator.octets(), arrival.print.octets.octets());
-            self.changed(Change::AuthenticatorUsed { authenticator, packet });
+            self.changed(Change::AuthenticatorUsed { authenticator, packet, principal: principal.into(), lifetime });
         }
         let handled = Handled { answer: request.answer, of_host };
         self.response_cache.remember(now.monotonic, arrival.print, handled, bounds.response_cache_entries);
@@ -367,5 +391,13 @@ impl Server {
             }
         }
         self.dispatch(request)
+    }
+}
+
+const fn replay_room(bounds: &Bounds) -> Room {
+    Room {
+        entries: bounds.replay_cache_entries,
+        per_principal: bounds.replay_cache_entries_per_principal,
+        memory: Duration::from_secs(bounds.replay_seconds as u64),
     }
 }

@@ -11,6 +11,7 @@ mod config;
 mod counters;
 mod dump;
 mod event;
+mod fan_outs;
 mod handlers;
 mod ingress;
 mod inspect;
@@ -42,6 +43,7 @@ pub use verification::{Verified, VerifyId, VerifyJob};
 use crate::{
     machine::{Input, Machine, Output, Transmit},
     server::{
+        fan_outs::FanOuts,
         ingress::FairQueue,
         limits::{
             amplification::Amplification, rate_limit::RateLimiter, replay_cache::ReplayCache,
@@ -80,6 +82,7 @@ pub struct Server {
     clients: Clients,
     subscriptions: Subscriptions,
     deliveries: Deliveries,
+    fan_outs: FanOuts,
     locations: Locations,
     hosts: Hosts,
     response_cache: ResponseCache,
@@ -133,8 +136,11 @@ impl Machine for Server {
                 }
                 return Output::Transmit(transmit);
             }
-            if !self.handle_next(now) {
-                return Output::Wait(self.next_timeout(now));
+            // Both in turn: neither what is to be delivered nor what has come waits for the other.
+            let went_on = self.go_on(now);
+            if !self.handle_next(now) && !went_on {
+                let has_more = self.clear_up();
+                return Output::Wait(if has_more { Some(now.monotonic) } else { self.next_timeout(now) });
             }
         }
         Output::Wait(Some(now.monotonic))
@@ -154,10 +160,11 @@ impl Server {
             clients: Clients::default(),
             subscriptions: Subscriptions::default(),
             deliveries: Deliveries::default(),
+            fan_outs: FanOuts::default(),
             locations: Locations::default(),
             hosts: Hosts::default(),
             response_cache: ResponseCache::default(),
-            replay_cache: ReplayCache::default(),
+            replay_cache: ReplayCache::new(now.wall),
             proofs: RateLimiter::default(),
             host_flushes: RateLimiter::default(),
             notices: RateLimiter::default(),
@@ -182,7 +189,8 @@ impl Server {
     /// The next timeout on the monotonic clock.
     fn next_timeout(&self, now: Now) -> Option<Duration> {
         let due = if self.may_repeat(now) { self.deliveries.next_due() } else { None };
-        [due, self.pacer.next_chance()].into_iter().flatten().min()
+        let room = (!self.fan_outs.is_empty()).then(|| self.pacer.next_room());
+        [due, room, self.pacer.next_chance()].into_iter().flatten().min()
     }
 
     /// Handles what is due, as long as there is little to send. When much is due at once, some of it stays due.
@@ -241,7 +249,7 @@ impl Server {
                 (self.config.rules, self.config.policy) = (rules, *policy);
                 self.end_forbidden_subscriptions();
             }
-            Command::Rebound(bounds) => self.config.bounds = bounds,
+            Command::Rebound(bounds) => self.config.bounds = *bounds,
             Command::Shutdown => self.say_goodbye_to_hosts(now),
         }
     }
@@ -300,13 +308,25 @@ impl Server {
 
     /// Forgets a client, its subscriptions and what waits for it.
     fn remove_client(&mut self, id: ClientId) -> Option<Client> {
-        let client = self.clients.remove(id)?;
-        for destination in &client.subscriptions {
-            self.subscriptions.remove(destination, id, client.address().ip());
-        }
+        let client = self.take_client(id);
+        self.clear_up();
+        client
+    }
+
+    /// Forgets a client. From now on it gets nothing, and counts no longer; its traces are left to
+    /// [`clear_up`](Self::clear_up), as there may be many.
+    fn take_client(&mut self, id: ClientId) -> Option<Client> {
+        let mut client = self.clients.remove(id)?;
+        let host = client.address().ip();
+        self.subscriptions.leave(id, std::mem::take(&mut client.subscriptions), host);
         self.deliveries.forget_client(client.address(), id);
         self.changed(Change::ClientGone { client: client.address() });
         Some(client)
+    }
+
+    /// Clears up some of what clients have left that are gone; true when there is more.
+    fn clear_up(&mut self) -> bool {
+        self.subscriptions.end_some() | self.deliveries.forget_some()
     }
 
     /// Reports which locations are gone.

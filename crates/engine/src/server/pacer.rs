@@ -4,8 +4,11 @@
 //! large fan-out at full speed would drown its own acknowledgements and everything else that arrives. So only so many
 //! packets are in flight at once; a further one goes when one is acknowledged, or has not been for some milliseconds.
 //!
-//! Repetitions, and whatever goes to somebody who did not acknowledge lately, have a lane of their own: those who are
-//! not there hold up each other, and nobody else.
+//! Repetitions have a lane of their own, and so has whatever goes for the first time to somebody who did not acknowledge
+//! lately: those who are not there hold up each other, and nobody else.
+//!
+//! Deliveries are best handed in only when there [is room](Pacer::has_room) for them: whatever waits here waits in one
+//! queue, whoever caused it.
 
 use crate::machine::Transmit;
 use bytes::Bytes;
@@ -25,7 +28,9 @@ pub(crate) enum Lane {
     Answers,
     /// When there is room to receive its acknowledgement, which has this uid.
     Deliveries(Uid),
-    /// As deliveries, but to somebody who may not be there: must not hold up others.
+    /// As deliveries, but to somebody who did not acknowledge lately and may not be there: must not hold up others.
+    Silent(Uid),
+    /// As deliveries, but not for the first time.
     Repetitions(Uid),
 }
 
@@ -42,6 +47,8 @@ const MAX_REPETITIONS: usize = 16_384;
 
 #[derive(Debug)]
 struct Queue {
+    /// Packets of this lane among those that are not sorted yet.
+    unsorted: usize,
     /// Since when, and what.
     waiting: VecDeque<(Duration, Key, Bytes)>,
     in_flight: HashSet<Key>,
@@ -53,6 +60,7 @@ struct Queue {
 impl Queue {
     fn new(max_in_flight: usize) -> Self {
         Self {
+            unsorted: 0,
             waiting: VecDeque::new(),
             in_flight: HashSet::new(),
             order: VecDeque::new(),
@@ -76,10 +84,21 @@ impl Queue {
         }
     }
 
-    /// The time at which a packet may be sent although nothing is acknowledged.
+    /// Whether one packet more would be sent at once.
+    fn has_room_for_more(&mut self, now: Duration) -> bool {
+        let may_send = self.waiting.is_empty() && self.has_room(now);
+        may_send && self.in_flight.len().saturating_add(self.unsorted) < self.max_in_flight
+    }
+
+    /// The time at which a packet that waits here may be sent although nothing is acknowledged.
     fn next_chance(&self) -> Option<Duration> {
         self.waiting.front()?;
-        Some(self.order.front().map_or(Duration::ZERO, |(at, _)| *at + TIMEOUT))
+        Some(self.next_room())
+    }
+
+    /// The time at which there is room again although nothing is acknowledged.
+    fn next_room(&self) -> Duration {
+        self.order.front().map_or(Duration::ZERO, |(at, _)| *at + TIMEOUT)
     }
 }
 
@@ -101,6 +120,7 @@ pub(crate) struct Pacer {
     /// Queued packets in order, not yet sorted into lanes.
     queued: VecDeque<(Lane, Transmit)>,
     deliveries: Queue,
+    silent: Queue,
     repetitions: Queue,
 }
 
@@ -118,12 +138,35 @@ impl Pacer {
             last_late: None,
             queued: VecDeque::new(),
             deliveries: Queue::new(in_flight.saturating_mul(3) / 4),
+            // Few of those acknowledge: half of the receive buffer is left all the same.
+            silent: Queue::new(in_flight / 4),
             repetitions: Queue::new(in_flight / 4),
         }
     }
 
+    /// Whether a delivery that is queued now is sent at once.
+    pub(crate) fn has_room(&mut self, now: Duration) -> bool {
+        self.deliveries.has_room_for_more(now)
+    }
+
+    /// The same for one to somebody who did not acknowledge lately.
+    pub(crate) fn has_room_for_silent(&mut self, now: Duration) -> bool {
+        self.silent.has_room_for_more(now)
+    }
+
+    /// When there is room for deliveries although nothing is acknowledged.
+    pub(crate) fn next_room(&self) -> Duration {
+        self.deliveries.next_room()
+    }
+
     /// Queues a packet.
     pub(crate) fn push(&mut self, lane: Lane, to: SocketAddr, payload: Bytes) {
+        match lane {
+            Lane::Answers => {}
+            Lane::Deliveries(_) => self.deliveries.unsorted += 1,
+            Lane::Silent(_) => self.silent.unsorted += 1,
+            Lane::Repetitions(_) => self.repetitions.unsorted += 1,
+        }
         self.queued.push_back((lane, Transmit { to, payload }));
     }
 
@@ -135,7 +178,8 @@ impl Pacer {
     }
 
     fn due(&mut self, now: Duration) -> Option<Paced> {
-        for (queue, paces) in [(&mut self.deliveries, true), (&mut self.repetitions, false)] {
+        let lanes = [(&mut self.deliveries, true), (&mut self.silent, true), (&mut self.repetitions, false)];
+        for (queue, paces) in lanes {
             if !queue.waiting.is_empty()
                 && queue.has_room(now)
                 && let Some((since, key, payload)) = queue.waiting.pop_front()
@@ -149,10 +193,14 @@ impl Pacer {
             let (queue, uid) = match lane {
                 Lane::Answers => return Some(Paced { transmit, late: None }),
                 Lane::Deliveries(uid) => (&mut self.deliveries, uid),
-                // It is pending, so its time comes again.
-                Lane::Repetitions(_) if self.repetitions.waiting.len() >= MAX_REPETITIONS => continue,
+                Lane::Silent(uid) => (&mut self.silent, uid),
                 Lane::Repetitions(uid) => (&mut self.repetitions, uid),
             };
+            queue.unsorted = queue.unsorted.saturating_sub(1);
+            if matches!(lane, Lane::Repetitions(_)) && queue.waiting.len() >= MAX_REPETITIONS {
+                // It is pending, so its time comes again.
+                continue;
+            }
             let key = (transmit.to, uid);
             if queue.waiting.is_empty() && queue.has_room(now) {
                 queue.sent(now, key);
@@ -170,14 +218,14 @@ impl Pacer {
 
     /// Handles an acknowledgement.
     pub(crate) fn acknowledged(&mut self, from: SocketAddr, uid: Uid) {
-        for queue in [&mut self.deliveries, &mut self.repetitions] {
+        for queue in [&mut self.deliveries, &mut self.silent, &mut self.repetitions] {
             queue.in_flight.remove(&(from, uid));
         }
     }
 
     /// The number of queued packets, without queued repetitions.
     pub(crate) fn waiting(&self) -> usize {
-        self.queued.len() + self.deliveries.waiting.len() + usize::from(self.held.is_some())
+        self.queued.len() + self.deliveries.waiting.len() + self.silent.waiting.len() + usize::from(self.held.is_some())
     }
 
     /// Whether a delivery has waited for so long that it could be due again before it was sent.
@@ -192,7 +240,7 @@ impl Pacer {
 
     /// When a waiting packet may go although nothing is acknowledged.
     pub(crate) fn next_chance(&self) -> Option<Duration> {
-        [self.deliveries.next_chance(), self.repetitions.next_chance()].into_iter().flatten().min()
+        [&self.deliveries, &self.silent, &self.repetitions].into_iter().filter_map(Queue::next_chance).min()
     }
 }
 
@@ -263,6 +311,25 @@ mod tests {
         let start = Duration::from_secs(5);
         assert_eq!(sent(&mut pacer, start), [1, 2, 51]);
         assert_eq!((pacer.repetitions(), pacer.waiting()), (48, 0));
+    }
+
+    #[test]
+    fn there_is_room_for_as_many_as_would_go_at_once() {
+        let mut pacer = pacer();
+        let start = Duration::from_secs(5);
+        for number in 1..=6 {
+            assert!(pacer.has_room(start), "{number}");
+            deliver(&mut pacer, number);
+        }
+        assert!(!pacer.has_room(start), "what is not sorted yet counts");
+        assert!(pacer.has_room_for_silent(start), "those who do not acknowledge have a lane of their own");
+        assert_eq!(sent(&mut pacer, start).len(), 6);
+        assert!(!pacer.has_room(start));
+        assert_eq!(pacer.next_room(), start + TIMEOUT);
+        pacer.acknowledged(key(1).0, key(1).1);
+        assert!(pacer.has_room(start));
+        deliver(&mut pacer, 7);
+        assert!(!pacer.has_room(start) && pacer.has_room(start + TIMEOUT));
     }
 
     #[test]

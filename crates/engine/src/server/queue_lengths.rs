@@ -11,7 +11,9 @@ pub struct QueueLengths {
     pub verifications: usize,
     /// Packets to be sent.
     pub to_send: usize,
-    /// Packets to be sent again, and to those who do not acknowledge.
+    /// Readers that notices on their way have still to reach.
+    pub readers: usize,
+    /// Packets to be sent again.
     pub repetitions: usize,
     /// Jobs that are not handed out yet.
     pub jobs: usize,
@@ -26,6 +28,7 @@ impl Server {
             ingress: self.ingress.len(),
             verifications: self.verifications.len(),
             to_send: self.pacer.waiting(),
+            readers: self.fan_outs.left(),
             repetitions: self.pacer.repetitions(),
             jobs: self.jobs.len(),
             events: self.events.len(),

@@ -5,6 +5,8 @@ use crate::{
     acknowledgement::acknowledgement,
     server::{
         Server,
+        fan_outs::FanOut,
+        intake::KnownBy,
         log_event::LogEvent,
         request::Request,
         state::deliveries::{Addressee, DeliveryLimits, Outgoing},
@@ -44,12 +46,14 @@ pub(crate) enum Reply {
     Denied,
     /// No such thing.
     NotFound,
+    /// Not known yet: whoever finds out answers.
+    Later,
 }
 
 impl Reply {
     const fn kind(self) -> Kind {
         match self {
-            Self::Sent | Self::SentWithLongHeaders | Self::Lost => Kind::ServAck,
+            Self::Sent | Self::SentWithLongHeaders | Self::Lost | Self::Later => Kind::ServAck,
             Self::Denied | Self::NotFound => Kind::ServNak,
         }
     }
@@ -58,7 +62,7 @@ impl Reply {
         let fields: &[&[u8]] = match self {
             Self::Sent => &[names::SENT],
             Self::SentWithLongHeaders => &[names::SENT, names::LONG_HEADERS],
-            Self::Lost | Self::Denied => &[names::LOST],
+            Self::Lost | Self::Denied | Self::Later => &[names::LOST],
             Self::NotFound => &[names::FAIL],
         };
         fields.iter().flat_map(|field| [field, &b"\0"[..]]).flatten().copied().collect()
@@ -68,22 +72,46 @@ impl Reply {
 impl Server {
     /// Answers a request.
     pub(crate) fn reply(&mut self, request: &mut Request<'_>, answer: Reply) {
+        if answer == Reply::Later {
+            return;
+        }
         request.answered = Some(answer);
         let reason = request.message.as_deref().unwrap_or_default();
         // The result matters more than the reason.
         request.answer = self
             .answer_packet(&request.notice, &request.claim, answer, reason)
             .or_else(|| self.answer_packet(&request.notice, &request.claim, answer, ""));
-        *match answer {
-            Reply::Sent | Reply::SentWithLongHeaders => &mut self.counters.answered_sent,
-            Reply::Lost => &mut self.counters.answered_lost,
-            Reply::Denied => &mut self.counters.answered_denied,
-            Reply::NotFound => &mut self.counters.answered_not_found,
-        } += 1;
+        self.count_answer(answer);
         if let Some(packet) = &request.answer {
             self.amplification.spend(request.from.ip(), packet.len());
             self.send(request.from, packet.clone());
         }
+    }
+
+    /// Answers a notice that could not be answered when it was handled.
+    pub(crate) fn reply_later(&mut self, fan_out: &FanOut, known_by: KnownBy, answer: Reply) {
+        let packet = fan_out.published.packet().packet();
+        let notice = Notice { recipient: &fan_out.recipient, ..fan_out.published.notice() };
+        let written = self.answer_packet(&notice, &packet.claim, answer, "");
+        self.count_answer(answer);
+        if let Some(authenticator) = &known_by.authenticator {
+            self.replay_cache.answered(authenticator, answer);
+        }
+        if let Some(written) = written {
+            let from = fan_out.published.from;
+            self.response_cache.answered(&known_by.print, written.clone());
+            self.amplification.spend(from.ip(), written.len());
+            self.send(from, written);
+        }
+    }
+
+    const fn count_answer(&mut self, answer: Reply) {
+        *match answer {
+            Reply::Sent | Reply::SentWithLongHeaders => &mut self.counters.answered_sent,
+            Reply::Lost | Reply::Later => &mut self.counters.answered_lost,
+            Reply::Denied => &mut self.counters.answered_denied,
+            Reply::NotFound => &mut self.counters.answered_not_found,
+        } += 1;
     }
 
     /// `reason` follows the result as a field of its own, which C programs do not look at.

@@ -1,6 +1,11 @@
 //! A request to the server, and what is known about its sender.
 
-use crate::server::{acl::Who, intake::Arrival, origin::Origin, reply::Reply};
+use crate::server::{
+    acl::Who,
+    intake::{Arrival, KnownBy},
+    origin::Origin,
+    reply::Reply,
+};
 use bytes::Bytes;
 use std::{net::SocketAddr, sync::Arc};
 use zephyr_core::{
@@ -43,6 +48,8 @@ pub(crate) struct Request<'a> {
     /// The source address, to which its answer goes.
     pub(crate) from: SocketAddr,
     pub(crate) origin: Origin,
+    /// By what its packet is known when it comes again.
+    pub(crate) known_by: KnownBy,
     /// Its packet.
     pub(crate) packet: &'a OwnedPacket,
     /// The body as it was before it was sealed, where that is not what the packet holds.
@@ -76,6 +83,7 @@ impl<'a> Request<'a> {
         Self {
             now,
             from: arrival.from,
+            known_by: arrival.known_by(),
             packet: &arrival.packet,
             opened,
             origin,

@@ -2,6 +2,7 @@
 
 use crate::server::{
     Event, Published, Server,
+    fan_outs::{FanOut, Next, Packets},
     limits::rate_limit::Rate,
     log_event::LogEvent,
     pacer::Lane,
@@ -12,7 +13,6 @@ use crate::server::{
         deliveries::{Addressee, Full, Outgoing},
     },
 };
-use bytes::Bytes;
 use zephyr_core::{
     auth::{AuthError, Direction, Session},
     fragment::Cutter,
@@ -21,11 +21,11 @@ use zephyr_core::{
     policy::{Action, Refusal, Why},
     realm::completed,
     time::Now,
-    uid::{Uid, UidSource},
+    uid::UidSource,
 };
 
-/// The packets that carry one notice to one client, each with its uid.
-type Packets = Vec<(Uid, Bytes)>;
+/// Maximum number of readers that get a notice before anything else is done.
+const MAX_AT_ONCE: usize = 64;
 
 impl Server {
     /// Delivers a notice, which may be sent, to all who subscribed; gives what its sender is to be told.
@@ -34,81 +34,149 @@ impl Server {
         if recipient.is_empty() {
             request.notice.recipient = b"";
         }
-        let clients = self.subscriptions.matching(&request.names.class, &request.names.instance, &recipient);
-        if !self.may_cause(clients.len(), request) {
-            return Reply::Denied;
+        let (now, from, rate) = (request.now.monotonic, request.from.ip(), self.delivery_rate());
+        let caused = &mut self.caused;
+        let may_be = |readers| readers == 0 || caused.affords(now, from, readers, &rate);
+        let names = &request.names;
+        let Some(mut clients) = self.subscriptions.matching(&names.class, &names.instance, &recipient, may_be) else {
+            return self.refuse_deliveries(request);
+        };
+        if self.subscriptions.lists_gone_clients() {
+            clients.retain(|&id| self.clients.get(id).is_some());
         }
-        let readers = self.deliver(request, &clients);
-        self.events.push_back(Event::Published(Published::of(request, readers)));
-        if readers > 0 { Reply::Sent } else { Reply::Lost }
+        let max = self.config.bounds.fan_out_readers;
+        let has_room = self.fan_outs.have_room_for_readers(clients.len(), max);
+        let may_cause = clients.is_empty() || has_room && self.caused.spend(now, from, clients.len(), &rate);
+        if !may_cause {
+            return self.refuse_deliveries(request);
+        }
+        let recipient = completed(request.notice.recipient, self.config.realms.local());
+        let mut fan_out = Box::new(FanOut::new(Published::of(request), recipient.into(), clients));
+        let is_done = fan_out.left() == 0 || (self.fan_outs.is_empty() && self.begin(request.now, &mut fan_out));
+        let reached = fan_out.published.readers > 0;
+        if is_done {
+            self.events.push_back(Event::Published(fan_out.published));
+        } else {
+            fan_out.unanswered = (!reached).then_some(request.known_by);
+            self.fan_outs.push(fan_out);
+        }
+        match (reached, is_done) {
+            (true, _) => Reply::Sent,
+            (false, true) => Reply::Lost,
+            (false, false) => Reply::Later,
+        }
     }
 
-    /// Whether a request's host has not caused too many deliveries yet, with so many more.
-    fn may_cause(&mut self, deliveries: usize, request: &mut Request<'_>) -> bool {
+    /// Hands out a notice to its first readers, as long as there is room; true when it has reached all.
+    fn begin(&mut self, now: Now, fan_out: &mut FanOut) -> bool {
+        for _ in 0..MAX_AT_ONCE {
+            if !self.pacer.has_room(now.monotonic) {
+                break;
+            }
+            match fan_out.take_next(&self.clients) {
+                Next::Reader(reader) => self.deliver(now, fan_out, reader),
+                Next::PassedOver => {}
+                Next::Done => return true,
+            }
+        }
+        fan_out.left() == 0
+    }
+
+    /// Goes on with the notice whose turn it is, if there is room for one packet more; false when nothing was to be done.
+    pub(crate) fn go_on(&mut self, now: Now) -> bool {
+        if self.fan_outs.is_empty() || !self.pacer.has_room(now.monotonic) {
+            return false;
+        }
+        let Some(mut turn) = self.fan_outs.take(&self.clients) else { return false };
+        let told = self.events.len();
+        if let Next::Reader(reader) = turn.next {
+            self.deliver(now, &mut turn.fan_out, reader);
+            self.answer_if_reached(&mut turn.fan_out);
+        }
+        self.caused_by(told, turn.fan_out.published.from, turn.fan_out.published.packet());
+        if turn.fan_out.left() > 0 {
+            self.fan_outs.give_back(turn);
+        } else {
+            self.fan_outs.done(&turn);
+            self.finish(*turn.fan_out);
+        }
+        true
+    }
+
+    fn answer_if_reached(&mut self, fan_out: &mut FanOut) {
+        if fan_out.published.readers > 0
+            && let Some(known_by) = fan_out.unanswered.take()
+        {
+            self.reply_later(fan_out, known_by, Reply::Sent);
+        }
+    }
+
+    /// A notice has reached all of its readers that are there.
+    fn finish(&mut self, mut fan_out: FanOut) {
+        if let Some(known_by) = fan_out.unanswered.take() {
+            self.reply_later(&fan_out, known_by, Reply::Lost);
+        }
+        self.events.push_back(Event::Published(fan_out.published));
+    }
+
+    const fn delivery_rate(&self) -> Rate {
         let bounds = &self.config.bounds;
-        let rate = Rate {
+        Rate {
             per_second: bounds.deliveries_per_second,
             burst: bounds.delivery_burst,
             sources: bounds.rate_limit_sources,
-        };
-        let from = request.from;
-        if deliveries == 0 || self.caused.spend(request.now.monotonic, from.ip(), deliveries, &rate) {
-            return true;
         }
-        self.counters.delivery_floods += 1;
-        self.report(LogEvent::Full { what: "deliveries", from });
-        request.message = Some(Refusal { action: Action::Send, why: Why::TooMany }.text());
-        false
     }
 
-    /// Sends a notice to these clients, to each with proof if it is authentic and the client can check that; gives how
-    /// many get it.
-    fn deliver(&mut self, request: &Request<'_>, clients: &[ClientId]) -> usize {
-        let (now, authentic) = (request.now, request.verdict.is_authentic());
-        let recipient = completed(request.notice.recipient, self.config.realms.local()).into_owned();
-        let notice = Notice { recipient: &recipient, ..request.notice };
-        let limits = self.delivery_limits();
-        // What proves nothing is the same for everybody.
-        let mut unproven: Option<Result<Packets, AuthError>> = None;
-        let mut readers = 0;
-        for &id in clients {
-            let Some(client) = self.clients.get(id) else { continue };
-            let to = client.address();
-            let session = client.session.as_deref().filter(|_| authentic);
-            let packets = match session {
-                Some(session) => packets_for(&notice, Some(session), &mut self.uids, now),
-                None => unproven.get_or_insert_with(|| packets_for(&notice, None, &mut self.uids, now)).clone(),
-            };
-            let packets = match packets {
-                Ok(packets) => packets,
-                Err(error) => {
-                    self.counters.not_written += 1;
-                    self.report(LogEvent::NotWritten { client: to, reason: error.to_string() });
-                    continue;
-                }
-            };
-            let (owner, silent) = (client.principal.clone(), client.silent);
-            let mut reached = false;
-            for (uid, payload) in packets {
-                let outgoing = Outgoing {
-                    key: (to, uid),
-                    addressee: Addressee::Client(id),
-                    owner: Some(owner.clone()),
-                    payload: payload.clone(),
-                };
-                if let Err(full) = self.deliveries.remember(now.monotonic, outgoing, &limits) {
-                    self.count_full(full);
-                    self.report(LogEvent::Full { what: "unacknowledged packets", from: to });
-                    break;
-                }
-                self.counters.delivered += 1;
-                let lane = if silent { Lane::Repetitions(uid) } else { Lane::Deliveries(uid) };
-                self.pacer.push(lane, to, payload);
-                reached = true;
+    /// Refuses a notice, as its host causes too many deliveries.
+    fn refuse_deliveries(&mut self, request: &mut Request<'_>) -> Reply {
+        self.counters.delivery_floods += 1;
+        self.report(LogEvent::Full { what: "deliveries", from: request.from });
+        request.message = Some(Refusal { action: Action::Send, why: Why::TooMany }.text());
+        Reply::Denied
+    }
+
+    /// Sends a notice to one of its readers: with proof if it is authentic and the reader can check that.
+    fn deliver(&mut self, now: Now, fan_out: &mut FanOut, reader: ClientId) {
+        let Some(client) = self.clients.get(reader) else { return };
+        let authentic = fan_out.published.verdict.is_authentic();
+        let notice = Notice { recipient: &fan_out.recipient, ..fan_out.published.notice() };
+        let (to, owner, silent) = (client.address(), client.principal.clone(), client.silent);
+        let packets = match client.session.as_deref().filter(|_| authentic) {
+            Some(session) => packets_for(&notice, Some(session), &mut self.uids, now),
+            None => fan_out.unproven.get_or_insert_with(|| packets_for(&notice, None, &mut self.uids, now)).clone(),
+        };
+        let packets = match packets {
+            Ok(packets) => packets,
+            Err(error) => {
+                self.counters.not_written += 1;
+                return self.report(LogEvent::NotWritten { client: to, reason: error.to_string() });
             }
-            readers += usize::from(reached);
+        };
+        let limits = self.delivery_limits();
+        let mut reached = false;
+        for (uid, payload) in packets {
+            let outgoing = Outgoing {
+                key: (to, uid),
+                addressee: Addressee::Client(reader),
+                owner: Some(owner.clone()),
+                payload: payload.clone(),
+            };
+            if let Err(full) = self.deliveries.remember(now.monotonic, outgoing, &limits) {
+                self.count_full(full);
+                self.report(LogEvent::Full { what: "unacknowledged packets", from: to });
+                break;
+            }
+            self.counters.delivered += 1;
+            if !silent {
+                self.pacer.push(Lane::Deliveries(uid), to, payload);
+            } else if self.pacer.has_room_for_silent(now.monotonic) {
+                self.pacer.push(Lane::Silent(uid), to, payload);
+            }
+            // Else it waits like all that is not acknowledged, and its time comes.
+            reached = true;
         }
-        readers
+        fan_out.published.readers += usize::from(reached);
     }
 
     fn count_full(&mut self, full: Full) {

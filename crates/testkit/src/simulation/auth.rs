@@ -16,7 +16,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use zephyr_core::{
-    auth::{Acceptor, AuthError, Direction, Identity, Judgement, Reason, Session, Verdict},
+    auth::{Acceptor, AuthError, Direction, Identity, Judgement, Lifetime, Reason, Session, Verdict},
     coding::zcode,
     limits::{Limits, MAX_PACKET},
     notice::{Notice, Packet},
@@ -27,7 +27,8 @@ use zephyr_core::{
 const CLOCK_SKEW: u64 = 300;
 /// Octets of a checksum.
 const CHECKSUM_LEN: usize = 16;
-/// Numbers at the beginning of an authenticator, of eight octets each: ticket, its end, the moment, how many there were before.
+/// Numbers at the beginning of an authenticator, of eight octets each: ticket, its end, the moment in microseconds, how many
+/// there were before.
 const NUMBERS: usize = 4;
 
 /// The key distribution centre of one realm, and what its servers know.
@@ -68,7 +69,7 @@ impl Kdc {
         hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&self.service, &text).as_ref())
     }
 
-    fn read(&self, packet: &Packet<'_>, now: Now) -> Result<Arc<Ticket>, Reason> {
+    fn read(&self, packet: &Packet<'_>, now: Now) -> Result<(Arc<Ticket>, Lifetime), Reason> {
         let malformed = || Reason::Malformed("not an authenticator".to_owned());
         let octets = zcode::decode(packet.claim.authenticator, MAX_PACKET).map_err(|_| malformed())?;
         let (numbers, principal) = octets.split_at_checked(NUMBERS * 8).ok_or_else(malformed)?;
@@ -76,21 +77,24 @@ impl Kdc {
         let &[number, ends, moment, _] = numbers else { return Err(malformed()) };
         let [number, ends, moment] = [number, ends, moment].map(u64::from_be_bytes);
         let now = seconds(now.wall);
+        let second = moment / 1_000_000;
         if ends < now {
             return Err(Reason::Refused("Ticket expired".to_owned()));
         }
-        if moment.abs_diff(now) > CLOCK_SKEW {
+        if second.abs_diff(now) > CLOCK_SKEW {
             return Err(Reason::Refused("Clock skew too great".to_owned()));
         }
-        Ok(Arc::new(self.known_ticket(principal, number, ends)))
+        let made = UNIX_EPOCH + Duration::from_micros(moment);
+        let lifetime = Lifetime { made, ends: made + Duration::from_secs(CLOCK_SKEW + 1) };
+        Ok((Arc::new(self.known_ticket(principal, number, ends)), lifetime))
     }
 }
 
 impl Acceptor for Kdc {
     fn judge(&self, packet: &Packet<'_>, expected: &[u8], now: Now) -> Result<Judgement, AuthError> {
         let failed = |reason| Ok(Judgement::bare(Verdict::Failed(reason)));
-        let ticket = match self.read(packet, now) {
-            Ok(ticket) => ticket,
+        let (ticket, lifetime) = match self.read(packet, now) {
+            Ok(read) => read,
             Err(reason) => return failed(reason),
         };
         let opened = match ticket.open(packet, Direction::ToServer) {
@@ -102,7 +106,7 @@ impl Acceptor for Kdc {
         if *ticket.principal != *expected && self.mutant != Some(Mutant::AcceptsEverything) {
             return failed(Reason::WrongPrincipal);
         }
-        Ok(Judgement { opened, ..Judgement::authentic(Identity::new(expected), ticket) })
+        Ok(Judgement { opened, ..Judgement::authentic(Identity::new(expected), ticket).within(lifetime) })
     }
 }
 
@@ -127,7 +131,7 @@ impl Ticket {
 
     fn authenticator(&self, now: Now) -> Vec<u8> {
         let made = self.made.fetch_add(1, Ordering::Relaxed);
-        let numbers: [u64; NUMBERS] = [self.number, self.ends, seconds(now.wall), made];
+        let numbers: [u64; NUMBERS] = [self.number, self.ends, micros(now.wall), made];
         let mut octets: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
         octets.extend_from_slice(&self.principal);
         octets
@@ -192,6 +196,10 @@ impl Session for Ticket {
     fn ends(&self) -> Option<SystemTime> {
         Some(UNIX_EPOCH + Duration::from_secs(self.ends))
     }
+}
+
+fn micros(moment: SystemTime) -> u64 {
+    u64::try_from(moment.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros()).unwrap_or(u64::MAX)
 }
 
 fn seconds(moment: SystemTime) -> u64 {

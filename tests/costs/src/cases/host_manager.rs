@@ -12,7 +12,7 @@ use std::{
 };
 use zephyr_core::{kind::Kind, notice::Notice, time::Now};
 use zephyr_engine::{
-    host_manager::{Config, HostManager, Server, Servers},
+    host_manager::{Config, HostManager, Owner, Server, Servers},
     machine::{Input, Machine, Output},
 };
 
@@ -69,7 +69,7 @@ impl Bench {
         loop {
             match self.machine.poll(self.now) {
                 Output::Transmit(transmit) => sent.push(transmit.payload),
-                Output::Job(job) => match job {},
+                Output::Job(query) => self.machine.handle(self.now, Input::Done(query.answer(Owner::User(1000)))),
                 Output::Event(_) => {}
                 Output::Wait(_) => return sent,
             }

@@ -70,7 +70,8 @@ impl Bench {
                 Output::Transmit(transmit) => sent.push(transmit),
                 Output::Job(job) => {
                     let verdict = Verdict::Authentic(Identity::new(job.packet.notice().sender));
-                    let judgement = Judgement { verdict, session: Some(self.session.clone()), opened: None };
+                    let judgement =
+                        Judgement { verdict, session: Some(self.session.clone()), opened: None, lifetime: None };
                     let done = Verified { id: job.id, result: Ok(judgement) };
                     self.server.handle(self.now, Input::Done(done));
                 }

@@ -159,7 +159,7 @@ impl Shell {
         for setting in &reloaded.needs_restart {
             tracing::warn!("section {setting} of the settings has changed, which takes a restart");
         }
-        self.driver.handle(Input::Command(Command::Rebound(settings.bounds)));
+        self.driver.handle(Input::Command(Command::Rebound(Box::new(settings.bounds))));
         let policy = Box::new(self.domain.domain.policy.clone());
         self.driver.handle(Input::Command(Command::Renew { rules, policy }));
         self.settings.bounds = settings.bounds;

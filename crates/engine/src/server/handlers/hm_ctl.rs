@@ -97,8 +97,9 @@ impl Server {
         self.counters.host_flushes += 1;
         self.report(LogEvent::HostFlushed { host: manager, clients: clients.len() });
         for id in clients {
-            self.remove_client(id);
+            self.take_client(id);
         }
+        self.clear_up();
         let gone = self.locations.remove_host(manager.ip());
         self.locations_gone(gone);
         self.forget_packets_of(manager.ip());

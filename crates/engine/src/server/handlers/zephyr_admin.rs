@@ -13,6 +13,10 @@ impl Server {
             self.reply(request, Reply::Lost);
             return;
         }
+        if request.notice.kind != Kind::Unsafe {
+            // Its host manager waits for that, and keeps it from sending what others want.
+            self.reply(request, Reply::Sent);
+        }
         let lines = [
             self.config.version.clone(),
             format!("{} pkts", self.counters.received),

@@ -230,9 +230,10 @@ impl Server {
         let own: Vec<ClientId> = self.clients.of_principal(target).collect();
         for id in own {
             if authentic || self.clients.get(id).is_some_and(|client| client.session.is_none()) {
-                self.remove_client(id);
+                self.take_client(id);
             }
         }
+        self.clear_up();
         Reply::Sent
     }
 

@@ -65,9 +65,12 @@ bounds! {
     proof_burst: "proof-burst" = 20_000,
     /// Source addresses whose proofs, notices and answers are counted apart; the further ones share what one may.
     rate_limit_sources: "rate-limit-sources" = 65_536,
-    /// Authenticators remembered so that none proves two notices; beyond, the oldest can be used again.
+    /// Authenticators remembered so that none proves two notices; beyond, whoever has most loses his oldest, and no other
+    /// that he made before it is taken.
     replay_cache_entries: "replay-cache-entries" = 262_144,
-    /// Seconds that an authenticator is remembered: twice the clock skew that Kerberos allows.
+    /// Authenticators remembered of one principal; beyond, he loses his oldest likewise.
+    replay_cache_entries_per_principal: "replay-cache-entries-per-principal" = 16_384,
+    /// Seconds that an authenticator is remembered at least; it always is until Kerberos takes it for too old.
     replay_seconds: "replay-seconds" = 600,
     /// Packets remembered so that one that comes again is only answered again; beyond, the oldest is taken for new.
     response_cache_entries: "response-cache-entries" = 8192,
@@ -77,6 +80,8 @@ bounds! {
     deliveries_per_second: "deliveries-per-second" = 20_000,
     /// Packets to subscribers that notices from one source address cause at once after a pause.
     delivery_burst: "delivery-burst" = 200_000,
+    /// Readers that all notices on their way have still to reach; beyond, a notice to more than a few is refused.
+    fan_out_readers: "fan-out-readers" = 4_000_000,
     /// Known hosts.
     hosts: "hosts" = 100_000,
     /// Requests to flush one host, BOOT and FLUSH, in ten seconds.

@@ -33,13 +33,18 @@ pub(crate) struct RateLimiter {
 }
 
 impl RateLimiter {
+    /// Whether a source has so many units of its rate left.
+    pub(crate) fn affords(&mut self, now: Duration, source: IpAddr, units: usize, rate: &Rate) -> bool {
+        let made_up = *self.entry(now, source, rate.sources);
+        made_up.max(now) + rate.time_for(units) <= now + rate.time_for(rate.burst.max(units))
+    }
+
     /// Spends units of a source's rate; false, and nothing is spent, when it has not so many left.
     pub(crate) fn spend(&mut self, now: Duration, source: IpAddr, units: usize, rate: &Rate) -> bool {
-        let made_up = self.entry(now, source, rate.sources);
-        let after = (*made_up).max(now) + rate.time_for(units);
-        let affordable = after <= now + rate.time_for(rate.burst.max(units));
+        let affordable = self.affords(now, source, units, rate);
         if affordable {
-            *made_up = after;
+            let made_up = self.entry(now, source, rate.sources);
+            *made_up = (*made_up).max(now) + rate.time_for(units);
         }
         affordable
     }

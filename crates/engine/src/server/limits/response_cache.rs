@@ -62,6 +62,13 @@ impl ResponseCache {
         }
     }
 
+    /// A packet that was handled before has got its answer.
+    pub(crate) fn answered(&mut self, packet: &Fingerprint, answer: Bytes) {
+        if let Some(handled) = self.packets.get_mut(packet) {
+            handled.answer = Some(answer);
+        }
+    }
+
     /// Forgets what a host that begins anew has told of itself: what it sends again then must be done again. What it
     /// has sent to others stays done.
     pub(crate) fn forget_host(&mut self, host: IpAddr) {

@@ -118,8 +118,6 @@ pub(crate) struct Deliveries {
 const OVERHEAD: usize = 320;
 /// Packets of clients that are gone, forgotten in one go: nobody waits because somebody else had many.
 const MAX_FORGOTTEN_PER_STEP: usize = 64;
-/// So few packets are forgotten before anything else is done.
-const MAX_FORGOTTEN_AT_ONCE: usize = 32;
 
 const fn key_range(to: SocketAddr) -> std::ops::RangeInclusive<PacketKey> {
     let first = Uid { address: Ipv4Addr::UNSPECIFIED, seconds: 0, micros: 0 };
@@ -188,14 +186,10 @@ impl Deliveries {
         self.forget(packet).is_some()
     }
 
-    /// Forgets all packets to a client that is gone: a few at once, many bit by bit, so that nobody waits for that.
+    /// Forgets all packets to a client that is gone, [bit by bit](Self::forget_some).
     pub(crate) fn forget_client(&mut self, address: SocketAddr, client: ClientId) {
-        let waiting = self.pending_for(address);
-        if waiting > 0 {
+        if self.pending_for(address) > 0 {
             self.gone.push_back((address, client));
-        }
-        if (1..=MAX_FORGOTTEN_AT_ONCE).contains(&waiting) {
-            self.forget_some();
         }
     }
 

@@ -3,7 +3,7 @@
 
 use crate::server::state::clients::ClientId;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     fmt,
     hash::{Hash, Hasher},
     net::IpAddr,
@@ -160,6 +160,14 @@ impl Readers {
         false
     }
 
+    fn len(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Few(few) => few.len(),
+            Self::Many(many) => many.len(),
+        }
+    }
+
     fn list(&self, out: &mut Vec<ClientId>) {
         match self {
             Self::One(only) => out.push(*only),
@@ -169,10 +177,16 @@ impl Readers {
     }
 }
 
+/// Subscriptions of clients that are gone, ended in one go: nobody waits because somebody else had many.
+const MAX_ENDED_PER_STEP: usize = 64;
+
 /// The subscriptions of all clients, by destination.
 #[derive(Default)]
 pub(crate) struct Subscriptions {
+    /// Among them readers that are gone, as long as something is `ending`.
     interested: HashMap<Destination, Readers>,
+    /// What clients that are gone were subscribed to, as far as they are still listed there.
+    ending: VecDeque<(ClientId, Vec<Destination>)>,
     per_host: HashMap<IpAddr, usize>,
     count: usize,
     octets: usize,
@@ -214,31 +228,75 @@ impl Subscriptions {
         if !readers.contains(client) {
             return false;
         }
-        if readers.remove(client) {
+        self.unlist(destination, client);
+        self.uncount(std::slice::from_ref(destination), host);
+        true
+    }
+
+    /// Ends the subscriptions of a client of a host that is gone. They count no longer, and are
+    /// [ended bit by bit](Self::end_some).
+    pub(crate) fn leave(&mut self, client: ClientId, destinations: Vec<Destination>, host: IpAddr) {
+        self.uncount(&destinations, host);
+        if !destinations.is_empty() {
+            self.ending.push_back((client, destinations));
+        }
+    }
+
+    /// Ends some subscriptions of clients that are gone; true when there are more.
+    pub(crate) fn end_some(&mut self) -> bool {
+        for _ in 0..MAX_ENDED_PER_STEP {
+            let Some((client, destinations)) = self.ending.front_mut() else { break };
+            match (*client, destinations.pop()) {
+                (client, Some(destination)) => self.unlist(&destination, client),
+                (_, None) => {
+                    self.ending.pop_front();
+                }
+            }
+        }
+        !self.ending.is_empty()
+    }
+
+    /// Whether [`matching`](Self::matching) may give clients that are gone.
+    pub(crate) fn lists_gone_clients(&self) -> bool {
+        !self.ending.is_empty()
+    }
+
+    fn unlist(&mut self, destination: &Destination, client: ClientId) {
+        if self.interested.get_mut(destination).is_some_and(|readers| readers.remove(client)) {
             self.interested.remove(destination);
         }
-        self.count -= 1;
-        self.octets -= destination.octets();
+    }
+
+    fn uncount(&mut self, destinations: &[Destination], host: IpAddr) {
+        self.count -= destinations.len();
+        self.octets -= destinations.iter().map(Destination::octets).sum::<usize>();
         if let Some(count) = self.per_host.get_mut(&host) {
-            *count -= 1;
+            *count -= destinations.len();
             if *count == 0 {
                 self.per_host.remove(&host);
             }
         }
-        true
     }
 
-    /// Every client, once each, that wants notices of this class, instance and recipient.
-    pub(crate) fn matching(&self, class: &FoldedName, instance: &FoldedName, recipient: &[u8]) -> Vec<ClientId> {
-        let mut clients = Vec::new();
-        for instance in [&**instance, ANY_INSTANCE] {
-            if let Some(readers) = self.interested.get(&Destination::of_folded(class, instance, recipient)) {
-                readers.list(&mut clients);
-            }
+    /// Every client, once each, that wants notices of this class, instance and recipient. They are listed only if
+    /// `may_be` says so of how many there are at least: that is known before.
+    pub(crate) fn matching(
+        &self,
+        class: &FoldedName,
+        instance: &FoldedName,
+        recipient: &[u8],
+        may_be: impl FnOnce(usize) -> bool,
+    ) -> Option<Vec<ClientId>> {
+        let of = |instance: &[u8]| self.interested.get(&Destination::of_folded(class, instance, recipient));
+        let readers = [of(instance), of(ANY_INSTANCE)].into_iter().flatten();
+        if !may_be(readers.clone().map(Readers::len).max().unwrap_or(0)) {
+            return None;
         }
+        let mut clients = Vec::new();
+        readers.for_each(|readers| readers.list(&mut clients));
         clients.sort_unstable();
         clients.dedup();
-        clients
+        Some(clients)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -261,6 +319,10 @@ mod tests {
     use crate::server::state::clients::Clients;
     use std::{net::SocketAddr, time::Duration};
 
+    fn matching(subscriptions: &Subscriptions, class: &FoldedName) -> Vec<ClientId> {
+        subscriptions.matching(class, &FoldedName::new(b"x"), b"", |_| true).unwrap_or_default()
+    }
+
     #[test]
     fn few_and_many_readers_are_all_found_and_all_leave() {
         let host = IpAddr::from([10, 0, 0, 1]);
@@ -276,15 +338,33 @@ mod tests {
             assert!(subscriptions.add(class(), id, host).is_none(), "it is subscribed already");
             let mut expected = shuffled[..=index].to_vec();
             expected.sort_unstable();
-            assert_eq!(subscriptions.matching(&FoldedName::new(b"C"), &FoldedName::new(b"x"), b""), expected);
+            assert_eq!(matching(&subscriptions, &FoldedName::new(b"C")), expected);
         }
         assert_eq!((subscriptions.len(), subscriptions.count_of_host(host)), (200, 200));
         for (index, &id) in shuffled.iter().enumerate() {
             assert!(subscriptions.remove(&class(), id, host));
             assert!(!subscriptions.remove(&class(), id, host), "it is gone");
-            assert_eq!(subscriptions.matching(&FoldedName::new(b"c"), &FoldedName::new(b"x"), b"").len(), 199 - index);
+            assert_eq!(matching(&subscriptions, &FoldedName::new(b"c")).len(), 199 - index);
         }
         assert_eq!((subscriptions.len(), subscriptions.octets(), subscriptions.count_of_host(host)), (0, 0, 0));
         assert!(subscriptions.interested.is_empty());
+    }
+
+    #[test]
+    fn who_is_gone_counts_no_longer_and_leaves_bit_by_bit() {
+        let host = IpAddr::from([10, 0, 0, 1]);
+        let mut clients = Clients::default();
+        let [one, other] = [1, 2].map(|port| clients.register(SocketAddr::new(host, port), b"a", Duration::ZERO));
+        let mut subscriptions = Subscriptions::default();
+        let class = |number: usize| Destination::new(number.to_string().as_bytes(), b"*", b"");
+        let held = (0..150).filter_map(|number| subscriptions.add(class(number), one, host)).collect();
+        subscriptions.add(class(0), other, host);
+        subscriptions.leave(one, held, host);
+        assert_eq!((subscriptions.len(), subscriptions.count_of_host(host)), (1, 1));
+        assert_eq!(subscriptions.octets(), class(0).octets());
+        let steps = std::iter::from_fn(|| subscriptions.end_some().then_some(())).count();
+        assert_eq!((steps, subscriptions.lists_gone_clients()), (2, false), "the third was the last");
+        assert_eq!(matching(&subscriptions, &FoldedName::new(b"0")), [other]);
+        assert_eq!(subscriptions.interested.len(), 1);
     }
 }
