@@ -33,7 +33,7 @@ use zephyr_core::{
 };
 use zephyr_engine::{
     machine::{Input, Machine, Output, Transmit},
-    server::{self, Bounds, Config, Neighbours, Verified, acl::Rules},
+    server::{self, Bounds, Config, Neighbours, ProbeSecret, Verified, acl::Rules},
 };
 
 /// Clients of one host.
@@ -87,6 +87,7 @@ impl Server {
             realms: Realms::local_only(b"ATHENA.TEST"),
             policy: Policy::KERBEROS,
             rules: Arc::new(Rules::default()),
+            probe_secret: ProbeSecret::new(&[7; 32]),
             bounds,
             neighbours: Neighbours::default(),
             in_flight: usize::MAX,

@@ -100,7 +100,12 @@ impl Server {
         if layout.kind() == Kind::ClientAck {
             let packet = layout.of(octets);
             self.pacer.acknowledged(from, packet.notice.uid);
-            if self.accepts(from, &packet) {
+            // A probe says that it is longer than any notice, and its acknowledgement repeats that.
+            if self.confirm(now, from, packet.notice.uid) {
+                self.counters.received += 1;
+                self.counters.confirmed += 1;
+                self.earn(from.ip(), octets.len());
+            } else if self.accepts(from, &packet) {
                 self.acknowledged(now, from, &packet);
             }
             return;

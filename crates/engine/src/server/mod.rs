@@ -8,6 +8,7 @@
 pub mod acl;
 mod acl_check;
 mod config;
+mod confirmation;
 mod counters;
 mod dump;
 mod event;
@@ -21,6 +22,8 @@ mod origin;
 mod pacer;
 mod policy_check;
 mod queue_lengths;
+mod recipients;
+mod registration;
 mod reply;
 mod request;
 mod routing;
@@ -28,6 +31,7 @@ mod state;
 mod verification;
 
 pub use config::{Command, Config};
+pub use confirmation::ProbeSecret;
 pub use counters::{Counters, Gauges, Metric};
 pub use event::{Cause, Change, Event, Located, LogEntry, Published};
 pub use inspect::{ClientView, SubscriptionView};
@@ -50,16 +54,22 @@ use crate::{
         pacer::{Lane, Paced, Pacer},
         state::{
             clients::{Client, ClientId, Clients},
-            deliveries::{Deliveries, DeliveryLimits, Due},
+            deliveries::{Deliveries, Due},
             hosts::Hosts,
             locations::{Gone, Locations},
+            probes::Probes,
             subscriptions::Subscriptions,
         },
         verification::Verifications,
     },
 };
 use bytes::Bytes;
-use std::{collections::VecDeque, net::SocketAddr, time::Duration};
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 use zephyr_core::{
     notice::{OwnedPacket, Packet},
     schedule::CLIENT_SILENCE,
@@ -80,6 +90,9 @@ pub struct Server {
     clients: Clients,
     subscriptions: Subscriptions,
     deliveries: Deliveries,
+    probes: Probes,
+    /// Clients that were ever probed.
+    probes_begun: u64,
     locations: Locations,
     hosts: Hosts,
     response_cache: ResponseCache,
@@ -92,6 +105,9 @@ pub struct Server {
     notices: RateLimiter,
     /// Deliveries that each source has caused.
     caused: RateLimiter,
+    /// Packets to unconfirmed addresses of each host, for each principal; and for each principal in all.
+    unconfirmed_of_host: RateLimiter<(IpAddr, Arc<[u8]>)>,
+    unconfirmed_of_principal: RateLimiter<Arc<[u8]>>,
     amplification: Amplification,
     counters: Counters,
     ingress: FairQueue<(SocketAddr, OwnedPacket)>,
@@ -154,6 +170,8 @@ impl Server {
             clients: Clients::default(),
             subscriptions: Subscriptions::default(),
             deliveries: Deliveries::default(),
+            probes: Probes::default(),
+            probes_begun: 0,
             locations: Locations::default(),
             hosts: Hosts::default(),
             response_cache: ResponseCache::default(),
@@ -162,6 +180,8 @@ impl Server {
             host_flushes: RateLimiter::default(),
             notices: RateLimiter::default(),
             caused: RateLimiter::default(),
+            unconfirmed_of_host: RateLimiter::default(),
+            unconfirmed_of_principal: RateLimiter::default(),
             amplification: Amplification::default(),
             counters: Counters::default(),
             ingress: FairQueue::default(),
@@ -181,7 +201,9 @@ impl Server {
 
     /// The next timeout on the monotonic clock.
     fn next_timeout(&self, now: Now) -> Option<Duration> {
-        let due = if self.may_repeat(now) { self.deliveries.next_due() } else { None };
+        let may_repeat = self.may_repeat(now);
+        let due =
+            [self.deliveries.next_due(), self.probes.next_due()].into_iter().flatten().filter(|_| may_repeat).min();
         [due, self.pacer.next_chance()].into_iter().flatten().min()
     }
 
@@ -190,6 +212,7 @@ impl Server {
         if self.deliveries.forget_some() || !self.may_repeat(now) {
             return;
         }
+        self.probe(now);
         for _ in 0..MAX_DUE_PER_TIMEOUT {
             let Some(due) = self.deliveries.take_due(now.monotonic) else { break };
             let due = match due {
@@ -221,7 +244,7 @@ impl Server {
     fn give_up(&mut self, client: ClientId) {
         let Some(gone) = self.remove_client(client) else { return };
         self.counters.dead_clients += 1;
-        let ended = self.locations.remove_address(gone.address());
+        let ended = self.locations.remove_address(gone.address(), gone.standing().is_proven());
         self.locations_gone(ended);
         self.report(LogEvent::ClientDead { client: gone.address(), principal: gone.principal.as_ref().into() });
     }
@@ -260,6 +283,7 @@ impl Server {
     pub fn gauges(&self) -> Gauges {
         Gauges {
             clients: self.clients.len(),
+            unconfirmed: self.clients.unconfirmed(),
             subscriptions: self.subscriptions.len(),
             subscription_octets: self.subscriptions.octets(),
             pending: self.deliveries.len(),
@@ -268,16 +292,6 @@ impl Server {
             hosts: self.hosts.len(),
             recent: self.response_cache.len(),
             replays: self.replay_cache.len(),
-        }
-    }
-
-    fn delivery_limits(&self) -> DeliveryLimits {
-        DeliveryLimits {
-            per_destination: self.config.bounds.pending_per_destination,
-            host_octets: self.config.bounds.pending_octets_per_host,
-            principal_octets: self.config.bounds.pending_octets_per_principal,
-            client_octets: self.config.bounds.delivery_octets,
-            answer_octets: self.config.bounds.answer_octets,
         }
     }
 
@@ -301,9 +315,11 @@ impl Server {
     /// Forgets a client, its subscriptions and what waits for it.
     fn remove_client(&mut self, id: ClientId) -> Option<Client> {
         let client = self.clients.remove(id)?;
+        let payer = client.payer();
         for destination in &client.subscriptions {
-            self.subscriptions.remove(destination, id, client.address().ip());
+            self.subscriptions.remove(destination, id, &payer);
         }
+        self.probes.end(id);
         self.deliveries.forget_client(client.address(), id);
         self.changed(Change::ClientGone { client: client.address() });
         Some(client)

@@ -7,7 +7,10 @@ use crate::{
         Server,
         log_event::LogEvent,
         request::Request,
-        state::deliveries::{Addressee, DeliveryLimits, Outgoing},
+        state::{
+            deliveries::{Addressee, DeliveryLimits, Outgoing},
+            standing::Standing,
+        },
     },
 };
 use bytes::Bytes;
@@ -28,7 +31,7 @@ use zephyr_core::{
 
 /// Maximum transmissions of an answer to an unauthenticated client.
 const MAX_STRANGER_TRANSMISSIONS: usize = 3;
-/// Divisor of the limit for answers: one principal has one, and all who prove nothing share one.
+/// Divisor of limits: all who prove nothing have such a part of them, and of the limit for answers so has one principal.
 pub(crate) const PARTS: usize = 4;
 
 /// The result of a request.
@@ -176,13 +179,12 @@ impl Server {
         packets: Vec<(Uid, Bytes)>,
         addressee: Addressee,
     ) {
-        // The answers to somebody have a part of their own, whatever waits for his clients. No name begins with a NUL.
-        let owner: Option<Arc<[u8]>> =
-            (addressee == Addressee::Asker).then(|| [b"\0", request.principal()].concat().into());
-        let limits = self.delivery_limits();
+        let owner: Option<Arc<[u8]>> = (addressee == Addressee::Asker).then(|| request.principal().into());
+        let limits = self.delivery_limits(Standing::Proven);
         let limits = DeliveryLimits { principal_octets: limits.answer_octets / PARTS, ..limits };
         for (uid, packet) in packets {
-            let outgoing = Outgoing { key: (to, uid), addressee, owner: owner.clone(), payload: packet.clone() };
+            let (owner, payload) = (owner.clone(), packet.clone());
+            let outgoing = Outgoing { key: (to, uid), addressee, owner, standing: request.standing(), payload };
             if self.deliveries.remember(request.now.monotonic, outgoing, &limits).is_err() {
                 self.counters.answers_full += 1;
                 break;

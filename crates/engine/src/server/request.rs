@@ -1,6 +1,6 @@
 //! A request to the server, and what is known about its sender.
 
-use crate::server::{acl::Who, intake::Arrival, origin::Origin, reply::Reply};
+use crate::server::{acl::Who, intake::Arrival, origin::Origin, reply::Reply, state::standing::Standing};
 use bytes::Bytes;
 use std::{net::SocketAddr, sync::Arc};
 use zephyr_core::{
@@ -81,6 +81,11 @@ impl<'a> Request<'a> {
     /// The subject for access control rules: only what is proven.
     pub(crate) fn who(&self) -> Who<'_> {
         Who { principal: self.verdict.identity().map(Identity::principal), address: Some(self.from.ip()) }
+    }
+
+    /// Whether it is proven who sent it.
+    pub(crate) fn standing(&self) -> Standing {
+        Standing::of(self.session.is_some())
     }
 
     /// The client that it speaks for: where it came from, at the port that it names.

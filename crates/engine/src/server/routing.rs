@@ -4,7 +4,6 @@ use crate::server::{
     Event, Published, Server,
     limits::rate_limit::Rate,
     log_event::LogEvent,
-    pacer::Lane,
     reply::Reply,
     request::Request,
     state::{
@@ -13,6 +12,7 @@ use crate::server::{
     },
 };
 use bytes::Bytes;
+use std::sync::Arc;
 use zephyr_core::{
     auth::{AuthError, Direction, Session},
     fold::FoldedName,
@@ -37,6 +37,7 @@ impl Server {
         }
         let instance = FoldedName::new(request.notice.instance);
         let clients = self.subscriptions.matching(&request.class, &instance, &recipient);
+        let clients = self.addressed(&recipient, clients);
         if !self.may_cause(clients.len(), request) {
             return Reply::Denied;
         }
@@ -69,14 +70,13 @@ impl Server {
         let (now, authentic) = (request.now, request.verdict.is_authentic());
         let recipient = completed(request.notice.recipient, self.config.realms.local()).into_owned();
         let notice = Notice { recipient: &recipient, ..request.notice };
-        let limits = self.delivery_limits();
         // What proves nothing is the same for everybody.
         let mut unproven: Option<Result<Packets, AuthError>> = None;
         let mut readers = 0;
         for &id in clients {
             let Some(client) = self.clients.get(id) else { continue };
             let to = client.address();
-            let session = client.session.as_deref().filter(|_| authentic);
+            let session = client.session().map(Arc::as_ref).filter(|_| authentic);
             let packets = match session {
                 Some(session) => packets_for(&notice, Some(session), &mut self.uids, now),
                 None => unproven.get_or_insert_with(|| packets_for(&notice, None, &mut self.uids, now)).clone(),
@@ -89,23 +89,21 @@ impl Server {
                     continue;
                 }
             };
-            let (owner, silent) = (client.principal.clone(), client.silent);
+            let (owner, standing) = (client.principal.clone(), client.standing());
             let mut reached = false;
             for (uid, payload) in packets {
                 let outgoing = Outgoing {
                     key: (to, uid),
                     addressee: Addressee::Client(id),
                     owner: Some(owner.clone()),
-                    payload: payload.clone(),
+                    standing,
+                    payload,
                 };
-                if let Err(full) = self.deliveries.remember(now.monotonic, outgoing, &limits) {
+                if let Err(full) = self.send_or_hold(now, outgoing, id) {
                     self.count_full(full);
                     self.report(LogEvent::Full { what: "unacknowledged packets", from: to });
                     break;
                 }
-                self.counters.delivered += 1;
-                let lane = if silent { Lane::Repetitions(uid) } else { Lane::Deliveries(uid) };
-                self.pacer.push(lane, to, payload);
                 reached = true;
             }
             readers += usize::from(reached);

@@ -73,7 +73,8 @@ impl Server {
             Some(Exposure::None) => self.hide(request),
             Some(exposure) => self.set_location(request, exposure),
             None if opcode == names::USER_FLUSH => {
-                let gone = self.locations.remove_user(request.notice.instance, request.verdict.is_authentic());
+                let host = (!request.verdict.is_authentic()).then(|| request.from.ip());
+                let gone = self.locations.remove_user(request.notice.instance, host);
                 self.locations_gone(gone);
                 Reply::Sent
             }

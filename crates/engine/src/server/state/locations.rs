@@ -159,11 +159,13 @@ impl Locations {
         Ok(exposure)
     }
 
-    /// Forgets all locations of a user, and gives them. Those that were told with proof are kept unless `proven`.
-    pub(crate) fn remove_user(&mut self, user: &[u8], proven: bool) -> Vec<Gone> {
+    /// Forgets all locations of a user, and gives them. Without proof only those that were told from this `host`, and
+    /// without proof.
+    pub(crate) fn remove_user(&mut self, user: &[u8], host: Option<IpAddr>) -> Vec<Gone> {
         let user: Arc<[u8]> = user.into();
-        let all = self.of(&user).iter().map(|location| (user.clone(), location.address)).collect();
-        self.remove_all(all, proven)
+        let concerned = |location: &&Location| host.is_none_or(|host| location.address.ip() == host);
+        let all = self.of(&user).iter().filter(concerned).map(|location| (user.clone(), location.address)).collect();
+        self.remove_all(all, host.is_none())
     }
 
     fn unlist(&mut self, address: SocketAddr, user: &[u8]) {
@@ -183,20 +185,20 @@ impl Locations {
 
     /// Forgets whatever was told from one host, and gives it.
     pub(crate) fn remove_host(&mut self, host: IpAddr) -> Vec<Gone> {
-        self.remove_addresses(SocketAddr::new(host, 0), SocketAddr::new(host, u16::MAX))
+        self.remove_addresses(SocketAddr::new(host, 0), SocketAddr::new(host, u16::MAX), true)
     }
 
-    /// Forgets whatever was told for one address and port, and gives it.
-    pub(crate) fn remove_address(&mut self, address: SocketAddr) -> Vec<Gone> {
-        self.remove_addresses(address, address)
+    /// Forgets what was told for one address and port, and gives it. What was told with proof is kept unless `proven`.
+    pub(crate) fn remove_address(&mut self, address: SocketAddr, proven: bool) -> Vec<Gone> {
+        self.remove_addresses(address, address, proven)
     }
 
-    fn remove_addresses(&mut self, first: SocketAddr, last: SocketAddr) -> Vec<Gone> {
+    fn remove_addresses(&mut self, first: SocketAddr, last: SocketAddr, proven: bool) -> Vec<Gone> {
         let none: Arc<[u8]> = Arc::from(&b""[..]);
         let from_first = self.by_address.range((first, none)..);
         let found = from_first.take_while(|(address, _)| *address <= last);
         let found = found.map(|(address, user)| (user.clone(), *address)).collect();
-        self.remove_all(found, true)
+        self.remove_all(found, proven)
     }
 
     /// Forgets these as far as that may be, and gives those that are gone.
@@ -229,13 +231,13 @@ mod tests {
             assert_eq!(locations.set(&told(user, address), &Bounds::default()), Stored::Yes);
         }
         assert_eq!(locations.of(b"a")[0].address, at(2, 5), "newest first");
-        locations.remove_address(at(1, 5));
+        locations.remove_address(at(1, 5), true);
         assert_eq!((locations.of(b"a").len(), locations.of(b"b").len(), locations.of(b"c").len()), (1, 2, 0));
         locations.remove_host(at(1, 0).ip());
         assert_eq!((locations.of(b"a").len(), locations.of(b"b").len()), (1, 1));
-        locations.remove_user(b"a", true);
+        locations.remove_user(b"a", None);
         assert_eq!(locations.len(), 1, "b is still there: removing a user with several locations harms nobody else");
-        locations.remove_user(b"b", true);
+        locations.remove_user(b"b", None);
         assert!(locations.per_host.is_empty() && locations.by_user.is_empty());
     }
 
@@ -265,7 +267,7 @@ mod tests {
         assert_eq!(locations.set(&unproven(at(1, 1)), &Bounds::default()), Stored::Proven);
         assert_eq!(locations.set(&unproven(at(1, 2)), &Bounds::default()), Stored::Yes);
         assert_eq!(locations.remove(b"a", at(1, 1), false), Err(Kept::Proven));
-        locations.remove_user(b"a", false);
+        locations.remove_user(b"a", Some(at(1, 1).ip()));
         assert_eq!(locations.of(b"a").len(), 1);
         assert_eq!(locations.remove(b"a", at(1, 1), true), Ok(Exposure::NetVisible));
         assert_eq!(locations.remove(b"a", at(1, 1), true), Err(Kept::Unknown));

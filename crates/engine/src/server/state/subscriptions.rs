@@ -1,7 +1,10 @@
 //! Subscriptions, and the lookup of a notice's subscribers, whose cost does not depend on how many subscriptions there
 //! are.
 
-use crate::server::state::clients::ClientId;
+use crate::server::state::{
+    clients::ClientId,
+    standing::{ByStanding, Standing},
+};
 use std::{
     collections::{BTreeSet, HashMap},
     fmt,
@@ -53,7 +56,7 @@ impl Destination {
     }
 
     /// Octets that one client's subscription to it takes, about.
-    fn octets(&self) -> usize {
+    pub(crate) fn octets(&self) -> usize {
         64 + self.0.len()
     }
 }
@@ -159,23 +162,58 @@ impl Readers {
     }
 }
 
+/// Who is charged for a client's subscriptions: its host and its principal, proven or only claimed.
+#[derive(Clone, Debug)]
+pub(crate) struct Payer {
+    pub(crate) host: IpAddr,
+    pub(crate) principal: Arc<[u8]>,
+    pub(crate) standing: Standing,
+}
+
+/// How much room some subscriptions take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) count: usize,
+    pub(crate) octets: usize,
+}
+
+impl Usage {
+    const fn add(&mut self, octets: usize) {
+        self.count += 1;
+        self.octets += octets;
+    }
+
+    const fn subtract(&mut self, octets: usize) {
+        self.count = self.count.saturating_sub(1);
+        self.octets = self.octets.saturating_sub(octets);
+    }
+}
+
+fn subtract<K: Eq + Hash>(usages: &mut HashMap<K, Usage>, key: &K, octets: usize) {
+    if let Some(usage) = usages.get_mut(key) {
+        usage.subtract(octets);
+        if usage.count == 0 {
+            usages.remove(key);
+        }
+    }
+}
+
 /// The subscriptions of all clients, by destination.
 #[derive(Default)]
 pub(crate) struct Subscriptions {
     interested: HashMap<Destination, Readers>,
-    per_host: HashMap<IpAddr, usize>,
-    count: usize,
-    octets: usize,
+    per_host: HashMap<(IpAddr, Standing), Usage>,
+    per_principal: HashMap<(Arc<[u8]>, Standing), Usage>,
+    usage: ByStanding<Usage>,
 }
 
 impl Subscriptions {
-    /// Subscribes a client of a host. Gives the destination for the client's own list, or `None` when it was subscribed
-    /// already.
-    pub(crate) fn add(&mut self, destination: Destination, client: ClientId, host: IpAddr) -> Option<Destination> {
-        // All who want the same share one text.
+    /// Subscribes a client. Gives the destination for the client's own list, or `None` when it was subscribed already.
+    pub(crate) fn add(&mut self, destination: Destination, client: ClientId, payer: &Payer) -> Option<Destination> {
+        // All who want the same, and spell it so, share one text.
         let shared = match self.interested.get_key_value(&destination) {
-            Some((known, _)) => known.clone(),
-            None => destination,
+            Some((known, _)) if known.text() == destination.text() => known.clone(),
+            _ => destination,
         };
         match self.interested.get_mut(&shared) {
             Some(readers) => {
@@ -187,14 +225,15 @@ impl Subscriptions {
                 self.interested.insert(shared.clone(), Readers::One(client));
             }
         }
-        self.count += 1;
-        self.octets += shared.octets();
-        *self.per_host.entry(host).or_insert(0) += 1;
+        let octets = shared.octets();
+        self.usage.of_mut(payer.standing).add(octets);
+        self.per_host.entry((payer.host, payer.standing)).or_default().add(octets);
+        self.per_principal.entry((payer.principal.clone(), payer.standing)).or_default().add(octets);
         Some(shared)
     }
 
-    /// Ends a subscription of a client of a host; false when there was none.
-    pub(crate) fn remove(&mut self, destination: &Destination, client: ClientId, host: IpAddr) -> bool {
+    /// Ends a subscription of a client; false when there was none.
+    pub(crate) fn remove(&mut self, destination: &Destination, client: ClientId, payer: &Payer) -> bool {
         let Some(readers) = self.interested.get_mut(destination) else { return false };
         if !readers.contains(client) {
             return false;
@@ -202,14 +241,10 @@ impl Subscriptions {
         if readers.remove(client) {
             self.interested.remove(destination);
         }
-        self.count -= 1;
-        self.octets -= destination.octets();
-        if let Some(count) = self.per_host.get_mut(&host) {
-            *count -= 1;
-            if *count == 0 {
-                self.per_host.remove(&host);
-            }
-        }
+        let octets = destination.octets();
+        self.usage.of_mut(payer.standing).subtract(octets);
+        subtract(&mut self.per_host, &(payer.host, payer.standing), octets);
+        subtract(&mut self.per_principal, &(payer.principal.clone(), payer.standing), octets);
         true
     }
 
@@ -226,50 +261,65 @@ impl Subscriptions {
         clients
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.count
+    pub(crate) const fn len(&self) -> usize {
+        self.usage.of(Standing::Unproven).count + self.usage.of(Standing::Proven).count
     }
 
-    pub(crate) fn octets(&self) -> usize {
-        self.octets
+    pub(crate) const fn octets(&self) -> usize {
+        self.usage.of(Standing::Unproven).octets + self.usage.of(Standing::Proven).octets
     }
 
-    /// The number of subscriptions of the clients of one host.
-    pub(crate) fn count_of_host(&self, host: IpAddr) -> usize {
-        self.per_host.get(&host).copied().unwrap_or(0)
+    /// What all clients of this standing take.
+    pub(crate) const fn usage(&self, standing: Standing) -> Usage {
+        *self.usage.of(standing)
+    }
+
+    /// What the clients of this host and standing take.
+    pub(crate) fn usage_of_host(&self, payer: &Payer) -> Usage {
+        self.per_host.get(&(payer.host, payer.standing)).copied().unwrap_or_default()
+    }
+
+    /// What the clients of this principal and standing take.
+    pub(crate) fn usage_of_principal(&self, payer: &Payer) -> Usage {
+        self.per_principal.get(&(payer.principal.clone(), payer.standing)).copied().unwrap_or_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::state::clients::Clients;
+    use crate::server::state::clients::{Clients, NewClient};
     use std::{net::SocketAddr, time::Duration};
 
     #[test]
     fn few_and_many_readers_are_all_found_and_all_leave() {
         let host = IpAddr::from([10, 0, 0, 1]);
         let mut clients = Clients::default();
-        let ids: Vec<ClientId> =
-            (1..=200).map(|port| clients.register(SocketAddr::new(host, port), b"alice@R", Duration::ZERO)).collect();
+        let mut register = |port| {
+            let new = NewClient { address: SocketAddr::new(host, port), principal: b"alice@R", session: None };
+            clients.register(new, Duration::ZERO)
+        };
+        let ids: Vec<ClientId> = (1..=200).map(&mut register).collect();
+        let payer = Payer { host, principal: b"alice@R"[..].into(), standing: Standing::Unproven };
         let mut subscriptions = Subscriptions::default();
         let class = || Destination::new(b"c", b"*", b"");
         // Neither in order nor in reverse.
         let shuffled: Vec<ClientId> = (0..200).map(|step| ids[step * 77 % 200]).collect();
         for (index, &id) in shuffled.iter().enumerate() {
-            assert!(subscriptions.add(class(), id, host).is_some());
-            assert!(subscriptions.add(class(), id, host).is_none(), "it is subscribed already");
+            assert!(subscriptions.add(class(), id, &payer).is_some());
+            assert!(subscriptions.add(class(), id, &payer).is_none(), "it is subscribed already");
             let mut expected = shuffled[..=index].to_vec();
             expected.sort_unstable();
             assert_eq!(subscriptions.matching(&FoldedName::new(b"C"), &FoldedName::new(b"x"), b""), expected);
         }
-        assert_eq!((subscriptions.len(), subscriptions.count_of_host(host)), (200, 200));
+        assert_eq!((subscriptions.len(), subscriptions.usage_of_host(&payer).count), (200, 200));
         for (index, &id) in shuffled.iter().enumerate() {
-            assert!(subscriptions.remove(&class(), id, host));
-            assert!(!subscriptions.remove(&class(), id, host), "it is gone");
+            assert!(subscriptions.remove(&class(), id, &payer));
+            assert!(!subscriptions.remove(&class(), id, &payer), "it is gone");
             assert_eq!(subscriptions.matching(&FoldedName::new(b"c"), &FoldedName::new(b"x"), b"").len(), 199 - index);
         }
-        assert_eq!((subscriptions.len(), subscriptions.octets(), subscriptions.count_of_host(host)), (0, 0, 0));
+        assert_eq!((subscriptions.len(), subscriptions.octets()), (0, 0));
+        assert!(subscriptions.per_host.is_empty() && subscriptions.per_principal.is_empty());
         assert!(subscriptions.interested.is_empty());
     }
 }
