@@ -23,7 +23,7 @@ pub const TO_CLIENT: [Duration; 12] = seconds([2, 2, 4, 4, 8, 8, 16, 32, 64, 128
 pub const ANSWER_TRANSMISSIONS: usize = 7;
 /// A server to a client whose address has not acknowledged anything yet: the wait after each probe. After the last a
 /// client that is proven is given up, as by [`TO_CLIENT`], but the address got fewer packets.
-pub const TO_UNCONFIRMED: [Duration; 7] = seconds([2, 2, 4, 8, 16, 224, 780]);
+pub const TO_UNCONFIRMED: [Duration; 7] = seconds([2, 2, 4, 8, 16, 492, 512]);
 /// A client that is neither proven nor has acknowledged anything is forgotten after this long.
 pub const UNCONFIRMED_MEMORY: Duration = Duration::from_secs(60);
 /// A client that has acknowledged something within this time is not given up.

@@ -332,6 +332,79 @@ fn answers_that_others_ask_for_take_none_of_the_room_of_a_reader() {
     assert_eq!(reached(&mut stage, "foo"), [at(here(), 5000)]);
 }
 
+/// Also what is asked with proof may be asked from somebody else's address.
+#[test]
+fn a_proven_user_floods_nobody_with_answers() {
+    let many: String = (0..250).map(|number| format!("some-class-of-ours-{number},and-an-instance,*\n")).collect();
+    let asked = |host: SocketAddr, with_client: bool| {
+        let mut stage = Stage::with(|config| config.rules = with_defaults(many.as_bytes()));
+        stage.absent.push(victim().ip());
+        if with_client {
+            subscribe(&mut stage, at(host, 6000), MALLORY, "foo", Yes);
+        }
+        let mut received = Vec::new();
+        for _ in 0..100 {
+            received.extend(stage.send(host, control("GIMMEDEFS", MALLORY, b""), Yes));
+        }
+        received.extend(stage.wait(3600).into_iter().map(|(_, packet)| packet));
+        received.iter().filter(|packet| packet.to == at(host, 5000)).count()
+    };
+    let to_victim = asked(victim(), false);
+    assert!(to_victim <= 64 + 2 * 100, "{to_victim}");
+    assert!(asked(victim(), true) <= 64 + 2 * 100, "a client that nothing shows to be there changes nothing");
+    assert!(asked(here(), true) > 5000, "who is there gets all, as often as it takes");
+}
+
+#[test]
+fn nobody_spends_what_another_of_his_host_may_send_and_cause() {
+    let mut stage = Stage::with(|config| {
+        (config.policy.measure.notices_per_second, config.policy.measure.notice_burst) = (1, 5);
+        (config.bounds.deliveries_per_second, config.bounds.delivery_burst) = (1, 5);
+    });
+    subscribe(&mut stage, at(there(), 6000), BOB, "foo", Yes);
+    let mut send = |sender: &str, proof| {
+        let received = stage.send(here(), notice("foo", "x", "", sender), proof);
+        received.last().unwrap().answer()
+    };
+    for (sender, proof) in [(ALICE, No), (MALLORY, Yes)] {
+        let answers: Vec<String> = (0..10).map(|_| send(sender, proof)).collect();
+        assert_eq!((answers[0].as_str(), answers[9].as_str()), (SENT, DENIED), "{sender}");
+    }
+    assert_eq!(send(ALICE, Yes), SENT);
+}
+
+#[test]
+fn locations_that_are_only_claimed_take_no_room_of_the_proven_ones() {
+    let mut stage = Stage::with(|config| {
+        with_an_open_class(config);
+        (config.bounds.locations, config.bounds.locations_per_host) = (8, 4);
+    });
+    let mut told = |host: SocketAddr, port, person: &str, proof| {
+        let place = Notice { port, body: b"m\0t\0y\0", ..notice("LOGIN", person, "REALM-VISIBLE", person) };
+        stage.send(host, place, proof)[0].answer()
+    };
+    for number in 0..20 {
+        told(at(another_victim(number), 2104), 7000, "nobody@ATHENA.TEST", No);
+        told(here(), 7000, &format!("nobody{number}@ATHENA.TEST"), No);
+    }
+    assert_eq!([1, 2, 3, 4].map(|port| told(here(), port, ALICE, Yes)), [SENT; 4]);
+    assert_eq!(told(here(), 5, ALICE, Yes), "SERVACK LOST");
+    assert_eq!(stage.engine.gauges().locations, 4 + 2);
+}
+
+#[test]
+fn unproven_packets_make_no_proven_answer_forgotten() {
+    let mut stage = Stage::with(|config| config.bounds.response_cache_entries = 8);
+    let packet = stage.packet(control("GIMMEDEFS", ALICE, b""), Yes);
+    stage.give(here(), &packet, Yes);
+    for _ in 0..100 {
+        stage.send(there(), notice("nobody", "reads", "this", BOB), No);
+    }
+    let judged = stage.judged;
+    assert_eq!(stage.give(here(), &packet, Yes).len(), 1, "answered as the first time, and only that");
+    assert_eq!((stage.judged, stage.engine.counters().repeated), (judged, 1));
+}
+
 #[test]
 fn a_client_that_never_was_there_takes_no_location_along() {
     let mut stage = Stage::with(with_an_open_class);

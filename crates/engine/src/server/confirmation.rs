@@ -19,7 +19,11 @@ use crate::server::{
 };
 use bytes::Bytes;
 use ring::hmac;
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 use zephyr_core::{
     auth::Direction,
     kind::Kind,
@@ -48,7 +52,7 @@ impl ProbeSecret {
     }
 
     /// The uid of probe number so-and-so to this address.
-    fn uid(&self, server: std::net::Ipv4Addr, number: u64, to: SocketAddr) -> Uid {
+    fn uid(&self, server: Ipv4Addr, number: u64, to: SocketAddr) -> Uid {
         let tag = hmac::sign(&self.0, format!("{number} {to}").as_bytes());
         let [s1, s2, s3, s4, m1, m2, m3, m4] = tag.as_ref().first_chunk().copied().unwrap_or_default();
         let (seconds, micros) = ([s1, s2, s3, s4], [m1, m2, m3, m4]);
@@ -134,7 +138,7 @@ impl Server {
         match client.standing() {
             Standing::Proven => {
                 let principal = client.principal.clone();
-                self.spend_unconfirmed(now, host, &principal)
+                self.spend_unconfirmed(now, host, &principal, 1)
             }
             Standing::Unproven if self.amplification.of(host) >= octets => {
                 self.amplification.spend(host, octets);
@@ -144,12 +148,15 @@ impl Server {
         }
     }
 
-    /// Counts a packet for a principal to an address of a host that has not shown that it is there; false when there
-    /// were too many.
-    pub(crate) fn spend_unconfirmed(&mut self, now: Now, host: std::net::IpAddr, principal: &Arc<[u8]>) -> bool {
+    /// Counts packets for a principal to addresses of a host that have not shown that they are there; false, when there
+    /// would be too many.
+    pub(crate) fn spend_unconfirmed(&mut self, now: Now, host: IpAddr, principal: &Arc<[u8]>, packets: usize) -> bool {
         let (of_host, in_all) = self.unconfirmed_rates();
-        self.unconfirmed_of_principal.spend(now.monotonic, principal.clone(), SECONDS_PER_PACKET, &in_all)
-            && self.unconfirmed_of_host.spend(now.monotonic, (host, principal.clone()), SECONDS_PER_PACKET, &of_host)
+        let units = packets.saturating_mul(SECONDS_PER_PACKET);
+        // More than a burst is never affordable; a limiter would let it through once, as one piece of work.
+        units <= of_host.burst
+            && self.unconfirmed_of_principal.spend(now.monotonic, principal.clone(), units, &in_all)
+            && self.unconfirmed_of_host.spend(now.monotonic, (host, principal.clone()), units, &of_host)
     }
 
     fn unconfirmed_rates(&self) -> (Rate, Rate) {

@@ -307,7 +307,8 @@ impl Server {
             let (authenticator, packet) = (authenticator.octets(), arrival.print.octets.octets());
             self.changed(Change::AuthenticatorUsed { authenticator, packet });
         }
-        let handled = Handled { answer: request.answer, of_host };
+        let standing = request.standing();
+        let handled = Handled { answer: request.answer, standing, of_host };
         self.response_cache.remember(now.monotonic, arrival.print, handled, bounds.response_cache_entries);
     }
 

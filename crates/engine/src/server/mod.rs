@@ -52,12 +52,14 @@ use crate::{
             response_cache::ResponseCache,
         },
         pacer::{Lane, Paced, Pacer},
+        request::Source,
         state::{
             clients::{Client, ClientId, Clients},
             deliveries::{Deliveries, Due},
             hosts::Hosts,
             locations::{Gone, Locations},
             probes::Probes,
+            standing::ByStanding,
             subscriptions::Subscriptions,
         },
         verification::Verifications,
@@ -102,9 +104,9 @@ pub struct Server {
     /// Requests to flush a host.
     host_flushes: RateLimiter,
     /// Notices that each source has sent.
-    notices: RateLimiter,
+    notices: ByStanding<RateLimiter<Source>>,
     /// Deliveries that each source has caused.
-    caused: RateLimiter,
+    caused: ByStanding<RateLimiter<Source>>,
     /// Packets to unconfirmed addresses of each host, for each principal; and for each principal in all.
     unconfirmed_of_host: RateLimiter<(IpAddr, Arc<[u8]>)>,
     unconfirmed_of_principal: RateLimiter<Arc<[u8]>>,
@@ -178,8 +180,8 @@ impl Server {
             replay_cache: ReplayCache::default(),
             proofs: RateLimiter::default(),
             host_flushes: RateLimiter::default(),
-            notices: RateLimiter::default(),
-            caused: RateLimiter::default(),
+            notices: ByStanding::default(),
+            caused: ByStanding::default(),
             unconfirmed_of_host: RateLimiter::default(),
             unconfirmed_of_principal: RateLimiter::default(),
             amplification: Amplification::default(),

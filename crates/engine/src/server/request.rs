@@ -2,7 +2,10 @@
 
 use crate::server::{acl::Who, intake::Arrival, origin::Origin, reply::Reply, state::standing::Standing};
 use bytes::Bytes;
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 use zephyr_core::{
     auth::{Identity, Session, Verdict},
     fold::FoldedName,
@@ -10,6 +13,9 @@ use zephyr_core::{
     notice::{Claim, Notice, OwnedPacket, Packet},
     time::Now,
 };
+
+/// Who is charged for a request: a host, and a principal when it is proven.
+pub(crate) type Source = (IpAddr, Box<[u8]>);
 
 /// A request that is being handled.
 pub(crate) struct Request<'a> {
@@ -86,6 +92,12 @@ impl<'a> Request<'a> {
     /// Whether it is proven who sent it.
     pub(crate) fn standing(&self) -> Standing {
         Standing::of(self.session.is_some())
+    }
+
+    /// Who is charged for what it causes. Who proves who he is pays for himself alone: others of his host, and those who
+    /// forge its address, do not spend what is his.
+    pub(crate) fn source(&self) -> Source {
+        (self.from.ip(), self.verdict.identity().map_or(&b""[..], Identity::principal).into())
     }
 
     /// The client that it speaks for: where it came from, at the port that it names.

@@ -55,7 +55,8 @@ impl Server {
             sources: bounds.rate_limit_sources,
         };
         let from = request.from;
-        if deliveries == 0 || self.caused.spend(request.now.monotonic, from.ip(), deliveries, &rate) {
+        let caused = self.caused.of_mut(request.standing());
+        if deliveries == 0 || caused.spend(request.now.monotonic, request.source(), deliveries, &rate) {
             return true;
         }
         self.counters.delivery_floods += 1;

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 use zephyr_core::{
-    schedule::{ANSWER_TRANSMISSIONS, CLIENT_SILENCE, TO_CLIENT},
+    schedule::{CLIENT_SILENCE, TO_CLIENT},
     uid::Uid,
 };
 
@@ -22,8 +22,8 @@ use zephyr_core::{
 pub(crate) enum Addressee {
     /// A client: until it acknowledges or is given up.
     Client(ClientId),
-    /// Whoever asked something with proof: as long as he waits for the answer.
-    Asker,
+    /// Whoever asked something with proof: so many times, at most as long as he waits for the answer.
+    Asker { transmissions: usize },
     /// An address that may be forged: so many times, so that nobody is flooded in his name.
     Stranger { transmissions: usize },
 }
@@ -33,8 +33,7 @@ impl Addressee {
     const fn transmissions(self) -> usize {
         match self {
             Self::Client(_) => TO_CLIENT.len(),
-            Self::Asker => ANSWER_TRANSMISSIONS,
-            Self::Stranger { transmissions } => transmissions,
+            Self::Asker { transmissions } | Self::Stranger { transmissions } => transmissions,
         }
     }
 }
@@ -55,7 +54,7 @@ impl Room {
     const fn of(addressee: Addressee, standing: Standing) -> Self {
         match addressee {
             Addressee::Client(_) => Self::Clients(standing),
-            Addressee::Asker => Self::Askers,
+            Addressee::Asker { .. } => Self::Askers,
             Addressee::Stranger { .. } => Self::Strangers,
         }
     }
@@ -313,7 +312,7 @@ impl Deliveries {
         }
         match pending.addressee {
             Addressee::Client(client) => Some(Due::Undecided { packet, client }),
-            Addressee::Asker | Addressee::Stranger { .. } => {
+            Addressee::Asker { .. } | Addressee::Stranger { .. } => {
                 self.forget(&packet);
                 Some(Due::Forgotten)
             }

@@ -1,6 +1,10 @@
 //! Locations of users (server behaviour, section 6).
 
-use crate::server::{Located, limits::bounds::Bounds};
+use crate::server::{
+    Located,
+    limits::bounds::Bounds,
+    state::standing::{ByStanding, Standing},
+};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
@@ -93,7 +97,8 @@ pub(crate) struct Locations {
     /// Newest first.
     by_user: BTreeMap<Arc<[u8]>, Vec<Location>>,
     by_address: BTreeSet<(SocketAddr, Arc<[u8]>)>,
-    per_host: HashMap<IpAddr, usize>,
+    per_host: HashMap<(IpAddr, Standing), usize>,
+    counts: ByStanding<usize>,
 }
 
 impl Locations {
@@ -111,7 +116,7 @@ impl Locations {
         self.by_user.get(user).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Stores a location.
+    /// Stores a location, within the bounds for those who are proven as it is, or not.
     pub(crate) fn set(&mut self, told: &Told<'_>, bounds: &Bounds) -> Stored {
         let Told { user, address, proven, exposure, place } = *told;
         let location = Location {
@@ -127,11 +132,15 @@ impl Locations {
             if known.proven && !proven {
                 return Stored::Proven;
             }
+            let before = Standing::of(known.proven);
             *known = location;
+            self.uncount(address.ip(), before);
+            self.count(address.ip(), Standing::of(proven));
             return Stored::Yes;
         }
-        let on_host = self.count_of_host(address.ip());
-        if self.len() >= bounds.locations
+        let standing = Standing::of(proven);
+        let on_host = self.per_host.get(&(address.ip(), standing)).copied().unwrap_or(0);
+        if *self.counts.of(standing) >= bounds.locations
             || self.of(user).iter().filter(|known| known.proven == proven).count() >= bounds.locations_per_user
             || on_host >= bounds.locations_per_host
         {
@@ -139,7 +148,7 @@ impl Locations {
         }
         let user: Arc<[u8]> = user.into();
         self.by_address.insert((address, user.clone()));
-        *self.per_host.entry(address.ip()).or_insert(0) += 1;
+        self.count(address.ip(), standing);
         self.by_user.entry(user).or_default().insert(0, location);
         Stored::Yes
     }
@@ -151,11 +160,12 @@ impl Locations {
         if !proven && locations.get(place).is_some_and(|location| location.proven) {
             return Err(Kept::Proven);
         }
-        let exposure = locations.remove(place).exposure;
+        let Location { exposure, proven, .. } = locations.remove(place);
         if locations.is_empty() {
             self.by_user.remove(user);
         }
-        self.unlist(address, user);
+        self.by_address.remove(&(address, user.into()));
+        self.uncount(address.ip(), Standing::of(proven));
         Ok(exposure)
     }
 
@@ -168,19 +178,24 @@ impl Locations {
         self.remove_all(all, host.is_none())
     }
 
-    fn unlist(&mut self, address: SocketAddr, user: &[u8]) {
-        self.by_address.remove(&(address, user.into()));
-        if let Some(count) = self.per_host.get_mut(&address.ip()) {
+    fn count(&mut self, host: IpAddr, standing: Standing) {
+        *self.counts.of_mut(standing) += 1;
+        *self.per_host.entry((host, standing)).or_insert(0) += 1;
+    }
+
+    fn uncount(&mut self, host: IpAddr, standing: Standing) {
+        *self.counts.of_mut(standing) -= 1;
+        if let Some(count) = self.per_host.get_mut(&(host, standing)) {
             *count -= 1;
             if *count == 0 {
-                self.per_host.remove(&address.ip());
+                self.per_host.remove(&(host, standing));
             }
         }
     }
 
-    /// The number of locations that were set from one host.
-    pub(crate) fn count_of_host(&self, host: IpAddr) -> usize {
-        self.per_host.get(&host).copied().unwrap_or(0)
+    /// Whether anything was told from a host.
+    pub(crate) fn holds_of_host(&self, host: IpAddr) -> bool {
+        [Standing::Proven, Standing::Unproven].iter().any(|&standing| self.per_host.contains_key(&(host, standing)))
     }
 
     /// Forgets whatever was told from one host, and gives it.
