@@ -80,7 +80,7 @@ bounds! {
     response_cache_entries: "response-cache-entries" = 8192,
     /// Packets that wait until there is less to send. When there are more, whoever has most of them loses his newest.
     ingress_queue_packets: "ingress-queue-packets" = 8192,
-    /// Packets to subscribers that notices from one source address cause in a second.
+    /// Packets to subscribers that notices from one source address cause in a second; proven principals are counted apart.
     deliveries_per_second: "deliveries-per-second" = 20_000,
     /// Packets to subscribers that notices from one source address cause at once after a pause.
     delivery_burst: "delivery-burst" = 200_000,
