@@ -261,6 +261,20 @@ fn what_comes_before_the_confirmation_is_held_and_arrives_in_order() {
 }
 
 #[test]
+fn what_was_held_for_somebody_who_never_came_is_forgotten_with_him() {
+    let mut stage = Stage::new();
+    stage.absent.push(victim().ip());
+    subscribe(&mut stage, at(victim(), 5000), MALLORY, "foo", Yes);
+    for _ in 0..100 {
+        stage.send(there(), notice("foo", "x", "", BOB), Yes);
+    }
+    assert_eq!(stage.engine.gauges().pending, 100);
+    assert_eq!(stage.wait(1037).len(), 6, "only the probe is repeated");
+    assert_eq!((stage.engine.gauges().clients, stage.engine.gauges().pending), (0, 0));
+    assert_eq!(stage.engine.next_timeout(stage.now), None);
+}
+
+#[test]
 fn nobody_confirms_an_address_with_uids_that_he_knows() {
     let mut stage = Stage::new();
     stage.absent.push(victim().ip());

@@ -203,6 +203,9 @@ impl Server {
 
     /// The next timeout on the monotonic clock.
     fn next_timeout(&self, now: Now) -> Option<Duration> {
+        if self.deliveries.is_forgetting() {
+            return Some(now.monotonic);
+        }
         let may_repeat = self.may_repeat(now);
         let due =
             [self.deliveries.next_due(), self.probes.next_due()].into_iter().flatten().filter(|_| may_repeat).min();

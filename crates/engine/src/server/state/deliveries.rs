@@ -287,6 +287,11 @@ impl Deliveries {
         !self.gone.is_empty()
     }
 
+    /// Whether packets of clients that are gone are still to be forgotten.
+    pub(crate) fn is_forgetting(&self) -> bool {
+        !self.gone.is_empty()
+    }
+
     /// The number of unacknowledged packets to this address.
     pub(crate) fn pending_for(&self, to: SocketAddr) -> usize {
         Room::ALL.iter().filter_map(|&room| self.per_destination.get(&(to, room))).sum()
