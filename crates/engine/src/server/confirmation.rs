@@ -135,17 +135,16 @@ impl Server {
     fn may_reach_unconfirmed(&mut self, now: Now, id: ClientId, octets: usize) -> bool {
         let Some(client) = self.clients.get(id) else { return false };
         let host = client.address().ip();
-        match client.standing() {
-            Standing::Proven => {
-                let principal = client.principal.clone();
-                self.spend_unconfirmed(now, host, &principal, 1)
-            }
-            Standing::Unproven if self.amplification.of(host) >= octets => {
-                self.amplification.spend(host, octets);
-                true
-            }
-            Standing::Unproven => false,
+        // Proof that is only believed is none.
+        if client.standing().is_proven() && !self.config.policy.believe_unproven {
+            let principal = client.principal.clone();
+            return self.spend_unconfirmed(now, host, &principal, 1);
         }
+        let affordable = self.amplification.of(host) >= octets;
+        if affordable {
+            self.amplification.spend(host, octets);
+        }
+        affordable
     }
 
     /// Counts packets for a principal to addresses of a host that have not shown that they are there; false, when there
