@@ -30,6 +30,8 @@ pub const GIMME: &[u8] = b"GIMME";
 pub const GIMMEDEFS: &[u8] = b"GIMMEDEFS";
 /// Opcode: forget all clients of a principal.
 pub const FLUSHSUBS: &[u8] = b"FLUSHSUBS";
+/// Of a server to a client: shows by being acknowledged that somebody receives there. Never shown.
+pub const PROBE: &[u8] = b"PROBE";
 /// Opcode: the host has started; nothing of it is left.
 pub const BOOT: &[u8] = b"BOOT";
 /// Opcode: forget everything of this host.

@@ -21,6 +21,11 @@ pub const TO_CLIENT: [Duration; 12] = seconds([2, 2, 4, 4, 8, 8, 16, 32, 64, 128
 /// Transmissions of an answer to an authenticated client at most: how often an answer that nobody acknowledges is sent
 /// at most. By the waits of [`TO_CLIENT`] the last goes 28 seconds after the first, well within [`SERVACK_WAIT`].
 pub const ANSWER_TRANSMISSIONS: usize = 7;
+/// A server to a client whose address has not acknowledged anything yet: the wait after each probe. After the last a
+/// client that is proven is given up, as by [`TO_CLIENT`], but the address got fewer packets.
+pub const TO_UNCONFIRMED: [Duration; 7] = seconds([2, 2, 4, 8, 16, 492, 512]);
+/// A client that is neither proven nor has acknowledged anything is forgotten after this long.
+pub const UNCONFIRMED_MEMORY: Duration = Duration::from_secs(60);
 /// A client that has acknowledged something within this time is not given up.
 pub const CLIENT_SILENCE: Duration = Duration::from_secs(512);
 /// A host manager to its server: the wait after each transmission; after the last, the server is taken for dead

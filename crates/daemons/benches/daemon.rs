@@ -188,12 +188,20 @@ fn port(socket: &UdpSocket) -> u16 {
     socket.local_addr().unwrap().port()
 }
 
-/// The next packet that has come.
+/// The next packet that has come. The server's question whether somebody is there is answered.
 fn receive<'a>(socket: &UdpSocket, buffer: &'a mut [u8; MAX_PACKET]) -> Option<Packet<'a>> {
-    match socket.recv(buffer) {
-        Ok(len) => Some(Packet::parse(&buffer[..len]).unwrap()),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => None,
-        Err(error) => panic!("{error}"),
+    loop {
+        let len = match socket.recv(buffer) {
+            Ok(len) => len,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+            Err(error) => panic!("{error}"),
+        };
+        let notice = Packet::parse(&buffer[..len]).unwrap().notice;
+        if notice.opcode != b"PROBE" {
+            return Some(Packet::parse(&buffer[..len]).unwrap());
+        }
+        let ack = Notice { kind: Kind::ClientAck, body: b"", ..notice };
+        socket.send(&ack.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap()).unwrap();
     }
 }
 

@@ -33,7 +33,7 @@ use zephyr_core::{
 };
 use zephyr_engine::{
     machine::{Input, Machine, Output, Transmit},
-    server::{self, Bounds, Config, Neighbours, Verified, acl::Rules},
+    server::{self, Bounds, Config, Neighbours, ProbeSecret, Verified, acl::Rules},
 };
 
 /// Clients of one host.
@@ -68,6 +68,8 @@ impl Server {
         let bounds = Bounds {
             clients: usize::MAX,
             subscription_octets: usize::MAX,
+            subscription_octets_per_host: usize::MAX,
+            subscription_octets_per_principal: usize::MAX,
             pending_per_destination: usize::MAX,
             pending_octets_per_host: usize::MAX,
             pending_octets_per_principal: usize::MAX,
@@ -87,6 +89,7 @@ impl Server {
             realms: Realms::local_only(b"ATHENA.TEST"),
             policy: Policy::KERBEROS,
             rules: Arc::new(Rules::default()),
+            probe_secret: ProbeSecret::new(&[7; 32]),
             bounds,
             neighbours: Neighbours::default(),
             in_flight: usize::MAX,
@@ -109,7 +112,12 @@ impl Server {
         let mut sent = Vec::new();
         loop {
             match self.engine.poll(self.now) {
-                Output::Transmit(transmit) => sent.push(transmit),
+                Output::Transmit(transmit) => match probe_answer(&transmit) {
+                    Some(octets) => {
+                        self.engine.handle(self.now, Input::Datagram { from: transmit.to, octets: &octets })
+                    }
+                    None => sent.push(transmit),
+                },
                 Output::Job(job) => {
                     let verdict = Verdict::Authentic(Identity::new(job.packet.notice().sender));
                     let result = Ok(Judgement { verdict, session: session.clone(), opened: None, lifetime: None });
@@ -177,11 +185,20 @@ impl Server {
     }
 
     fn acknowledge(&mut self, delivery: &Transmit) {
-        let notice = Packet::parse(&delivery.payload).unwrap().notice;
-        let ack = Notice { kind: Kind::ClientAck, body: b"", ..notice };
-        let octets = ack.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap();
+        let octets = acknowledgement(&Packet::parse(&delivery.payload).unwrap().notice);
         self.give(delivery.to, &octets, None);
     }
+}
+
+fn acknowledgement(notice: &Notice<'_>) -> Bytes {
+    let ack = Notice { kind: Kind::ClientAck, body: b"", ..*notice };
+    ack.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap()
+}
+
+/// What a program says to the question whether it is there.
+fn probe_answer(transmit: &Transmit) -> Option<Bytes> {
+    let notice = Packet::parse(&transmit.payload).unwrap().notice;
+    (notice.opcode == b"PROBE").then(|| acknowledgement(&notice))
 }
 
 /// What a server keeps of a client's ticket.

@@ -119,6 +119,8 @@ pub struct ClientLine {
     pub principal: String,
     /// Whether that was proven.
     pub proven: bool,
+    /// Whether it has shown that it receives there; until then nothing but probes is sent to it.
+    pub confirmed: bool,
     /// How many subscriptions it holds.
     pub subscriptions: usize,
     /// Packets that it has not acknowledged yet.

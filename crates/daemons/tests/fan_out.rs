@@ -30,7 +30,7 @@ use zephyr_core::{
 };
 use zephyr_engine::{
     machine::{Input, Machine, Output},
-    server::{Bounds, Config, Neighbours, Server, acknowledgements_in_flight, acl::Rules},
+    server::{Bounds, Config, Neighbours, ProbeSecret, Server, acknowledgements_in_flight, acl::Rules},
 };
 use zephyr_net::{
     batch::{BatchReceiver, MAX_BATCH},
@@ -81,19 +81,29 @@ fn readers(count: usize, network: &Network) -> Vec<UdpSocket> {
     (0..count).map(|number| UdpSocket::bind((host(number), 0)).unwrap()).collect()
 }
 
-/// What a reader receives: the uid of a notice, or none for an acknowledgement. Notices may be acknowledged.
-fn read(reader: &UdpSocket, acknowledging: bool) -> io::Result<Option<Uid>> {
+/// What somebody receives.
+#[derive(Debug, PartialEq, Eq)]
+enum Heard {
+    Answer,
+    /// Only asks whether he is there.
+    Probe,
+    Notice(Uid),
+}
+
+/// What a reader receives. Probes are acknowledged, and notices if that is wanted.
+fn read(reader: &UdpSocket, acknowledging: bool) -> io::Result<Heard> {
     let mut buffer = [0; 1024];
     let (len, from) = reader.recv_from(&mut buffer)?;
     let notice = Packet::parse(&buffer[..len]).unwrap().notice;
     if notice.kind.is_acknowledgement() {
-        return Ok(None);
+        return Ok(Heard::Answer);
     }
-    if acknowledging {
+    let is_probe = notice.opcode == b"PROBE";
+    if acknowledging || is_probe {
         let ack = Notice { kind: Kind::ClientAck, body: b"", ..notice };
         reader.send_to(&ack.write(&Claim::NONE, Limits::COMPATIBLE).unwrap(), from)?;
     }
-    Ok(Some(notice.uid))
+    Ok(if is_probe { Heard::Probe } else { Heard::Notice(notice.uid) })
 }
 
 /// A server on a socket with the default receive buffer, which works when it is told to.
@@ -177,6 +187,7 @@ impl Scene {
             realms: Realms::local_only(b"OPEN.TEST"),
             policy: Policy::OPEN,
             rules: Arc::new(Rules::default()),
+            probe_secret: ProbeSecret::new(&[7; 32]),
             bounds: Bounds::default(),
             neighbours: Neighbours::default(),
             in_flight: 0,
@@ -201,7 +212,7 @@ impl Scene {
             }
             assert_eq!(scene.turn(), [], "acknowledgements are no notices");
         }
-        assert_eq!(scene.server.machine.gauges().clients, count);
+        assert_eq!((scene.server.machine.gauges().clients, scene.server.machine.gauges().unconfirmed), (count, 0));
         scene
     }
 
@@ -227,13 +238,17 @@ impl Scene {
         let mut received = Vec::new();
         for to in sent {
             let Some(&number) = self.numbers.get(&to) else {
-                assert_eq!(read(&self.sender, false).unwrap(), None, "senders are only answered");
+                assert_eq!(read(&self.sender, false).unwrap(), Heard::Answer, "senders are only answered");
                 continue;
             };
             let acknowledging = (self.acknowledging)(number);
-            if let Some(uid) = read(&self.readers[number], acknowledging).unwrap() {
-                received.push((number, uid));
-                self.given += u64::from(acknowledging);
+            match read(&self.readers[number], acknowledging).unwrap() {
+                Heard::Answer => {}
+                Heard::Probe => self.given += 1,
+                Heard::Notice(uid) => {
+                    received.push((number, uid));
+                    self.given += u64::from(acknowledging);
+                }
             }
         }
         received
@@ -356,7 +371,8 @@ fn running_server_reaches_all(acknowledging: fn(usize) -> bool) {
             reader.send_to(&subscription(before * AT_ONCE + number, reader), server.address).unwrap();
         }
         for reader in group {
-            assert_eq!(read(reader, false).expect("a subscription is acknowledged"), None);
+            assert_eq!(read(reader, false).expect("a subscription is acknowledged"), Heard::Answer);
+            assert_eq!(read(reader, false).expect("and probed"), Heard::Probe);
         }
     }
     let sender = UdpSocket::bind((server.address.ip(), 0)).unwrap();
@@ -366,9 +382,9 @@ fn running_server_reaches_all(acknowledging: fn(usize) -> bool) {
     for number in 0..NOTICES {
         sender.send_to(&to_all(number, &sender), server.address).unwrap();
         for (_, reader) in others.clone() {
-            while read(reader, true).expect("everybody receives it") != Some(uid(uid_of_notice(number))) {}
+            while read(reader, true).expect("everybody receives it") != Heard::Notice(uid(uid_of_notice(number))) {}
         }
-        assert_eq!(read(&sender, false).expect("an answer"), None);
+        assert_eq!(read(&sender, false).expect("an answer"), Heard::Answer);
     }
     // Acknowledgements that were lost are asked for again.
     for (_, reader) in others.clone() {

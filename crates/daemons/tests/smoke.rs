@@ -72,6 +72,7 @@ fn a_fan_out_reaches_everybody() {
     for reader in &mut readers {
         let uid = reader.send(acked(b"ZEPHYR_CTL", b"CLIENT", b"SUBSCRIBE_NODEFS", b"all\0*\0\0"));
         assert_eq!(reader.receive(), (Kind::ServAck, uid, b"SENT\0".to_vec()));
+        reader.confirm();
     }
     let mut sender = Program::new(server.address, "alice@OPEN.TEST");
     let uids: Vec<Uid> = (0..5).map(|_| sender.send(acked(b"all", b"x", b"", &[b'x'; 500]))).collect();

@@ -113,6 +113,7 @@ fn subscribed(server: &Daemon, person: &'static str, body: &[u8]) -> Program {
     let mut program = Program::new(server.address, person);
     program.send(acked(b"ZEPHYR_CTL", b"CLIENT", b"SUBSCRIBE_NODEFS", body));
     assert_eq!(program.receive().2, b"SENT\0");
+    program.confirm();
     program
 }
 
@@ -132,7 +133,7 @@ fn every_verb_answers_people_and_programs() {
     }
     let status = &operated.json(&["status"])["status"];
     assert_eq!((&status["holds"]["clients"], &status["realm"]), (&1.into(), &"OPEN.TEST".into()));
-    assert_eq!(status["counts"]["received"], 1);
+    assert!(status["counts"]["received"].as_u64() >= Some(1));
 
     let clients = operated.ctl(&["clients"]);
     let row: Vec<&str> = clients.out.lines().nth(1).unwrap().split_whitespace().collect();
@@ -429,7 +430,7 @@ fn metrics_show_every_counter() {
     assert_eq!(alice.receive().2, b"LOST\0");
     let after = parsed(&read().1);
     for (name, value) in [
-        ("zephyrd_received_total", 2),
+        ("zephyrd_received_total", 3),
         ("zephyrd_clients", 1),
         ("zephyrd_subscriptions", 1),
         ("zephyrd_dropped_total{reason=\"malformed\"}", 1),

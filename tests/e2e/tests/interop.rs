@@ -218,6 +218,8 @@ fn c_clients_ask_our_server() -> Result<()> {
 
         let located = site.command("alice", "/usr/bin/zlocate", &["bob"])?;
         assert!(located.stdout.contains(site.lab.host_name()), "{make:?}: {located}");
+        // The server has asked whether somebody is there: it was told, and the user was not.
+        assert!(!zwgc.transcript().text().contains("PROBE"), "{make:?}: {}", zwgc.transcript().text());
         drop(zwgc);
         let gone = site.command("alice", "/usr/bin/zlocate", &["bob"])?;
         assert!(gone.stdout.contains("Hidden or not logged-in"), "{make:?}: {gone}");

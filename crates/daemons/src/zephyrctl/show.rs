@@ -35,8 +35,10 @@ pub(super) fn answer(answer: &Answer) -> String {
         // The server has escaped what it holds; an older one not all of it.
         Answer::Dump(dump) => sanitize::lines(dump.as_bytes(), Charset::UTF8),
         Answer::DumpedTo(file) => format!("written to {}\n", printable(file)),
-        Answer::Clients(clients) => {
-            listing(clients, ["PRINCIPAL", "ADDRESS", "SUBSCRIPTIONS", "PENDING", "SILENT", "PROVEN"], |client| {
+        Answer::Clients(clients) => listing(
+            clients,
+            ["PRINCIPAL", "ADDRESS", "SUBSCRIPTIONS", "PENDING", "SILENT", "PROVEN", "CONFIRMED"],
+            |client| {
                 [
                     printable(&client.principal),
                     client.address.to_string(),
@@ -44,9 +46,10 @@ pub(super) fn answer(answer: &Answer) -> String {
                     client.pending.to_string(),
                     format!("{} s", client.seconds_silent),
                     yes(client.proven),
+                    yes(client.confirmed),
                 ]
-            })
-        }
+            },
+        ),
         Answer::Subscriptions(subscriptions) => {
             listing(subscriptions, ["INSTANCE", "RECIPIENT", "PRINCIPAL", "CLIENT"], |subscription| {
                 let recipient = if subscription.recipient.is_empty() { "*" } else { &subscription.recipient };
@@ -176,6 +179,7 @@ mod tests {
             address: ([10, 0, 0, 1], 7).into(),
             principal: principal.to_owned(),
             proven: true,
+            confirmed: false,
             subscriptions: 3,
             pending: 0,
             seconds_silent: 12,
@@ -183,9 +187,9 @@ mod tests {
         let entries = vec![client("eve\u{1b}[2J\u{202e}\n"), client("é")];
         assert_eq!(
             answer(&Answer::Clients(Listing { total: 5, entries })),
-            "PRINCIPAL                  ADDRESS     SUBSCRIPTIONS  PENDING  SILENT  PROVEN\n\
-             eve\\u{1b}[2J\\u{202e}\\u{a}  10.0.0.1:7  3              0        12 s    yes\n\
-             é                          10.0.0.1:7  3              0        12 s    yes\n\
+            "PRINCIPAL                  ADDRESS     SUBSCRIPTIONS  PENDING  SILENT  PROVEN  CONFIRMED\n\
+             eve\\u{1b}[2J\\u{202e}\\u{a}  10.0.0.1:7  3              0        12 s    yes     no\n\
+             é                          10.0.0.1:7  3              0        12 s    yes     no\n\
              and 3 more; see --limit\n"
         );
         assert_eq!(answer(&Answer::Clients(Listing { total: 0, entries: Vec::new() })), "none\n");

@@ -77,6 +77,7 @@ impl Inspector<'_> {
             address: client.address,
             principal: text(client.principal),
             proven: client.proven,
+            confirmed: client.confirmed,
             subscriptions: client.subscriptions,
             pending: client.pending,
             seconds_silent: client.silent.as_secs(),

@@ -1,6 +1,7 @@
 //! Startup of a server, and its errors.
 
 use crate::{problem::Problems, settings::Server};
+use ring::rand::{SecureRandom, SystemRandom};
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -12,7 +13,7 @@ use zephyr_core::{
     realm::Realms,
 };
 use zephyr_domain::{policy_file::PolicyFile, server_domain::ServerDomain};
-use zephyr_engine::server::{Bounds, Config, Neighbours, acknowledgements_in_flight, acl::Rules};
+use zephyr_engine::server::{Bounds, Config, Neighbours, ProbeSecret, acknowledgements_in_flight, acl::Rules};
 use zephyr_net::{address, host, services};
 
 /// Errors of starting a server.
@@ -92,10 +93,19 @@ pub(super) fn prepare(
         realms: Realms::local_only(domain.realm.as_bytes()),
         policy: domain.domain.policy.clone(),
         rules,
+        probe_secret: probe_secret()?,
         bounds,
         neighbours: Neighbours::default(),
         in_flight: acknowledgements_in_flight(settings.receive_buffer),
     })
+}
+
+/// A new secret for every run: nothing that was probed outlives the server.
+fn probe_secret() -> io::Result<ProbeSecret> {
+    let mut random = [0; 32];
+    let filled = SystemRandom::new().fill(&mut random);
+    filled.map_err(|_| io::Error::other("the system has no random octets"))?;
+    Ok(ProbeSecret::new(&random))
 }
 
 fn own_address(listening: SocketAddr, name: &str) -> Ipv4Addr {

@@ -141,20 +141,34 @@ impl Program {
         }
     }
 
-    /// The next packet: its kind, uid and body; a delivery is acknowledged.
+    /// The next packet but for probes: its kind, uid and body; deliveries and probes are acknowledged.
     pub fn receive(&self) -> (Kind, Uid, Vec<u8>) {
         self.try_receive().expect("something comes")
     }
 
-    fn try_receive(&self) -> Option<(Kind, Uid, Vec<u8>)> {
+    /// Acknowledges the server's probe, which comes next: from now on the program is sent what it subscribed to.
+    pub fn confirm(&self) {
         let mut buffer = [0; 1024];
-        let (len, from) = self.socket.recv_from(&mut buffer).ok()?;
+        let (len, from) = self.socket.recv_from(&mut buffer).expect("a probe comes");
         let notice = Packet::parse(&buffer[..len]).unwrap().notice;
-        if !notice.kind.is_acknowledgement() {
-            let ack = Notice { kind: Kind::ClientAck, body: b"", ..notice };
-            self.socket.send_to(&ack.write(&Claim::NONE, Limits::COMPATIBLE).unwrap(), from).unwrap();
+        assert_eq!(notice.opcode, b"PROBE");
+        let ack = Notice { kind: Kind::ClientAck, body: b"", ..notice };
+        self.socket.send_to(&ack.write(&Claim::NONE, Limits::COMPATIBLE).unwrap(), from).unwrap();
+    }
+
+    fn try_receive(&self) -> Option<(Kind, Uid, Vec<u8>)> {
+        loop {
+            let mut buffer = [0; 1024];
+            let (len, from) = self.socket.recv_from(&mut buffer).ok()?;
+            let notice = Packet::parse(&buffer[..len]).unwrap().notice;
+            if !notice.kind.is_acknowledgement() {
+                let ack = Notice { kind: Kind::ClientAck, body: b"", ..notice };
+                self.socket.send_to(&ack.write(&Claim::NONE, Limits::COMPATIBLE).unwrap(), from).unwrap();
+            }
+            if notice.opcode != b"PROBE" {
+                return Some((notice.kind, notice.uid, notice.body.to_vec()));
+            }
         }
-        Some((notice.kind, notice.uid, notice.body.to_vec()))
     }
 }
 

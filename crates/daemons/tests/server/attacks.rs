@@ -359,6 +359,7 @@ fn no_amplifier(policy: &Policy, subscribed: usize, times: usize) {
                 config.policy = policy.clone();
                 config.rules = with_defaults(many.as_bytes());
             });
+            stage.absent.push(THIEF.ip());
             for port in 1..60 {
                 let place = Notice { port, ..login(ALICE, "NET-ANNOUNCED", ALICE) };
                 stage.send(there(), place, Yes);

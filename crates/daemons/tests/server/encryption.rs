@@ -12,6 +12,7 @@ use std::{
 use zephyr_core::{
     auth::{AuthError, Direction, Identity, Judgement, Reason, Session, Verdict},
     coding::zcode,
+    kind::Kind,
     limits::Limits,
     notice::{Claim, Notice, Packet},
     policy::Policy,
@@ -21,7 +22,7 @@ use zephyr_core::{
 };
 use zephyr_engine::{
     machine::{Input, Machine, Output},
-    server::{Bounds, Config, Neighbours, Server, Verified, acl::Rules},
+    server::{Bounds, Config, Neighbours, ProbeSecret, Server, Verified, acl::Rules},
 };
 
 /// A key that encrypts bodies; the tag stands where others have a checksum.
@@ -95,6 +96,7 @@ fn server() -> Server {
         realms: Realms::local_only(b"ATHENA.TEST"),
         policy: Policy::KERBEROS,
         rules: Arc::new(Rules::default()),
+        probe_secret: ProbeSecret::new(&[7; 32]),
         bounds: Bounds::default(),
         neighbours: Neighbours::default(),
         in_flight: 100,
@@ -108,7 +110,16 @@ fn give(server: &mut Server, from: SocketAddr, octets: &[u8]) -> Vec<(SocketAddr
     let mut sent = Vec::new();
     loop {
         match server.poll(NOW) {
-            Output::Transmit(transmit) => sent.push((transmit.to, transmit.payload)),
+            Output::Transmit(transmit) => {
+                let notice = Packet::parse(&transmit.payload).unwrap().notice;
+                if notice.opcode == b"PROBE" {
+                    let ack = Notice { kind: Kind::ClientAck, body: b"", ..notice };
+                    let octets = ack.write(&Claim::NONE, Limits::COMPATIBLE).unwrap();
+                    server.handle(NOW, Input::Datagram { from: transmit.to, octets: &octets });
+                } else {
+                    sent.push((transmit.to, transmit.payload));
+                }
+            }
             Output::Job(job) => {
                 let result = Ok(judge(&job.packet.packet()));
                 server.handle(NOW, Input::Done(Verified { id: job.id, result }));

@@ -17,6 +17,7 @@ mod delivery;
 mod encryption;
 mod fairness;
 mod flood;
+mod forged_addresses;
 mod hosts;
 mod locations;
 mod messages;

@@ -61,8 +61,8 @@ fn s3_s4_what_is_no_notice_of_this_version() {
     }
     assert_eq!(
         (stage.malformed, stage.judged, stage.engine.counters().received),
-        (13, 1, 1),
-        "only bob's subscription"
+        (13, 1, 2),
+        "only bob's subscription, and what shows that he is there"
     );
     delivered(&stage.give(here(), &good, Yes));
 }

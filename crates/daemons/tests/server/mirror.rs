@@ -19,6 +19,7 @@ pub(crate) struct Mirror {
 #[derive(Debug, Default)]
 struct Client {
     principal: Vec<u8>,
+    confirmed: bool,
     subscriptions: HashSet<Destination>,
 }
 
@@ -27,6 +28,10 @@ impl Mirror {
         match change {
             Change::ClientKnown { client, principal, .. } => {
                 self.clients.entry(*client).or_default().principal = principal.to_vec();
+            }
+            Change::ClientConfirmed { client } => {
+                let known = self.clients.get_mut(client).expect("a known client is confirmed");
+                assert!(!std::mem::replace(&mut known.confirmed, true), "{client} is confirmed already");
             }
             Change::Subscribed { client, destinations } => {
                 let known = self.clients.get_mut(client).expect("a known client subscribes");
@@ -71,6 +76,7 @@ impl Mirror {
         }
         assert_eq!(self.lines(), held, "what changed, and what the server holds");
         assert_eq!(self.hosts.len(), gauges.hosts);
+        assert_eq!(self.clients.values().filter(|client| !client.confirmed).count(), gauges.unconfirmed);
     }
 
     /// As the server's dump has it; each subscription after its client.

@@ -28,6 +28,11 @@ pub(crate) const OVER_SOCKETS: bool = true;
 /// How long what must come may take. Only tests that fail wait so long.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
+/// Low ports take privileges: what goes there, and comes from there, is made up.
+fn is_nobodys(address: SocketAddr) -> bool {
+    address.port() < 1024
+}
+
 /// The sockets of all hosts; their ports are those that the tests name.
 #[derive(Default)]
 struct Hosts {
@@ -62,9 +67,9 @@ impl Hosts {
         })
     }
 
-    /// Somebody is there from now on. Low ports are nobody's: they take privileges, and no test expects to receive there.
+    /// Somebody is there from now on, unless the port is nobody's.
     fn appear(&self, address: SocketAddr) {
-        if address.port() < 1024 {
+        if is_nobodys(address) {
             return;
         }
         self.sockets.borrow_mut().entry(address).or_insert_with(|| {
@@ -138,8 +143,11 @@ impl Transport {
     }
 
     /// Sends octets to the server from an address, behind which there is also a program that receives at the notice's port.
-    pub(crate) fn give(&mut self, _: Now, from: SocketAddr, octets: &[u8], proof: Proof) {
+    pub(crate) fn give(&mut self, now: Now, from: SocketAddr, octets: &[u8], proof: Proof) {
         self.double.set(proof);
+        if is_nobodys(from) {
+            return self.server.handle(now, Input::Datagram { from, octets });
+        }
         self.hosts.appear(from);
         if let Ok(packet) = Packet::parse(octets) {
             self.hosts.appear(at(from, packet.notice.port));
@@ -171,7 +179,7 @@ impl Transport {
                     }
                     result => {
                         result.unwrap();
-                        sent.push(transmit.to);
+                        sent.push(Received { to: transmit.to, octets: transmit.payload });
                     }
                 },
                 Output::Job(job) => {
@@ -182,7 +190,11 @@ impl Transport {
                 Output::Wait(_) => break,
             }
         }
-        let received = sent.into_iter().map(|to| self.hosts.receive(to, self.address)).collect();
+        let arrived = |packet: Received| match packet.to {
+            to if is_nobodys(to) => packet,
+            to => self.hosts.receive(to, self.address),
+        };
+        let received = sent.into_iter().map(arrived).collect();
         self.hosts.nothing_more_came();
         (received, events)
     }

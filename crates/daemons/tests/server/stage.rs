@@ -14,7 +14,7 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex},
     time::{Duration, UNIX_EPOCH},
 };
@@ -29,7 +29,7 @@ use zephyr_core::{
     uid::Uid,
 };
 use zephyr_engine::server::{
-    Bounds, Change, Command, Config, Event, LogEvent, Neighbours, Published,
+    Bounds, Change, Command, Config, Event, LogEvent, Neighbours, ProbeSecret, Published,
     acl::{Acl, ClassAcls, Defaults, Rules},
 };
 
@@ -119,6 +119,17 @@ impl Received {
 
     pub fn notice(&self) -> Notice<'_> {
         self.packet().notice
+    }
+
+    /// Whether it only asks whether somebody is there.
+    pub fn is_probe(&self) -> bool {
+        self.notice().opcode == b"PROBE"
+    }
+
+    /// What its recipient sends when it has it.
+    pub fn acknowledgement(&self) -> Bytes {
+        let ack = Notice { kind: Kind::ClientAck, body: b"", ..self.notice() };
+        ack.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap()
     }
 
     pub fn body(&self) -> String {
@@ -225,6 +236,8 @@ pub struct Stage {
     pub published: Vec<Published>,
     pub changes: Vec<Change>,
     mirror: Mirror,
+    /// Hosts at which nobody is. Elsewhere there is a program at every port, which acknowledges the server's probes.
+    pub absent: Vec<IpAddr>,
     /// How often it was asked where a packet comes from.
     pub judged: usize,
     /// Packets that were no notices.
@@ -281,6 +294,7 @@ impl Stage {
             realms: Realms::local_only(REALM.as_bytes()),
             policy: Policy::KERBEROS,
             rules: Arc::new(Rules::new(Acl::default(), Defaults::read(defaults).unwrap())),
+            probe_secret: ProbeSecret::new(&[7; 32]),
             bounds: Bounds::default(),
             neighbours: Neighbours::default(),
             in_flight: usize::MAX,
@@ -293,6 +307,7 @@ impl Stage {
             published: Vec::new(),
             changes: Vec::new(),
             mirror: Mirror::default(),
+            absent: Vec::new(),
             judged: 0,
             malformed: 0,
             micros: 0,
@@ -355,9 +370,7 @@ impl Stage {
 
     /// The recipient acknowledges a packet.
     pub fn acknowledge(&mut self, received: &Received) {
-        let ack = Notice { kind: Kind::ClientAck, body: b"", ..received.notice() };
-        let octets = ack.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap();
-        assert_eq!(self.give(received.to, &octets, No), []);
+        assert_eq!(self.give(received.to, &received.acknowledgement(), No), []);
     }
 
     /// Lets time pass, doing whatever becomes due exactly when it is due. Gives the seconds and the packets.
@@ -387,8 +400,28 @@ impl Stage {
         self.now.monotonic = moment;
     }
 
-    /// What the server sends now.
+    /// What the server sends now, without probes that programs have acknowledged.
     fn receive(&mut self) -> Vec<Received> {
+        let mut received = self.drain();
+        while let Some(place) = received.iter().position(|packet| packet.is_probe() && self.is_there(packet)) {
+            let probe = received.remove(place);
+            self.engine.give(self.now, probe.to, &probe.acknowledgement(), No);
+            let more = self.drain();
+            received.extend(more);
+        }
+        // Not each time where there is very much of everything.
+        let gauges = self.engine.gauges();
+        if gauges.clients + gauges.subscriptions + gauges.locations < 100 {
+            self.mirror.check(&self.engine.dump(), &gauges);
+        }
+        received
+    }
+
+    fn is_there(&self, packet: &Received) -> bool {
+        !self.absent.contains(&packet.to.ip())
+    }
+
+    fn drain(&mut self) -> Vec<Received> {
         let (received, events) = self.engine.drain(self.now);
         for event in events {
             match event {
@@ -401,11 +434,6 @@ impl Stage {
             }
         }
         assert!(received.iter().all(|packet| packet.octets.len() <= 1024), "no packet is too long");
-        // Not each time where there is very much of everything.
-        let gauges = self.engine.gauges();
-        if gauges.clients + gauges.subscriptions + gauges.locations < 100 {
-            self.mirror.check(&self.engine.dump(), &gauges);
-        }
         received
     }
 }

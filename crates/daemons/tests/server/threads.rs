@@ -13,6 +13,7 @@ mod bounds;
 mod control;
 mod delivery;
 mod fairness;
+mod forged_addresses;
 mod hosts;
 mod locations;
 mod messages;

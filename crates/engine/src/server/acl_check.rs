@@ -150,9 +150,9 @@ impl Server {
             if ended.is_empty() {
                 continue;
             }
-            let (principal, address) = (client.principal.as_ref().into(), client.address());
+            let (principal, address, payer) = (client.principal.as_ref().into(), client.address(), client.payer());
             for destination in &ended {
-                self.subscriptions.remove(destination, id, address.ip());
+                self.subscriptions.remove(destination, id, &payer);
             }
             self.counters.subscriptions_ended += ended.len() as u64;
             self.report(LogEvent::SubscriptionsEnded { principal, client: address, count: ended.len() });

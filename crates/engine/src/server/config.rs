@@ -1,6 +1,6 @@
 //! Configuration of a server, and commands to it.
 
-use crate::server::{acl::Rules, limits::bounds::Bounds, origin::Neighbours};
+use crate::server::{acl::Rules, confirmation::ProbeSecret, limits::bounds::Bounds, origin::Neighbours};
 use std::{net::Ipv4Addr, sync::Arc};
 use zephyr_core::{policy::Policy, realm::Realms};
 
@@ -23,6 +23,8 @@ pub struct Config {
     pub policy: Policy,
     /// The access control rules, and the default subscriptions.
     pub rules: Arc<Rules>,
+    /// What it makes the uids of probes with.
+    pub probe_secret: ProbeSecret,
     /// The bounds of its state.
     pub bounds: Bounds,
     /// The number of acknowledgements it can receive at once: so many deliveries are in flight at most. See
@@ -32,6 +34,7 @@ pub struct Config {
 
 /// A command to a running server.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is never more than one at a time")]
 pub enum Command {
     /// Other rules from now on, also for those who subscribed under the old ones.
     Reload(Arc<Rules>),

@@ -161,6 +161,18 @@ numbers! {
         given_up => "zephyrd_given_up_total",
         /// Clients forgotten because they answered no longer.
         dead_clients => "zephyrd_dead_clients_total",
+        /// Probes sent to clients that are not confirmed.
+        probes => "zephyrd_probes_total",
+        /// Clients that have acknowledged their probe.
+        confirmed => "zephyrd_confirmed_clients_total",
+        /// Packets for subscribers held until their clients are confirmed.
+        held => "zephyrd_held_total",
+        /// Unconfirmed clients forgotten because they never acknowledged a probe.
+        unconfirmed_silent => "zephyrd_unconfirmed_clients_forgotten_total" reason = "silent",
+        /// Unconfirmed clients forgotten because others needed the room.
+        unconfirmed_room => "zephyrd_unconfirmed_clients_forgotten_total" reason = "room",
+        /// Clients forgotten because somebody subscribed at their address who has shown more.
+        taken_over => "zephyrd_taken_over_clients_total",
         /// Notices that could not be written for a subscriber.
         not_written => "zephyrd_not_written_total",
         /// Hosts whose clients and locations were forgotten because the host asked for it.
@@ -190,6 +202,8 @@ numbers! {
     Gauges: usize {
         /// Clients.
         clients => "zephyrd_clients",
+        /// Clients whose addresses have not acknowledged anything yet.
+        unconfirmed => "zephyrd_unconfirmed_clients",
         /// Subscriptions of all clients.
         subscriptions => "zephyrd_subscriptions",
         /// Octets that these subscriptions take.

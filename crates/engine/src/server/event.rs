@@ -76,6 +76,11 @@ pub enum Change {
         /// The key that notices for it are proven with; only when its owner is proven.
         session: Option<Arc<dyn Session>>,
     },
+    /// A client has shown that it receives where it says.
+    ClientConfirmed {
+        /// Where it receives.
+        client: SocketAddr,
+    },
     /// A client has subscribed to more.
     Subscribed {
         /// Where it receives.
@@ -154,6 +159,7 @@ impl fmt::Debug for Change {
                 let proof = if session.is_some() { "proven" } else { "not proven" };
                 write!(f, "ClientKnown({client}, {}, {proof})", text(principal))
             }
+            Self::ClientConfirmed { client } => write!(f, "ClientConfirmed({client})"),
             Self::Subscribed { client, destinations } => write!(f, "Subscribed({client}, {destinations:?})"),
             Self::Unsubscribed { client, destinations } => write!(f, "Unsubscribed({client}, {destinations:?})"),
             Self::ClientGone { client } => write!(f, "ClientGone({client})"),

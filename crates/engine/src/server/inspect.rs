@@ -13,6 +13,8 @@ pub struct ClientView<'a> {
     pub principal: &'a [u8],
     /// Whether that was proven.
     pub proven: bool,
+    /// Whether it is known that somebody receives there.
+    pub confirmed: bool,
     /// How many subscriptions it has.
     pub subscriptions: usize,
     /// Packets that it has not acknowledged yet.
@@ -45,7 +47,8 @@ impl Server {
         self.clients.by_address().map(move |(_, client)| ClientView {
             address: client.address(),
             principal: &client.principal,
-            proven: client.session.is_some(),
+            proven: client.standing().is_proven(),
+            confirmed: client.is_confirmed(),
             subscriptions: client.subscriptions.len(),
             pending: self.deliveries.pending_for(client.address()),
             silent: now.monotonic.saturating_sub(client.last_ack()),

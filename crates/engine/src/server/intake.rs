@@ -22,6 +22,7 @@ use crate::server::{
     origin::Origin,
     reply::Reply,
     request::{Names, Request, too_long},
+    state::standing::Standing,
     verification::{Progress, Verified},
 };
 use bytes::Bytes;
@@ -114,7 +115,12 @@ impl Server {
         if layout.kind() == Kind::ClientAck {
             let packet = layout.of(octets);
             self.pacer.acknowledged(from, packet.notice.uid);
-            if self.accepts(from, &packet) {
+            // A probe says that it is longer than any notice, and its acknowledgement repeats that.
+            if self.confirm(now, from, packet.notice.uid) {
+                self.counters.received += 1;
+                self.counters.confirmed += 1;
+                self.earn(from.ip(), octets.len());
+            } else if self.accepts(from, &packet) {
                 self.acknowledged(now, from, &packet);
             }
             return;
@@ -246,7 +252,7 @@ impl Server {
         self.report(LogEvent::NameTooLong { what, sender, from });
         request.message = Some(too_long(what));
         self.reply(&mut request, Reply::Denied);
-        let handled = Handled { answer: request.answer, of_host: false };
+        let handled = Handled { answer: request.answer, standing: Standing::Unproven, of_host: false };
         let max = self.config.bounds.response_cache_entries;
         self.response_cache.remember(now.monotonic, arrival.print, handled, max);
     }
@@ -352,7 +358,8 @@ impl Server {
             let (authenticator, packet) = (authenticator.octets(), arrival.print.octets.octets());
             self.changed(Change::AuthenticatorUsed { authenticator, packet, principal: principal.into(), lifetime });
         }
-        let handled = Handled { answer: request.answer, of_host };
+        let standing = request.standing();
+        let handled = Handled { answer: request.answer, standing, of_host };
         self.response_cache.remember(now.monotonic, arrival.print, handled, bounds.response_cache_entries);
     }
 

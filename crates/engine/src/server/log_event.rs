@@ -67,6 +67,10 @@ pub enum LogEvent {
     Resent { client: SocketAddr, transmission: usize },
     /// A client answers no longer and is forgotten.
     ClientDead { client: SocketAddr, principal: Box<[u8]> },
+    /// A client never showed that it receives where it says, and is forgotten.
+    NeverConfirmed { client: SocketAddr, principal: Box<[u8]> },
+    /// A proven principal takes the address of a client that is not proven, or of which nothing shows that it is there.
+    TakenOver { sender: Box<[u8]>, owner: Box<[u8]>, client: SocketAddr },
     /// A host manager has started or flushed; so many clients are gone.
     HostFlushed { host: SocketAddr, clients: usize },
 }
@@ -85,7 +89,10 @@ impl LogEvent {
         match self {
             Self::Resent { .. } | Self::Copied { .. } | Self::HostFlushed { .. } | Self::Dropped { .. } => Level::Debug,
             Self::CannotVerify { .. } => Level::Error,
-            Self::FailedProof { .. } | Self::Unauthenticated { .. } | Self::ClientDead { .. } => Level::Info,
+            Self::FailedProof { .. }
+            | Self::Unauthenticated { .. }
+            | Self::ClientDead { .. }
+            | Self::NeverConfirmed { .. } => Level::Info,
             _ => Level::Warning,
         }
     }
@@ -155,6 +162,12 @@ impl fmt::Display for LogEvent {
             Self::Resent { client, transmission } => write!(f, "rexmit {client} #{transmission}"),
             Self::ClientDead { client, principal } => {
                 write!(f, "client {client} ({}) answers no longer, forgotten", text(principal))
+            }
+            Self::NeverConfirmed { client, principal } => {
+                write!(f, "client {client} ({}) never acknowledged anything, forgotten", text(principal))
+            }
+            Self::TakenOver { sender, owner, client } => {
+                write!(f, "{} takes the port of {} ({client})", text(sender), text(owner))
             }
             Self::HostFlushed { host, clients } => {
                 write!(f, "host {} flushed, {} gone", host.ip(), Plural(*clients, "client", "clients"))

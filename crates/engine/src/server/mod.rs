@@ -8,6 +8,7 @@
 pub mod acl;
 mod acl_check;
 mod config;
+mod confirmation;
 mod counters;
 mod dump;
 mod event;
@@ -22,6 +23,8 @@ mod origin;
 mod pacer;
 mod policy_check;
 mod queue_lengths;
+mod recipients;
+mod registration;
 mod reply;
 mod request;
 mod routing;
@@ -29,6 +32,7 @@ mod state;
 mod verification;
 
 pub use config::{Command, Config};
+pub use confirmation::ProbeSecret;
 pub use counters::{Counters, Gauges, Metric};
 pub use event::{Cause, Change, Event, Located, LogEntry, Published};
 pub use inspect::{ClientView, SubscriptionView};
@@ -50,18 +54,26 @@ use crate::{
             response_cache::ResponseCache,
         },
         pacer::{Lane, Paced, Pacer},
+        request::Source,
         state::{
             clients::{Client, ClientId, Clients},
-            deliveries::{Deliveries, DeliveryLimits, Due},
+            deliveries::{Deliveries, Due},
             hosts::Hosts,
             locations::{Gone, Locations},
+            probes::Probes,
+            standing::ByStanding,
             subscriptions::Subscriptions,
         },
         verification::Verifications,
     },
 };
 use bytes::Bytes;
-use std::{collections::VecDeque, net::SocketAddr, time::Duration};
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 use zephyr_core::{
     notice::{OwnedPacket, Packet},
     schedule::CLIENT_SILENCE,
@@ -83,6 +95,9 @@ pub struct Server {
     subscriptions: Subscriptions,
     deliveries: Deliveries,
     fan_outs: FanOuts,
+    probes: Probes,
+    /// Clients that were ever probed.
+    probes_begun: u64,
     locations: Locations,
     hosts: Hosts,
     response_cache: ResponseCache,
@@ -92,9 +107,12 @@ pub struct Server {
     /// Requests to flush a host.
     host_flushes: RateLimiter,
     /// Notices that each source has sent.
-    notices: RateLimiter,
+    notices: ByStanding<RateLimiter<Source>>,
     /// Deliveries that each source has caused.
-    caused: RateLimiter,
+    caused: ByStanding<RateLimiter<Source>>,
+    /// Packets to unconfirmed addresses of each host, for each principal; and for each principal in all.
+    unconfirmed_of_host: RateLimiter<(IpAddr, Arc<[u8]>)>,
+    unconfirmed_of_principal: RateLimiter<Arc<[u8]>>,
     amplification: Amplification,
     counters: Counters,
     ingress: FairQueue<(SocketAddr, OwnedPacket)>,
@@ -161,14 +179,18 @@ impl Server {
             subscriptions: Subscriptions::default(),
             deliveries: Deliveries::default(),
             fan_outs: FanOuts::default(),
+            probes: Probes::default(),
+            probes_begun: 0,
             locations: Locations::default(),
             hosts: Hosts::default(),
             response_cache: ResponseCache::default(),
             replay_cache: ReplayCache::new(now.wall),
             proofs: RateLimiter::default(),
             host_flushes: RateLimiter::default(),
-            notices: RateLimiter::default(),
-            caused: RateLimiter::default(),
+            notices: ByStanding::default(),
+            caused: ByStanding::default(),
+            unconfirmed_of_host: RateLimiter::default(),
+            unconfirmed_of_principal: RateLimiter::default(),
             amplification: Amplification::default(),
             counters: Counters::default(),
             ingress: FairQueue::default(),
@@ -188,9 +210,10 @@ impl Server {
 
     /// The next timeout on the monotonic clock.
     fn next_timeout(&self, now: Now) -> Option<Duration> {
-        let due = if self.may_repeat(now) { self.deliveries.next_due() } else { None };
+        let may_repeat = self.may_repeat(now);
+        let due = [self.deliveries.next_due(), self.probes.next_due()].into_iter().flatten().min();
         let room = (!self.fan_outs.is_empty()).then(|| self.pacer.next_room());
-        [due, room, self.pacer.next_chance()].into_iter().flatten().min()
+        [due.filter(|_| may_repeat), room, self.pacer.next_chance()].into_iter().flatten().min()
     }
 
     /// Handles what is due, as long as there is little to send. When much is due at once, some of it stays due.
@@ -198,6 +221,7 @@ impl Server {
         if self.deliveries.forget_some() || !self.may_repeat(now) {
             return;
         }
+        self.probe(now);
         for _ in 0..MAX_DUE_PER_TIMEOUT {
             let Some(due) = self.deliveries.take_due(now.monotonic) else { break };
             let due = match due {
@@ -229,7 +253,7 @@ impl Server {
     fn give_up(&mut self, client: ClientId) {
         let Some(gone) = self.remove_client(client) else { return };
         self.counters.dead_clients += 1;
-        let ended = self.locations.remove_address(gone.address());
+        let ended = self.locations.remove_address(gone.address(), gone.standing().is_proven());
         self.locations_gone(ended);
         self.report(LogEvent::ClientDead { client: gone.address(), principal: gone.principal.as_ref().into() });
     }
@@ -268,6 +292,7 @@ impl Server {
     pub fn gauges(&self) -> Gauges {
         Gauges {
             clients: self.clients.len(),
+            unconfirmed: self.clients.unconfirmed(),
             subscriptions: self.subscriptions.len(),
             subscription_octets: self.subscriptions.octets(),
             pending: self.deliveries.len(),
@@ -276,16 +301,6 @@ impl Server {
             hosts: self.hosts.len(),
             recent: self.response_cache.len(),
             replays: self.replay_cache.len(),
-        }
-    }
-
-    fn delivery_limits(&self) -> DeliveryLimits {
-        DeliveryLimits {
-            per_destination: self.config.bounds.pending_per_destination,
-            host_octets: self.config.bounds.pending_octets_per_host,
-            principal_octets: self.config.bounds.pending_octets_per_principal,
-            client_octets: self.config.bounds.delivery_octets,
-            answer_octets: self.config.bounds.answer_octets,
         }
     }
 
@@ -317,8 +332,9 @@ impl Server {
     /// [`clear_up`](Self::clear_up), as there may be many.
     fn take_client(&mut self, id: ClientId) -> Option<Client> {
         let mut client = self.clients.remove(id)?;
-        let host = client.address().ip();
-        self.subscriptions.leave(id, std::mem::take(&mut client.subscriptions), host);
+        let payer = client.payer();
+        self.subscriptions.leave(id, std::mem::take(&mut client.subscriptions), &payer);
+        self.probes.end(id);
         self.deliveries.forget_client(client.address(), id);
         self.changed(Change::ClientGone { client: client.address() });
         Some(client)

@@ -62,7 +62,9 @@ impl Server {
         };
         let why = if request.total > measure.notice_octets {
             Why::TooLarge(measure.notice_octets)
-        } else if rate.per_second > 0 && !self.notices.spend(request.now.monotonic, request.from.ip(), 1, &rate) {
+        } else if rate.per_second > 0
+            && !self.notices.of_mut(request.standing()).spend(request.now.monotonic, request.source(), 1, &rate)
+        {
             Why::TooMany
         } else {
             return true;

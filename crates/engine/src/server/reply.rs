@@ -9,7 +9,11 @@ use crate::{
         intake::KnownBy,
         log_event::LogEvent,
         request::Request,
-        state::deliveries::{Addressee, DeliveryLimits, Outgoing},
+        state::{
+            clients::Client,
+            deliveries::{Addressee, DeliveryLimits, Outgoing},
+            standing::Standing,
+        },
     },
 };
 use bytes::Bytes;
@@ -24,13 +28,14 @@ use zephyr_core::{
     names,
     notice::{Claim, Notice, Packet},
     realm::completed,
+    schedule::ANSWER_TRANSMISSIONS,
     time::Now,
     uid::Uid,
 };
 
 /// Maximum transmissions of an answer to an unauthenticated client.
 const MAX_STRANGER_TRANSMISSIONS: usize = 3;
-/// Divisor of the limit for answers: one principal has one, and all who prove nothing share one.
+/// Divisor of limits: all who prove nothing have such a part of them, and of the limit for answers so has one principal.
 pub(crate) const PARTS: usize = 4;
 
 /// The result of a request.
@@ -141,24 +146,45 @@ impl Server {
         if to.port() == 0 {
             return;
         }
-        let proven = self.is_proven(request);
+        let (proven, now) = (self.is_proven(request), request.now);
         let recipient = completed(request.notice.recipient, self.config.realms.local());
         let mut notice = Notice { kind: Kind::Acked, recipient: &recipient, body: b"", ..request.notice };
-        let max = if proven { MAX_NOTICE } else { body_octets(&notice, self.amplification.of(to.ip())) };
-        let mut body = Vec::new();
-        for entry in entries {
-            if body.len() + entry.len() > max {
-                break;
+        if proven {
+            let body = shortened(entries, MAX_NOTICE);
+            let packets = self.packets_of(now, to, Notice { body: &body, ..notice });
+            if let Some(addressee) = self.asker(request, packets.len()) {
+                return self.send_packets(request, to, packets, addressee);
             }
-            body.extend_from_slice(entry);
         }
+        let body = shortened(entries, body_octets(&notice, self.amplification.of(to.ip())));
         notice.body = &body;
-        let packets = self.packets_of(request.now, to, notice);
+        let packets = self.packets_of(now, to, notice);
         let octets = packets.iter().map(|(_, packet)| packet.len()).sum();
-        let addressee = if proven { Some(Addressee::Asker) } else { self.stranger(to.ip(), octets) };
-        if let Some(addressee) = addressee {
+        if let Some(addressee) = self.stranger(to.ip(), octets) {
             self.send_packets(request, to, packets, addressee);
         }
+    }
+
+    /// The addressee of an answer of so many packets to somebody who has proven who he is; `None` when it may not be sent
+    /// as a whole. It counts as sent.
+    ///
+    /// He may have forged where he asks from all the same, unless a client of his has shown that it is there.
+    fn asker(&mut self, request: &Request<'_>, packets: usize) -> Option<Addressee> {
+        let host = request.from.ip();
+        let is_there = |client: &Client| client.is_confirmed() && client.address().ip() == host;
+        let has_one_there = self
+            .clients
+            .in_name(request.principal(), Standing::Proven)
+            .any(|id| self.clients.get(id).is_some_and(is_there));
+        if has_one_there {
+            return Some(Addressee::Asker { transmissions: ANSWER_TRANSMISSIONS });
+        }
+        let principal: Arc<[u8]> = request.principal().into();
+        let mut transmissions = ANSWER_TRANSMISSIONS;
+        while transmissions > 0 && !self.spend_unconfirmed(request.now, host, &principal, transmissions * packets) {
+            transmissions /= 2;
+        }
+        (transmissions > 0).then_some(Addressee::Asker { transmissions })
     }
 
     /// Adds octets received from an address to its allowance.
@@ -204,13 +230,12 @@ impl Server {
         packets: Vec<(Uid, Bytes)>,
         addressee: Addressee,
     ) {
-        // The answers to somebody have a part of their own, whatever waits for his clients. No name begins with a NUL.
-        let owner: Option<Arc<[u8]>> =
-            (addressee == Addressee::Asker).then(|| [b"\0", request.principal()].concat().into());
-        let limits = self.delivery_limits();
+        let owner: Option<Arc<[u8]>> = matches!(addressee, Addressee::Asker { .. }).then(|| request.principal().into());
+        let limits = self.delivery_limits(Standing::Proven);
         let limits = DeliveryLimits { principal_octets: limits.answer_octets / PARTS, ..limits };
         for (uid, packet) in packets {
-            let outgoing = Outgoing { key: (to, uid), addressee, owner: owner.clone(), payload: packet.clone() };
+            let (owner, payload) = (owner.clone(), packet.clone());
+            let outgoing = Outgoing { key: (to, uid), addressee, owner, standing: request.standing(), payload };
             if self.deliveries.remember(request.now.monotonic, outgoing, &limits).is_err() {
                 self.counters.answers_full += 1;
                 break;
@@ -218,6 +243,18 @@ impl Server {
             self.send(to, packet);
         }
     }
+}
+
+/// So many whole entries of a list as have at most `max` octets together.
+fn shortened(entries: &[Vec<u8>], max: usize) -> Vec<u8> {
+    let mut body = Vec::new();
+    for entry in entries {
+        if body.len() + entry.len() > max {
+            break;
+        }
+        body.extend_from_slice(entry);
+    }
+    body
 }
 
 /// Maximum octets of a notice's body, so that its packets have together no more than so many octets.

@@ -5,9 +5,13 @@ use crate::server::{
     intake::{Arrival, KnownBy},
     origin::Origin,
     reply::Reply,
+    state::standing::Standing,
 };
 use bytes::Bytes;
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 use zephyr_core::{
     auth::{Identity, Session, Verdict},
     fold::{FoldedName, NameTooLong},
@@ -41,6 +45,9 @@ impl Names {
 pub(crate) fn too_long(what: &str) -> String {
     format!("the {what} is too long: {NameTooLong}")
 }
+
+/// Who is charged for a request: a host, and a principal when it is proven.
+pub(crate) type Source = (IpAddr, Box<[u8]>);
 
 /// A request that is being handled.
 pub(crate) struct Request<'a> {
@@ -109,6 +116,17 @@ impl<'a> Request<'a> {
     /// The subject for access control rules: only what is proven.
     pub(crate) fn who(&self) -> Who<'_> {
         Who { principal: self.verdict.identity().map(Identity::principal), address: Some(self.from.ip()) }
+    }
+
+    /// Whether it is proven who sent it.
+    pub(crate) fn standing(&self) -> Standing {
+        Standing::of(self.session.is_some())
+    }
+
+    /// Who is charged for what it causes. Who proves who he is pays for himself alone: others of his host, and those who
+    /// forge its address, do not spend what is his.
+    pub(crate) fn source(&self) -> Source {
+        (self.from.ip(), self.verdict.identity().map_or(&b""[..], Identity::principal).into())
     }
 
     /// The client that it speaks for: where it came from, at the port that it names.

@@ -5,7 +5,6 @@ use crate::server::{
     fan_outs::{FanOut, Next, Packets},
     limits::rate_limit::Rate,
     log_event::LogEvent,
-    pacer::Lane,
     reply::Reply,
     request::Request,
     state::{
@@ -13,6 +12,7 @@ use crate::server::{
         deliveries::{Addressee, Full, Outgoing},
     },
 };
+use std::sync::Arc;
 use zephyr_core::{
     auth::{AuthError, Direction, Session},
     fragment::Cutter,
@@ -34,9 +34,10 @@ impl Server {
         if recipient.is_empty() {
             request.notice.recipient = b"";
         }
-        let (now, from, rate) = (request.now.monotonic, request.from.ip(), self.delivery_rate());
-        let caused = &mut self.caused;
-        let may_be = |readers| readers == 0 || caused.affords(now, from, readers, &rate);
+        let (now, rate) = (request.now.monotonic, self.delivery_rate());
+        let (source, standing) = (request.source(), request.standing());
+        let caused = self.caused.of_mut(standing);
+        let may_be = |readers| readers == 0 || caused.affords(now, source.clone(), readers, &rate);
         let names = &request.names;
         let Some(mut clients) = self.subscriptions.matching(&names.class, &names.instance, &recipient, may_be) else {
             return self.refuse_deliveries(request);
@@ -44,9 +45,11 @@ impl Server {
         if self.subscriptions.lists_gone_clients() {
             clients.retain(|&id| self.clients.get(id).is_some());
         }
+        let clients = self.addressed(&recipient, clients);
         let max = self.config.bounds.fan_out_readers;
         let has_room = self.fan_outs.have_room_for_readers(clients.len(), max);
-        let may_cause = clients.is_empty() || has_room && self.caused.spend(now, from, clients.len(), &rate);
+        let caused = self.caused.of_mut(standing);
+        let may_cause = clients.is_empty() || has_room && caused.spend(now, source, clients.len(), &rate);
         if !may_cause {
             return self.refuse_deliveries(request);
         }
@@ -141,8 +144,8 @@ impl Server {
         let Some(client) = self.clients.get(reader) else { return };
         let authentic = fan_out.published.verdict.is_authentic();
         let notice = Notice { recipient: &fan_out.recipient, ..fan_out.published.notice() };
-        let (to, owner, silent) = (client.address(), client.principal.clone(), client.silent);
-        let packets = match client.session.as_deref().filter(|_| authentic) {
+        let (to, owner, standing) = (client.address(), client.principal.clone(), client.standing());
+        let packets = match client.session().map(Arc::as_ref).filter(|_| authentic) {
             Some(session) => packets_for(&notice, Some(session), &mut self.uids, now),
             None => fan_out.unproven.get_or_insert_with(|| packets_for(&notice, None, &mut self.uids, now)).clone(),
         };
@@ -153,27 +156,20 @@ impl Server {
                 return self.report(LogEvent::NotWritten { client: to, reason: error.to_string() });
             }
         };
-        let limits = self.delivery_limits();
         let mut reached = false;
         for (uid, payload) in packets {
             let outgoing = Outgoing {
                 key: (to, uid),
                 addressee: Addressee::Client(reader),
                 owner: Some(owner.clone()),
-                payload: payload.clone(),
+                standing,
+                payload,
             };
-            if let Err(full) = self.deliveries.remember(now.monotonic, outgoing, &limits) {
+            if let Err(full) = self.send_or_hold(now, outgoing, reader) {
                 self.count_full(full);
                 self.report(LogEvent::Full { what: "unacknowledged packets", from: to });
                 break;
             }
-            self.counters.delivered += 1;
-            if !silent {
-                self.pacer.push(Lane::Deliveries(uid), to, payload);
-            } else if self.pacer.has_room_for_silent(now.monotonic) {
-                self.pacer.push(Lane::Silent(uid), to, payload);
-            }
-            // Else it waits like all that is not acknowledged, and its time comes.
             reached = true;
         }
         fan_out.published.readers += usize::from(reached);

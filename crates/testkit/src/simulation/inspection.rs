@@ -84,12 +84,15 @@ pub(super) fn is_bounded(node: &Node, bounds: &Bounds) -> Checked {
 /// What a server has of everything, and may have.
 fn amounts_of_server(server: &Server, bounds: &Bounds) -> Vec<(&'static str, usize, usize)> {
     let (gauges, queues) = (server.gauges(), server.queue_lengths());
+    // Those who prove nothing have room of their own.
+    let for_all = |bound: usize| bound.saturating_add(bound.div_ceil(4));
+    let clients = for_all(bounds.clients);
     vec![
-        ("clients", gauges.clients, bounds.clients),
-        ("subscriptions", gauges.subscriptions, bounds.clients.saturating_mul(bounds.subscriptions_per_client)),
+        ("clients", gauges.clients, clients),
+        ("subscriptions", gauges.subscriptions, clients.saturating_mul(bounds.subscriptions_per_client)),
         // One is added as long as there is any room.
-        ("subscription octets", gauges.subscription_octets, bounds.subscription_octets + MAX_PACKET),
-        ("pending octets", gauges.pending_octets, bounds.delivery_octets + bounds.answer_octets),
+        ("subscription octets", gauges.subscription_octets, for_all(bounds.subscription_octets) + 2 * MAX_PACKET),
+        ("pending octets", gauges.pending_octets, for_all(bounds.delivery_octets) + bounds.answer_octets),
         ("locations", gauges.locations, bounds.locations),
         ("hosts", gauges.hosts, bounds.hosts),
         ("responses", gauges.recent, bounds.response_cache_entries),

@@ -24,7 +24,7 @@ use zephyr_core::{
 use zephyr_engine::{
     machine::{Input, Machine, Output, Transmit},
     server::{
-        Bounds, Config, Neighbours, Server, Verified,
+        Bounds, Config, Neighbours, ProbeSecret, Server, Verified,
         acl::{Acl, ClassAcls, Rules},
     },
 };
@@ -54,6 +54,7 @@ impl Bench {
             bounds: Bounds::default(),
             neighbours: Neighbours::default(),
             in_flight: usize::MAX,
+            probe_secret: ProbeSecret::new(&[7; 32]),
         };
         change(&mut config);
         let now = Now { monotonic: Duration::from_secs(1000), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
@@ -64,6 +65,10 @@ impl Bench {
     /// Gives a packet to the server; what is sent is given back.
     pub(super) fn give(&mut self, from: SocketAddr, octets: &[u8]) -> Vec<Transmit> {
         self.server.handle(self.now, Input::Datagram { from, octets });
+        self.drain()
+    }
+
+    fn drain(&mut self) -> Vec<Transmit> {
         let mut sent = Vec::new();
         loop {
             match self.server.poll(self.now) {
@@ -99,6 +104,12 @@ impl Bench {
     pub(super) fn subscribe(&mut self, from: SocketAddr, port: u16, sender: &str, list: &[u8], proof: bool) {
         let notice = Notice { port, sender: sender.as_bytes(), ..control(b"SUBSCRIBE_NODEFS", list) };
         self.prepare(from, notice, proof);
+        self.server.handle(self.now, Input::Timeout);
+        for Transmit { to, payload } in self.drain() {
+            let probe = Packet::parse(&payload).unwrap().notice;
+            let acknowledgement = Notice { kind: Kind::ClientAck, ..probe };
+            self.give(to, &acknowledgement.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap());
+        }
     }
 
     /// Gives these packets from the usual host.

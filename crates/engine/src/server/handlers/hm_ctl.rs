@@ -79,7 +79,7 @@ impl Server {
 
     /// Whether a flush of this host would end anything.
     fn holds_of(&self, host: IpAddr) -> bool {
-        self.clients.count_of_host(host) > 0 || self.locations.count_of_host(host) > 0
+        self.clients.of_host(host).next().is_some() || self.locations.holds_of_host(host)
     }
 
     fn remember_host(&mut self, manager: SocketAddr, begins: bool) {

@@ -1,12 +1,15 @@
 //! Class LOGIN: login and logout, which set locations (server behaviour, section 6).
 
 use crate::server::{
-    Change, Server,
+    Bounds, Change, Server,
     acl::Who,
     log_event::LogEvent,
     reply::Reply,
     request::Request,
-    state::locations::{Kept, Stored, Told},
+    state::{
+        locations::{Kept, Stored, Told},
+        standing::Standing,
+    },
 };
 use zephyr_core::{body::Place, exposure::Exposure, names, policy::Action};
 
@@ -73,7 +76,8 @@ impl Server {
             Some(Exposure::None) => self.hide(request),
             Some(exposure) => self.set_location(request, exposure),
             None if opcode == names::USER_FLUSH => {
-                let gone = self.locations.remove_user(request.notice.instance, request.verdict.is_authentic());
+                let host = (!request.verdict.is_authentic()).then(|| request.from.ip());
+                let gone = self.locations.remove_user(request.notice.instance, host);
                 self.locations_gone(gone);
                 Reply::Sent
             }
@@ -110,7 +114,13 @@ impl Server {
             exposure,
             place,
         };
-        let stored = self.locations.set(&told, &self.config.bounds);
+        let (bounds, standing) = (self.config.bounds, Standing::of(told.proven));
+        let shares = Bounds {
+            locations: self.share(bounds.locations, standing),
+            locations_per_host: self.share(bounds.locations_per_host, standing),
+            ..bounds
+        };
+        let stored = self.locations.set(&told, &shares);
         if stored == Stored::Yes {
             self.changed(Change::Located(told.located()));
         }

@@ -5,7 +5,11 @@ use crate::server::{
     log_event::LogEvent,
     reply::Reply,
     request::{self, Request},
-    state::{clients::ClientId, subscriptions::Destination},
+    state::{
+        clients::{Client, ClientId},
+        standing::Standing,
+        subscriptions::Destination,
+    },
 };
 use zephyr_core::{body::SubscriptionList, coding::ascii, fold::NameTooLong, names, policy::Action};
 
@@ -50,26 +54,7 @@ impl Server {
             }
         };
         self.reply(request, answer);
-    }
-
-    /// The client that a request is about, when it belongs to who asks.
-    ///
-    /// What was once set up with proof is not changed without, even where proof is not demanded.
-    fn own_client(&mut self, request: &Request<'_>) -> Result<Option<ClientId>, Reply> {
-        let address = request.client_address();
-        let Some(id) = self.clients.at(address) else { return Ok(None) };
-        let Some(client) = self.clients.get(id) else { return Ok(None) };
-        let downgraded = client.session.is_some() && !request.verdict.is_authentic();
-        if *client.principal == *request.principal() && !downgraded {
-            return Ok(Some(id));
-        }
-        self.report(LogEvent::PortTaken {
-            opcode: request.notice.opcode.into(),
-            sender: request.principal().into(),
-            owner: client.principal.as_ref().into(),
-            client: address,
-        });
-        Err(Reply::Denied)
+        self.probe(request.now);
     }
 
     fn subscribe(&mut self, request: &mut Request<'_>, with_defaults: bool) -> Reply {
@@ -77,34 +62,24 @@ impl Server {
         if address.port() == 0 {
             return Reply::Denied;
         }
-        let now = request.now.monotonic;
-        let id = match self.own_client(request) {
-            Ok(Some(id)) if self.has_room_for_proof(id, request) => id,
-            Ok(None) if self.has_room_for_client(request) => self.clients.register(address, request.principal(), now),
-            Ok(_) => {
-                self.counters.clients_full += 1;
-                self.report(LogEvent::Full { what: "clients", from: address });
-                return Reply::Lost;
-            }
+        let (id, kept) = match self.register(request) {
+            Ok(registered) => registered,
             Err(answer) => return answer,
         };
-        self.clients.set_session(id, request.session.clone());
-        if let Some(client) = self.clients.get_mut(id) {
-            client.subscribed(now);
-            let principal = client.principal.clone();
-            self.changed(Change::ClientKnown { client: address, principal, session: request.session.clone() });
-        }
-
         let Wanted { destinations: wanted, too_long } = self.own_triples(request);
         if too_long {
             request.message = Some(request::too_long(LONG_NAME));
             if wanted.is_empty() {
+                self.add_subscriptions(id, kept, request);
                 return Reply::Denied;
             }
         }
         let asked_for = wanted.len();
         let (mut permitted, by_policy) = self.permitted(wanted, request);
-        if permitted.is_empty() && asked_for > 0 && by_policy {
+        let refused = permitted.is_empty() && asked_for > 0 && by_policy;
+        permitted.extend(kept);
+        if refused {
+            self.add_subscriptions(id, permitted, request);
             return Reply::Denied;
         }
         if with_defaults {
@@ -142,22 +117,20 @@ impl Server {
     }
 
     fn add_subscriptions(&mut self, id: ClientId, wanted: Vec<Destination>, request: &Request<'_>) -> Reply {
-        let bounds = &self.config.bounds;
-        let of_principal = self.clients.subscriptions_of_principal(request.principal(), request.session.is_some());
-        let (host, address) = (request.from.ip(), request.client_address());
-        let Some(client) = self.clients.get_mut(id) else { return Reply::Lost };
+        let max = self.config.bounds.subscriptions_per_client;
+        let address = request.client_address();
+        let Some(client) = self.clients.get(id) else { return Reply::Lost };
+        let (payer, held) = (client.payer(), client.subscriptions.len());
         let mut added = Vec::new();
         let mut full = false;
         for destination in wanted {
-            full = client.subscriptions.len() + added.len() >= bounds.subscriptions_per_client
-                || of_principal + added.len() >= bounds.subscriptions_per_principal
-                || self.subscriptions.count_of_host(host) >= bounds.subscriptions_per_host
-                || self.subscriptions.octets() >= bounds.subscription_octets;
+            full = held + added.len() >= max || !self.has_room_for_subscription(id, &payer, destination.octets());
             if full {
                 break;
             }
-            added.extend(self.subscriptions.add(destination, id, host));
+            added.extend(self.subscriptions.add(destination, id, &payer));
         }
+        let Some(client) = self.clients.get_mut(id) else { return Reply::Lost };
         client.subscriptions.splice(0..0, added.iter().cloned());
         if !added.is_empty() {
             self.changed(Change::Subscribed { client: address, destinations: added });
@@ -176,20 +149,17 @@ impl Server {
             Ok(None) => return Reply::Lost,
             Err(answer) => return answer,
         };
+        let Some(payer) = self.clients.get(id).map(Client::payer) else { return Reply::Lost };
         let mut ended = Vec::new();
         for [class, instance, recipient] in self.triples(request) {
             let Ok(destination) = Destination::new(class, instance, recipient) else { continue };
-            if let Some(shared) = self.subscriptions.shared(&destination)
-                && self.subscriptions.remove(&shared, id, request.from.ip())
-            {
-                ended.push(shared);
+            let shared = self.subscriptions.shared(&destination);
+            if self.subscriptions.remove(&destination, id, &payer) {
+                ended.push(shared.unwrap_or(destination));
             }
         }
-        // One look at all that the client holds, however many of them end.
-        let mut places: Vec<*const u8> = ended.iter().map(Destination::place).collect();
-        places.sort_unstable();
-        if let Some(client) = self.clients.get_mut(id).filter(|_| !places.is_empty()) {
-            client.subscriptions.retain(|held| places.binary_search(&held.place()).is_err());
+        if let Some(client) = self.clients.get_mut(id) {
+            client.end(&ended);
         }
         if !ended.is_empty() {
             self.changed(Change::Unsubscribed { client: request.client_address(), destinations: ended });
@@ -226,12 +196,16 @@ impl Server {
             self.report(LogEvent::FlushRefused { sender: sender.into(), target: target.into() });
             return Reply::Denied;
         }
+        // Without proof anybody may say so: it counts for the clients of the host that it comes from, and for none that
+        // are proven.
         let authentic = request.verdict.is_authentic();
-        let own: Vec<ClientId> = self.clients.of_principal(target).collect();
-        for id in own {
-            if authentic || self.clients.get(id).is_some_and(|client| client.session.is_none()) {
-                self.take_client(id);
-            }
+        let is_concerned = |client: &Client| {
+            authentic || client.standing() == Standing::Unproven && client.address().ip() == request.from.ip()
+        };
+        let of_target = self.clients.of_principal(target);
+        let concerned = of_target.filter(|&id| self.clients.get(id).is_some_and(is_concerned));
+        for id in concerned.collect::<Vec<ClientId>>() {
+            self.take_client(id);
         }
         self.clear_up();
         Reply::Sent
@@ -247,7 +221,7 @@ impl Server {
         match client {
             Some(client)
                 if *client.principal == *request.principal()
-                    && (client.session.is_none() || request.verdict.is_authentic()) =>
+                    && (client.standing() == Standing::Unproven || request.verdict.is_authentic()) =>
             {
                 client.subscriptions.iter().map(listed).collect()
             }
@@ -272,26 +246,6 @@ impl Server {
             }
         }
         list.triples
-    }
-
-    fn has_room_for_client(&self, request: &Request<'_>) -> bool {
-        let bounds = &self.config.bounds;
-        self.clients.len() < bounds.clients
-            && self.clients.count_of_host(request.from.ip()) < bounds.clients_per_host
-            && self.has_room_in_name(request)
-    }
-
-    /// Whether a client that is there may become one with proof.
-    fn has_room_for_proof(&self, id: ClientId, request: &Request<'_>) -> bool {
-        let known = self.clients.get(id).is_some_and(|client| client.session.is_some() == request.session.is_some());
-        known || self.has_room_in_name(request)
-    }
-
-    /// Whether the principal may have one more client. Those who only claim a name are counted apart: they use up
-    /// nothing of who proves it.
-    fn has_room_in_name(&self, request: &Request<'_>) -> bool {
-        let max = self.config.bounds.clients_per_principal;
-        self.clients.in_name(request.principal(), request.session.is_some()).take(max).count() < max
     }
 }
 

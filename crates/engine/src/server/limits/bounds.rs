@@ -39,6 +39,13 @@ bounds! {
     subscriptions_per_host: "subscriptions-per-host" = 131_072,
     /// Octets of all subscriptions.
     subscription_octets: "subscription-octets" = 512 << 20,
+    /// Octets of the subscriptions of one principal.
+    subscription_octets_per_principal: "subscription-octets-per-principal" = 8 << 20,
+    /// Octets of the subscriptions of one host.
+    subscription_octets_per_host: "subscription-octets-per-host" = 64 << 20,
+    /// Packets to the addresses of one host that have not acknowledged anything yet, for one principal; one more every ten
+    /// seconds.
+    unconfirmed_packets: "unconfirmed-packets" = 64,
     /// Unacknowledged packets to one address and port.
     pending_per_destination: "pending-per-destination" = 2048,
     /// Octets of unacknowledged packets to one host.
@@ -76,7 +83,7 @@ bounds! {
     response_cache_entries: "response-cache-entries" = 8192,
     /// Packets that wait until there is less to send. When there are more, whoever has most of them loses his newest.
     ingress_queue_packets: "ingress-queue-packets" = 8192,
-    /// Packets to subscribers that notices from one source address cause in a second.
+    /// Packets to subscribers that notices from one source address cause in a second; proven principals are counted apart.
     deliveries_per_second: "deliveries-per-second" = 20_000,
     /// Packets to subscribers that notices from one source address cause at once after a pause.
     delivery_burst: "delivery-burst" = 200_000,

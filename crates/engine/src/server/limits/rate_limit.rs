@@ -1,6 +1,6 @@
 //! Rate limits per source address.
 
-use std::{collections::HashMap, net::IpAddr, time::Duration};
+use std::{collections::HashMap, hash::Hash, net::IpAddr, time::Duration};
 
 /// A rate limit per source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,23 +25,29 @@ impl Rate {
 ///
 /// A source that has made up is forgotten when there is need. When too many sources are busy at once, the further ones
 /// share what one may cause.
-#[derive(Debug, Default)]
-pub(crate) struct RateLimiter {
-    made_up: HashMap<IpAddr, Duration>,
+#[derive(Debug)]
+pub(crate) struct RateLimiter<K = IpAddr> {
+    made_up: HashMap<K, Duration>,
     others: Duration,
     swept: Duration,
 }
 
-impl RateLimiter {
+impl<K> Default for RateLimiter<K> {
+    fn default() -> Self {
+        Self { made_up: HashMap::new(), others: Duration::ZERO, swept: Duration::ZERO }
+    }
+}
+
+impl<K: Eq + Hash + Clone> RateLimiter<K> {
     /// Whether a source has so many units of its rate left.
-    pub(crate) fn affords(&mut self, now: Duration, source: IpAddr, units: usize, rate: &Rate) -> bool {
+    pub(crate) fn affords(&mut self, now: Duration, source: K, units: usize, rate: &Rate) -> bool {
         let made_up = *self.entry(now, source, rate.sources);
         made_up.max(now) + rate.time_for(units) <= now + rate.time_for(rate.burst.max(units))
     }
 
     /// Spends units of a source's rate; false, and nothing is spent, when it has not so many left.
-    pub(crate) fn spend(&mut self, now: Duration, source: IpAddr, units: usize, rate: &Rate) -> bool {
-        let affordable = self.affords(now, source, units, rate);
+    pub(crate) fn spend(&mut self, now: Duration, source: K, units: usize, rate: &Rate) -> bool {
+        let affordable = self.affords(now, source.clone(), units, rate);
         if affordable {
             let made_up = self.entry(now, source, rate.sources);
             *made_up = (*made_up).max(now) + rate.time_for(units);
@@ -50,13 +56,20 @@ impl RateLimiter {
     }
 
     /// Charges a source for more units than it spent.
-    pub(crate) fn charge(&mut self, now: Duration, source: IpAddr, units: usize, rate: &Rate) {
+    pub(crate) fn charge(&mut self, now: Duration, source: K, units: usize, rate: &Rate) {
         let made_up = self.entry(now, source, rate.sources);
         let latest = now + rate.time_for(rate.burst);
         *made_up = ((*made_up).max(now) + rate.time_for(units)).min(latest.max(*made_up));
     }
 
-    fn entry(&mut self, now: Duration, source: IpAddr, max: usize) -> &mut Duration {
+    /// Gives units back that a source has spent.
+    pub(crate) fn refund(&mut self, source: &K, units: usize, rate: &Rate) {
+        if let Some(made_up) = self.made_up.get_mut(source) {
+            *made_up = made_up.saturating_sub(rate.time_for(units));
+        }
+    }
+
+    fn entry(&mut self, now: Duration, source: K, max: usize) -> &mut Duration {
         if !self.made_up.contains_key(&source) && self.made_up.len() >= max {
             // Once a second is enough: within one second nobody makes up for much.
             if now.saturating_sub(self.swept) >= Duration::from_secs(1) {

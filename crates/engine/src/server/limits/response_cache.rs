@@ -4,7 +4,11 @@
 //! first was and nothing else happens, so a notice is delivered once however often its acknowledgement is lost. It is
 //! recognised before anybody asks who sent it, so it costs no Kerberos work.
 
-use crate::server::limits::digest::Digest;
+use crate::server::{
+    limits::digest::Digest,
+    reply::PARTS,
+    state::standing::{ByStanding, Standing},
+};
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -32,15 +36,20 @@ impl Fingerprint {
 #[derive(Debug)]
 pub(crate) struct Handled {
     pub(crate) answer: Option<Bytes>,
+    /// Whether it was proven.
+    pub(crate) standing: Standing,
     /// It changed what the server knows of its host, and not only handed a notice to others.
     pub(crate) of_host: bool,
 }
 
 /// A cache of the newest packets of the last quarter of an hour, with their answers.
+///
+/// Whoever proves nothing may fill it, but a quarter is all that he keeps when there is need, and three quarters are what
+/// he cannot have.
 #[derive(Debug, Default)]
 pub(crate) struct ResponseCache {
     packets: BTreeMap<Fingerprint, Handled>,
-    order: VecDeque<(Duration, Fingerprint)>,
+    order: ByStanding<VecDeque<(Duration, Fingerprint)>>,
 }
 
 impl ResponseCache {
@@ -51,14 +60,23 @@ impl ResponseCache {
 
     /// Remembers a packet that was handled, and how, among `max`. One takes about a kilooctet.
     pub(crate) fn remember(&mut self, now: Duration, packet: Fingerprint, handled: Handled, max: usize) {
-        while let Some(&(at, oldest)) = self.order.front()
-            && (self.order.len() >= max || now.saturating_sub(at) > DUPLICATE_MEMORY)
+        let standing = handled.standing;
+        for standing in [Standing::Unproven, Standing::Proven] {
+            let order = self.order.of_mut(standing);
+            while let Some(&(at, oldest)) = order.front()
+                && now.saturating_sub(at) > DUPLICATE_MEMORY
+            {
+                order.pop_front();
+                self.packets.remove(&oldest);
+            }
+        }
+        while self.remembered() >= max.max(1)
+            && let Some(oldest) = self.oldest(standing, max)
         {
-            self.order.pop_front();
             self.packets.remove(&oldest);
         }
         if self.packets.insert(packet, handled).is_none() {
-            self.order.push_back((now, packet));
+            self.order.of_mut(standing).push_back((now, packet));
         }
     }
 
@@ -67,6 +85,22 @@ impl ResponseCache {
         if let Some(handled) = self.packets.get_mut(packet) {
             handled.answer = Some(answer);
         }
+    }
+
+    /// Those that were forgotten with their host included.
+    fn remembered(&self) -> usize {
+        self.order.of(Standing::Unproven).len() + self.order.of(Standing::Proven).len()
+    }
+
+    /// The packet that makes room for one of this standing, taken from its queue.
+    fn oldest(&mut self, newcomer: Standing, max: usize) -> Option<Fingerprint> {
+        let unproven = self.order.of(Standing::Unproven).len() + usize::from(!newcomer.is_proven());
+        let (first, second) = match unproven > max / PARTS {
+            true => (Standing::Unproven, Standing::Proven),
+            false => (Standing::Proven, Standing::Unproven),
+        };
+        let oldest = self.order.of_mut(first).pop_front();
+        oldest.or_else(|| self.order.of_mut(second).pop_front()).map(|(_, packet)| packet)
     }
 
     /// Forgets what a host that begins anew has told of itself: what it sends again then must be done again. What it
@@ -90,7 +124,7 @@ mod tests {
     const MAX: usize = 100;
 
     fn handled(answer: Option<&'static [u8]>, of_host: bool) -> Handled {
-        Handled { answer: answer.map(Bytes::from_static), of_host }
+        Handled { answer: answer.map(Bytes::from_static), standing: Standing::Proven, of_host }
     }
 
     #[test]

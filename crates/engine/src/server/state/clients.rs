@@ -2,9 +2,12 @@
 //!
 //! There may be many, so each takes as few octets as can be: no hash table has a place for it alone.
 
-use crate::server::state::subscriptions::Destination;
+use crate::server::state::{
+    standing::{ByStanding, Standing},
+    subscriptions::{Destination, Payer},
+};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     net::{IpAddr, Ipv6Addr, SocketAddr},
     ops::RangeInclusive,
     sync::Arc,
@@ -54,10 +57,12 @@ pub(crate) struct Client {
     address: Address,
     /// It has not acknowledged what was sent to it twice or more often.
     pub(crate) silent: bool,
+    /// It has acknowledged a packet that only who receives at its address can acknowledge.
+    confirmed: bool,
     /// Its principal, from its first request on.
     pub(crate) principal: Arc<[u8]>,
-    /// The key of its last subscription request; none when that was not proven.
-    pub(crate) session: Option<Arc<dyn Session>>,
+    /// The key of its last subscription request; none when it is not proven. Which of both does not change.
+    session: Option<Arc<dyn Session>>,
     /// Its subscriptions: newest request first, within one request as given.
     pub(crate) subscriptions: Vec<Destination>,
     /// When it last acknowledged something, or subscribed; in milliseconds.
@@ -68,6 +73,26 @@ impl Client {
     /// Source address of its requests, with the port that its requests name.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address.into()
+    }
+
+    /// The key of its last subscription request; none when it is not proven.
+    pub(crate) const fn session(&self) -> Option<&Arc<dyn Session>> {
+        self.session.as_ref()
+    }
+
+    /// Whether it is proven whose it is.
+    pub(crate) const fn standing(&self) -> Standing {
+        Standing::of(self.session.is_some())
+    }
+
+    /// Whether it is known that somebody receives at its address.
+    pub(crate) const fn is_confirmed(&self) -> bool {
+        self.confirmed
+    }
+
+    /// Who is charged for its subscriptions.
+    pub(crate) fn payer(&self) -> Payer {
+        Payer { host: self.address().ip(), principal: self.principal.clone(), standing: self.standing() }
     }
 
     /// The verdict on its last subscription request.
@@ -93,6 +118,19 @@ impl Client {
         self.last_ack = milliseconds(now);
         self.silent = false;
     }
+
+    /// Takes ended subscriptions off its own list: with one look at the whole list, however many end.
+    pub(crate) fn end(&mut self, ended: &[Destination]) {
+        let left = self.subscriptions.len().saturating_sub(ended.len());
+        let mut places: Vec<*const u8> = ended.iter().map(Destination::place).collect();
+        places.sort_unstable();
+        self.subscriptions.retain(|held| places.binary_search(&held.place()).is_err());
+        if self.subscriptions.len() > left {
+            // Whoever spells a recipient in his own way has a text of his own.
+            let ended: HashSet<&Destination> = ended.iter().collect();
+            self.subscriptions.retain(|held| !ended.contains(held));
+        }
+    }
 }
 
 fn milliseconds(time: Duration) -> u64 {
@@ -105,10 +143,21 @@ pub(crate) struct Clients {
     places: Vec<Option<Client>>,
     free: Vec<u32>,
     by_address: BTreeMap<Address, ClientId>,
-    /// With whether that is proven.
-    by_principal: BTreeSet<(Arc<[u8]>, bool, ClientId)>,
-    per_host: HashMap<IpAddr, usize>,
+    by_principal: BTreeSet<(Arc<[u8]>, Standing, ClientId)>,
+    per_host: HashMap<(IpAddr, Standing), usize>,
+    counts: ByStanding<usize>,
+    /// Those that are not confirmed, the oldest first.
+    unconfirmed: ByStanding<BTreeSet<ClientId>>,
+    unconfirmed_on: BTreeSet<(IpAddr, Standing, ClientId)>,
     last_number: u32,
+}
+
+/// Who a new client is.
+pub(crate) struct NewClient<'a> {
+    pub(crate) address: SocketAddr,
+    pub(crate) principal: &'a [u8],
+    /// Its key, when it is proven.
+    pub(crate) session: Option<Arc<dyn Session>>,
 }
 
 impl Clients {
@@ -116,9 +165,35 @@ impl Clients {
         self.by_address.len()
     }
 
+    /// The number of clients of this standing.
+    pub(crate) const fn count(&self, standing: Standing) -> usize {
+        *self.counts.of(standing)
+    }
+
+    /// The number of clients that are not confirmed.
+    pub(crate) fn unconfirmed(&self) -> usize {
+        self.unconfirmed.of(Standing::Unproven).len() + self.unconfirmed.of(Standing::Proven).len()
+    }
+
     /// The number of clients of a host.
-    pub(crate) fn count_of_host(&self, host: IpAddr) -> usize {
-        self.per_host.get(&host).copied().unwrap_or(0)
+    pub(crate) fn count_of_host(&self, host: IpAddr, standing: Standing) -> usize {
+        self.per_host.get(&(host, standing)).copied().unwrap_or(0)
+    }
+
+    /// The client that has been unconfirmed for longest, but for this one.
+    pub(crate) fn oldest_unconfirmed(&self, standing: Standing, but: Option<ClientId>) -> Option<ClientId> {
+        self.unconfirmed.of(standing).iter().copied().find(|&id| Some(id) != but)
+    }
+
+    /// The client of a host that has been unconfirmed for longest, but for this one.
+    pub(crate) fn oldest_unconfirmed_on(
+        &self,
+        host: IpAddr,
+        standing: Standing,
+        but: Option<ClientId>,
+    ) -> Option<ClientId> {
+        let all = (host, standing, ClientId::FIRST)..=(host, standing, ClientId::LAST);
+        self.unconfirmed_on.range(all).map(|&(_, _, id)| id).find(|&id| Some(id) != but)
     }
 
     /// The client at this address and port.
@@ -134,31 +209,49 @@ impl Clients {
         self.places.get_mut(id.place as usize)?.as_mut().filter(|client| client.number == id.number)
     }
 
-    /// A new client without subscriptions and without proof. There must be none at its address.
-    pub(crate) fn register(&mut self, address: SocketAddr, principal: &[u8], now: Duration) -> ClientId {
+    /// A new client without subscriptions, which is not confirmed. There must be none at its address.
+    pub(crate) fn register(&mut self, new: NewClient<'_>, now: Duration) -> ClientId {
+        let NewClient { address, principal, session } = new;
         self.last_number = self.last_number.wrapping_add(1);
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(None);
             u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
         });
         let id = ClientId { number: self.last_number, place };
-        let principal = self.shared(principal);
-        self.by_address.insert(address.into(), id);
-        *self.per_host.entry(address.ip()).or_insert(0) += 1;
-        self.by_principal.insert((principal.clone(), false, id));
         let client = Client {
             number: id.number,
             address: address.into(),
             silent: false,
-            principal,
-            session: None,
+            confirmed: false,
+            principal: self.shared(principal),
+            session,
             subscriptions: Vec::new(),
             last_ack: milliseconds(now),
         };
+        let (host, standing) = (address.ip(), client.standing());
+        self.by_address.insert(address.into(), id);
+        *self.per_host.entry((host, standing)).or_insert(0) += 1;
+        *self.counts.of_mut(standing) += 1;
+        self.by_principal.insert((client.principal.clone(), standing, id));
+        self.unconfirmed.of_mut(standing).insert(id);
+        self.unconfirmed_on.insert((host, standing, id));
         if let Some(empty) = self.places.get_mut(place as usize) {
             *empty = Some(client);
         }
         id
+    }
+
+    /// Somebody receives at a client's address.
+    pub(crate) fn confirm(&mut self, id: ClientId) {
+        let Some(client) = self.get_mut(id) else { return };
+        client.confirmed = true;
+        let (host, standing) = (client.address().ip(), client.standing());
+        self.no_longer_unconfirmed(id, host, standing);
+    }
+
+    fn no_longer_unconfirmed(&mut self, id: ClientId, host: IpAddr, standing: Standing) {
+        self.unconfirmed.of_mut(standing).remove(&id);
+        self.unconfirmed_on.remove(&(host, standing, id));
     }
 
     /// All clients of one principal share its text.
@@ -167,15 +260,12 @@ impl Clients {
         known.map_or_else(|| principal.into(), |client| client.principal.clone())
     }
 
-    /// The key of a client's last subscription request.
-    pub(crate) fn set_session(&mut self, id: ClientId, session: Option<Arc<dyn Session>>) {
-        let Some(client) = self.get_mut(id) else { return };
-        let (before, after) = (client.session.is_some(), session.is_some());
-        client.session = session;
-        if before != after {
-            let principal = client.principal.clone();
-            self.by_principal.remove(&(principal.clone(), before, id));
-            self.by_principal.insert((principal, after, id));
+    /// The key of a proven client's last subscription request.
+    pub(crate) fn set_session(&mut self, id: ClientId, session: &Arc<dyn Session>) {
+        if let Some(client) = self.get_mut(id)
+            && client.session.is_some()
+        {
+            client.session = Some(session.clone());
         }
     }
 
@@ -185,14 +275,16 @@ impl Clients {
         let client = self.places.get_mut(id.place as usize)?.take()?;
         self.free.push(id.place);
         self.by_address.remove(&client.address);
-        let host = client.address().ip();
-        if let Some(count) = self.per_host.get_mut(&host) {
+        let (host, standing) = (client.address().ip(), client.standing());
+        if let Some(count) = self.per_host.get_mut(&(host, standing)) {
             *count -= 1;
             if *count == 0 {
-                self.per_host.remove(&host);
+                self.per_host.remove(&(host, standing));
             }
         }
-        self.by_principal.remove(&(client.principal.clone(), client.session.is_some(), id));
+        *self.counts.of_mut(standing) -= 1;
+        self.by_principal.remove(&(client.principal.clone(), standing, id));
+        self.no_longer_unconfirmed(id, host, standing);
         Some(client)
     }
 
@@ -214,23 +306,19 @@ impl Clients {
 
     /// The clients of one principal.
     pub(crate) fn of_principal(&self, principal: &[u8]) -> impl Iterator<Item = ClientId> {
-        self.in_names(principal, false..=true)
+        self.in_names(principal, Standing::Unproven..=Standing::Proven)
     }
 
     /// The clients that have proven that they are this principal's, or those that only say so.
-    pub(crate) fn in_name(&self, principal: &[u8], proven: bool) -> impl Iterator<Item = ClientId> {
-        self.in_names(principal, proven..=proven)
+    pub(crate) fn in_name(&self, principal: &[u8], standing: Standing) -> impl Iterator<Item = ClientId> {
+        self.in_names(principal, standing..=standing)
     }
 
-    fn in_names(&self, principal: &[u8], proven: RangeInclusive<bool>) -> impl Iterator<Item = ClientId> {
+    fn in_names(&self, principal: &[u8], standings: RangeInclusive<Standing>) -> impl Iterator<Item = ClientId> {
         let principal: Arc<[u8]> = principal.into();
-        let all = (principal.clone(), *proven.start(), ClientId::FIRST)..=(principal, *proven.end(), ClientId::LAST);
+        let first = (principal.clone(), *standings.start(), ClientId::FIRST);
+        let all = first..=(principal, *standings.end(), ClientId::LAST);
         self.by_principal.range(all).map(|&(_, _, id)| id)
-    }
-
-    /// The number of subscriptions of all these clients. Looks at every one of them.
-    pub(crate) fn subscriptions_of_principal(&self, principal: &[u8], proven: bool) -> usize {
-        self.in_name(principal, proven).filter_map(|id| self.get(id)).map(|client| client.subscriptions.len()).sum()
     }
 }
 
@@ -238,14 +326,34 @@ impl Clients {
 mod tests {
     use super::*;
 
+    fn known(clients: &mut Clients, address: SocketAddr, principal: &[u8]) -> ClientId {
+        clients.register(NewClient { address, principal, session: None }, Duration::ZERO)
+    }
+
+    #[test]
+    fn the_oldest_unconfirmed_client_is_known() {
+        let mut clients = Clients::default();
+        let at = |host: u8, port| SocketAddr::from(([10, 0, 0, host], port));
+        let ids = [at(1, 1), at(2, 2), at(1, 3)].map(|address| known(&mut clients, address, b"alice@R"));
+        let host = at(1, 0).ip();
+        assert_eq!(clients.oldest_unconfirmed(Standing::Unproven, None), Some(ids[0]));
+        assert_eq!(clients.oldest_unconfirmed(Standing::Proven, None), None);
+        assert_eq!(clients.oldest_unconfirmed_on(host, Standing::Unproven, Some(ids[0])), Some(ids[2]));
+        clients.confirm(ids[0]);
+        assert_eq!(clients.oldest_unconfirmed(Standing::Unproven, None), Some(ids[1]));
+        assert_eq!(clients.oldest_unconfirmed_on(host, Standing::Unproven, None), Some(ids[2]));
+        clients.remove(ids[1]);
+        assert_eq!((clients.unconfirmed(), clients.count(Standing::Unproven)), (1, 2));
+    }
+
     #[test]
     fn found_by_address_host_and_principal() {
         let mut clients = Clients::default();
         let at = |host: u8, port| SocketAddr::from(([10, 0, 0, host], port));
-        let a = clients.register(at(1, 7), b"alice@R", Duration::ZERO);
-        let b = clients.register(at(1, 65535), b"bob@R", Duration::ZERO);
-        let c = clients.register(at(2, 1), b"alice@R", Duration::ZERO);
-        let _ = clients.register(at(2, 2), b"alice@RR", Duration::ZERO);
+        let a = known(&mut clients, at(1, 7), b"alice@R");
+        let b = known(&mut clients, at(1, 65535), b"bob@R");
+        let c = known(&mut clients, at(2, 1), b"alice@R");
+        let _ = known(&mut clients, at(2, 2), b"alice@RR");
         assert_eq!(clients.at(at(1, 7)), Some(a));
         assert_eq!(clients.get(a).map(Client::address), Some(at(1, 7)));
         assert_eq!(clients.of_host(at(1, 0).ip()).collect::<Vec<_>>(), [a, b]);
@@ -254,16 +362,16 @@ mod tests {
         assert_eq!(clients.at(at(1, 7)), None);
         assert_eq!(clients.of_principal(b"alice@R").collect::<Vec<_>>(), [c]);
         assert_eq!(clients.len(), 3);
-        assert_eq!([1, 2, 3].map(|host| clients.count_of_host(at(host, 0).ip())), [1, 2, 0]);
+        assert_eq!([1, 2, 3].map(|host| clients.count_of_host(at(host, 0).ip(), Standing::Unproven)), [1, 2, 0]);
     }
 
     #[test]
     fn who_takes_anothers_place_is_not_taken_for_him() {
         let mut clients = Clients::default();
         let at = |port| SocketAddr::from(([10, 0, 0, 1], port));
-        let first = clients.register(at(1), b"alice@R", Duration::ZERO);
+        let first = known(&mut clients, at(1), b"alice@R");
         clients.remove(first);
-        let second = clients.register(at(2), b"bob@R", Duration::ZERO);
+        let second = known(&mut clients, at(2), b"bob@R");
         assert_eq!(first.place, second.place);
         assert!(clients.get(first).is_none() && clients.remove(first).is_none());
         assert_eq!(clients.get(second).map(|client| &*client.principal), Some(&b"bob@R"[..]));

@@ -1,6 +1,9 @@
 //! Unacknowledged packets, and their retransmission (server behaviour, section 9).
 
-use crate::server::{reply::PARTS, state::clients::ClientId};
+use crate::server::{
+    reply::PARTS,
+    state::{clients::ClientId, standing::Standing},
+};
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -10,7 +13,7 @@ use std::{
     time::Duration,
 };
 use zephyr_core::{
-    schedule::{ANSWER_TRANSMISSIONS, CLIENT_SILENCE, TO_CLIENT},
+    schedule::{CLIENT_SILENCE, TO_CLIENT},
     uid::Uid,
 };
 
@@ -19,8 +22,8 @@ use zephyr_core::{
 pub(crate) enum Addressee {
     /// A client: until it acknowledges or is given up.
     Client(ClientId),
-    /// Whoever asked something with proof: as long as he waits for the answer.
-    Asker,
+    /// Whoever asked something with proof: so many times, at most as long as he waits for the answer.
+    Asker { transmissions: usize },
     /// An address that may be forged: so many times, so that nobody is flooded in his name.
     Stranger { transmissions: usize },
 }
@@ -30,8 +33,29 @@ impl Addressee {
     const fn transmissions(self) -> usize {
         match self {
             Self::Client(_) => TO_CLIENT.len(),
-            Self::Asker => ANSWER_TRANSMISSIONS,
-            Self::Stranger { transmissions } => transmissions,
+            Self::Asker { transmissions } | Self::Stranger { transmissions } => transmissions,
+        }
+    }
+}
+
+/// Those who share the room for unacknowledged packets. Nothing that is meant for one of these takes the room of another,
+/// not even at the same address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Room {
+    Clients(Standing),
+    Askers,
+    Strangers,
+}
+
+impl Room {
+    const ALL: [Self; 4] =
+        [Self::Clients(Standing::Unproven), Self::Clients(Standing::Proven), Self::Askers, Self::Strangers];
+
+    const fn of(addressee: Addressee, standing: Standing) -> Self {
+        match addressee {
+            Addressee::Client(_) => Self::Clients(standing),
+            Addressee::Asker { .. } => Self::Askers,
+            Addressee::Stranger { .. } => Self::Strangers,
         }
     }
 }
@@ -47,7 +71,8 @@ struct Pending {
     payload: Bytes,
     addressee: Addressee,
     owner: Option<Arc<[u8]>>,
-    /// How often it was sent.
+    room: Room,
+    /// How often it was sent: not at all while it is held.
     transmissions: usize,
     due: Duration,
 }
@@ -71,7 +96,7 @@ pub(crate) struct DeliveryLimits {
     pub(crate) host_octets: usize,
     /// Octets to the clients of one principal.
     pub(crate) principal_octets: usize,
-    /// Octets to clients.
+    /// Octets to clients of this standing.
     pub(crate) client_octets: usize,
     /// Octets to those who asked something.
     pub(crate) answer_octets: usize,
@@ -94,8 +119,10 @@ pub(crate) enum Full {
 pub(crate) struct Outgoing {
     pub(crate) key: PacketKey,
     pub(crate) addressee: Addressee,
-    /// The principal of the client.
+    /// The principal of the client, or of who asked.
     pub(crate) owner: Option<Arc<[u8]>>,
+    /// Whether that is proven.
+    pub(crate) standing: Standing,
     pub(crate) payload: Bytes,
 }
 
@@ -104,12 +131,12 @@ pub(crate) struct Outgoing {
 pub(crate) struct Deliveries {
     pending: BTreeMap<PacketKey, Pending>,
     due: BTreeSet<(Duration, PacketKey)>,
-    per_destination: HashMap<SocketAddr, usize>,
-    host_octets: HashMap<IpAddr, usize>,
-    principal_octets: HashMap<Arc<[u8]>, usize>,
-    client_octets: usize,
-    answer_octets: usize,
-    stranger_octets: usize,
+    /// Packets of clients whose addresses are not confirmed, in order.
+    held: HashMap<ClientId, Vec<PacketKey>>,
+    per_destination: HashMap<(SocketAddr, Room), usize>,
+    host_octets: HashMap<(IpAddr, Room), usize>,
+    principal_octets: HashMap<(Arc<[u8]>, Room), usize>,
+    octets: HashMap<Room, usize>,
     /// Clients that are gone, whose packets are still to be forgotten.
     gone: VecDeque<(SocketAddr, ClientId)>,
 }
@@ -143,23 +170,53 @@ impl Deliveries {
     ///
     /// When a limit is reached; the packet is not remembered then.
     pub(crate) fn remember(&mut self, now: Duration, packet: Outgoing, limits: &DeliveryLimits) -> Result<(), Full> {
-        let Outgoing { key, addressee, owner, payload } = packet;
+        let key = packet.key;
+        if self.insert(packet, limits)? {
+            self.sent_first(now, key);
+        }
+        Ok(())
+    }
+
+    /// As [`remember`](Self::remember), but the packet is not sent before its client is [released](Self::release).
+    ///
+    /// # Errors
+    ///
+    /// When a limit is reached; the packet is not remembered then.
+    pub(crate) fn hold(&mut self, client: ClientId, packet: Outgoing, limits: &DeliveryLimits) -> Result<(), Full> {
+        let key = packet.key;
+        if self.insert(packet, limits)? {
+            self.held.entry(client).or_default().push(key);
+        }
+        Ok(())
+    }
+
+    /// The packets that were held for a client, in order: they are sent now.
+    pub(crate) fn release(&mut self, now: Duration, client: ClientId) -> Vec<(PacketKey, Bytes)> {
+        let held = self.held.remove(&client).unwrap_or_default();
+        held.into_iter().filter_map(|key| Some((key, self.sent_first(now, key)?))).collect()
+    }
+
+    /// True when the packet is a new one.
+    fn insert(&mut self, packet: Outgoing, limits: &DeliveryLimits) -> Result<bool, Full> {
+        let Outgoing { key, addressee, owner, standing, payload } = packet;
+        let room = Room::of(addressee, standing);
         let host = key.0.ip();
         let octets = payload.len() + OVERHEAD;
-        let (used, allowed) = match addressee {
-            Addressee::Client(_) => (self.client_octets, limits.client_octets),
-            Addressee::Asker => (self.octets() - self.client_octets, limits.answer_octets),
-            Addressee::Stranger { .. } => (self.stranger_octets, limits.answer_octets / PARTS),
+        let (used, allowed) = match room {
+            Room::Clients(_) => (self.octets_of(room), limits.client_octets),
+            Room::Askers => (self.octets_of(room) + self.octets_of(Room::Strangers), limits.answer_octets),
+            Room::Strangers => (self.octets_of(room), limits.answer_octets / PARTS),
         };
-        let sum_of = |owner: &Arc<[u8]>| self.principal_octets.get(owner).copied().unwrap_or(0);
-        if self.pending_for(key.0) >= limits.per_destination {
+        let sum_of = |owner: &Arc<[u8]>| self.principal_octets.get(&(owner.clone(), room)).copied().unwrap_or(0);
+        let waiting = self.per_destination.get(&(key.0, room)).copied().unwrap_or(0);
+        if waiting >= limits.per_destination {
             return Err(Full::Destination);
         }
-        if self.host_octets.get(&host).copied().unwrap_or(0) + octets > limits.host_octets {
+        if self.host_octets.get(&(host, room)).copied().unwrap_or(0) + octets > limits.host_octets {
             return Err(Full::Host);
         }
         // Clients that are gone use up what the principal may; those that are there acknowledge, and go on receiving.
-        let is_behind = self.pending_for(key.0) >= MIN_PER_CLIENT;
+        let is_behind = waiting >= MIN_PER_CLIENT;
         if is_behind && owner.as_ref().map_or(0, sum_of) + octets > limits.principal_octets {
             return Err(Full::Principal);
         }
@@ -167,27 +224,38 @@ impl Deliveries {
             return Err(Full::Server);
         }
         if self.pending.contains_key(&key) {
-            return Ok(());
+            return Ok(false);
         }
-        let due = now + wait_after(1);
-        *self.octets_of(addressee) += octets;
-        *self.per_destination.entry(key.0).or_insert(0) += 1;
-        *self.host_octets.entry(host).or_insert(0) += octets;
+        *self.octets.entry(room).or_insert(0) += octets;
+        *self.per_destination.entry((key.0, room)).or_insert(0) += 1;
+        *self.host_octets.entry((host, room)).or_insert(0) += octets;
         if let Some(owner) = &owner {
-            *self.principal_octets.entry(owner.clone()).or_insert(0) += octets;
+            *self.principal_octets.entry((owner.clone(), room)).or_insert(0) += octets;
         }
-        self.due.insert((due, key));
-        self.pending.insert(key, Pending { payload, addressee, owner, transmissions: 1, due });
-        Ok(())
+        let pending = Pending { payload, addressee, owner, room, transmissions: 0, due: Duration::MAX };
+        self.pending.insert(key, pending);
+        Ok(true)
+    }
+
+    /// A packet is sent for the first time: its acknowledgement is waited for.
+    fn sent_first(&mut self, now: Duration, key: PacketKey) -> Option<Bytes> {
+        let pending = self.pending.get_mut(&key)?;
+        pending.transmissions = 1;
+        pending.due = now + wait_after(1);
+        self.due.insert((pending.due, key));
+        Some(pending.payload.clone())
     }
 
     /// Handles an acknowledgement; true when something waited for it.
     pub(crate) fn acknowledged(&mut self, packet: &PacketKey) -> bool {
-        self.forget(packet).is_some()
+        // What was not sent yet cannot have been received.
+        let was_sent = self.pending.get(packet).is_some_and(|pending| pending.transmissions > 0);
+        was_sent && self.forget(packet).is_some()
     }
 
     /// Forgets all packets to a client that is gone, [bit by bit](Self::forget_some).
     pub(crate) fn forget_client(&mut self, address: SocketAddr, client: ClientId) {
+        self.held.remove(&client);
         if self.pending_for(address) > 0 {
             self.gone.push_back((address, client));
         }
@@ -215,7 +283,7 @@ impl Deliveries {
 
     /// The number of unacknowledged packets to this address.
     pub(crate) fn pending_for(&self, to: SocketAddr) -> usize {
-        self.per_destination.get(&to).copied().unwrap_or(0)
+        Room::ALL.iter().filter_map(|&room| self.per_destination.get(&(to, room))).sum()
     }
 
     /// The time of the next action.
@@ -238,7 +306,7 @@ impl Deliveries {
         }
         match pending.addressee {
             Addressee::Client(client) => Some(Due::Undecided { packet, client }),
-            Addressee::Asker | Addressee::Stranger { .. } => {
+            Addressee::Asker { .. } | Addressee::Stranger { .. } => {
                 self.forget(&packet);
                 Some(Due::Forgotten)
             }
@@ -267,7 +335,11 @@ impl Deliveries {
     }
 
     pub(crate) fn octets(&self) -> usize {
-        self.client_octets + self.answer_octets + self.stranger_octets
+        self.octets.values().sum()
+    }
+
+    fn octets_of(&self, room: Room) -> usize {
+        self.octets.get(&room).copied().unwrap_or(0)
     }
 
     fn postpone(&mut self, packet: PacketKey, due: Duration) {
@@ -282,21 +354,14 @@ impl Deliveries {
         let pending = self.pending.remove(packet)?;
         self.due.remove(&(pending.due, *packet));
         let octets = pending.payload.len() + OVERHEAD;
-        *self.octets_of(pending.addressee) -= octets;
-        subtract(&mut self.per_destination, &packet.0, 1);
-        subtract(&mut self.host_octets, &packet.0.ip(), octets);
-        if let Some(owner) = &pending.owner {
-            subtract(&mut self.principal_octets, owner, octets);
+        let room = pending.room;
+        subtract(&mut self.octets, &room, octets);
+        subtract(&mut self.per_destination, &(packet.0, room), 1);
+        subtract(&mut self.host_octets, &(packet.0.ip(), room), octets);
+        if let Some(owner) = pending.owner {
+            subtract(&mut self.principal_octets, &(owner, room), octets);
         }
         Some(())
-    }
-
-    fn octets_of(&mut self, addressee: Addressee) -> &mut usize {
-        match addressee {
-            Addressee::Client(_) => &mut self.client_octets,
-            Addressee::Asker => &mut self.answer_octets,
-            Addressee::Stranger { .. } => &mut self.stranger_octets,
-        }
     }
 }
 

@@ -9,14 +9,15 @@ use std::{
 #[derive(Default)]
 pub(crate) struct Hosts {
     known: BTreeMap<IpAddr, Known>,
-    /// The hosts by when they last sent something.
-    by_turn: BTreeMap<u64, IpAddr>,
+    /// The hosts by when they last sent something; before them those that may all be made up.
+    by_turn: BTreeMap<(bool, u64), IpAddr>,
     last_turn: u64,
 }
 
 struct Known {
     port: u16,
-    turn: u64,
+    /// Whether a program of the host has shown that it receives there, and when the host last sent something.
+    turn: (bool, u64),
 }
 
 /// A host that is remembered.
@@ -33,19 +34,31 @@ impl Hosts {
         self.known.len()
     }
 
-    /// Remembers a host, in the place of the one silent longest when too many are known.
+    /// Remembers a host, in the place of the one silent longest when too many are known: of one that nothing shows to be
+    /// there, if there is such a host.
     ///
     /// Any program of a host can call itself the manager, so the port that is known stays, unless the host `begins`
     /// anew.
     pub(crate) fn remember(&mut self, manager: SocketAddr, begins: bool, max: usize) -> Remembered {
+        let confirmed = self.known.get(&manager.ip()).is_some_and(|known| known.turn.0);
         let before = self.forget(manager.ip());
         let port = before.filter(|_| !begins).unwrap_or(manager.port());
         let silent = if self.known.len() >= max { self.by_turn.first_key_value().map(|(_, &host)| host) } else { None };
         let given_up = silent.and_then(|host| Some(SocketAddr::new(host, self.forget(host)?)));
         self.last_turn += 1;
-        self.by_turn.insert(self.last_turn, manager.ip());
-        self.known.insert(manager.ip(), Known { port, turn: self.last_turn });
+        let turn = (confirmed, self.last_turn);
+        self.by_turn.insert(turn, manager.ip());
+        self.known.insert(manager.ip(), Known { port, turn });
         Remembered { manager: SocketAddr::new(manager.ip(), port), given_up }
+    }
+
+    /// A program of a host has shown that it receives there, so the host is not made up.
+    pub(crate) fn confirm(&mut self, host: IpAddr) {
+        if let Some(known) = self.known.get_mut(&host) {
+            self.by_turn.remove(&known.turn);
+            known.turn.0 = true;
+            self.by_turn.insert(known.turn, host);
+        }
     }
 
     /// The manager leaves; another program of its host cannot say so. True when it was known.

@@ -1,6 +1,10 @@
 //! Locations of users (server behaviour, section 6).
 
-use crate::server::{Located, limits::bounds::Bounds};
+use crate::server::{
+    Located,
+    limits::bounds::Bounds,
+    state::standing::{ByStanding, Standing},
+};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
@@ -93,7 +97,8 @@ pub(crate) struct Locations {
     /// Newest first.
     by_user: BTreeMap<Arc<[u8]>, Vec<Location>>,
     by_address: BTreeSet<(SocketAddr, Arc<[u8]>)>,
-    per_host: HashMap<IpAddr, usize>,
+    per_host: HashMap<(IpAddr, Standing), usize>,
+    counts: ByStanding<usize>,
 }
 
 impl Locations {
@@ -111,7 +116,7 @@ impl Locations {
         self.by_user.get(user).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Stores a location.
+    /// Stores a location, within the bounds for those who are proven as it is, or not.
     pub(crate) fn set(&mut self, told: &Told<'_>, bounds: &Bounds) -> Stored {
         let Told { user, address, proven, exposure, place } = *told;
         let location = Location {
@@ -127,11 +132,15 @@ impl Locations {
             if known.proven && !proven {
                 return Stored::Proven;
             }
+            let before = Standing::of(known.proven);
             *known = location;
+            self.uncount(address.ip(), before);
+            self.count(address.ip(), Standing::of(proven));
             return Stored::Yes;
         }
-        let on_host = self.count_of_host(address.ip());
-        if self.len() >= bounds.locations
+        let standing = Standing::of(proven);
+        let on_host = self.per_host.get(&(address.ip(), standing)).copied().unwrap_or(0);
+        if *self.counts.of(standing) >= bounds.locations
             || self.of(user).iter().filter(|known| known.proven == proven).count() >= bounds.locations_per_user
             || on_host >= bounds.locations_per_host
         {
@@ -139,7 +148,7 @@ impl Locations {
         }
         let user: Arc<[u8]> = user.into();
         self.by_address.insert((address, user.clone()));
-        *self.per_host.entry(address.ip()).or_insert(0) += 1;
+        self.count(address.ip(), standing);
         self.by_user.entry(user).or_default().insert(0, location);
         Stored::Yes
     }
@@ -151,52 +160,60 @@ impl Locations {
         if !proven && locations.get(place).is_some_and(|location| location.proven) {
             return Err(Kept::Proven);
         }
-        let exposure = locations.remove(place).exposure;
+        let Location { exposure, proven, .. } = locations.remove(place);
         if locations.is_empty() {
             self.by_user.remove(user);
         }
-        self.unlist(address, user);
+        self.by_address.remove(&(address, user.into()));
+        self.uncount(address.ip(), Standing::of(proven));
         Ok(exposure)
     }
 
-    /// Forgets all locations of a user, and gives them. Those that were told with proof are kept unless `proven`.
-    pub(crate) fn remove_user(&mut self, user: &[u8], proven: bool) -> Vec<Gone> {
+    /// Forgets all locations of a user, and gives them. Without proof only those that were told from this `host`, and
+    /// without proof.
+    pub(crate) fn remove_user(&mut self, user: &[u8], host: Option<IpAddr>) -> Vec<Gone> {
         let user: Arc<[u8]> = user.into();
-        let all = self.of(&user).iter().map(|location| (user.clone(), location.address)).collect();
-        self.remove_all(all, proven)
+        let concerned = |location: &&Location| host.is_none_or(|host| location.address.ip() == host);
+        let all = self.of(&user).iter().filter(concerned).map(|location| (user.clone(), location.address)).collect();
+        self.remove_all(all, host.is_none())
     }
 
-    fn unlist(&mut self, address: SocketAddr, user: &[u8]) {
-        self.by_address.remove(&(address, user.into()));
-        if let Some(count) = self.per_host.get_mut(&address.ip()) {
+    fn count(&mut self, host: IpAddr, standing: Standing) {
+        *self.counts.of_mut(standing) += 1;
+        *self.per_host.entry((host, standing)).or_insert(0) += 1;
+    }
+
+    fn uncount(&mut self, host: IpAddr, standing: Standing) {
+        *self.counts.of_mut(standing) -= 1;
+        if let Some(count) = self.per_host.get_mut(&(host, standing)) {
             *count -= 1;
             if *count == 0 {
-                self.per_host.remove(&address.ip());
+                self.per_host.remove(&(host, standing));
             }
         }
     }
 
-    /// The number of locations that were set from one host.
-    pub(crate) fn count_of_host(&self, host: IpAddr) -> usize {
-        self.per_host.get(&host).copied().unwrap_or(0)
+    /// Whether anything was told from a host.
+    pub(crate) fn holds_of_host(&self, host: IpAddr) -> bool {
+        [Standing::Proven, Standing::Unproven].iter().any(|&standing| self.per_host.contains_key(&(host, standing)))
     }
 
     /// Forgets whatever was told from one host, and gives it.
     pub(crate) fn remove_host(&mut self, host: IpAddr) -> Vec<Gone> {
-        self.remove_addresses(SocketAddr::new(host, 0), SocketAddr::new(host, u16::MAX))
+        self.remove_addresses(SocketAddr::new(host, 0), SocketAddr::new(host, u16::MAX), true)
     }
 
-    /// Forgets whatever was told for one address and port, and gives it.
-    pub(crate) fn remove_address(&mut self, address: SocketAddr) -> Vec<Gone> {
-        self.remove_addresses(address, address)
+    /// Forgets what was told for one address and port, and gives it. What was told with proof is kept unless `proven`.
+    pub(crate) fn remove_address(&mut self, address: SocketAddr, proven: bool) -> Vec<Gone> {
+        self.remove_addresses(address, address, proven)
     }
 
-    fn remove_addresses(&mut self, first: SocketAddr, last: SocketAddr) -> Vec<Gone> {
+    fn remove_addresses(&mut self, first: SocketAddr, last: SocketAddr, proven: bool) -> Vec<Gone> {
         let none: Arc<[u8]> = Arc::from(&b""[..]);
         let from_first = self.by_address.range((first, none)..);
         let found = from_first.take_while(|(address, _)| *address <= last);
         let found = found.map(|(address, user)| (user.clone(), *address)).collect();
-        self.remove_all(found, true)
+        self.remove_all(found, proven)
     }
 
     /// Forgets these as far as that may be, and gives those that are gone.
@@ -229,13 +246,13 @@ mod tests {
             assert_eq!(locations.set(&told(user, address), &Bounds::default()), Stored::Yes);
         }
         assert_eq!(locations.of(b"a")[0].address, at(2, 5), "newest first");
-        locations.remove_address(at(1, 5));
+        locations.remove_address(at(1, 5), true);
         assert_eq!((locations.of(b"a").len(), locations.of(b"b").len(), locations.of(b"c").len()), (1, 2, 0));
         locations.remove_host(at(1, 0).ip());
         assert_eq!((locations.of(b"a").len(), locations.of(b"b").len()), (1, 1));
-        locations.remove_user(b"a", true);
+        locations.remove_user(b"a", None);
         assert_eq!(locations.len(), 1, "b is still there: removing a user with several locations harms nobody else");
-        locations.remove_user(b"b", true);
+        locations.remove_user(b"b", None);
         assert!(locations.per_host.is_empty() && locations.by_user.is_empty());
     }
 
@@ -265,7 +282,7 @@ mod tests {
         assert_eq!(locations.set(&unproven(at(1, 1)), &Bounds::default()), Stored::Proven);
         assert_eq!(locations.set(&unproven(at(1, 2)), &Bounds::default()), Stored::Yes);
         assert_eq!(locations.remove(b"a", at(1, 1), false), Err(Kept::Proven));
-        locations.remove_user(b"a", false);
+        locations.remove_user(b"a", Some(at(1, 1).ip()));
         assert_eq!(locations.of(b"a").len(), 1);
         assert_eq!(locations.remove(b"a", at(1, 1), true), Ok(Exposure::NetVisible));
         assert_eq!(locations.remove(b"a", at(1, 1), true), Err(Kept::Unknown));

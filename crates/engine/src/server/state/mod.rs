@@ -4,4 +4,6 @@ pub(crate) mod clients;
 pub(crate) mod deliveries;
 pub(crate) mod hosts;
 pub(crate) mod locations;
+pub(crate) mod probes;
+pub(crate) mod standing;
 pub(crate) mod subscriptions;

@@ -1,7 +1,10 @@
 //! Subscriptions, and the lookup of a notice's subscribers, whose cost does not depend on how many subscriptions there
 //! are.
 
-use crate::server::state::clients::ClientId;
+use crate::server::state::{
+    clients::ClientId,
+    standing::{ByStanding, Standing},
+};
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     fmt,
@@ -63,7 +66,7 @@ impl Destination {
     }
 
     /// Octets that one client's subscription to it takes, about.
-    fn octets(&self) -> usize {
+    pub(crate) fn octets(&self) -> usize {
         64 + self.0.len()
     }
 }
@@ -180,6 +183,42 @@ impl Readers {
 /// Subscriptions of clients that are gone, ended in one go: nobody waits because somebody else had many.
 const MAX_ENDED_PER_STEP: usize = 64;
 
+/// Who is charged for a client's subscriptions: its host and its principal, proven or only claimed.
+#[derive(Clone, Debug)]
+pub(crate) struct Payer {
+    pub(crate) host: IpAddr,
+    pub(crate) principal: Arc<[u8]>,
+    pub(crate) standing: Standing,
+}
+
+/// How much room some subscriptions take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) count: usize,
+    pub(crate) octets: usize,
+}
+
+impl Usage {
+    const fn add(&mut self, octets: usize) {
+        self.count += 1;
+        self.octets += octets;
+    }
+
+    const fn subtract(&mut self, other: Self) {
+        self.count = self.count.saturating_sub(other.count);
+        self.octets = self.octets.saturating_sub(other.octets);
+    }
+}
+
+fn subtract<K: Eq + Hash>(usages: &mut HashMap<K, Usage>, key: &K, less: Usage) {
+    if let Some(usage) = usages.get_mut(key) {
+        usage.subtract(less);
+        if usage.count == 0 {
+            usages.remove(key);
+        }
+    }
+}
+
 /// The subscriptions of all clients, by destination.
 #[derive(Default)]
 pub(crate) struct Subscriptions {
@@ -187,19 +226,18 @@ pub(crate) struct Subscriptions {
     interested: HashMap<Destination, Readers>,
     /// What clients that are gone were subscribed to, as far as they are still listed there.
     ending: VecDeque<(ClientId, Vec<Destination>)>,
-    per_host: HashMap<IpAddr, usize>,
-    count: usize,
-    octets: usize,
+    per_host: HashMap<(IpAddr, Standing), Usage>,
+    per_principal: HashMap<(Arc<[u8]>, Standing), Usage>,
+    usage: ByStanding<Usage>,
 }
 
 impl Subscriptions {
-    /// Subscribes a client of a host. Gives the destination for the client's own list, or `None` when it was subscribed
-    /// already.
-    pub(crate) fn add(&mut self, destination: Destination, client: ClientId, host: IpAddr) -> Option<Destination> {
-        // All who want the same share one text.
+    /// Subscribes a client. Gives the destination for the client's own list, or `None` when it was subscribed already.
+    pub(crate) fn add(&mut self, destination: Destination, client: ClientId, payer: &Payer) -> Option<Destination> {
+        // All who want the same, and spell it so, share one text.
         let shared = match self.interested.get_key_value(&destination) {
-            Some((known, _)) => known.clone(),
-            None => destination,
+            Some((known, _)) if known.text() == destination.text() => known.clone(),
+            _ => destination,
         };
         match self.interested.get_mut(&shared) {
             Some(readers) => {
@@ -211,32 +249,33 @@ impl Subscriptions {
                 self.interested.insert(shared.clone(), Readers::One(client));
             }
         }
-        self.count += 1;
-        self.octets += shared.octets();
-        *self.per_host.entry(host).or_insert(0) += 1;
+        let octets = shared.octets();
+        self.usage.of_mut(payer.standing).add(octets);
+        self.per_host.entry((payer.host, payer.standing)).or_default().add(octets);
+        self.per_principal.entry((payer.principal.clone(), payer.standing)).or_default().add(octets);
         Some(shared)
     }
 
-    /// The destination as those hold it who are subscribed to it.
+    /// The destination as most of those hold it who are subscribed to it.
     pub(crate) fn shared(&self, destination: &Destination) -> Option<Destination> {
         self.interested.get_key_value(destination).map(|(shared, _)| shared.clone())
     }
 
-    /// Ends a subscription of a client of a host; false when there was none.
-    pub(crate) fn remove(&mut self, destination: &Destination, client: ClientId, host: IpAddr) -> bool {
+    /// Ends a subscription of a client; false when there was none.
+    pub(crate) fn remove(&mut self, destination: &Destination, client: ClientId, payer: &Payer) -> bool {
         let Some(readers) = self.interested.get_mut(destination) else { return false };
         if !readers.contains(client) {
             return false;
         }
         self.unlist(destination, client);
-        self.uncount(std::slice::from_ref(destination), host);
+        self.uncount(std::slice::from_ref(destination), payer);
         true
     }
 
     /// Ends the subscriptions of a client of a host that is gone. They count no longer, and are
     /// [ended bit by bit](Self::end_some).
-    pub(crate) fn leave(&mut self, client: ClientId, destinations: Vec<Destination>, host: IpAddr) {
-        self.uncount(&destinations, host);
+    pub(crate) fn leave(&mut self, client: ClientId, destinations: Vec<Destination>, payer: &Payer) {
+        self.uncount(&destinations, payer);
         if !destinations.is_empty() {
             self.ending.push_back((client, destinations));
         }
@@ -267,15 +306,11 @@ impl Subscriptions {
         }
     }
 
-    fn uncount(&mut self, destinations: &[Destination], host: IpAddr) {
-        self.count -= destinations.len();
-        self.octets -= destinations.iter().map(Destination::octets).sum::<usize>();
-        if let Some(count) = self.per_host.get_mut(&host) {
-            *count -= destinations.len();
-            if *count == 0 {
-                self.per_host.remove(&host);
-            }
-        }
+    fn uncount(&mut self, destinations: &[Destination], payer: &Payer) {
+        let usage = Usage { count: destinations.len(), octets: destinations.iter().map(Destination::octets).sum() };
+        self.usage.of_mut(payer.standing).subtract(usage);
+        subtract(&mut self.per_host, &(payer.host, payer.standing), usage);
+        subtract(&mut self.per_principal, &(payer.principal.clone(), payer.standing), usage);
     }
 
     /// Every client, once each, that wants notices of this class, instance and recipient. They are listed only if
@@ -299,24 +334,34 @@ impl Subscriptions {
         Some(clients)
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.count
+    pub(crate) const fn len(&self) -> usize {
+        self.usage.of(Standing::Unproven).count + self.usage.of(Standing::Proven).count
     }
 
-    pub(crate) fn octets(&self) -> usize {
-        self.octets
+    pub(crate) const fn octets(&self) -> usize {
+        self.usage.of(Standing::Unproven).octets + self.usage.of(Standing::Proven).octets
     }
 
-    /// The number of subscriptions of the clients of one host.
-    pub(crate) fn count_of_host(&self, host: IpAddr) -> usize {
-        self.per_host.get(&host).copied().unwrap_or(0)
+    /// What all clients of this standing take.
+    pub(crate) const fn usage(&self, standing: Standing) -> Usage {
+        *self.usage.of(standing)
+    }
+
+    /// What the clients of this host and standing take.
+    pub(crate) fn usage_of_host(&self, payer: &Payer) -> Usage {
+        self.per_host.get(&(payer.host, payer.standing)).copied().unwrap_or_default()
+    }
+
+    /// What the clients of this principal and standing take.
+    pub(crate) fn usage_of_principal(&self, payer: &Payer) -> Usage {
+        self.per_principal.get(&(payer.principal.clone(), payer.standing)).copied().unwrap_or_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::state::clients::Clients;
+    use crate::server::state::clients::{Clients, NewClient};
     use std::{net::SocketAddr, time::Duration};
 
     fn matching(subscriptions: &Subscriptions, class: &FoldedName) -> Vec<ClientId> {
@@ -327,26 +372,31 @@ mod tests {
     fn few_and_many_readers_are_all_found_and_all_leave() {
         let host = IpAddr::from([10, 0, 0, 1]);
         let mut clients = Clients::default();
-        let ids: Vec<ClientId> =
-            (1..=200).map(|port| clients.register(SocketAddr::new(host, port), b"alice@R", Duration::ZERO)).collect();
+        let mut register = |port| {
+            let new = NewClient { address: SocketAddr::new(host, port), principal: b"alice@R", session: None };
+            clients.register(new, Duration::ZERO)
+        };
+        let ids: Vec<ClientId> = (1..=200).map(&mut register).collect();
+        let payer = Payer { host, principal: b"alice@R"[..].into(), standing: Standing::Unproven };
         let mut subscriptions = Subscriptions::default();
         let class = || Destination::of_folded(b"c", b"*", b"");
         // Neither in order nor in reverse.
         let shuffled: Vec<ClientId> = (0..200).map(|step| ids[step * 77 % 200]).collect();
         for (index, &id) in shuffled.iter().enumerate() {
-            assert!(subscriptions.add(class(), id, host).is_some());
-            assert!(subscriptions.add(class(), id, host).is_none(), "it is subscribed already");
+            assert!(subscriptions.add(class(), id, &payer).is_some());
+            assert!(subscriptions.add(class(), id, &payer).is_none(), "it is subscribed already");
             let mut expected = shuffled[..=index].to_vec();
             expected.sort_unstable();
             assert_eq!(matching(&subscriptions, &FoldedName::new(b"C")), expected);
         }
-        assert_eq!((subscriptions.len(), subscriptions.count_of_host(host)), (200, 200));
+        assert_eq!((subscriptions.len(), subscriptions.usage_of_host(&payer).count), (200, 200));
         for (index, &id) in shuffled.iter().enumerate() {
-            assert!(subscriptions.remove(&class(), id, host));
-            assert!(!subscriptions.remove(&class(), id, host), "it is gone");
+            assert!(subscriptions.remove(&class(), id, &payer));
+            assert!(!subscriptions.remove(&class(), id, &payer), "it is gone");
             assert_eq!(matching(&subscriptions, &FoldedName::new(b"c")).len(), 199 - index);
         }
-        assert_eq!((subscriptions.len(), subscriptions.octets(), subscriptions.count_of_host(host)), (0, 0, 0));
+        assert_eq!((subscriptions.len(), subscriptions.octets()), (0, 0));
+        assert!(subscriptions.per_host.is_empty() && subscriptions.per_principal.is_empty());
         assert!(subscriptions.interested.is_empty());
     }
 
@@ -354,13 +404,17 @@ mod tests {
     fn who_is_gone_counts_no_longer_and_leaves_bit_by_bit() {
         let host = IpAddr::from([10, 0, 0, 1]);
         let mut clients = Clients::default();
-        let [one, other] = [1, 2].map(|port| clients.register(SocketAddr::new(host, port), b"a", Duration::ZERO));
+        let [one, other] = [1, 2].map(|port| {
+            let new = NewClient { address: SocketAddr::new(host, port), principal: b"a", session: None };
+            clients.register(new, Duration::ZERO)
+        });
+        let payer = Payer { host, principal: b"a"[..].into(), standing: Standing::Unproven };
         let mut subscriptions = Subscriptions::default();
-        let class = |number: usize| Destination::new(number.to_string().as_bytes(), b"*", b"");
-        let held = (0..150).filter_map(|number| subscriptions.add(class(number), one, host)).collect();
-        subscriptions.add(class(0), other, host);
-        subscriptions.leave(one, held, host);
-        assert_eq!((subscriptions.len(), subscriptions.count_of_host(host)), (1, 1));
+        let class = |number: usize| Destination::of_folded(number.to_string().as_bytes(), b"*", b"");
+        let held = (0..150).filter_map(|number| subscriptions.add(class(number), one, &payer)).collect();
+        subscriptions.add(class(0), other, &payer);
+        subscriptions.leave(one, held, &payer);
+        assert_eq!((subscriptions.len(), subscriptions.usage_of_host(&payer).count), (1, 1));
         assert_eq!(subscriptions.octets(), class(0).octets());
         let steps = std::iter::from_fn(|| subscriptions.end_some().then_some(())).count();
         assert_eq!((steps, subscriptions.lists_gone_clients()), (2, false), "the third was the last");
