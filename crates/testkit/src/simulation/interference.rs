@@ -295,7 +295,12 @@ impl World {
             let opcode = [names::SUBSCRIBE, names::UNSUBSCRIBE, names::CLEARSUB, names::FLUSHSUBS, names::GIMME];
             let opcode = opcode.get(self.draw(opcode.len())).copied().unwrap_or(names::SUBSCRIBE);
             let uid = self.fresh_uid();
-            let body: &[u8] = if opcode == names::FLUSHSUBS { b"" } else { b"news\0*\0\0MESSAGE\0*\0\0" };
+            // A reader more of what others say would show in what they are told of it.
+            let body: &[u8] = match opcode {
+                names::FLUSHSUBS => b"",
+                names::SUBSCRIBE => b"strange\0*\0\0",
+                _ => b"news\0*\0\0MESSAGE\0*\0\0",
+            };
             let notice =
                 Notice { kind: Kind::Acked, uid, multiuid: uid, class: names::ZEPHYR_CTL, opcode, ..Notice::EMPTY };
             let notice = Notice { instance: names::CLIENT, sender: sender.as_bytes(), body, ..notice };
@@ -334,11 +339,12 @@ impl World {
             let notice = Notice { kind: Kind::Acked, uid, multiuid: uid, class: names::ZEPHYR_CTL, ..Notice::EMPTY };
             let notice =
                 Notice { instance: names::CLIENT, opcode: names::SUBSCRIBE, sender: sender.as_bytes(), ..notice };
+            let host = u8::try_from(number % 5).unwrap_or(0);
             let port = 20_000 + u16::try_from(number).unwrap_or(0);
             let notice = Notice { body: b"strange\0*\0\0", port, ..notice };
             let claim = if is_proof { claim } else { Claim::NONE };
             let Ok(payload) = notice.write(&claim, Limits::WHOLE_PACKET) else { return };
-            let from = if is_proof { self.stranger_address(1) } else { (Ipv4Addr::new(10, 9, 0, 1), port).into() };
+            let from = if is_proof { self.stranger_address(1) } else { (Ipv4Addr::new(10, 9, 0, host), port).into() };
             self.forge_from(from, server, &payload);
         }
     }
@@ -357,7 +363,7 @@ impl World {
             let (notice, from) = if number == 0 {
                 let notice =
                     Notice { class: names::ZEPHYR_CTL, instance: names::CLIENT, opcode: names::SUBSCRIBE, ..notice };
-                let notice = Notice { body: b"news\0*\0\0strange\0*\0\0", port: target.port(), ..notice };
+                let notice = Notice { body: b"strange\0*\0\0", port: target.port(), ..notice };
                 (notice, SocketAddr::new(target.ip(), 40_001))
             } else {
                 (

@@ -94,14 +94,10 @@ impl Scenario {
     /// what is sent to them.
     pub fn calm(random: &mut Random) -> Self {
         let hosts = (0..2 + random.below(2)).map(|_| 1 + random.below(2)).collect();
-        let plan = DomainPlan {
-            servers: 1,
-            users: 3,
-            hosts,
-            policy: policy(random),
-            bounds: calm_bounds(),
-            encrypts: random.chance(300),
-        };
+        // Strangers may try everything.
+        let policy = Policy { receive: Demand::Optional, login: Demand::Optional, ..policy(random) };
+        let plan =
+            DomainPlan { servers: 1, users: 3, hosts, policy, bounds: calm_bounds(), encrypts: random.chance(300) };
         Self {
             domains: vec![plan],
             network: Conditions::EXACT,
