@@ -24,7 +24,7 @@ use zephyr_engine::{
 const FIRST_CLIENT_PORT: u16 = 10_000;
 
 impl World {
-    /// Makes hosts, nodes and users, and decides what will happen.
+    /// Makes hosts, nodes and users, and has their programs start.
     pub(super) fn build(&mut self) {
         for plan in self.scenario.domains.clone() {
             self.build_domain(plan);
@@ -38,6 +38,10 @@ impl World {
             };
             self.later(delay, Happening::Start(node));
         }
+    }
+
+    /// Decides what will happen.
+    pub(super) fn plan(&mut self) {
         let active = self.scenario.active;
         for _ in 0..self.scenario.disturbances {
             let at = self.random.between(Duration::from_secs(5), active);

@@ -11,6 +11,7 @@
 //! * [`Scenario`]: what a seed means; `disturbance`: what goes wrong beside the network; `stranger`: who means no good
 //! * `world`: the loop; `driving`: the driver of each machine; `inspection`: what is checked of each; `network`: what becomes of a datagram
 //! * `program`: what the programs order; `telling`: what they are told; `jobs`: what is done for them; [`auth`]: a backend with real keys
+//! * `interference`: what strangers change of what others see: nothing
 //! * `truth`, `invariants`: what was really said, and what must hold; `recovery`: that all is well again in the end
 //! * [`Mutant`]: faults on purpose, to see that they are found
 
@@ -25,6 +26,7 @@ mod clock;
 mod disturbance;
 mod driving;
 mod inspection;
+mod interference;
 mod invariants;
 mod jobs;
 mod mutant;
@@ -41,6 +43,7 @@ mod trace;
 mod truth;
 mod world;
 
+pub use interference::{Deed, Experience, experience};
 pub use invariants::{Invariant, Numbers, Violation};
 pub use mutant::Mutant;
 pub use network::Conditions;

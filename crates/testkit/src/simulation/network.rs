@@ -21,7 +21,14 @@ pub struct Conditions {
     pub latency: Duration,
     /// What it may take beyond that.
     pub jitter: Duration,
+    /// What a datagram may take within a host.
+    pub local_jitter: Duration,
 }
+
+/// The least time that a datagram takes within a host.
+const LOCAL_LATENCY: Duration = Duration::from_micros(5);
+/// What a datagram may take within a host where nothing else is said.
+const LOCAL_JITTER: Duration = Duration::from_micros(200);
 
 impl Conditions {
     /// A network that loses nothing.
@@ -33,7 +40,11 @@ impl Conditions {
         corruption: 0,
         latency: Duration::from_millis(1),
         jitter: Duration::from_millis(1),
+        local_jitter: LOCAL_JITTER,
     };
+
+    /// A good network on which every datagram takes the same time, whatever else is sent.
+    pub const EXACT: Self = Self { jitter: Duration::ZERO, local_jitter: Duration::ZERO, ..Self::GOOD };
 
     /// Conditions of this seed: good ones, bad ones, and everything between.
     pub fn draw(random: &mut Random) -> Self {
@@ -45,6 +56,7 @@ impl Conditions {
             corruption: random.one_of(0, [0, 5, 50]),
             latency: random.millis(0, 60),
             jitter: random.millis(1, 200),
+            local_jitter: LOCAL_JITTER,
         }
     }
 }
@@ -127,12 +139,12 @@ impl Network {
 
     /// Decides what becomes of a datagram.
     pub(super) fn fate(&mut self, now: Duration, path: Path, payload: &Bytes, random: &mut Random) -> Fate {
-        let Conditions { loss, local_loss, duplication, .. } = self.conditions;
+        let Conditions { loss, local_loss, duplication, local_jitter, .. } = self.conditions;
         if path.from == path.to {
             if random.chance(local_loss) {
                 return Fate::Lost("no room in the buffer");
             }
-            let delay = random.between(Duration::from_micros(5), Duration::from_micros(200));
+            let delay = random.between(LOCAL_LATENCY, LOCAL_LATENCY + local_jitter);
             return Fate::Arrives(vec![Arrival { delay, payload: payload.clone(), corrupt: false }]);
         }
         self.cuts.retain(|cut| cut.until > now);

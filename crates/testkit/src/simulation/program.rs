@@ -24,7 +24,9 @@ impl World {
         let list = vec![Subscription::new("MESSAGE", "*", "me"), ("news", "*").into(), ("LOGIN", "*").into()];
         let request = SubscriptionRequest::SubscribeWithoutDefaults;
         self.begin(node, Operation::Subscribe { request, list, port: None })?;
-        self.order_later(node);
+        if self.interference.is_none() {
+            self.order_later(node);
+        }
         Ok(())
     }
 
@@ -38,7 +40,13 @@ impl World {
     /// A program orders something.
     pub(super) fn order(&mut self, node: usize) -> Result<(), Violation> {
         self.order_later(node);
-        let operation = match self.random.below(20) {
+        let operation = self.operation(node);
+        self.begin(node, operation)
+    }
+
+    /// What a program orders.
+    pub(super) fn operation(&mut self, node: usize) -> Operation {
+        match self.random.below(20) {
             0 => Operation::ListSubscriptions { port: None },
             1 => self.change_location(node),
             2 => Operation::CancelSubscriptions { port: None },
@@ -52,8 +60,7 @@ impl World {
             }
             9 => Operation::Identify,
             _ => self.message(node),
-        };
-        self.begin(node, operation)
+        }
     }
 
     fn some_subscriptions(&mut self) -> Vec<Subscription> {

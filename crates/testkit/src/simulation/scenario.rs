@@ -89,6 +89,30 @@ impl Scenario {
     }
 }
 
+impl Scenario {
+    /// Nothing goes wrong, and nothing depends on chance that strangers' packets could shift: what programs see follows from
+    /// what is sent to them.
+    pub fn calm(random: &mut Random) -> Self {
+        let hosts = (0..2 + random.below(2)).map(|_| 1 + random.below(2)).collect();
+        // Strangers may try everything.
+        let policy = Policy { receive: Demand::Optional, login: Demand::Optional, ..policy(random) };
+        let plan =
+            DomainPlan { servers: 1, users: 3, hosts, policy, bounds: calm_bounds(), encrypts: random.chance(300) };
+        Self {
+            domains: vec![plan],
+            network: Conditions::EXACT,
+            driver: DriverPlan::PLAIN,
+            active: Duration::from_secs(120),
+            pause: Duration::from_secs(1),
+            disturbances: 0,
+            patient: false,
+            attacks: 0,
+            short_tickets: false,
+            cramped: false,
+        }
+    }
+}
+
 impl DomainPlan {
     fn draw(random: &mut Random, cramped: bool) -> Self {
         Self {
@@ -103,6 +127,17 @@ impl DomainPlan {
 }
 
 impl DriverPlan {
+    /// The plain loop: all jobs are done on the spot.
+    pub const PLAIN: Self = Self {
+        late_jobs: 0,
+        longest_job: Duration::ZERO,
+        failed_jobs: 0,
+        blocked: 0,
+        lateness: Duration::ZERO,
+        idle_timeouts: 0,
+        in_flight: 64,
+    };
+
     fn draw(random: &mut Random) -> Self {
         Self {
             late_jobs: random.one_of(0, [100, 500, 1000]),
@@ -122,6 +157,21 @@ fn policy(random: &mut Random) -> Policy {
     policy.failed_proof = random.one_of(FailedProof::Show, [FailedProof::Refuse, FailedProof::Drop]);
     policy.send = random.one_of(Demand::Optional, [Demand::Optional, Demand::Required]);
     policy
+}
+
+/// Room enough for the programs of a calm world, and soon full for everybody else.
+fn calm_bounds() -> Bounds {
+    Bounds {
+        clients: 120,
+        clients_per_host: 60,
+        subscription_octets: 40_000,
+        answer_octets: 400_000,
+        locations: 100,
+        replay_cache_entries: 4000,
+        response_cache_entries: 128,
+        hosts: 40,
+        ..Bounds::default()
+    }
 }
 
 fn small_bounds(random: &mut Random) -> Bounds {

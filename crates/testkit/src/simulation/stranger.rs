@@ -31,10 +31,13 @@ const FLOOD: usize = 200;
 
 /// A packet that he has seen.
 #[derive(Clone, Debug)]
-struct Seen {
-    from: SocketAddr,
-    to: SocketAddr,
-    payload: Bytes,
+pub(super) struct Seen {
+    /// Where it says it comes from.
+    pub from: SocketAddr,
+    /// Where it goes.
+    pub to: SocketAddr,
+    /// Its octets.
+    pub payload: Bytes,
 }
 
 /// What the stranger knows.
@@ -56,6 +59,11 @@ impl Stranger {
             }
             self.seen.push_back(Seen { from, to, payload: payload.clone() });
         }
+    }
+
+    /// One of the packets that he has seen.
+    pub(super) fn any(&self, random: Option<&mut Random>) -> Option<Seen> {
+        self.pick(random?)
     }
 
     fn pick(&self, random: &mut Random) -> Option<Seen> {

@@ -46,6 +46,7 @@ impl World {
                     let text = beginning(notice.body);
                     format!("SHOWS {class}/{instance} uid {} {:?}: {text:?}", notice.uid, received.verdict())
                 });
+                self.note_shown(node, &received);
                 let checked = self.checker.shown(who, &received);
                 self.checked(node, checked)?;
                 if self.mutant == Some(Mutant::ShowsTwice) && self.random.chance(100) {
@@ -57,6 +58,7 @@ impl World {
             client::Event::Finished { id, outcome } => {
                 self.tell(node, || format!("ends {}: {outcome:?}", id.0));
                 self.note_last_word(who, id, &outcome);
+                self.note_outcome(node, &outcome);
                 if self.mutant == Some(Mutant::LosesOutcomes) && self.random.chance(50) {
                     return Ok(());
                 }

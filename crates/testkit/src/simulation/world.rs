@@ -4,6 +4,7 @@ use super::{
     Options,
     clock::WallClock,
     disturbance::Disturbance,
+    interference::Interference,
     invariants::{Checked, Checker, Incarnation, Invariant, Violation},
     mutant::Mutant,
     network::{Fate, Network, Path},
@@ -61,6 +62,10 @@ pub(super) enum Happening {
     SendAtLast(usize),
     /// Everybody must have got that.
     CheckAll,
+    /// A program orders what was planned for it.
+    PlannedOrder(usize),
+    /// Strangers do what they can.
+    Interference,
 }
 
 /// Everything.
@@ -84,6 +89,8 @@ pub(super) struct World {
     pub(super) texts: u64,
     /// What was sent in the end, by whom.
     pub(super) last_words: Vec<super::recovery::LastWord>,
+    /// Where the same world is compared with and without strangers.
+    pub(super) interference: Option<Interference>,
 }
 
 impl World {
@@ -91,6 +98,13 @@ impl World {
     pub(super) fn new(seed: u64, options: Options) -> Self {
         let mut random = Random::new(seed);
         let scenario = Scenario::draw(&mut random);
+        let mut world = Self::of(scenario, random, options);
+        world.plan();
+        world
+    }
+
+    /// The world of a scenario, in which nothing is planned yet but that programs start.
+    pub(super) fn of(scenario: Scenario, random: Random, options: Options) -> Self {
         let mut world = Self {
             now: Duration::ZERO,
             queue: BTreeMap::new(),
@@ -108,6 +122,7 @@ impl World {
             is_well: false,
             texts: 0,
             last_words: Vec::new(),
+            interference: None,
         };
         world.build();
         world
@@ -119,14 +134,23 @@ impl World {
     ///
     /// When an invariant does not hold.
     pub(super) fn run(&mut self) -> Result<(), Violation> {
-        let end = self.scenario.active + super::recovery::SETTLING;
+        self.run_until(self.scenario.active + super::recovery::SETTLING)?;
+        self.check_quiescence()
+    }
+
+    /// Lets all happen that will until then.
+    ///
+    /// # Errors
+    ///
+    /// When an invariant does not hold.
+    pub(super) fn run_until(&mut self, end: Duration) -> Result<(), Violation> {
         while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= end) {
             let ((at, _), happening) = entry.remove_entry();
             self.now = self.now.max(at);
             self.checker.numbers.steps += 1;
             self.happens(happening)?;
         }
-        self.check_quiescence()
+        Ok(())
     }
 
     /// Lets something happen after this long.
@@ -192,6 +216,11 @@ impl World {
             Happening::SubscribeAtLast(node) => self.subscribe_at_last(node),
             Happening::SendAtLast(node) => self.send_at_last(node),
             Happening::CheckAll => self.check_all(),
+            Happening::PlannedOrder(node) => self.planned_order(node),
+            Happening::Interference => {
+                self.interfere();
+                Ok(())
+            }
         }
     }
 
@@ -234,6 +263,7 @@ impl World {
         let from = if to.ip().is_loopback() { SocketAddr::new(to.ip(), port) } else { (own, port).into() };
         if host != target {
             self.stranger.sees(from, to, payload, &mut self.random);
+            self.overtake(from, to, payload);
         }
         self.carry(Path { from: host, to: target }, from, to, payload);
     }
