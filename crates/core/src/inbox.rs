@@ -151,10 +151,12 @@ impl Inbox {
             }),
             Novelty::Duplicate | Novelty::Unknown => Err(DropReason::Duplicate),
         };
-        if matches!(delivered, Err(DropReason::Full)) {
-            return Reception { acknowledgement: None, delivered };
+        match delivered {
+            Err(DropReason::Full) => return Reception { acknowledgement: None, delivered },
+            // It is never shown. A server finds out with such packets whether a program is there, and their uids are no times.
+            Err(DropReason::TooLarge(_)) => {}
+            _ => self.duplicates.remember(now, id, &holder),
         }
-        self.duplicates.remember(now, id, &holder);
         // While proven fragments wait for others, one that is not proven may be a changed copy of what they wait for. Were it
         // acknowledged, its server would not send that again.
         let is_contested = !holder.is_proven() && self.incomplete.has_proven(key);

@@ -187,6 +187,7 @@ impl Scene {
             realms: Realms::local_only(b"OPEN.TEST"),
             policy: Policy::OPEN,
             rules: Arc::new(Rules::default()),
+            host_manager_port: 2104,
             probe_secret: ProbeSecret::new(&[7; 32]),
             bounds: Bounds::default(),
             neighbours: Neighbours::default(),

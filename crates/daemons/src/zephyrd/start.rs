@@ -84,6 +84,7 @@ pub(super) fn prepare(
         address: own_address(listening, &name),
         host: name,
         port: listening.port(),
+        host_manager_port: services::port(services::ZEPHYR_HM),
         version: format!(
             "Zephyr Server {} (zephyr-rs)/{}-{}",
             env!("CARGO_PKG_VERSION"),

@@ -96,6 +96,7 @@ fn server() -> Server {
         realms: Realms::local_only(b"ATHENA.TEST"),
         policy: Policy::KERBEROS,
         rules: Arc::new(Rules::default()),
+        host_manager_port: 2104,
         probe_secret: ProbeSecret::new(&[7; 32]),
         bounds: Bounds::default(),
         neighbours: Neighbours::default(),

@@ -84,13 +84,38 @@ fn a_program_does_not_stand_in_for_its_hosts_manager() {
     assert_eq!((told.len(), told[0].to, told[0].notice().opcode), (1, here(), &b"SHUTDOWN"[..]));
 
     let mut stage = Stage::new();
+    for port in [2999, 3001] {
+        stage.send(at(here(), port), hm("BOOT"), No);
+    }
+    let told = |stage: &mut Stage| stage.command(Command::Shutdown)[0].to;
+    assert_eq!(told(&mut stage), at(here(), 3001), "a manager that starts elsewhere is the manager");
+    for manager in [here(), at(here(), 2999)] {
+        stage.send(manager, hm("BOOT"), No);
+    }
+    assert_eq!(told(&mut stage), here(), "but where there is one at the usual port");
+}
+
+/// Any program of a host can go round its host manager.
+#[test]
+fn a_program_ends_nothing_that_came_through_its_hosts_manager() {
+    let mut stage = Stage::new();
     stage.send(here(), hm("BOOT"), No);
-    stage.send(at(here(), 2999), hm("BOOT"), No);
-    assert_eq!(
-        stage.command(Command::Shutdown)[0].to,
-        at(here(), 2999),
-        "a manager that starts elsewhere is the manager"
-    );
+    stage.subscribe(here(), ALICE, 5000, b"c\0*\0\0");
+    stage.subscribe(at(here(), 2999), BOB, 5001, b"c\0*\0\0");
+    let location =
+        Notice { body: b"host\0Tue Nov 24 2026\0tty\0", port: 5000, ..notice("LOGIN", ALICE, "OPSTAFF", ALICE) };
+    stage.send(here(), location, Yes);
+    for _ in 0..100 {
+        for opcode in ["FLUSH", "BOOT"] {
+            stage.send(at(here(), 7000), hm(opcode), No);
+        }
+    }
+    let left = |stage: &Stage| (stage.engine.gauges().clients, stage.engine.gauges().locations);
+    assert_eq!(left(&stage), (2, 1), "a program has flushed others");
+    stage.send(at(here(), 2999), hm("FLUSH"), No);
+    assert_eq!(left(&stage), (1, 1), "a manager elsewhere flushes those that it speaks for");
+    assert!(!stage.send(here(), hm("BOOT"), No).is_empty(), "the manager is answered, whatever programs did");
+    assert_eq!(left(&stage), (0, 0));
 }
 
 #[test]

@@ -294,6 +294,7 @@ impl Stage {
             realms: Realms::local_only(REALM.as_bytes()),
             policy: Policy::KERBEROS,
             rules: Arc::new(Rules::new(Acl::default(), Defaults::read(defaults).unwrap())),
+            host_manager_port: 2104,
             probe_secret: ProbeSecret::new(&[7; 32]),
             bounds: Bounds::default(),
             neighbours: Neighbours::default(),

@@ -13,6 +13,9 @@ pub struct Config {
     pub address: Ipv4Addr,
     /// The port it listens on.
     pub port: u16,
+    /// The port of host managers. Who sends from there speaks for all programs of the host, and who sends from another one
+    /// only for those that have subscribed through it.
+    pub host_manager_port: u16,
     /// The program and version that it tells those who ask.
     pub version: String,
     /// Its realm.

@@ -105,7 +105,7 @@ pub struct Server {
     /// Proofs that each source has had verified.
     proofs: RateLimiter,
     /// Requests to flush a host.
-    host_flushes: RateLimiter,
+    host_flushes: RateLimiter<SocketAddr>,
     /// Notices that each source has sent.
     notices: ByStanding<RateLimiter<Source>>,
     /// Deliveries that each source has caused.
@@ -231,6 +231,11 @@ impl Server {
                 due => due,
             };
             match due {
+                Due::Resend { packet: (to, uid), payload, transmission: 1 } => {
+                    // It was held until now.
+                    self.counters.delivered += 1;
+                    self.pacer.push(Lane::Repetitions(uid), to, payload);
+                }
                 Due::Resend { packet: (to, uid), payload, transmission } => {
                     self.counters.resent += 1;
                     if let Some(client) = self.clients.at(to).and_then(|id| self.clients.get_mut(id)) {

@@ -103,13 +103,15 @@ impl Server {
             {
                 kept = gone.subscriptions;
             }
-            let new = NewClient { address, principal: request.principal(), session: request.session.clone() };
+            let (through, session) = (request.from.port(), request.session.clone());
+            let new = NewClient { address, principal: request.principal(), through, session };
             let id = self.clients.register(new, now.monotonic);
             self.begin_probing(now, id);
             id
         };
         if let Some(client) = self.clients.get_mut(id) {
             client.subscribed(now.monotonic);
+            client.through = request.from.port();
             let principal = client.principal.clone();
             self.changed(Change::ClientKnown { client: address, principal, session: request.session.clone() });
         }

@@ -156,6 +156,7 @@ impl World {
             neighbours: Neighbours::default(),
             policy: plan.policy.clone(),
             rules: Arc::new(acl::Rules::new(acl::Acl::default(), acl::Defaults::usual())),
+            host_manager_port: 2104,
             probe_secret: server::ProbeSecret::new(&[7; 32]),
             bounds: if ignores { Bounds::default() } else { plan.bounds },
             in_flight: self.scenario.driver.in_flight,

@@ -176,6 +176,7 @@ impl World {
         self.note(node, || match outcome {
             Ok(Outcome::Sent(receipt)) => format!("sent, delivered: {}", receipt.is_delivered()),
             Ok(Outcome::Subscriptions(list)) => format!("subscriptions: {list:?}"),
+            Ok(Outcome::Known(known)) => format!("known: {known:?}"),
             Ok(Outcome::Done { .. }) => "done".to_owned(),
             Err(error) => format!("error: {error}"),
         });

@@ -54,6 +54,7 @@ impl Bench {
             bounds: Bounds::default(),
             neighbours: Neighbours::default(),
             in_flight: usize::MAX,
+            host_manager_port: 2104,
             probe_secret: ProbeSecret::new(&[7; 32]),
         };
         change(&mut config);

@@ -1,11 +1,20 @@
 //! Host managers: class HM_CTL, and class ZEPHYR_CTL with instance HM (server behaviour, section 5).
 //!
 //! Nothing here is proven. A host is the address that a packet comes from, so a host manager speaks for its own host
-//! and for no other.
+//! and for no other. And as any program of the host can send such notices, one that comes from another port than host
+//! managers have ends nothing but what came through that port.
 
 use crate::server::{
-    Change, Server, limits::rate_limit::Rate, log_event::LogEvent, reply::Reply, request::Request,
-    state::hosts::Remembered,
+    Change, Server,
+    limits::rate_limit::Rate,
+    log_event::LogEvent,
+    reply::Reply,
+    request::Request,
+    state::{
+        clients::{Client, ClientId},
+        hosts::Remembered,
+        locations::Gone,
+    },
 };
 use std::net::{IpAddr, SocketAddr};
 use zephyr_core::{
@@ -37,12 +46,13 @@ impl Server {
             names::BOOT => {
                 if self.may_flush(request) {
                     self.flush_host(request.from);
-                } else if self.holds_of(request.from.ip()) {
+                } else if self.is_usual(request.from) && self.holds_of(request.from.ip()) {
                     // Not answered: it would go on with what was there before.
                     self.drop_flood(request.from);
                     return;
                 }
-                self.remember_host(request.from, true);
+                let begins = self.is_usual(request.from) || !self.hosts.is_manager(self.usual(request.from));
+                self.remember_host(request.from, begins);
                 self.reply(request, Reply::SentWithLongHeaders);
             }
             // Always answered, or a program's flood could keep its host's manager from being answered.
@@ -61,7 +71,16 @@ impl Server {
         }
     }
 
-    /// Whether this host has not been flushed too often.
+    /// Where the host manager of the host of `from` usually is.
+    const fn usual(&self, from: SocketAddr) -> SocketAddr {
+        SocketAddr::new(from.ip(), self.config.host_manager_port)
+    }
+
+    fn is_usual(&self, from: SocketAddr) -> bool {
+        from == self.usual(from)
+    }
+
+    /// Whether this manager has not flushed too often.
     fn may_flush(&mut self, request: &Request<'_>) -> bool {
         let bounds = &self.config.bounds;
         let rate = Rate {
@@ -69,7 +88,7 @@ impl Server {
             burst: bounds.host_flushes,
             sources: bounds.hosts,
         };
-        self.host_flushes.spend(request.now.monotonic, request.from.ip(), 1, &rate)
+        self.host_flushes.spend(request.now.monotonic, request.from, 1, &rate)
     }
 
     fn drop_flood(&mut self, manager: SocketAddr) {
@@ -93,16 +112,27 @@ impl Server {
     }
 
     fn flush_host(&mut self, manager: SocketAddr) {
-        let clients: Vec<_> = self.clients.of_host(manager.ip()).collect();
+        let is_usual = self.is_usual(manager);
+        let is_concerned = |client: &Client| is_usual || client.through == manager.port();
+        let of_host = self.clients.of_host(manager.ip());
+        let clients: Vec<_> = of_host.filter(|&id| self.clients.get(id).is_some_and(is_concerned)).collect();
         self.counters.host_flushes += 1;
         self.report(LogEvent::HostFlushed { host: manager, clients: clients.len() });
+        let gone = if is_usual { self.locations.remove_host(manager.ip()) } else { self.locations_of(&clients) };
+        self.locations_gone(gone);
+        if is_usual || !clients.is_empty() {
+            self.forget_packets_of(manager.ip());
+        }
         for id in clients {
             self.take_client(id);
         }
         self.clear_up();
-        let gone = self.locations.remove_host(manager.ip());
-        self.locations_gone(gone);
-        self.forget_packets_of(manager.ip());
+    }
+
+    /// Takes the locations at the addresses of these clients off the table.
+    fn locations_of(&mut self, clients: &[ClientId]) -> Vec<Gone> {
+        let addresses = clients.iter().filter_map(|&id| self.clients.get(id)).map(Client::address);
+        addresses.flat_map(|address| self.locations.remove_address(address, true)).collect()
     }
 
     /// Sends every known host manager a SHUTDOWN, as this server ends. There is no other server to name.

@@ -220,8 +220,8 @@ impl Server {
         let client = self.clients.at(address).and_then(|id| self.clients.get(id));
         match client {
             Some(client)
-                if *client.principal == *request.principal()
-                    && (client.standing() == Standing::Unproven || request.verdict.is_authentic()) =>
+                // What anybody may have set up in a name is not told as the name's own.
+                if *client.principal == *request.principal() && client.standing() == request.standing() =>
             {
                 client.subscriptions.iter().map(listed).collect()
             }

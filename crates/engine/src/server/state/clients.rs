@@ -55,6 +55,8 @@ impl From<Address> for SocketAddr {
 pub(crate) struct Client {
     number: u32,
     address: Address,
+    /// The source port of its last subscription request: its host manager's, or its own.
+    pub(crate) through: u16,
     /// It has not acknowledged what was sent to it twice or more often.
     pub(crate) silent: bool,
     /// It has acknowledged a packet that only who receives at its address can acknowledge.
@@ -156,6 +158,8 @@ pub(crate) struct Clients {
 pub(crate) struct NewClient<'a> {
     pub(crate) address: SocketAddr,
     pub(crate) principal: &'a [u8],
+    /// The source port of its request.
+    pub(crate) through: u16,
     /// Its key, when it is proven.
     pub(crate) session: Option<Arc<dyn Session>>,
 }
@@ -211,7 +215,7 @@ impl Clients {
 
     /// A new client without subscriptions, which is not confirmed. There must be none at its address.
     pub(crate) fn register(&mut self, new: NewClient<'_>, now: Duration) -> ClientId {
-        let NewClient { address, principal, session } = new;
+        let NewClient { address, principal, through, session } = new;
         self.last_number = self.last_number.wrapping_add(1);
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(None);
@@ -221,6 +225,7 @@ impl Clients {
         let client = Client {
             number: id.number,
             address: address.into(),
+            through,
             silent: false,
             confirmed: false,
             principal: self.shared(principal),
@@ -327,7 +332,7 @@ mod tests {
     use super::*;
 
     fn known(clients: &mut Clients, address: SocketAddr, principal: &[u8]) -> ClientId {
-        clients.register(NewClient { address, principal, session: None }, Duration::ZERO)
+        clients.register(NewClient { address, principal, through: 2104, session: None }, Duration::ZERO)
     }
 
     #[test]

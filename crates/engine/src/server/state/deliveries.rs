@@ -143,6 +143,8 @@ pub(crate) struct Deliveries {
 
 /// Overhead in octets of an unacknowledged packet.
 const OVERHEAD: usize = 320;
+/// Packets that were held for a client and are sent at once when it is confirmed.
+const MAX_RELEASED_AT_ONCE: usize = 16;
 /// Packets of clients that are gone, forgotten in one go: nobody waits because somebody else had many.
 const MAX_FORGOTTEN_PER_STEP: usize = 64;
 
@@ -190,9 +192,19 @@ impl Deliveries {
         Ok(())
     }
 
-    /// The packets that were held for a client, in order: they are sent now.
+    /// The first packets that were held for a client, which are sent now. The others are due from now on, in order:
+    /// nobody waits because somebody else had many.
     pub(crate) fn release(&mut self, now: Duration, client: ClientId) -> Vec<(PacketKey, Bytes)> {
-        let held = self.held.remove(&client).unwrap_or_default();
+        let mut held = self.held.remove(&client).unwrap_or_default();
+        let later = held.split_off(held.len().min(MAX_RELEASED_AT_ONCE));
+        let mut due = now;
+        for key in later {
+            due += Duration::from_micros(1);
+            if let Some(pending) = self.pending.get_mut(&key) {
+                pending.due = due;
+                self.due.insert((due, key));
+            }
+        }
         held.into_iter().filter_map(|key| Some((key, self.sent_first(now, key)?))).collect()
     }
 

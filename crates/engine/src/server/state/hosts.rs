@@ -61,9 +61,14 @@ impl Hosts {
         }
     }
 
+    /// Whether this is the known manager of its host.
+    pub(crate) fn is_manager(&self, manager: SocketAddr) -> bool {
+        self.known.get(&manager.ip()).is_some_and(|known| known.port == manager.port())
+    }
+
     /// The manager leaves; another program of its host cannot say so. True when it was known.
     pub(crate) fn leave(&mut self, manager: SocketAddr) -> bool {
-        let known = self.known.get(&manager.ip()).is_some_and(|known| known.port == manager.port());
+        let known = self.is_manager(manager);
         if known {
             self.forget(manager.ip());
         }

@@ -373,7 +373,8 @@ mod tests {
         let host = IpAddr::from([10, 0, 0, 1]);
         let mut clients = Clients::default();
         let mut register = |port| {
-            let new = NewClient { address: SocketAddr::new(host, port), principal: b"alice@R", session: None };
+            let new =
+                NewClient { address: SocketAddr::new(host, port), principal: b"alice@R", through: 2104, session: None };
             clients.register(new, Duration::ZERO)
         };
         let ids: Vec<ClientId> = (1..=200).map(&mut register).collect();
@@ -405,7 +406,7 @@ mod tests {
         let host = IpAddr::from([10, 0, 0, 1]);
         let mut clients = Clients::default();
         let [one, other] = [1, 2].map(|port| {
-            let new = NewClient { address: SocketAddr::new(host, port), principal: b"a", session: None };
+            let new = NewClient { address: SocketAddr::new(host, port), principal: b"a", through: 2104, session: None };
             clients.register(new, Duration::ZERO)
         });
         let payer = Payer { host, principal: b"a"[..].into(), standing: Standing::Unproven };
