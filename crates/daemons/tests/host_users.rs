@@ -5,12 +5,7 @@
 mod running;
 
 use running::*;
-use std::{
-    net::{Ipv4Addr, UdpSocket},
-    rc::Rc,
-    thread,
-    time::Duration,
-};
+use std::{net::UdpSocket, rc::Rc, thread, time::Duration};
 use zephyr_core::{
     kind::Kind,
     limits::Limits,
@@ -24,7 +19,7 @@ use zephyr_testkit::{
 /// A program of this user; `None` when the tests do not run as root.
 fn program_of(user: u32, manager: &Daemon, sender: &'static str) -> Option<Program> {
     let address = manager.address;
-    owned_by(user, move || Program::at(Ipv4Addr::UNSPECIFIED.into(), address, sender)).unwrap()
+    owned_by(user, move || Program::new(address, sender)).unwrap()
 }
 
 fn flush() -> Notice<'static> {
@@ -66,7 +61,7 @@ fn a_user_does_not_flush_others() {
     assert_eq!(answer_to_foo(&mut mallory), b"SENT\0", "alice is there");
     assert_eq!(alice.receive().2, b"hello\0");
 
-    let mut root = Program::at(Ipv4Addr::UNSPECIFIED.into(), manager.address, "root@OPEN.TEST");
+    let mut root = Program::new(manager.address, "root@OPEN.TEST");
     root.send(flush());
     root.ask(statistics());
     assert_eq!(answer_to_foo(&mut mallory), b"LOST\0", "nobody is there: the control");

@@ -598,7 +598,7 @@ fn the_system_log_gets_fields_too() {
     let mut eve = Program::new(address, "eve\n@R");
     eve.send(acked(b"LOGIN", b"alice@R", b"NONE\n", b""));
     let line = line_with("unauth location");
-    let fields = format!(" class=LOGIN realm=R sender=eve\\n@R source={}:", network.here());
+    let fields = format!(" class=LOGIN realm=R sender=eve\\u{{a}}@R source={}:", network.here());
     assert!(line.starts_with("<180>") && line.contains(&fields), "{line}");
     assert!(!line.chars().any(char::is_control), "{line:?}");
     child.kill().unwrap();

@@ -45,6 +45,11 @@ pub fn lines(octets: &[u8], charset: Charset) -> String {
 }
 
 fn sanitized(octets: &[u8], strength: Strength) -> String {
+    if let Some(plain) =
+        str::from_utf8(octets).ok().filter(|text| text.bytes().all(|octet| matches!(octet, b' '..=b'~')))
+    {
+        return plain.to_owned();
+    }
     let mut text = Sanitized { shown: String::with_capacity(octets.len()), strength, cluster: Cluster::default() };
     for chunk in octets.utf8_chunks() {
         let mut characters = chunk.valid().chars().peekable();

@@ -17,6 +17,8 @@ use zephyr_engine::{
 
 /// Whether packets go over sockets.
 pub(crate) const OVER_SOCKETS: bool = false;
+/// Polls in a row without an output after which nothing more is to be expected before time passes.
+const MAX_IDLE_POLLS: usize = 64;
 
 /// The address of a host. Nobody is really there.
 pub(crate) fn host(number: u8) -> Ipv4Addr {
@@ -65,9 +67,11 @@ impl Transport {
     /// What the server sends and tells now, in its order.
     pub(crate) fn drain(&mut self, now: Now) -> (Vec<Received>, Vec<Event>) {
         let (mut received, mut events) = (Vec::new(), Vec::new());
-        let mut under_way = 0;
+        let (mut under_way, mut idle) = (0, 0);
         loop {
-            match self.server.poll(now) {
+            let output = self.server.poll(now);
+            idle = if matches!(output, Output::Wait(_)) { idle + 1 } else { 0 };
+            match output {
                 Output::Transmit(transmit) => received.push(Received { to: transmit.to, octets: transmit.payload }),
                 Output::Job(job) => match self.verifier.verify(now, job) {
                     Some(verified) => self.server.handle(now, Input::Done(verified)),
@@ -79,6 +83,8 @@ impl Transport {
                     under_way -= 1;
                     self.server.handle(now, Input::Done(verified));
                 }
+                // It goes on bit by bit: not everything that it does in one poll can be seen.
+                Output::Wait(Some(until)) if until <= now.monotonic && idle < MAX_IDLE_POLLS => {}
                 Output::Wait(_) => return (received, events),
             }
         }

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     net::{IpAddr, SocketAddr},
 };
-use zephyr_core::exposure::Exposure;
+use zephyr_core::{exposure::Exposure, sanitize};
 use zephyr_engine::server::{Change, Destination, Gauges, Located};
 
 /// A server's clients, subscriptions, locations and hosts.
@@ -106,7 +106,8 @@ impl Mirror {
 
 /// As the dump spells it.
 fn text(octets: &[u8]) -> String {
-    String::from_utf8_lossy(octets).replace('\'', "\\q").replace('\n', "\\n")
+    let lines: Vec<String> = octets.split(|&octet| octet == b'\n').map(sanitize::name).collect();
+    lines.join("\\n").replace('\'', "\\q")
 }
 
 fn dump_word(exposure: Exposure) -> &'static str {

@@ -78,11 +78,12 @@ impl Timed {
                 Output::Transmit(transmit) => {
                     let packet = Packet::parse(&transmit.payload).unwrap();
                     let received = Received { to: transmit.to, octets: transmit.payload.clone() };
-                    came.push(match (packet.notice.kind, packet.claim.auth) {
-                        (Kind::ServAck | Kind::ServNak, _) => received.answer(),
-                        (_, 0) => "unproven".to_owned(),
-                        (_, _) => "authentic".to_owned(),
-                    });
+                    match (packet.notice.kind, packet.claim.auth) {
+                        _ if received.is_probe() => {}
+                        (Kind::ServAck | Kind::ServNak, _) => came.push(received.answer()),
+                        (_, 0) => came.push("unproven".to_owned()),
+                        (_, _) => came.push("authentic".to_owned()),
+                    }
                     if packet.notice.kind == Kind::Acked {
                         let ack = Notice { kind: Kind::ClientAck, body: b"", ..packet.notice };
                         let ack =

@@ -1,12 +1,13 @@
 //! Fan-outs: notices on their way to their readers.
 //!
 //! A notice to many is work for many packets, and only so many may be on their way at a time. So a notice is handed out
-//! one reader at a time, whenever there is room for one packet more, and notices take turns: first the addresses that
-//! they came from, then those of one address. Nobody waits for somebody else's readers.
+//! one reader at a time, whenever there is room for one packet more, and notices take turns: first the speakers that they
+//! are from, then those of one speaker. Nobody waits for somebody else's readers.
 //!
-//! Every reader gets the notices of one address in the order in which they came: when a notice comes to a reader whom
-//! earlier ones of its address have yet to reach, the earliest of them reaches that reader first, before its other
-//! readers. So a notice to few does not wait for one to many.
+//! A speaker is a proven principal at an address; all who prove nothing there are one. Every reader gets the notices of
+//! one speaker in the order in which they came: when a notice comes to a reader whom earlier ones of its speaker have yet
+//! to reach, the earliest of them reaches that reader first, before its other readers. So a notice to few does not wait
+//! for one to many.
 
 use crate::server::{
     Published,
@@ -18,13 +19,18 @@ use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     net::IpAddr,
 };
-use zephyr_core::{auth::AuthError, uid::Uid};
+use zephyr_core::{
+    auth::{AuthError, Identity},
+    uid::Uid,
+};
 
 /// The packets that carry one notice to one client, each with its uid.
 pub(crate) type Packets = Vec<(Uid, Bytes)>;
 
+/// Maximum number of notices of one speaker under way; further ones are refused.
+const MAX_PER_SPEAKER: usize = 256;
 /// Maximum number of notices of one address under way; further packets of it wait before they are looked at.
-const MAX_PER_SOURCE: usize = 64;
+const MAX_PER_ADDRESS: usize = 1024;
 /// Maximum number of readers passed over in one go.
 const MAX_PASSED_OVER: usize = 64;
 /// A notice to so few readers may always be under way.
@@ -98,9 +104,22 @@ impl FanOut {
     }
 }
 
-/// The fan-outs of one address, oldest first.
+/// Whom a notice is from: an address, and who is proven to speak there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Speaker {
+    address: IpAddr,
+    principal: Option<Identity>,
+}
+
+impl Speaker {
+    pub(crate) fn of(published: &Published) -> Self {
+        Self { address: published.from.ip(), principal: published.verdict.identity().cloned() }
+    }
+}
+
+/// The fan-outs of one speaker, oldest first.
 #[derive(Debug, Default)]
-struct OfSource {
+struct OfSpeaker {
     fan_outs: VecDeque<Box<FanOut>>,
     /// Whose turn it is.
     turn: usize,
@@ -108,18 +127,20 @@ struct OfSource {
 
 /// A fan-out that has its turn.
 pub(crate) struct Turn {
-    source: IpAddr,
+    speaker: Speaker,
     place: usize,
     pub(crate) fan_out: Box<FanOut>,
     pub(crate) next: Next,
 }
 
-/// The fan-outs of all addresses; those without are not kept.
+/// The fan-outs of all speakers; those without are not kept.
 #[derive(Debug, Default)]
 pub(crate) struct FanOuts {
-    sources: HashMap<IpAddr, OfSource>,
-    /// The addresses in the order of their turns.
-    turns: VecDeque<IpAddr>,
+    speakers: HashMap<Speaker, OfSpeaker>,
+    /// The speakers in the order of their turns.
+    turns: VecDeque<Speaker>,
+    /// The number of notices of each address.
+    of_address: HashMap<IpAddr, usize>,
     /// Readers that all of them have still to reach.
     left: usize,
 }
@@ -137,7 +158,12 @@ impl FanOuts {
 
     /// Whether one notice more of this address may be under way.
     pub(crate) fn has_room_for(&self, source: IpAddr) -> bool {
-        self.is_empty() || self.sources.get(&source).is_none_or(|own| own.fan_outs.len() < MAX_PER_SOURCE)
+        self.of_address.get(&source).is_none_or(|&count| count < MAX_PER_ADDRESS)
+    }
+
+    /// Whether one notice more of this speaker may be under way.
+    pub(crate) fn has_room_for_speaker(&self, speaker: &Speaker) -> bool {
+        self.speakers.get(speaker).is_none_or(|own| own.fan_outs.len() < MAX_PER_SPEAKER)
     }
 
     /// Whether a notice to so many readers may be under way beside the others, which have `max` in all.
@@ -145,13 +171,14 @@ impl FanOuts {
         readers <= FEW_READERS || self.left.saturating_add(readers) <= max
     }
 
-    /// Adds a fan-out behind those of the same address.
+    /// Adds a fan-out behind those of the same speaker.
     pub(crate) fn push(&mut self, fan_out: Box<FanOut>) {
-        let source = fan_out.published.from.ip();
+        let speaker = Speaker::of(&fan_out.published);
         self.left += fan_out.left();
-        let own = self.sources.entry(source).or_default();
+        *self.of_address.entry(speaker.address).or_insert(0) += 1;
+        let own = self.speakers.entry(speaker.clone()).or_default();
         if own.fan_outs.is_empty() {
-            self.turns.push_back(source);
+            self.turns.push_back(speaker);
         }
         own.fan_outs.push_back(fan_out);
     }
@@ -159,9 +186,9 @@ impl FanOuts {
     /// Takes the fan-out whose turn it is, with the reader that it reaches next. It must be given back, unless it is
     /// done.
     pub(crate) fn take(&mut self, clients: &Clients) -> Option<Turn> {
-        let source = self.turns.pop_front()?;
-        self.turns.push_back(source);
-        let own = self.sources.get_mut(&source)?;
+        let speaker = self.turns.pop_front()?;
+        self.turns.push_back(speaker.clone());
+        let own = self.speakers.get_mut(&speaker)?;
         let mut place = if own.turn < own.fan_outs.len() { own.turn } else { 0 };
         own.turn = place + 1;
         let fan_out = own.fan_outs.get_mut(place)?;
@@ -179,28 +206,34 @@ impl FanOuts {
             own.fan_outs.get_mut(place)?.next += 1;
             self.left -= 1;
         }
-        Some(Turn { source, place, fan_out: own.fan_outs.remove(place)?, next })
+        Some(Turn { speaker, place, fan_out: own.fan_outs.remove(place)?, next })
     }
 
     /// Gives back a fan-out after its turn.
     pub(crate) fn give_back(&mut self, turn: Turn) {
-        let Turn { source, place, fan_out, .. } = turn;
-        if let Some(own) = self.sources.get_mut(&source) {
+        let Turn { speaker, place, fan_out, .. } = turn;
+        if let Some(own) = self.speakers.get_mut(&speaker) {
             own.fan_outs.insert(place, fan_out);
         }
     }
 
     /// A fan-out is done after its turn, and does not come back.
     pub(crate) fn done(&mut self, turn: &Turn) {
-        let Turn { source, place, .. } = *turn;
-        let Some(own) = self.sources.get_mut(&source) else { return };
-        if place < own.turn {
+        let Turn { speaker, place, .. } = turn;
+        if let Some(count) = self.of_address.get_mut(&speaker.address) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_address.remove(&speaker.address);
+            }
+        }
+        let Some(own) = self.speakers.get_mut(speaker) else { return };
+        if *place < own.turn {
             own.turn -= 1;
         }
         if own.fan_outs.is_empty() {
-            self.sources.remove(&source);
+            self.speakers.remove(speaker);
             // It has just had its turn.
-            self.turns.pop_back_if(|last| *last == source);
+            self.turns.pop_back_if(|last| last == speaker);
         }
     }
 }

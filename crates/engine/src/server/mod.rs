@@ -141,18 +141,8 @@ impl Machine for Server {
 
     fn poll(&mut self, now: Now) -> Output<Self> {
         for _ in 0..MAX_PACKETS_PER_POLL {
-            if let Some(event) = self.events.pop_front() {
-                return Output::Event(event);
-            }
-            if let Some(job) = self.jobs.pop_front() {
-                return Output::Job(job);
-            }
-            if let Some(Paced { transmit, late }) = self.pacer.next(now.monotonic) {
-                if let Some(packet) = late {
-                    // Its acknowledgement is waited for from now on.
-                    self.deliveries.sent_late(now.monotonic, packet);
-                }
-                return Output::Transmit(transmit);
+            if let Some(output) = self.next_output(now) {
+                return output;
             }
             // Both in turn: neither what is to be delivered nor what has come waits for the other.
             let went_on = self.go_on(now);
@@ -161,7 +151,7 @@ impl Machine for Server {
                 return Output::Wait(if has_more { Some(now.monotonic) } else { self.next_timeout(now) });
             }
         }
-        Output::Wait(Some(now.monotonic))
+        self.next_output(now).unwrap_or(Output::Wait(Some(now.monotonic)))
     }
 
     fn put_back(&mut self, transmit: Transmit) {
@@ -201,6 +191,22 @@ impl Server {
             events: VecDeque::new(),
             config,
         }
+    }
+
+    /// What is there to be told, done or sent.
+    fn next_output(&mut self, now: Now) -> Option<Output<Self>> {
+        if let Some(event) = self.events.pop_front() {
+            return Some(Output::Event(event));
+        }
+        if let Some(job) = self.jobs.pop_front() {
+            return Some(Output::Job(job));
+        }
+        let Paced { transmit, late } = self.pacer.next(now.monotonic)?;
+        if let Some(packet) = late {
+            // Its acknowledgement is waited for from now on.
+            self.deliveries.sent_late(now.monotonic, packet);
+        }
+        Some(Output::Transmit(transmit))
     }
 
     /// Queues a packet to be sent at once.

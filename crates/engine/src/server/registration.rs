@@ -96,12 +96,11 @@ impl Server {
                 self.report(LogEvent::Full { what: "clients", from: address });
                 return Err(Reply::Lost);
             }
-            if let Claim::Weaker(weaker) = claim
-                && let Some(gone) = self.take_over(request, weaker)
-                && gone.is_confirmed()
-                && *gone.principal == *request.principal()
-            {
-                kept = gone.subscriptions;
+            if let Claim::Weaker(weaker) = claim {
+                let own = self.clients.get(weaker).filter(|weaker| weaker.is_confirmed());
+                let own = own.filter(|weaker| *weaker.principal == *request.principal());
+                kept = own.map(|weaker| weaker.subscriptions.clone()).unwrap_or_default();
+                self.take_over(request, weaker);
             }
             let (through, session) = (request.from.port(), request.session.clone());
             let new = NewClient { address, principal: request.principal(), through, session };
@@ -118,15 +117,14 @@ impl Server {
         Ok((id, kept))
     }
 
-    fn take_over(&mut self, request: &Request<'_>, id: ClientId) -> Option<Client> {
-        let gone = self.remove_client(id)?;
+    fn take_over(&mut self, request: &Request<'_>, id: ClientId) {
+        let Some(gone) = self.remove_client(id) else { return };
         self.counters.taken_over += 1;
         self.report(LogEvent::TakenOver {
             sender: request.principal().into(),
             owner: gone.principal.as_ref().into(),
             client: gone.address(),
         });
-        Some(gone)
     }
 
     /// Whether there is room for one more client like who asks, after others have made room.

@@ -2,7 +2,7 @@
 
 use crate::server::{
     Event, Published, Server,
-    fan_outs::{FanOut, Next, Packets},
+    fan_outs::{FanOut, Next, Packets, Speaker},
     limits::rate_limit::Rate,
     log_event::LogEvent,
     reply::Reply,
@@ -48,13 +48,15 @@ impl Server {
         let clients = self.addressed(&recipient, clients);
         let max = self.config.bounds.fan_out_readers;
         let has_room = self.fan_outs.have_room_for_readers(clients.len(), max);
+        let published = Published::of(request);
+        let has_room = has_room && self.fan_outs.has_room_for_speaker(&Speaker::of(&published));
         let caused = self.caused.of_mut(standing);
         let may_cause = clients.is_empty() || has_room && caused.spend(now, source, clients.len(), &rate);
         if !may_cause {
             return self.refuse_deliveries(request);
         }
         let recipient = completed(request.notice.recipient, self.config.realms.local());
-        let mut fan_out = Box::new(FanOut::new(Published::of(request), recipient.into(), clients));
+        let mut fan_out = Box::new(FanOut::new(published, recipient.into(), clients));
         let is_done = fan_out.left() == 0 || (self.fan_outs.is_empty() && self.begin(request.now, &mut fan_out));
         let reached = fan_out.published.readers > 0;
         if is_done {
