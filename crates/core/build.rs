@@ -11,9 +11,11 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, char::canonical_
 
 /// Characters on a page of the table. The reader knows it as well.
 const PAGE_LEN: usize = 64;
-/// Cells below are no numbers of pieces: a character that stays as it is and never joins the one before it, and one
-/// that stays as it is and may.
-const SPECIAL_CELLS: u16 = 2;
+/// The cell of a character that stays as it is and may join the one before it. One that never does has a cell less, and
+/// a mark has this one and its combining class.
+const JOINING: u16 = 1;
+/// Cells below are no numbers of pieces.
+const SPECIAL_CELLS: u16 = JOINING + 1 + u8::MAX as u16;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -81,7 +83,9 @@ impl Table {
     fn cell(&mut self, character: char) -> u16 {
         let piece = Piece::of(character);
         if piece.is_only(character) {
-            return u16::from(piece.joins);
+            let is_whole = std::iter::once(character).nfd().eq([character]);
+            let class = if is_whole { canonical_combining_class(character) } else { 0 };
+            return if piece.joins { JOINING + u16::from(class) } else { 0 };
         }
         let next = u16::try_from(self.pieces.len()).expect("few pieces") + SPECIAL_CELLS;
         let number = *self.numbers.entry(piece.clone()).or_insert(next);

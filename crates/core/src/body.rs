@@ -1,6 +1,6 @@
 //! Bodies with a form that the protocol fixes: texts that each end in NUL.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 /// The texts of a body, without their NULs; what follows the last NUL is one more text if it is not empty.
 pub fn texts(body: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -36,10 +36,13 @@ pub fn on_lines(texts: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
+/// The fewest octets of a subscription of a list.
+const MIN_LEN: usize = 4;
+
 /// A list of subscriptions, parsed until its end or until the first error (server behaviour, section 4.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionList<'a> {
-    /// Class, instance and recipient of each.
+    /// Class, instance and recipient of each; what is there twice, octet by octet, is here once.
     pub triples: Vec<[&'a [u8]; 3]>,
     /// The number of the triple that is cut off, counted from one.
     pub malformed: Option<usize>,
@@ -50,15 +53,19 @@ impl<'a> SubscriptionList<'a> {
     pub fn read(body: &'a [u8]) -> Self {
         let mut list = Self { triples: Vec::new(), malformed: None };
         let mut rest = body;
+        let (mut number, mut seen) = (0, HashSet::with_capacity(body.len() / MIN_LEN));
         while !rest.is_empty() && !rest.starts_with(b"\0") {
             let mut fields = rest.splitn(4, |&octet| octet == 0);
             let (Some(class), Some(instance), Some(recipient), Some(after)) =
                 (fields.next(), fields.next(), fields.next(), fields.next())
             else {
-                list.malformed = Some(list.triples.len() + 1);
+                list.malformed = Some(number + 1);
                 break;
             };
-            list.triples.push([class, instance, recipient]);
+            number += 1;
+            if seen.insert(rest.strip_suffix(after).unwrap_or(rest)) {
+                list.triples.push([class, instance, recipient]);
+            }
             rest = after;
         }
         list
@@ -107,6 +114,7 @@ mod tests {
         assert_eq!(read(b"a\0b\0\0c\0*\0@R\0"), (2, None));
         assert_eq!(read(b"a\0b\0\0\0x\0y\0"), (1, None), "an empty class ends the list");
         assert_eq!(read(b"a\0b\0\0c\0"), (1, Some(2)));
+        assert_eq!(read(b"a\0b\0\0A\0b\0\0a\0b\0\0c\0"), (2, Some(4)), "the same again");
         assert_eq!(read(b"class"), (0, Some(1)));
         assert_eq!(read(b"a\0b\0c"), (0, Some(1)), "the last text is not terminated");
     }

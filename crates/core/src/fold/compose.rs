@@ -1,5 +1,6 @@
 //! Canonical composition of a short text (Unicode Standard Annex #15), without an allocation for each.
 
+use super::table;
 use unicode_normalization::char::{canonical_combining_class, compose, decompose_canonical};
 
 /// Normalises texts one after the other.
@@ -23,6 +24,11 @@ impl Composer {
         self.characters.clear();
         let characters = &mut self.characters;
         for character in text.chars() {
+            // Most that comes here is marks, whose classes the table knows, and what they belong to.
+            if let Some(class) = table::mark_class(character) {
+                characters.push((class, character));
+                continue;
+            }
             decompose_canonical(character, |part| characters.push((canonical_combining_class(part), part)));
         }
     }

@@ -33,6 +33,20 @@ impl FoldedName {
         folded(name, MAX_FOLDED_NAME).map(Self).map_err(|TooLong| NameTooLong)
     }
 
+    /// Appends the folded form of a name to a text that holds more than that.
+    ///
+    /// # Errors
+    ///
+    /// As [`bounded`](Self::bounded); then nothing is appended.
+    pub fn append(name: &[u8], text: &mut Vec<u8>) -> Result<(), NameTooLong> {
+        if name.is_ascii() && name.len() <= MAX_FOLDED_NAME {
+            text.extend(name.iter().map(u8::to_ascii_lowercase));
+        } else {
+            text.extend_from_slice(&Self::bounded(name)?);
+        }
+        Ok(())
+    }
+
     /// A name that is in its folded form already.
     pub fn from_folded(folded: &[u8]) -> Self {
         Self(folded.into())
@@ -130,6 +144,19 @@ mod tests {
     use caseless::Caseless;
     use proptest::prelude::*;
     use unicode_normalization::UnicodeNormalization;
+
+    #[test]
+    fn what_is_appended_is_folded_as_elsewhere() {
+        for name in [&b"ABC"[..], "CAF\u{c9}".as_bytes(), b"\xFFX", b""] {
+            let mut text = b"A".to_vec();
+            FoldedName::append(name, &mut text).unwrap();
+            assert_eq!(text, [b"A", &*fold(name)].concat());
+        }
+        for long in [vec![b'x'; MAX_FOLDED_NAME + 1], "\u{FDFA}".repeat(32).into_bytes()] {
+            let mut text = Vec::new();
+            assert_eq!((FoldedName::append(&long, &mut text), text), (Err(NameTooLong), Vec::new()));
+        }
+    }
 
     #[test]
     fn names_that_c_servers_take_for_the_same() {

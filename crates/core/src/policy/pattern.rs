@@ -4,24 +4,28 @@ use std::fmt;
 
 /// A name, or many: `*` stands for any run of octets, `?` for any one; everything else for itself.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct NamePattern(Box<[u8]>);
+pub struct NamePattern {
+    text: Box<[u8]>,
+    /// Where its last `*` is: looked for once, since names are compared with it again and again.
+    last_star: Option<usize>,
+}
 
 impl NamePattern {
     /// The pattern that is written so.
     pub fn new(text: &[u8]) -> Self {
-        Self(text.into())
+        Self { text: text.into(), last_star: text.iter().rposition(|&octet| octet == b'*') }
     }
 
     /// As it is written.
     pub fn text(&self) -> &[u8] {
-        &self.0
+        &self.text
     }
 
     /// Whether the name is one of those. Takes at most as many steps as the lengths of both, multiplied, and with one `*`
     /// no more than the pattern has octets: names are made up by whoever sends them.
     pub fn matches(&self, name: &[u8]) -> bool {
-        let Some(last) = self.0.iter().rposition(|&octet| octet == b'*') else { return fits(&self.0, name) };
-        let (pattern, end) = self.0.split_at_checked(last + 1).unwrap_or_default();
+        let Some(last) = self.last_star else { return self.text.len() == name.len() && fits(&self.text, name) };
+        let (pattern, end) = self.text.split_at_checked(last + 1).unwrap_or_default();
         let Some((name, name_end)) = name.len().checked_sub(end.len()).and_then(|at| name.split_at_checked(at)) else {
             return false;
         };
@@ -31,8 +35,8 @@ impl NamePattern {
     /// The specificity of the pattern: one that stands for a single name says more than any other, then counts the
     /// number of octets that it names.
     fn specificity(&self) -> (bool, usize) {
-        let wild = self.0.iter().filter(|octet| matches!(octet, b'*' | b'?')).count();
-        (wild == 0, self.0.len() - wild)
+        let wild = self.text.iter().filter(|octet| matches!(octet, b'*' | b'?')).count();
+        (wild == 0, self.text.len() - wild)
     }
 }
 
@@ -64,7 +68,7 @@ fn fits(pattern: &[u8], name: &[u8]) -> bool {
 
 impl fmt::Debug for NamePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "NamePattern({})", self.0.escape_ascii())
+        write!(f, "NamePattern({})", self.text.escape_ascii())
     }
 }
 

@@ -48,6 +48,7 @@ fn subscriptions_of_a_client_of_a_principal_and_of_a_host() {
     });
     assert_eq!(["a", "b"].map(|class| subscribed(&mut stage, here(), ALICE, 1, class)), [SENT; 2]);
     assert_eq!(subscribed(&mut stage, here(), ALICE, 1, "c"), LOST, "the client has two");
+    assert_eq!(subscribed(&mut stage, here(), ALICE, 1, "a"), SENT, "this is one of them");
     assert_eq!(subscribed(&mut stage, there(), ALICE, 1, "c"), SENT);
     assert_eq!(subscribed(&mut stage, there(), ALICE, 1, "d"), LOST, "alice has three");
     assert_eq!(["a", "b"].map(|class| subscribed(&mut stage, here(), BOB, 2, class)), [SENT; 2]);

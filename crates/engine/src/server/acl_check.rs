@@ -10,6 +10,7 @@ use crate::server::{
     request::Request,
     state::{clients::ClientId, subscriptions::Destination},
 };
+use std::collections::HashMap;
 use zephyr_core::{
     auth::{Identity, Verdict},
     fold::FoldedName,
@@ -39,9 +40,33 @@ struct Measures<'a> {
 }
 
 impl Measures<'_> {
-    /// Checks a subscription against policy and rules.
-    fn forbid(&self, destination: &Destination, verdict: &Verdict, who: Who<'_>) -> Option<Forbidden> {
-        let class = destination.class();
+    /// Checks subscriptions, in their order. Access control lists may be long: each is looked at once, however often
+    /// its class is named.
+    fn judge(&self, wanted: &[Destination], verdict: &Verdict, who: Who<'_>) -> Vec<Option<Forbidden>> {
+        let is_same_for_all = self.policy.classes.is_empty() && self.rules.registered() == 0;
+        let mut judged = HashMap::new();
+        // Most lists name a class several times in turn.
+        let mut last: Option<(_, Option<Forbidden>)> = None;
+        let judge = |destination| {
+            let about = if is_same_for_all { (&b""[..], false) } else { about(destination) };
+            if let Some((before, reason)) = &last
+                && *before == about
+            {
+                return reason.clone();
+            }
+            let forbid = || self.forbid(about.0, about.1, verdict, who);
+            let reason = match self.rules.is_registered(about.0) {
+                true => judged.entry(about).or_insert_with(forbid).clone(),
+                false => forbid(),
+            };
+            last = Some((about, reason.clone()));
+            reason
+        };
+        wanted.iter().map(judge).collect()
+    }
+
+    /// Checks a subscription to a class, or to `everything` in it, against policy and rules.
+    fn forbid(&self, class: &[u8], everything: bool, verdict: &Verdict, who: Who<'_>) -> Option<Forbidden> {
         // Where no class has demands of its own, its name makes no difference.
         let of_class = (!self.policy.classes.is_empty()).then(|| FoldedName::from_folded(class));
         let decision = decide(self.policy, Action::Receive, verdict, of_class.as_ref(), &self.parties);
@@ -51,9 +76,13 @@ impl Measures<'_> {
         if !self.rules.decide(class, Act::Subscribe, who).admits() {
             return Some(Forbidden::Class);
         }
-        let everything = destination.instance() == ANY_INSTANCE;
         (everything && !self.rules.decide(class, Act::AnyInstance, who).admits()).then_some(Forbidden::AnyInstance)
     }
+}
+
+/// What a subscription is judged by: its class, and whether it is to all of its instances.
+fn about(destination: &Destination) -> (&[u8], bool) {
+    (destination.class(), destination.instance() == ANY_INSTANCE)
 }
 
 impl Forbidden {
@@ -95,19 +124,20 @@ impl Server {
     /// refuses some. The request gets a message about what is refused.
     pub(crate) fn permitted(
         &mut self,
-        mut wanted: Vec<Destination>,
+        wanted: Vec<Destination>,
         request: &mut Request<'_>,
     ) -> (Vec<Destination>, bool) {
-        let mut refused = Vec::new();
         let measures =
             Measures { policy: &self.config.policy, parties: self.parties(request.origin), rules: &self.config.rules };
-        wanted.retain(|destination| match measures.forbid(destination, &request.verdict, request.who()) {
-            None => true,
-            Some(reason) => {
-                refused.push((destination.clone(), reason));
-                false
+        let reasons = measures.judge(&wanted, &request.verdict, request.who());
+        let mut permitted = Vec::with_capacity(wanted.len());
+        let mut refused = Vec::new();
+        for (destination, reason) in wanted.into_iter().zip(reasons) {
+            match reason {
+                None => permitted.push(destination),
+                Some(reason) => refused.push((destination, reason)),
             }
-        });
+        }
         let by_policy = refused.iter().any(|(_, reason)| matches!(reason, Forbidden::Policy(Some(_))));
         // One refusal is told: the last by the policy, or else the first. Only that is put into words.
         let told = refused.iter().rposition(|(_, reason)| matches!(reason, Forbidden::Policy(_)));
@@ -115,16 +145,18 @@ impl Server {
         if let Some((destination, reason)) = told.and_then(|place| refused.get(place)) {
             request.message = reason.text(destination.class());
         }
-        for (destination, reason) in refused {
-            self.counters.subscription_refused += 1;
+        self.counters.subscription_refused += refused.len() as u64;
+        // One line for all of them: a list of many is one request.
+        if let [(destination, reason), more @ ..] = refused.as_slice() {
             self.report(LogEvent::SubscriptionRefused {
                 sender: request.principal().into(),
                 class: destination.class().into(),
-                any_instance: reason == Forbidden::AnyInstance,
+                any_instance: *reason == Forbidden::AnyInstance,
                 client: request.client_address(),
+                more: more.len(),
             });
         }
-        (wanted, by_policy)
+        (permitted, by_policy)
     }
 
     /// Whether a request is proven to be an operator's.
@@ -144,8 +176,11 @@ impl Server {
             let principal = verdict.identity().map(Identity::principal);
             let who = Who { principal, address: Some(client.address().ip()) };
             let all = std::mem::take(&mut client.subscriptions);
-            let (kept, ended): (Vec<_>, Vec<_>) =
-                all.into_iter().partition(|destination| measures.forbid(destination, &verdict, who).is_none());
+            let is_allowed = |destination: &Destination| {
+                let (class, everything) = about(destination);
+                measures.forbid(class, everything, &verdict, who).is_none()
+            };
+            let (kept, ended): (Vec<_>, Vec<_>) = all.into_iter().partition(is_allowed);
             client.subscriptions = kept;
             if ended.is_empty() {
                 continue;

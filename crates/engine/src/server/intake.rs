@@ -249,7 +249,7 @@ impl Server {
         let mut request = Request::new(now, arrival, None, Origin::Client, Names::none());
         self.counters.names_too_long += 1;
         let (sender, from) = (request.notice.sender.into(), request.from);
-        self.report(LogEvent::NameTooLong { what, sender, from });
+        self.report(LogEvent::NameTooLong { what, sender, from, more: 0 });
         request.message = Some(too_long(what));
         self.reply(&mut request, Reply::Denied);
         let handled = Handled { answer: request.answer, standing: Standing::Unproven, of_host: false };

@@ -35,18 +35,20 @@ pub enum LogEvent {
     PolicyRefused { sender: Box<[u8]>, class: Box<[u8]>, refusal: Refusal, from: SocketAddr },
     /// A client's port is used by another principal.
     PortTaken { opcode: Box<[u8]>, sender: Box<[u8]>, owner: Box<[u8]>, client: SocketAddr },
-    /// A subscription to notices for somebody else.
-    RecipientRefused { sender: Box<[u8]>, recipient: Box<[u8]> },
-    /// A subscription that the class's list refuses; `any_instance`: because it is to all instances.
-    SubscriptionRefused { sender: Box<[u8]>, class: Box<[u8]>, any_instance: bool, client: SocketAddr },
+    /// A subscription to notices for somebody else, and so many more of the same request.
+    RecipientRefused { sender: Box<[u8]>, recipient: Box<[u8]>, more: usize },
+    /// A subscription that the class's list or the policy refuses, and so many more of the same request;
+    /// `any_instance`: because it is to all instances.
+    SubscriptionRefused { sender: Box<[u8]>, class: Box<[u8]>, any_instance: bool, client: SocketAddr, more: usize },
     /// Subscriptions of a client, so many, that new rules forbid.
     SubscriptionsEnded { principal: Box<[u8]>, client: SocketAddr, count: usize },
     /// A notice that the class's list refuses.
     SendRefused { sender: Box<[u8]>, class: Box<[u8]>, proven: bool, from: SocketAddr },
     /// A notice to an instance that is not its sender's name, in a class that wants that.
     InstanceRefused { sender: Box<[u8]>, class: Box<[u8]>, instance: Box<[u8]>, proven: bool, from: SocketAddr },
-    /// A name, of a notice or in a list of subscriptions, whose folded form is too long; `what` it is.
-    NameTooLong { what: &'static str, sender: Box<[u8]>, from: SocketAddr },
+    /// A name, of a notice or in a list of subscriptions, whose folded form is too long, and so many more of the same
+    /// list; `what` it is.
+    NameTooLong { what: &'static str, sender: Box<[u8]>, from: SocketAddr, more: usize },
     /// A list of subscriptions that ends in the middle of a triple; this is the triple's number.
     MalformedSubscription { sender: Box<[u8]>, number: usize },
     /// A request to flush subscriptions whose body is no text.
@@ -98,6 +100,18 @@ impl LogEvent {
     }
 }
 
+/// What a request asks for besides what a line names: nothing, or ` and 3 more`.
+struct And(usize);
+
+impl fmt::Display for And {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
 impl fmt::Display for LogEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = sanitize::name;
@@ -122,12 +136,12 @@ impl fmt::Display for LogEvent {
             Self::PortTaken { opcode, sender, owner, client } => {
                 write!(f, "{} request from {} on port used by {} ({client})", text(opcode), text(sender), text(owner))
             }
-            Self::RecipientRefused { sender, recipient } => {
-                write!(f, "subscr unauth {} recipient {}", text(sender), text(recipient))
+            Self::RecipientRefused { sender, recipient, more } => {
+                write!(f, "subscr unauth {} recipient {}{}", text(sender), text(recipient), And(*more))
             }
-            Self::SubscriptionRefused { sender, class, any_instance, client } => {
+            Self::SubscriptionRefused { sender, class, any_instance, client, more } => {
                 let wild = if *any_instance { " wild inst" } else { "" };
-                write!(f, "subscr unauth {} class {}{wild} ({client})", text(sender), text(class))
+                write!(f, "subscr unauth {} class {}{wild} ({client}){}", text(sender), text(class), And(*more))
             }
             Self::SubscriptionsEnded { principal, client, count } => {
                 let subscriptions = Plural(*count, "subscription", "subscriptions");
@@ -145,8 +159,8 @@ impl fmt::Display for LogEvent {
             Self::MalformedSubscription { sender, number } => {
                 write!(f, "malformed subscription {number} from {}", text(sender))
             }
-            Self::NameTooLong { what, sender, from } => {
-                write!(f, "{what} too long when folded, from {} ({from})", text(sender))
+            Self::NameTooLong { what, sender, from, more } => {
+                write!(f, "{what} too long when folded, from {} ({from}){}", text(sender), And(*more))
             }
             Self::MalformedFlush { sender } => write!(f, "malformed flushsubs from {}", text(sender)),
             Self::FlushRefused { sender, target } => {

@@ -29,6 +29,19 @@ fn many_fields() -> Vec<u8> {
     packet
 }
 
+/// A uid that is taken, so that all of it is read.
+fn uid_of(text: &'static [u8]) -> Step {
+    ascii::decode::<12>(text).unwrap();
+    Box::new(move |_| {
+        black_box(ascii::decode::<12>(black_box(text))).ok();
+    })
+}
+
+/// So many subscriptions that differ in two octets.
+fn entries(rest: &str, count: usize) -> Vec<u8> {
+    (0..count).flat_map(|number| format!("{number:02x}{rest}\0\0").into_bytes()).collect()
+}
+
 fn list(body: Vec<u8>) -> Step {
     Box::new(move |_| {
         black_box(SubscriptionList::read(black_box(&body)));
@@ -58,17 +71,14 @@ pub(super) fn cases() -> Vec<Case> {
             let packet = plain(message(), 0);
             header([b"ZEPH", &b"0".repeat(600)[..], &packet[5..]].concat())
         }),
-        Case::plain("coding", "a uid", || {
-            Box::new(|_| {
-                black_box(ascii::decode::<12>(black_box(b"0x0A000001 0x6B49D200 0x00000001"))).ok();
-            })
+        Case::plain("coding", "a uid", || uid_of(b"0x0A000001 0x6B49D200 0x00000001")),
+        Case::odd("coding", "a uid with a blank and 0x before each octet", || {
+            uid_of(b" 0x0A 0x00 0x00 0x01 0x6B 0x49 0xD2 0x00 0x00 0x00 0x00 0x01")
         }),
-        Case::odd("coding", "a uid with blanks before each octet", || {
-            Box::new(|_| {
-                black_box(ascii::decode::<12>(black_box(
-                    b" 0x0A 0x00 0x00 0x01 0x6B 0x49 0xD2 0x00 0x00 0x00 0x00 0x01",
-                )))
-                .ok();
+        Case::odd("coding", "a uid of nothing but blanks", || {
+            let text = b" ".repeat(MAX_PACKET);
+            Box::new(move |_| {
+                black_box(ascii::decode::<12>(black_box(&text))).ok();
             })
         }),
         Case::plain("zcode", "an authenticator", || {
@@ -83,9 +93,9 @@ pub(super) fn cases() -> Vec<Case> {
                 black_box(zcode::decode(black_box(&text), MAX_PACKET)).ok();
             })
         }),
-        Case::plain("list", "of twenty subscriptions", || list(b"class-name\0instance\0\0".repeat(20))),
-        Case::odd("list", "of as many as fit", || list(b"c\0\0\0".repeat(200))),
-        Case::odd("list", "that is not terminated", || list([b"c\0\0\0".repeat(150), vec![b'x'; 300]].concat())),
+        Case::plain("list", "of twenty subscriptions", || list(entries("-name\0instance", 20))),
+        Case::odd("list", "of as many as fit", || list(entries("\0", MAX_PACKET / 5))),
+        Case::odd("list", "that is not terminated", || list([entries("\0", 150), vec![b'x'; 270]].concat())),
         Case::plain("character set", "UTF-8", || text("Grüße ".repeat(60).into_bytes(), Charset::UTF8)),
         Case::odd("character set", "Latin-1", || text(vec![0xE9; 480], Charset::LATIN1)),
         Case::odd("character set", "octets that are no text", || text(vec![0xFF; 480], Charset::UTF8)),

@@ -8,8 +8,6 @@ mod proofs;
 mod server;
 mod server_state;
 
-use crate::MAX_RATIO;
-
 /// Gives the packet of this number.
 pub(crate) type Step = Box<dyn FnMut(usize)>;
 
@@ -24,8 +22,6 @@ pub(crate) struct Case {
     pub(crate) per: &'static str,
     /// How many of those there are for each packet.
     pub(crate) units: usize,
-    /// How many times as much as a plain packet it may cost.
-    pub(crate) max_ratio: f64,
     /// Makes the state and the packets.
     pub(crate) prepare: fn() -> Step,
 }
@@ -33,7 +29,7 @@ pub(crate) struct Case {
 impl Case {
     /// The usual packet of a decoder or machine.
     const fn plain(of: &'static str, what: &'static str, prepare: fn() -> Step) -> Self {
-        Self { of, what, is_plain: true, per: "packet", units: 1, max_ratio: MAX_RATIO, prepare }
+        Self { of, what, is_plain: true, per: "packet", units: 1, prepare }
     }
 
     /// Another packet.
@@ -44,11 +40,6 @@ impl Case {
     /// Counted by what somebody had to make before, or makes with it and has to be granted room for.
     const fn per(self, per: &'static str, units: usize) -> Self {
         Self { per, units, ..self }
-    }
-
-    /// A list that may cost more than the limit for all: not yet as it should be. The figure keeps it from growing.
-    const fn not_beyond(self, max_ratio: f64) -> Self {
-        Self { max_ratio, ..self }
     }
 
     /// Its name.

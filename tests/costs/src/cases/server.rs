@@ -87,12 +87,14 @@ impl Bench {
         }
     }
 
-    /// A packet beside those that are counted, for the state of the server; its answer must be SENT.
-    pub(super) fn prepare(&mut self, from: SocketAddr, notice: Notice<'_>, proof: bool) {
+    /// A packet beside those that are counted, for the state of the server; its answer must be SENT. What is sent is given
+    /// back.
+    pub(super) fn prepare(&mut self, from: SocketAddr, notice: Notice<'_>, proof: bool) -> Vec<Transmit> {
         let packet = self.next(notice, proof);
         let sent = self.give(from, &packet);
         let answer = Packet::parse(&sent.first().expect("an answer").payload).unwrap().notice;
         assert!(answer.body.starts_with(b"SENT"), "{answer:?}");
+        sent
     }
 
     /// The packet of a notice, with a uid that no counted one has.
@@ -101,16 +103,21 @@ impl Bench {
         if proof { proven(notice, self.packets) } else { plain(notice, self.packets) }
     }
 
-    /// A client at a port of a host subscribes to this list.
+    /// A client at a port of a host subscribes to this list, and acknowledges its probe.
     pub(super) fn subscribe(&mut self, from: SocketAddr, port: u16, sender: &str, list: &[u8], proof: bool) {
         let notice = Notice { port, sender: sender.as_bytes(), ..control(b"SUBSCRIBE_NODEFS", list) };
-        self.prepare(from, notice, proof);
+        let mut sent = self.prepare(from, notice, proof);
         self.server.handle(self.now, Input::Timeout);
-        for Transmit { to, payload } in self.drain() {
-            let probe = Packet::parse(&payload).unwrap().notice;
-            let acknowledgement = Notice { kind: Kind::ClientAck, ..probe };
-            self.give(to, &acknowledgement.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap());
+        sent.append(&mut self.drain());
+        for transmit in sent.iter().filter(|transmit| transmit.to.port() == port) {
+            self.give(transmit.to, &acknowledgement(transmit));
         }
+        assert_eq!(self.server.gauges().unconfirmed, 0, "it has shown that it receives");
+    }
+
+    /// Packets that have come and are not looked at yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.server.queue_lengths().ingress
     }
 
     /// Gives these packets from the usual host.
@@ -297,32 +304,51 @@ fn odd_packets() -> Vec<Case> {
 
 fn requests() -> Vec<Case> {
     let mut cases = vec![
-        Case::odd("server", "SUBSCRIBE to what is subscribed to", || {
-            let list = |count: usize| b"c\0i\0\0".repeat(count);
-            let mut bench = Bench::new(|_| ());
-            bench.subscribe(HERE, 5000, SENDER, &list(1), false);
-            let body = long(Notice { multinotice: b"", ..control(b"SUBSCRIBE_NODEFS", b"") }, "c");
-            bench.giving(unproven(control(b"SUBSCRIBE_NODEFS", &list(body.len() / 5))))
-        })
-        .not_beyond(20.0),
+        Case::odd("server", "SUBSCRIBE to one thing that is subscribed to, many times", || {
+            subscribed_to(&b"c\0i\0\0".repeat(room_for_list() / 5), b"c\0i\0\0")
+        }),
+        Case::odd("server", "SUBSCRIBE to one thing in many spellings", || {
+            // As many of the 128 as fit.
+            let spelling = |number: usize| -> Vec<u8> {
+                let letter = |bit: usize| if number >> bit & 1 == 0 { b'c' } else { b'C' };
+                (0..7).map(letter).chain(*b"\0i\0\0").collect()
+            };
+            let list: Vec<u8> = (0..room_for_list() / 11).flat_map(spelling).collect();
+            subscribed_to(&list, b"ccccccc\0i\0\0")
+        }),
+        Case::odd("server", "SUBSCRIBE to many things that are subscribed to", || {
+            let list = different(room_for_list() / 6);
+            subscribed_to(&list, &list)
+        }),
         Case::odd("server", "SUBSCRIBE to somebody else's", || {
-            let body = b"c\0i\0x\0".repeat(130);
+            let entry = |number: usize| format!("c\0i\0{number:02x}\0").into_bytes();
+            let body: Vec<u8> = (0..room_for_list() / 7).flat_map(entry).collect();
             to_nobody(control(b"SUBSCRIBE_NODEFS", &body))
         }),
         Case::odd("server", "SUBSCRIBE with names that are too long", || {
-            let body = [GROWING.repeat(32).as_bytes(), b"\0\0\0"].concat().repeat(8);
+            let entry = |number: usize| [GROWING.repeat(32).as_bytes(), format!("\0{number}\0\0").as_bytes()].concat();
+            let body: Vec<u8> = (0..8).flat_map(entry).collect();
             to_nobody(control(b"SUBSCRIBE_NODEFS", &body))
         }),
         Case::odd("server", "SUBSCRIBE that is refused, where 23 classes have rules", || {
             let body = b"c\0i\0\0".repeat(150);
             Bench::new(class_rules).giving(unproven(control(b"SUBSCRIBE_NODEFS", &body)))
-        })
-        .not_beyond(30.0),
+        }),
+        Case::odd("server", "SUBSCRIBE to many things that are refused, where 23 classes have rules", || {
+            let body = different(room_for_list() / 6);
+            Bench::new(class_rules).giving(unproven(control(b"SUBSCRIBE_NODEFS", &body)))
+        }),
+        Case::odd("server", "SUBSCRIBE to all of a class that has lists, for many recipients", || {
+            // The proof takes its room as well.
+            let entry = |number: usize| format!("message\0*\0@{number:02x}\0").into_bytes();
+            let body: Vec<u8> = (0..30).flat_map(entry).collect();
+            Bench::new(with_lists).giving(with_proof(control(b"SUBSCRIBE_NODEFS", &body)))
+        }),
         Case::odd("server", "SUBSCRIBE that ends in the middle", || to_nobody(control(b"SUBSCRIBE", &[b'x'; 700]))),
         Case::odd("server", "UNSUBSCRIBE from what is not subscribed to", || {
             let mut bench = Bench::new(|_| ());
             bench.subscribe(HERE, 5000, SENDER, b"c\0i\0\0", false);
-            bench.giving(unproven(control(b"UNSUBSCRIBE", &b"d\0i\0\0".repeat(150))))
+            bench.giving(unproven(control(b"UNSUBSCRIBE", &different(room_for_list() / 6))))
         }),
         Case::odd("server", "CLEARSUB of nothing", || to_nobody(control(b"CLEARSUB", b""))),
         Case::odd("server", "FLUSHSUBS of nothing", || to_nobody(control(b"FLUSHSUBS", b""))),
@@ -372,6 +398,23 @@ fn requests() -> Vec<Case> {
         Case::odd("server", "HM_CTL with another opcode", || to_nobody(of_host(b"x"))),
     ]);
     cases
+}
+
+/// Octets of a list of subscriptions that a packet has room for.
+fn room_for_list() -> usize {
+    long(Notice { multinotice: b"", ..control(b"SUBSCRIBE_NODEFS", b"") }, "c").len()
+}
+
+/// A list of so many subscriptions, six octets each.
+fn different(count: usize) -> Vec<u8> {
+    (0..count).flat_map(|number| format!("{number:02x}\0i\0\0").into_bytes()).collect()
+}
+
+/// Gives this list again and again for a client that is subscribed to everything in it.
+fn subscribed_to(list: &[u8], all: &[u8]) -> Step {
+    let mut bench = Bench::new(|_| ());
+    bench.subscribe(HERE, 5000, SENDER, all, false);
+    bench.giving(unproven(control(b"SUBSCRIBE_NODEFS", list)))
 }
 
 /// A notice about where its sender is.

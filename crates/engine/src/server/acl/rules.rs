@@ -103,6 +103,11 @@ impl Rules {
         self.classes.len()
     }
 
+    /// Whether a class, whose name is given in folded form, is registered.
+    pub fn is_registered(&self, folded: &[u8]) -> bool {
+        self.classes.contains_key(folded)
+    }
+
     /// Decides on an action on a class, whose name is given in folded form.
     pub fn decide(&self, folded: &[u8], act: Act, who: Who<'_>) -> AclDecision {
         match self.classes.get(folded) {

@@ -97,21 +97,28 @@ impl Server {
     fn own_triples(&mut self, request: &Request<'_>) -> Wanted {
         let sender = request.principal();
         let mut wanted = Wanted::default();
+        let (mut too_long, mut of_others) = (0, Vec::new());
         for [class, instance, recipient] in self.triples(request) {
             if recipient.is_empty() || recipient == sender || recipient.starts_with(b"@") {
                 match Destination::new(class, instance, recipient) {
                     Ok(destination) => wanted.destinations.push(destination),
-                    Err(NameTooLong) => {
-                        wanted.too_long = true;
-                        self.counters.names_too_long += 1;
-                        let from = request.from;
-                        self.report(LogEvent::NameTooLong { what: LONG_NAME, sender: sender.into(), from });
-                    }
+                    Err(NameTooLong) => too_long += 1,
                 }
             } else {
-                self.counters.recipient_refused += 1;
-                self.report(LogEvent::RecipientRefused { sender: sender.into(), recipient: recipient.into() });
+                of_others.push(recipient);
             }
+        }
+        // One line for all of a kind: a list of many is one request.
+        if let [recipient, more @ ..] = of_others.as_slice() {
+            self.counters.recipient_refused += of_others.len() as u64;
+            let (sender, recipient) = (sender.into(), (*recipient).into());
+            self.report(LogEvent::RecipientRefused { sender, recipient, more: more.len() });
+        }
+        if too_long > 0 {
+            wanted.too_long = true;
+            self.counters.names_too_long += too_long as u64;
+            let (sender, from) = (sender.into(), request.from);
+            self.report(LogEvent::NameTooLong { what: LONG_NAME, sender, from, more: too_long - 1 });
         }
         wanted
     }
@@ -124,6 +131,9 @@ impl Server {
         let mut added = Vec::new();
         let mut full = false;
         for destination in wanted {
+            if self.subscriptions.contains(&destination, id) {
+                continue;
+            }
             full = held + added.len() >= max || !self.has_room_for_subscription(id, &payer, destination.octets());
             if full {
                 break;
@@ -234,7 +244,7 @@ impl Server {
         self.config.rules.defaults.of(request.principal()).rev().map(|destination| listed(&destination)).collect()
     }
 
-    /// The triples of a request; recipient `@LOCAL` is nobody in particular.
+    /// The triples of a request, each once; recipient `@LOCAL` is nobody in particular.
     fn triples<'a>(&mut self, request: &Request<'a>) -> Vec<[&'a [u8]; 3]> {
         let mut list = SubscriptionList::read(request.notice.body);
         if let Some(number) = list.malformed {

@@ -32,7 +32,13 @@ impl Destination {
     ///
     /// When the folded class or instance is longer than any packet.
     pub(crate) fn new(class: &[u8], instance: &[u8], recipient: &[u8]) -> Result<Self, NameTooLong> {
-        Ok(Self::of_folded(&FoldedName::bounded(class)?, &FoldedName::bounded(instance)?, recipient))
+        let mut text = Vec::with_capacity(class.len() + instance.len() + recipient.len() + 2);
+        FoldedName::append(class, &mut text)?;
+        text.push(0);
+        FoldedName::append(instance, &mut text)?;
+        text.push(0);
+        text.extend_from_slice(recipient);
+        Ok(Self(text.into()))
     }
 
     /// The destination of a class and an instance that are folded already.
@@ -254,6 +260,11 @@ impl Subscriptions {
         self.per_host.entry((payer.host, payer.standing)).or_default().add(octets);
         self.per_principal.entry((payer.principal.clone(), payer.standing)).or_default().add(octets);
         Some(shared)
+    }
+
+    /// Whether a client is subscribed to a destination.
+    pub(crate) fn contains(&self, destination: &Destination, client: ClientId) -> bool {
+        self.interested.get(destination).is_some_and(|readers| readers.contains(client))
     }
 
     /// The destination as most of those hold it who are subscribed to it.
