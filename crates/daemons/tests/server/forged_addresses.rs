@@ -237,6 +237,29 @@ fn an_unproven_user_floods_nobody_either() {
 }
 
 #[test]
+fn what_is_held_for_nobody_takes_no_room_of_those_who_are_there() {
+    let mut stage = Stage::with(|config| {
+        with_an_open_class(config);
+        config.bounds.pending_octets_per_host = 64 << 10;
+        config.bounds.delivery_octets = 128 << 10;
+    });
+    subscribe(&mut stage, at(here(), 5000), ALICE, "foo", Yes);
+    stage.absent.push(here().ip());
+    for number in 0..40 {
+        let mallory = format!("mallory{number}@ATHENA.TEST");
+        for port in 0..8 {
+            subscribe(&mut stage, at(here(), 6000 + number * 8 + port), &mallory, "fill", Yes);
+        }
+    }
+    for _ in 0..20 {
+        stage.send(there(), Notice { body: &[b'x'; 600], ..notice("fill", "x", "", MALLORY) }, Yes);
+    }
+    assert!(stage.engine.counters().host_pending_full > 0, "the room for what is held is full");
+    stage.absent.clear();
+    assert_eq!(reached(&mut stage, "foo"), [at(here(), 5000)]);
+}
+
+#[test]
 fn what_comes_before_the_confirmation_is_held_and_arrives_in_order() {
     let mut stage = Stage::new();
     stage.absent.push(here().ip());

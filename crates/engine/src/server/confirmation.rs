@@ -187,7 +187,7 @@ impl Server {
         }
         self.hosts.confirm(from.ip());
         self.changed(Change::ClientConfirmed { client: from });
-        for ((to, uid), payload) in self.deliveries.release(now.monotonic, id) {
+        for ((to, uid), payload) in self.deliveries.release(now.monotonic, id, standing) {
             self.counters.delivered += 1;
             self.pacer.push(Lane::Deliveries(uid), to, payload);
         }

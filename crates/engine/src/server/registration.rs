@@ -10,7 +10,7 @@ use crate::server::{
     reply::{PARTS, Reply},
     request::Request,
     state::{
-        clients::{Client, ClientId, NewClient},
+        clients::{ClientId, NewClient},
         standing::Standing,
         subscriptions::{Destination, Payer},
     },

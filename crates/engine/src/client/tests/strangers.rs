@@ -253,6 +253,23 @@ fn promises_take_no_room() {
     }
 }
 
+/// A server finds out so whether whoever has subscribed is there.
+#[test]
+fn a_probe_for_somebody_else_is_not_acknowledged() {
+    let mut harness = reader();
+    let probe = part(made(1, 1), 0, "0/400001", b"");
+    assert!(harness.is_acknowledged(at(1), SERVER, &genuine(&probe)), "its own");
+    assert!(
+        harness.is_acknowledged(at(1), SERVER, &unproven(&part(made(1, 2), 0, "0/400001", b""))),
+        "of an unproven one"
+    );
+    let mut octets = genuine(&part(made(1, 3), 0, "0/400001", b"")).to_vec();
+    let place = octets.windows(5).position(|five| five == b"MESSA").unwrap_or_default();
+    octets[place] ^= 1;
+    assert!(!harness.is_acknowledged(at(1), SERVER, &octets), "sealed for another");
+    assert_eq!(harness.shown(), []);
+}
+
 #[test]
 fn what_finds_no_room_is_not_acknowledged_and_comes_again() {
     let mut harness = reader();

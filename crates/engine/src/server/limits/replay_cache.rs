@@ -21,7 +21,7 @@ use crate::server::{
 };
 use std::{
     collections::{BTreeSet, HashMap},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -31,7 +31,8 @@ use zephyr_core::{auth::Lifetime, time::Now};
 #[derive(Debug)]
 pub(crate) struct Served {
     notice: Digest,
-    host: IpAddr,
+    /// Where it came from.
+    from: SocketAddr,
     answer: Option<Reply>,
     /// It changed what the server knows of its host, and not only handed a notice to others.
     of_host: bool,
@@ -41,7 +42,7 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) const fn new(packet: &Fingerprint, answer: Option<Reply>, of_host: bool) -> Self {
-        Self { notice: packet.octets, host: packet.from.ip(), answer, of_host, undone: false }
+        Self { notice: packet.octets, from: packet.from, answer, of_host, undone: false }
     }
 }
 
@@ -121,7 +122,8 @@ impl ReplayCache {
         match self.served.get(authenticator).map(|entry| &entry.served) {
             None => Seen::No,
             Some(served) if served.notice != packet.octets => Seen::WithAnother,
-            Some(served) if served.undone && served.host == packet.from.ip() => Seen::No,
+            // What a host manager kept for the server comes from the same port again.
+            Some(served) if served.undone && served.from == packet.from => Seen::No,
             Some(served) => Seen::WithThisNotice(served.answer),
         }
     }
@@ -139,7 +141,7 @@ impl ReplayCache {
         self.forget_ended(now, room.memory);
         let Used { principal, served, lifetime } = used;
         if served.of_host {
-            self.of_hosts.insert((served.host, authenticator));
+            self.of_hosts.insert((served.from.ip(), authenticator));
         }
         if let Some(entry) = self.served.get_mut(&authenticator) {
             entry.served = served;
@@ -232,7 +234,7 @@ impl ReplayCache {
 
     fn forget(&mut self, authenticator: &Digest) -> Option<Entry> {
         let entry = self.served.remove(authenticator)?;
-        self.of_hosts.remove(&(entry.served.host, *authenticator));
+        self.of_hosts.remove(&(entry.served.from.ip(), *authenticator));
         self.ends.remove(&(entry.lifetime.ends, *authenticator));
         self.change(&entry.principal, |own| own.made.remove(&(entry.lifetime.made, *authenticator)));
         Some(entry)
@@ -333,6 +335,8 @@ mod tests {
         assert_eq!(replays.seen(&authenticator, &packet(1, b"notice")), Seen::No, "its host may do it again");
         assert_eq!(replays.refusal(&authenticator, ALICE, second(0)), None, "it is not forgotten");
         assert_eq!(replays.seen(&authenticator, &packet(2, b"notice")), again, "another host may not");
+        let elsewhere = Fingerprint::of(SocketAddr::from(([10, 0, 0, 1], 7000)), b"notice");
+        assert_eq!(replays.seen(&authenticator, &elsewhere), again, "nor another program of that host");
         assert_eq!(replays.seen(&authenticator, &packet(1, b"another")), Seen::WithAnother);
         assert_eq!(replays.seen(&message, &packet(1, b"message")), again, "delivered is delivered");
     }

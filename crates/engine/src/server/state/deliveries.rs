@@ -43,13 +43,15 @@ impl Addressee {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Room {
     Clients(Standing),
+    /// Clients that have not shown that they are there: whoever forges addresses takes nothing of those that have.
+    Held,
     Askers,
     Strangers,
 }
 
 impl Room {
-    const ALL: [Self; 4] =
-        [Self::Clients(Standing::Unproven), Self::Clients(Standing::Proven), Self::Askers, Self::Strangers];
+    const ALL: [Self; 5] =
+        [Self::Clients(Standing::Unproven), Self::Clients(Standing::Proven), Self::Held, Self::Askers, Self::Strangers];
 
     const fn of(addressee: Addressee, standing: Standing) -> Self {
         match addressee {
@@ -100,6 +102,19 @@ pub(crate) struct DeliveryLimits {
     pub(crate) client_octets: usize,
     /// Octets to those who asked something.
     pub(crate) answer_octets: usize,
+}
+
+impl DeliveryLimits {
+    /// The part of them for what is held.
+    const fn part(&self) -> Self {
+        Self {
+            per_destination: self.per_destination,
+            host_octets: self.host_octets / PARTS,
+            principal_octets: self.principal_octets / PARTS,
+            client_octets: self.client_octets / PARTS,
+            answer_octets: self.answer_octets,
+        }
+    }
 }
 
 /// The limit that is reached.
@@ -173,7 +188,8 @@ impl Deliveries {
     /// When a limit is reached; the packet is not remembered then.
     pub(crate) fn remember(&mut self, now: Duration, packet: Outgoing, limits: &DeliveryLimits) -> Result<(), Full> {
         let key = packet.key;
-        if self.insert(packet, limits)? {
+        let room = Room::of(packet.addressee, packet.standing);
+        if self.insert(packet, room, limits)? {
             self.sent_first(now, key);
         }
         Ok(())
@@ -186,7 +202,7 @@ impl Deliveries {
     /// When a limit is reached; the packet is not remembered then.
     pub(crate) fn hold(&mut self, client: ClientId, packet: Outgoing, limits: &DeliveryLimits) -> Result<(), Full> {
         let key = packet.key;
-        if self.insert(packet, limits)? {
+        if self.insert(packet, Room::Held, &limits.part())? {
             self.held.entry(client).or_default().push(key);
         }
         Ok(())
@@ -194,8 +210,16 @@ impl Deliveries {
 
     /// The first packets that were held for a client, which are sent now. The others are due from now on, in order:
     /// nobody waits because somebody else had many.
-    pub(crate) fn release(&mut self, now: Duration, client: ClientId) -> Vec<(PacketKey, Bytes)> {
+    pub(crate) fn release(&mut self, now: Duration, client: ClientId, standing: Standing) -> Vec<(PacketKey, Bytes)> {
         let mut held = self.held.remove(&client).unwrap_or_default();
+        for key in &held {
+            if let Some(mut pending) = self.pending.remove(key) {
+                self.uncount(key, &pending);
+                pending.room = Room::Clients(standing);
+                self.count(key, &pending);
+                self.pending.insert(*key, pending);
+            }
+        }
         let later = held.split_off(held.len().min(MAX_RELEASED_AT_ONCE));
         let mut due = now;
         for key in later {
@@ -209,13 +233,12 @@ impl Deliveries {
     }
 
     /// True when the packet is a new one.
-    fn insert(&mut self, packet: Outgoing, limits: &DeliveryLimits) -> Result<bool, Full> {
-        let Outgoing { key, addressee, owner, standing, payload } = packet;
-        let room = Room::of(addressee, standing);
+    fn insert(&mut self, packet: Outgoing, room: Room, limits: &DeliveryLimits) -> Result<bool, Full> {
+        let Outgoing { key, addressee, owner, payload, .. } = packet;
         let host = key.0.ip();
         let octets = payload.len() + OVERHEAD;
         let (used, allowed) = match room {
-            Room::Clients(_) => (self.octets_of(room), limits.client_octets),
+            Room::Clients(_) | Room::Held => (self.octets_of(room), limits.client_octets),
             Room::Askers => (self.octets_of(room) + self.octets_of(Room::Strangers), limits.answer_octets),
             Room::Strangers => (self.octets_of(room), limits.answer_octets / PARTS),
         };
@@ -224,11 +247,12 @@ impl Deliveries {
         if waiting >= limits.per_destination {
             return Err(Full::Destination);
         }
-        if self.host_octets.get(&(host, room)).copied().unwrap_or(0) + octets > limits.host_octets {
+        // Clients that are gone use up what the host and the principal may; those that are there acknowledge, and go on
+        // receiving.
+        let is_behind = !matches!(room, Room::Clients(_)) || waiting >= MIN_PER_CLIENT;
+        if is_behind && self.host_octets.get(&(host, room)).copied().unwrap_or(0) + octets > limits.host_octets {
             return Err(Full::Host);
         }
-        // Clients that are gone use up what the principal may; those that are there acknowledge, and go on receiving.
-        let is_behind = waiting >= MIN_PER_CLIENT;
         if is_behind && owner.as_ref().map_or(0, sum_of) + octets > limits.principal_octets {
             return Err(Full::Principal);
         }
@@ -238,15 +262,30 @@ impl Deliveries {
         if self.pending.contains_key(&key) {
             return Ok(false);
         }
-        *self.octets.entry(room).or_insert(0) += octets;
-        *self.per_destination.entry((key.0, room)).or_insert(0) += 1;
-        *self.host_octets.entry((host, room)).or_insert(0) += octets;
-        if let Some(owner) = &owner {
-            *self.principal_octets.entry((owner.clone(), room)).or_insert(0) += octets;
-        }
         let pending = Pending { payload, addressee, owner, room, transmissions: 0, due: Duration::MAX };
+        self.count(&key, &pending);
         self.pending.insert(key, pending);
         Ok(true)
+    }
+
+    fn count(&mut self, key: &PacketKey, pending: &Pending) {
+        let (room, octets) = (pending.room, pending.payload.len() + OVERHEAD);
+        *self.octets.entry(room).or_insert(0) += octets;
+        *self.per_destination.entry((key.0, room)).or_insert(0) += 1;
+        *self.host_octets.entry((key.0.ip(), room)).or_insert(0) += octets;
+        if let Some(owner) = &pending.owner {
+            *self.principal_octets.entry((owner.clone(), room)).or_insert(0) += octets;
+        }
+    }
+
+    fn uncount(&mut self, key: &PacketKey, pending: &Pending) {
+        let (room, octets) = (pending.room, pending.payload.len() + OVERHEAD);
+        subtract(&mut self.octets, &room, octets);
+        subtract(&mut self.per_destination, &(key.0, room), 1);
+        subtract(&mut self.host_octets, &(key.0.ip(), room), octets);
+        if let Some(owner) = &pending.owner {
+            subtract(&mut self.principal_octets, &(owner.clone(), room), octets);
+        }
     }
 
     /// A packet is sent for the first time: its acknowledgement is waited for.
@@ -365,14 +404,7 @@ impl Deliveries {
     fn forget(&mut self, packet: &PacketKey) -> Option<()> {
         let pending = self.pending.remove(packet)?;
         self.due.remove(&(pending.due, *packet));
-        let octets = pending.payload.len() + OVERHEAD;
-        let room = pending.room;
-        subtract(&mut self.octets, &room, octets);
-        subtract(&mut self.per_destination, &(packet.0, room), 1);
-        subtract(&mut self.host_octets, &(packet.0.ip(), room), octets);
-        if let Some(owner) = pending.owner {
-            subtract(&mut self.principal_octets, &(owner, room), octets);
-        }
+        self.uncount(packet, &pending);
         Some(())
     }
 }
