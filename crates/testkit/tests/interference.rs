@@ -12,7 +12,9 @@ fn differences(alone: &Experience, beside: &Experience) -> Vec<String> {
         let place = expected.iter().zip(seen).position(|(expected, seen)| expected != seen);
         let place = place.or_else(|| (expected.len() != seen.len()).then(|| expected.len().min(seen.len())));
         if let Some(place) = place {
-            found.push(format!("{program}, {place}: expected {:?}, seen {:?}", expected.get(place), seen.get(place)));
+            let around =
+                |lines: &[String]| lines.iter().skip(place.saturating_sub(2)).take(5).cloned().collect::<Vec<_>>();
+            found.push(format!("{program}, {place}: expected {:#?}, seen {:#?}", around(expected), around(seen)));
         }
     }
     found

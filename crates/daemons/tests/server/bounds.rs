@@ -168,7 +168,8 @@ fn octets_that_wait_for_a_host_and_for_a_principal() {
         stage.subscribe(here(), &format!("user{number}@ATHENA.TEST"), 5001 + number, b"foo\0*\0\0");
     }
     assert_eq!(flood(&mut stage, 60).1, 60, "bob's host is another");
-    assert!(stage.engine.gauges().pending_octets <= 20_000);
+    // And a few packets for each, whatever waits for others.
+    assert!(stage.engine.gauges().pending_octets <= 20_000 + 11 * 8 * 500);
     assert!(stage.engine.counters().host_pending_full > 0);
 }
 

@@ -18,7 +18,7 @@ use zephyr_engine::{
 /// Whether packets go over sockets.
 pub(crate) const OVER_SOCKETS: bool = false;
 /// Polls in a row without an output after which nothing more is to be expected before time passes.
-const MAX_IDLE_POLLS: usize = 64;
+const MAX_IDLE_POLLS: usize = 4;
 
 /// The address of a host. Nobody is really there.
 pub(crate) fn host(number: u8) -> Ipv4Addr {

@@ -51,11 +51,10 @@ impl Entry {
     }
 
     /// Whether this is the answer to it, and not to another packet with the same uid, which anybody may make. What did
-    /// not fit into an answer is empty there.
+    /// not fit into an answer is empty there, and the answer to an announced location has another opcode.
     fn is_answered_by(&self, answer: &Notice<'_>) -> bool {
         let notice = self.packet.notice();
-        let asked = [notice.class, notice.instance, notice.opcode];
-        let answered = [answer.class, answer.instance, answer.opcode];
+        let (asked, answered) = ([notice.class, notice.instance], [answer.class, answer.instance]);
         notice.port == answer.port && (answered == asked || answered.iter().all(|name| name.is_empty()))
     }
 }

@@ -37,7 +37,6 @@ pub struct Config {
 
 /// A command to a running server.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is never more than one at a time")]
 pub enum Command {
     /// Other rules from now on, also for those who subscribed under the old ones.
     Reload(Arc<Rules>),

@@ -57,7 +57,9 @@ impl Server {
             Claim::Free => Ok(None),
             Claim::Own(id) => Ok(Some(id)),
             Claim::Weaker(id) if self.is_of(id, request.principal()) => Ok(Some(id)),
-            Claim::Weaker(id) | Claim::Taken(id) => Err(self.refuse_address(request, id)),
+            // Nothing shows that anybody is there.
+            Claim::Weaker(_) => Ok(None),
+            Claim::Taken(id) => Err(self.refuse_address(request, id)),
         }
     }
 

@@ -147,6 +147,8 @@ impl Server {
         let authentic = fan_out.published.verdict.is_authentic();
         let notice = Notice { recipient: &fan_out.recipient, ..fan_out.published.notice() };
         let (to, owner, standing) = (client.address(), client.principal.clone(), client.standing());
+        // Whoever neither proves anything nor has shown that he is there may be nobody.
+        let counts = client.is_confirmed() || standing.is_proven();
         let packets = match client.session().map(Arc::as_ref).filter(|_| authentic) {
             Some(session) => packets_for(&notice, Some(session), &mut self.uids, now),
             None => fan_out.unproven.get_or_insert_with(|| packets_for(&notice, None, &mut self.uids, now)).clone(),
@@ -172,7 +174,7 @@ impl Server {
                 self.report(LogEvent::Full { what: "unacknowledged packets", from: to });
                 break;
             }
-            reached = true;
+            reached = counts;
         }
         fan_out.published.readers += usize::from(reached);
     }

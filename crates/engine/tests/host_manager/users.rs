@@ -148,6 +148,16 @@ fn an_answer_may_lack_the_names() {
     assert_eq!(stage.answer(&Sent { to: server(1), octets: answer }, Kind::ServAck, b"SENT\0").len(), 1);
 }
 
+/// A server that announces a location answers with the opcode that it announces.
+#[test]
+fn an_answer_may_have_another_opcode() {
+    let mut stage = users();
+    let sent = stage.send(CLIENT, notice("login", "REALM-ANNOUNCED")).remove(1);
+    let answer = Notice { opcode: b"USER_LOGIN", ..sent.notice() };
+    let answer = answer.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap();
+    assert_eq!(stage.answer(&Sent { to: server(1), octets: answer }, Kind::ServAck, b"SENT\0").len(), 1);
+}
+
 /// Or each answer would be looked for among all of them.
 #[test]
 fn few_packets_of_a_user_have_one_uid() {

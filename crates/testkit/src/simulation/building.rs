@@ -64,7 +64,11 @@ impl World {
 
     fn add_host(&mut self) -> usize {
         let number = u8::try_from(self.hosts.len() + 1).unwrap_or(u8::MAX);
-        let offset = if self.random.chance(200) { i64::try_from(self.random.below(240)).unwrap_or(0) - 120 } else { 0 };
+        let offset = if self.random.chance(200) && !self.scenario.ideal {
+            i64::try_from(self.random.below(240)).unwrap_or(0) - 120
+        } else {
+            0
+        };
         self.hosts.push(Host { address: Ipv4Addr::new(10, 0, 0, number), clock: WallClock { offset } });
         self.hosts.len() - 1
     }
@@ -92,7 +96,7 @@ impl World {
         let users = (0..plan.users)
             .map(|number| {
                 let principal = format!("user{number}@{realm}");
-                let has_password = !self.random.chance(100);
+                let has_password = !self.random.chance(100) || self.scenario.ideal;
                 let until = self.right_time().wall + self.ticket_life();
                 let ticket = has_password.then(|| kdc.ticket(principal.as_bytes(), until));
                 User { principal, ticket, has_password }

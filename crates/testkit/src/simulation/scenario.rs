@@ -66,6 +66,8 @@ pub struct Scenario {
     pub short_tickets: bool,
     /// Whether servers hold so little that users notice.
     pub cramped: bool,
+    /// Whether all users can prove who they are, and all clocks are right.
+    pub ideal: bool,
 }
 
 impl Scenario {
@@ -85,6 +87,7 @@ impl Scenario {
             attacks: random.one_of(0, [5, 20, 60]),
             short_tickets: random.chance(300),
             cramped,
+            ideal: false,
         }
     }
 }
@@ -109,6 +112,7 @@ impl Scenario {
             attacks: 0,
             short_tickets: false,
             cramped: false,
+            ideal: true,
         }
     }
 }

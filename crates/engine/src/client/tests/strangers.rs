@@ -195,12 +195,12 @@ fn a_forged_packet_with_the_same_uid_makes_no_duplicate_of_the_genuine_one() {
 
 #[test]
 fn a_flood_of_pings_does_not_make_a_heard_notice_new() {
-    heard_before_a_flood_of_pings(|ping| unproven(ping));
+    heard_before_a_flood_of_pings(unproven);
 }
 
 #[test]
 fn nor_does_one_of_another_principal() {
-    heard_before_a_flood_of_pings(|ping| genuine(ping));
+    heard_before_a_flood_of_pings(genuine);
 }
 
 fn heard_before_a_flood_of_pings(write: impl Fn(&Notice<'_>) -> Bytes) {

@@ -160,8 +160,13 @@ impl Server {
             Err(answer) => return answer,
         };
         let Some(payer) = self.clients.get(id).map(Client::payer) else { return Reply::Lost };
+        let triples = self.triples(request);
+        if triples.is_empty() && payer.standing != request.standing() {
+            // Who asks only whether he is known is not, as whom he has proven to be.
+            return Reply::Lost;
+        }
         let mut ended = Vec::new();
-        for [class, instance, recipient] in self.triples(request) {
+        for [class, instance, recipient] in triples {
             let Ok(destination) = Destination::new(class, instance, recipient) else { continue };
             let shared = self.subscriptions.shared(&destination);
             if self.subscriptions.remove(&destination, id, &payer) {
