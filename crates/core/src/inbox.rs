@@ -154,10 +154,6 @@ impl Inbox {
         match delivered {
             Err(DropReason::Full) => return Reception { acknowledgement: None, delivered },
             // It is never shown. A server finds out with such packets whether a program is there, and their uids are no times.
-            // It does not say so of a registration that is somebody else's.
-            Err(DropReason::TooLarge(_)) if matches!(opened.verdict, Verdict::Failed(_)) => {
-                return Reception { acknowledgement: None, delivered };
-            }
             Err(DropReason::TooLarge(_)) => {}
             _ => self.duplicates.remember(now, id, &holder),
         }

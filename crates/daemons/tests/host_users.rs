@@ -35,6 +35,7 @@ fn subscribed(program: &mut Program) {
     let subscribe = program.send(acked(b"ZEPHYR_CTL", b"CLIENT", b"SUBSCRIBE_NODEFS", b"foo\0*\0\0"));
     assert_eq!(program.receive(), (Kind::HmAck, subscribe, vec![]));
     assert_eq!(program.receive(), (Kind::ServAck, subscribe, b"SENT\0".to_vec()));
+    program.confirm();
 }
 
 /// The server's answer to a notice of class `foo`.

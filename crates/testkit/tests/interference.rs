@@ -1,5 +1,7 @@
 //! Nothing that a stranger sends changes what those who prove who they are see and achieve.
 
+#![allow(clippy::panic, clippy::expect_used, reason = "tests")]
+
 use zephyr_testkit::simulation::{Deed, Experience, Options, experience};
 
 /// Worlds that each deed is tried in.

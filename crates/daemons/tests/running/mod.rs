@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 use std::{
+    cell::Cell,
     io::{BufRead, BufReader},
     net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
     process::{Child, Command, Stdio},
@@ -93,6 +94,8 @@ pub struct Program {
     pub hm: SocketAddr,
     pub sender: &'static str,
     pub sent: u32,
+    /// Whether it has acknowledged a probe.
+    confirmed: Cell<bool>,
 }
 
 impl Program {
@@ -104,7 +107,7 @@ impl Program {
     pub fn at(address: IpAddr, hm: SocketAddr, sender: &'static str) -> Self {
         let socket = UdpSocket::bind((address, 0)).unwrap();
         socket.set_read_timeout(Some(TIMEOUT)).unwrap();
-        Self { socket, hm, sender, sent: 0 }
+        Self { socket, hm, sender, sent: 0, confirmed: Cell::new(false) }
     }
 
     pub fn port(&self) -> u16 {
@@ -146,8 +149,11 @@ impl Program {
         self.try_receive().expect("something comes")
     }
 
-    /// Acknowledges the server's probe, which comes next: from now on the program is sent what it subscribed to.
+    /// Acknowledges the server's probe, unless that came already: from now on the program is sent what it subscribed to.
     pub fn confirm(&self) {
+        if self.confirmed.get() {
+            return;
+        }
         let mut buffer = [0; 1024];
         let (len, from) = self.socket.recv_from(&mut buffer).expect("a probe comes");
         let notice = Packet::parse(&buffer[..len]).unwrap().notice;
@@ -165,7 +171,9 @@ impl Program {
                 let ack = Notice { kind: Kind::ClientAck, body: b"", ..notice };
                 self.socket.send_to(&ack.write(&Claim::NONE, Limits::COMPATIBLE).unwrap(), from).unwrap();
             }
-            if notice.opcode != b"PROBE" {
+            if notice.opcode == b"PROBE" {
+                self.confirmed.set(true);
+            } else {
                 return Some((notice.kind, notice.uid, notice.body.to_vec()));
             }
         }

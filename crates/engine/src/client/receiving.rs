@@ -11,7 +11,8 @@ use crate::machine::Transmit;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use zephyr_core::{
     auth::{AuthError, Session},
-    inbox::{Arrival, Delivered, Inbox},
+    fragment::Span,
+    inbox::{Arrival, Delivered, DropReason, Inbox},
     notice::OwnedPacket,
     time::Now,
 };
@@ -125,14 +126,27 @@ impl Client {
         if self.shared.transmits.len() >= MAX_TRANSMITS {
             return;
         }
-        let from = arrival.from;
-        let reception = self.receiver.inbox.receive(now, arrival);
+        let (from, is_for_another) = (arrival.from, self.is_probe_for_another(&arrival));
+        let mut reception = self.receiver.inbox.receive(now, arrival);
+        if is_for_another {
+            reception.acknowledgement = None;
+        }
         self.shared.transmits.extend(reception.acknowledgement.map(|payload| Transmit { to: from, payload }));
         match reception.delivered {
             Ok(Some(delivered)) => self.deliver(now, delivered),
             Ok(None) => {}
             Err(reason) => self.shared.log(LogEvent::Dropped { from, reason }),
         }
+    }
+
+    /// Whether a packet is a probe for somebody who has subscribed otherwise than this client. Servers send what is too
+    /// large to be shown, to find out whether whoever has subscribed is there; what others have subscribed in this
+    /// client's place is not confirmed so.
+    fn is_probe_for_another(&self, arrival: &Arrival) -> bool {
+        let packet = arrival.packet.packet();
+        let is_probe = matches!(Span::of(&packet), Err(DropReason::TooLarge(_)));
+        let is_sealed = packet.claim.auth != 0;
+        is_probe && if is_sealed { !arrival.opened.verdict.is_authentic() } else { self.shared.verifier.has_keys() }
     }
 
     /// Gives up notices whose missing fragments have not come for too long.

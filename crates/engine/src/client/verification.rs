@@ -54,6 +54,11 @@ impl Verifier {
         })
     }
 
+    /// Whether something was subscribed with proof.
+    pub(super) fn has_keys(&self) -> bool {
+        !self.keyring.is_empty()
+    }
+
     /// Handles the result of a lookup of the user's credentials.
     pub(super) fn handle_session(&mut self, now: Now, session: &Result<Arc<dyn Session>, AuthError>) {
         let interval = if session.is_ok() { LOOKUP_INTERVAL } else { LOOKUP_INTERVAL_AFTER_FAILURE };

@@ -148,7 +148,7 @@ impl Server {
         let notice = Notice { recipient: &fan_out.recipient, ..fan_out.published.notice() };
         let (to, owner, standing) = (client.address(), client.principal.clone(), client.standing());
         // Whoever neither proves anything nor has shown that he is there may be nobody.
-        let counts = client.is_confirmed() || standing.is_proven();
+        let counts = client.is_confirmed() || standing.is_proven() || !self.config.policy.provable;
         let packets = match client.session().map(Arc::as_ref).filter(|_| authentic) {
             Some(session) => packets_for(&notice, Some(session), &mut self.uids, now),
             None => fan_out.unproven.get_or_insert_with(|| packets_for(&notice, None, &mut self.uids, now)).clone(),

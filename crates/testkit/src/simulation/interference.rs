@@ -191,8 +191,9 @@ impl World {
         let what = random.below(5);
         let Ok(owned) = OwnedPacket::parse(payload.clone()) else { return };
         let packet = owned.packet();
-        // Answers of servers prove nothing, so whoever sees them can give others.
-        if packet.notice.kind.is_acknowledgement() || packet.claim.auth == 0 {
+        // Answers of servers prove nothing, so whoever sees them can give others; and whoever sees a probe can acknowledge it.
+        let is_probe = packet.notice.opcode == names::PROBE;
+        if packet.notice.kind.is_acknowledgement() || packet.claim.auth == 0 || is_probe {
             return;
         }
         let failing = Claim { auth: 1, authent_len: 0, authenticator: b"", checksum: b"Z0123456789abcdef" };
