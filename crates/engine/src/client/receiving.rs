@@ -146,7 +146,8 @@ impl Client {
         let packet = arrival.packet.packet();
         let is_probe = matches!(Span::of(&packet), Err(DropReason::TooLarge(_)));
         let is_sealed = packet.claim.auth != 0;
-        is_probe && if is_sealed { !arrival.opened.verdict.is_authentic() } else { self.shared.verifier.has_keys() }
+        let is_proven = self.shared.policy.provable && self.shared.verifier.has_keys();
+        is_probe && if is_sealed { !arrival.opened.verdict.is_authentic() } else { is_proven }
     }
 
     /// Gives up notices whose missing fragments have not come for too long.
