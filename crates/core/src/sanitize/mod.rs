@@ -6,7 +6,7 @@
 //!
 //! * [`name`]: a name or another word within a line of ours. Nothing in it changes how the rest of the line is read, so it has no
 //!   letters that are read from right to left either: a terminal that turns them would turn a number that follows, too.
-//! * [`line`]: text on one line of which ours is only the beginning, such as a signature. It may be in any script.
+//! * [`line()`]: text on one line of which ours is only the beginning, such as a signature. It may be in any script.
 //! * [`lines`]: text of several lines. Newlines, tabs, all blanks, and the joiners and variation selectors that a script or an emoji
 //!   needs stay.
 //!
