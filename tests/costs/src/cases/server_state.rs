@@ -176,15 +176,18 @@ fn others() -> Vec<Case> {
 }
 
 /// Notices of one address that may be under way at a time.
-const UNDER_WAY: usize = 64;
+const UNDER_WAY: usize = 1024;
+/// Senders enough for them.
+const SENDERS: usize = 8;
 
 fn waiting() -> Vec<Case> {
     vec![Case::odd("server", "a packet that waits", || {
         // One packet is on its way, and its reader does not acknowledge it.
         let mut bench = Bench::new(|config| config.in_flight = 1);
         bench.subscribe(READER, 10_000, "reader@ATHENA.TEST", b"message\0*\0\0", false);
-        for _ in 0..=UNDER_WAY {
-            let packet = bench.next(message(), false);
+        for number in 0..=UNDER_WAY {
+            let sender = format!("sender{}@ATHENA.TEST", number % SENDERS);
+            let packet = bench.next(Notice { sender: sender.as_bytes(), ..message() }, true);
             bench.give(HERE, &packet);
         }
         let packet = bench.next(message(), false);
