@@ -30,6 +30,8 @@ fn crowd_host() -> SocketAddr {
 /// Readers of class `all` who acknowledge never or late, and a reader of class `quiet` who acknowledges at once.
 struct Crowd {
     stage: Stage,
+    /// Whether what is sent is proven.
+    proof: Proof,
     /// How long after a delivery its reader acknowledges it; never without.
     late: Option<Duration>,
     /// Acknowledgements on their way.
@@ -66,13 +68,21 @@ impl Crowd {
         (0..readers).for_each(|number| subscribe(&mut stage, reader(number), b"all\0*\0\0"));
         subscribe(&mut stage, quiet(), b"quiet\0*\0\0");
         stage.changes.clear();
-        Self { stage, late, on_their_way: VecDeque::new(), read: Vec::new(), answered: Vec::new(), crowd: Vec::new() }
+        Self {
+            stage,
+            proof: No,
+            late,
+            on_their_way: VecDeque::new(),
+            read: Vec::new(),
+            answered: Vec::new(),
+            crowd: Vec::new(),
+        }
     }
 
     fn send(&mut self, from: SocketAddr, class: &str, body: &str) {
         let sent = Notice { body: body.as_bytes(), ..notice(class, "x", "", "somebody") };
-        let octets = self.stage.packet(sent, No);
-        self.stage.engine.give(self.stage.now, from, &octets, No);
+        let octets = self.stage.packet(sent, self.proof);
+        self.stage.engine.give(self.stage.now, from, &octets, self.proof);
         self.drain();
     }
 
@@ -264,4 +274,15 @@ fn one_of_many_readers_gets_other_notices_in_time_and_in_their_order() {
     crowd.pass(4 * SOON);
     let read: Vec<&str> = crowd.read.iter().map(|(_, body)| body.as_str()).collect();
     assert_eq!(read, ["to everybody 0", "to everybody 1", "to everybody 2", "to few"]);
+}
+
+#[test]
+fn who_proves_himself_does_not_wait_for_others_of_his_host() {
+    let mut crowd = Crowd::new(1000, None);
+    for number in 0..100 {
+        crowd.send(crowd_host(), "all", &number.to_string());
+    }
+    crowd.proof = Yes;
+    let [read, answered] = crowd.takes(crowd_host(), "hello");
+    assert!(read <= SOON && answered <= SOON, "{read:?} {answered:?}");
 }

@@ -9,7 +9,6 @@
 use super::{
     Options,
     invariants::Violation,
-    network::Path,
     node::{HOST_MANAGER_PORT, Role, SERVER_PORT},
     random::Random,
     scenario::Scenario,
@@ -207,7 +206,7 @@ impl World {
         let Ok(forged) = notice.write(&claim, Limits::WHOLE_PACKET) else { return };
         // To a reader in the server's name; to a server from an address of the stranger's own.
         let from = if to.port() == SERVER_PORT { self.stranger_address(1) } else { from };
-        self.forge_from(from, to, &forged);
+        self.forge(from, to, &forged);
     }
 
     /// Strangers do something of their own.
@@ -227,12 +226,6 @@ impl World {
 
     fn draw(&mut self, end: usize) -> usize {
         self.interference.as_mut().map_or(0, |it| it.random.below(end))
-    }
-
-    fn forge_from(&mut self, from: SocketAddr, to: SocketAddr, payload: &Bytes) {
-        let Some(target) = self.host_at(to) else { return };
-        self.trace.add(self.now, "stranger", || format!("as {from} to {to}: {}", super::trace::described(payload)));
-        self.carry(Path { from: self.stranger.host, to: target }, from, to, payload);
     }
 
     fn stranger_address(&mut self, ports: usize) -> SocketAddr {
@@ -271,10 +264,10 @@ impl World {
             let Some(Seen { from, to, payload }) = seen else { return };
             if to.port() == SERVER_PORT {
                 let from = self.stranger_address(3);
-                self.forge_from(from, to, &payload);
+                self.forge(from, to, &payload);
             } else if from.port() == SERVER_PORT && to.port() != HOST_MANAGER_PORT {
                 let to = self.another_reader(to);
-                self.forge_from(from, to, &payload);
+                self.forge(from, to, &payload);
             }
         }
     }
@@ -312,7 +305,7 @@ impl World {
             let own = self.stranger_address(3);
             // From the victim's host, by a program beside his: no host manager, and not his own port.
             let from = if self.draw(2) == 0 { own } else { SocketAddr::new(address.ip(), 40_001) };
-            self.forge_from(from, server, &payload);
+            self.forge(from, server, &payload);
         }
     }
 
@@ -326,7 +319,7 @@ impl World {
             let notice = Notice { kind: Kind::Unacked, uid, multiuid: uid, class: names::MESSAGE, ..Notice::EMPTY };
             let notice = Notice { instance: b"PERSONAL", opcode: b"PING", sender: sender.as_bytes(), ..notice };
             if let Ok(payload) = notice.write(&Claim::NONE, Limits::WHOLE_PACKET) {
-                self.forge_from(server, to, &payload);
+                self.forge(server, to, &payload);
             }
         }
     }
@@ -348,7 +341,7 @@ impl World {
             let claim = if is_proof { claim } else { Claim::NONE };
             let Ok(payload) = notice.write(&claim, Limits::WHOLE_PACKET) else { return };
             let from = if is_proof { self.stranger_address(1) } else { (Ipv4Addr::new(10, 9, 0, host), port).into() };
-            self.forge_from(from, server, &payload);
+            self.forge(from, server, &payload);
         }
     }
 
@@ -376,7 +369,7 @@ impl World {
             };
             self.checker.truth.say(Heading::of(&notice), notice.body);
             let Ok(payload) = ticket.seal(&notice, Direction::ToServer, Limits::WHOLE_PACKET, now) else { return };
-            self.forge_from(from, server, &payload);
+            self.forge(from, server, &payload);
         }
     }
 
@@ -390,7 +383,7 @@ impl World {
                 Notice { kind: Kind::Acked, uid, multiuid: uid, class: b"news", instance: b"x", ..Notice::EMPTY };
             let notice = Notice { multinotice: b"0/400000", body: b"x", sender: b"nobody@NOWHERE", ..notice };
             if let Ok(payload) = notice.write(&Claim::NONE, Limits::WHOLE_PACKET) {
-                self.forge_from(server, to, &payload);
+                self.forge(server, to, &payload);
             }
         }
     }
