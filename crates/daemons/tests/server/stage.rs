@@ -412,7 +412,7 @@ impl Stage {
         }
         // Not each time where there is very much of everything.
         let gauges = self.engine.gauges();
-        if gauges.clients + gauges.subscriptions + gauges.locations < 100 {
+        if gauges.clients + gauges.subscriptions + gauges.locations < 50 {
             self.mirror.check(&self.engine.dump(), &gauges);
         }
         received
