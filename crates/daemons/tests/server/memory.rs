@@ -53,7 +53,7 @@ impl Transport {
 
     pub(crate) fn give(&mut self, now: Now, from: SocketAddr, octets: &[u8], proof: Proof) {
         self.double.set(proof);
-        self.server.handle(now, Input::Datagram { from, octets });
+        self.server.handle(now, Input::Datagram { from, local: None, octets });
     }
 
     pub(crate) fn command(&mut self, now: Now, command: Command) {

@@ -12,14 +12,14 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{runtime::Runtime, time::timeout};
+use tokio::{io::Interest, runtime::Runtime, time::timeout};
 use zephyr_core::{notice::Packet, time::Now};
 use zephyr_daemons::zephyrd::verifier::Verifier;
 use zephyr_engine::{
-    machine::{Input, Machine, Output},
+    machine::{Input, Machine, Output, Transmit},
     server::{Command, Config, Event, Server},
 };
-use zephyr_net::{batch::BatchReceiver, socket};
+use zephyr_net::{batch::BatchReceiver, datagram, socket};
 use zephyr_testkit::loopback::Network;
 
 /// Whether packets go over sockets.
@@ -146,7 +146,7 @@ impl Transport {
     pub(crate) fn give(&mut self, now: Now, from: SocketAddr, octets: &[u8], proof: Proof) {
         self.double.set(proof);
         if is_nobodys(from) {
-            return self.server.handle(now, Input::Datagram { from, octets });
+            return self.server.handle(now, Input::Datagram { from, local: None, octets });
         }
         self.hosts.appear(from);
         if let Ok(packet) = Packet::parse(octets) {
@@ -172,7 +172,7 @@ impl Transport {
         let (mut sent, mut events) = (Vec::new(), Vec::new());
         loop {
             match self.server.poll(now) {
-                Output::Transmit(transmit) => match self.socket.try_send_to(&transmit.payload, transmit.to) {
+                Output::Transmit(transmit) => match self.send(&transmit) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         self.server.put_back(transmit);
                         self.runtime.block_on(self.socket.writable()).unwrap();
@@ -199,10 +199,16 @@ impl Transport {
         (received, events)
     }
 
+    fn send(&self, transmit: &Transmit) -> io::Result<()> {
+        self.socket.try_io(Interest::WRITABLE, || datagram::send(&self.socket, transmit))
+    }
+
     fn receive(&mut self, now: Now) {
         let Self { server, socket, receiver, runtime, given, .. } = self;
         runtime.block_on(async { timeout(TIMEOUT, socket.readable()).await }).expect("what is sent arrives").unwrap();
-        let received = receiver.receive(socket, |from, octets| server.handle(now, Input::Datagram { from, octets }));
+        let received = receiver.receive(socket, |from, local, octets| {
+            server.handle(now, Input::Datagram { from, local, octets });
+        });
         *given -= received.unwrap_or(0);
     }
 

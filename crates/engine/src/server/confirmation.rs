@@ -5,19 +5,21 @@
 //! What there is for the client meanwhile is held, and sent in order when the client acknowledges its probe. An address
 //! that never acknowledges gets a few probes, and nothing else.
 
-use crate::server::{
-    Change, Server,
-    limits::rate_limit::Rate,
-    log_event::LogEvent,
-    pacer::Lane,
-    state::{
-        clients::{Client, ClientId},
-        deliveries::{DeliveryLimits, Full, Outgoing},
-        probes::ProbeDue,
-        standing::Standing,
+use crate::{
+    machine::Transmit,
+    server::{
+        Change, Server,
+        limits::rate_limit::Rate,
+        log_event::LogEvent,
+        pacer::Lane,
+        state::{
+            clients::{Client, ClientId},
+            deliveries::{DeliveryLimits, Full, Outgoing},
+            probes::ProbeDue,
+            standing::Standing,
+        },
     },
 };
-use bytes::Bytes;
 use ring::hmac;
 use std::{
     fmt,
@@ -86,10 +88,10 @@ impl Server {
                     self.forget_unconfirmed(id);
                 }
                 Some(ProbeDue::Send(id, uid)) => match self.probe_packet(now, id, uid) {
-                    Some((to, packet)) => {
+                    Some(packet) => {
                         self.counters.probes += 1;
                         self.probes.sent(now.monotonic, id);
-                        self.send(to, packet);
+                        self.send(packet);
                     }
                     None => self.probes.not_sent(now.monotonic, id),
                 },
@@ -98,9 +100,9 @@ impl Server {
     }
 
     /// The probe of a client, if it may be sent now. It counts as sent.
-    fn probe_packet(&mut self, now: Now, id: ClientId, uid: Uid) -> Option<(SocketAddr, Bytes)> {
+    fn probe_packet(&mut self, now: Now, id: ClientId, uid: Uid) -> Option<Transmit> {
         let client = self.clients.get(id)?;
-        let (to, session) = (client.address(), client.session().cloned());
+        let (to, local, session) = (client.address(), client.local(), client.session().cloned());
         // More than any receiver puts together: programs acknowledge it, and that is all.
         let multinotice = format!("0/{}", MAX_NOTICE + 1);
         let notice = Notice {
@@ -120,7 +122,7 @@ impl Server {
             Some(session) => session.seal(&notice, Direction::ToClient, Limits::COMPATIBLE, now),
             None => notice.write(&Claim::NONE, Limits::COMPATIBLE).map_err(Into::into),
         };
-        let packet = match packet {
+        let payload = match packet {
             Ok(packet) => packet,
             Err(error) => {
                 self.counters.not_written += 1;
@@ -128,7 +130,7 @@ impl Server {
                 return None;
             }
         };
-        self.may_reach_unconfirmed(now, id, packet.len()).then_some((to, packet))
+        self.may_reach_unconfirmed(now, id, payload.len()).then_some(Transmit { to, local, payload })
     }
 
     /// Whether so many octets more may be sent to the address of a client that is not confirmed. They count as sent.
@@ -187,9 +189,9 @@ impl Server {
         }
         self.hosts.confirm(from.ip());
         self.changed(Change::ClientConfirmed { client: from });
-        for ((to, uid), payload) in self.deliveries.release(now.monotonic, id, standing) {
+        for (uid, transmit) in self.deliveries.release(now.monotonic, id, standing) {
             self.counters.delivered += 1;
-            self.pacer.push(Lane::Deliveries(uid), to, payload);
+            self.pacer.push(Lane::Deliveries(uid), transmit);
         }
         true
     }
@@ -208,13 +210,14 @@ impl Server {
             self.counters.held += 1;
             return Ok(());
         }
-        let ((to, uid), payload) = (packet.key, packet.payload.clone());
+        let (to, uid) = packet.key;
+        let transmit = Transmit { to, local: packet.local, payload: packet.payload.clone() };
         self.deliveries.remember(now.monotonic, packet, &limits)?;
         self.counters.delivered += 1;
         if !silent {
-            self.pacer.push(Lane::Deliveries(uid), to, payload);
+            self.pacer.push(Lane::Deliveries(uid), transmit);
         } else if self.pacer.has_room_for_silent(now.monotonic) {
-            self.pacer.push(Lane::Silent(uid), to, payload);
+            self.pacer.push(Lane::Silent(uid), transmit);
         }
         // Else it waits like all that is not acknowledged, and its time comes.
         Ok(())

@@ -54,7 +54,7 @@ use crate::{
             response_cache::ResponseCache,
         },
         pacer::{Lane, Paced, Pacer},
-        request::Source,
+        request::{Path, Source},
         state::{
             clients::{Client, ClientId, Clients},
             deliveries::{Deliveries, Due},
@@ -67,7 +67,6 @@ use crate::{
         verification::Verifications,
     },
 };
-use bytes::Bytes;
 use std::{
     collections::VecDeque,
     net::{IpAddr, SocketAddr},
@@ -115,7 +114,7 @@ pub struct Server {
     unconfirmed_of_principal: RateLimiter<Arc<[u8]>>,
     amplification: Amplification,
     counters: Counters,
-    ingress: FairQueue<(SocketAddr, OwnedPacket)>,
+    ingress: FairQueue<(Path, OwnedPacket)>,
     verifications: Verifications,
     /// Requests handled since the start.
     handled: u64,
@@ -132,7 +131,8 @@ impl Machine for Server {
 
     fn handle(&mut self, now: Now, input: Input<'_, Self>) {
         match input {
-            Input::Datagram { from, octets } => self.receive(now, from, octets),
+            Input::Datagram { from, local, octets } => self.receive(now, Path { from, local }, octets),
+            Input::Unreachable { .. } => {}
             Input::Done(verified) => self.verified(now, verified),
             Input::Timeout => self.handle_timeout(now),
             Input::Command(command) => self.command(now, command),
@@ -210,8 +210,8 @@ impl Server {
     }
 
     /// Queues a packet to be sent at once.
-    fn send(&mut self, to: SocketAddr, payload: Bytes) {
-        self.pacer.push(Lane::Answers, to, payload);
+    fn send(&mut self, transmit: Transmit) {
+        self.pacer.push(Lane::Answers, transmit);
     }
 
     /// The next timeout on the monotonic clock.
@@ -237,18 +237,19 @@ impl Server {
                 due => due,
             };
             match due {
-                Due::Resend { packet: (to, uid), payload, transmission: 1 } => {
+                Due::Resend { uid, transmit, transmission: 1 } => {
                     // It was held until now.
                     self.counters.delivered += 1;
-                    self.pacer.push(Lane::Repetitions(uid), to, payload);
+                    self.pacer.push(Lane::Repetitions(uid), transmit);
                 }
-                Due::Resend { packet: (to, uid), payload, transmission } => {
+                Due::Resend { uid, transmit, transmission } => {
+                    let to = transmit.to;
                     self.counters.resent += 1;
                     if let Some(client) = self.clients.at(to).and_then(|id| self.clients.get_mut(id)) {
                         client.silent = true;
                     }
                     self.report(LogEvent::Resent { client: to, transmission });
-                    self.pacer.push(Lane::Repetitions(uid), to, payload);
+                    self.pacer.push(Lane::Repetitions(uid), transmit);
                 }
                 Due::Forgotten => self.counters.given_up += 1,
                 Due::Undecided { packet, client } => {
