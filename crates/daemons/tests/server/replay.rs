@@ -77,7 +77,7 @@ impl Timed {
             match self.stage.engine.poll(now) {
                 Output::Transmit(transmit) => {
                     let packet = Packet::parse(&transmit.payload).unwrap();
-                    let received = Received { to: transmit.to, octets: transmit.payload.clone() };
+                    let received = Received::from(transmit.clone());
                     match (packet.notice.kind, packet.claim.auth) {
                         _ if received.is_probe() => {}
                         (Kind::ServAck | Kind::ServNak, _) => came.push(received.answer()),

@@ -6,7 +6,7 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     io,
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
     ops::{Deref, DerefMut},
     rc::{Rc, Weak},
     sync::Arc,
@@ -83,14 +83,14 @@ impl Hosts {
         assert_eq!(self.sockets.borrow()[&from].send_to(octets, to).unwrap(), octets.len());
     }
 
-    /// The next packet that comes to an address, which must be the server's.
-    fn receive(&self, to: SocketAddr, server: SocketAddr) -> Received {
+    /// The next packet that comes to an address, which must be from the server's port.
+    fn receive(&self, to: SocketAddr, server: u16) -> Received {
         let sockets = self.sockets.borrow();
         let socket = sockets.get(&to).unwrap_or_else(|| panic!("a packet went to {to}, where nobody is"));
         let mut buffer = [0; 2048];
         let (len, from) = socket.recv_from(&mut buffer).unwrap_or_else(|error| panic!("nothing came to {to}: {error}"));
-        assert_eq!(from, server);
-        Received { to, octets: Bytes::copy_from_slice(&buffer[..len]) }
+        assert_eq!(from.port(), server);
+        Received { from: Some(from.ip()), to, octets: Bytes::copy_from_slice(&buffer[..len]) }
     }
 
     fn nothing_more_came(&self) {
@@ -107,7 +107,9 @@ impl Hosts {
 pub(crate) struct Transport {
     server: Server,
     socket: tokio::net::UdpSocket,
-    address: SocketAddr,
+    /// The server's address that packets are sent to.
+    pub(crate) asked: IpAddr,
+    port: u16,
     receiver: BatchReceiver,
     double: Arc<Double>,
     verifier: Verifier,
@@ -121,11 +123,12 @@ impl Transport {
     pub(crate) fn new(config: Config, now: Now) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let entered = runtime.enter();
-        let socket = socket::bind((config.address, 0).into()).unwrap();
+        let socket = socket::bind((Ipv4Addr::UNSPECIFIED, 0).into()).unwrap();
         drop(entered);
         let double = Arc::new(Double::default());
         Self {
-            address: socket.local_addr().unwrap(),
+            asked: config.address.into(),
+            port: socket.local_addr().unwrap().port(),
             server: Server::new(config, now),
             socket,
             receiver: BatchReceiver::new(),
@@ -146,13 +149,13 @@ impl Transport {
     pub(crate) fn give(&mut self, now: Now, from: SocketAddr, octets: &[u8], proof: Proof) {
         self.double.set(proof);
         if is_nobodys(from) {
-            return self.server.handle(now, Input::Datagram { from, local: None, octets });
+            return self.server.handle(now, Input::Datagram { from, local: Some(self.asked), octets });
         }
         self.hosts.appear(from);
         if let Ok(packet) = Packet::parse(octets) {
             self.hosts.appear(at(from, packet.notice.port));
         }
-        self.hosts.send(from, self.address, octets);
+        self.hosts.send(from, (self.asked, self.port).into(), octets);
         self.given += 1;
     }
 
@@ -179,7 +182,7 @@ impl Transport {
                     }
                     result => {
                         result.unwrap();
-                        sent.push(Received { to: transmit.to, octets: transmit.payload });
+                        sent.push(Received::from(transmit));
                     }
                 },
                 Output::Job(job) => {
@@ -192,7 +195,7 @@ impl Transport {
         }
         let arrived = |packet: Received| match packet.to {
             to if is_nobodys(to) => packet,
-            to => self.hosts.receive(to, self.address),
+            to => self.hosts.receive(to, self.port),
         };
         let received = sent.into_iter().map(arrived).collect();
         self.hosts.nothing_more_came();

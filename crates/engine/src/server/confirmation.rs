@@ -71,10 +71,15 @@ impl fmt::Debug for ProbeSecret {
 impl Server {
     /// A client is registered: it is to be probed.
     pub(crate) fn begin_probing(&mut self, now: Now, id: ClientId) {
-        let Some(client) = self.clients.get(id) else { return };
-        self.probes_begun += 1;
-        let uid = self.config.probe_secret.uid(self.config.address, self.probes_begun, client.address());
+        let (Some(uid), Some(client)) = (self.new_probe_uid(id), self.clients.get(id)) else { return };
         self.probes.begin(now.monotonic, id, uid, client.standing());
+    }
+
+    /// A uid for a probe of a client, which only who receives the probe can know.
+    pub(crate) fn new_probe_uid(&mut self, id: ClientId) -> Option<Uid> {
+        let client = self.clients.get(id)?;
+        self.probes_begun += 1;
+        Some(self.config.probe_secret.uid(self.config.address, self.probes_begun, client.address()))
     }
 
     /// Sends the probes that are due, and gives up the clients that have not acknowledged theirs. When many are due at
@@ -87,7 +92,7 @@ impl Server {
                     self.counters.unconfirmed_silent += 1;
                     self.forget_unconfirmed(id);
                 }
-                Some(ProbeDue::Send(id, uid)) => match self.probe_packet(now, id, uid) {
+                Some(ProbeDue::Send(id, uid)) => match self.affordable_probe(now, id, uid) {
                     Some(packet) => {
                         self.counters.probes += 1;
                         self.probes.sent(now.monotonic, id);
@@ -99,8 +104,14 @@ impl Server {
         }
     }
 
-    /// The probe of a client, if it may be sent now. It counts as sent.
-    fn probe_packet(&mut self, now: Now, id: ClientId, uid: Uid) -> Option<Transmit> {
+    /// The probe of a client that is not confirmed, if it may be sent now. It counts as sent.
+    fn affordable_probe(&mut self, now: Now, id: ClientId, uid: Uid) -> Option<Transmit> {
+        let probe = self.probe_packet(now, id, uid)?;
+        self.may_reach_unconfirmed(now, id, probe.payload.len()).then_some(probe)
+    }
+
+    /// A probe of a client.
+    pub(crate) fn probe_packet(&mut self, now: Now, id: ClientId, uid: Uid) -> Option<Transmit> {
         let client = self.clients.get(id)?;
         let (to, local, session) = (client.address(), client.local(), client.session().cloned());
         // More than any receiver puts together: programs acknowledge it, and that is all.
@@ -130,7 +141,7 @@ impl Server {
                 return None;
             }
         };
-        self.may_reach_unconfirmed(now, id, payload.len()).then_some(Transmit { to, local, payload })
+        Some(Transmit { to, local, payload })
     }
 
     /// Whether so many octets more may be sent to the address of a client that is not confirmed. They count as sent.

@@ -126,6 +126,9 @@ impl Server {
                 self.counters.received += 1;
                 self.counters.confirmed += 1;
                 self.earn(from.ip(), octets.len());
+            } else if self.is_there_after_all(now, from, packet.notice.uid) {
+                self.counters.received += 1;
+                self.earn(from.ip(), octets.len());
             } else if self.accepts(from, &packet) {
                 self.acknowledged(now, from, &packet);
             }

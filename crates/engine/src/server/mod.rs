@@ -29,6 +29,7 @@ mod reply;
 mod request;
 mod routing;
 mod state;
+mod unreachable;
 mod verification;
 
 pub use config::{Command, Config};
@@ -56,6 +57,7 @@ use crate::{
         pacer::{Lane, Paced, Pacer},
         request::{Path, Source},
         state::{
+            checks::Checks,
             clients::{Client, ClientId, Clients},
             deliveries::{Deliveries, Due},
             hosts::Hosts,
@@ -95,7 +97,8 @@ pub struct Server {
     deliveries: Deliveries,
     fan_outs: FanOuts,
     probes: Probes,
-    /// Clients that were ever probed.
+    checks: Checks,
+    /// Probes that were ever made.
     probes_begun: u64,
     locations: Locations,
     hosts: Hosts,
@@ -112,6 +115,8 @@ pub struct Server {
     /// Packets to unconfirmed addresses of each host, for each principal; and for each principal in all.
     unconfirmed_of_host: RateLimiter<(IpAddr, Arc<[u8]>)>,
     unconfirmed_of_principal: RateLimiter<Arc<[u8]>>,
+    /// Checks of clients of each host.
+    checks_of_host: RateLimiter,
     amplification: Amplification,
     counters: Counters,
     ingress: FairQueue<(Path, OwnedPacket)>,
@@ -132,7 +137,7 @@ impl Machine for Server {
     fn handle(&mut self, now: Now, input: Input<'_, Self>) {
         match input {
             Input::Datagram { from, local, octets } => self.receive(now, Path { from, local }, octets),
-            Input::Unreachable { .. } => {}
+            Input::Unreachable { to, quoted } => self.unreachable(now, to, quoted),
             Input::Done(verified) => self.verified(now, verified),
             Input::Timeout => self.handle_timeout(now),
             Input::Command(command) => self.command(now, command),
@@ -170,6 +175,7 @@ impl Server {
             deliveries: Deliveries::default(),
             fan_outs: FanOuts::default(),
             probes: Probes::default(),
+            checks: Checks::default(),
             probes_begun: 0,
             locations: Locations::default(),
             hosts: Hosts::default(),
@@ -181,6 +187,7 @@ impl Server {
             caused: ByStanding::default(),
             unconfirmed_of_host: RateLimiter::default(),
             unconfirmed_of_principal: RateLimiter::default(),
+            checks_of_host: RateLimiter::default(),
             amplification: Amplification::default(),
             counters: Counters::default(),
             ingress: FairQueue::default(),
@@ -261,13 +268,20 @@ impl Server {
         }
     }
 
-    /// Forgets a client that answers no longer.
+    /// Gives up a client that answers no longer.
     fn give_up(&mut self, client: ClientId) {
-        let Some(gone) = self.remove_client(client) else { return };
+        if let Some(gone) = self.forget_client(client) {
+            self.report(LogEvent::ClientDead { client: gone.address(), principal: gone.principal.as_ref().into() });
+        }
+    }
+
+    /// Forgets a client that is gone without having said so, and its locations.
+    fn forget_client(&mut self, client: ClientId) -> Option<Client> {
+        let gone = self.remove_client(client)?;
         self.counters.dead_clients += 1;
         let ended = self.locations.remove_address(gone.address(), gone.standing().is_proven());
         self.locations_gone(ended);
-        self.report(LogEvent::ClientDead { client: gone.address(), principal: gone.principal.as_ref().into() });
+        Some(gone)
     }
 
     /// Handles a command of an operator or of the driver.
@@ -347,6 +361,7 @@ impl Server {
         let payer = client.payer();
         self.subscriptions.leave(id, std::mem::take(&mut client.subscriptions), &payer);
         self.probes.end(id);
+        self.checks.end(id);
         self.deliveries.forget_client(client.address(), id);
         self.changed(Change::ClientGone { client: client.address() });
         Some(client)
