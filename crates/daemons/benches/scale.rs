@@ -109,14 +109,14 @@ impl Server {
 
     /// Gives a proven packet to the server.
     fn give(&mut self, from: SocketAddr, octets: &[u8], session: Option<Arc<dyn Session>>) -> Vec<Transmit> {
-        self.engine.handle(self.now, Input::Datagram { from, octets });
+        self.engine.handle(self.now, Input::Datagram { from, local: None, octets });
         let mut sent = Vec::new();
         loop {
             match self.engine.poll(self.now) {
                 Output::Transmit(transmit) => match probe_answer(&transmit) {
-                    Some(octets) => {
-                        self.engine.handle(self.now, Input::Datagram { from: transmit.to, octets: &octets })
-                    }
+                    Some(octets) => self
+                        .engine
+                        .handle(self.now, Input::Datagram { from: transmit.to, local: None, octets: &octets }),
                     None => sent.push(transmit),
                 },
                 Output::Job(job) => {

@@ -14,11 +14,12 @@ use running::*;
 use std::{
     collections::HashMap,
     io,
-    net::{SocketAddr, UdpSocket},
+    net::{IpAddr, SocketAddr, UdpSocket},
     sync::Arc,
     thread,
     time::{Duration, Instant, UNIX_EPOCH},
 };
+use tokio::io::Interest;
 use zephyr_core::{
     kind::Kind,
     limits::Limits,
@@ -34,7 +35,7 @@ use zephyr_engine::{
 };
 use zephyr_net::{
     batch::{BatchReceiver, MAX_BATCH},
-    socket,
+    datagram, socket,
 };
 use zephyr_testkit::loopback::Network;
 
@@ -136,22 +137,26 @@ impl Served {
         let Self { machine, socket, receiver, runtime } = self;
         // The system is asked what has come.
         runtime.block_on(tokio::task::yield_now());
-        let mut handle = |from: SocketAddr, octets: &[u8]| machine.handle(now, Input::Datagram { from, octets });
+        let mut handle = |from: SocketAddr, local: Option<IpAddr>, octets: &[u8]| {
+            machine.handle(now, Input::Datagram { from, local, octets });
+        };
         while receiver.receive(socket, &mut handle).is_ok_and(|received| received == MAX_BATCH) {}
         machine.handle(now, Input::Timeout);
         let mut sent = Vec::new();
         loop {
             match machine.poll(now) {
-                Output::Transmit(transmit) => match socket.try_send_to(&transmit.payload, transmit.to) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        machine.put_back(transmit);
-                        runtime.block_on(socket.writable()).unwrap();
+                Output::Transmit(transmit) => {
+                    match socket.try_io(Interest::WRITABLE, || datagram::send(socket, &transmit)) {
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                            machine.put_back(transmit);
+                            runtime.block_on(socket.writable()).unwrap();
+                        }
+                        result => {
+                            result.unwrap();
+                            sent.push(transmit.to);
+                        }
                     }
-                    result => {
-                        result.unwrap();
-                        sent.push(transmit.to);
-                    }
-                },
+                }
                 Output::Job(job) => panic!("nobody claims to be proven: {job:?}"),
                 Output::Event(_) => {}
                 Output::Wait(Some(until)) if until <= now.monotonic => machine.handle(now, Input::Timeout),

@@ -39,7 +39,11 @@
 //! may change what the machine wants, so a driver polls after every input or after a batch of them.
 
 use bytes::Bytes;
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 use zephyr_core::time::Now;
 
 /// A state machine with a driver around it.
@@ -70,8 +74,19 @@ pub enum Input<'a, M: Machine + ?Sized> {
     Datagram {
         /// Where from.
         from: SocketAddr,
+        /// The address of this host that it came to, as far as the system says: a host may have many, and an answer
+        /// goes from the one that was asked.
+        local: Option<IpAddr>,
         /// Its octets; those beyond [`zephyr_core::limits::MAX_PACKET`] are not looked at.
         octets: &'a [u8],
+    },
+    /// The network says that nobody listens at an address and port to which a packet was sent. Anybody who guesses both
+    /// ports can forge that; but not a quotation of what he has not seen.
+    Unreachable {
+        /// Where the packet was sent.
+        to: SocketAddr,
+        /// The octets of the packet that are quoted, from its first on; perhaps none.
+        quoted: &'a [u8],
     },
     /// A job is done.
     Done(M::Done),
@@ -113,6 +128,8 @@ where
 pub struct Transmit {
     /// Where to.
     pub to: SocketAddr,
+    /// The address of this host that it goes from; `None`: the one that the system chooses.
+    pub local: Option<IpAddr>,
     /// The datagram.
     pub payload: Bytes,
 }

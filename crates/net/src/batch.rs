@@ -3,9 +3,10 @@
 //! That call costs more than the one for a single datagram, and pays from about sixteen datagrams on. So the first are
 //! taken one by one, unless the last time has shown that a burst is under way.
 
+use crate::datagram::Receiver;
 use std::{
     io::{self, ErrorKind},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
 };
 use tokio::{io::Interest, net::UdpSocket};
 use zephyr_core::limits::MAX_PACKET;
@@ -23,6 +24,7 @@ type Buffers = [[u8; MAX_PACKET]; MAX_BATCH];
 #[derive(Debug)]
 pub struct BatchReceiver {
     buffers: Box<Buffers>,
+    single: Receiver,
     /// Whether the system has a call for many datagrams.
     batched: bool,
     /// The last batch was a full one.
@@ -32,30 +34,39 @@ pub struct BatchReceiver {
 impl BatchReceiver {
     /// Empty buffers.
     pub fn new() -> Self {
-        Self { buffers: Box::new([[0; MAX_PACKET]; MAX_BATCH]), batched: system::HAS_BATCHES, burst: false }
+        let buffers = Box::new([[0; MAX_PACKET]; MAX_BATCH]);
+        Self { buffers, single: Receiver::new(), batched: system::HAS_BATCHES, burst: false }
     }
 
-    /// Receives what has come, at most [`MAX_BATCH`] datagrams, each with where it came from; says how many. After
-    /// fewer than [`MAX_BATCH`] it is time to do something else; whether nothing is left, [`UdpSocket::readable`]
+    /// Receives what has come, at most [`MAX_BATCH`] datagrams, each with where it came from, and to which address of this
+    /// host, as far as the socket says that; says how many. After fewer than [`MAX_BATCH`] it is time to do something else; whether nothing is left, [`UdpSocket::readable`]
     /// knows.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::WouldBlock`] when nothing has come. Other errors are about packets that were sent before, such as
     /// that a port is closed: what has come can still be taken afterwards.
-    pub fn receive(&mut self, socket: &UdpSocket, mut each: impl FnMut(SocketAddr, &[u8])) -> io::Result<usize> {
+    pub fn receive(
+        &mut self,
+        socket: &UdpSocket,
+        mut each: impl FnMut(SocketAddr, Option<IpAddr>, &[u8]),
+    ) -> io::Result<usize> {
         let result = self.receive_some(socket, &mut each);
         self.burst = matches!(result, Ok(MAX_BATCH));
         result
     }
 
-    fn receive_some(&mut self, socket: &UdpSocket, each: &mut impl FnMut(SocketAddr, &[u8])) -> io::Result<usize> {
+    fn receive_some(
+        &mut self,
+        socket: &UdpSocket,
+        each: &mut impl FnMut(SocketAddr, Option<IpAddr>, &[u8]),
+    ) -> io::Result<usize> {
         let singly = match (self.batched, self.burst) {
             (true, true) => 0,
             (true, false) => MAX_SINGLE_DATAGRAMS,
             (false, _) => MAX_BATCH,
         };
-        let received = one_by_one(socket, &mut self.buffers, singly, each)?;
+        let received = self.one_by_one(socket, singly, each)?;
         if received < singly || singly == MAX_BATCH {
             return Ok(received);
         }
@@ -65,11 +76,31 @@ impl BatchReceiver {
             // An old system, or a sandbox that does not let the call through.
             Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) => {
                 self.batched = false;
-                one_by_one(socket, &mut self.buffers, max, each).map(|more| received + more)
+                self.one_by_one(socket, max, each).map(|more| received + more)
             }
             Err(error) if received == 0 => Err(error),
             Err(_) => Ok(received),
         }
+    }
+
+    /// As many system calls as datagrams, and one that says that there are no more.
+    fn one_by_one(
+        &mut self,
+        socket: &UdpSocket,
+        max: usize,
+        each: &mut impl FnMut(SocketAddr, Option<IpAddr>, &[u8]),
+    ) -> io::Result<usize> {
+        let Self { buffers, single, .. } = self;
+        for (received, buffer) in buffers.iter_mut().take(max).enumerate() {
+            match socket.try_io(Interest::READABLE, || single.receive(socket, buffer)) {
+                Ok(datagram) => {
+                    each(datagram.from, datagram.local, buffer.get(..datagram.len).unwrap_or_default());
+                }
+                Err(error) if received == 0 => return Err(error),
+                Err(_) => return Ok(received),
+            }
+        }
+        Ok(max)
     }
 }
 
@@ -79,30 +110,14 @@ impl Default for BatchReceiver {
     }
 }
 
-/// As many system calls as datagrams, and one that says that there are no more.
-fn one_by_one(
-    socket: &UdpSocket,
-    buffers: &mut Buffers,
-    max: usize,
-    each: &mut impl FnMut(SocketAddr, &[u8]),
-) -> io::Result<usize> {
-    for (received, buffer) in buffers.iter_mut().take(max).enumerate() {
-        match socket.try_recv_from(buffer) {
-            Ok((len, from)) => each(from, buffer.get(..len).unwrap_or_default()),
-            Err(error) if received == 0 => return Err(error),
-            Err(_) => return Ok(received),
-        }
-    }
-    Ok(max)
-}
-
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod system {
     use super::Buffers;
+    use crate::datagram::{ControlSpace, local_address, past_earlier_errors, source_address};
     use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
     use std::{
         io::{self, IoSliceMut},
-        net::SocketAddr,
+        net::{IpAddr, SocketAddr},
         os::fd::AsRawFd,
     };
     use tokio::net::UdpSocket;
@@ -113,36 +128,36 @@ mod system {
         socket: &UdpSocket,
         buffers: &mut Buffers,
         max: usize,
-        each: &mut impl FnMut(SocketAddr, &[u8]),
+        each: &mut impl FnMut(SocketAddr, Option<IpAddr>, &[u8]),
     ) -> io::Result<usize> {
-        // Made anew for each call: the system leaves in them how long the addresses of the last one were. Nor can they
-        // be sent between threads.
-        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(max, None);
-        let mut slices = buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
-        let slices = slices.iter_mut().take(max);
-        let datagrams = recvmmsg(socket.as_raw_fd(), &mut headers, slices, MsgFlags::MSG_DONTWAIT, None)?;
-        let mut received = 0;
-        for datagram in datagrams {
-            received += 1;
-            // One without an address cannot be answered, and UDP has none.
-            if let Some(from) = datagram.address.as_ref().and_then(address) {
-                each(from, datagram.iovs().next().unwrap_or_default());
+        past_earlier_errors(|| {
+            // Made anew for each call: the system leaves in them how long the addresses of the last one were. Nor can they
+            // be sent between threads.
+            let control = ControlSpace::new().into_inner();
+            let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(max, Some(control));
+            let mut slices = buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
+            let slices = slices.iter_mut().take(max);
+            let datagrams = recvmmsg(socket.as_raw_fd(), &mut headers, slices, MsgFlags::MSG_DONTWAIT, None)?;
+            let mut received = 0;
+            for datagram in datagrams {
+                received += 1;
+                // One without an address cannot be answered, and UDP has none.
+                if let Some(from) = source_address(&datagram) {
+                    each(from, local_address(&datagram), datagram.iovs().next().unwrap_or_default());
+                }
             }
-        }
-        Ok(received)
-    }
-
-    fn address(from: &SockaddrStorage) -> Option<SocketAddr> {
-        let v4 = || from.as_sockaddr_in().map(|&v4| SocketAddr::V4(v4.into()));
-        let v6 = || from.as_sockaddr_in6().map(|&v6| SocketAddr::V6(v6.into()));
-        v4().or_else(v6)
+            Ok(received)
+        })
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd")))]
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod system {
     use super::Buffers;
-    use std::{io, net::SocketAddr};
+    use std::{
+        io,
+        net::{IpAddr, SocketAddr},
+    };
     use tokio::net::UdpSocket;
 
     pub(super) const HAS_BATCHES: bool = false;
@@ -151,7 +166,7 @@ mod system {
         _: &UdpSocket,
         _: &mut Buffers,
         _: usize,
-        _: &mut impl FnMut(SocketAddr, &[u8]),
+        _: &mut impl FnMut(SocketAddr, Option<IpAddr>, &[u8]),
     ) -> io::Result<usize> {
         Err(io::ErrorKind::Unsupported.into())
     }
@@ -175,7 +190,7 @@ mod tests {
         loop {
             socket.readable().await?;
             let mut batch = Vec::new();
-            match receiver.receive(socket, |from, octets| batch.push((from, octets.to_vec()))) {
+            match receiver.receive(socket, |from, _, octets| batch.push((from, octets.to_vec()))) {
                 Ok(received) => {
                     assert_eq!(received, batch.len());
                     return Ok(batch);
@@ -209,7 +224,7 @@ mod tests {
                 let sender = if number % 3 == 0 { &one } else { &other };
                 assert_eq!((*from, octets.as_slice()), (sender.local_addr()?, &number.to_be_bytes()[..]));
             }
-            let nothing = receiver.receive(&socket, |_, _| ()).map_err(|error| error.kind());
+            let nothing = receiver.receive(&socket, |_, _, _| ()).map_err(|error| error.kind());
             assert_eq!(nothing, Err(ErrorKind::WouldBlock));
         }
         Ok(())
@@ -263,8 +278,6 @@ mod tests {
             socket.send(b"into the void").await?;
             let peer = bind(address)?;
             peer.send_to(b"back again", socket.local_addr()?).await?;
-            let refused = next(&mut receiver, &socket).await.map_err(|error| error.kind());
-            assert_eq!(refused, Err(ErrorKind::ConnectionRefused));
             assert_eq!(next(&mut receiver, &socket).await?, [(address, b"back again".to_vec())]);
         }
         Ok(())

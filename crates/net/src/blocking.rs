@@ -3,7 +3,10 @@
 //!
 //! It is for short commands, and for libraries whose callers have a loop of their own.
 
-use crate::clock::Clock;
+use crate::{
+    clock::Clock,
+    datagram::{self, ErrorReceiver, Receiver},
+};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -20,6 +23,8 @@ use zephyr_engine::machine::{Input, Machine, Output};
 /// Maximum number of datagrams received after the program's deadline: what has come is handled, but a flood does not keep
 /// the program from going on.
 const MAX_LATE_DATAGRAMS: usize = 64;
+/// Maximum number of errors about packets that were sent, taken each time that there are some.
+const MAX_ERRORS: usize = 64;
 
 /// A machine, and what it needs of the system.
 #[derive(Debug)]
@@ -27,6 +32,8 @@ pub struct Driver<M> {
     machine: M,
     socket: UdpSocket,
     clock: Clock,
+    receiver: Receiver,
+    errors: ErrorReceiver,
     /// See [`Driver::timeout`].
     timeout: Option<Duration>,
 }
@@ -46,15 +53,16 @@ pub enum Occurrence<E> {
 }
 
 impl<M: Machine> Driver<M> {
-    /// A driver of `machine` on `socket`, by `clock`.
+    /// A driver of `machine` on `socket`, by `clock`. The socket is [prepared](datagram::prepare).
     ///
     /// # Errors
     ///
-    /// When the system does not let the socket be read without waiting.
+    /// When the system does not let the socket be read without waiting, or be prepared.
     pub fn new(machine: M, socket: UdpSocket, clock: Clock) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
+        datagram::prepare(&socket)?;
         let timeout = Some(clock.now().monotonic);
-        Ok(Self { machine, socket, clock, timeout })
+        Ok(Self { machine, socket, clock, receiver: Receiver::new(), errors: ErrorReceiver::new(), timeout })
     }
 
     /// The machine.
@@ -105,8 +113,8 @@ impl<M: Machine> Driver<M> {
                     self.machine.handle(self.clock.now(), Input::Done(done));
                     continue;
                 }
-                Output::Transmit(transmit) => match self.socket.send_to(&transmit.payload, transmit.to) {
-                    Ok(_) => continue,
+                Output::Transmit(transmit) => match datagram::send(&self.socket, &transmit) {
+                    Ok(()) => continue,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         self.machine.put_back(transmit);
                         (PollFlags::POLLOUT, None)
@@ -131,6 +139,11 @@ impl<M: Machine> Driver<M> {
             };
             self.timeout = until;
             if is_late {
+                // A program that waits for the socket itself would be woken by them again and again.
+                if late_datagrams < MAX_LATE_DATAGRAMS && self.receive_errors() {
+                    late_datagrams += 1;
+                    continue;
+                }
                 return Ok(None);
             }
             let until = [until, deadline].into_iter().flatten().min();
@@ -141,24 +154,52 @@ impl<M: Machine> Driver<M> {
     /// Receives one datagram, if there is one.
     fn receive(&mut self) -> io::Result<bool> {
         let mut buffer = [0; MAX_PACKET];
-        match self.socket.recv_from(&mut buffer) {
-            Ok((len, from)) => {
+        match self.receiver.receive(&self.socket, &mut buffer) {
+            Ok(datagram::Received { len, from, local }) => {
                 let octets = buffer.get(..len).unwrap_or_default();
-                self.machine.handle(self.clock.now(), Input::Datagram { from, octets });
+                self.machine.handle(self.clock.now(), Input::Datagram { from, local, octets });
                 Ok(true)
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(false),
+            // The next wait ends at once if there are datagrams behind it.
+            Err(error) if datagram::may_be_of_an_earlier_packet(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    fn wait(&self, flags: PollFlags, time: Option<Duration>) -> io::Result<()> {
+    /// Takes errors about what was sent, but not endlessly; true when there were some.
+    fn receive_errors(&mut self) -> bool {
+        let mut buffer = [0; MAX_PACKET];
+        for taken in 0..MAX_ERRORS {
+            match self.errors.take(&self.socket, &mut buffer) {
+                Ok(Some(report)) if report.port_unreachable => {
+                    let quoted = buffer.get(..report.quoted).unwrap_or_default();
+                    self.machine.handle(self.clock.now(), Input::Unreachable { to: report.to, quoted });
+                }
+                Ok(_) => {}
+                Err(_) => return taken > 0,
+            }
+        }
+        true
+    }
+
+    fn wait(&mut self, flags: PollFlags, time: Option<Duration>) -> io::Result<()> {
         // Rounded up: woken too early, it would only look at the clock again and again.
         let millis = |time: Duration| i32::try_from(time.as_millis().saturating_add(1)).unwrap_or(i32::MAX);
         let timeout = time.map_or(Ok(PollTimeout::NONE), |time| PollTimeout::try_from(millis(time)));
         let mut descriptors = [PollFd::new(self.socket.as_fd(), flags)];
-        match poll(&mut descriptors, timeout.unwrap_or(PollTimeout::MAX)) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
+        let polled = poll(&mut descriptors, timeout.unwrap_or(PollTimeout::MAX));
+        let has_errors = |[descriptor]: [PollFd<'_>; 1]| {
+            descriptor.revents().is_some_and(|events| events.contains(PollFlags::POLLERR))
+        };
+        match polled {
+            Ok(_) => {
+                if has_errors(descriptors) {
+                    self.receive_errors();
+                }
+                Ok(())
+            }
+            Err(Errno::EINTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
@@ -174,7 +215,7 @@ impl<M> AsFd for Driver<M> {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use std::collections::VecDeque;
+    use std::{collections::VecDeque, net::IpAddr};
     use zephyr_core::time::Now;
     use zephyr_engine::machine::Transmit;
     use zephyr_testkit::loopback::Network;
@@ -190,6 +231,8 @@ mod tests {
         events: VecDeque<String>,
         alarm: Option<Duration>,
         noise: usize,
+        unreachable: Vec<(SocketAddr, Vec<u8>)>,
+        local: Option<IpAddr>,
     }
 
     impl Machine for Echo {
@@ -201,10 +244,14 @@ mod tests {
         fn handle(&mut self, now: Now, input: Input<'_, Self>) {
             match input {
                 Input::Datagram { octets: NOISE, .. } => self.noise += 1,
-                Input::Datagram { from, octets } => self.jobs.push_back((from, octets.to_vec())),
+                Input::Unreachable { to, quoted } => self.unreachable.push((to, quoted.to_vec())),
+                Input::Datagram { from, local, octets } => {
+                    self.local = local;
+                    self.jobs.push_back((from, octets.to_vec()));
+                }
                 Input::Done((to, payload)) => {
                     self.events.push_back(String::from_utf8_lossy(&payload).into_owned());
-                    self.out.push_back(Transmit { to, payload: payload.into() });
+                    self.out.push_back(Transmit { to, local: self.local, payload: payload.into() });
                 }
                 Input::Timeout if self.alarm.take_if(|alarm| now.monotonic >= *alarm).is_some() => {
                     self.events.push_back("alarm".to_owned());
@@ -303,8 +350,56 @@ mod tests {
     fn a_packet_that_the_system_refuses_is_told_of() {
         let Scene { mut driver, network, .. } = scene();
         let nowhere = SocketAddr::from((network.here(), 0));
-        driver.machine.out.push_back(Transmit { to: nowhere, payload: Bytes::from_static(b"x") });
+        driver.machine.out.push_back(Transmit { to: nowhere, local: None, payload: Bytes::from_static(b"x") });
         let told = driver.next(None, &mut doubled).unwrap();
         assert!(matches!(told, Some(Occurrence::SendFailed { to, .. }) if to == nowhere), "{told:?}");
+    }
+
+    #[test]
+    fn errors_of_what_was_sent_are_told_and_stop_nothing() {
+        let Scene { mut driver, peer, network } = scene();
+        let gone = UdpSocket::bind((network.here(), 0)).unwrap();
+        let closed = gone.local_addr().unwrap();
+        drop(gone);
+        for _ in 0..3 {
+            driver.machine.out.push_back(Transmit { to: closed, local: None, payload: Bytes::from_static(b"void") });
+        }
+        peer.send_to(b"a", driver.socket.local_addr().unwrap()).unwrap();
+        assert_eq!(event(&mut driver, None).as_deref(), Some("aa"));
+        driver.command(Duration::from_millis(10));
+        assert_eq!(event(&mut driver, None).as_deref(), Some("alarm"));
+        assert_eq!(driver.machine.unreachable, vec![(closed, b"void".to_vec()); 3]);
+        assert_eq!(event(&mut driver, Some(Duration::ZERO)), None);
+        assert_eq!(peer.recv(&mut [0; 16]).unwrap(), 2);
+    }
+
+    /// A program that waits for the socket itself is not woken again and again.
+    #[test]
+    fn errors_are_taken_by_who_does_not_wait_as_well() {
+        let Scene { mut driver, network, .. } = scene();
+        let gone = UdpSocket::bind((network.here(), 0)).unwrap();
+        let closed = gone.local_addr().unwrap();
+        drop(gone);
+        driver.machine.out.push_back(Transmit { to: closed, local: None, payload: Bytes::from_static(b"void") });
+        assert_eq!(event(&mut driver, Some(Duration::ZERO)), None);
+        assert_eq!(driver.machine.unreachable.len(), 1);
+        let mut descriptors = [PollFd::new(driver.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut descriptors, PollTimeout::ZERO), Ok(0));
+    }
+
+    #[test]
+    fn answers_go_from_the_address_that_was_asked() {
+        let network = Network::claim().unwrap();
+        let socket = UdpSocket::bind(("0.0.0.0", 0)).unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let mut driver = Driver::new(Echo::default(), socket, Clock::new()).unwrap();
+        let peer = UdpSocket::bind((network.here(), 0)).unwrap();
+        for host in [1, 2, 3] {
+            let asked = SocketAddr::from((network.host(host), port));
+            peer.send_to(b"a", asked).unwrap();
+            assert_eq!(event(&mut driver, None).as_deref(), Some("aa"));
+            assert_eq!(event(&mut driver, Some(Duration::ZERO)), None);
+            assert_eq!(peer.recv_from(&mut [0; 16]).unwrap(), (2, asked));
+        }
     }
 }

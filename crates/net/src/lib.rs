@@ -9,6 +9,7 @@ pub mod address;
 pub mod batch;
 pub mod blocking;
 pub mod clock;
+pub mod datagram;
 pub mod driver;
 pub mod host;
 pub mod services;

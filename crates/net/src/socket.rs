@@ -1,5 +1,6 @@
 //! UDP sockets.
 
+use crate::datagram;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{io, net::SocketAddr, os::fd::OwnedFd};
 use tokio::net::UdpSocket;
@@ -7,7 +8,8 @@ use tokio::net::UdpSocket;
 /// The receive buffer that a socket asks for, in octets. The system may give less.
 const RECEIVE_BUFFER: usize = 8 << 20;
 
-/// A UDP socket bound to `address`, with as large a receive buffer as the system gives.
+/// A UDP socket bound to `address`, with as large a receive buffer as the system gives. It is
+/// [prepared](datagram::prepare) for drivers.
 ///
 /// # Errors
 ///
@@ -27,10 +29,11 @@ pub fn bind_with(address: SocketAddr, receive_buffer: usize) -> io::Result<UdpSo
     let _ = socket.set_recv_buffer_size(receive_buffer);
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
+    datagram::prepare(&socket)?;
     UdpSocket::from_std(socket.into())
 }
 
-/// The UDP socket that another program has bound and handed to this one.
+/// The UDP socket that another program has bound and handed to this one, [prepared](datagram::prepare) for drivers.
 ///
 /// # Errors
 ///
@@ -46,6 +49,7 @@ pub fn inherited(handed: OwnedFd) -> io::Result<UdpSocket> {
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     }
     socket.set_nonblocking(true)?;
+    datagram::prepare(&socket)?;
     UdpSocket::from_std(socket.into())
 }
 

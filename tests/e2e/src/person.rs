@@ -6,13 +6,17 @@ use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 use zephyr_testkit::{
     bins,
     deadline::wait_until,
     process::{self, Daemon, Output},
+    reference::Namespace,
     user::User,
 };
 
@@ -45,6 +49,8 @@ enum Account {
     Principal(User),
     /// Nobody in particular, with a home directory.
     Bare(PathBuf),
+    /// The same on a machine of its own.
+    Inside(Arc<Namespace>, PathBuf),
 }
 
 /// A person.
@@ -65,6 +71,12 @@ impl Person {
     /// A person where there is no Kerberos. To the system everybody here is who runs the test.
     pub fn bare(name: &str, home: PathBuf, environment: Vec<(String, String)>) -> Self {
         Self { name: name.to_owned(), account: Account::Bare(home), make: Make::Ours, environment }
+    }
+
+    /// As [`Person::bare`], on a machine of its own.
+    pub fn inside(namespace: &Arc<Namespace>, name: &str, home: PathBuf, environment: Vec<(String, String)>) -> Self {
+        let account = Account::Inside(Arc::clone(namespace), home);
+        Self { name: name.to_owned(), account, make: Make::Ours, environment }
     }
 
     /// The same person with other programs.
@@ -89,7 +101,7 @@ impl Person {
     pub fn home(&self) -> &Path {
         match &self.account {
             Account::Principal(user) => user.home(),
-            Account::Bare(home) => home,
+            Account::Bare(home) | Account::Inside(_, home) => home,
         }
     }
 
@@ -102,8 +114,11 @@ impl Person {
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = match &self.account {
             Account::Principal(user) => user.command(program),
-            Account::Bare(home) => {
-                let mut command = Command::new(program);
+            Account::Bare(home) | Account::Inside(_, home) => {
+                let mut command = match &self.account {
+                    Account::Inside(namespace, _) => namespace.command(program),
+                    _ => Command::new(program),
+                };
                 command.env("HOME", home).env("WGFILE", self.wgfile());
                 command.env("KRB5_CONFIG", "/dev/null").env_remove("KRB5CCNAME").env_remove("KRB5_KTNAME");
                 command
@@ -199,7 +214,7 @@ impl Person {
     pub fn recipient(&self) -> String {
         match &self.account {
             Account::Principal(user) => user.principal(),
-            Account::Bare(_) => self.name.clone(),
+            Account::Bare(_) | Account::Inside(..) => self.name.clone(),
         }
     }
 

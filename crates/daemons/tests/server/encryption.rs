@@ -107,7 +107,7 @@ fn server() -> Server {
 
 /// Sends a packet; what the server sends then, and where to.
 fn give(server: &mut Server, from: SocketAddr, octets: &[u8]) -> Vec<(SocketAddr, Bytes)> {
-    server.handle(NOW, Input::Datagram { from, octets });
+    server.handle(NOW, Input::Datagram { from, local: None, octets });
     let mut sent = Vec::new();
     loop {
         match server.poll(NOW) {
@@ -116,7 +116,7 @@ fn give(server: &mut Server, from: SocketAddr, octets: &[u8]) -> Vec<(SocketAddr
                 if notice.opcode == b"PROBE" {
                     let ack = Notice { kind: Kind::ClientAck, body: b"", ..notice };
                     let octets = ack.write(&Claim::NONE, Limits::COMPATIBLE).unwrap();
-                    server.handle(NOW, Input::Datagram { from: transmit.to, octets: &octets });
+                    server.handle(NOW, Input::Datagram { from: transmit.to, local: None, octets: &octets });
                 } else {
                     sent.push((transmit.to, transmit.payload));
                 }

@@ -227,7 +227,7 @@ fn a_host_manager_survives() {
             1 => source(&mut random),
             _ => SocketAddr::from(([127, 0, 0, 1], u16::try_from(random.below(65536)).unwrap())),
         };
-        machine.handle(stage.now, Input::Datagram { from, octets: &octets });
+        machine.handle(stage.now, Input::Datagram { from, local: None, octets: &octets });
         if number % 100 == 0 {
             stage.now.monotonic += Duration::from_secs(1);
             machine.handle(stage.now, Input::Timeout);

@@ -3,7 +3,7 @@
 
 use super::stage::{Double, Proof, Received};
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     ops::{Deref, DerefMut},
     sync::Arc,
     time::Duration,
@@ -33,6 +33,8 @@ pub(crate) fn outside() -> Ipv4Addr {
 /// The server, and who verifies for it.
 pub(crate) struct Transport {
     server: Server,
+    /// The server's address that packets are sent to.
+    pub(crate) asked: IpAddr,
     double: Arc<Double>,
     verifier: Verifier,
     runtime: tokio::runtime::Runtime,
@@ -43,7 +45,8 @@ impl Transport {
         let double = Arc::new(Double::default());
         let verifier = Verifier::new(double.clone(), crate::VERIFY_THREADS).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        Self { server: Server::new(config, now), double, verifier, runtime }
+        let asked = config.address.into();
+        Self { server: Server::new(config, now), asked, double, verifier, runtime }
     }
 
     /// How many packets were verified.
@@ -53,7 +56,7 @@ impl Transport {
 
     pub(crate) fn give(&mut self, now: Now, from: SocketAddr, octets: &[u8], proof: Proof) {
         self.double.set(proof);
-        self.server.handle(now, Input::Datagram { from, octets });
+        self.server.handle(now, Input::Datagram { from, local: Some(self.asked), octets });
     }
 
     pub(crate) fn command(&mut self, now: Now, command: Command) {
@@ -72,7 +75,7 @@ impl Transport {
             let output = self.server.poll(now);
             idle = if matches!(output, Output::Wait(_)) { idle + 1 } else { 0 };
             match output {
-                Output::Transmit(transmit) => received.push(Received { to: transmit.to, octets: transmit.payload }),
+                Output::Transmit(transmit) => received.push(transmit.into()),
                 Output::Job(job) => match self.verifier.verify(now, job) {
                     Some(verified) => self.server.handle(now, Input::Done(verified)),
                     None => under_way += 1,

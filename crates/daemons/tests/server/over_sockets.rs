@@ -22,9 +22,11 @@ const VERIFY_THREADS: usize = 0;
 mod transport;
 
 mod acl;
+mod closed_ports;
 mod control;
 mod delivery;
 mod hosts;
+mod local_addresses;
 mod locations;
 mod messages;
 mod mirror;

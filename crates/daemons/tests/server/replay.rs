@@ -71,13 +71,13 @@ impl Timed {
         let sender = packet.notice.sender;
         let lifetime = Lifetime { made: made.at, ends: made.at + self.skew + SECOND };
         assert!(now.wall < lifetime.ends, "the acceptor would refuse it anyway");
-        self.stage.engine.handle(now, Input::Datagram { from, octets: &made.octets });
+        self.stage.engine.handle(now, Input::Datagram { from, local: None, octets: &made.octets });
         let mut came = Vec::new();
         loop {
             match self.stage.engine.poll(now) {
                 Output::Transmit(transmit) => {
                     let packet = Packet::parse(&transmit.payload).unwrap();
-                    let received = Received { to: transmit.to, octets: transmit.payload.clone() };
+                    let received = Received::from(transmit.clone());
                     match (packet.notice.kind, packet.claim.auth) {
                         _ if received.is_probe() => {}
                         (Kind::ServAck | Kind::ServNak, _) => came.push(received.answer()),
@@ -88,7 +88,9 @@ impl Timed {
                         let ack = Notice { kind: Kind::ClientAck, body: b"", ..packet.notice };
                         let ack =
                             ack.write(&zephyr_core::notice::Claim::NONE, zephyr_core::limits::Limits::WHOLE_PACKET);
-                        self.stage.engine.handle(now, Input::Datagram { from: transmit.to, octets: &ack.unwrap() });
+                        self.stage
+                            .engine
+                            .handle(now, Input::Datagram { from: transmit.to, local: None, octets: &ack.unwrap() });
                     }
                 }
                 Output::Job(job) => {

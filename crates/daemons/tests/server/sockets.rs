@@ -6,20 +6,20 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     io,
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
     ops::{Deref, DerefMut},
     rc::{Rc, Weak},
     sync::Arc,
     time::Duration,
 };
-use tokio::{runtime::Runtime, time::timeout};
+use tokio::{io::Interest, runtime::Runtime, time::timeout};
 use zephyr_core::{notice::Packet, time::Now};
 use zephyr_daemons::zephyrd::verifier::Verifier;
 use zephyr_engine::{
-    machine::{Input, Machine, Output},
+    machine::{Input, Machine, Output, Transmit},
     server::{Command, Config, Event, Server},
 };
-use zephyr_net::{batch::BatchReceiver, socket};
+use zephyr_net::{batch::BatchReceiver, datagram, socket};
 use zephyr_testkit::loopback::Network;
 
 /// Whether packets go over sockets.
@@ -83,14 +83,14 @@ impl Hosts {
         assert_eq!(self.sockets.borrow()[&from].send_to(octets, to).unwrap(), octets.len());
     }
 
-    /// The next packet that comes to an address, which must be the server's.
-    fn receive(&self, to: SocketAddr, server: SocketAddr) -> Received {
+    /// The next packet that comes to an address, which must be from the server's port.
+    fn receive(&self, to: SocketAddr, server: u16) -> Received {
         let sockets = self.sockets.borrow();
         let socket = sockets.get(&to).unwrap_or_else(|| panic!("a packet went to {to}, where nobody is"));
         let mut buffer = [0; 2048];
         let (len, from) = socket.recv_from(&mut buffer).unwrap_or_else(|error| panic!("nothing came to {to}: {error}"));
-        assert_eq!(from, server);
-        Received { to, octets: Bytes::copy_from_slice(&buffer[..len]) }
+        assert_eq!(from.port(), server);
+        Received { from: Some(from.ip()), to, octets: Bytes::copy_from_slice(&buffer[..len]) }
     }
 
     fn nothing_more_came(&self) {
@@ -107,7 +107,9 @@ impl Hosts {
 pub(crate) struct Transport {
     server: Server,
     socket: tokio::net::UdpSocket,
-    address: SocketAddr,
+    /// The server's address that packets are sent to.
+    pub(crate) asked: IpAddr,
+    port: u16,
     receiver: BatchReceiver,
     double: Arc<Double>,
     verifier: Verifier,
@@ -121,11 +123,12 @@ impl Transport {
     pub(crate) fn new(config: Config, now: Now) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let entered = runtime.enter();
-        let socket = socket::bind((config.address, 0).into()).unwrap();
+        let socket = socket::bind((Ipv4Addr::UNSPECIFIED, 0).into()).unwrap();
         drop(entered);
         let double = Arc::new(Double::default());
         Self {
-            address: socket.local_addr().unwrap(),
+            asked: config.address.into(),
+            port: socket.local_addr().unwrap().port(),
             server: Server::new(config, now),
             socket,
             receiver: BatchReceiver::new(),
@@ -146,13 +149,13 @@ impl Transport {
     pub(crate) fn give(&mut self, now: Now, from: SocketAddr, octets: &[u8], proof: Proof) {
         self.double.set(proof);
         if is_nobodys(from) {
-            return self.server.handle(now, Input::Datagram { from, octets });
+            return self.server.handle(now, Input::Datagram { from, local: Some(self.asked), octets });
         }
         self.hosts.appear(from);
         if let Ok(packet) = Packet::parse(octets) {
             self.hosts.appear(at(from, packet.notice.port));
         }
-        self.hosts.send(from, self.address, octets);
+        self.hosts.send(from, (self.asked, self.port).into(), octets);
         self.given += 1;
     }
 
@@ -172,14 +175,14 @@ impl Transport {
         let (mut sent, mut events) = (Vec::new(), Vec::new());
         loop {
             match self.server.poll(now) {
-                Output::Transmit(transmit) => match self.socket.try_send_to(&transmit.payload, transmit.to) {
+                Output::Transmit(transmit) => match self.send(&transmit) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         self.server.put_back(transmit);
                         self.runtime.block_on(self.socket.writable()).unwrap();
                     }
                     result => {
                         result.unwrap();
-                        sent.push(Received { to: transmit.to, octets: transmit.payload });
+                        sent.push(Received::from(transmit));
                     }
                 },
                 Output::Job(job) => {
@@ -192,17 +195,23 @@ impl Transport {
         }
         let arrived = |packet: Received| match packet.to {
             to if is_nobodys(to) => packet,
-            to => self.hosts.receive(to, self.address),
+            to => self.hosts.receive(to, self.port),
         };
         let received = sent.into_iter().map(arrived).collect();
         self.hosts.nothing_more_came();
         (received, events)
     }
 
+    fn send(&self, transmit: &Transmit) -> io::Result<()> {
+        self.socket.try_io(Interest::WRITABLE, || datagram::send(&self.socket, transmit))
+    }
+
     fn receive(&mut self, now: Now) {
         let Self { server, socket, receiver, runtime, given, .. } = self;
         runtime.block_on(async { timeout(TIMEOUT, socket.readable()).await }).expect("what is sent arrives").unwrap();
-        let received = receiver.receive(socket, |from, octets| server.handle(now, Input::Datagram { from, octets }));
+        let received = receiver.receive(socket, |from, local, octets| {
+            server.handle(now, Input::Datagram { from, local, octets });
+        });
         *given -= received.unwrap_or(0);
     }
 

@@ -28,9 +28,12 @@ use zephyr_core::{
     time::Now,
     uid::Uid,
 };
-use zephyr_engine::server::{
-    Bounds, Change, Command, Config, Event, LogEvent, Neighbours, ProbeSecret, Published,
-    acl::{Acl, ClassAcls, Defaults, Rules},
+use zephyr_engine::{
+    machine::{Input, Machine, Transmit},
+    server::{
+        Bounds, Change, Command, Config, Event, LogEvent, Neighbours, ProbeSecret, Published,
+        acl::{Acl, ClassAcls, Defaults, Rules},
+    },
 };
 
 pub const REALM: &str = "ATHENA.TEST";
@@ -108,8 +111,16 @@ pub fn with_defaults(file: &[u8]) -> Arc<Rules> {
 /// A packet that the server sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
+    /// The server's address that it came from.
+    pub from: Option<IpAddr>,
     pub to: SocketAddr,
     pub octets: Bytes,
+}
+
+impl From<Transmit> for Received {
+    fn from(Transmit { to, local, payload }: Transmit) -> Self {
+        Self { from: local, to, octets: payload }
+    }
 }
 
 impl Received {
@@ -336,6 +347,17 @@ impl Stage {
         let received = self.receive();
         (self.judged, self.malformed) = (self.engine.judged(), self.engine.counters().malformed);
         received
+    }
+
+    /// From now on packets are sent to this address of the server.
+    pub fn ask_at(&mut self, server: IpAddr) {
+        self.engine.asked = server;
+    }
+
+    /// The network says that nobody listens where a packet was sent, of which it quotes so much.
+    pub fn is_closed(&mut self, to: SocketAddr, quoted: &[u8]) -> Vec<Received> {
+        self.engine.handle(self.now, Input::Unreachable { to, quoted });
+        self.receive()
     }
 
     pub fn send(&mut self, from: SocketAddr, notice: Notice<'_>, proof: Proof) -> Vec<Received> {

@@ -10,11 +10,13 @@ mod transport;
 
 mod acl;
 mod bounds;
+mod closed_ports;
 mod control;
 mod delivery;
 mod fairness;
 mod forged_addresses;
 mod hosts;
+mod local_addresses;
 mod locations;
 mod messages;
 mod mirror;

@@ -33,7 +33,7 @@ impl Late {
 
     /// Gives a packet to the server; the bodies of what it sends then.
     fn give(&mut self, from: SocketAddr, octets: &[u8]) -> Vec<String> {
-        self.stage.engine.handle(self.stage.now, Input::Datagram { from, octets });
+        self.stage.engine.handle(self.stage.now, Input::Datagram { from, local: None, octets });
         self.received()
     }
 

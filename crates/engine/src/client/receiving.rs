@@ -5,14 +5,18 @@ use super::{
     Client, Event, LogEvent, Phase, Received,
     received::ReceptionContext,
     shared::Shared,
-    unverified::{Overflow, Unverified},
+    unverified::{self, Overflow, Unverified},
 };
 use crate::machine::Transmit;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 use zephyr_core::{
     auth::{AuthError, Session},
     fragment::Span,
-    inbox::{Arrival, Delivered, DropReason, Inbox},
+    inbox::{Arrival, Delivered, DropReason, Inbox, Opened},
     notice::OwnedPacket,
     time::Now,
 };
@@ -54,7 +58,7 @@ impl Receiver {
 
 impl Client {
     /// Handles a datagram.
-    pub(super) fn receive(&mut self, now: Now, from: SocketAddr, octets: &[u8]) {
+    pub(super) fn receive(&mut self, now: Now, from: SocketAddr, local: Option<IpAddr>, octets: &[u8]) {
         let packet = match OwnedPacket::receive(octets) {
             Ok(packet) => packet,
             Err(error) => return self.shared.log(LogEvent::Malformed { from, error }),
@@ -62,7 +66,7 @@ impl Client {
         if packet.notice().kind.is_acknowledgement() {
             self.handle_acknowledgement(now, from, packet);
         } else {
-            self.handle_notice_packet(now, from, packet);
+            self.handle_notice_packet(now, unverified::Received { from, local, packet });
         }
     }
 
@@ -89,12 +93,12 @@ impl Client {
         }
     }
 
-    fn handle_notice_packet(&mut self, now: Now, from: SocketAddr, packet: OwnedPacket) {
-        if let Some(opened) = self.shared.verifier.verify(now, &packet.packet()) {
-            return self.handle_arrival(now, Arrival { from, packet, opened });
+    fn handle_notice_packet(&mut self, now: Now, received: unverified::Received) {
+        if let Some(opened) = self.shared.verifier.verify(now, &received.packet.packet()) {
+            return self.handle_arrival(now, received, opened);
         }
         self.shared.session.request();
-        if let Err(Overflow { from }) = self.receiver.unverified.push(from, packet)
+        if let Err(Overflow { from }) = self.receiver.unverified.push(received)
             // Once until there is room again, as forged packets could otherwise fill the log.
             && !std::mem::replace(&mut self.receiver.full_logged, true)
         {
@@ -113,25 +117,28 @@ impl Client {
         }
         self.shared.verifier.handle_session(now, session);
         self.receiver.full_logged = false;
-        for (from, packet) in self.receiver.unverified.take() {
-            if let Some(opened) = self.shared.verifier.verify(now, &packet.packet()) {
-                self.handle_arrival(now, Arrival { from, packet, opened });
+        for received in self.receiver.unverified.take() {
+            if let Some(opened) = self.shared.verifier.verify(now, &received.packet.packet()) {
+                self.handle_arrival(now, received, opened);
             }
         }
     }
 
     /// Handles a packet whose origin is verified. What there is no room for is not acknowledged, so that it comes again.
-    fn handle_arrival(&mut self, now: Now, arrival: Arrival) {
+    fn handle_arrival(&mut self, now: Now, received: unverified::Received, opened: Opened) {
         self.give_up_incomplete(now);
         if self.shared.transmits.len() >= MAX_TRANSMITS {
             return;
         }
-        let (from, is_for_another) = (arrival.from, self.is_probe_for_another(&arrival));
+        let unverified::Received { from, local, packet } = received;
+        let arrival = Arrival { from, packet, opened };
+        let is_for_another = self.is_probe_for_another(&arrival);
         let mut reception = self.receiver.inbox.receive(now, arrival);
         if is_for_another {
             reception.acknowledgement = None;
         }
-        self.shared.transmits.extend(reception.acknowledgement.map(|payload| Transmit { to: from, payload }));
+        let acknowledgement = reception.acknowledgement.map(|payload| Transmit { to: from, local, payload });
+        self.shared.transmits.extend(acknowledgement);
         match reception.delivered {
             Ok(Some(delivered)) => self.deliver(now, delivered),
             Ok(None) => {}

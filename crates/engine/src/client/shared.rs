@@ -83,7 +83,7 @@ impl Shared {
     /// Sends packets to the host manager.
     pub(super) fn transmit(&mut self, payloads: impl IntoIterator<Item = Bytes>) {
         let to = self.endpoint.host_manager;
-        self.transmits.extend(payloads.into_iter().map(|payload| Transmit { to, payload }));
+        self.transmits.extend(payloads.into_iter().map(|payload| Transmit { to, local: None, payload }));
     }
 
     /// Queries the host manager's limits again: it may not have known them at start, or has another server by now.

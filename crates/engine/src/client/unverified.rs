@@ -13,10 +13,20 @@ use zephyr_core::{notice::OwnedPacket, shares::Shares};
 /// bounds their octets as well, to a mebibyte.
 const MAX_UNVERIFIED: usize = 1024;
 
+/// A packet of a notice as it was received.
+#[derive(Clone, Debug)]
+pub(super) struct Received {
+    /// Where it came from.
+    pub(super) from: SocketAddr,
+    /// The address of this host that it came to: its acknowledgement goes from there.
+    pub(super) local: Option<IpAddr>,
+    pub(super) packet: OwnedPacket,
+}
+
 /// Packets in order of arrival.
 #[derive(Default)]
 pub(super) struct Unverified {
-    queue: BTreeMap<u64, (SocketAddr, OwnedPacket)>,
+    queue: BTreeMap<u64, Received>,
     /// The same by where they came from.
     by_source: BTreeSet<(IpAddr, u64)>,
     shares: Shares<IpAddr>,
@@ -42,16 +52,17 @@ impl Unverified {
     /// # Errors
     ///
     /// When one packet is dropped for want of room: this one, or the latest of whoever has most.
-    pub(super) fn push(&mut self, from: SocketAddr, packet: OwnedPacket) -> Result<(), Overflow> {
-        if self.waiting.contains(&(from, packet.octets().clone())) {
+    pub(super) fn push(&mut self, received: Received) -> Result<(), Overflow> {
+        let (from, octets) = (received.from, received.packet.octets().clone());
+        if self.waiting.contains(&(from, octets.clone())) {
             return Ok(());
         }
         let overflow = if self.queue.len() >= MAX_UNVERIFIED { Some(self.make_room(from)?) } else { None };
         self.arrived += 1;
-        self.waiting.insert((from, packet.octets().clone()));
+        self.waiting.insert((from, octets));
         self.by_source.insert((from.ip(), self.arrived));
         self.shares.add(&from.ip(), 1);
-        self.queue.insert(self.arrived, (from, packet));
+        self.queue.insert(self.arrived, received);
         overflow.map_or(Ok(()), Err)
     }
 
@@ -61,7 +72,7 @@ impl Unverified {
         let largest = self.shares.largest().filter(|(_, held)| *held > self.shares.of(&from.ip()) + 1);
         let source = *largest.ok_or(refused)?.0;
         let (_, latest) = *self.by_source.range((source, 0)..=(source, u64::MAX)).next_back().ok_or(refused)?;
-        let (dropped, packet) = self.queue.remove(&latest).ok_or(refused)?;
+        let Received { from: dropped, packet, .. } = self.queue.remove(&latest).ok_or(refused)?;
         self.by_source.remove(&(source, latest));
         self.shares.remove(&source, 1);
         self.waiting.remove(&(dropped, packet.octets().clone()));
@@ -69,7 +80,7 @@ impl Unverified {
     }
 
     /// Takes all of them.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = (SocketAddr, OwnedPacket)> + use<> {
+    pub(super) fn take(&mut self) -> impl Iterator<Item = Received> + use<> {
         std::mem::take(self).queue.into_values()
     }
 }

@@ -31,7 +31,7 @@ use reachability::Reachability;
 use statistics::RemoteAnswers;
 use std::{
     collections::BTreeSet,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
 use zephyr_core::{
@@ -102,7 +102,8 @@ impl Machine for HostManager {
 
     fn handle(&mut self, now: Now, input: Input<'_, Self>) {
         match input {
-            Input::Datagram { from, octets } => self.receive(now, from, octets),
+            Input::Datagram { from, local, octets } => self.receive(now, from, local, octets),
+            Input::Unreachable { .. } => {}
             Input::Done(answer) => self.handle_owner(now, answer),
             Input::Timeout => self.handle_timeout(now),
             Input::Command(Command::Flush) => self.flush(now),
@@ -131,6 +132,8 @@ impl Machine for HostManager {
 #[derive(Debug)]
 struct Received {
     from: SocketAddr,
+    /// The address of this host that it came to: what answers it goes from there.
+    local: Option<IpAddr>,
     packet: OwnedPacket,
 }
 
@@ -160,7 +163,7 @@ impl HostManager {
         host_manager
     }
 
-    fn receive(&mut self, now: Now, from: SocketAddr, octets: &[u8]) {
+    fn receive(&mut self, now: Now, from: SocketAddr, local: Option<IpAddr>, octets: &[u8]) {
         let octets = octets.get(..MAX_PACKET).unwrap_or(octets);
         let layout = match Layout::read(octets) {
             Ok(layout) => layout,
@@ -173,7 +176,7 @@ impl HostManager {
         // Without what IPv6 has beside address and port, which may differ from one packet of a program to the next.
         let from = SocketAddr::new(from.ip(), from.port());
         let kind = packet.notice().kind;
-        let received = Received { from, packet };
+        let received = Received { from, local, packet };
         if kind == Kind::Stat {
             return self.tell_statistics(now, &received);
         }
@@ -197,7 +200,7 @@ impl HostManager {
         let packet = received.packet.packet();
         let answer = Notice { kind: Kind::HmAck, body: &body, ..packet.notice };
         if let Some(answer) = acknowledgement(&answer, &packet.claim) {
-            self.outputs.send(received.from, answer);
+            self.outputs.send_from(received.local, received.from, answer);
         }
     }
 

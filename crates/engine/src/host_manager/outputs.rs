@@ -3,7 +3,10 @@
 use super::{event::Event, owner::OwnerQuery};
 use crate::machine::Transmit;
 use bytes::Bytes;
-use std::{collections::VecDeque, net::SocketAddr};
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+};
 
 /// Packets to be sent, jobs to be done and events to be told, each in the order in which they were made.
 #[derive(Debug, Default)]
@@ -14,8 +17,14 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
+    /// Sends a packet from the address that the system chooses.
     pub(super) fn send(&mut self, to: SocketAddr, payload: Bytes) {
-        self.transmits.push_back(Transmit { to, payload });
+        self.send_from(None, to, payload);
+    }
+
+    /// Sends a packet from an address of this host.
+    pub(super) fn send_from(&mut self, local: Option<IpAddr>, to: SocketAddr, payload: Bytes) {
+        self.transmits.push_back(Transmit { to, local, payload });
     }
 
     pub(super) fn tell(&mut self, event: impl Into<Event>) {

@@ -7,13 +7,8 @@ use super::{
     queue::{MAX_PACKETS, Room},
 };
 use crate::acknowledgement::acknowledgement;
-use std::{net::SocketAddr, time::Duration};
-use zephyr_core::{
-    kind::Kind,
-    names,
-    notice::{Notice, Packet},
-    time::Now,
-};
+use std::time::Duration;
+use zephyr_core::{kind::Kind, names, notice::Notice, time::Now};
 
 /// Minimum time between two orders of programs for a flush or for another server. Root's are not counted.
 const MIN_ORDER_INTERVAL: Duration = Duration::from_secs(5);
@@ -50,7 +45,8 @@ impl HostManager {
     }
 
     fn handle_packet(&mut self, now: Now, program: Program, received: Received) {
-        let Received { from, packet } = received;
+        let Received { from, packet, .. } = &received;
+        let from = *from;
         let notice = packet.notice();
         let known = self.queue.contains(program, notice.uid);
         if !known && !self.make_room(program, &notice) {
@@ -65,14 +61,14 @@ impl HostManager {
         }
         self.users.add(program.owner);
         if notice.kind.wants_hmack() {
-            self.acknowledge(from, &packet.packet());
+            self.acknowledge(&received);
         }
         let sent = !self.reachability.looking;
         if sent {
             self.outputs.send(self.servers.current().address, packet.octets().clone());
         }
         if !known {
-            self.queue.add(now.monotonic, program, packet, sent);
+            self.queue.add(now.monotonic, program, received, sent);
         }
     }
 
@@ -113,11 +109,12 @@ impl HostManager {
         }
     }
 
-    fn acknowledge(&mut self, client: SocketAddr, packet: &Packet<'_>) {
+    fn acknowledge(&mut self, received: &Received) {
+        let (client, packet) = (received.from, received.packet.packet());
         let port = if packet.notice.port == 0 { client.port() } else { packet.notice.port };
         let answer = Notice { kind: Kind::HmAck, port, body: b"", ..packet.notice };
         if let Some(answer) = acknowledgement(&answer, &packet.claim) {
-            self.outputs.send(client, answer);
+            self.outputs.send_from(received.local, client, answer);
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Packets that the server has not answered yet (host manager, section 8).
 
 use super::{
+    Received,
     owner::{Owner, Program},
     shares::Shares,
 };
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
 use zephyr_core::{
@@ -27,7 +28,7 @@ pub(super) const MAX_PACKETS: usize = 4096;
 /// the same, but not many.
 const MAX_SAME_UID: usize = 8;
 /// The least of all addresses, for ranges.
-const FIRST_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+const FIRST_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// A packet of a program, waiting for the server's answer.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub(crate) struct Entry {
     pub(crate) packet: OwnedPacket,
     /// The program that sent it.
     program: Program,
+    /// The address of this host that it came to.
+    pub(super) local: Option<IpAddr>,
     pub(crate) kind: Kind,
     uid: Uid,
     queued_at: Duration,
@@ -131,13 +134,15 @@ impl Queue {
     }
 
     /// Queues a packet; `sent` when it is on its way to the server already.
-    pub(super) fn add(&mut self, now: Duration, program: Program, packet: OwnedPacket, sent: bool) {
+    pub(super) fn add(&mut self, now: Duration, program: Program, received: Received, sent: bool) {
         self.last += 1;
+        let Received { packet, local, .. } = received;
         let notice = packet.notice();
         let (uid, kind) = (notice.uid, notice.kind);
         self.by_uid.insert((uid, program), self.last);
         self.shares.add(program, self.last);
-        let entry = Entry { packet, program, kind, uid, queued_at: now, first_sent: now, transmissions: 0, due: None };
+        let (queued_at, first_sent) = (now, now);
+        let entry = Entry { packet, program, local, kind, uid, queued_at, first_sent, transmissions: 0, due: None };
         self.entries.insert(self.last, entry);
         if sent {
             self.transmitted(self.last, now);

@@ -4,14 +4,8 @@ use super::{
     HostManager, Received,
     event::{LogEvent, ServerChange},
 };
-use std::net::{IpAddr, SocketAddr};
-use zephyr_core::{
-    kind::Kind,
-    limits::Limits,
-    names,
-    notice::{Notice, Packet},
-    time::Now,
-};
+use std::net::IpAddr;
+use zephyr_core::{kind::Kind, limits::Limits, names, notice::Notice, time::Now};
 
 impl HostManager {
     pub(super) fn receive_from_server(&mut self, now: Now, received: &Received) {
@@ -25,7 +19,7 @@ impl HostManager {
         let notice = &packet.notice;
         match (notice.kind, notice.opcode) {
             (Kind::HmCtl, names::SHUTDOWN) => return self.change_server(now, suggestion(notice.body)),
-            (Kind::HmCtl, names::PING) => self.answer_ping(from, &packet),
+            (Kind::HmCtl, names::PING) => self.answer_ping(received),
             (Kind::HmCtl, opcode) => self.outputs.tell(LogEvent::BadControl { opcode: opcode.into() }),
             _ => self.handle_answer(received, notice),
         }
@@ -34,10 +28,11 @@ impl HostManager {
         }
     }
 
-    fn answer_ping(&mut self, server: SocketAddr, packet: &Packet<'_>) {
+    fn answer_ping(&mut self, received: &Received) {
+        let packet = received.packet.packet();
         let pong = Notice { kind: Kind::HmAck, ..packet.notice };
         if let Ok(pong) = pong.write(&packet.claim.echoed(), Limits::WHOLE_PACKET) {
-            self.outputs.send(server, pong);
+            self.outputs.send_from(received.local, received.from, pong);
         }
     }
 
@@ -46,7 +41,7 @@ impl HostManager {
         // First by uid: programs use the greetings' opcodes as they like.
         if let Some(entry) = self.queue.answered(notice) {
             if entry.kind == Kind::Acked {
-                self.outputs.send(entry.client(), received.packet.octets().clone());
+                self.outputs.send_from(entry.local, entry.client(), received.packet.octets().clone());
             }
         } else if notice.instance == names::HM && matches!(notice.opcode, names::BOOT | names::ATTACH) {
             if notice.body.split(|&octet| octet == 0).any(|field| field == names::LONG_HEADERS) {

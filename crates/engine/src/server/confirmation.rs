@@ -5,19 +5,21 @@
 //! What there is for the client meanwhile is held, and sent in order when the client acknowledges its probe. An address
 //! that never acknowledges gets a few probes, and nothing else.
 
-use crate::server::{
-    Change, Server,
-    limits::rate_limit::Rate,
-    log_event::LogEvent,
-    pacer::Lane,
-    state::{
-        clients::{Client, ClientId},
-        deliveries::{DeliveryLimits, Full, Outgoing},
-        probes::ProbeDue,
-        standing::Standing,
+use crate::{
+    machine::Transmit,
+    server::{
+        Change, Server,
+        limits::rate_limit::Rate,
+        log_event::LogEvent,
+        pacer::Lane,
+        state::{
+            clients::{Client, ClientId},
+            deliveries::{DeliveryLimits, Full, Outgoing},
+            probes::ProbeDue,
+            standing::Standing,
+        },
     },
 };
-use bytes::Bytes;
 use ring::hmac;
 use std::{
     fmt,
@@ -69,10 +71,15 @@ impl fmt::Debug for ProbeSecret {
 impl Server {
     /// A client is registered: it is to be probed.
     pub(crate) fn begin_probing(&mut self, now: Now, id: ClientId) {
-        let Some(client) = self.clients.get(id) else { return };
-        self.probes_begun += 1;
-        let uid = self.config.probe_secret.uid(self.config.address, self.probes_begun, client.address());
+        let (Some(uid), Some(client)) = (self.new_probe_uid(id), self.clients.get(id)) else { return };
         self.probes.begin(now.monotonic, id, uid, client.standing());
+    }
+
+    /// A uid for a probe of a client, which only who receives the probe can know.
+    pub(crate) fn new_probe_uid(&mut self, id: ClientId) -> Option<Uid> {
+        let client = self.clients.get(id)?;
+        self.probes_begun += 1;
+        Some(self.config.probe_secret.uid(self.config.address, self.probes_begun, client.address()))
     }
 
     /// Sends the probes that are due, and gives up the clients that have not acknowledged theirs. When many are due at
@@ -85,11 +92,11 @@ impl Server {
                     self.counters.unconfirmed_silent += 1;
                     self.forget_unconfirmed(id);
                 }
-                Some(ProbeDue::Send(id, uid)) => match self.probe_packet(now, id, uid) {
-                    Some((to, packet)) => {
+                Some(ProbeDue::Send(id, uid)) => match self.affordable_probe(now, id, uid) {
+                    Some(packet) => {
                         self.counters.probes += 1;
                         self.probes.sent(now.monotonic, id);
-                        self.send(to, packet);
+                        self.send(packet);
                     }
                     None => self.probes.not_sent(now.monotonic, id),
                 },
@@ -97,10 +104,16 @@ impl Server {
         }
     }
 
-    /// The probe of a client, if it may be sent now. It counts as sent.
-    fn probe_packet(&mut self, now: Now, id: ClientId, uid: Uid) -> Option<(SocketAddr, Bytes)> {
+    /// The probe of a client that is not confirmed, if it may be sent now. It counts as sent.
+    fn affordable_probe(&mut self, now: Now, id: ClientId, uid: Uid) -> Option<Transmit> {
+        let probe = self.probe_packet(now, id, uid)?;
+        self.may_reach_unconfirmed(now, id, probe.payload.len()).then_some(probe)
+    }
+
+    /// A probe of a client.
+    pub(crate) fn probe_packet(&mut self, now: Now, id: ClientId, uid: Uid) -> Option<Transmit> {
         let client = self.clients.get(id)?;
-        let (to, session) = (client.address(), client.session().cloned());
+        let (to, local, session) = (client.address(), client.local(), client.session().cloned());
         // More than any receiver puts together: programs acknowledge it, and that is all.
         let multinotice = format!("0/{}", MAX_NOTICE + 1);
         let notice = Notice {
@@ -120,7 +133,7 @@ impl Server {
             Some(session) => session.seal(&notice, Direction::ToClient, Limits::COMPATIBLE, now),
             None => notice.write(&Claim::NONE, Limits::COMPATIBLE).map_err(Into::into),
         };
-        let packet = match packet {
+        let payload = match packet {
             Ok(packet) => packet,
             Err(error) => {
                 self.counters.not_written += 1;
@@ -128,7 +141,7 @@ impl Server {
                 return None;
             }
         };
-        self.may_reach_unconfirmed(now, id, packet.len()).then_some((to, packet))
+        Some(Transmit { to, local, payload })
     }
 
     /// Whether so many octets more may be sent to the address of a client that is not confirmed. They count as sent.
@@ -187,9 +200,9 @@ impl Server {
         }
         self.hosts.confirm(from.ip());
         self.changed(Change::ClientConfirmed { client: from });
-        for ((to, uid), payload) in self.deliveries.release(now.monotonic, id, standing) {
+        for (uid, transmit) in self.deliveries.release(now.monotonic, id, standing) {
             self.counters.delivered += 1;
-            self.pacer.push(Lane::Deliveries(uid), to, payload);
+            self.pacer.push(Lane::Deliveries(uid), transmit);
         }
         true
     }
@@ -208,13 +221,14 @@ impl Server {
             self.counters.held += 1;
             return Ok(());
         }
-        let ((to, uid), payload) = (packet.key, packet.payload.clone());
+        let (to, uid) = packet.key;
+        let transmit = Transmit { to, local: packet.local, payload: packet.payload.clone() };
         self.deliveries.remember(now.monotonic, packet, &limits)?;
         self.counters.delivered += 1;
         if !silent {
-            self.pacer.push(Lane::Deliveries(uid), to, payload);
+            self.pacer.push(Lane::Deliveries(uid), transmit);
         } else if self.pacer.has_room_for_silent(now.monotonic) {
-            self.pacer.push(Lane::Silent(uid), to, payload);
+            self.pacer.push(Lane::Silent(uid), transmit);
         }
         // Else it waits like all that is not acknowledged, and its time comes.
         Ok(())

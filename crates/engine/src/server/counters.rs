@@ -159,8 +159,12 @@ numbers! {
         acknowledged => "zephyrd_acknowledged_total",
         /// Packets given up without an acknowledgement.
         given_up => "zephyrd_given_up_total",
-        /// Clients forgotten because they answered no longer.
+        /// Clients forgotten because they answered no longer, or because nobody listens at their ports.
         dead_clients => "zephyrd_dead_clients_total",
+        /// Packets to ports at which, so the network says, nobody listens.
+        ports_closed => "zephyrd_closed_ports_total",
+        /// Probes sent to confirmed clients because of that.
+        checks => "zephyrd_checked_clients_total",
         /// Probes sent to clients that are not confirmed.
         probes => "zephyrd_probes_total",
         /// Clients that have acknowledged their probe.

@@ -41,6 +41,8 @@ const FEW_READERS: usize = 64;
 pub(crate) struct FanOut {
     /// What is told of it in the end.
     pub(crate) published: Published,
+    /// The address of this host that it came to.
+    pub(crate) local: Option<IpAddr>,
     /// Its recipient, with a realm.
     pub(crate) recipient: Box<[u8]>,
     /// What it is for those who cannot check its proof: the same for everybody.
@@ -67,8 +69,14 @@ pub(crate) enum Next {
 
 impl FanOut {
     /// The fan-out of a notice to these readers, who are in the order of their numbers.
-    pub(crate) const fn new(published: Published, recipient: Box<[u8]>, readers: Vec<ClientId>) -> Self {
-        Self { published, recipient, unproven: None, unanswered: None, readers, next: 0, early: BTreeSet::new() }
+    pub(crate) const fn new(
+        published: Published,
+        local: Option<IpAddr>,
+        recipient: Box<[u8]>,
+        readers: Vec<ClientId>,
+    ) -> Self {
+        let early = BTreeSet::new();
+        Self { published, local, recipient, unproven: None, unanswered: None, readers, next: 0, early }
     }
 
     /// The number of readers that it has still to reach.

@@ -21,7 +21,7 @@ use crate::server::{
     log_event::LogEvent,
     origin::Origin,
     reply::Reply,
-    request::{Names, Request, too_long},
+    request::{Names, Path, Request, too_long},
     state::standing::Standing,
     verification::{Progress, Verified},
 };
@@ -55,7 +55,7 @@ pub(crate) struct KnownBy {
 /// A received packet.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrival {
-    pub(crate) from: SocketAddr,
+    pub(crate) path: Path,
     pub(crate) packet: OwnedPacket,
     pub(crate) print: Fingerprint,
     authenticator: Option<Digest>,
@@ -66,12 +66,17 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
-    fn new(from: SocketAddr, packet: OwnedPacket) -> Self {
+    fn new(path: Path, packet: OwnedPacket) -> Self {
         let claim = packet.claim();
         let authenticator =
             (claim.auth != 0 && !claim.authenticator.is_empty()).then(|| Digest::of(claim.authenticator));
-        let print = Fingerprint::of(from, packet.octets());
-        Self { from, print, authenticator, packet, handled_before: 0, names: None }
+        let print = Fingerprint::of(path.from, packet.octets());
+        Self { path, print, authenticator, packet, handled_before: 0, names: None }
+    }
+
+    /// Where it came from.
+    pub(crate) const fn from(&self) -> SocketAddr {
+        self.path.from
     }
 
     pub(crate) const fn known_by(&self) -> KnownBy {
@@ -101,8 +106,9 @@ enum Known {
 
 impl Server {
     /// Handles a datagram. Acknowledgements are handled at once, everything else when there is little to send.
-    pub(crate) fn receive(&mut self, now: Now, from: SocketAddr, octets: &[u8]) {
-        let from = SocketAddr::new(from.ip(), from.port());
+    pub(crate) fn receive(&mut self, now: Now, path: Path, octets: &[u8]) {
+        let from = SocketAddr::new(path.from.ip(), path.from.port());
+        let path = Path { from, ..path };
         // What is longer is cut off, as by every Zephyr program.
         let octets = octets.get(..MAX_PACKET).unwrap_or(octets);
         let layout = match Layout::read(octets) {
@@ -120,6 +126,9 @@ impl Server {
                 self.counters.received += 1;
                 self.counters.confirmed += 1;
                 self.earn(from.ip(), octets.len());
+            } else if self.is_there_after_all(now, from, packet.notice.uid) {
+                self.counters.received += 1;
+                self.earn(from.ip(), octets.len());
             } else if self.accepts(from, &packet) {
                 self.acknowledged(now, from, &packet);
             }
@@ -127,8 +136,8 @@ impl Server {
         }
         let packet = layout.keep(Bytes::copy_from_slice(octets));
         if self.ingress.is_empty() && self.may_handle(from.ip()) {
-            self.handle_packet(now, from, packet);
-        } else if !self.ingress.push(from.ip(), (from, packet), self.config.bounds.ingress_queue_packets) {
+            self.handle_packet(now, path, packet);
+        } else if !self.ingress.push(from.ip(), (path, packet), self.config.bounds.ingress_queue_packets) {
             // Host managers send it again.
             self.counters.overload += 1;
         }
@@ -141,8 +150,8 @@ impl Server {
         }
         let (verifications, fan_outs) = (&self.verifications, &self.fan_outs);
         let is_ready = |source| verifications.has_room_for(source) && fan_outs.has_room_for(source);
-        let Some((from, packet)) = self.ingress.pop(is_ready) else { return false };
-        self.handle_packet(now, from, packet);
+        let Some((path, packet)) = self.ingress.pop(is_ready) else { return false };
+        self.handle_packet(now, path, packet);
         true
     }
 
@@ -172,8 +181,8 @@ impl Server {
         true
     }
 
-    fn handle_packet(&mut self, now: Now, from: SocketAddr, packet: OwnedPacket) {
-        let told = self.events.len();
+    fn handle_packet(&mut self, now: Now, path: Path, packet: OwnedPacket) {
+        let (told, from) = (self.events.len(), path.from);
         let read = packet.packet();
         let kind = read.notice.kind;
         if self.accepts(from, &read) {
@@ -189,7 +198,7 @@ impl Server {
                     self.report(LogEvent::StrayAnswer { kind, from });
                 }
                 Kind::Unsafe | Kind::Unacked | Kind::Acked | Kind::HmCtl => {
-                    return self.admit(now, Arrival::new(from, packet));
+                    return self.admit(now, Arrival::new(path, packet));
                 }
             }
         }
@@ -200,7 +209,7 @@ impl Server {
     fn admit(&mut self, now: Now, mut arrival: Arrival) {
         arrival.handled_before = self.handled;
         let told = self.events.len();
-        let (from, idle) = (arrival.from, self.verifications.is_idle(arrival.from.ip()));
+        let (from, idle) = (arrival.from(), self.verifications.is_idle(arrival.from().ip()));
         if !idle && self.verifications.contains(&arrival) {
             return self.verifications.wait(arrival, Progress::Repeated);
         }
@@ -236,9 +245,9 @@ impl Server {
             Known::No => {}
         }
         let rate = self.proof_rate();
-        if arrival.authenticator.is_some() && !self.proofs.spend(now.monotonic, arrival.from.ip(), 1, &rate) {
+        if arrival.authenticator.is_some() && !self.proofs.spend(now.monotonic, arrival.from().ip(), 1, &rate) {
             self.counters.proof_floods += 1;
-            self.report(LogEvent::Full { what: "proofs to check", from: arrival.from });
+            self.report(LogEvent::Full { what: "proofs to check", from: arrival.from() });
             return Examined::Done;
         }
         Examined::Unknown
@@ -259,11 +268,10 @@ impl Server {
 
     /// Answers a packet that has been handled before.
     fn known(&mut self, arrival: &Arrival) -> Known {
-        let from = arrival.from;
         if let Some(answer) = self.response_cache.answer(&arrival.print) {
             self.counters.repeated += 1;
             if let Some(answer) = answer {
-                self.send(from, answer);
+                self.send(arrival.path.back(answer));
             }
             return Known::Answered;
         }
@@ -273,8 +281,8 @@ impl Server {
             Some(Seen::WithThisNotice(answer)) => {
                 self.counters.copies += 1;
                 let packet = arrival.packet.packet();
-                self.report(LogEvent::Copied { sender: packet.notice.sender.into(), from });
-                self.answer_copy(from, &packet, answer);
+                self.report(LogEvent::Copied { sender: packet.notice.sender.into(), from: arrival.from() });
+                self.answer_copy(arrival.path, &packet, answer);
                 Known::Answered
             }
         }
@@ -301,7 +309,7 @@ impl Server {
                     self.handle_request(now, &mut arrival, judgement);
                 }
             }
-            self.caused_by(told, arrival.from, &arrival.packet);
+            self.caused_by(told, arrival.from(), &arrival.packet);
         }
     }
 
@@ -309,7 +317,7 @@ impl Server {
     fn judgement(&mut self, now: Now, arrival: &Arrival, result: Result<Judgement, AuthError>) -> Judgement {
         let judgement = result.unwrap_or_else(|error| {
             self.counters.not_judged += 1;
-            self.report(LogEvent::CannotVerify { from: arrival.from, error });
+            self.report(LogEvent::CannotVerify { from: arrival.from(), error });
             Judgement::bare(Verdict::Unauthenticated)
         });
         if let (Verdict::Authentic(identity), Some(authenticator), Some(lifetime)) =
@@ -323,7 +331,7 @@ impl Server {
             && arrival.authenticator.is_some()
         {
             let rate = self.proof_rate();
-            self.proofs.charge(now.monotonic, arrival.from.ip(), FAILURE_COST - 1, &rate);
+            self.proofs.charge(now.monotonic, arrival.from().ip(), FAILURE_COST - 1, &rate);
         }
         judgement
     }
@@ -338,7 +346,7 @@ impl Server {
         let Some(names) = arrival.names.take() else { return };
         let arrival = &*arrival;
         let packet = arrival.packet.packet();
-        let origin = self.config.neighbours.origin_of(arrival.from, &packet.notice, &names.class);
+        let origin = self.config.neighbours.origin_of(arrival.from(), &packet.notice, &names.class);
         let Judgement { verdict, session, opened, lifetime } = judgement;
         self.handled += 1;
         self.counters.replayed += u64::from(verdict == Verdict::Failed(Reason::Replayed));

@@ -69,6 +69,8 @@ pub enum LogEvent {
     Resent { client: SocketAddr, transmission: usize },
     /// A client answers no longer and is forgotten.
     ClientDead { client: SocketAddr, principal: Box<[u8]> },
+    /// Nobody listens at a client's port any more, and it is forgotten.
+    PortClosed { client: SocketAddr, principal: Box<[u8]> },
     /// A client never showed that it receives where it says, and is forgotten.
     NeverConfirmed { client: SocketAddr, principal: Box<[u8]> },
     /// A proven principal takes the address of a client that is not proven, or of which nothing shows that it is there.
@@ -94,6 +96,7 @@ impl LogEvent {
             Self::FailedProof { .. }
             | Self::Unauthenticated { .. }
             | Self::ClientDead { .. }
+            | Self::PortClosed { .. }
             | Self::NeverConfirmed { .. } => Level::Info,
             _ => Level::Warning,
         }
@@ -176,6 +179,9 @@ impl fmt::Display for LogEvent {
             Self::Resent { client, transmission } => write!(f, "rexmit {client} #{transmission}"),
             Self::ClientDead { client, principal } => {
                 write!(f, "client {client} ({}) answers no longer, forgotten", text(principal))
+            }
+            Self::PortClosed { client, principal } => {
+                write!(f, "client {client} ({}) has ended: nobody listens at its port, forgotten", text(principal))
             }
             Self::NeverConfirmed { client, principal } => {
                 write!(f, "client {client} ({}) never acknowledged anything, forgotten", text(principal))

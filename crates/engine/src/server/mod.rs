@@ -29,6 +29,7 @@ mod reply;
 mod request;
 mod routing;
 mod state;
+mod unreachable;
 mod verification;
 
 pub use config::{Command, Config};
@@ -54,8 +55,9 @@ use crate::{
             response_cache::ResponseCache,
         },
         pacer::{Lane, Paced, Pacer},
-        request::Source,
+        request::{Path, Source},
         state::{
+            checks::Checks,
             clients::{Client, ClientId, Clients},
             deliveries::{Deliveries, Due},
             hosts::Hosts,
@@ -67,7 +69,6 @@ use crate::{
         verification::Verifications,
     },
 };
-use bytes::Bytes;
 use std::{
     collections::VecDeque,
     net::{IpAddr, SocketAddr},
@@ -96,7 +97,8 @@ pub struct Server {
     deliveries: Deliveries,
     fan_outs: FanOuts,
     probes: Probes,
-    /// Clients that were ever probed.
+    checks: Checks,
+    /// Probes that were ever made.
     probes_begun: u64,
     locations: Locations,
     hosts: Hosts,
@@ -113,9 +115,11 @@ pub struct Server {
     /// Packets to unconfirmed addresses of each host, for each principal; and for each principal in all.
     unconfirmed_of_host: RateLimiter<(IpAddr, Arc<[u8]>)>,
     unconfirmed_of_principal: RateLimiter<Arc<[u8]>>,
+    /// Checks of clients of each host.
+    checks_of_host: RateLimiter,
     amplification: Amplification,
     counters: Counters,
-    ingress: FairQueue<(SocketAddr, OwnedPacket)>,
+    ingress: FairQueue<(Path, OwnedPacket)>,
     verifications: Verifications,
     /// Requests handled since the start.
     handled: u64,
@@ -132,7 +136,8 @@ impl Machine for Server {
 
     fn handle(&mut self, now: Now, input: Input<'_, Self>) {
         match input {
-            Input::Datagram { from, octets } => self.receive(now, from, octets),
+            Input::Datagram { from, local, octets } => self.receive(now, Path { from, local }, octets),
+            Input::Unreachable { to, quoted } => self.unreachable(now, to, quoted),
             Input::Done(verified) => self.verified(now, verified),
             Input::Timeout => self.handle_timeout(now),
             Input::Command(command) => self.command(now, command),
@@ -170,6 +175,7 @@ impl Server {
             deliveries: Deliveries::default(),
             fan_outs: FanOuts::default(),
             probes: Probes::default(),
+            checks: Checks::default(),
             probes_begun: 0,
             locations: Locations::default(),
             hosts: Hosts::default(),
@@ -181,6 +187,7 @@ impl Server {
             caused: ByStanding::default(),
             unconfirmed_of_host: RateLimiter::default(),
             unconfirmed_of_principal: RateLimiter::default(),
+            checks_of_host: RateLimiter::default(),
             amplification: Amplification::default(),
             counters: Counters::default(),
             ingress: FairQueue::default(),
@@ -210,8 +217,8 @@ impl Server {
     }
 
     /// Queues a packet to be sent at once.
-    fn send(&mut self, to: SocketAddr, payload: Bytes) {
-        self.pacer.push(Lane::Answers, to, payload);
+    fn send(&mut self, transmit: Transmit) {
+        self.pacer.push(Lane::Answers, transmit);
     }
 
     /// The next timeout on the monotonic clock.
@@ -237,18 +244,19 @@ impl Server {
                 due => due,
             };
             match due {
-                Due::Resend { packet: (to, uid), payload, transmission: 1 } => {
+                Due::Resend { uid, transmit, transmission: 1 } => {
                     // It was held until now.
                     self.counters.delivered += 1;
-                    self.pacer.push(Lane::Repetitions(uid), to, payload);
+                    self.pacer.push(Lane::Repetitions(uid), transmit);
                 }
-                Due::Resend { packet: (to, uid), payload, transmission } => {
+                Due::Resend { uid, transmit, transmission } => {
+                    let to = transmit.to;
                     self.counters.resent += 1;
                     if let Some(client) = self.clients.at(to).and_then(|id| self.clients.get_mut(id)) {
                         client.silent = true;
                     }
                     self.report(LogEvent::Resent { client: to, transmission });
-                    self.pacer.push(Lane::Repetitions(uid), to, payload);
+                    self.pacer.push(Lane::Repetitions(uid), transmit);
                 }
                 Due::Forgotten => self.counters.given_up += 1,
                 Due::Undecided { packet, client } => {
@@ -260,13 +268,20 @@ impl Server {
         }
     }
 
-    /// Forgets a client that answers no longer.
+    /// Gives up a client that answers no longer.
     fn give_up(&mut self, client: ClientId) {
-        let Some(gone) = self.remove_client(client) else { return };
+        if let Some(gone) = self.forget_client(client) {
+            self.report(LogEvent::ClientDead { client: gone.address(), principal: gone.principal.as_ref().into() });
+        }
+    }
+
+    /// Forgets a client that is gone without having said so, and its locations.
+    fn forget_client(&mut self, client: ClientId) -> Option<Client> {
+        let gone = self.remove_client(client)?;
         self.counters.dead_clients += 1;
         let ended = self.locations.remove_address(gone.address(), gone.standing().is_proven());
         self.locations_gone(ended);
-        self.report(LogEvent::ClientDead { client: gone.address(), principal: gone.principal.as_ref().into() });
+        Some(gone)
     }
 
     /// Handles a command of an operator or of the driver.
@@ -346,6 +361,7 @@ impl Server {
         let payer = client.payer();
         self.subscriptions.leave(id, std::mem::take(&mut client.subscriptions), &payer);
         self.probes.end(id);
+        self.checks.end(id);
         self.deliveries.forget_client(client.address(), id);
         self.changed(Change::ClientGone { client: client.address() });
         Some(client)

@@ -11,7 +11,6 @@
 //! queue, whoever caused it.
 
 use crate::machine::Transmit;
-use bytes::Bytes;
 use std::{
     collections::{HashSet, VecDeque},
     net::SocketAddr,
@@ -50,7 +49,7 @@ struct Queue {
     /// Packets of this lane among those that are not sorted yet.
     unsorted: usize,
     /// Since when, and what.
-    waiting: VecDeque<(Duration, Key, Bytes)>,
+    waiting: VecDeque<(Duration, Uid, Transmit)>,
     in_flight: HashSet<Key>,
     /// The same and some that are acknowledged, by the time they were sent.
     order: VecDeque<(Duration, Key)>,
@@ -160,14 +159,14 @@ impl Pacer {
     }
 
     /// Queues a packet.
-    pub(crate) fn push(&mut self, lane: Lane, to: SocketAddr, payload: Bytes) {
+    pub(crate) fn push(&mut self, lane: Lane, transmit: Transmit) {
         match lane {
             Lane::Answers => {}
             Lane::Deliveries(_) => self.deliveries.unsorted += 1,
             Lane::Silent(_) => self.silent.unsorted += 1,
             Lane::Repetitions(_) => self.repetitions.unsorted += 1,
         }
-        self.queued.push_back((lane, Transmit { to, payload }));
+        self.queued.push_back((lane, transmit));
     }
 
     /// The packet to send now.
@@ -182,11 +181,12 @@ impl Pacer {
         for (queue, paces) in lanes {
             if !queue.waiting.is_empty()
                 && queue.has_room(now)
-                && let Some((since, key, payload)) = queue.waiting.pop_front()
+                && let Some((since, uid, transmit)) = queue.waiting.pop_front()
             {
+                let key = (transmit.to, uid);
                 queue.sent(now, key);
                 let late = paces && now.saturating_sub(since) >= LATE_AFTER;
-                return Some(Paced { transmit: Transmit { to: key.0, payload }, late: late.then_some(key) });
+                return Some(Paced { transmit, late: late.then_some(key) });
             }
         }
         while let Some((lane, transmit)) = self.queued.pop_front() {
@@ -206,7 +206,7 @@ impl Pacer {
                 queue.sent(now, key);
                 return Some(Paced { transmit, late: None });
             }
-            queue.waiting.push_back((now, key, transmit.payload));
+            queue.waiting.push_back((now, uid, transmit));
         }
         None
     }
@@ -247,7 +247,8 @@ impl Pacer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::Ipv4Addr;
+    use bytes::Bytes;
+    use std::net::{IpAddr, Ipv4Addr};
 
     fn key(number: u16) -> Key {
         let uid = Uid { address: Ipv4Addr::LOCALHOST, seconds: 1, micros: u32::from(number) };
@@ -259,26 +260,32 @@ mod tests {
         Pacer::new(acknowledgements_in_flight(16 * OCTETS_PER_ACK))
     }
 
+    /// The address that everything goes from.
+    const HERE: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9)));
+
+    fn packet(number: u16) -> Transmit {
+        Transmit { to: key(number).0, local: HERE, payload: Bytes::new() }
+    }
+
     fn deliver(pacer: &mut Pacer, number: u16) {
-        let (to, uid) = key(number);
-        pacer.push(Lane::Deliveries(uid), to, Bytes::new());
+        pacer.push(Lane::Deliveries(key(number).1), packet(number));
     }
 
     fn repeat(pacer: &mut Pacer, number: u16) {
-        let (to, uid) = key(number);
-        pacer.push(Lane::Repetitions(uid), to, Bytes::new());
+        pacer.push(Lane::Repetitions(key(number).1), packet(number));
     }
 
     /// The ports of the packets that may go now.
     fn sent(pacer: &mut Pacer, now: Duration) -> Vec<u16> {
-        std::iter::from_fn(|| pacer.next(now)).map(|paced| paced.transmit.to.port()).collect()
+        let all = std::iter::from_fn(|| pacer.next(now));
+        all.inspect(|paced| assert_eq!(paced.transmit.local, HERE)).map(|paced| paced.transmit.to.port()).collect()
     }
 
     #[test]
     fn only_so_many_are_in_flight() {
         let mut pacer = pacer();
         (1..=10).for_each(|number| deliver(&mut pacer, number));
-        pacer.push(Lane::Answers, key(99).0, Bytes::new());
+        pacer.push(Lane::Answers, packet(99));
         let start = Duration::from_secs(5);
         assert_eq!(sent(&mut pacer, start), [1, 2, 3, 4, 5, 6, 99], "an answer waits for nothing");
         assert_eq!(pacer.waiting(), 4);
@@ -348,7 +355,7 @@ mod tests {
     #[test]
     fn what_the_socket_did_not_take_is_next() {
         let mut pacer = pacer();
-        (1..=2).for_each(|number| pacer.push(Lane::Answers, key(number).0, Bytes::new()));
+        (1..=2).for_each(|number| pacer.push(Lane::Answers, packet(number)));
         let first = pacer.next(Duration::ZERO).expect("the first");
         pacer.put_back(first.transmit);
         assert_eq!(sent(&mut pacer, Duration::ZERO), [1, 2]);

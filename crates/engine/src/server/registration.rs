@@ -88,6 +88,8 @@ impl Server {
         }
         let mut kept = Vec::new();
         let id = if let Claim::Own(id) = claim {
+            // It may be a new program at the port of one that is gone: what becomes of a probe of that one is not about it.
+            self.checks.end(id);
             if let Some(session) = &request.session {
                 self.clients.set_session(id, session);
             }
@@ -104,15 +106,14 @@ impl Server {
                 kept = own.map(|weaker| weaker.subscriptions.clone()).unwrap_or_default();
                 self.take_over(request, weaker);
             }
-            let (through, session) = (request.from.port(), request.session.clone());
-            let new = NewClient { address, principal: request.principal(), through, session };
+            let (path, session) = (request.path(), request.session.clone());
+            let new = NewClient { address, principal: request.principal(), path, session };
             let id = self.clients.register(new, now.monotonic);
             self.begin_probing(now, id);
             id
         };
         if let Some(client) = self.clients.get_mut(id) {
-            client.subscribed(now.monotonic);
-            client.through = request.from.port();
+            client.subscribed(now.monotonic, request.path());
             let principal = client.principal.clone();
             self.changed(Change::ClientKnown { client: address, principal, session: request.session.clone() });
         }

@@ -3,12 +3,13 @@
 
 use crate::{
     acknowledgement::acknowledgement,
+    machine::Transmit,
     server::{
         Server,
         fan_outs::FanOut,
         intake::KnownBy,
         log_event::LogEvent,
-        request::Request,
+        request::{Path, Request},
         state::{
             clients::Client,
             deliveries::{Addressee, DeliveryLimits, Outgoing},
@@ -89,7 +90,7 @@ impl Server {
         self.count_answer(answer);
         if let Some(packet) = &request.answer {
             self.amplification.spend(request.from.ip(), packet.len());
-            self.send(request.from, packet.clone());
+            self.send(request.path().back(packet.clone()));
         }
     }
 
@@ -103,10 +104,10 @@ impl Server {
             self.replay_cache.answered(authenticator, answer);
         }
         if let Some(written) = written {
-            let from = fan_out.published.from;
+            let path = Path { from: fan_out.published.from, local: fan_out.local };
             self.response_cache.answered(&known_by.print, written.clone());
-            self.amplification.spend(from.ip(), written.len());
-            self.send(from, written);
+            self.amplification.spend(path.from.ip(), written.len());
+            self.send(path.back(written));
         }
     }
 
@@ -131,9 +132,9 @@ impl Server {
     }
 
     /// Answers a retransmitted packet as it was answered.
-    pub(crate) fn answer_copy(&mut self, from: SocketAddr, packet: &Packet<'_>, answer: Option<Reply>) {
+    pub(crate) fn answer_copy(&mut self, path: Path, packet: &Packet<'_>, answer: Option<Reply>) {
         if let Some(packet) = answer.and_then(|answer| self.answer_packet(&packet.notice, &packet.claim, answer, "")) {
-            self.send(from, packet);
+            self.send(path.back(packet));
         }
     }
 
@@ -234,13 +235,13 @@ impl Server {
         let limits = self.delivery_limits(Standing::Proven);
         let limits = DeliveryLimits { principal_octets: limits.answer_octets / PARTS, ..limits };
         for (uid, packet) in packets {
-            let (owner, payload) = (owner.clone(), packet.clone());
-            let outgoing = Outgoing { key: (to, uid), addressee, owner, standing: request.standing(), payload };
+            let (owner, payload, local) = (owner.clone(), packet.clone(), request.local);
+            let outgoing = Outgoing { key: (to, uid), local, addressee, owner, standing: request.standing(), payload };
             if self.deliveries.remember(request.now.monotonic, outgoing, &limits).is_err() {
                 self.counters.answers_full += 1;
                 break;
             }
-            self.send(to, packet);
+            self.send(Transmit { to, local, payload: packet });
         }
     }
 }

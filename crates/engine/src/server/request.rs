@@ -1,11 +1,14 @@
 //! A request to the server, and what is known about its sender.
 
-use crate::server::{
-    acl::Who,
-    intake::{Arrival, KnownBy},
-    origin::Origin,
-    reply::Reply,
-    state::standing::Standing,
+use crate::{
+    machine::Transmit,
+    server::{
+        acl::Who,
+        intake::{Arrival, KnownBy},
+        origin::Origin,
+        reply::Reply,
+        state::standing::Standing,
+    },
 };
 use bytes::Bytes;
 use std::{
@@ -49,11 +52,29 @@ pub(crate) fn too_long(what: &str) -> String {
 /// Who is charged for a request: a host, and a principal when it is proven.
 pub(crate) type Source = (IpAddr, Box<[u8]>);
 
+/// The way of a received packet. What answers it goes the same way back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Path {
+    /// Where it came from.
+    pub(crate) from: SocketAddr,
+    /// The address of this host that it came to, as far as is known.
+    pub(crate) local: Option<IpAddr>,
+}
+
+impl Path {
+    /// A packet that goes back.
+    pub(crate) const fn back(self, payload: Bytes) -> Transmit {
+        Transmit { to: self.from, local: self.local, payload }
+    }
+}
+
 /// A request that is being handled.
 pub(crate) struct Request<'a> {
     pub(crate) now: Now,
     /// The source address, to which its answer goes.
     pub(crate) from: SocketAddr,
+    /// The address of this host that it came to, from which its answer goes.
+    pub(crate) local: Option<IpAddr>,
     pub(crate) origin: Origin,
     /// By what its packet is known when it comes again.
     pub(crate) known_by: KnownBy,
@@ -89,7 +110,8 @@ impl<'a> Request<'a> {
         let body = opened.map_or(packet.notice.body, |body| &body[..]);
         Self {
             now,
-            from: arrival.from,
+            from: arrival.path.from,
+            local: arrival.path.local,
             known_by: arrival.known_by(),
             packet: &arrival.packet,
             opened,
@@ -127,6 +149,11 @@ impl<'a> Request<'a> {
     /// forge its address, do not spend what is his.
     pub(crate) fn source(&self) -> Source {
         (self.from.ip(), self.verdict.identity().map_or(&b""[..], Identity::principal).into())
+    }
+
+    /// The way that its packet came.
+    pub(crate) const fn path(&self) -> Path {
+        Path { from: self.from, local: self.local }
     }
 
     /// The client that it speaks for: where it came from, at the port that it names.

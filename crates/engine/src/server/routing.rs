@@ -56,7 +56,7 @@ impl Server {
             return self.refuse_deliveries(request);
         }
         let recipient = completed(request.notice.recipient, self.config.realms.local());
-        let mut fan_out = Box::new(FanOut::new(published, recipient.into(), clients));
+        let mut fan_out = Box::new(FanOut::new(published, request.local, recipient.into(), clients));
         let is_done = fan_out.left() == 0 || (self.fan_outs.is_empty() && self.begin(request.now, &mut fan_out));
         let reached = fan_out.published.readers > 0;
         if is_done {
@@ -146,7 +146,8 @@ impl Server {
         let Some(client) = self.clients.get(reader) else { return };
         let authentic = fan_out.published.verdict.is_authentic();
         let notice = Notice { recipient: &fan_out.recipient, ..fan_out.published.notice() };
-        let (to, owner, standing) = (client.address(), client.principal.clone(), client.standing());
+        let (to, local) = (client.address(), client.local());
+        let (owner, standing) = (client.principal.clone(), client.standing());
         // Whoever neither proves anything nor has shown that he is there may be nobody.
         let counts = client.is_confirmed() || standing.is_proven() || !self.config.policy.provable;
         let packets = match client.session().map(Arc::as_ref).filter(|_| authentic) {
@@ -164,6 +165,7 @@ impl Server {
         for (uid, payload) in packets {
             let outgoing = Outgoing {
                 key: (to, uid),
+                local,
                 addressee: Addressee::Client(reader),
                 owner: Some(owner.clone()),
                 standing,

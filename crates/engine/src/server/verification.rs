@@ -78,7 +78,7 @@ impl Verifications {
     /// Whether a packet of the same source and octets is being verified.
     pub(crate) fn contains(&self, arrival: &Arrival) -> bool {
         let same = |(other, _): &(Arrival, Progress)| other.print == arrival.print;
-        self.queues.get(&arrival.from.ip()).is_some_and(|queue| queue.iter().any(same))
+        self.queues.get(&arrival.from().ip()).is_some_and(|queue| queue.iter().any(same))
     }
 
     /// The number of queued packets.
@@ -89,7 +89,7 @@ impl Verifications {
     /// Queues a packet until its result has come; gives the job that brings it.
     pub(crate) fn begin(&mut self, arrival: Arrival) -> VerifyJob {
         self.last_number += 1;
-        let id = VerifyId { source: arrival.from.ip(), number: self.last_number };
+        let id = VerifyId { source: arrival.from().ip(), number: self.last_number };
         let job = VerifyJob { id, packet: arrival.packet.clone() };
         self.wait(arrival, Progress::Asked(id.number));
         job
@@ -98,7 +98,7 @@ impl Verifications {
     /// Queues a packet behind those before it.
     pub(crate) fn wait(&mut self, arrival: Arrival, progress: Progress) {
         self.len += 1;
-        self.queues.entry(arrival.from.ip()).or_default().push_back((arrival, progress));
+        self.queues.entry(arrival.from().ip()).or_default().push_back((arrival, progress));
     }
 
     /// Handles a result. One that nobody waits for is of no use.

@@ -108,7 +108,7 @@ impl Stage {
     }
 
     fn give(&mut self, from: SocketAddr, octets: &[u8]) -> Vec<Sent> {
-        self.machine.handle(self.now, Input::Datagram { from, octets });
+        self.machine.handle(self.now, Input::Datagram { from, local: None, octets });
         self.drain()
     }
 
@@ -157,7 +157,7 @@ impl Stage {
         let mut sent = Vec::new();
         loop {
             match self.machine.poll(self.now) {
-                Output::Transmit(Transmit { to, payload }) => sent.push(Sent { to, octets: payload }),
+                Output::Transmit(Transmit { to, payload, .. }) => sent.push(Sent { to, octets: payload }),
                 Output::Job(query) if self.lazy => self.asked.push(query),
                 Output::Job(query) => {
                     let owner = (self.owner)(query.program.port());
@@ -287,7 +287,7 @@ fn octets_beyond_a_packet_are_not_looked_at() {
 fn what_cannot_be_sent_yet_is_the_next_to_be_sent() {
     let mut stage = Stage::settled();
     let octets = stage.packet(notice("message", ""));
-    stage.machine.handle(stage.now, Input::Datagram { from: CLIENT, octets: &octets });
+    stage.machine.handle(stage.now, Input::Datagram { from: CLIENT, local: None, octets: &octets });
     let Output::Job(query) = stage.machine.poll(stage.now) else { panic!("nothing asked") };
     stage.machine.handle(stage.now, Input::Done(query.answer(Owner::Unknown)));
     let Output::Transmit(first) = stage.machine.poll(stage.now) else { panic!("nothing to send") };

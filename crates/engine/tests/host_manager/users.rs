@@ -265,7 +265,7 @@ fn few_packets_wait_for_the_socket() {
     let mut stage = users();
     let octets = stage.packet(notice("message", ""));
     for _ in 0..20_000 {
-        stage.machine.handle(stage.now, Input::Datagram { from: CLIENT, octets: &octets });
+        stage.machine.handle(stage.now, Input::Datagram { from: CLIENT, local: None, octets: &octets });
         while stage.machine.outputs() < 13_000 {
             match stage.machine.poll(stage.now) {
                 Output::Job(query) => stage.machine.handle(stage.now, Input::Done(query.answer(ALICE))),

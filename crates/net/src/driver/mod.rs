@@ -47,14 +47,18 @@
 use crate::{
     batch::{BatchReceiver, MAX_BATCH},
     clock::Clock,
+    datagram::{self, ErrorReceiver},
 };
 use std::{
     io,
     net::SocketAddr,
     time::{Duration, Instant},
 };
-use tokio::net::UdpSocket;
-use zephyr_core::time::Now;
+use tokio::{
+    io::{Interest, Ready},
+    net::UdpSocket,
+};
+use zephyr_core::{limits::MAX_PACKET, time::Now};
 use zephyr_engine::machine::{Input, Machine, Output};
 
 /// Maximum number of batches received in one turn.
@@ -64,6 +68,11 @@ const MAX_OUTPUTS: usize = 64;
 /// Maximum number of packets and jobs after each datagram received: what usually follows from it, so that what a flood
 /// causes does not pile up in the machine.
 const OUTPUTS_PER_DATAGRAM: usize = 3;
+
+/// Maximum number of errors about packets that were sent, taken in one turn.
+const MAX_ERRORS: usize = 64;
+/// The wait for a socket that takes no packets, once tokio no longer says when it does.
+const WRITABLE_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The environment of a driven machine, provided by its program.
 pub trait Environment<M: Machine> {
@@ -83,7 +92,7 @@ pub trait Environment<M: Machine> {
 /// An error of the socket.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Something that was sent before has not arrived, or there is no memory for what has come.
+    /// For example, there is no memory for what has come.
     #[error("cannot receive: {0}")]
     Receive(#[source] io::Error),
     /// A packet was not sent.
@@ -115,6 +124,7 @@ pub struct Driver<M: Machine> {
     socket: UdpSocket,
     clock: Clock,
     receiver: BatchReceiver,
+    errors: ErrorReceiver,
     /// When the machine wanted a timeout, as it last said.
     due: Option<Duration>,
     /// The last turn left outputs in the machine, so it did not say when it wants a timeout.
@@ -135,7 +145,8 @@ enum Polled {
 impl<M: Machine> Driver<M> {
     /// A driver of this machine, whose [`Now`]s are of this clock, on this socket.
     pub fn new(machine: M, socket: UdpSocket, clock: Clock) -> Self {
-        Self { machine, socket, clock, receiver: BatchReceiver::new(), due: None, more: true }
+        let (receiver, errors) = (BatchReceiver::new(), ErrorReceiver::new());
+        Self { machine, socket, clock, receiver, errors, due: None, more: true }
     }
 
     /// The machine.
@@ -167,6 +178,7 @@ impl<M: Machine> Driver<M> {
 
     /// Receives what has come, and does what the machine wants, but not endlessly.
     pub fn turn(&mut self, environment: &mut impl Environment<M>) -> Turn {
+        self.receive_errors();
         let all_received = self.receive(environment);
         let now = self.clock.now();
         // A machine that always has something to do is told the time, too.
@@ -195,8 +207,8 @@ impl<M: Machine> Driver<M> {
             }
         };
         tokio::select! {
-            _ = self.socket.readable() => {}
-            _ = self.socket.writable(), if turn.blocked => {}
+            _ = self.socket.ready(Interest::READABLE | Interest::ERROR) => {}
+            _ = self.writable(), if turn.blocked => {}
             () = sleep => {}
         }
     }
@@ -207,8 +219,35 @@ impl<M: Machine> Driver<M> {
             match self.poll(environment, MAX_OUTPUTS) {
                 Polled::All(_) => return,
                 Polled::Some => tokio::task::yield_now().await,
-                Polled::Blocked if self.socket.writable().await.is_err() => return,
+                Polled::Blocked if self.writable().await.is_err() => return,
                 Polled::Blocked => {}
+            }
+        }
+    }
+
+    /// Waits until the socket takes packets.
+    async fn writable(&self) -> io::Result<()> {
+        let ready = self.socket.ready(Interest::WRITABLE).await?;
+        // After the first error tokio takes the socket for closed, and ready to say so, for ever.
+        if (ready & Ready::WRITABLE).is_empty() {
+            tokio::time::sleep(WRITABLE_INTERVAL).await;
+        }
+        Ok(())
+    }
+
+    /// Takes errors about what was sent, but not endlessly: those that are left make the socket ready for the next turn.
+    fn receive_errors(&mut self) {
+        let Self { machine, socket, clock, errors, more, .. } = self;
+        let mut buffer = [0; MAX_PACKET];
+        for _ in 0..MAX_ERRORS {
+            match socket.try_io(Interest::ERROR, || errors.take(socket, &mut buffer)) {
+                Ok(Some(report)) if report.port_unreachable => {
+                    let quoted = buffer.get(..report.quoted).unwrap_or_default();
+                    machine.handle(clock.now(), Input::Unreachable { to: report.to, quoted });
+                    *more = true;
+                }
+                Ok(_) => {}
+                Err(_) => return,
             }
         }
     }
@@ -219,8 +258,8 @@ impl<M: Machine> Driver<M> {
         let mut blocked = false;
         for _ in 0..MAX_BATCHES {
             let now = clock.now();
-            let each = |from, octets: &[u8]| {
-                machine.handle(now, Input::Datagram { from, octets });
+            let each = |from, local, octets: &[u8]| {
+                machine.handle(now, Input::Datagram { from, local, octets });
                 // Before the next one, so that nothing of a batch has to wait within the machine.
                 if !blocked {
                     blocked = poll(machine, socket, now, environment, OUTPUTS_PER_DATAGRAM) == Polled::Blocked;
@@ -231,6 +270,7 @@ impl<M: Machine> Driver<M> {
                 Ok(_) => return true,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
                 // There may be datagrams behind it.
+                Err(error) if datagram::may_be_of_an_earlier_packet(&error) => {}
                 Err(error) => environment.failed(Failure::Receive(error)),
             }
         }
@@ -261,8 +301,8 @@ fn poll<M: Machine>(
         match machine.poll(now) {
             Output::Transmit(transmit) => {
                 left -= 1;
-                match socket.try_send_to(&transmit.payload, transmit.to) {
-                    Ok(_) => {}
+                match socket.try_io(Interest::WRITABLE, || datagram::send(socket, &transmit)) {
+                    Ok(()) => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         machine.put_back(transmit);
                         return Polled::Blocked;

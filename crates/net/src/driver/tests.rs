@@ -3,7 +3,11 @@
 use super::*;
 use crate::socket::bind;
 use bytes::Bytes;
-use std::collections::VecDeque;
+use std::{
+    collections::{HashMap, VecDeque},
+    net::{IpAddr, Ipv4Addr, UdpSocket as StdSocket},
+    os::fd::AsFd,
+};
 use zephyr_engine::machine::Transmit;
 use zephyr_testkit::loopback::Network;
 
@@ -14,6 +18,9 @@ struct Echo {
     transmits: VecDeque<Transmit>,
     events: VecDeque<String>,
     received: Vec<Bytes>,
+    /// The local address that each peer used last.
+    locals: HashMap<SocketAddr, Option<IpAddr>>,
+    unreachable: Vec<(SocketAddr, Bytes)>,
     put_back: usize,
     timeouts: usize,
     due: Option<Duration>,
@@ -27,14 +34,17 @@ impl Machine for Echo {
 
     fn handle(&mut self, now: Now, input: Input<'_, Self>) {
         match input {
-            Input::Datagram { from, octets } => {
+            Input::Datagram { from, local, octets } => {
+                self.locals.insert(from, local);
                 self.received.push(Bytes::copy_from_slice(octets));
                 self.jobs.push_back(from);
             }
+            Input::Unreachable { to, quoted } => self.unreachable.push((to, Bytes::copy_from_slice(quoted))),
             Input::Done(to) => {
                 let payload = self.received.pop().unwrap_or_default();
+                let local = self.locals.get(&to).copied().flatten();
                 let times = usize::from(payload.first().copied().unwrap_or(0));
-                self.transmits.extend((0..times).map(|_| Transmit { to, payload: payload.clone() }));
+                self.transmits.extend((0..times).map(|_| Transmit { to, local, payload: payload.clone() }));
                 self.events.push_back(format!("{times} times"));
             }
             Input::Timeout => {
@@ -179,7 +189,11 @@ async fn a_packet_that_cannot_be_sent_yet_is_sent_later() -> io::Result<()> {
     let Scene { mut driver, network: _network, .. } = scene;
     let mut notes = Notes::default();
     for payload in [&b"first"[..], b"second"] {
-        driver.handle(Input::Command(Transmit { to: peer.local_addr()?, payload: Bytes::from_static(payload) }));
+        driver.handle(Input::Command(Transmit {
+            to: peer.local_addr()?,
+            local: None,
+            payload: Bytes::from_static(payload),
+        }));
     }
     let turn = driver.turn(&mut notes);
     assert_eq!((turn.busy, turn.blocked, driver.machine().put_back), (false, true, 1));
@@ -227,8 +241,12 @@ async fn what_cannot_be_sent_is_lost_and_said() -> io::Result<()> {
     let Scene { mut driver, network: _network, .. } = scene;
     let mut notes = Notes::default();
     let nowhere = SocketAddr::from((driver.socket().local_addr()?.ip(), 0));
-    driver.handle(Input::Command(Transmit { to: nowhere, payload: Bytes::from_static(b"lost") }));
-    driver.handle(Input::Command(Transmit { to: peer.local_addr()?, payload: Bytes::from_static(b"sent") }));
+    driver.handle(Input::Command(Transmit { to: nowhere, local: None, payload: Bytes::from_static(b"lost") }));
+    driver.handle(Input::Command(Transmit {
+        to: peer.local_addr()?,
+        local: None,
+        payload: Bytes::from_static(b"sent"),
+    }));
     driver.flush(&mut notes).await;
     assert_eq!(notes.failures.len(), 1);
     assert!(notes.failures[0].starts_with(&format!("cannot send to {nowhere}: ")), "{notes:?}");
@@ -238,21 +256,122 @@ async fn what_cannot_be_sent_is_lost_and_said() -> io::Result<()> {
     Ok(())
 }
 
-/// The error of what was sent before costs nothing of what has come after it.
+/// The error of what was sent before costs nothing of what has come after it, nor of what is sent after it.
 #[tokio::test]
 async fn a_closed_port_does_not_stop_the_driver() -> io::Result<()> {
     let scene = Scene::new()?;
-    let peer = scene.peer()?;
-    let Scene { mut driver, network: _network, .. } = scene;
-    let address = peer.local_addr()?;
-    driver.socket().connect(address).await?;
-    drop(peer);
-    driver.socket().send(b"into the void").await?;
-    let peer = bind(address)?;
-    peer.send_to(b"\x00", driver.socket().local_addr()?).await?;
+    let (peer, gone) = (scene.peer()?, scene.peer()?);
+    let Scene { mut driver, address, network: _network } = scene;
+    let closed = gone.local_addr()?;
+    drop(gone);
+    let mut notes = Notes::default();
+    peer.send_to(b"\x02", address).await?;
+    for payload in [&b"into the void"[..], b"and again", b"and again"] {
+        driver.handle(Input::Command(Transmit { to: closed, local: None, payload: Bytes::from_static(payload) }));
+    }
+    turns(&mut driver, &mut notes, |machine, notes| machine.unreachable.len() == 3 && !notes.events.is_empty()).await;
+    driver.flush(&mut notes).await;
+    assert_eq!(driver.machine().unreachable[0], (closed, Bytes::from_static(b"into the void")), "as it was sent");
+    assert_eq!(notes.failures, Vec::<String>::new());
+    let mut buffer = [0; 16];
+    for _ in 0..2 {
+        assert_eq!(peer.recv_from(&mut buffer).await?, (1, address));
+    }
+    Ok(())
+}
+
+/// Nobody who has errors made keeps a driver from anything else.
+#[tokio::test]
+async fn a_flood_of_errors_is_worked_off_in_several_turns() -> io::Result<()> {
+    const FLOOD: usize = 3 * MAX_ERRORS / 2;
+    let scene = Scene::new()?;
+    let (peer, gone) = (scene.peer()?, scene.peer()?);
+    let Scene { mut driver, address, network: _network } = scene;
+    let closed = gone.local_addr()?;
+    drop(gone);
+    driver.socket().writable().await?;
+    let voice = StdSocket::from(driver.socket().as_fd().try_clone_to_owned()?);
+    for _ in 0..FLOOD {
+        // Each fails with the error of the one before.
+        while voice.send_to(b"x", closed).is_err() {}
+    }
+    peer.send_to(b"\x01", address).await?;
+    driver.wait(&Turn { busy: false, blocked: false, until: None }, None).await;
+    let mut notes = Notes::default();
+    driver.turn(&mut notes);
+    assert_eq!((driver.machine().unreachable.len(), driver.machine().received.len()), (MAX_ERRORS, 0), "in one turn");
+    assert_eq!(notes.events, ["1 times"], "and what has come is answered in the same");
+    turns(&mut driver, &mut notes, |machine, _| machine.unreachable.len() == FLOOD).await;
+    assert_eq!(peer.recv_from(&mut [0; 16]).await?, (1, address));
+    assert_eq!(notes.failures, Vec::<String>::new());
+    Ok(())
+}
+
+/// A socket that has all addresses of the host.
+struct Everywhere {
+    network: Network,
+    driver: Driver<Echo>,
+    port: u16,
+}
+
+impl Everywhere {
+    fn new() -> io::Result<Self> {
+        let network = Network::claim()?;
+        let socket = bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))?;
+        let port = socket.local_addr()?.port();
+        Ok(Self { network, driver: Driver::new(Echo::default(), socket, Clock::new()), port })
+    }
+}
+
+/// Each peer asks at another address, and is answered from there: one by one and in batches.
+#[tokio::test]
+async fn answers_go_from_the_address_that_was_asked() -> io::Result<()> {
+    const PEERS: u8 = 40;
+    let Everywhere { network, mut driver, port } = Everywhere::new()?;
+    let peers = (0..PEERS).map(|_| bind(SocketAddr::from((network.here(), 0)))).collect::<io::Result<Vec<_>>>()?;
+    let asked = |number: u8| SocketAddr::from((network.host(10 + number), port));
+    for (number, peer) in (0..PEERS).zip(&peers) {
+        peer.send_to(b"\x01", asked(number)).await?;
+    }
+    let mut notes = Notes::default();
+    turns(&mut driver, &mut notes, |_, notes| notes.events.len() == usize::from(PEERS)).await;
+    driver.flush(&mut notes).await;
+    for (number, peer) in (0..PEERS).zip(&peers) {
+        assert_eq!(peer.recv_from(&mut [0; 16]).await?.1, asked(number));
+    }
+    Ok(())
+}
+
+/// An address that the host no longer has does not keep a packet from being sent.
+#[tokio::test]
+async fn an_address_that_is_gone_is_not_insisted_on() -> io::Result<()> {
+    let Everywhere { network, mut driver, port } = Everywhere::new()?;
+    let peer = bind(SocketAddr::from((network.here(), 0)))?;
+    let mut notes = Notes::default();
+    // Of a network that is only in documents.
+    let gone = Some(IpAddr::from([192, 0, 2, 1]));
+    let payload = Bytes::from_static(b"all the same");
+    driver.handle(Input::Command(Transmit { to: peer.local_addr()?, local: gone, payload }));
+    driver.flush(&mut notes).await;
+    assert_eq!(notes.failures, Vec::<String>::new());
+    let (len, from) = peer.recv_from(&mut [0; 16]).await?;
+    assert_eq!((len, from.port()), (12, port));
+    Ok(())
+}
+
+/// A socket that was handed over by another program says as much.
+#[tokio::test]
+async fn so_does_an_inherited_socket() -> io::Result<()> {
+    let network = Network::claim()?;
+    let handed = StdSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    let port = handed.local_addr()?.port();
+    let mut driver = Driver::new(Echo::default(), crate::socket::inherited(handed.into())?, Clock::new());
+    let peer = bind(SocketAddr::from((network.here(), 0)))?;
+    let asked = SocketAddr::from((network.host(7), port));
+    peer.send_to(b"\x01", asked).await?;
     let mut notes = Notes::default();
     turns(&mut driver, &mut notes, |_, notes| !notes.events.is_empty()).await;
-    assert_eq!(notes.failures.len(), 1);
-    assert!(notes.failures[0].starts_with("cannot receive: "), "{notes:?}");
+    driver.flush(&mut notes).await;
+    assert_eq!(peer.recv_from(&mut [0; 16]).await?.1, asked);
     Ok(())
 }

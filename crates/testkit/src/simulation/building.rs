@@ -170,12 +170,15 @@ impl World {
 
     fn new_host_manager(&mut self, index: usize) -> Option<HostManager> {
         let (domain, host) = (self.nodes[index].domain, self.nodes[index].host);
+        let by_alias = host % 2 == 1;
         let mut servers: Vec<host_manager::Server> = self.domains[domain]
             .servers
             .iter()
-            .map(|&server| host_manager::Server {
-                name: self.nodes[server].name.clone().into(),
-                address: (self.hosts[self.nodes[server].host].address, SERVER_PORT).into(),
+            .map(|&server| {
+                let Node { name, host, .. } = &self.nodes[server];
+                let host = &self.hosts[*host];
+                let address = if by_alias { host.alias() } else { host.address };
+                host_manager::Server { name: name.clone().into(), address: (address, SERVER_PORT).into() }
             })
             .collect();
         let first = self.random.below(servers.len());

@@ -138,7 +138,8 @@ impl World {
         let notice = Notice { kind: Kind::HmCtl, class: names::HM_CTL, opcode, ..Notice::EMPTY };
         if let Ok(payload) = notice.write(&Claim::NONE, Limits::COMPATIBLE) {
             let from = (Ipv4Addr::LOCALHOST, ROOT_PORT).into();
-            let datagram = Datagram { from, host, port: HOST_MANAGER_PORT, payload };
+            let to = (Ipv4Addr::LOCALHOST, HOST_MANAGER_PORT).into();
+            let datagram = Datagram { from, host, to, payload };
             self.later(Duration::from_micros(20), Happening::Arrival(Box::new(datagram)));
         }
     }

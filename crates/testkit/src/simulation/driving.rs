@@ -36,7 +36,7 @@ impl World {
                         process.put_back(transmit);
                         self.block(node);
                     } else {
-                        self.send(node, transmit.to, &transmit.payload);
+                        self.send(node, &transmit);
                     }
                 }
                 Effect::Verify(job) => match self.job_delay() {

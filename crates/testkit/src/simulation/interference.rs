@@ -400,10 +400,8 @@ impl World {
             let notice = if admin { status } else { notice };
             let Ok(payload) = notice.write(&Claim::NONE, Limits::WHOLE_PACKET) else { return };
             let from = (Ipv4Addr::LOCALHOST, 40_000).into();
-            self.later(
-                Duration::from_micros(20),
-                Happening::Arrival(Box::new(Datagram { from, host, port: HOST_MANAGER_PORT, payload })),
-            );
+            let to = (Ipv4Addr::LOCALHOST, HOST_MANAGER_PORT).into();
+            self.later(Duration::from_micros(20), Happening::Arrival(Box::new(Datagram { from, host, to, payload })));
         }
     }
 }

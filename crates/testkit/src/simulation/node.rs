@@ -23,6 +23,14 @@ pub(super) struct Host {
     pub clock: WallClock,
 }
 
+impl Host {
+    /// Another address of it, from which it sends only what is said to go from there.
+    pub(super) const fn alias(&self) -> Ipv4Addr {
+        let [network, site, _, number] = self.address.octets();
+        Ipv4Addr::new(network, site, 1, number)
+    }
+}
+
 /// What a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {

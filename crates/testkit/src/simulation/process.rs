@@ -1,6 +1,9 @@
 //! A running process: one of the three machines behind one interface.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 use zephyr_core::time::Now;
 use zephyr_engine::{
     client::{self, Client},
@@ -24,8 +27,8 @@ pub(super) enum Process {
 
 /// Something that happens to a process.
 pub(super) enum Stimulus<'a> {
-    /// A datagram has come.
-    Datagram(SocketAddr, &'a [u8]),
+    /// A datagram has come: from where, to which address, and its octets.
+    Datagram(SocketAddr, IpAddr, &'a [u8]),
     /// It is time.
     Timeout,
     /// A packet of a server's is verified.
@@ -68,20 +71,26 @@ impl Process {
     pub(super) fn handle(&mut self, now: Now, stimulus: Stimulus<'_>) {
         match self {
             Self::Server(machine) => match stimulus {
-                Stimulus::Datagram(from, octets) => machine.handle(now, Input::Datagram { from, octets }),
+                Stimulus::Datagram(from, to, octets) => {
+                    machine.handle(now, Input::Datagram { from, local: Some(to), octets });
+                }
                 Stimulus::Timeout => machine.handle(now, Input::Timeout),
                 Stimulus::Verified(verified) => machine.handle(now, Input::Done(verified)),
                 Stimulus::Server(command) => machine.handle(now, Input::Command(command)),
                 Stimulus::Done(_) | Stimulus::Client(_) | Stimulus::HostManager(_) => {}
             },
             Self::HostManager(machine) => match stimulus {
-                Stimulus::Datagram(from, octets) => machine.handle(now, Input::Datagram { from, octets }),
+                Stimulus::Datagram(from, to, octets) => {
+                    machine.handle(now, Input::Datagram { from, local: Some(to), octets });
+                }
                 Stimulus::Timeout => machine.handle(now, Input::Timeout),
                 Stimulus::HostManager(command) => machine.handle(now, Input::Command(command)),
                 Stimulus::Verified(_) | Stimulus::Done(_) | Stimulus::Client(_) | Stimulus::Server(_) => {}
             },
             Self::Client(machine) => match stimulus {
-                Stimulus::Datagram(from, octets) => machine.handle(now, Input::Datagram { from, octets }),
+                Stimulus::Datagram(from, to, octets) => {
+                    machine.handle(now, Input::Datagram { from, local: Some(to), octets });
+                }
                 Stimulus::Timeout => machine.handle(now, Input::Timeout),
                 Stimulus::Done(done) => machine.handle(now, Input::Done(done)),
                 Stimulus::Client(command) => machine.handle(now, Input::Command(command)),

@@ -267,7 +267,8 @@ impl World {
             let notice = Notice { kind: Kind::Unacked, uid, multiuid: uid, class: b"news", ..Notice::EMPTY };
             let Ok(payload) = notice.write(&Claim::NONE, Limits::WHOLE_PACKET) else { return };
             let from = (Ipv4Addr::LOCALHOST, 40_000).into();
-            let datagram = super::world::Datagram { from, host, port: HOST_MANAGER_PORT, payload };
+            let to = (Ipv4Addr::LOCALHOST, HOST_MANAGER_PORT).into();
+            let datagram = super::world::Datagram { from, host, to, payload };
             self.later(Duration::from_micros(20), Happening::Arrival(Box::new(datagram)));
         }
     }

@@ -18,7 +18,7 @@ use super::{
 use bytes::Bytes;
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 use zephyr_core::{notice::Packet, time::Now};
-use zephyr_engine::{client::Job, server::VerifyJob};
+use zephyr_engine::{client::Job, machine::Transmit, server::VerifyJob};
 
 /// A datagram on its way.
 #[derive(Clone, Debug)]
@@ -27,8 +27,8 @@ pub(super) struct Datagram {
     pub from: SocketAddr,
     /// The host that it goes to.
     pub host: usize,
-    /// The port there.
-    pub port: u16,
+    /// The address and port there.
+    pub to: SocketAddr,
     /// Its octets.
     pub payload: Bytes,
 }
@@ -225,15 +225,15 @@ impl World {
     }
 
     fn arrives(&mut self, datagram: &Datagram) -> Result<(), Violation> {
-        let Datagram { from, host, port, payload } = datagram;
-        let here = |node: &Node| node.host == *host && node.port == *port && node.process.is_some();
+        let Datagram { from, host, to, payload } = datagram;
+        let here = |node: &Node| node.host == *host && node.port == to.port() && node.process.is_some();
         let Some(node) = self.nodes.iter().position(here) else { return Ok(()) };
         self.tell(node, || format!("receives from {from}: {}", described(payload)));
         if let Ok(packet) = Packet::parse(payload) {
             let who = self.nodes[node].incarnation(node);
             self.checker.came(who, self.now, &packet.notice);
         }
-        self.give(node, Stimulus::Datagram(*from, payload))
+        self.give(node, Stimulus::Datagram(*from, to.ip(), payload))
     }
 
     /// A driver wakes up; not oftener than sense makes it.
@@ -254,10 +254,13 @@ impl World {
     }
 
     /// Puts a packet that a node sends onto the network.
-    pub(super) fn send(&mut self, node: usize, to: SocketAddr, payload: &Bytes) {
+    pub(super) fn send(&mut self, node: usize, transmit: &Transmit) {
+        let Transmit { to, local, payload } = transmit;
+        let to = *to;
         self.tell(node, || format!("sends to {to}: {}", described(payload)));
         let (host, port) = (self.nodes[node].host, self.nodes[node].port);
-        let own = self.hosts[host].address;
+        let here = &self.hosts[host];
+        let own = if *local == Some(here.alias().into()) { here.alias() } else { here.address };
         let target = if to.ip().is_loopback() { Some(host) } else { self.host_at(to) };
         let Some(target) = target else { return };
         let from = if to.ip().is_loopback() { SocketAddr::new(to.ip(), port) } else { (own, port).into() };
@@ -280,7 +283,7 @@ impl World {
                         self.trace.add(self.now, "network", || format!("{from} to {to}: {how}"));
                     }
                     let payload = arrival.payload;
-                    let datagram = Datagram { from, host: path.to, port: to.port(), payload };
+                    let datagram = Datagram { from, host: path.to, to, payload };
                     self.later(arrival.delay, Happening::Arrival(Box::new(datagram)));
                 }
             }
@@ -289,6 +292,6 @@ impl World {
 
     /// The host with this address.
     pub(super) fn host_at(&self, to: SocketAddr) -> Option<usize> {
-        self.hosts.iter().position(|host| to.ip() == host.address)
+        self.hosts.iter().position(|host| to.ip() == host.address || to.ip() == host.alias())
     }
 }

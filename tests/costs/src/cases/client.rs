@@ -46,7 +46,7 @@ impl Bench {
     }
 
     fn give(&mut self, octets: &[u8]) {
-        self.client.handle(self.now, Input::Datagram { from: SERVER, octets });
+        self.client.handle(self.now, Input::Datagram { from: SERVER, local: None, octets });
         loop {
             match self.client.poll(self.now) {
                 Output::Job(Job::Session { .. }) => {

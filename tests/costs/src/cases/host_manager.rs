@@ -60,7 +60,7 @@ impl Bench {
     }
 
     fn give(&mut self, from: SocketAddr, octets: &[u8]) {
-        self.machine.handle(self.now, Input::Datagram { from, octets });
+        self.machine.handle(self.now, Input::Datagram { from, local: None, octets });
         self.drain();
     }
 

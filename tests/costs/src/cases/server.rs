@@ -65,7 +65,7 @@ impl Bench {
 
     /// Gives a packet to the server; what is sent is given back.
     pub(super) fn give(&mut self, from: SocketAddr, octets: &[u8]) -> Vec<Transmit> {
-        self.server.handle(self.now, Input::Datagram { from, octets });
+        self.server.handle(self.now, Input::Datagram { from, local: None, octets });
         self.drain()
     }
 

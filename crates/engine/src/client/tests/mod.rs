@@ -107,7 +107,7 @@ impl<C: Initiator> Harness<C> {
     }
 
     fn datagram(&mut self, now: Now, from: SocketAddr, octets: &[u8]) {
-        self.input(now, Input::Datagram { from, octets });
+        self.input(now, Input::Datagram { from, local: None, octets });
     }
 
     fn begin(&mut self, now: Now, operation: Operation) -> OperationId {

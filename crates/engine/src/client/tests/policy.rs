@@ -169,7 +169,7 @@ fn raw_mode_carries_the_judgement() {
 #[test]
 fn a_new_policy_also_applies_to_notices_not_delivered_yet() {
     let mut harness = Harness::new(Credentials::none());
-    harness.client.handle(at(0), Input::Datagram { from: SERVER, octets: &plain(b"hello") });
+    harness.client.handle(at(0), Input::Datagram { from: SERVER, local: None, octets: &plain(b"hello") });
     harness.input(at(0), Input::Command(Command::Enforce(Box::new(strict()))));
     let mut received = harness.received.pop_front().unwrap();
     assert!(received.hidden().is_some());

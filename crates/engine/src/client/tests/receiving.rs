@@ -50,7 +50,7 @@ fn the_queue_of_received_notices_is_bounded() {
     for number in 0..3000 {
         let notice = Notice { uid: doubles::uid(number), ..doubles::notice(b"flood") };
         let octets = notice.write(&Claim::NONE, Limits::COMPATIBLE).unwrap();
-        harness.client.handle(at(0), Input::Datagram { from: SERVER, octets: &octets });
+        harness.client.handle(at(0), Input::Datagram { from: SERVER, local: None, octets: &octets });
         while harness.client.shared.transmits.pop_front().is_some() {
             sent += 1;
         }

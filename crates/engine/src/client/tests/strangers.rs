@@ -210,7 +210,7 @@ fn heard_before_a_flood_of_pings(write: impl Fn(&Notice<'_>) -> Bytes) {
     assert_eq!(harness.authentic(), [b"heard"]);
     for number in 0..68_000 {
         let ping = Notice { opcode: b"PING", ..single(made(2, number), "mallory@TEST", b"") };
-        harness.client.handle(at(2), Input::Datagram { from: STRANGER, octets: &write(&ping) });
+        harness.client.handle(at(2), Input::Datagram { from: STRANGER, local: None, octets: &write(&ping) });
         while !matches!(harness.client.poll(at(2)), Output::Wait(_)) {}
     }
     assert!(harness.is_acknowledged(at(8), STRANGER, &heard));
@@ -309,7 +309,7 @@ fn a_flood_takes_a_proven_notice_no_room_in_the_queue_of_the_program() {
     let mut harness = reader();
     // The program does not ask for what has come.
     let handle = |harness: &mut Harness, octets: &[u8]| {
-        harness.client.handle(at(1), Input::Datagram { from: SERVER, octets });
+        harness.client.handle(at(1), Input::Datagram { from: SERVER, local: None, octets });
         harness.client.shared.transmits.clear();
     };
     let flood = |harness: &mut Harness, number| {

@@ -9,7 +9,7 @@ use crate::server::{
     limits::rate_limit::Rate,
     log_event::LogEvent,
     reply::Reply,
-    request::Request,
+    request::{Path, Request},
     state::{
         clients::{Client, ClientId},
         hosts::Remembered,
@@ -52,12 +52,12 @@ impl Server {
                     return;
                 }
                 let begins = self.is_usual(request.from) || !self.hosts.is_manager(self.usual(request.from));
-                self.remember_host(request.from, begins);
+                self.remember_host(request.path(), begins);
                 self.reply(request, Reply::SentWithLongHeaders);
             }
             // Always answered, or a program's flood could keep its host's manager from being answered.
             names::ATTACH => {
-                self.remember_host(request.from, false);
+                self.remember_host(request.path(), false);
                 self.reply(request, Reply::SentWithLongHeaders);
             }
             names::DETACH => {
@@ -101,8 +101,8 @@ impl Server {
         self.clients.of_host(host).next().is_some() || self.locations.holds_of_host(host)
     }
 
-    fn remember_host(&mut self, manager: SocketAddr, begins: bool) {
-        let Remembered { manager, given_up } = self.hosts.remember(manager, begins, self.config.bounds.hosts);
+    fn remember_host(&mut self, path: Path, begins: bool) {
+        let Remembered { manager, given_up } = self.hosts.remember(path, begins, self.config.bounds.hosts);
         if let Some(given_up) = given_up {
             self.counters.hosts_full += 1;
             self.changed(Change::HostGone { manager: given_up });
@@ -138,8 +138,9 @@ impl Server {
     /// Sends every known host manager a SHUTDOWN, as this server ends. There is no other server to name.
     pub(crate) fn say_goodbye_to_hosts(&mut self, now: Now) {
         let recipient = [b"hm@", self.config.realms.local()].concat();
-        let managers: Vec<SocketAddr> = self.hosts.managers().collect();
-        for manager in managers {
+        let managers: Vec<Path> = self.hosts.managers().collect();
+        for path in managers {
+            let manager = path.from;
             let uid = self.uids.next(&now);
             let notice = Notice {
                 kind: Kind::HmCtl,
@@ -156,7 +157,7 @@ impl Server {
                 ..Notice::EMPTY
             };
             match notice.write(&Claim::NONE, Limits::COMPATIBLE) {
-                Ok(packet) => self.send(manager, packet),
+                Ok(packet) => self.send(path.back(packet)),
                 Err(error) => self.report(LogEvent::NotWritten { client: manager, reason: error.to_string() }),
             }
         }

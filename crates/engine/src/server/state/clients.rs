@@ -2,9 +2,12 @@
 //!
 //! There may be many, so each takes as few octets as can be: no hash table has a place for it alone.
 
-use crate::server::state::{
-    standing::{ByStanding, Standing},
-    subscriptions::{Destination, Payer},
+use crate::server::{
+    request::Path,
+    state::{
+        standing::{ByStanding, Standing},
+        subscriptions::{Destination, Payer},
+    },
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -51,12 +54,30 @@ impl From<Address> for SocketAddr {
     }
 }
 
+/// An address of this host in sixteen octets: zeroes, which none is, when it is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Local([u8; 16]);
+
+impl From<Option<IpAddr>> for Local {
+    fn from(address: Option<IpAddr>) -> Self {
+        Self(address.map_or([0; 16], |address| Address::from(SocketAddr::new(address, 0)).host))
+    }
+}
+
+impl From<Local> for Option<IpAddr> {
+    fn from(local: Local) -> Self {
+        (local.0 != [0; 16]).then(|| Ipv6Addr::from(local.0).to_canonical())
+    }
+}
+
 /// A client: an address and port, the principal whose program it is, and what it wants.
 pub(crate) struct Client {
     number: u32,
     address: Address,
     /// The source port of its last subscription request: its host manager's, or its own.
     pub(crate) through: u16,
+    /// The address of this host that this request came to: what is sent to the client goes from there.
+    local: Local,
     /// It has not acknowledged what was sent to it twice or more often.
     pub(crate) silent: bool,
     /// It has acknowledged a packet that only who receives at its address can acknowledge.
@@ -75,6 +96,11 @@ impl Client {
     /// Source address of its requests, with the port that its requests name.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address.into()
+    }
+
+    /// The address of this host that what is sent to it goes from, as far as is known.
+    pub(crate) fn local(&self) -> Option<IpAddr> {
+        self.local.into()
     }
 
     /// The key of its last subscription request; none when it is not proven.
@@ -110,9 +136,12 @@ impl Client {
         Duration::from_millis(self.last_ack)
     }
 
-    /// Remembers the time of a subscription request, which shows as well as an acknowledgement that it is there.
-    pub(crate) fn subscribed(&mut self, now: Duration) {
+    /// Remembers the time and the way of a subscription request, which shows as well as an acknowledgement that it is
+    /// there.
+    pub(crate) fn subscribed(&mut self, now: Duration, path: Path) {
         self.last_ack = milliseconds(now);
+        self.through = path.from.port();
+        self.local = path.local.into();
     }
 
     /// Remembers the time of an acknowledgement.
@@ -158,8 +187,8 @@ pub(crate) struct Clients {
 pub(crate) struct NewClient<'a> {
     pub(crate) address: SocketAddr,
     pub(crate) principal: &'a [u8],
-    /// The source port of its request.
-    pub(crate) through: u16,
+    /// The way of its request.
+    pub(crate) path: Path,
     /// Its key, when it is proven.
     pub(crate) session: Option<Arc<dyn Session>>,
 }
@@ -215,7 +244,7 @@ impl Clients {
 
     /// A new client without subscriptions, which is not confirmed. There must be none at its address.
     pub(crate) fn register(&mut self, new: NewClient<'_>, now: Duration) -> ClientId {
-        let NewClient { address, principal, through, session } = new;
+        let NewClient { address, principal, path, session } = new;
         self.last_number = self.last_number.wrapping_add(1);
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(None);
@@ -225,7 +254,8 @@ impl Clients {
         let client = Client {
             number: id.number,
             address: address.into(),
-            through,
+            through: path.from.port(),
+            local: path.local.into(),
             silent: false,
             confirmed: false,
             principal: self.shared(principal),
@@ -332,7 +362,10 @@ mod tests {
     use super::*;
 
     fn known(clients: &mut Clients, address: SocketAddr, principal: &[u8]) -> ClientId {
-        clients.register(NewClient { address, principal, through: 2104, session: None }, Duration::ZERO)
+        clients.register(
+            NewClient { address, principal, path: Path { from: address, local: None }, session: None },
+            Duration::ZERO,
+        )
     }
 
     #[test]

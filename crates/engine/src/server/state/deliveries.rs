@@ -1,8 +1,11 @@
 //! Unacknowledged packets, and their retransmission (server behaviour, section 9).
 
-use crate::server::{
-    reply::PARTS,
-    state::{clients::ClientId, standing::Standing},
+use crate::{
+    machine::Transmit,
+    server::{
+        reply::PARTS,
+        state::{clients::ClientId, standing::Standing},
+    },
 };
 use bytes::Bytes;
 use std::{
@@ -70,6 +73,8 @@ const MIN_PER_CLIENT: usize = 8;
 
 /// An unacknowledged packet.
 struct Pending {
+    /// The local address that it goes from.
+    local: Option<IpAddr>,
     payload: Bytes,
     addressee: Addressee,
     owner: Option<Arc<[u8]>>,
@@ -79,10 +84,16 @@ struct Pending {
     due: Duration,
 }
 
+impl Pending {
+    fn transmit(&self, to: SocketAddr) -> Transmit {
+        Transmit { to, local: self.local, payload: self.payload.clone() }
+    }
+}
+
 /// The action on a packet that is due.
 pub(crate) enum Due {
     /// Send it again; this is transmission number so-and-so.
-    Resend { packet: PacketKey, payload: Bytes, transmission: usize },
+    Resend { uid: Uid, transmit: Transmit, transmission: usize },
     /// Its last wait is over and it belongs to this client; the packet is still pending.
     Undecided { packet: PacketKey, client: ClientId },
     /// It was forgotten.
@@ -133,6 +144,8 @@ pub(crate) enum Full {
 /// A packet to be retransmitted until it is acknowledged.
 pub(crate) struct Outgoing {
     pub(crate) key: PacketKey,
+    /// The local address that it goes from.
+    pub(crate) local: Option<IpAddr>,
     pub(crate) addressee: Addressee,
     /// The principal of the client, or of who asked.
     pub(crate) owner: Option<Arc<[u8]>>,
@@ -210,7 +223,7 @@ impl Deliveries {
 
     /// The first packets that were held for a client, which are sent now. The others are due from now on, in order:
     /// nobody waits because somebody else had many.
-    pub(crate) fn release(&mut self, now: Duration, client: ClientId, standing: Standing) -> Vec<(PacketKey, Bytes)> {
+    pub(crate) fn release(&mut self, now: Duration, client: ClientId, standing: Standing) -> Vec<(Uid, Transmit)> {
         let mut held = self.held.remove(&client).unwrap_or_default();
         for key in &held {
             if let Some(mut pending) = self.pending.remove(key) {
@@ -229,12 +242,12 @@ impl Deliveries {
                 self.due.insert((due, key));
             }
         }
-        held.into_iter().filter_map(|key| Some((key, self.sent_first(now, key)?))).collect()
+        held.into_iter().filter_map(|key| Some((key.1, self.sent_first(now, key)?))).collect()
     }
 
     /// True when the packet is a new one.
     fn insert(&mut self, packet: Outgoing, room: Room, limits: &DeliveryLimits) -> Result<bool, Full> {
-        let Outgoing { key, addressee, owner, payload, .. } = packet;
+        let Outgoing { key, local, addressee, owner, payload, .. } = packet;
         let host = key.0.ip();
         let octets = payload.len() + OVERHEAD;
         let (used, allowed) = match room {
@@ -262,7 +275,7 @@ impl Deliveries {
         if self.pending.contains_key(&key) {
             return Ok(false);
         }
-        let pending = Pending { payload, addressee, owner, room, transmissions: 0, due: Duration::MAX };
+        let pending = Pending { local, payload, addressee, owner, room, transmissions: 0, due: Duration::MAX };
         self.count(&key, &pending);
         self.pending.insert(key, pending);
         Ok(true)
@@ -289,12 +302,12 @@ impl Deliveries {
     }
 
     /// A packet is sent for the first time: its acknowledgement is waited for.
-    fn sent_first(&mut self, now: Duration, key: PacketKey) -> Option<Bytes> {
+    fn sent_first(&mut self, now: Duration, key: PacketKey) -> Option<Transmit> {
         let pending = self.pending.get_mut(&key)?;
         pending.transmissions = 1;
         pending.due = now + wait_after(1);
         self.due.insert((pending.due, key));
-        Some(pending.payload.clone())
+        Some(pending.transmit(key.0))
     }
 
     /// Handles an acknowledgement; true when something waited for it.
@@ -351,9 +364,9 @@ impl Deliveries {
         let pending = self.pending.get_mut(&packet)?;
         if pending.transmissions < pending.addressee.transmissions() {
             pending.transmissions += 1;
-            let (payload, transmission) = (pending.payload.clone(), pending.transmissions);
+            let (transmit, transmission) = (pending.transmit(packet.0), pending.transmissions);
             self.postpone(packet, now + wait_after(transmission));
-            return Some(Due::Resend { packet, payload, transmission });
+            return Some(Due::Resend { uid: packet.1, transmit, transmission });
         }
         match pending.addressee {
             Addressee::Client(client) => Some(Due::Undecided { packet, client }),
@@ -369,9 +382,9 @@ impl Deliveries {
     pub(crate) fn keep(&mut self, now: Duration, packet: PacketKey) -> Option<Due> {
         let pending = self.pending.get_mut(&packet)?;
         pending.transmissions += 1;
-        let (payload, transmission) = (pending.payload.clone(), pending.transmissions);
+        let (transmit, transmission) = (pending.transmit(packet.0), pending.transmissions);
         self.postpone(packet, now + CLIENT_SILENCE);
-        Some(Due::Resend { packet, payload, transmission })
+        Some(Due::Resend { uid: packet.1, transmit, transmission })
     }
 
     /// A packet was sent for the first time only now.

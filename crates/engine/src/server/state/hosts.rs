@@ -1,5 +1,6 @@
 //! Hosts, and the addresses of their host managers.
 
+use crate::server::request::Path;
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
@@ -16,6 +17,8 @@ pub(crate) struct Hosts {
 
 struct Known {
     port: u16,
+    /// The address of this host that its manager uses.
+    local: Option<IpAddr>,
     /// Whether a program of the host has shown that it receives there, and when the host last sent something.
     turn: (bool, u64),
 }
@@ -37,18 +40,19 @@ impl Hosts {
     /// Remembers a host, in the place of the one silent longest when too many are known: of one that nothing shows to be
     /// there, if there is such a host.
     ///
-    /// Any program of a host can call itself the manager, so the port that is known stays, unless the host `begins`
-    /// anew.
-    pub(crate) fn remember(&mut self, manager: SocketAddr, begins: bool, max: usize) -> Remembered {
+    /// Any program of a host can call itself the manager, so the port that is known stays, and the address that its
+    /// manager uses, unless the host `begins` anew.
+    pub(crate) fn remember(&mut self, path: Path, begins: bool, max: usize) -> Remembered {
+        let manager = path.from;
         let confirmed = self.known.get(&manager.ip()).is_some_and(|known| known.turn.0);
-        let before = self.forget(manager.ip());
-        let port = before.filter(|_| !begins).unwrap_or(manager.port());
+        let before = self.forget(manager.ip()).filter(|known| !begins && known.port != manager.port());
+        let (port, local) = before.map_or((manager.port(), path.local), |known| (known.port, known.local));
         let silent = if self.known.len() >= max { self.by_turn.first_key_value().map(|(_, &host)| host) } else { None };
-        let given_up = silent.and_then(|host| Some(SocketAddr::new(host, self.forget(host)?)));
+        let given_up = silent.and_then(|host| Some(SocketAddr::new(host, self.forget(host)?.port)));
         self.last_turn += 1;
         let turn = (confirmed, self.last_turn);
         self.by_turn.insert(turn, manager.ip());
-        self.known.insert(manager.ip(), Known { port, turn });
+        self.known.insert(manager.ip(), Known { port, local, turn });
         Remembered { manager: SocketAddr::new(manager.ip(), port), given_up }
     }
 
@@ -75,13 +79,14 @@ impl Hosts {
         known
     }
 
-    fn forget(&mut self, host: IpAddr) -> Option<u16> {
+    fn forget(&mut self, host: IpAddr) -> Option<Known> {
         let known = self.known.remove(&host)?;
         self.by_turn.remove(&known.turn);
-        Some(known.port)
+        Some(known)
     }
 
-    pub(crate) fn managers(&self) -> impl Iterator<Item = SocketAddr> {
-        self.known.iter().map(|(&host, known)| SocketAddr::new(host, known.port))
+    /// The managers, and which address of this host each of them uses.
+    pub(crate) fn managers(&self) -> impl Iterator<Item = Path> {
+        self.known.iter().map(|(&host, known)| Path { from: SocketAddr::new(host, known.port), local: known.local })
     }
 }

@@ -1,5 +1,6 @@
 //! The state of a server.
 
+pub(crate) mod checks;
 pub(crate) mod clients;
 pub(crate) mod deliveries;
 pub(crate) mod hosts;

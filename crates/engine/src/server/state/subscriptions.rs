@@ -372,7 +372,10 @@ impl Subscriptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::state::clients::{Clients, NewClient};
+    use crate::server::{
+        request::Path,
+        state::clients::{Clients, NewClient},
+    };
     use std::{net::SocketAddr, time::Duration};
 
     fn matching(subscriptions: &Subscriptions, class: &FoldedName) -> Vec<ClientId> {
@@ -384,8 +387,8 @@ mod tests {
         let host = IpAddr::from([10, 0, 0, 1]);
         let mut clients = Clients::default();
         let mut register = |port| {
-            let new =
-                NewClient { address: SocketAddr::new(host, port), principal: b"alice@R", through: 2104, session: None };
+            let path = Path { from: SocketAddr::new(host, port), local: None };
+            let new = NewClient { address: path.from, principal: b"alice@R", path, session: None };
             clients.register(new, Duration::ZERO)
         };
         let ids: Vec<ClientId> = (1..=200).map(&mut register).collect();
@@ -417,7 +420,8 @@ mod tests {
         let host = IpAddr::from([10, 0, 0, 1]);
         let mut clients = Clients::default();
         let [one, other] = [1, 2].map(|port| {
-            let new = NewClient { address: SocketAddr::new(host, port), principal: b"a", through: 2104, session: None };
+            let path = Path { from: SocketAddr::new(host, port), local: None };
+            let new = NewClient { address: path.from, principal: b"a", path, session: None };
             clients.register(new, Duration::ZERO)
         });
         let payer = Payer { host, principal: b"a"[..].into(), standing: Standing::Unproven };
