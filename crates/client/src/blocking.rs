@@ -120,6 +120,39 @@ impl Client {
         }
     }
 
+    /// Waits for at most this time until the host manager has accepted a message; true when it has, or when the operation has
+    /// ended otherwise.
+    ///
+    /// # Errors
+    ///
+    /// When the socket fails; [`Error::Closed`] for an unknown operation.
+    pub fn is_queued_within(&mut self, id: OperationId, wait: Duration) -> Result<bool> {
+        self.is_within(id, wait, |progress| progress.queued || progress.outcome.is_some())
+    }
+
+    /// Waits for at most this time until an operation has ended; true when it has.
+    ///
+    /// # Errors
+    ///
+    /// When the socket fails; [`Error::Closed`] for an unknown operation.
+    pub fn is_finished_within(&mut self, id: OperationId, wait: Duration) -> Result<bool> {
+        self.is_within(id, wait, |progress| progress.outcome.is_some())
+    }
+
+    fn is_within(&mut self, id: OperationId, wait: Duration, is_done: fn(&Progress) -> bool) -> Result<bool> {
+        let deadline = self.driver.clock().now().monotonic.saturating_add(wait);
+        loop {
+            if is_done(self.operations.get(&id).ok_or(Error::Closed)?) {
+                return Ok(true);
+            }
+            let is_idle = !self.step(Some(deadline))?;
+            // Whatever comes meanwhile, the wait ends.
+            if is_idle || self.driver.clock().now().monotonic >= deadline {
+                return Ok(is_done(self.operations.get(&id).ok_or(Error::Closed)?));
+            }
+        }
+    }
+
     /// Waits for the outcome of an operation, whose number is unknown afterwards.
     ///
     /// # Errors

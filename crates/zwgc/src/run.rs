@@ -36,7 +36,7 @@ const MAX_FILE: u64 = 1 << 20;
 /// Runs zwgc until a signal or an EXIT notice; gives the exit status.
 pub fn run(options: &Options) -> u8 {
     for option in &options.ignored {
-        tracing::warn!("{option} has no effect yet");
+        tracing::warn!("option {option} is accepted and has no effect yet");
     }
     block_on(run_client(options)).and_then(|status| status).unwrap_or_else(|error| {
         eprintln!("zwgc: {}", system_text(&error));
@@ -59,7 +59,7 @@ async fn run_client(options: &Options) -> io::Result<u8> {
     let (zephyr, mut inbox) = match connected {
         Ok(connected) => connected,
         Err(error) => {
-            report_error(&error, "while initializing Zephyr");
+            report_error(&error, "initializing Zephyr");
             return Ok(NO_ZEPHYR);
         }
     };
@@ -72,7 +72,7 @@ async fn run_client(options: &Options) -> io::Result<u8> {
     let status = match served {
         Ok(()) => 0,
         Err(error) => {
-            report_error(&error, "while receiving notices");
+            report_error(&error, "receiving notices");
             FAILURE
         }
     };
@@ -140,10 +140,10 @@ async fn serve(
                         // It has most likely forgotten the location, too.
                         set_location(zephyr, exposure, location).await;
                     }
-                    SubscriptionEvent::NotRestored(error) => report_error(
-                        &error.into(),
-                        "while subscribing again, as the server has forgotten you. Trying now and then",
-                    ),
+                    SubscriptionEvent::NotRestored(error) => {
+                        report_error(&error.into(), "subscribing again, as the server has forgotten you");
+                        eprintln!("zwgc: It is tried again now and then.");
+                    }
                 }
                 continue;
             }
@@ -172,7 +172,7 @@ async fn serve(
 async fn set_location(zephyr: &Zephyr, exposure: Exposure, location: &Location) {
     match zephyr.set_location(exposure, location).await {
         Ok(()) | Err(Error::Operation(OperationError::NotLoggedIn)) => {}
-        Err(error) => report_error(&error, "while setting location"),
+        Err(error) => report_error(&error, "setting location"),
     }
 }
 
@@ -211,7 +211,7 @@ async fn renew_key(zephyr: &Zephyr) -> bool {
     match zephyr.renew_key().await {
         Ok(()) => true,
         Err(error) => {
-            report_error(&error, "while subscribing with new tickets");
+            report_error(&error, "subscribing with new tickets");
             false
         }
     }
@@ -229,13 +229,13 @@ async fn subscribe(zephyr: &Zephyr, entries: Entries) -> bool {
                 report(&format!("zwgc: not all of the subscriptions: {message}"));
             }
         }
-        Err(error) => report_error(&error, "while subscribing"),
+        Err(error) => report_error(&error, "subscribing"),
     }
     let unwanted: Subscriptions = entries.unsubscriptions.into();
     if !unwanted.0.is_empty()
         && let Err(error) = zephyr.unsubscribe(unwanted).await
     {
-        report_error(&error, "while unsubscribing");
+        report_error(&error, "unsubscribing");
     }
     subscribed
 }
@@ -287,7 +287,7 @@ impl SubscriptionFile {
             eprintln!("zwgc: line {line} of {} is not class,instance,recipient: skipped", self.path.display());
         }
         if !entries.punts.is_empty() {
-            tracing::warn!("lines that begin with - have no effect yet");
+            tracing::warn!("lines of {} that begin with - are accepted and have no effect yet", self.path.display());
         }
         entries
     }
@@ -343,9 +343,11 @@ fn report(text: &str) {
     terminal::write_lines(&mut stderr(), text);
 }
 
-/// Prints an error with its context, and the advice about it.
-fn report_error(error: &Error, context: &str) {
-    report(&format!("zwgc: {} {context}", sanitize::lines(error.to_string().as_bytes(), Charset::UTF8)));
+/// Prints an error of what was being done, and the advice about it.
+fn report_error(error: &Error, doing: &str) {
+    for line in sanitize::lines(error.describe(doing).as_bytes(), Charset::UTF8).lines() {
+        report(&format!("zwgc: {line}"));
+    }
     if let Some(advice) = error.advice() {
         eprintln!("zwgc: {advice}");
     }
