@@ -1,6 +1,6 @@
 //! Errors of the library, with the texts of the C programs.
 
-use std::io;
+use std::{io, net::SocketAddr};
 use zephyr_config::problem::Problems;
 pub use zephyr_config::system_text;
 use zephyr_core::auth::AuthError;
@@ -56,6 +56,14 @@ impl Error {
     }
 }
 
+/// The error of a client that cannot have its address.
+pub(crate) fn cannot_bind(local: SocketAddr, error: io::Error) -> io::Error {
+    if local.ip().is_unspecified() {
+        return error;
+    }
+    io::Error::new(error.kind(), format!("cannot receive at {}: {}", local.ip(), system_text(&error)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +78,11 @@ mod tests {
         let describe = |error: io::Error| Error::from(error).describe("initializing");
         let missing = io::Error::from_raw_os_error(2);
         assert_eq!(describe(missing), "No such file or directory while initializing");
+        let elsewhere = cannot_bind(([9, 9, 9, 9], 0).into(), io::Error::from_raw_os_error(99));
+        assert_eq!(
+            describe(elsewhere),
+            "initializing failed: cannot receive at 9.9.9.9: Cannot assign requested address"
+        );
         let wrong = io::Error::other("ZEPHYR_CHECK=often: expected a number of seconds");
         assert_eq!(describe(wrong), "initializing failed: ZEPHYR_CHECK=often: expected a number of seconds");
     }

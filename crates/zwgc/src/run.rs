@@ -11,6 +11,7 @@ use std::{
     env, fs,
     io::{self, IsTerminal as _, Read, Write as _, stderr, stdin, stdout},
     path::{Path, PathBuf},
+    pin::pin,
     time::Duration,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -26,6 +27,8 @@ const FAILURE: u8 = 1;
 /// The exit status when Zephyr could not be reached.
 const NO_ZEPHYR: u8 = 3;
 
+/// How long nothing need be said about what is waited for.
+const HINT_DELAY: Duration = Duration::from_secs(5);
 /// The time limit for unsetting location and subscriptions at the end.
 const LOGOUT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The maximum number of different reasons for hiding notices that are reported.
@@ -47,7 +50,20 @@ pub fn run(options: &Options) -> u8 {
 /// Connects with the options of the environment. This program renews its subscriptions itself, to warn its user about tickets.
 async fn connect() -> Result<(Zephyr, Inbox)> {
     let options = zephyr_client::Options::from_environment()?;
-    zephyr_client::Options { renews_tickets: false, ..options }.connect().await
+    let host_manager = format!("the host manager (zhm) at {}", options.host_manager);
+    let options = zephyr_client::Options { renews_tickets: false, ..options };
+    telling(&host_manager, options.connect()).await
+}
+
+/// Waits for something; whoever sits before a terminal is told what takes so long.
+async fn telling<T>(awaited: &str, waiting: impl Future<Output = T>) -> T {
+    let mut waiting = pin!(waiting);
+    tokio::select! {
+        done = &mut waiting => return done,
+        () = tokio::time::sleep(HINT_DELAY), if stderr().is_terminal() => {}
+    }
+    eprintln!("zwgc: still waiting for {awaited}");
+    waiting.await
 }
 
 async fn run_client(options: &Options) -> io::Result<u8> {
@@ -170,7 +186,7 @@ async fn serve(
 
 /// Sets the location. Errors are reported.
 async fn set_location(zephyr: &Zephyr, exposure: Exposure, location: &Location) {
-    match zephyr.set_location(exposure, location).await {
+    match telling("the server's answer about where you are", zephyr.set_location(exposure, location)).await {
         Ok(()) | Err(Error::Operation(OperationError::NotLoggedIn)) => {}
         Err(error) => report_error(&error, "setting location"),
     }
@@ -221,7 +237,8 @@ async fn renew_key(zephyr: &Zephyr) -> bool {
 async fn subscribe(zephyr: &Zephyr, entries: Entries) -> bool {
     let mut subscribed = false;
     // An empty list is sent, too: it adds the server's default subscriptions.
-    match zephyr.subscribe_with_defaults(entries.subscriptions).await {
+    let subscribing = zephyr.subscribe_with_defaults(entries.subscriptions);
+    match telling("the server's answer about your subscriptions", subscribing).await {
         Ok(message) => {
             subscribed = true;
             tracing::info!("subscribed, listening on port {}", zephyr.port());

@@ -51,7 +51,9 @@ pub fn run(options: &Options) -> ExitCode {
         Ok(loaded) => loaded,
         Err(findings) => {
             let problems = Problems(findings.problems).to_string();
-            eprintln!("zhm: {}", sanitize::lines(problems.as_bytes(), Charset::UTF8));
+            for line in sanitize::lines(problems.as_bytes(), Charset::UTF8).lines() {
+                eprintln!("zhm: {line}");
+            }
             return ExitCode::FAILURE;
         }
     };

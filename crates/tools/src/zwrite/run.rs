@@ -45,7 +45,7 @@ fn instance(options: &Options) -> Vec<u8> {
 
 /// Connects, sends pings and the message; true when the message was delivered.
 fn write(options: &Options, variables: &Variables, report: &mut Report<'_>) -> bool {
-    let mut client = match zephyr_client::Options::from_environment().and_then(Client::connect) {
+    let mut client = match connect(report) {
         Ok(client) => client,
         Err(error) => {
             report.failure(&error, "initializing");
@@ -67,6 +67,16 @@ fn write(options: &Options, variables: &Variables, report: &mut Report<'_>) -> b
     let signature = message::signature(options, variables, Account::own().as_ref());
     let body = message::body(options, &signature, &text);
     send_round(&mut client, options, report, Round::Message, &body)
+}
+
+/// Connects; whoever sits before a terminal is told what takes so long.
+fn connect(report: &mut Report<'_>) -> Result<Client> {
+    let options = zephyr_client::Options::from_environment()?;
+    if !report.is_on_terminal() {
+        return Client::connect(options);
+    }
+    let text = format!("still waiting for the host manager (zhm) at {}", options.host_manager);
+    Client::connect_slowly(options, HINT_DELAY, || report.say(&text))
 }
 
 /// The text of the message: from the command line, from the terminal, or all of standard input.

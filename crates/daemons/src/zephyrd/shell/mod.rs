@@ -41,7 +41,9 @@ pub fn run(options: &Options) -> ExitCode {
     match begin(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("zephyrd: {}", sanitize::lines(error.to_string().as_bytes(), Charset::UTF8));
+            for line in sanitize::lines(error.to_string().as_bytes(), Charset::UTF8).lines() {
+                eprintln!("zephyrd: {line}");
+            }
             ExitCode::FAILURE
         }
     }
