@@ -70,7 +70,9 @@ impl Keytab {
             known.stamp = stamp;
             match read(&self.path, &self.realm) {
                 Ok(keys) => known.keys = Arc::new(keys),
-                Err(error) => tracing::error!(%error, "going on with the keys that were read before"),
+                Err(error) => {
+                    tracing::error!("the keytab has changed and cannot be used, so the keys read before stay: {error}");
+                }
             }
         }
         Arc::clone(&known.keys)
@@ -95,7 +97,7 @@ fn read(path: &Path, realm: &str) -> Result<Keys, AuthError> {
 fn check_owner(path: &Path) -> Result<(), AuthError> {
     ownership::check(path).map_err(|refusal| match refusal {
         NotOwn::Unreadable { error, .. } => {
-            AuthError::KeytabUnreadable { path: path.display().to_string(), reason: error.to_string() }
+            AuthError::KeytabUnreadable { path: path.display().to_string(), reason: ownership::system_text(&error) }
         }
         refusal => AuthError::KeytabNotOwn { reason: refusal.to_string() },
     })
@@ -105,6 +107,7 @@ fn check_owner(path: &Path) -> Result<(), AuthError> {
 fn warn_of_readers(path: &Path) {
     const READABLE_BY_OTHERS: u32 = 0o004;
     if fs::metadata(path).is_ok_and(|file| file.mode() & READABLE_BY_OTHERS != 0) {
-        tracing::warn!("every user of this machine can read the keytab {}, and be anybody", path.display());
+        let path = path.display();
+        tracing::warn!("every user of this machine can read the keytab {path}, and so be anybody: chmod 0600 {path}");
     }
 }

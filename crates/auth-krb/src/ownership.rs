@@ -3,7 +3,10 @@
 //! libkrb5 opens caches and keytabs by name and asks nobody whose they are. Its default cache is in `/tmp`, where
 //! anybody can leave one for a user who has not come yet; whatever that user sends would then be said by another.
 
-use nix::unistd::{Uid, User, getegid, geteuid};
+use nix::{
+    errno::Errno,
+    unistd::{Uid, User, getegid, geteuid},
+};
 use std::{
     fs::{self, Metadata},
     io,
@@ -25,7 +28,7 @@ pub(crate) enum NotOwn {
     Writable { path: PathBuf, user: String, mode: u32 },
     #[error("{} is in {}, where others than {user} can put another file in its place", path.display(), folder.display())]
     Folder { path: PathBuf, folder: PathBuf, user: String },
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {}", path.display(), system_text(error))]
     Unreadable { path: PathBuf, error: io::Error },
 }
 
@@ -34,6 +37,11 @@ impl NotOwn {
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self, Self::Unreadable { error, .. } if error.kind() == io::ErrorKind::NotFound)
     }
+}
+
+/// The system's text for an error, without its number.
+pub(crate) fn system_text(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), |number| Errno::from_raw(number).desc().to_owned())
 }
 
 /// Checks that nobody but root and this process's user can have made the file, or can change it: by its owner and its

@@ -148,8 +148,7 @@ impl TicketSession {
         if limits == Limits::COMPATIBLE && !checksum::is_known_to_c(enctype) {
             self.warning.call_once(|| {
                 tracing::warn!(
-                    enctype,
-                    "C servers and clients do not know this type of session key and will take the notice for \
+                    "C servers and clients do not know session keys of type {enctype} and will take the notice for \
                      unauthenticated; on the KDC: kadmin -q 'setstr zephyr/zephyr session_enctypes \
                      aes256-cts-hmac-sha1-96', then kinit again"
                 );

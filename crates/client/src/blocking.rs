@@ -7,7 +7,7 @@
 use crate::{
     Error, Options, Result, Subscriptions,
     driver::{log_subscription_event, log_ticket_event},
-    error::system_text,
+    error::{cannot_bind, system_text},
     jobs::{Jobs, log},
     mailbox::Acknowledgement,
 };
@@ -60,7 +60,17 @@ impl Client {
     /// When the host manager does not answer within 10 s, or on an error of the system or of the authentication's
     /// configuration.
     pub fn connect(options: Options) -> Result<Self> {
-        let socket = UdpSocket::bind(options.local())?;
+        Self::connect_slowly(options, Duration::MAX, || ())
+    }
+
+    /// As [`Client::connect`]; calls `still_waiting` once when that takes longer than `delay`, so that the user can be told.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`].
+    pub fn connect_slowly(options: Options, delay: Duration, still_waiting: impl FnOnce()) -> Result<Self> {
+        let local = options.local();
+        let socket = UdpSocket::bind(local).map_err(|error| cannot_bind(local, error))?;
         let config = Config {
             host_manager: options.host_manager,
             port: socket.local_addr()?.port(),
@@ -77,8 +87,15 @@ impl Client {
             acknowledgements: VecDeque::new(),
             failed: None,
         };
+        let hint_at = client.driver.clock().now().monotonic.saturating_add(delay);
+        let mut still_waiting = Some(still_waiting);
         while !client.driver.machine().is_ready() {
-            client.step(None)?;
+            client.step(still_waiting.is_some().then_some(hint_at))?;
+            if client.driver.clock().now().monotonic >= hint_at
+                && let Some(still_waiting) = still_waiting.take()
+            {
+                still_waiting();
+            }
             if let Some(error) = client.failed.take() {
                 return Err(error.into());
             }
@@ -117,6 +134,39 @@ impl Client {
                 return self.finish(id).map(drop);
             }
             self.step(None)?;
+        }
+    }
+
+    /// Waits for at most this time until the host manager has accepted a message; true when it has, or when the operation has
+    /// ended otherwise.
+    ///
+    /// # Errors
+    ///
+    /// When the socket fails; [`Error::Closed`] for an unknown operation.
+    pub fn is_queued_within(&mut self, id: OperationId, wait: Duration) -> Result<bool> {
+        self.is_within(id, wait, |progress| progress.queued || progress.outcome.is_some())
+    }
+
+    /// Waits for at most this time until an operation has ended; true when it has.
+    ///
+    /// # Errors
+    ///
+    /// When the socket fails; [`Error::Closed`] for an unknown operation.
+    pub fn is_finished_within(&mut self, id: OperationId, wait: Duration) -> Result<bool> {
+        self.is_within(id, wait, |progress| progress.outcome.is_some())
+    }
+
+    fn is_within(&mut self, id: OperationId, wait: Duration, is_done: fn(&Progress) -> bool) -> Result<bool> {
+        let deadline = self.driver.clock().now().monotonic.saturating_add(wait);
+        loop {
+            if is_done(self.operations.get(&id).ok_or(Error::Closed)?) {
+                return Ok(true);
+            }
+            let is_idle = !self.step(Some(deadline))?;
+            // Whatever comes meanwhile, the wait ends.
+            if is_idle || self.driver.clock().now().monotonic >= deadline {
+                return Ok(is_done(self.operations.get(&id).ok_or(Error::Closed)?));
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     Error, Options, Result, SubscriptionEvent, TicketEvent,
-    error::system_text,
+    error::{cannot_bind, system_text},
     jobs::{Jobs, log},
     localtime,
     mailbox::{Acknowledgement, Mailbox},
@@ -64,7 +64,8 @@ pub(crate) struct Started {
 
 /// Starts a client and the task that drives it, and waits until it is ready.
 pub(crate) async fn start(options: Options) -> Result<Started> {
-    let socket = socket::bind(options.local())?;
+    let local = options.local();
+    let socket = socket::bind(local).map_err(|error| cannot_bind(local, error))?;
     let config =
         Config { host_manager: options.host_manager, port: socket.local_addr()?.port(), settings: options.settings() };
     let clock = Clock::new();

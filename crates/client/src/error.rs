@@ -1,7 +1,8 @@
 //! Errors of the library, with the texts of the C programs.
 
-use std::io;
+use std::{io, net::SocketAddr};
 use zephyr_config::problem::Problems;
+pub use zephyr_config::system_text;
 use zephyr_core::auth::AuthError;
 use zephyr_engine::client::OperationError;
 
@@ -33,6 +34,16 @@ impl From<AuthError> for Error {
 }
 
 impl Error {
+    /// The message about what failed, which `doing` names, as in "sending notice to bob": "TEXT while DOING", as C programs have
+    /// it, where the text is theirs or the system's, and "DOING failed: TEXT" where it is a clause of its own.
+    pub fn describe(&self, doing: &str) -> String {
+        match self {
+            Self::Operation(error) => error.describe(doing),
+            Self::Io(error) if error.raw_os_error().is_some() => format!("{self} while {doing}"),
+            Self::PolicyFile(_) | Self::Io(_) | Self::Closed => format!("{doing} failed: {self}"),
+        }
+    }
+
     /// Advice to the user about how to fix it, where there is any.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
@@ -45,13 +56,12 @@ impl Error {
     }
 }
 
-/// The system's text for an error, without its number.
-pub fn system_text(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" (os error ") {
-        Some(end) => text.get(..end).unwrap_or(&text).to_owned(),
-        None => text,
+/// The error of a client that cannot have its address.
+pub(crate) fn cannot_bind(local: SocketAddr, error: io::Error) -> io::Error {
+    if local.ip().is_unspecified() {
+        return error;
     }
+    io::Error::new(error.kind(), format!("cannot receive at {}: {}", local.ip(), system_text(&error)))
 }
 
 #[cfg(test)]
@@ -61,6 +71,19 @@ mod tests {
     #[test]
     fn system_errors_read_as_in_c() {
         assert_eq!(Error::from(io::Error::from_raw_os_error(2)).to_string(), "No such file or directory");
-        assert_eq!(system_text(&io::Error::other("odd")), "odd");
+    }
+
+    #[test]
+    fn whose_text_it_is_says_where_it_goes() {
+        let describe = |error: io::Error| Error::from(error).describe("initializing");
+        let missing = io::Error::from_raw_os_error(2);
+        assert_eq!(describe(missing), "No such file or directory while initializing");
+        let elsewhere = cannot_bind(([9, 9, 9, 9], 0).into(), io::Error::from_raw_os_error(99));
+        assert_eq!(
+            describe(elsewhere),
+            "initializing failed: cannot receive at 9.9.9.9: Cannot assign requested address"
+        );
+        let wrong = io::Error::other("ZEPHYR_CHECK=often: expected a number of seconds");
+        assert_eq!(describe(wrong), "initializing failed: ZEPHYR_CHECK=often: expected a number of seconds");
     }
 }

@@ -1,6 +1,6 @@
 //! The options of a connection: host manager, authentication, and behaviour.
 
-use crate::{Error, Result, account::Account, policy_watch::PolicyWatch};
+use crate::{Error, Result, account::Account, error::system_text, policy_watch::PolicyWatch};
 use std::{
     env, io,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
@@ -141,9 +141,7 @@ impl Options {
             None => SocketAddr::from((Ipv4Addr::LOCALHOST, services::port(services::ZEPHYR_HM))),
         };
         let backend = match variable("ZEPHYR_AUTH") {
-            Some(name) => {
-                Some(name.parse().map_err(|error| AuthError::Backend(format!("ZEPHYR_AUTH={name}: {error}")))?)
-            }
+            Some(name) => Some(name.parse().map_err(|error| invalid(format!("ZEPHYR_AUTH={name}: {error}")))?),
             None => None,
         };
         let default = Path::new(DEFAULT_PATH);
@@ -160,27 +158,30 @@ impl Options {
 }
 
 fn check_interval(text: &str) -> Result<Option<Duration>> {
-    let invalid =
-        |_| io::Error::new(io::ErrorKind::InvalidInput, format!("ZEPHYR_CHECK={text}: expected a number of seconds"));
-    let seconds: u32 = text.parse().map_err(invalid)?;
+    let seconds = text.parse::<u32>();
+    let seconds = seconds.map_err(|_| invalid(format!("ZEPHYR_CHECK={text}: expected a number of seconds")))?;
     Ok((seconds > 0).then(|| Duration::from_secs(seconds.into())))
 }
 
 fn own_address(text: &str) -> Result<Ipv4Addr> {
-    let invalid =
-        |_| io::Error::new(io::ErrorKind::InvalidInput, format!("ZEPHYR_ADDRESS={text}: expected an IPv4 address"));
-    Ok(text.parse().map_err(invalid)?)
+    Ok(text.parse().map_err(|_| invalid(format!("ZEPHYR_ADDRESS={text}: expected an IPv4 address")))?)
 }
 
 /// Parses `ADDRESS:PORT` or `HOST:PORT`, the port being optional.
 fn host_manager(text: &str) -> Result<SocketAddr> {
-    let invalid = || io::Error::new(io::ErrorKind::InvalidInput, format!("ZEPHYR_HM={text}: expected ADDRESS:PORT"));
+    let wrong = || invalid(format!("ZEPHYR_HM={text}: expected ADDRESS:PORT"));
     let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) => (host, port.parse().map_err(|_| invalid())?),
+        Some((host, port)) => (host, port.parse().map_err(|_| wrong())?),
         None => (text, services::port(services::ZEPHYR_HM)),
     };
-    let address: SocketAddrV4 = address::resolve(host, port).map_err(|_| invalid())?;
+    let unknown = |error| invalid(format!("ZEPHYR_HM={text}: {host} has no IPv4 address: {}", system_text(&error)));
+    let address: SocketAddrV4 = address::resolve(host, port).map_err(unknown)?;
     Ok(address.into())
+}
+
+/// The error of a variable that says nothing of use.
+fn invalid(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
 }
 
 #[cfg(test)]
@@ -191,7 +192,8 @@ mod tests {
     fn addresses() {
         assert_eq!(host_manager("127.0.0.9:5000").ok(), Some(([127, 0, 0, 9], 5000).into()));
         assert_eq!(host_manager("127.0.0.9").ok().map(|address| address.ip()), Some([127, 0, 0, 9].into()));
-        assert!(host_manager("127.0.0.9:many").is_err());
+        assert!(host_manager("127.0.0.9:many").is_err_and(|error| error.to_string().contains("expected ADDRESS:PORT")));
+        assert!(host_manager("::1").is_err_and(|error| !error.to_string().contains("os error")));
         assert_eq!(own_address("127.0.0.9").ok(), Some([127, 0, 0, 9].into()));
         assert!(check_interval("5").is_ok_and(|interval| interval == Some(Duration::from_secs(5))));
         assert!(check_interval("0").is_ok_and(|interval| interval.is_none()));

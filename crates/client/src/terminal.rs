@@ -1,9 +1,9 @@
-//! The width of the terminal that a program writes to.
+//! The width of the terminal that a program writes to, and the messages that it writes there.
 
 use rustix::termios::tcgetwinsize;
 use std::{
     env,
-    io::{IsTerminal, Write},
+    io::{self, IsTerminal, Write, stderr},
     os::fd::AsFd,
 };
 use zephyr_core::screen::Screen;
@@ -28,4 +28,40 @@ pub fn write_lines(output: &mut (impl AsFd + IsTerminal + Write), text: &str) {
     let screen = screen(output);
     let lines: String = text.lines().map(|line| screen.line(line) + "\n").collect();
     let _ = output.write_all(lines.as_bytes());
+}
+
+/// A writer of messages to the user of a program, on standard error: every line that is written begins with the program's name.
+/// It is for what a log says, whose lines come whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Messages<'a> {
+    /// The program's name.
+    pub program: &'a str,
+}
+
+impl Messages<'_> {
+    fn lines(self, text: &[u8]) -> String {
+        String::from_utf8_lossy(text).lines().map(|line| format!("{}: {line}\n", self.program)).collect()
+    }
+}
+
+impl Write for Messages<'_> {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        write_lines(&mut stderr(), &self.lines(text));
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_begin_with_the_programs_name() {
+        let messages = Messages { program: "zwgc" };
+        assert_eq!(messages.lines(b"one\ntwo\n"), "zwgc: one\nzwgc: two\n");
+    }
 }

@@ -1,5 +1,6 @@
 //! Problems in configuration files, and their places.
 
+use crate::without_number;
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
@@ -20,9 +21,9 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem of a whole file, such as one that cannot be read.
+    /// A problem of a whole file, such as one that cannot be read. Of the system's errors only the text is told.
     pub fn whole_file(file: &Path, text: impl fmt::Display) -> Self {
-        Self { file: file.to_owned(), line: 0, column: 0, text: text.to_string() }
+        Self { file: file.to_owned(), line: 0, column: 0, text: without_number(text.to_string()) }
     }
 
     /// A problem at an octet of the text of a file. Beyond the end is the end.
@@ -96,5 +97,7 @@ mod tests {
         assert_eq!(at(4), "f:2:1: x");
         assert_eq!(at(99), "f:3:1: x");
         assert_eq!(Problem::whole_file(file, "gone").to_string(), "f: gone");
+        let missing = std::io::Error::from_raw_os_error(2);
+        assert_eq!(Problem::whole_file(file, missing).to_string(), "f: No such file or directory");
     }
 }

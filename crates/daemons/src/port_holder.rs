@@ -1,33 +1,96 @@
-//! Who has a UDP port that this process cannot have.
+//! Who has a port that this process cannot have.
 
 use nix::unistd::{Uid, User};
-use std::{collections::BTreeSet, fs, io, net::SocketAddr};
+use std::{collections::BTreeSet, fs, io, net::SocketAddr, os::unix::ffi::OsStrExt, path::PathBuf};
+use zephyr_config::system_text;
+use zephyr_core::sanitize;
 
-/// The error of listening on `address`, with whose socket is there, where the system tells.
-///
-/// Ports above 1023 are anybody's: whoever binds one before its daemon does is taken for the daemon by every program here.
-pub(crate) fn explain(address: SocketAddr, error: io::Error) -> io::Error {
-    if error.kind() != io::ErrorKind::AddrInUse {
-        return error;
-    }
-    let table = fs::read_to_string("/proc/net/udp").unwrap_or_default();
-    let owners: BTreeSet<u32> = owners(&table, address.port()).collect();
-    if owners.is_empty() {
-        return error;
-    }
-    let named: Vec<String> = owners.into_iter().map(Uid::from_raw).map(name_of).collect();
-    io::Error::new(error.kind(), format!("{error}: a socket of {} is there", named.join(" and of ")))
+/// The kind of a port, by the name of the system's table of sockets (proc(5)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Udp,
+    Tcp,
 }
 
-/// The users who have sockets at this port, by the system's table of UDP sockets (proc(5)).
-fn owners(table: &str, port: u16) -> impl Iterator<Item = u32> {
+/// A socket in the system's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Holder {
+    user: u32,
+    inode: u64,
+}
+
+/// The error of listening on `address`, in the system's words, with who is there, where the system tells.
+///
+/// Ports above 1023 are anybody's: whoever binds one before its daemon does is taken for the daemon by every program here.
+pub(crate) fn explain(transport: Transport, address: SocketAddr, error: io::Error) -> io::Error {
+    let text = system_text(&error);
+    let text = match error.kind() {
+        io::ErrorKind::AddrInUse => match held_by(transport, address.port()) {
+            Some(holders) => format!("{text}: {holders} there; end that program, or choose another address"),
+            None => format!("{text}: another program has that port"),
+        },
+        io::ErrorKind::AddrNotAvailable => format!("{text}: no interface of this machine has it"),
+        _ => text,
+    };
+    io::Error::new(error.kind(), text)
+}
+
+/// Whose sockets have this port; `None` when the system does not say.
+fn held_by(transport: Transport, port: u16) -> Option<String> {
+    let tables: &[&str] = match transport {
+        Transport::Udp => &["/proc/net/udp", "/proc/net/udp6"],
+        Transport::Tcp => &["/proc/net/tcp", "/proc/net/tcp6"],
+    };
+    let mut found = BTreeSet::new();
+    for table in tables {
+        found.extend(holders(&fs::read_to_string(table).unwrap_or_default(), port));
+    }
+    let named: BTreeSet<String> = found.into_iter().map(described).collect();
+    match named.len() {
+        0 => None,
+        1 => Some(format!("{} is", named.into_iter().collect::<String>())),
+        _ => Some(format!("{} are", named.into_iter().collect::<Vec<_>>().join(" and "))),
+    }
+}
+
+/// The sockets at this port, by the system's table.
+fn holders(table: &str, port: u16) -> impl Iterator<Item = Holder> {
     table.lines().skip(1).filter_map(move |line| {
         let mut columns = line.split_ascii_whitespace();
         let (_, local) = columns.nth(1)?.rsplit_once(':')?;
         // Between them: the remote address, the state, queues, timer and retransmissions.
-        let owner = columns.nth(5)?;
-        (u16::from_str_radix(local, 16) == Ok(port)).then(|| owner.parse().ok()).flatten()
+        let user = columns.nth(5)?.parse();
+        // After the timeout.
+        let inode = columns.nth(1)?.parse();
+        (u16::from_str_radix(local, 16) == Ok(port)).then_some(Holder { user: user.ok()?, inode: inode.ok()? })
     })
+}
+
+/// A socket, with its program where this process may know.
+fn described(Holder { user, inode }: Holder) -> String {
+    let user = name_of(Uid::from_raw(user));
+    match program_of(inode) {
+        Some(program) => format!("{program} of {user}"),
+        None => format!("a socket of {user}"),
+    }
+}
+
+/// The program that has this socket open, by name and process id. Only root is told of other people's.
+fn program_of(inode: u64) -> Option<String> {
+    let socket = PathBuf::from(format!("socket:[{inode}]"));
+    let has_it = |process: &PathBuf| {
+        let open = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+        open.map(|open| fs::read_link(open.path())).any(|target| target.is_ok_and(|target| target == socket))
+    };
+    let processes = fs::read_dir("/proc").ok()?.flatten().map(|process| process.path());
+    let process = processes.filter(|process| is_process(process)).find(has_it)?;
+    let name = fs::read(process.join("comm")).ok()?;
+    let id = process.file_name()?.to_string_lossy().into_owned();
+    Some(format!("{} (process {id})", sanitize::name(name.trim_ascii_end())))
+}
+
+fn is_process(path: &PathBuf) -> bool {
+    path.file_name().is_some_and(|name| name.as_bytes().iter().all(u8::is_ascii_digit))
 }
 
 fn name_of(user: Uid) -> String {
@@ -40,6 +103,8 @@ fn name_of(user: Uid) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::UdpSocket;
+    use zephyr_testkit::loopback::Network;
 
     #[test]
     fn the_systems_table() {
@@ -48,8 +113,20 @@ mod tests {
   124: 00000000:0839 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 22222 2 0000000000000000 0
   125: nonsense
 ";
-        assert_eq!(owners(table, 2104).collect::<Vec<_>>(), [1001]);
-        assert_eq!(owners(table, 2105).collect::<Vec<_>>(), [0]);
-        assert_eq!(owners("", 2104).count(), 0);
+        assert_eq!(holders(table, 2104).collect::<Vec<_>>(), [Holder { user: 1001, inode: 11111 }]);
+        assert_eq!(holders(table, 2105).collect::<Vec<_>>(), [Holder { user: 0, inode: 22222 }]);
+        assert_eq!(holders("", 2104).count(), 0);
+    }
+
+    #[test]
+    fn who_has_a_port_is_named() {
+        let network = Network::claim().unwrap();
+        let held = UdpSocket::bind((network.here(), 0)).unwrap();
+        let address = held.local_addr().unwrap();
+        let error = UdpSocket::bind(address).unwrap_err();
+        let text = explain(Transport::Udp, address, error).to_string();
+        let own = format!("(process {}) of user ", std::process::id());
+        assert!(text.starts_with("Address already in use: ") && text.contains(&own), "{text}");
+        assert!(!text.contains("os error") && text.contains("choose another address"), "{text}");
     }
 }

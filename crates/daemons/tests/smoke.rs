@@ -105,7 +105,10 @@ fn what_is_missing_is_said() {
     assert_eq!(run(zephyrd, &["-x"]).0, Some(2));
 
     let zhm = env!("CARGO_BIN_EXE_zhm");
-    assert_eq!(run(zhm, &[]), (Some(16), "No valid primary server found, exiting.\n".to_owned()));
+    let (status, stderr) = run(zhm, &["--config-dir", "/no/such/folder"]);
+    assert_eq!(status, Some(16));
+    let advice = "zhm: Name the servers in /no/such/folder/zephyr.toml, section zhm, or on the command line.\n";
+    assert_eq!(stderr, format!("No valid primary server found, exiting.\n{advice}"));
     let (status, stderr) = run(zhm, &["no-such-host.invalid"]);
     assert_eq!(status, Some(16));
     assert_eq!(stderr, "Unknown server name: no-such-host.invalid\nNo valid primary server found, exiting.\n");

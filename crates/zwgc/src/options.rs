@@ -1,6 +1,7 @@
 //! The command line of zwgc (zwgc, section 1): long options with a single dash.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, fmt, path::PathBuf};
+use zephyr_core::sanitize;
 
 /// The usage, which is printed for `--help` and after an invalid command line.
 pub const USAGE: &str = "\
@@ -31,56 +32,91 @@ pub struct Options {
     pub ignored: Vec<&'static str>,
 }
 
-/// Parses the arguments of the command line; `None` when they are invalid.
-pub fn parse(arguments: impl Iterator<Item = OsString>) -> Option<Parsed> {
+/// An error of the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UsageError {
+    /// An argument that is no option.
+    Unknown(OsString),
+    /// An option without its value.
+    NoValue(&'static str),
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(argument) => {
+                write!(f, "there is no option {}", sanitize::name(argument.as_encoded_bytes()))
+            }
+            Self::NoValue(option) => write!(f, "option {option} needs a value after it"),
+        }
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// Parses the arguments of the command line.
+///
+/// # Errors
+///
+/// When there is one that is no option, or an option lacks its value.
+pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Parsed, UsageError> {
     const WITHOUT_EFFECT: [&str; 4] = ["-f", "-default", "-disable", "-charset"];
     let mut options = Options::default();
     let mut arguments = arguments;
     while let Some(argument) = arguments.next() {
-        match argument.to_str()? {
-            "--help" => return Some(Parsed::Help),
-            "--version" => return Some(Parsed::Version),
+        let unknown = || UsageError::Unknown(argument.clone());
+        let mut value = |option| arguments.next().ok_or(UsageError::NoValue(option));
+        match argument.to_str().ok_or_else(unknown)? {
+            "--help" => return Ok(Parsed::Help),
+            "--version" => return Ok(Parsed::Version),
             // The only mode there is, in the foreground.
             "-ttymode" | "-nofork" | "-reenter" | "-debug" => {}
-            "-subfile" => options.subscription_file = Some(arguments.next()?.into()),
-            "-loc" => options.tty = Some(arguments.next()?.to_string_lossy().into_owned()),
+            "-subfile" => options.subscription_file = Some(value("-subfile")?.into()),
+            "-loc" => options.tty = Some(value("-loc")?.to_string_lossy().into_owned()),
             option => {
-                let known = WITHOUT_EFFECT.into_iter().find(|known| *known == option)?;
-                arguments.next()?;
+                let known = WITHOUT_EFFECT.into_iter().find(|known| *known == option).ok_or_else(unknown)?;
+                value(known)?;
                 options.ignored.push(known);
             }
         }
     }
-    Some(Parsed::Run(options))
+    Ok(Parsed::Run(options))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parsed(line: &[&str]) -> Option<Parsed> {
+    fn parsed(line: &[&str]) -> Result<Parsed, UsageError> {
         parse(line.iter().map(OsString::from))
     }
 
     #[test]
     fn known_options() {
-        assert_eq!(parsed(&["-ttymode", "-nofork", "-reenter", "-debug"]), Some(Parsed::Run(Options::default())));
+        assert_eq!(parsed(&["-ttymode", "-nofork", "-reenter", "-debug"]), Ok(Parsed::Run(Options::default())));
         let options = Options {
             subscription_file: Some("-nofork".into()),
             tty: Some("here".to_owned()),
             ignored: vec!["-f", "-disable"],
         };
         let line = ["-subfile", "-nofork", "-loc", "here", "-f", "x", "-disable", "X"];
-        assert_eq!(parsed(&line), Some(Parsed::Run(options)));
-        assert_eq!(parsed(&["--help"]), Some(Parsed::Help));
-        assert_eq!(parsed(&["-ttymode", "--version"]), Some(Parsed::Version));
+        assert_eq!(parsed(&line), Ok(Parsed::Run(options)));
+        assert_eq!(parsed(&["--help"]), Ok(Parsed::Help));
+        assert_eq!(parsed(&["-ttymode", "--version"]), Ok(Parsed::Version));
     }
 
     #[test]
     fn everything_else_is_an_error() {
-        for line in [&["-subfile"][..], &["-loc"], &["-f"], &["-display", "x"], &["-tty"], &["word"], &["-nofork", ""]]
-        {
-            assert_eq!(parsed(line), None, "{line:?}");
+        for (line, said) in [
+            (&["-subfile"][..], "option -subfile needs a value after it"),
+            (&["-loc"], "option -loc needs a value after it"),
+            (&["-f"], "option -f needs a value after it"),
+            (&["-display", "x"], "there is no option -display"),
+            (&["-tty"], "there is no option -tty"),
+            (&["word"], "there is no option word"),
+            (&["-nofork", "x\u{1b}[2J"], "there is no option x\\u{1b}[2J"),
+        ] {
+            assert_eq!(parsed(line).unwrap_err().to_string(), said, "{line:?}");
         }
     }
 }

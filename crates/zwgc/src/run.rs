@@ -11,6 +11,7 @@ use std::{
     env, fs,
     io::{self, IsTerminal as _, Read, Write as _, stderr, stdin, stdout},
     path::{Path, PathBuf},
+    pin::pin,
     time::Duration,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -26,6 +27,8 @@ const FAILURE: u8 = 1;
 /// The exit status when Zephyr could not be reached.
 const NO_ZEPHYR: u8 = 3;
 
+/// How long nothing need be said about what is waited for.
+const HINT_DELAY: Duration = Duration::from_secs(5);
 /// The time limit for unsetting location and subscriptions at the end.
 const LOGOUT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The maximum number of different reasons for hiding notices that are reported.
@@ -36,7 +39,7 @@ const MAX_FILE: u64 = 1 << 20;
 /// Runs zwgc until a signal or an EXIT notice; gives the exit status.
 pub fn run(options: &Options) -> u8 {
     for option in &options.ignored {
-        tracing::warn!("{option} has no effect yet");
+        tracing::warn!("option {option} is accepted and has no effect yet");
     }
     block_on(run_client(options)).and_then(|status| status).unwrap_or_else(|error| {
         eprintln!("zwgc: {}", system_text(&error));
@@ -47,7 +50,20 @@ pub fn run(options: &Options) -> u8 {
 /// Connects with the options of the environment. This program renews its subscriptions itself, to warn its user about tickets.
 async fn connect() -> Result<(Zephyr, Inbox)> {
     let options = zephyr_client::Options::from_environment()?;
-    zephyr_client::Options { renews_tickets: false, ..options }.connect().await
+    let host_manager = format!("the host manager (zhm) at {}", options.host_manager);
+    let options = zephyr_client::Options { renews_tickets: false, ..options };
+    telling(&host_manager, options.connect()).await
+}
+
+/// Waits for something; whoever sits before a terminal is told what takes so long.
+async fn telling<T>(awaited: &str, waiting: impl Future<Output = T>) -> T {
+    let mut waiting = pin!(waiting);
+    tokio::select! {
+        done = &mut waiting => return done,
+        () = tokio::time::sleep(HINT_DELAY), if stderr().is_terminal() => {}
+    }
+    eprintln!("zwgc: still waiting for {awaited}");
+    waiting.await
 }
 
 async fn run_client(options: &Options) -> io::Result<u8> {
@@ -59,7 +75,7 @@ async fn run_client(options: &Options) -> io::Result<u8> {
     let (zephyr, mut inbox) = match connected {
         Ok(connected) => connected,
         Err(error) => {
-            report_error(&error, "while initializing Zephyr");
+            report_error(&error, "initializing Zephyr");
             return Ok(NO_ZEPHYR);
         }
     };
@@ -72,7 +88,7 @@ async fn run_client(options: &Options) -> io::Result<u8> {
     let status = match served {
         Ok(()) => 0,
         Err(error) => {
-            report_error(&error, "while receiving notices");
+            report_error(&error, "receiving notices");
             FAILURE
         }
     };
@@ -140,10 +156,10 @@ async fn serve(
                         // It has most likely forgotten the location, too.
                         set_location(zephyr, exposure, location).await;
                     }
-                    SubscriptionEvent::NotRestored(error) => report_error(
-                        &error.into(),
-                        "while subscribing again, as the server has forgotten you. Trying now and then",
-                    ),
+                    SubscriptionEvent::NotRestored(error) => {
+                        report_error(&error.into(), "subscribing again, as the server has forgotten you");
+                        eprintln!("zwgc: It is tried again now and then.");
+                    }
                 }
                 continue;
             }
@@ -170,9 +186,9 @@ async fn serve(
 
 /// Sets the location. Errors are reported.
 async fn set_location(zephyr: &Zephyr, exposure: Exposure, location: &Location) {
-    match zephyr.set_location(exposure, location).await {
+    match telling("the server's answer about where you are", zephyr.set_location(exposure, location)).await {
         Ok(()) | Err(Error::Operation(OperationError::NotLoggedIn)) => {}
-        Err(error) => report_error(&error, "while setting location"),
+        Err(error) => report_error(&error, "setting location"),
     }
 }
 
@@ -211,7 +227,7 @@ async fn renew_key(zephyr: &Zephyr) -> bool {
     match zephyr.renew_key().await {
         Ok(()) => true,
         Err(error) => {
-            report_error(&error, "while subscribing with new tickets");
+            report_error(&error, "subscribing with new tickets");
             false
         }
     }
@@ -221,7 +237,8 @@ async fn renew_key(zephyr: &Zephyr) -> bool {
 async fn subscribe(zephyr: &Zephyr, entries: Entries) -> bool {
     let mut subscribed = false;
     // An empty list is sent, too: it adds the server's default subscriptions.
-    match zephyr.subscribe_with_defaults(entries.subscriptions).await {
+    let subscribing = zephyr.subscribe_with_defaults(entries.subscriptions);
+    match telling("the server's answer about your subscriptions", subscribing).await {
         Ok(message) => {
             subscribed = true;
             tracing::info!("subscribed, listening on port {}", zephyr.port());
@@ -229,13 +246,13 @@ async fn subscribe(zephyr: &Zephyr, entries: Entries) -> bool {
                 report(&format!("zwgc: not all of the subscriptions: {message}"));
             }
         }
-        Err(error) => report_error(&error, "while subscribing"),
+        Err(error) => report_error(&error, "subscribing"),
     }
     let unwanted: Subscriptions = entries.unsubscriptions.into();
     if !unwanted.0.is_empty()
         && let Err(error) = zephyr.unsubscribe(unwanted).await
     {
-        report_error(&error, "while unsubscribing");
+        report_error(&error, "unsubscribing");
     }
     subscribed
 }
@@ -287,7 +304,7 @@ impl SubscriptionFile {
             eprintln!("zwgc: line {line} of {} is not class,instance,recipient: skipped", self.path.display());
         }
         if !entries.punts.is_empty() {
-            tracing::warn!("lines that begin with - have no effect yet");
+            tracing::warn!("lines of {} that begin with - are accepted and have no effect yet", self.path.display());
         }
         entries
     }
@@ -343,9 +360,11 @@ fn report(text: &str) {
     terminal::write_lines(&mut stderr(), text);
 }
 
-/// Prints an error with its context, and the advice about it.
-fn report_error(error: &Error, context: &str) {
-    report(&format!("zwgc: {} {context}", sanitize::lines(error.to_string().as_bytes(), Charset::UTF8)));
+/// Prints an error of what was being done, and the advice about it.
+fn report_error(error: &Error, doing: &str) {
+    for line in sanitize::lines(error.describe(doing).as_bytes(), Charset::UTF8).lines() {
+        report(&format!("zwgc: {line}"));
+    }
     if let Some(advice) = error.advice() {
         eprintln!("zwgc: {advice}");
     }

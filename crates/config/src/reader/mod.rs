@@ -1,6 +1,7 @@
 //! A TOML reader that reports all problems of a file at once, unknown settings included.
 
 mod section;
+mod wording;
 
 pub use section::{Named, Section};
 

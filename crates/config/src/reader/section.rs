@@ -1,6 +1,6 @@
 //! A section of a file, and the settings in it.
 
-use super::{Reader, one_line, suggestion};
+use super::{Reader, suggestion, wording};
 use serde::de::DeserializeOwned;
 use std::{borrow::Cow, fmt};
 use toml::{
@@ -199,7 +199,9 @@ impl<'r, 'a> Section<'r, 'a> {
         match value.into_inner() {
             DeValue::Table(table) => entries(table),
             other => {
-                self.reader.problem(offset, format!("{name} is a section, not {}", other.type_str()));
+                let kind = other.type_str();
+                let article = if kind.starts_with(['a', 'i']) { "an" } else { "a" };
+                self.reader.problem(offset, format!("expected a section, [{name}], not {article} {kind}"));
                 Vec::new()
             }
         }
@@ -221,7 +223,7 @@ impl<'r, 'a> Section<'r, 'a> {
             Ok(value) => *setting = value,
             Err(error) => {
                 let at = error.span().map_or(offset, |span| span.start);
-                self.reader.problem(at, format!("{key}: {}", one_line(error.message())));
+                self.reader.problem(at, format!("{key}: {}", wording::of_value(error.message())));
             }
         }
         Some(offset)

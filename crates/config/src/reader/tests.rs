@@ -33,13 +33,13 @@ fn problems_in_them_have_places() {
     assert_eq!(
         problems,
         [
-            "f:1:11: thing.y is a section, not integer",
+            "f:1:11: expected a section, [thing.y], not an integer",
             "f:3:1: unknown setting word in section thing.x, did you mean words?",
             "f:5:3: words: not that",
         ]
     );
     let (_, problems) = read("[thing.x]\nwords = [\"ok\", 7]");
-    assert_eq!(problems, ["f:2:16: words: invalid type: integer `7`, expected a string"]);
+    assert_eq!(problems, ["f:2:16: words: expected a text in quotes, not 7"]);
 }
 
 /// What is read of section `s` that has `new`, once called `old`; then the problems, and the warnings.
@@ -62,7 +62,7 @@ fn a_renamed_setting_is_still_read() {
     let warning = "f:2:1: setting old is now called new".to_owned();
     assert_eq!(renamed("[s]\nnew = 7\n"), (7, [vec![], vec![]]));
     assert_eq!(renamed("[s]\nold = 7\n"), (7, [vec![], vec![warning.clone()]]));
-    let wrong = "f:2:7: new: invalid type: boolean `true`, expected usize".to_owned();
+    let wrong = "f:2:7: new: expected a whole number from 0, not true".to_owned();
     assert_eq!(renamed("[s]\nold = true\n"), (0, [vec![wrong], vec![warning]]));
     let both = "f:3:1: setting old is now called new, and both are given".to_owned();
     assert_eq!(renamed("[s]\nnew = 7\nold = 8\n"), (7, [vec![both], vec![]]));

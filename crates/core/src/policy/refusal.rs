@@ -43,6 +43,14 @@ impl Refusal {
         }
     }
 
+    /// The reason alone, without advice.
+    pub fn reason(&self) -> String {
+        match self.why {
+            Why::Unproven => format!("you must prove who you are to {} here", self.verb()),
+            _ => self.to_string(),
+        }
+    }
+
     /// The text of the refusal, cut where it is too long for an acknowledgement.
     pub fn text(&self) -> String {
         let mut text = self.to_string();
@@ -58,9 +66,7 @@ impl fmt::Display for Refusal {
         let verb = self.verb();
         match &self.why {
             Why::Closed => write!(f, "nobody may {verb} here"),
-            Why::Unproven => {
-                write!(f, "you must prove who you are to {verb} here: run kinit, and try again with proof")
-            }
+            Why::Unproven => write!(f, "{}: run kinit, and try again with proof", self.reason()),
             Why::Failed(reason @ Reason::Untrusted(_)) => write!(f, "{reason}, so you cannot {verb} here"),
             Why::Failed(reason) => {
                 write!(f, "the proof of who you are does not hold ({reason}), so you cannot {verb} here")
@@ -82,5 +88,9 @@ mod tests {
         assert!(text.len() <= MAX_TEXT && text.len() > MAX_TEXT - 2);
         let text = Refusal { action: Action::Receive, why: Why::Unproven }.text();
         assert_eq!(text, "you must prove who you are to subscribe here: run kinit, and try again with proof");
+        let refusal = Refusal { action: Action::Send, why: Why::Unproven };
+        assert_eq!(refusal.reason(), "you must prove who you are to send here");
+        let refusal = Refusal { action: Action::Send, why: Why::Closed };
+        assert_eq!(refusal.reason(), refusal.to_string());
     }
 }

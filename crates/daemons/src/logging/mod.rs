@@ -19,6 +19,7 @@ use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry, layer::Layered, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
+use zephyr_config::system_text;
 
 /// Turns debug lines on and off while the program runs.
 pub struct DebugSwitch(Box<dyn Fn(bool) + Send + Sync>);
@@ -60,7 +61,10 @@ fn target(program: &str, settings: &Log) -> Target {
                 journal.with_syslog_identifier(program.to_owned()).boxed()
             }
             Err(error) => {
-                eprintln!("{program}: cannot reach the journal ({error}), the log goes to standard error");
+                eprintln!(
+                    "{program}: cannot reach the journal ({}), so the log goes to standard error",
+                    system_text(&error)
+                );
                 stderr()
             }
         },
@@ -68,8 +72,9 @@ fn target(program: &str, settings: &Log) -> Target {
             let syslog = Syslog::new(program, settings);
             if let Err(error) = syslog.connect() {
                 eprintln!(
-                    "{program}: cannot reach the system's log at {} ({error}), lines are lost until it is there",
-                    settings.syslog_socket.display()
+                    "{program}: cannot reach the system's log at {} ({}), so lines are lost until it is there",
+                    settings.syslog_socket.display(),
+                    system_text(&error)
                 );
             }
             syslog.boxed()

@@ -24,6 +24,7 @@ use std::{
     process::ExitCode,
     time::Duration,
 };
+use zephyr_config::system_text;
 
 /// The outcome of a verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +64,14 @@ pub fn run(options: &Options) -> ExitCode {
         Some(request) => match ask(&socket(options), &request) {
             Ok(answer) => deal_with(options, answer),
             Err(error) => {
-                eprintln!("zephyrctl: cannot reach the server at {}: {error}", socket(options).display());
+                eprintln!(
+                    "zephyrctl: cannot reach the server at {}: {}",
+                    socket(options).display(),
+                    system_text(&error)
+                );
+                if let Some(advice) = advice(&error) {
+                    eprintln!("zephyrctl: {advice}");
+                }
                 Outcome::Unreachable
             }
         },
@@ -106,9 +114,24 @@ fn ask(socket: &Path, request: &ControlRequest) -> io::Result<Answer> {
     BufReader::new(stream.take(MAX_ANSWER_OCTETS)).read_until(b'\n', &mut answer)?;
     if answer.is_empty() {
         written?;
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it does not answer"));
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it does not answer; its log may say why"));
     }
-    Ok(serde_json::from_slice(&answer)?)
+    let another = "what answers there is no zephyrd, or one of another version";
+    serde_json::from_slice(&answer).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, another))
+}
+
+/// What to do about a server that cannot be reached.
+fn advice(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Some(
+            "Does zephyrd run on this machine (systemctl status zephyrd)? --control-socket names another socket than that of zephyr.toml.",
+        ),
+        // Of the system's, not of ours.
+        io::ErrorKind::PermissionDenied if error.raw_os_error().is_some() => {
+            Some("Only root and the server's own user may ask: try sudo.")
+        }
+        _ => None,
+    }
 }
 
 /// Checks who answers at the socket: root, the user of this process, or the one to whom the socket's folder belongs, if nobody
@@ -144,7 +167,7 @@ fn deal_with(options: &Options, answer: Answer) -> Outcome {
         (Verb::Dump { file: Some(file) }, Answer::Dump(dump)) if file != Path::new("-") => {
             match private_file::write(file, dump.as_bytes()) {
                 Ok(()) => Answer::DumpedTo(file.display().to_string()),
-                Err(error) => Answer::Refused(format!("cannot write {}: {error}", file.display())),
+                Err(error) => Answer::Refused(format!("cannot write {}: {}", file.display(), system_text(&error))),
             }
         }
         (Verb::Acl(AclVerb::Check { act: Some(act), .. }), Answer::AclCheck(mut check)) => {

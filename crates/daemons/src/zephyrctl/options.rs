@@ -1,6 +1,9 @@
 //! zephyrctl's command line.
 
-use crate::admin_protocol::DEFAULT_ENTRIES;
+use crate::{
+    admin_protocol::DEFAULT_ENTRIES,
+    command_line::{ip_address, whole_number},
+};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::{net::IpAddr, path::PathBuf};
 use zephyr_core::policy::Action;
@@ -38,7 +41,7 @@ pub enum Verb {
     /// List the programs that receive notices
     Clients {
         /// Clients listed at most
-        #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_ENTRIES)]
+        #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_ENTRIES, value_parser = whole_number)]
         limit: usize,
     },
     /// List who subscribed to a class
@@ -46,7 +49,7 @@ pub enum Verb {
         /// The class
         class: String,
         /// Subscriptions listed at most
-        #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_ENTRIES)]
+        #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_ENTRIES, value_parser = whole_number)]
         limit: usize,
     },
     /// Ask the server's access control lists
@@ -71,7 +74,7 @@ pub enum AclVerb {
         /// The class
         class: String,
         /// Where the principal is; without it, entries for addresses do not count
-        #[arg(long, value_name = "ADDR")]
+        #[arg(long, value_name = "ADDR", value_parser = ip_address)]
         address: Option<IpAddr>,
         /// Ask for this alone
         #[arg(long, value_name = "LIST")]

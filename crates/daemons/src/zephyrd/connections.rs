@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 use tokio::task::{AbortHandle, Id, JoinSet};
+use zephyr_config::system_text;
 
 /// Maximum number of connections of one listener.
 pub(super) const MAX_CONNECTIONS: usize = 64;
@@ -73,7 +74,7 @@ pub(super) async fn accept_connections<S, F>(
             }
             Err(error) => {
                 // Perhaps for want of descriptors: another try at once would fail as well.
-                tracing::warn!("cannot accept a connection: {error}");
+                tracing::warn!("cannot accept a connection: {}", system_text(&error));
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }

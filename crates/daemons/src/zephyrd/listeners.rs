@@ -134,7 +134,9 @@ async fn serve_control(mut stream: UnixStream, owner: u32, sender: mpsc::Sender<
             Err(_) => Some(Answer::Refused("no question has come in time".to_owned())),
         }
     } else {
-        tracing::warn!("somebody who is neither root nor the server's own user connected to the control socket");
+        let user =
+            stream.peer_cred().map_or_else(|_| "an unknown user".to_owned(), |peer| format!("user {}", peer.uid()));
+        tracing::warn!("refused a request of {user} at the control socket: neither root nor the server's own user");
         Some(Answer::Refused("only root and the server's own user may ask".to_owned()))
     };
     let answer = answer.unwrap_or_else(|| Answer::Refused("the server is about to end".to_owned()));
@@ -206,7 +208,10 @@ impl SocketFile {
         own_folder::check(path)?;
         match fs::symlink_metadata(path) {
             Ok(known) if !known.file_type().is_socket() => {
-                return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is something that is no socket"));
+                return Err(io::Error::new(
+                    io::ErrorKind::AlreadyExists,
+                    "something is there that is no socket; remove it, or name another place",
+                ));
             }
             Ok(known) if ![0, geteuid().as_raw()].contains(&known.uid()) => {
                 let why = format!("there is a socket of user {}", known.uid());

@@ -8,6 +8,7 @@ use std::{
     path::Path,
     sync::Arc,
 };
+use zephyr_config::system_text;
 use zephyr_core::{
     auth::{Acceptor, AuthError},
     realm::Realms,
@@ -30,10 +31,15 @@ pub enum StartError {
     #[error("{0}")]
     Configuration(#[from] Problems),
     /// Metrics cannot be offered where the settings say.
-    #[error("cannot offer metrics: {0}")]
-    Metrics(io::Error),
+    #[error("cannot offer metrics on {place}: {}", system_text(error))]
+    Metrics {
+        /// Where.
+        place: String,
+        /// The system's error message.
+        error: io::Error,
+    },
     /// The socket cannot be had.
-    #[error("cannot listen on {address}: {error}")]
+    #[error("cannot listen on {address}: {}", system_text(error))]
     Listen {
         /// Where.
         address: SocketAddr,
@@ -41,7 +47,7 @@ pub enum StartError {
         error: io::Error,
     },
     /// The system refuses something else.
-    #[error(transparent)]
+    #[error("{}", system_text(.0))]
     System(#[from] io::Error),
 }
 
@@ -76,7 +82,13 @@ pub(super) fn prepare(
     let name = match &settings.hostname {
         Some(name) => name.clone(),
         None => {
-            let own = host::own_name()?;
+            let unknown = |error| {
+                io::Error::other(format!(
+                    "this host's name is not known ({}); --hostname, or hostname in zephyr.toml, gives one",
+                    system_text(&error)
+                ))
+            };
+            let own = host::own_name().map_err(unknown)?;
             host::canonical_name(&own).unwrap_or(own)
         }
     };
@@ -115,7 +127,10 @@ fn own_address(listening: SocketAddr, name: &str) -> Ipv4Addr {
         _ => match address::resolve(name, listening.port()) {
             Ok(address) => *address.ip(),
             Err(error) => {
-                tracing::warn!("this host's name {name} has no IPv4 address ({error}); clients are told 0.0.0.0");
+                tracing::warn!(
+                    "this host's name {name} has no IPv4 address ({}); clients are told 0.0.0.0",
+                    system_text(&error)
+                );
                 Ipv4Addr::UNSPECIFIED
             }
         },

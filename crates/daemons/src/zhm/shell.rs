@@ -4,9 +4,10 @@ use super::options::Options;
 use crate::{
     logging::{self, RateLimit},
     notify::ServiceManager,
-    port_holder, private_file,
+    port_holder::{self, Transport},
+    private_file,
     problem::Problems,
-    settings::{HostManagerSettings, LoadedSettings},
+    settings::{self, HostManagerSettings, LoadedSettings},
     signals::{Signal, Signals},
 };
 use std::{
@@ -21,6 +22,7 @@ use std::{
     time::Instant,
 };
 use tokio::net::UdpSocket;
+use zephyr_config::system_text;
 use zephyr_core::{charset::Charset, sanitize, time::Now};
 use zephyr_engine::{
     host_manager::{
@@ -49,7 +51,9 @@ pub fn run(options: &Options) -> ExitCode {
         Ok(loaded) => loaded,
         Err(findings) => {
             let problems = Problems(findings.problems).to_string();
-            eprintln!("zhm: {}", sanitize::lines(problems.as_bytes(), Charset::UTF8));
+            for line in sanitize::lines(problems.as_bytes(), Charset::UTF8).lines() {
+                eprintln!("zhm: {line}");
+            }
             return ExitCode::FAILURE;
         }
     };
@@ -60,12 +64,16 @@ pub fn run(options: &Options) -> ExitCode {
     let names = if options.servers.is_empty() { &settings.zhm.servers } else { &options.servers };
     let Some(servers) = find_servers(names) else {
         eprintln!("No valid primary server found, exiting.");
+        if names.is_empty() {
+            let file = options.config_dir.join(settings::FILE_NAME);
+            eprintln!("zhm: Name the servers in {}, section zhm, or on the command line.", file.display());
+        }
         return NO_SERVER.into();
     };
     match serve(options, &settings, servers, &debug) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("zhm: {error}");
+            eprintln!("zhm: {}", system_text(&error));
             ExitCode::FAILURE
         }
     }
@@ -133,13 +141,15 @@ fn serve(
 
 fn open_socket(options: &Options, settings: &HostManagerSettings) -> io::Result<UdpSocket> {
     if options.inetd {
-        let wrong = |error| io::Error::new(io::ErrorKind::InvalidInput, format!("standard input: {error}"));
+        let wrong = |error: io::Error| {
+            io::Error::new(io::ErrorKind::InvalidInput, format!("-i: standard input: {}", system_text(&error)))
+        };
         return socket::inherited(io::stdin().as_fd().try_clone_to_owned()?).map_err(wrong);
     }
     let usual = || (Ipv4Addr::UNSPECIFIED, services::port(services::ZEPHYR_HM)).into();
     let address = options.listen.or(settings.zhm.listen).unwrap_or_else(usual);
     socket::bind(address).map_err(|error| {
-        let error = port_holder::explain(address, error);
+        let error = port_holder::explain(Transport::Udp, address, error);
         io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
     })
 }
@@ -267,7 +277,10 @@ impl Surroundings {
         let owners = match SocketOwners::new(listening) {
             Ok(owners) => Some(owners),
             Err(error) => {
-                tracing::warn!("the system does not say whose programs there are, all count as one user's: {error}");
+                tracing::warn!(
+                    "the system does not say whose programs there are, so all count as one user's: {}",
+                    system_text(&error)
+                );
                 None
             }
         };

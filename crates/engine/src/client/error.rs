@@ -1,6 +1,11 @@
 //! Errors of operations, with the texts of the C programs.
 
-use zephyr_core::{auth::AuthError, fold::NameTooLong, notice::FormatError, policy::Refusal};
+use zephyr_core::{
+    auth::AuthError,
+    fold::NameTooLong,
+    notice::FormatError,
+    policy::{Action, Refusal, Why},
+};
 
 /// The reason why an operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +30,7 @@ pub enum OperationError {
     #[error("refused: {0}")]
     RefusedBecause(String),
     /// The domain's policy would refuse the notice, so it was not sent.
-    #[error("not sent: {0}")]
+    #[error("{}", .0.reason())]
     Policy(Refusal),
     /// The domain's policy demands proof of origin, and none can be made.
     #[error("{0}")]
@@ -34,7 +39,7 @@ pub enum OperationError {
     #[error("Not logged-in")]
     NotLoggedIn,
     /// The folded form of a name, and of which, is longer than any packet: no server keeps it.
-    #[error("not sent: the {0} is too long: {NameTooLong}")]
+    #[error("the {0} is too long: {NameTooLong}")]
     NameTooLong(&'static str),
     /// A subscription too long for a packet of its own.
     #[error("Too many subscriptions to transmit")]
@@ -57,11 +62,36 @@ impl From<FormatError> for OperationError {
 }
 
 impl OperationError {
+    /// The message about the operation that failed, which `doing` names, as in "sending notice to bob". Short texts, which are
+    /// those of the C programs and of libraries, go before it, as theirs do; what is a clause of its own goes after it.
+    pub fn describe(&self, doing: &str) -> String {
+        match self {
+            Self::RefusedBecause(reason) => format!("{doing} was refused: {reason}"),
+            Self::Policy(_)
+            | Self::NameTooLong(_)
+            | Self::Auth(AuthError::NotOwnCredentials { .. } | AuthError::WrongRealm { .. })
+            | Self::CannotProve(AuthError::NotOwnCredentials { .. } | AuthError::WrongRealm { .. }) => {
+                format!("{doing} failed: {self}")
+            }
+            _ => format!("{self} while {doing}"),
+        }
+    }
+
     /// Advice to the user about how to fix it, where there is any.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
-            Self::HostManagerSilent => {
-                Some("Is zhm running on this machine? ZEPHYR_HM says where it is if not on port zephyr-hm.")
+            Self::HostManagerSilent | Self::CannotSend(_) => Some(
+                "Is the host manager running on this machine (systemctl status zhm)? If it is elsewhere, ZEPHYR_HM must say so.",
+            ),
+            Self::TimedOut => Some(
+                "The host manager took it, but the server does not answer; it may still arrive. journalctl -t zhm says which server that is; on that machine, zephyrctl status says whether it runs.",
+            ),
+            Self::Policy(Refusal { action: Action::Send, why: Why::Unproven }) => {
+                Some("Run kinit, and send it with proof (without -d).")
+            }
+            Self::Policy(Refusal { why: Why::Unproven, .. }) => Some("Run kinit, and try again."),
+            Self::InvalidAnswer => {
+                Some("The answer is not one of Zephyr's: the logs of zhm and of the server may say more.")
             }
             Self::Refused | Self::Unverified => Some(
                 "The server did not accept the proof of who you are. Run klist to see your tickets, and kinit for new ones.",
@@ -72,5 +102,52 @@ impl OperationError {
             Self::Auth(error) | Self::CannotProve(error) => error.advice(),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zephyr_core::auth::Reason;
+
+    fn policy(action: Action, why: Why) -> OperationError {
+        OperationError::Policy(Refusal { action, why })
+    }
+
+    #[test]
+    fn what_is_a_clause_stands_alone() {
+        let refused = OperationError::RefusedBecause("nobody may subscribe here".to_owned());
+        let other_realm = AuthError::WrongRealm { realm: "R".to_owned(), reason: "Server not found".to_owned() };
+        for (error, message) in [
+            (OperationError::TimedOut, "Connection timed out while sending notice to bob"),
+            (OperationError::Refused, "SERVNAK received while sending notice to bob"),
+            (AuthError::NoCredentials.into(), "No credentials cache found while sending notice to bob"),
+            (
+                policy(Action::Send, Why::Unproven),
+                "sending notice to bob failed: you must prove who you are to send here",
+            ),
+            (policy(Action::Send, Why::Closed), "sending notice to bob failed: nobody may send here"),
+            (
+                policy(Action::Send, Why::Failed(Reason::Checksum)),
+                "sending notice to bob failed: the proof of who you are does not hold (wrong checksum), so you cannot send here",
+            ),
+            (
+                OperationError::NameTooLong("class"),
+                "sending notice to bob failed: the class is too long: its folded form has more than 1024 octets",
+            ),
+            (refused, "sending notice to bob was refused: nobody may subscribe here"),
+            (other_realm.into(), "sending notice to bob failed: No credentials for realm R: Server not found"),
+        ] {
+            assert_eq!(error.describe("sending notice to bob"), message);
+        }
+    }
+
+    #[test]
+    fn advice_is_about_what_was_wanted() {
+        let advice = |action| policy(action, Why::Unproven).advice().unwrap();
+        assert!(advice(Action::Send).contains("without -d"));
+        assert!(!advice(Action::Login).contains("-d"));
+        assert!(OperationError::TimedOut.advice().unwrap().contains("journalctl -t zhm"));
+        assert!(OperationError::HostManagerSilent.advice().unwrap().contains("systemctl status zhm"));
     }
 }

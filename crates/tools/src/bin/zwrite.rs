@@ -7,7 +7,7 @@ use std::{
 };
 
 fn main() -> ExitCode {
-    zephyr_tools::log_to_stderr();
+    zephyr_tools::log_to_stderr("zwrite");
     let arguments = env::args_os().skip(1).collect();
     zephyr_tools::zwrite::main(&zephyr_tools::program_name(), arguments, &mut stdout(), &mut stderr())
 }

@@ -31,6 +31,10 @@ pub fn main(program: &str, arguments: Vec<OsString>, out: &mut dyn Write, err: &
                 let _ = writeln!(err, "{error}");
             }
             let _ = write!(err, "{}", options::usage(program));
+            // After what C programs print, which does not say it.
+            if error != UsageError::NoRecipients {
+                let _ = writeln!(err, "{program}: {error}");
+            }
             ExitCode::FAILURE
         }
     }

@@ -4,7 +4,7 @@
 //! and `-m` takes all the rest. No argument parser has these rules.
 
 use zephyr_client::variables::Variables;
-use zephyr_core::names;
+use zephyr_core::{names, sanitize};
 
 /// The class of notices about file servers.
 const FILSRV: &[u8] = b"FILSRV";
@@ -40,14 +40,28 @@ pub enum Parsed {
 }
 
 /// An error of the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UsageError {
-    /// An unknown option, one without its value, or two that exclude each other.
-    #[error("bad options")]
-    Options,
+    /// No arguments at all.
+    #[error("nothing says to whom to send")]
+    NoArguments,
+    /// An unknown option.
+    #[error("there is no option {}{}", .0, separately(.0))]
+    Unknown(String),
+    /// An option without its value.
+    #[error("option {0} needs a value after it")]
+    NoValue(String),
+    /// `-f` with an option that says otherwise.
+    #[error("-f names class and instance, so -c and -i cannot be given with it")]
+    Excluded,
     /// A personal message without recipients.
     #[error("No recipients specified.")]
     NoRecipients,
+}
+
+/// Advice to who has written several options as one.
+fn separately(option: &str) -> &'static str {
+    if option.trim_start_matches('-').len() > 1 { ": each option is an argument of its own" } else { "" }
 }
 
 /// The options and recipients of a message.
@@ -140,7 +154,7 @@ impl Options {
 /// When they are invalid, or lack recipients.
 pub fn parse(arguments: Vec<Vec<u8>>, defaults: &Defaults) -> Result<Parsed, UsageError> {
     if arguments.is_empty() {
-        return Err(UsageError::Options);
+        return Err(UsageError::NoArguments);
     }
     let mut options = Options::new(defaults);
     let mut unauthenticated = false;
@@ -151,7 +165,8 @@ pub fn parse(arguments: Vec<Vec<u8>>, defaults: &Defaults) -> Result<Parsed, Usa
             options.recipients.push(argument);
             continue;
         }
-        let mut value = || rest.next().ok_or(UsageError::Options);
+        let option = || sanitize::name(&argument);
+        let mut value = || rest.next().ok_or_else(|| UsageError::NoValue(option()));
         match argument.as_slice() {
             b"--help" => return Ok(Parsed::Help),
             b"--version" => return Ok(Parsed::Version),
@@ -188,10 +203,10 @@ pub fn parse(arguments: Vec<Vec<u8>>, defaults: &Defaults) -> Result<Parsed, Usa
                 message.push(b'\n');
                 (options.message, options.ping) = (Some(message), false);
             }
-            _ => return Err(UsageError::Options),
+            _ => return Err(UsageError::Unknown(option())),
         }
         if options.file_system && named {
-            return Err(UsageError::Options);
+            return Err(UsageError::Excluded);
         }
     }
     options.authenticated &= !unauthenticated;
@@ -313,19 +328,19 @@ mod tests {
 
     #[test]
     fn usage_errors() {
-        for line in [
-            &[][..],
-            &["-nv", "bob"],
-            &["-z", "bob"],
-            &["-", "bob"],
-            &["--", "bob"],
-            &["bob", "-m"],
-            &["bob", "-c"],
-            &["bob", "-s"],
-            &["-f", "host", "-c", "x"],
-            &["-i", "x", "-f", "host"],
+        for (line, said) in [
+            (&[][..], "nothing says to whom to send"),
+            (&["-nv", "bob"], "there is no option -nv: each option is an argument of its own"),
+            (&["-z", "bob"], "there is no option -z"),
+            (&["-", "bob"], "there is no option -"),
+            (&["--", "bob"], "there is no option --"),
+            (&["bob", "-m"], "option -m needs a value after it"),
+            (&["bob", "-c"], "option -c needs a value after it"),
+            (&["bob", "-s"], "option -s needs a value after it"),
+            (&["-f", "host", "-c", "x"], "-f names class and instance, so -c and -i cannot be given with it"),
+            (&["-i", "x", "-f", "host"], "-f names class and instance, so -c and -i cannot be given with it"),
         ] {
-            assert_eq!(parsed(line), Err(UsageError::Options), "{line:?}");
+            assert_eq!(parsed(line).unwrap_err().to_string(), said, "{line:?}");
         }
     }
 

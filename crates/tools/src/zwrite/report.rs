@@ -14,6 +14,15 @@ pub enum Round {
     Message,
 }
 
+/// Whose answer is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// That of the host manager, which takes a notice.
+    HostManager,
+    /// That of the server.
+    Server,
+}
+
 /// Whether to continue with further recipients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -39,6 +48,11 @@ pub struct Report<'a> {
 
 // Errors of standard output and standard error cannot be reported anywhere, so they are ignored.
 impl Report<'_> {
+    /// Whether somebody sits before standard error.
+    pub fn is_on_terminal(&self) -> bool {
+        matches!(self.screen, Screen::Columns(_))
+    }
+
     /// The name of a destination in messages: the recipient as typed, else class and instance.
     pub fn destination(&self, recipient: Option<&[u8]>) -> String {
         let Options { class, instance, .. } = self.options;
@@ -130,30 +144,43 @@ impl Report<'_> {
 
     /// Reports that a notice could not be sent.
     pub fn cannot_send(&mut self, recipient: Option<&[u8]>, error: &Error) {
-        let context = format!("while sending notice to {}", self.destination(recipient));
-        self.failure(error, &context);
+        self.failure(error, &format!("sending notice to {}", self.destination(recipient)));
     }
 
     /// Reports that the server has not answered.
     pub fn no_answer(&mut self, recipient: Option<&[u8]>, error: &Error) {
-        let context = format!("while waiting for acknowledgement for {}", self.destination(recipient));
-        self.failure(error, &context);
+        self.failure(error, &format!("waiting for acknowledgement for {}", self.destination(recipient)));
     }
 
-    /// Reports an error with its context, and the advice about it.
-    pub fn failure(&mut self, error: &Error, context: &str) {
+    /// Says what is waited for, and has not come for a while: the host manager's acknowledgement, or the server's.
+    pub fn still_waiting(&mut self, round: Round, recipient: Option<&[u8]>, answer: Awaited) {
         let _ = self.out.flush();
-        self.say(&format!("{error} {context}"));
+        // The line on standard output has no end yet.
+        if answer == Awaited::Server && round == Round::Message && !self.options.quiet {
+            let _ = writeln!(self.err);
+        }
+        let destination = self.destination(recipient);
+        self.say(&match answer {
+            Awaited::Server => format!("still waiting for the server's answer about the notice to {destination}"),
+            Awaited::HostManager => {
+                format!("still waiting for the host manager (zhm) to take the notice to {destination}")
+            }
+        });
+    }
+
+    /// Reports an error of what was being done, and the advice about it.
+    pub fn failure(&mut self, error: &Error, doing: &str) {
+        let _ = self.out.flush();
+        self.say(&error.describe(doing));
         if let Some(advice) = error.advice() {
             self.say(advice);
         }
     }
 
     /// Writes what others say, too: so nothing of it is at the beginning of a terminal's row.
-    fn say(&mut self, text: &str) {
-        let text = sanitize::lines(format!("{}: {text}", self.program).as_bytes(), Charset::UTF8);
-        for line in text.lines() {
-            let _ = writeln!(self.err, "{}", self.screen.line(line));
+    pub fn say(&mut self, text: &str) {
+        for line in sanitize::lines(text.as_bytes(), Charset::UTF8).lines() {
+            let _ = writeln!(self.err, "{}", self.screen.line(&format!("{}: {line}", self.program)));
         }
     }
 }
@@ -168,6 +195,7 @@ mod tests {
     use super::*;
     use crate::zwrite::options::{Defaults, Parsed, parse};
     use zephyr_client::{AuthError, NakReason, OperationError};
+    use zephyr_core::policy::{Action, Refusal, Why};
 
     /// The output to standard output and standard error.
     fn output(line: &[&str], action: impl FnOnce(&mut Report<'_>)) -> (String, String) {
@@ -306,9 +334,37 @@ mod tests {
         let lines: Vec<_> = shown.lines().collect();
         assert_eq!(lines[0], "./zwrite: No credentials cache found while sending notice to alice");
         assert!(lines[1].starts_with("./zwrite: Run kinit") && lines.len() == 2);
+        let shown = err(&["-c", "x"], |report| report.no_answer(None, &OperationError::TimedOut.into()));
+        let lines: Vec<_> = shown.lines().collect();
+        assert_eq!(lines[0], "./zwrite: Connection timed out while waiting for acknowledgement for class \"x\"");
+        assert!(lines[1].starts_with("./zwrite: The host manager took it, but the server does not answer"));
+        let refusal = Refusal { action: Action::Send, why: Why::Unproven };
+        let shown = err(&["bob"], |report| report.cannot_send(Some(b"bob"), &OperationError::Policy(refusal).into()));
         assert_eq!(
-            err(&["-c", "x"], |report| report.no_answer(None, &OperationError::TimedOut.into())),
-            "./zwrite: Connection timed out while waiting for acknowledgement for class \"x\"\n"
+            shown,
+            "./zwrite: sending notice to bob failed: you must prove who you are to send here\n\
+             ./zwrite: Run kinit, and send it with proof (without -d).\n"
         );
+    }
+
+    #[test]
+    fn each_line_of_others_begins_with_the_programs_name() {
+        assert_eq!(err(&["bob"], |report| report.server_message("one\ntwo")), "./zwrite: one\n./zwrite: two\n");
+    }
+
+    #[test]
+    fn what_is_waited_for_is_said() {
+        let waiting =
+            |line: &[&str], round, answer| err(line, |report| report.still_waiting(round, Some(b"bob"), answer));
+        let server = "./zwrite: still waiting for the server's answer about the notice to bob\n";
+        assert_eq!(
+            waiting(&["bob"], Round::Message, Awaited::Server),
+            format!("\n{server}"),
+            "after an unfinished line"
+        );
+        assert_eq!(waiting(&["bob"], Round::Ping, Awaited::Server), server);
+        assert_eq!(waiting(&["bob", "-q"], Round::Message, Awaited::Server), server);
+        let manager = "./zwrite: still waiting for the host manager (zhm) to take the notice to bob\n";
+        assert_eq!(waiting(&["bob"], Round::Message, Awaited::HostManager), manager);
     }
 }

@@ -3,17 +3,21 @@
 use super::{
     message,
     options::Options,
-    report::{Next, Report, Round},
+    report::{Awaited, Next, Report, Round},
 };
 use std::{
     io::{self, IsTerminal as _, Write, stderr, stdin},
     process::ExitCode,
+    time::Duration,
 };
 use zephyr_client::{
-    Kind, Message, Operation, OperationId, Result, account::Account, blocking::Client, codeset, names, terminal,
-    variables::Variables,
+    Kind, Message, Operation, OperationId, Receipt, Result, account::Account, blocking::Client, codeset, names,
+    system_text, terminal, variables::Variables,
 };
 use zephyr_net::host;
+
+/// How long nothing need be said about what is waited for.
+const HINT_DELAY: Duration = Duration::from_secs(5);
 
 /// Sends the message of these options; the exit status tells whether it was delivered.
 pub fn run(
@@ -41,10 +45,10 @@ fn instance(options: &Options) -> Vec<u8> {
 
 /// Connects, sends pings and the message; true when the message was delivered.
 fn write(options: &Options, variables: &Variables, report: &mut Report<'_>) -> bool {
-    let mut client = match zephyr_client::Options::from_environment().and_then(Client::connect) {
+    let mut client = match connect(report) {
         Ok(client) => client,
         Err(error) => {
-            report.failure(&error, "while initializing");
+            report.failure(&error, "initializing");
             return false;
         }
     };
@@ -52,13 +56,27 @@ fn write(options: &Options, variables: &Variables, report: &mut Report<'_>) -> b
     if pings_first && !send_round(&mut client, options, report, Round::Ping, b"") {
         return false;
     }
-    let Ok(text) = text(options, report) else {
-        let _ = writeln!(report.err, "Read error from stdin!  Can't continue!");
-        return false;
+    let text = match text(options, report) {
+        Ok(text) => text,
+        Err(error) => {
+            let _ = writeln!(report.err, "Read error from stdin!  Can't continue!");
+            report.say(&format!("reading the message failed: {}", system_text(&error)));
+            return false;
+        }
     };
     let signature = message::signature(options, variables, Account::own().as_ref());
     let body = message::body(options, &signature, &text);
     send_round(&mut client, options, report, Round::Message, &body)
+}
+
+/// Connects; whoever sits before a terminal is told what takes so long.
+fn connect(report: &mut Report<'_>) -> Result<Client> {
+    let options = zephyr_client::Options::from_environment()?;
+    if !report.is_on_terminal() {
+        return Client::connect(options);
+    }
+    let text = format!("still waiting for the host manager (zhm) at {}", options.host_manager);
+    Client::connect_slowly(options, HINT_DELAY, || report.say(&text))
 }
 
 /// The text of the message: from the command line, from the terminal, or all of standard input.
@@ -87,13 +105,14 @@ fn send_round(client: &mut Client, options: &Options, report: &mut Report<'_>, r
         if round == Round::Message {
             report.sending(recipient);
         }
-        let sending = match send(client, options, round, recipient, body) {
-            Ok(sending) => sending,
+        let sending = begin(client, options, round, recipient, body);
+        match queued(client, sending, round, recipient, report) {
+            Ok(()) => {}
             Err(error) => {
                 report.cannot_send(recipient, &error);
                 break;
             }
-        };
+        }
         if options.unacked {
             delivered = true;
             continue;
@@ -101,7 +120,7 @@ fn send_round(client: &mut Client, options: &Options, report: &mut Report<'_>, r
         if round == Round::Message {
             report.queued(recipient);
         }
-        match client.receipt(sending) {
+        match receipt(client, sending, round, recipient, report) {
             Ok(receipt) => {
                 delivered |= receipt.is_delivered();
                 let next = report.answered(round, recipient, &receipt.status);
@@ -118,14 +137,36 @@ fn send_round(client: &mut Client, options: &Options, report: &mut Report<'_>, r
     delivered
 }
 
-/// Sends a notice, and waits until the host manager has accepted it.
-fn send(
+/// Waits until the host manager has accepted a notice; whoever sits before a terminal is told what takes so long.
+fn queued(
     client: &mut Client,
-    options: &Options,
+    sending: OperationId,
     round: Round,
     recipient: Option<&[u8]>,
-    body: &[u8],
-) -> Result<OperationId> {
+    report: &mut Report<'_>,
+) -> Result<()> {
+    if report.is_on_terminal() && !client.is_queued_within(sending, HINT_DELAY)? {
+        report.still_waiting(round, recipient, Awaited::HostManager);
+    }
+    client.queued(sending)
+}
+
+/// Waits for the server's answer, as [`queued`] does for the host manager's.
+fn receipt(
+    client: &mut Client,
+    sending: OperationId,
+    round: Round,
+    recipient: Option<&[u8]>,
+    report: &mut Report<'_>,
+) -> Result<Receipt> {
+    if report.is_on_terminal() && !client.is_finished_within(sending, HINT_DELAY)? {
+        report.still_waiting(round, recipient, Awaited::Server);
+    }
+    client.receipt(sending)
+}
+
+/// Begins to send a notice.
+fn begin(client: &mut Client, options: &Options, round: Round, recipient: Option<&[u8]>, body: &[u8]) -> OperationId {
     let mut message = Message::to_class(&options.class)
         .instance(&options.instance)
         .opcode(if round == Round::Ping { names::PING } else { &options.opcode })
@@ -138,7 +179,5 @@ fn send(
     if let Some(format) = &options.format {
         message = message.default_format(format);
     }
-    let sending = client.begin(Operation::Send(message));
-    client.queued(sending)?;
-    Ok(sending)
+    client.begin(Operation::Send(message))
 }

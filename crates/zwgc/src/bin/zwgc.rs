@@ -2,29 +2,40 @@
 
 use std::{env, io::stderr, process::ExitCode};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use zephyr_client::terminal::Messages;
 use zephyr_zwgc::{
     options::{self, Parsed},
     run,
 };
 
 fn main() -> ExitCode {
-    // Warnings name requested options that have no effect.
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
-    let log = tracing_subscriber::fmt().with_env_filter(filter);
-    log.with_writer(stderr).with_ansi(false).init();
+    log_to_stderr();
     match options::parse(env::args_os().skip(1)) {
-        Some(Parsed::Run(options)) => ExitCode::from(run::run(&options)),
-        Some(Parsed::Help) => {
+        Ok(Parsed::Run(options)) => ExitCode::from(run::run(&options)),
+        Ok(Parsed::Help) => {
             println!("{}", options::USAGE);
             ExitCode::SUCCESS
         }
-        Some(Parsed::Version) => {
+        Ok(Parsed::Version) => {
             println!("zwgc (zephyr-rs) {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
         }
-        None => {
-            eprintln!("{}", options::USAGE);
+        Err(error) => {
+            eprintln!("{}\nzwgc: {error}", options::USAGE);
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says on standard error what is worth a warning: as messages of the program, or, when `RUST_LOG` selects what is wanted, as the
+/// lines of a log.
+fn log_to_stderr() {
+    let log = tracing_subscriber::fmt().with_ansi(false);
+    match EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).try_from_env() {
+        Ok(filter) => log.with_env_filter(filter).with_writer(stderr).init(),
+        Err(_) => {
+            let log = log.with_max_level(LevelFilter::WARN).without_time().with_level(false).with_target(false);
+            log.with_writer(|| Messages { program: "zwgc" }).init();
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::{
 };
 use std::sync::Arc;
 use tokio::sync::oneshot;
+use zephyr_config::system_text;
 use zephyr_core::auth::{Acceptor, AuthError};
 use zephyr_domain::{
     policy_file::{self, PolicyFile},
@@ -91,8 +92,9 @@ impl Shell {
                     Answer::DumpedTo(path.display().to_string())
                 }
                 Err(error) => {
-                    tracing::error!("cannot dump to {}: {error}", path.display());
-                    Answer::Refused(format!("cannot write {}: {error}", path.display()))
+                    let why = system_text(&error);
+                    tracing::error!("cannot dump to {}: {why}", path.display());
+                    Answer::Refused(format!("the server cannot write {}: {why}", path.display()))
                 }
             };
             if let Some(answer) = answer {

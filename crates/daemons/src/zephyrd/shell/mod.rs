@@ -17,11 +17,13 @@ use super::{
 use crate::{
     logging::{self, DebugSwitch},
     notify::ServiceManager,
-    plural, port_holder,
-    settings::ServerSettings,
+    plural,
+    port_holder::{self, Transport},
+    settings::{ServerSettings, StreamAddress},
     signals::{Signal, Signals},
 };
 use std::{process::ExitCode, time::Instant};
+use zephyr_config::system_text;
 use zephyr_core::{charset::Charset, sanitize, time::Now};
 use zephyr_domain::server_domain::ServerDomain;
 use zephyr_engine::{
@@ -39,7 +41,9 @@ pub fn run(options: &Options) -> ExitCode {
     match begin(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("zephyrd: {}", sanitize::lines(error.to_string().as_bytes(), Charset::UTF8));
+            for line in sanitize::lines(error.to_string().as_bytes(), Charset::UTF8).lines() {
+                eprintln!("zephyrd: {line}");
+            }
             ExitCode::FAILURE
         }
     }
@@ -66,7 +70,7 @@ async fn serve(
     let Configuration { settings, rules, policies, .. } = configuration;
     let address = start::listen_address(&settings.zephyrd);
     let socket = socket::bind_with(address, settings.zephyrd.receive_buffer)
-        .map_err(|error| StartError::Listen { address, error: port_holder::explain(address, error) })?;
+        .map_err(|error| StartError::Listen { address, error: port_holder::explain(Transport::Udp, address, error) })?;
     let receive_buffer = socket::receive_buffer(&socket)?;
     tracing::debug!("the socket's receive buffer has {receive_buffer} octets");
     let listening = socket.local_addr()?;
@@ -116,11 +120,21 @@ async fn open_listeners(options: &Options, settings: &ServerSettings) -> Result<
     if options.wants_control(settings) {
         match listeners.listen_for_control(path) {
             Ok(()) => tracing::debug!("zephyrctl is answered at {}", path.display()),
-            Err(error) => tracing::warn!("zephyrctl is not answered: {}: {error}", path.display()),
+            Err(error) => {
+                let why = system_text(&error);
+                tracing::warn!("zephyrctl gets no answers, as there is no socket at {}: {why}", path.display());
+            }
         }
     }
     if let Some(address) = &settings.metrics.listen {
-        let place = listeners.listen_for_metrics(address).await.map_err(StartError::Metrics)?;
+        let opened = listeners.listen_for_metrics(address).await;
+        let place = opened.map_err(|error| match address {
+            StreamAddress::Tcp(tcp) => {
+                let error = port_holder::explain(Transport::Tcp, *tcp, error);
+                StartError::Metrics { place: tcp.to_string(), error }
+            }
+            StreamAddress::Unix(path) => StartError::Metrics { place: path.display().to_string(), error },
+        })?;
         tracing::info!("metrics are offered on {place}");
     }
     Ok(listeners)
