@@ -10,7 +10,7 @@ mod parse;
 
 pub use fields::OtherFields;
 pub use format::{FormatError, Unsealed};
-pub use parse::{Layout, OwnedPacket, Packet, ParseError, octets_to_uid};
+pub use parse::{Layout, OwnedPacket, Packet, ParseError, leading_uid};
 
 use crate::{charset::Charset, kind::Kind, uid::Uid};
 use std::net::{IpAddr, Ipv4Addr};

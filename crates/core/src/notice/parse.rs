@@ -326,17 +326,12 @@ fn piece_of(octets: &[u8], (from, to): Piece) -> &[u8] {
     octets.get(from as usize..to as usize).unwrap_or_default()
 }
 
-/// Header fields up to the uid: version, field count, kind, uid.
-const FIELDS_TO_UID: u32 = 4;
-
-/// The number of octets of a packet from its first to the end of its uid: whoever quotes so many has seen the packet, if its
-/// uid cannot be guessed. `None` for what has no uid.
-pub fn octets_to_uid(packet: &[u8]) -> Option<usize> {
-    let mut fields = Fields { octets: packet, at: 0, left: FIELDS_TO_UID };
-    for _ in 0..FIELDS_TO_UID {
-        fields.next()?;
-    }
-    Some(fields.at)
+/// The uid of a packet of which only the beginning may be there, as errors of the network quote it. `None` when the uid is
+/// not among it as a whole.
+pub fn leading_uid(beginning: &[u8]) -> Option<Uid> {
+    let mut fields = Fields { octets: beginning, at: 0, left: u32::MAX };
+    let (_version, _count, _kind) = (fields.next()?, fields.next()?, fields.next()?);
+    ascii::decode(piece_of(beginning, fields.next()?)).ok().map(Uid::from)
 }
 
 /// The header read field by field.

@@ -88,12 +88,19 @@ fn readers_get_everything_from_the_address_at_which_they_subscribed() {
 fn nobody_else_changes_from_where_a_reader_is_served() {
     let mut stage = Stage::new();
     stage.subscribe(there(), BOB, 6000, b"c\0*\0\0");
+    let serves = |stage: &mut Stage| {
+        let received = stage.send(here(), notice("c", "i", "", ALICE), Yes);
+        let delivered = received.iter().find(|packet| packet.to == at(there(), 6000)).expect("to the reader");
+        stage.acknowledge(delivered);
+        delivered.from
+    };
     stage.ask_at(alias());
     let body = b"c\0*\0\0";
     for (sender, proof) in [(BOB, No), (BOB, Failed), (MALLORY, Yes), (MALLORY, No)] {
         stage.send(there(), Notice { port: 6000, ..control("SUBSCRIBE_NODEFS", sender, body) }, proof);
         stage.send(there(), Notice { port: 6000, ..control("GIMME", sender, b"") }, proof);
-        stage.send(at(there(), 6000), notice("c", "i", "", sender), proof);
+        stage.send(at(there(), 6000), notice("x", "i", "", sender), proof);
+        assert_eq!(serves(&mut stage), Some(usual()), "{sender} {proof:?}");
     }
     // A packet of his own that somebody sends again, elsewhere.
     let octets = stage.packet(Notice { port: 6000, ..control("SUBSCRIBE_NODEFS", BOB, body) }, Yes);
@@ -101,9 +108,7 @@ fn nobody_else_changes_from_where_a_reader_is_served() {
     stage.give(there(), &octets, Yes);
     stage.ask_at(alias());
     stage.give(there(), &octets, Yes);
-    let received = stage.send(here(), notice("c", "i", "", ALICE), Yes);
-    let delivered = received.iter().find(|packet| packet.to == at(there(), 6000)).expect("to the reader");
-    assert_eq!(delivered.from, Some(usual()));
+    assert_eq!(serves(&mut stage), Some(usual()));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use zephyr_core::{
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OperationError {
-    /// The host manager has not acknowledged a packet within 10 s.
+    /// The host manager has not acknowledged a packet within 10 s, or nobody listens at its port on this machine.
     #[error("Hostmanager not responding")]
     HostManagerSilent,
     /// The system cannot send to the host manager; with the system's error text.

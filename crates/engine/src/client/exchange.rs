@@ -21,7 +21,7 @@ pub(super) enum Stage {
     Queued,
     /// The server has answered.
     Answered(Receipt),
-    /// The host manager has not acknowledged in time.
+    /// The host manager has not acknowledged in time, or does not run.
     HostManagerSilent,
     /// The server has not answered in time.
     TimedOut,
@@ -109,6 +109,13 @@ impl Exchange {
         // An answer for the current packet shows as well that the host manager has it.
         if self.stage == Stage::Queuing && uid == self.current && packet.notice.kind != Kind::ClientAck {
             self.advance(now, out);
+        }
+    }
+
+    /// Handles that nobody listened where the packet with this uid was sent, which was the host manager's port.
+    pub(super) fn handle_refusal(&mut self, uid: Uid) {
+        if self.stage == Stage::Queuing && uid == self.current {
+            self.finish(Stage::HostManagerSilent);
         }
     }
 

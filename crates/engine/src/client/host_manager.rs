@@ -14,6 +14,8 @@ use zephyr_core::{
 
 /// The time between two queries, while the host manager does not answer or looks for a server.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+/// How long nobody may listen at the host manager's port until it is given up: it may just be starting.
+const REFUSED_WAIT: Duration = Duration::from_secs(2);
 
 /// The index of the server's name among the strings of the answer.
 const SERVER: usize = 0;
@@ -74,6 +76,8 @@ pub(super) struct StatusQuery {
     payload: Bytes,
     next_attempt: Duration,
     gives_up_at: Duration,
+    /// Since when nobody has listened at the host manager's port.
+    refused_since: Option<Duration>,
     /// Until when a host manager without a server is queried again; `None`: any answer will do.
     needs_server_until: Option<Duration>,
 }
@@ -90,7 +94,7 @@ impl StatusQuery {
         let payload = status_query(uid, port).write(&Claim::NONE, Limits::COMPATIBLE)?;
         let gives_up_at = now.monotonic + HMACK_WAIT;
         let needs_server_until = needs_server.then_some(gives_up_at);
-        Ok(Self { uid, payload, next_attempt: now.monotonic, gives_up_at, needs_server_until })
+        Ok(Self { uid, payload, next_attempt: now.monotonic, gives_up_at, refused_since: None, needs_server_until })
     }
 
     /// The monotonic time at which [`StatusQuery::due`] must be called.
@@ -110,11 +114,25 @@ impl StatusQuery {
         Ok(Some(self.payload.clone()))
     }
 
+    /// Handles that nobody listened where a packet with this uid was sent.
+    ///
+    /// # Errors
+    ///
+    /// When it was a query, and nobody has listened for too long.
+    pub(super) fn handle_refusal(&mut self, now: Now, uid: Uid) -> Result<(), NotResponding> {
+        if uid != self.uid {
+            return Ok(());
+        }
+        let since = *self.refused_since.get_or_insert(now.monotonic);
+        if now.monotonic.saturating_sub(since) < REFUSED_WAIT { Ok(()) } else { Err(NotResponding) }
+    }
+
     /// Handles a packet; gives the status when the query is settled by it.
     pub(super) fn handle_answer(&mut self, now: Now, packet: &Packet<'_>) -> Option<HostManagerStatus> {
         let status = HostManagerStatus::parse(packet, self.uid)?;
         if status.searching && self.needs_server_until.is_some_and(|until| now.monotonic < until) {
             self.gives_up_at = now.monotonic + HMACK_WAIT;
+            self.refused_since = None;
             return None;
         }
         Some(status)
@@ -179,6 +197,22 @@ mod tests {
             assert_eq!(query.due(at(500 * half_second + 1)), Ok(None));
         }
         assert_eq!((query.deadline(), query.due(at(10_000))), (Duration::from_secs(10), Err(NotResponding)));
+        Ok(())
+    }
+
+    #[test]
+    fn a_host_manager_that_does_not_run_is_given_up_after_two_seconds() -> Result<(), FormatError> {
+        let mut query = StatusQuery::new(at(0), 5, true)?;
+        let uid = query.uid;
+        assert_eq!(query.handle_refusal(at(100), uid), Ok(()));
+        assert_eq!(query.handle_refusal(at(9_000), QUERY), Ok(()), "of something else");
+        assert_eq!(query.handle_refusal(at(2_099), uid), Ok(()));
+        assert_eq!(query.handle_refusal(at(2_100), uid), Err(NotResponding));
+        let answer = Notice { kind: Kind::HmAck, body: b"x\0\0\0\0\x000\0yes\0", ..status_query(uid, 0) };
+        let packet = answer.write(&Claim::NONE, Limits::COMPATIBLE)?;
+        let packet = Packet::parse(&packet).map_err(|_| FormatError::NulInField)?;
+        assert_eq!(query.handle_answer(at(2_200), &packet), None);
+        assert_eq!(query.handle_refusal(at(2_300), uid), Ok(()), "it was there meanwhile");
         Ok(())
     }
 

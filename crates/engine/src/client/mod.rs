@@ -190,7 +190,7 @@ impl Machine for Client {
     fn handle(&mut self, now: Now, input: Input<'_, Self>) {
         match input {
             Input::Datagram { from, local, octets } => self.receive(now, from, local, octets),
-            Input::Unreachable { .. } => {}
+            Input::Unreachable { to, quoted } => self.handle_refusal(now, to, quoted),
             Input::Done(done) => self.handle_done(now, done),
             Input::Timeout => self.handle_timeout(now),
             Input::Command(command) => self.handle_command(now, command),

@@ -251,6 +251,13 @@ impl Procedure {
         self.settle(now, shared)
     }
 
+    /// Handles that nobody listened at the host manager's port when the packet with this uid came there.
+    pub(super) fn handle_refusal(&mut self, now: Now, shared: &mut Shared, uid: Uid) -> Progress {
+        let Stage::Sending(exchange) = &mut self.stage else { return Ok(None) };
+        exchange.handle_refusal(uid);
+        self.settle(now, shared)
+    }
+
     /// Reports to the program that the host manager has accepted all packets, once it has.
     fn report_queued(&self, shared: &mut Shared) {
         if let (Owner::Program(id), Task::Send, Stage::Sending(exchange)) = (self.owner, &self.task, &self.stage)

@@ -1,7 +1,8 @@
 //! The start of a client: the host manager's status, and then the domain of its server.
 
 use super::{Client, Endpoint, Event, Job, OperationError, Setup, host_manager::HostManagerStatus, operations::Owner};
-use zephyr_core::{time::Now, uid::UidSource};
+use std::net::SocketAddr;
+use zephyr_core::{notice::leading_uid, time::Now, uid::UidSource};
 
 /// The phase of a client.
 pub(super) enum Phase {
@@ -48,6 +49,18 @@ impl Client {
             true => Err(OperationError::HostManagerSilent),
             false => Ok(None),
         });
+    }
+
+    /// Handles that nobody listened where a packet was sent. Only of this very machine is that believed: from anywhere else
+    /// anybody can forge it.
+    pub(super) fn handle_refusal(&mut self, now: Now, to: SocketAddr, quoted: &[u8]) {
+        let is_host_manager = to == self.shared.endpoint.host_manager && to.ip().is_loopback();
+        let Some(uid) = leading_uid(quoted).filter(|_| is_host_manager) else { return };
+        let refused = self.shared.query.as_mut().map_or(Ok(()), |query| query.handle_refusal(now, uid));
+        if refused.is_err() {
+            self.handle_host_manager_timeout(now);
+        }
+        self.advance(now, |procedure, shared| procedure.handle_refusal(now, shared, uid));
     }
 
     /// Handles the result of [`Job::Setup`]: the client is ready.

@@ -3,10 +3,10 @@
 use super::*;
 use crate::client::{
     DeliveryStatus, SubscriptionRequest,
-    doubles::{self, acknowledging, at, plain, sealed},
+    doubles::{self, Key, acknowledging, at, plain, sealed},
 };
 use zephyr_core::{
-    auth::Verdict,
+    auth::{Direction, Session as _, Verdict},
     kind::Kind,
     limits::{MAX_PACKET, MAX_QUEUED},
     notice::{Claim, Notice, Packet},
@@ -30,6 +30,26 @@ fn the_key_of_a_subscription_authenticates_from_its_sending_on() {
     assert!(received.is_authentic());
     assert!(harness.received.is_empty(), "the duplicate is only acknowledged");
     assert_eq!(harness.credentials.lookups(), 1, "only for the subscription");
+}
+
+/// At once, and after a lookup of the user's credentials.
+#[test]
+fn acknowledgements_go_from_the_address_that_the_notice_came_to() {
+    let mut harness = Harness::new(Credentials::with(7));
+    harness.holds_jobs = true;
+    let locals = [[10, 0, 0, 5], [10, 0, 0, 6]].map(IpAddr::from);
+    for (number, local) in (1..).zip(locals) {
+        let proven = Notice { uid: doubles::uid(10 + number), ..doubles::notice(b"proven") };
+        let proven = Key(7).seal(&proven, Direction::ToClient, Limits::COMPATIBLE, at(0)).unwrap();
+        let plain = Notice { uid: doubles::uid(number), ..doubles::notice(b"plain") };
+        for octets in [plain.write(&Claim::NONE, Limits::COMPATIBLE).unwrap(), proven] {
+            harness.input(at(0), Input::Datagram { from: SERVER, local: Some(local), octets: &octets });
+        }
+    }
+    let sources = |harness: &mut Harness| harness.sent.drain(..).map(|sent| sent.local).collect::<Vec<_>>();
+    assert_eq!(sources(&mut harness), locals.map(Some));
+    harness.run_held_jobs(at(0));
+    assert_eq!(sources(&mut harness), locals.map(Some), "those that had to be verified");
 }
 
 #[test]

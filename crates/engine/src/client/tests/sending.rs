@@ -193,6 +193,37 @@ fn a_send_error_of_the_system_fails_the_operation() {
 }
 
 #[test]
+fn a_packet_that_no_host_manager_took_fails_at_once() {
+    let mut harness = Harness::new(Credentials::none());
+    let (waiting, refused, other) = (
+        harness.send(at(0), plain_message()),
+        harness.send(at(0), plain_message()),
+        harness.send(at(0), plain_message()),
+    );
+    let packets: Vec<_> = (0..3).map(|_| harness.sent.pop_front().unwrap()).collect();
+    let uid = Packet::parse(&packets[0].payload).unwrap().notice.uid;
+    harness.datagram(at(0), HM, &acknowledging(Kind::HmAck, uid, b""));
+    for quoted in [&packets[0].payload[..], &packets[1].payload, &packets[2].payload[..8]] {
+        harness.input(at(0), Input::Unreachable { to: HM, quoted });
+    }
+    assert_eq!(harness.error(refused), OperationError::HostManagerSilent);
+    assert!(harness.outcome(waiting).is_none(), "the host manager has that one");
+    assert!(harness.outcome(other).is_none(), "it is not known which packet that was");
+}
+
+/// Only this machine is believed that its host manager does not run.
+#[test]
+fn errors_about_a_host_manager_elsewhere_may_be_forged() {
+    let far = Endpoint { host_manager: SocketAddr::new(SERVER.ip(), 2104), ..endpoint() };
+    let client = Client::ready(far.clone(), Policy::KERBEROS, Settings::default());
+    let mut harness = Harness::with_client(client, Credentials::none());
+    let id = harness.send(at(0), plain_message());
+    let packet = harness.sent.pop_front().unwrap();
+    harness.input(at(0), Input::Unreachable { to: far.host_manager, quoted: &packet.payload });
+    assert!(harness.outcome(id).is_none());
+}
+
+#[test]
 fn kinds_without_an_answer_are_done_once_queued() {
     let mut harness = Harness::new(Credentials::none());
     let id = harness.send(at(0), plain_message().kind(Kind::Unsafe));

@@ -92,3 +92,24 @@ fn only_the_host_manager_tells_its_status() {
     harness.datagram(at(0), ([127, 0, 0, 9], HM.port()).into(), &answer(&query.payload));
     assert_eq!(harness.jobs.pop_front(), Some(Job::Setup { server: "zsrv.example".to_owned() }));
 }
+
+/// What a forged error of the network would have to quote is no secret, but from this machine nobody can send one.
+#[test]
+fn a_host_manager_that_does_not_run_is_an_error_soon() {
+    let mut harness = starting();
+    let mut time = at(0);
+    let mut refused = 0;
+    while let Some(next) = harness.drive(time) {
+        time = Now { monotonic: next, ..time };
+        harness.input(time, Input::Timeout);
+        for query in std::mem::take(&mut harness.sent) {
+            refused += 1;
+            let elsewhere = SocketAddr::from(([127, 0, 0, 1], 7));
+            for to in [SERVER, elsewhere, query.to] {
+                harness.input(time, Input::Unreachable { to, quoted: &query.payload });
+            }
+        }
+    }
+    assert_eq!((refused, time.monotonic), (5, at(2).monotonic));
+    assert!(matches!(harness.events.last(), Some(Event::StartFailed(OperationError::HostManagerSilent))));
+}

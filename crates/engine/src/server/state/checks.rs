@@ -9,7 +9,7 @@ use std::{
     collections::{HashMap, VecDeque},
     time::Duration,
 };
-use zephyr_core::{notice::octets_to_uid, uid::Uid};
+use zephyr_core::{notice::leading_uid, uid::Uid};
 
 /// How long an error or an acknowledgement is waited for, and the least time between two checks of a client. The network says
 /// it at once, if it does, and again with the next packet.
@@ -57,10 +57,8 @@ impl Checks {
 
     /// Whether an error quotes the client's probe, far enough to show that whoever says so has seen it.
     pub(crate) fn is_quoted(&self, client: ClientId, quoted: &[u8]) -> bool {
-        let probe = self.of_client.get(&client).and_then(|check| check.probe.as_ref());
-        let is_prefix = |probe: &Bytes| probe.starts_with(quoted);
-        let shows_uid = |probe: &Bytes| octets_to_uid(probe).is_some_and(|octets| quoted.len() >= octets);
-        probe.is_some_and(|probe| is_prefix(probe) && shows_uid(probe))
+        let Some(Check { uid, probe: Some(probe) }) = self.of_client.get(&client) else { return false };
+        probe.starts_with(quoted) && leading_uid(quoted) == Some(*uid)
     }
 
     /// What comes of a client's probe counts no longer.
@@ -84,14 +82,14 @@ mod tests {
         notice::{Claim, Notice},
     };
 
-    fn client(port: u16) -> ClientId {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let path = Path { from: address, local: None };
+    /// So many clients.
+    fn clients(count: u16) -> Vec<ClientId> {
         let mut clients = Clients::default();
-        for _ in 1..port {
-            clients.register(NewClient { address, principal: b"a", path, session: None }, Duration::ZERO);
-        }
-        clients.register(NewClient { address, principal: b"a", path, session: None }, Duration::ZERO)
+        let mut register = |port| {
+            let path = Path { from: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), local: None };
+            clients.register(NewClient { address: path.from, principal: b"a", path, session: None }, Duration::ZERO)
+        };
+        (1..=count).map(&mut register).collect()
     }
 
     fn uid(micros: u32) -> Uid {
@@ -104,12 +102,12 @@ mod tests {
 
     #[test]
     fn only_a_quotation_that_reaches_past_the_uid_counts() {
-        let (client, other) = (client(1), client(2));
+        let [client, other] = clients(2).try_into().unwrap();
         let mut checks = Checks::default();
         let probe = probe(1);
         assert!(checks.may_begin(Duration::ZERO, client) && !checks.is_quoted(client, &probe));
         checks.begin(Duration::ZERO, client, uid(1), probe.clone());
-        let enough = octets_to_uid(&probe).unwrap();
+        let enough = (0..probe.len()).find(|&octets| leading_uid(&probe[..octets]).is_some()).unwrap();
         let counts = |quoted: &[u8]| checks.is_quoted(client, quoted);
         assert_eq!([0, 8, enough - 1].map(|octets| counts(&probe[..octets])), [false; 3]);
         assert!(counts(&probe[..enough]) && counts(&probe));
@@ -121,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_client_is_not_checked_again_at_once_whatever_came_of_it() {
-        let client = client(1);
+        let client = clients(1)[0];
         let mut checks = Checks::default();
         checks.begin(Duration::ZERO, client, uid(1), probe(1));
         assert!(checks.is_answered(client, uid(1)) && !checks.is_answered(client, uid(1)));
@@ -134,19 +132,13 @@ mod tests {
     #[test]
     fn there_are_not_endlessly_many() {
         let mut checks = Checks::default();
-        let mut clients = Clients::default();
-        let mut next = |port| {
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-            let path = Path { from: address, local: None };
-            clients.register(NewClient { address, principal: b"a", path, session: None }, Duration::ZERO)
-        };
-        for port in 1..5000 {
-            let client = next(port);
+        let clients = clients(5000);
+        for &client in &clients {
             if checks.may_begin(Duration::ZERO, client) {
                 checks.begin(Duration::ZERO, client, uid(1), probe(1));
             }
         }
         assert_eq!((checks.of_client.len(), checks.order.len()), (MAX_CHECKS, MAX_CHECKS));
-        assert!(checks.may_begin(MEMORY, next(5000)));
+        assert!(checks.may_begin(MEMORY, clients[4999]));
     }
 }
