@@ -366,7 +366,7 @@ fn report_error(error: &Error, doing: &str) {
         report(&format!("zwgc: {line}"));
     }
     if let Some(advice) = error.advice() {
-        eprintln!("zwgc: {advice}");
+        report(&format!("zwgc: {advice}"));
     }
 }
 
