@@ -34,13 +34,16 @@ impl From<AuthError> for Error {
 }
 
 impl Error {
-    /// The message about what failed, which `doing` names, as in "sending notice to bob": "TEXT while DOING", as C programs have
-    /// it, where the text is theirs or the system's, and "DOING failed: TEXT" where it is a clause of its own.
-    pub fn describe(&self, doing: &str) -> String {
+    /// The message about what failed. `context` says what that was, as C programs do: "while sending notice to bob". It stands
+    /// after a reason that is theirs or the system's; one that is a clause of its own goes after it, as in "sending notice to bob
+    /// failed: nobody may send here".
+    pub fn describe(&self, context: &str) -> String {
         match self {
-            Self::Operation(error) => error.describe(doing),
-            Self::Io(error) if error.raw_os_error().is_some() => format!("{self} while {doing}"),
-            Self::PolicyFile(_) | Self::Io(_) | Self::Closed => format!("{doing} failed: {self}"),
+            Self::Operation(error) => error.describe(context),
+            Self::Io(error) if error.raw_os_error().is_some() => format!("{self} {context}"),
+            Self::PolicyFile(_) | Self::Io(_) | Self::Closed => {
+                format!("{} failed: {self}", context.strip_prefix("while ").unwrap_or(context))
+            }
         }
     }
 
@@ -75,7 +78,7 @@ mod tests {
 
     #[test]
     fn whose_text_it_is_says_where_it_goes() {
-        let describe = |error: io::Error| Error::from(error).describe("initializing");
+        let describe = |error: io::Error| Error::from(error).describe("while initializing");
         let missing = io::Error::from_raw_os_error(2);
         assert_eq!(describe(missing), "No such file or directory while initializing");
         let elsewhere = cannot_bind(([9, 9, 9, 9], 0).into(), io::Error::from_raw_os_error(99));

@@ -1,42 +1,34 @@
 //! Command lines. What is wrong with one is said like everything else: with the program's name before it.
 
-use clap::{CommandFactory, Parser, error::ErrorKind};
+use clap::Parser;
 use std::{
     io::{self, Write},
     net::IpAddr,
     process::ExitCode,
 };
 
-/// Exit status after a command line that is invalid.
-const USAGE: u8 = 2;
-
-/// The options of this process's command line; else the exit status, after what there was to say.
+/// Parses the command line of a program.
 ///
 /// # Errors
 ///
-/// When only help or the version was asked for, or something is wrong, which has been said.
-pub fn parse<P: Parser>() -> Result<P, ExitCode> {
-    P::try_parse().map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // That nobody reads it is no failure of ours.
-            let _ = error.print();
-            ExitCode::SUCCESS
-        }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let _ = error.print();
-            USAGE.into()
-        }
-        _ => {
-            let _ = io::stderr().write_all(complaint::<P>(&error).as_bytes());
-            USAGE.into()
-        }
+/// The exit status with which it ends at once: when the line is invalid, which was said, and when the help or the version was
+/// asked for, which are printed.
+pub fn parse<Options: Parser>(program: &str) -> Result<Options, ExitCode> {
+    Options::try_parse().map_err(|error| {
+        let status = u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        // That nobody reads it changes nothing.
+        let _ = match error.use_stderr() {
+            true => io::stderr().write_all(complaint(program, &error).as_bytes()),
+            false => error.print(),
+        };
+        status
     })
 }
 
-/// What is wrong with a command line.
-fn complaint<P: CommandFactory>(error: &clap::Error) -> String {
+/// What is wrong with a command line; the help, where there is nothing on it.
+fn complaint(program: &str, error: &clap::Error) -> String {
     let text = error.render().to_string();
-    format!("{}: {}", P::command().get_name(), text.strip_prefix("error: ").unwrap_or(&text))
+    text.strip_prefix("error: ").map_or_else(|| text.clone(), |text| format!("{program}: {text}"))
 }
 
 /// A number of entries, of an option.
@@ -56,7 +48,14 @@ mod tests {
 
     fn said<P: Parser>(line: &[&str]) -> String {
         let error = P::try_parse_from(line).err().expect("bad");
-        complaint::<P>(&error).lines().next().unwrap_or_default().to_owned()
+        let program = line[0].rsplit('/').next().unwrap_or_default();
+        complaint(program, &error).lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn without_a_verb_there_is_the_help() {
+        let line = said::<zephyrctl::options::Options>(&["zephyrctl"]);
+        assert!(line.starts_with("Asks the Zephyr server of this machine"), "{line}");
     }
 
     #[test]

@@ -10,4 +10,5 @@ pub mod options;
 pub mod port_files;
 pub mod run;
 pub mod subscription_file;
+mod waiting;
 pub mod windowgram;

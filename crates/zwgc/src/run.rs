@@ -4,6 +4,7 @@ use crate::{
     options::Options,
     port_files::PortFiles,
     subscription_file::{self, Entries, Macros},
+    waiting::telling,
     windowgram::{self, Style},
 };
 use std::{
@@ -11,7 +12,6 @@ use std::{
     env, fs,
     io::{self, IsTerminal as _, Read, Write as _, stderr, stdin, stdout},
     path::{Path, PathBuf},
-    pin::pin,
     time::Duration,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -27,8 +27,6 @@ const FAILURE: u8 = 1;
 /// The exit status when Zephyr could not be reached.
 const NO_ZEPHYR: u8 = 3;
 
-/// How long nothing need be said about what is waited for.
-const HINT_DELAY: Duration = Duration::from_secs(5);
 /// The time limit for unsetting location and subscriptions at the end.
 const LOGOUT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The maximum number of different reasons for hiding notices that are reported.
@@ -55,17 +53,6 @@ async fn connect() -> Result<(Zephyr, Inbox)> {
     telling(&host_manager, options.connect()).await
 }
 
-/// Waits for something; whoever sits before a terminal is told what takes so long.
-async fn telling<T>(awaited: &str, waiting: impl Future<Output = T>) -> T {
-    let mut waiting = pin!(waiting);
-    tokio::select! {
-        done = &mut waiting => return done,
-        () = tokio::time::sleep(HINT_DELAY), if stderr().is_terminal() => {}
-    }
-    eprintln!("zwgc: still waiting for {awaited}");
-    waiting.await
-}
-
 async fn run_client(options: &Options) -> io::Result<u8> {
     let mut signals = Signals::new()?;
     let connected = tokio::select! {
@@ -75,7 +62,7 @@ async fn run_client(options: &Options) -> io::Result<u8> {
     let (zephyr, mut inbox) = match connected {
         Ok(connected) => connected,
         Err(error) => {
-            report_error(&error, "initializing Zephyr");
+            report_error(&error, "while initializing Zephyr");
             return Ok(NO_ZEPHYR);
         }
     };
@@ -88,7 +75,7 @@ async fn run_client(options: &Options) -> io::Result<u8> {
     let status = match served {
         Ok(()) => 0,
         Err(error) => {
-            report_error(&error, "receiving notices");
+            report_error(&error, "while receiving notices");
             FAILURE
         }
     };
@@ -157,7 +144,7 @@ async fn serve(
                         set_location(zephyr, exposure, location).await;
                     }
                     SubscriptionEvent::NotRestored(error) => {
-                        report_error(&error.into(), "subscribing again, as the server has forgotten you");
+                        report_error(&error.into(), "while subscribing again, as the server has forgotten you");
                         eprintln!("zwgc: It is tried again now and then.");
                     }
                 }
@@ -188,7 +175,7 @@ async fn serve(
 async fn set_location(zephyr: &Zephyr, exposure: Exposure, location: &Location) {
     match telling("the server's answer about where you are", zephyr.set_location(exposure, location)).await {
         Ok(()) | Err(Error::Operation(OperationError::NotLoggedIn)) => {}
-        Err(error) => report_error(&error, "setting location"),
+        Err(error) => report_error(&error, "while setting location"),
     }
 }
 
@@ -227,7 +214,7 @@ async fn renew_key(zephyr: &Zephyr) -> bool {
     match zephyr.renew_key().await {
         Ok(()) => true,
         Err(error) => {
-            report_error(&error, "subscribing with new tickets");
+            report_error(&error, "while subscribing with new tickets");
             false
         }
     }
@@ -246,13 +233,13 @@ async fn subscribe(zephyr: &Zephyr, entries: Entries) -> bool {
                 report(&format!("zwgc: not all of the subscriptions: {message}"));
             }
         }
-        Err(error) => report_error(&error, "subscribing"),
+        Err(error) => report_error(&error, "while subscribing"),
     }
     let unwanted: Subscriptions = entries.unsubscriptions.into();
     if !unwanted.0.is_empty()
         && let Err(error) = zephyr.unsubscribe(unwanted).await
     {
-        report_error(&error, "unsubscribing");
+        report_error(&error, "while unsubscribing");
     }
     subscribed
 }
@@ -360,13 +347,13 @@ fn report(text: &str) {
     terminal::write_lines(&mut stderr(), text);
 }
 
-/// Prints an error of what was being done, and the advice about it.
-fn report_error(error: &Error, doing: &str) {
-    for line in sanitize::lines(error.describe(doing).as_bytes(), Charset::UTF8).lines() {
+/// Prints an error with its context, and the advice about it.
+fn report_error(error: &Error, context: &str) {
+    for line in sanitize::lines(error.describe(context).as_bytes(), Charset::UTF8).lines() {
         report(&format!("zwgc: {line}"));
     }
     if let Some(advice) = error.advice() {
-        eprintln!("zwgc: {advice}");
+        report(&format!("zwgc: {advice}"));
     }
 }
 

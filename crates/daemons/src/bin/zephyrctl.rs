@@ -7,7 +7,7 @@ use zephyr_daemons::{
 };
 
 fn main() -> ExitCode {
-    match command_line::parse::<Options>() {
+    match command_line::parse::<Options>("zephyrctl") {
         Ok(options) => zephyrctl::run(&options),
         Err(status) => status,
     }

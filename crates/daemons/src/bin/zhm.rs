@@ -7,7 +7,7 @@ use zephyr_daemons::{
 };
 
 fn main() -> ExitCode {
-    match command_line::parse::<Options>() {
+    match command_line::parse::<Options>("zhm") {
         Ok(options) => shell::run(&options),
         Err(status) => status,
     }

@@ -62,9 +62,11 @@ impl From<FormatError> for OperationError {
 }
 
 impl OperationError {
-    /// The message about the operation that failed, which `doing` names, as in "sending notice to bob". Short texts, which are
-    /// those of the C programs and of libraries, go before it, as theirs do; what is a clause of its own goes after it.
-    pub fn describe(&self, doing: &str) -> String {
+    /// The message about an operation that failed. `context` is what C programs put after the reason, as in "while sending notice
+    /// to bob": it stands there where the reason is a phrase of theirs or of a library. A reason that is a clause of its own
+    /// goes after it: "sending notice to bob failed: nobody may send here".
+    pub fn describe(&self, context: &str) -> String {
+        let doing = context.strip_prefix("while ").unwrap_or(context);
         match self {
             Self::RefusedBecause(reason) => format!("{doing} was refused: {reason}"),
             Self::Policy(_)
@@ -73,7 +75,7 @@ impl OperationError {
             | Self::CannotProve(AuthError::NotOwnCredentials { .. } | AuthError::WrongRealm { .. }) => {
                 format!("{doing} failed: {self}")
             }
-            _ => format!("{self} while {doing}"),
+            _ => format!("{self} {context}"),
         }
     }
 
@@ -138,7 +140,7 @@ mod tests {
             (refused, "sending notice to bob was refused: nobody may subscribe here"),
             (other_realm.into(), "sending notice to bob failed: No credentials for realm R: Server not found"),
         ] {
-            assert_eq!(error.describe("sending notice to bob"), message);
+            assert_eq!(error.describe("while sending notice to bob"), message);
         }
     }
 

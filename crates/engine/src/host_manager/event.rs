@@ -17,14 +17,7 @@ pub enum Event {
 /// A change of a server's reachability.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerChange {
-    /// The server has not answered since it was first asked, or was lost; the next one is asked, which may be the same.
-    Silent {
-        /// The server that was asked.
-        asked: Box<str>,
-        /// The server that is asked now.
-        next: Box<str>,
-    },
-    /// The server that answered before does not answer, or goes; another is tried.
+    /// The server does not answer, or goes; another is tried.
     Lost {
         /// The server that was talked to.
         old: Box<str>,
@@ -93,8 +86,6 @@ impl fmt::Display for ServerChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lost { old, new } => write!(f, "Server {old} went down, finding new server: {new}"),
-            Self::Silent { asked, next } if asked == next => write!(f, "no answer from {asked} yet, asking it again"),
-            Self::Silent { asked, next } => write!(f, "no answer from {asked} yet, asking {next}"),
             Self::Found { name } => write!(f, "Server {name} answers"),
         }
     }

@@ -103,7 +103,7 @@ impl HostManager {
     }
 
     pub(super) fn change_server(&mut self, now: Now, suggestion: Option<IpAddr>) {
-        let was_up = !std::mem::replace(&mut self.reachability.looking, true);
+        self.reachability.looking = true;
         self.reachability.last_received = None;
         self.reachability.asked = None;
         self.queue.stop();
@@ -111,10 +111,7 @@ impl HostManager {
         let old = self.servers.current().name.clone();
         self.servers.choose(suggestion);
         self.statistics.server_changes += 1;
-        let new = self.servers.current().name.clone();
-        let change =
-            if was_up { ServerChange::Lost { old, new } } else { ServerChange::Silent { asked: old, next: new } };
-        self.outputs.tell(change);
+        self.outputs.tell(ServerChange::Lost { old, new: self.servers.current().name.clone() });
         self.greet(now);
     }
 

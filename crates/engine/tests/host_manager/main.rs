@@ -259,21 +259,6 @@ fn changes_of_the_server_are_told() {
     assert_eq!(stage.events, changes.map(Event::Server));
 }
 
-/// A server that never answered did not go down.
-#[test]
-fn a_server_that_was_never_there_is_not_said_to_be_lost() {
-    for (servers, line) in [
-        (1, "no answer from s1.zlab.example yet, asking it again"),
-        (2, "no answer from s1.zlab.example yet, asking s2.zlab.example"),
-    ] {
-        let (mut stage, _) = Stage::with(servers, |_| ());
-        stage.wait(60);
-        let Event::Server(change) = &stage.events[0] else { panic!("{:?}", stage.events) };
-        assert_eq!(change.to_string(), line);
-        assert!(stage.events.iter().all(|event| matches!(event, Event::Server(ServerChange::Silent { .. }))));
-    }
-}
-
 #[test]
 fn what_is_no_notice_is_told_and_not_counted() {
     let mut stage = Stage::settled();

@@ -144,12 +144,12 @@ impl Report<'_> {
 
     /// Reports that a notice could not be sent.
     pub fn cannot_send(&mut self, recipient: Option<&[u8]>, error: &Error) {
-        self.failure(error, &format!("sending notice to {}", self.destination(recipient)));
+        self.failure(error, &format!("while sending notice to {}", self.destination(recipient)));
     }
 
     /// Reports that the server has not answered.
     pub fn no_answer(&mut self, recipient: Option<&[u8]>, error: &Error) {
-        self.failure(error, &format!("waiting for acknowledgement for {}", self.destination(recipient)));
+        self.failure(error, &format!("while waiting for acknowledgement for {}", self.destination(recipient)));
     }
 
     /// Says what is waited for, and has not come for a while: the host manager's acknowledgement, or the server's.
@@ -168,10 +168,10 @@ impl Report<'_> {
         });
     }
 
-    /// Reports an error of what was being done, and the advice about it.
-    pub fn failure(&mut self, error: &Error, doing: &str) {
+    /// Reports an error with its context, and the advice about it.
+    pub fn failure(&mut self, error: &Error, context: &str) {
         let _ = self.out.flush();
-        self.say(&error.describe(doing));
+        self.say(&error.describe(context));
         if let Some(advice) = error.advice() {
             self.say(advice);
         }

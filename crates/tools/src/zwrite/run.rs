@@ -48,7 +48,7 @@ fn write(options: &Options, variables: &Variables, report: &mut Report<'_>) -> b
     let mut client = match connect(report) {
         Ok(client) => client,
         Err(error) => {
-            report.failure(&error, "initializing");
+            report.failure(&error, "while initializing");
             return false;
         }
     };
