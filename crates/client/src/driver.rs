@@ -250,7 +250,9 @@ pub(crate) fn log_subscription_event(event: &SubscriptionEvent) {
     match event {
         SubscriptionEvent::Restored { unknown_for } => {
             let seconds = unknown_for.as_secs();
-            tracing::warn!("the server had forgotten this client: subscribed again; notices of the last {seconds} s may be lost");
+            tracing::warn!(
+                "the server had forgotten this client: subscribed again; notices of the last {seconds} s may be lost"
+            );
         }
         SubscriptionEvent::NotRestored(error) => {
             tracing::warn!("the server has forgotten this client, and cannot be subscribed with again: {error}");

@@ -7,6 +7,8 @@ pub const MESSAGE: &[u8] = b"MESSAGE";
 pub const PERSONAL: &[u8] = b"PERSONAL";
 /// Instance of urgent personal messages.
 pub const URGENT: &[u8] = b"URGENT";
+/// The default format of zwrite's notices, by which receivers that know it show a signature and a text.
+pub const DEFAULT_FORMAT: &[u8] = b"http://zephyr.1ts.org/wiki/df";
 /// Opcode of an empty notice that only asks whether somebody would receive.
 pub const PING: &[u8] = b"PING";
 

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin_protocol;
+pub mod command_line;
 pub mod logging;
 mod notify;
 mod own_folder;

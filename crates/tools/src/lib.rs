@@ -6,7 +6,7 @@
 
 pub mod zwrite;
 
-use std::{env, io::stderr};
+use std::env;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// The program's name as typed, with which its messages begin.
@@ -18,5 +18,5 @@ pub fn program_name() -> String {
 pub fn log_to_stderr() {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
     let log = tracing_subscriber::fmt().with_env_filter(filter);
-    log.with_writer(stderr).with_ansi(false).init();
+    log.with_writer(zephyr_output::log).with_ansi(false).init();
 }

@@ -1,9 +1,14 @@
 //! Administration of a running Zephyr server.
 
-use clap::Parser;
 use std::process::ExitCode;
-use zephyr_daemons::zephyrctl::{self, options::Options};
+use zephyr_daemons::{
+    command_line,
+    zephyrctl::{self, options::Options},
+};
 
 fn main() -> ExitCode {
-    zephyrctl::run(&Options::parse())
+    match command_line::parse::<Options>("zephyrctl") {
+        Ok(options) => zephyrctl::run(&options),
+        Err(status) => status,
+    }
 }

@@ -1,9 +1,14 @@
 //! The Zephyr server.
 
-use clap::Parser;
 use std::process::ExitCode;
-use zephyr_daemons::zephyrd::{options::Options, shell};
+use zephyr_daemons::{
+    command_line,
+    zephyrd::{options::Options, shell},
+};
 
 fn main() -> ExitCode {
-    shell::run(&Options::parse())
+    match command_line::parse::<Options>("zephyrd") {
+        Ok(options) => shell::run(&options),
+        Err(status) => status,
+    }
 }

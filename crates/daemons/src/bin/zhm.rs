@@ -1,9 +1,14 @@
 //! The Zephyr host manager.
 
-use clap::Parser;
 use std::process::ExitCode;
-use zephyr_daemons::zhm::{options::Options, shell};
+use zephyr_daemons::{
+    command_line,
+    zhm::{options::Options, shell},
+};
 
 fn main() -> ExitCode {
-    shell::run(&Options::parse())
+    match command_line::parse::<Options>("zhm") {
+        Ok(options) => shell::run(&options),
+        Err(status) => status,
+    }
 }

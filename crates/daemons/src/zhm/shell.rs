@@ -37,6 +37,7 @@ use zephyr_net::{
     host, services, socket,
     socket_owner::SocketOwners,
 };
+use zephyr_output::complain;
 
 /// Exit status when no server is known.
 const NO_SERVER: u8 = 16;
@@ -49,7 +50,7 @@ pub fn run(options: &Options) -> ExitCode {
         Ok(loaded) => loaded,
         Err(findings) => {
             let problems = Problems(findings.problems).to_string();
-            eprintln!("zhm: {}", sanitize::lines(problems.as_bytes(), Charset::UTF8));
+            complain!("zhm: {}", sanitize::lines(problems.as_bytes(), Charset::UTF8));
             return ExitCode::FAILURE;
         }
     };
@@ -59,13 +60,13 @@ pub fn run(options: &Options) -> ExitCode {
     }
     let names = if options.servers.is_empty() { &settings.zhm.servers } else { &options.servers };
     let Some(servers) = find_servers(names) else {
-        eprintln!("No valid primary server found, exiting.");
+        complain!("No valid primary server found, exiting.");
         return NO_SERVER.into();
     };
     match serve(options, &settings, servers, &debug) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("zhm: {error}");
+            complain!("zhm: {error}");
             ExitCode::FAILURE
         }
     }
@@ -77,7 +78,7 @@ fn find_servers(names: &[String]) -> Option<Servers> {
     for name in names {
         match find_server(name) {
             Some(server) => servers.push(server),
-            None => eprintln!("Unknown server name: {name}"),
+            None => complain!("Unknown server name: {name}"),
         }
     }
     Servers::new(servers, RandomState::new().hash_one(names))

@@ -37,7 +37,7 @@ pub struct Report<'a> {
     pub screen: Screen,
 }
 
-// Errors of standard output and standard error cannot be reported anywhere, so they are ignored.
+// What cannot be written stops nothing: who gives the outputs looks at that in the end.
 impl Report<'_> {
     /// The name of a destination in messages: the recipient as typed, else class and instance.
     pub fn destination(&self, recipient: Option<&[u8]>) -> String {

@@ -33,13 +33,14 @@ use zephyr_net::{
     driver::{Driver, Environment, Failure},
     socket,
 };
+use zephyr_output::complain;
 
 /// Runs a server until it is told to stop: exit status 0 then, 1 when it cannot begin.
 pub fn run(options: &Options) -> ExitCode {
     match begin(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("zephyrd: {}", sanitize::lines(error.to_string().as_bytes(), Charset::UTF8));
+            complain!("zephyrd: {}", sanitize::lines(error.to_string().as_bytes(), Charset::UTF8));
             ExitCode::FAILURE
         }
     }
