@@ -77,6 +77,10 @@ pub const ZEPHYR_ADMIN: &[u8] = b"ZEPHYR_ADMIN";
 pub const STATUS: &[u8] = b"STATUS";
 /// Class of control notices to a windowgram client.
 pub const WG_CTL: &[u8] = b"WG_CTL";
+/// Instance of [`WG_CTL`].
+pub const USER: &[u8] = b"USER";
+/// Opcode: show again what was not to be shown.
+pub const UNSUPPRESS: &[u8] = b"UNSUPPRESS";
 
 /// The instance in a subscription that stands for every instance.
 pub const ANY_INSTANCE: &[u8] = b"*";

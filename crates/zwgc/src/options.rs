@@ -27,6 +27,8 @@ pub struct Options {
     pub subscription_file: Option<PathBuf>,
     /// The terminal's name for the location.
     pub tty: Option<String>,
+    /// Say that another one runs, where nobody would be told otherwise.
+    pub debug: bool,
     /// Options that were given and have no effect yet.
     pub ignored: Vec<&'static str>,
 }
@@ -41,7 +43,8 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Option<Parsed> {
             "--help" => return Some(Parsed::Help),
             "--version" => return Some(Parsed::Version),
             // The only mode there is, in the foreground.
-            "-ttymode" | "-nofork" | "-reenter" | "-debug" => {}
+            "-ttymode" | "-nofork" | "-reenter" => {}
+            "-debug" => options.debug = true,
             "-subfile" => options.subscription_file = Some(arguments.next()?.into()),
             "-loc" => options.tty = Some(arguments.next()?.to_string_lossy().into_owned()),
             option => {
@@ -64,10 +67,12 @@ mod tests {
 
     #[test]
     fn known_options() {
-        assert_eq!(parsed(&["-ttymode", "-nofork", "-reenter", "-debug"]), Some(Parsed::Run(Options::default())));
+        assert_eq!(parsed(&["-ttymode", "-nofork", "-reenter"]), Some(Parsed::Run(Options::default())));
+        assert!(matches!(parsed(&["-debug"]), Some(Parsed::Run(options)) if options.debug));
         let options = Options {
             subscription_file: Some("-nofork".into()),
             tty: Some("here".to_owned()),
+            debug: false,
             ignored: vec!["-f", "-disable"],
         };
         let line = ["-subfile", "-nofork", "-loc", "here", "-f", "x", "-disable", "X"];
