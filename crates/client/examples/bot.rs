@@ -4,13 +4,15 @@
 //! cargo run --example bot
 //! ```
 
+use std::io::{Write as _, stdout};
 use zephyr_client::Message;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> zephyr_client::Result<()> {
+    let mut out = stdout();
     let (zephyr, mut inbox) = zephyr_client::connect().await?;
     zephyr.subscribe(("help", "*")).await?;
-    println!("ready");
+    writeln!(out, "ready")?;
     while let Some(message) = inbox.next().await? {
         if !message.is_authentic() {
             continue;

@@ -3,13 +3,16 @@
 use std::env;
 use zephyr_core::charset::Charset;
 
-/// The character set label for a notice's body: the requested one, else that of `$ZEPHYR_CHARSET`, else the locale's. Names
+/// The character set label for a notice with this body: the requested one, else that of `$ZEPHYR_CHARSET`, else the locale's. Names
 /// that Zephyr has no label for give [`Charset::UNKNOWN`].
-pub fn label(requested: Option<&str>) -> Charset {
-    choose(requested, |name| env::var(name).ok().filter(|value| !value.is_empty()))
+///
+/// A locale that names no character set, as none does where cron starts programs, means ISO-8859-1 to C programs. But then nobody
+/// has said so, and a body that is valid UTF-8 is hardly anything else.
+pub fn label(requested: Option<&str>, body: &[u8]) -> Charset {
+    choose(requested, body, |name| env::var(name).ok().filter(|value| !value.is_empty()))
 }
 
-fn choose(requested: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> Charset {
+fn choose(requested: Option<&str>, body: &[u8], variable: impl Fn(&str) -> Option<String>) -> Charset {
     if let Some(name) = requested {
         return Charset::from_codeset(name);
     }
@@ -17,19 +20,27 @@ fn choose(requested: Option<&str>, variable: impl Fn(&str) -> Option<String>) ->
         return Charset::from_codeset(&name);
     }
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(variable).unwrap_or_default();
-    Charset::from_codeset(&codeset_of(&locale))
+    let label = codeset_of(&locale).map(|codeset| Charset::from_codeset(&codeset));
+    label.unwrap_or_else(|| unnamed(body))
 }
 
-/// The codeset in a locale's name, `language_TERRITORY.CODESET@modifier`; that of the C locale when it names none.
+/// The label of a body about which nobody has said anything. To C programs ASCII is a part of ISO-8859-1.
+fn unnamed(body: &[u8]) -> Charset {
+    if !body.is_ascii() && str::from_utf8(body).is_ok() { Charset::UTF8 } else { Charset::LATIN1 }
+}
+
+/// The codeset in a locale's name, `language_TERRITORY.CODESET@modifier`; `None` when it names none, or only ASCII, which says
+/// nothing about other characters.
 ///
 /// It is not checked whether the locale is installed.
-fn codeset_of(locale: &str) -> String {
-    let Some((_, codeset)) = locale.split_once('.') else { return "ANSI_X3.4-1968".to_owned() };
+fn codeset_of(locale: &str) -> Option<String> {
+    let (_, codeset) = locale.split_once('.')?;
     let codeset = codeset.split('@').next().unwrap_or_default().to_ascii_uppercase();
     match codeset.as_str() {
-        "UTF8" => "UTF-8".to_owned(),
-        "ISO88591" | "ISO8859-1" => "ISO-8859-1".to_owned(),
-        _ => codeset,
+        "ANSI_X3.4-1968" | "US-ASCII" | "ASCII" | "646" => None,
+        "UTF8" => Some("UTF-8".to_owned()),
+        "ISO88591" | "ISO8859-1" => Some("ISO-8859-1".to_owned()),
+        _ => Some(codeset),
     }
 }
 
@@ -40,7 +51,7 @@ mod tests {
     #[test]
     fn the_first_that_is_set_is_used() {
         let with = |requested, variables: &[(&str, &str)]| {
-            choose(requested, |name| {
+            choose(requested, b"text", |name| {
                 variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
             })
         };
@@ -50,5 +61,23 @@ mod tests {
         assert_eq!(with(None, &[("LC_ALL", "de_DE.utf8@euro"), ("LANG", "C")]), Charset::UTF8);
         assert_eq!(with(None, &[("LC_CTYPE", "de_DE.ISO-8859-15")]), Charset::UNKNOWN);
         assert_eq!(with(None, &[]), Charset::LATIN1);
+    }
+
+    #[test]
+    fn without_a_locale_what_is_utf8_is_utf8() {
+        let with = |requested, body: &[u8], locale: Option<&str>| {
+            choose(requested, body, |name| locale.filter(|_| name == "LC_ALL").map(str::to_owned))
+        };
+        let (utf8, latin1) = ("sig\0Grüße".as_bytes(), &b"sig\0Gr\xfc\xdfe"[..]);
+        for locale in [None, Some("C"), Some("POSIX"), Some("de_DE"), Some("C.ANSI_X3.4-1968"), Some("en_US.US-ASCII")]
+        {
+            assert_eq!(with(None, utf8, locale), Charset::UTF8, "{locale:?}");
+            assert_eq!(with(None, latin1, locale), Charset::LATIN1, "{locale:?}");
+            assert_eq!(with(None, b"sig\0hello", locale), Charset::LATIN1, "as C programs have it: {locale:?}");
+        }
+        assert_eq!(with(None, utf8, Some("de_DE.ISO-8859-1")), Charset::LATIN1, "who says so means it");
+        assert_eq!(with(Some("iso-8859-1"), utf8, None), Charset::LATIN1);
+        assert_eq!(with(Some("none"), utf8, None), Charset::UNKNOWN);
+        assert_eq!(with(None, utf8, Some("de_DE.ISO-8859-15")), Charset::UNKNOWN);
     }
 }

@@ -249,7 +249,12 @@ pub(crate) fn log_ticket_event(event: TicketEvent) {
 /// Logs that the server had forgotten the client, for programs that do not watch for it.
 pub(crate) fn log_subscription_event(event: &SubscriptionEvent) {
     match event {
-        SubscriptionEvent::Restored => tracing::warn!("the server had forgotten this client: subscribed again"),
+        SubscriptionEvent::Restored { unknown_for } => {
+            let seconds = unknown_for.as_secs();
+            tracing::warn!(
+                "the server had forgotten this client: subscribed again; notices of the last {seconds} s may be lost"
+            );
+        }
         SubscriptionEvent::NotRestored(error) => {
             tracing::warn!("the server has forgotten this client, and cannot be subscribed with again: {error}");
         }

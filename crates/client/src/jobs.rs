@@ -22,12 +22,14 @@ pub(crate) struct Jobs {
     options: Options,
     /// Known once the domain is.
     initiator: OnceLock<Arc<dyn Initiator>>,
+    /// The server's name, known once the domain is.
+    server: OnceLock<String>,
     watch: Mutex<Option<PolicyWatch>>,
 }
 
 impl Jobs {
     pub(crate) const fn new(options: Options) -> Self {
-        Self { options, initiator: OnceLock::new(), watch: Mutex::new(None) }
+        Self { options, initiator: OnceLock::new(), server: OnceLock::new(), watch: Mutex::new(None) }
     }
 
     /// Runs a job.
@@ -36,6 +38,7 @@ impl Jobs {
             Job::Setup { server } => Done::Setup(self.set_up(&server)),
             Job::Session { realm } => Done::Session(self.initiator().and_then(|initiator| initiator.session(&realm))),
             Job::Principal => Done::Principal(self.initiator().and_then(|initiator| initiator.principal())),
+            Job::Address => Done::Address(self.address(self.server.get().map_or("", String::as_str))),
         }
     }
 
@@ -55,8 +58,13 @@ impl Jobs {
         let sender = proven
             .or_else(|| Some(format!("{}@{realm}", self.options.login.as_ref()?)))
             .unwrap_or_else(|| "unknown".to_owned());
-        let address = self.options.address.unwrap_or_else(|| own_address(server, self.options.host_manager));
-        Ok(Setup { realm, sender: sender.into_bytes(), address, policy })
+        self.server.get_or_init(|| server.to_owned());
+        Ok(Setup { realm, sender: sender.into_bytes(), address: self.address(server), policy })
+    }
+
+    /// This machine's address as seen by a server, unless the options name one.
+    fn address(&self, server: &str) -> Ipv4Addr {
+        self.options.address.unwrap_or_else(|| own_address(server, self.options.host_manager))
     }
 
     /// The domain's new policy, if the policy file has changed.

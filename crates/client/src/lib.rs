@@ -72,7 +72,7 @@ pub use zephyr_core::{
 };
 pub use zephyr_engine::client::{
     DeliveryStatus, Endpoint, Hidden, LocationChange, Message, NakReason, Name, Operation, OperationError, OperationId,
-    Outcome, Receipt, Received, Subscription, SubscriptionEvent, SubscriptionRequest, TicketEvent,
+    Outcome, Receipt, Received, SUBSCRIPTION_CHECK, Subscription, SubscriptionEvent, SubscriptionRequest, TicketEvent,
 };
 
 use std::{future::Future, io};

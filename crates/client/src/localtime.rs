@@ -13,6 +13,16 @@ pub fn date_and_time(time: SystemTime) -> String {
     format("%Y-%m-%d %H:%M:%S", time)
 }
 
+/// A length of time for people, rounded up: `45 s`, `7 min`, `3 h`.
+pub fn rounded(length: Duration) -> String {
+    let seconds = length.as_millis().div_ceil(1000);
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h", seconds.div_ceil(3600)),
+    }
+}
+
 /// The time of a notice, from the seconds since 1970 in its uid.
 pub fn from_seconds(seconds: u32) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds.into())
@@ -30,6 +40,14 @@ fn in_zone(pattern: &str, time: SystemTime, zone: TimeZone) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lengths_are_rounded_up() {
+        for (millis, text) in [(0, "0 s"), (44_001, "45 s"), (119_000, "119 s"), (121_000, "3 min"), (7_200_001, "3 h")]
+        {
+            assert_eq!(rounded(Duration::from_millis(millis)), text);
+        }
+    }
 
     #[test]
     fn the_day_is_padded_with_a_blank() {

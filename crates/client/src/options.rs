@@ -17,11 +17,8 @@ use zephyr_domain::{
     client_domain::ClientDomain,
     policy_file::{DEFAULT_PATH, PolicyFile},
 };
-use zephyr_engine::client::Settings;
+use zephyr_engine::client::{SUBSCRIPTION_CHECK, Settings};
 use zephyr_net::{address, services};
-
-/// The default time between two questions whether the server still knows the client. For the server each is a small request to check.
-const SUBSCRIPTION_CHECK: Duration = Duration::from_secs(120);
 
 /// The source of a client's authentication and policy.
 #[derive(Clone)]
@@ -101,7 +98,7 @@ pub struct Options {
 
 impl Options {
     /// Options with this host manager and authentication, and defaults otherwise: all addresses, the user's login name, ticket
-    /// renewal, a question to the server every two minutes, no raw mode.
+    /// renewal, a question to the server every [`SUBSCRIPTION_CHECK`], no raw mode.
     pub fn new(host_manager: SocketAddr, authentication: Authentication) -> Self {
         let login = Account::own().map(|account| account.login);
         Self {
@@ -128,8 +125,8 @@ impl Options {
     /// Reads options from the environment: `ZEPHYR_HM=ADDRESS:PORT` (default: 127.0.0.1, port `zephyr-hm`),
     /// `ZEPHYR_AUTH=kerberos|none` (default: as the policy says), `ZEPHYR_POLICY=FILE` (default:
     /// `/etc/zephyr/policy.toml`, if it is there), `ZEPHYR_ADDRESS=ADDRESS` (default: every address) and
-    /// `ZEPHYR_CHECK=SECONDS`, the time between two questions whether the server still knows the client (default: 120; 0:
-    /// none).
+    /// `ZEPHYR_CHECK=SECONDS`, the time between two questions whether the server still knows the client (default: 40, and
+    /// up to a quarter more; 0: none).
     ///
     /// # Errors
     ///

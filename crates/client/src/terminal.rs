@@ -1,9 +1,10 @@
-//! The width of the terminal that a program writes to, and the messages that it writes there.
+//! The terminal of a program: its width, who has it, and the messages that are written to it.
 
+use nix::unistd::{getpgrp, tcgetpgrp};
 use rustix::termios::tcgetwinsize;
 use std::{
     env,
-    io::{self, IsTerminal, Write, stderr},
+    io::{self, IsTerminal, Write, stderr, stdin},
     os::fd::AsFd,
 };
 use zephyr_core::screen::Screen;
@@ -20,6 +21,13 @@ pub fn screen(output: &(impl AsFd + IsTerminal)) -> Screen {
     let of_terminal = tcgetwinsize(output).ok().map(|size| usize::from(size.ws_col)).filter(|&columns| columns > 0);
     let columns = of_terminal.or_else(of_environment);
     Screen::Columns(columns.unwrap_or(COLUMNS))
+}
+
+/// Whether somebody has started this program at a terminal and waits for it there: its standard input is a terminal, in whose
+/// foreground it runs.
+pub fn is_in_foreground() -> bool {
+    let input = stdin();
+    tcgetpgrp(&input).is_ok_and(|foreground| foreground == getpgrp())
 }
 
 /// Writes what a program has to say, which may quote others: each line as [`Screen::line`] has it. That it cannot be written is

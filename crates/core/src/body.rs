@@ -1,5 +1,6 @@
 //! Bodies with a form that the protocol fixes: texts that each end in NUL.
 
+use crate::names;
 use std::{borrow::Cow, collections::HashSet};
 
 /// The texts of a body, without their NULs; what follows the last NUL is one more text if it is not empty.
@@ -18,14 +19,23 @@ pub fn of_texts<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     texts.into_iter().flat_map(|text| text.iter().copied().filter(|&octet| octet != 0).chain([0])).collect()
 }
 
-/// The signature and the text of a message. By convention they are the first and second of the body's texts; a single
-/// text is no signature, and further ones go on with the second, on lines of their own.
-pub fn signature_and_text(body: &[u8]) -> (&[u8], Cow<'_, [u8]>) {
+/// The signature and the text of a message with this default format. By convention they are the first and second of the body's
+/// texts; further ones go on with the second, on lines of their own. A single text is no signature, unless a NUL ends it and the format
+/// has signatures: then the text after it is empty.
+pub fn signature_and_text<'a>(body: &'a [u8], default_format: &[u8]) -> (&'a [u8], Cow<'a, [u8]>) {
     let texts = body.strip_suffix(b"\0").unwrap_or(body);
     match texts.iter().position(|&octet| octet == 0).and_then(|end| texts.split_at_checked(end)) {
         Some((signature, rest)) => (signature, on_lines(rest.get(1..).unwrap_or_default())),
+        None if texts.len() < body.len() && has_signature(default_format) => (texts, Cow::Borrowed(b"")),
         None => (b"", texts.into()),
     }
+}
+
+/// Whether a default format shows a signature before the text: that of zwrite and of programs that do as it does, or one with a second
+/// text.
+fn has_signature(default_format: &[u8]) -> bool {
+    let contains = |part: &[u8]| default_format.windows(part.len()).any(|window| window == part);
+    default_format == names::DEFAULT_FORMAT || contains(b"$2") || contains(b"$signature")
 }
 
 /// The texts of a body, each on a line of its own.
@@ -141,7 +151,25 @@ mod tests {
             (b"sig\0one\0two\0", "sig", "one\ntwo"),
         ] {
             let expected = (signature.as_bytes(), text.as_bytes().into());
-            assert_eq!(signature_and_text(body), expected, "{}", body.escape_ascii());
+            assert_eq!(signature_and_text(body, b""), expected, "{}", body.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn an_empty_message_has_its_signature_all_the_same() {
+        let old = b"Class $class, Instance $instance:\nFrom: @bold{$1 <$sender>}\n\n$2";
+        for (format, body, signature, text) in [
+            (names::DEFAULT_FORMAT, &b"sig\0"[..], "sig", ""),
+            (old, b"sig\0", "sig", ""),
+            (b"@bold($signature): $message", b"sig\0", "sig", ""),
+            (names::DEFAULT_FORMAT, b"\0", "", ""),
+            (names::DEFAULT_FORMAT, b"sig\0\0", "sig", ""),
+            (names::DEFAULT_FORMAT, b"only", "", "only"),
+            (b"$1", b"only\0", "", "only"),
+            (b"", b"only\0", "", "only"),
+        ] {
+            let expected = (signature.as_bytes(), text.as_bytes().into());
+            assert_eq!(signature_and_text(body, format), expected, "{}", body.escape_ascii());
         }
     }
 

@@ -7,6 +7,8 @@ pub const MESSAGE: &[u8] = b"MESSAGE";
 pub const PERSONAL: &[u8] = b"PERSONAL";
 /// Instance of urgent personal messages.
 pub const URGENT: &[u8] = b"URGENT";
+/// The default format of zwrite's notices, by which receivers that know it show a signature and a text.
+pub const DEFAULT_FORMAT: &[u8] = b"http://zephyr.1ts.org/wiki/df";
 /// Opcode of an empty notice that only asks whether somebody would receive.
 pub const PING: &[u8] = b"PING";
 
@@ -75,6 +77,10 @@ pub const ZEPHYR_ADMIN: &[u8] = b"ZEPHYR_ADMIN";
 pub const STATUS: &[u8] = b"STATUS";
 /// Class of control notices to a windowgram client.
 pub const WG_CTL: &[u8] = b"WG_CTL";
+/// Instance of [`WG_CTL`].
+pub const USER: &[u8] = b"USER";
+/// Opcode: show again what was not to be shown.
+pub const UNSUPPRESS: &[u8] = b"UNSUPPRESS";
 
 /// The instance in a subscription that stands for every instance.
 pub const ANY_INSTANCE: &[u8] = b"*";

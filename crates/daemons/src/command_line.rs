@@ -16,12 +16,13 @@ use std::{
 pub fn parse<Options: Parser>(program: &str) -> Result<Options, ExitCode> {
     Options::try_parse().map_err(|error| {
         let status = u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
-        // That nobody reads it changes nothing.
-        let _ = match error.use_stderr() {
-            true => io::stderr().write_all(complaint(program, &error).as_bytes()),
-            false => error.print(),
-        };
-        status
+        if error.use_stderr() {
+            // Where that cannot be written either, the status is that of a failure anyway.
+            let _ = io::stderr().write_all(complaint(program, &error).as_bytes());
+            return status;
+        }
+        let printed = zephyr_output::judged(error.print().and_then(|()| io::stdout().flush()));
+        zephyr_output::exit_status(program, printed, status)
     })
 }
 

@@ -6,7 +6,7 @@
 
 pub mod zwrite;
 
-use std::{env, io::stderr};
+use std::env;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use zephyr_client::terminal::Messages;
 
@@ -20,7 +20,7 @@ pub fn program_name() -> String {
 pub fn log_to_stderr(program: &'static str) {
     let log = tracing_subscriber::fmt().with_ansi(false);
     match EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).try_from_env() {
-        Ok(filter) => log.with_env_filter(filter).with_writer(stderr).init(),
+        Ok(filter) => log.with_env_filter(filter).with_writer(zephyr_output::log).init(),
         Err(_) => {
             let log = log.with_max_level(LevelFilter::WARN).without_time().with_level(false).with_target(false);
             log.with_writer(move || Messages { program }).init();

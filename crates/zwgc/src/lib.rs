@@ -2,12 +2,15 @@
 //!
 //! * [`options`]: the command line; [`subscription_file`]: `~/.zephyr.subs`
 //! * [`windowgram`]: the display format of notices; [`port_files`]: the files with its port
+//! * `presence`: location and subscriptions, made and kept; `waiting`: what is said to whoever waits for them
 //! * [`run`]: the program
 
 #![forbid(unsafe_code)]
 
 pub mod options;
 pub mod port_files;
+mod presence;
+mod report;
 pub mod run;
 pub mod subscription_file;
 mod waiting;

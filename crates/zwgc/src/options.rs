@@ -28,6 +28,8 @@ pub struct Options {
     pub subscription_file: Option<PathBuf>,
     /// The terminal's name for the location.
     pub tty: Option<String>,
+    /// Say that another one runs, where nobody would be told otherwise.
+    pub debug: bool,
     /// Options that were given and have no effect yet.
     pub ignored: Vec<&'static str>,
 }
@@ -70,7 +72,8 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Parsed, UsageE
             "--help" => return Ok(Parsed::Help),
             "--version" => return Ok(Parsed::Version),
             // The only mode there is, in the foreground.
-            "-ttymode" | "-nofork" | "-reenter" | "-debug" => {}
+            "-ttymode" | "-nofork" | "-reenter" => {}
+            "-debug" => options.debug = true,
             "-subfile" => options.subscription_file = Some(value("-subfile")?.into()),
             "-loc" => options.tty = Some(value("-loc")?.to_string_lossy().into_owned()),
             option => {
@@ -93,10 +96,12 @@ mod tests {
 
     #[test]
     fn known_options() {
-        assert_eq!(parsed(&["-ttymode", "-nofork", "-reenter", "-debug"]), Ok(Parsed::Run(Options::default())));
+        assert_eq!(parsed(&["-ttymode", "-nofork", "-reenter"]), Ok(Parsed::Run(Options::default())));
+        assert!(matches!(parsed(&["-debug"]), Ok(Parsed::Run(options)) if options.debug));
         let options = Options {
             subscription_file: Some("-nofork".into()),
             tty: Some("here".to_owned()),
+            debug: false,
             ignored: vec!["-f", "-disable"],
         };
         let line = ["-subfile", "-nofork", "-loc", "here", "-f", "x", "-disable", "X"];

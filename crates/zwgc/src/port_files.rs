@@ -1,7 +1,11 @@
 //! The files with this client's port, for other programs of the user (zwgc, section 2).
 
-use std::path::Path;
-use zephyr_client::windowgram_port::{self, CreateError, Place};
+use std::{
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+};
+use zephyr_client::windowgram_port::{self, CreateError, Created, Place};
+use zephyr_output::complain;
 
 /// The files with this client's port.
 pub struct PortFiles {
@@ -15,38 +19,59 @@ struct PortFile {
     is_made: bool,
 }
 
-/// A windowgram client of the user's seems to run already, which was reported.
+/// Another windowgram client of the user's runs.
 #[derive(Debug, PartialEq, Eq)]
-pub struct AlreadyRuns;
+pub struct AlreadyRuns(PathBuf);
+
+impl AlreadyRuns {
+    /// The lines of the C program about it.
+    pub fn lines(&self) -> [String; 3] {
+        [
+            "windowgram file already exists.  If you are".to_owned(),
+            format!("not already running zwgc, delete {}", self.0.display()),
+            "and try again.".to_owned(),
+        ]
+    }
+}
 
 impl PortFiles {
-    /// Creates the files. What somebody else has made, or the system does not let be made, is reported and no reason not to
-    /// start: programs that look for the file do not find this client then.
+    /// Creates the files for a client with this port and address. What somebody else has made, or the system does not let be made,
+    /// is reported and no reason not to start: programs that look for the file do not find this client then. What a client has
+    /// left that does not run any more is replaced, and reported.
     ///
     /// # Errors
     ///
-    /// When there is a file of the user's own.
-    pub fn create(port: u16) -> Result<Self, AlreadyRuns> {
-        Self::create_in(windowgram_port::places(), port, |line| eprintln!("zwgc: {line}"))
+    /// When another client of the user's answers at the port of such a file.
+    pub fn create(port: u16, address: Ipv4Addr) -> Result<Self, AlreadyRuns> {
+        let make = |place: &Place| windowgram_port::create(place, port, address);
+        Self::create_in(windowgram_port::places(), port, make, |line| complain!("zwgc: {line}"))
     }
 
-    fn create_in(places: Vec<Place>, port: u16, mut report: impl FnMut(&str)) -> Result<Self, AlreadyRuns> {
+    fn create_in(
+        places: Vec<Place>,
+        port: u16,
+        make: impl Fn(&Place) -> Result<Created, CreateError>,
+        mut report: impl FnMut(&str),
+    ) -> Result<Self, AlreadyRuns> {
         let mut files = Self { places: Vec::new(), port };
         for place in places {
-            match windowgram_port::create(&place, port) {
-                Ok(()) => files.places.push(PortFile { place, is_made: true }),
-                Err(CreateError::Exists(path)) => {
+            let is_made = match make(&place) {
+                Ok(Created::New) => true,
+                Ok(Created::InPlaceOfLeftover) => {
+                    let path = place.path.display();
+                    report(&format!("{path} was left by a windowgram client that does not run any more: replaced"));
+                    true
+                }
+                Err(CreateError::Runs(path)) => {
                     files.remove(&mut report);
-                    report("windowgram file already exists.  If you are");
-                    report(&format!("not already running zwgc, delete {}", path.display()));
-                    report("and try again.");
-                    return Err(AlreadyRuns);
+                    return Err(AlreadyRuns(path));
                 }
                 Err(error) => {
                     report(&consequence(&error, &place));
-                    files.places.push(PortFile { place, is_made: false });
+                    false
                 }
-            }
+            };
+            files.places.push(PortFile { place, is_made });
         }
         Ok(files)
     }
@@ -56,22 +81,32 @@ impl PortFiles {
         for PortFile { place, is_made } in &mut self.places {
             match windowgram_port::renew(place, self.port) {
                 Ok(()) => *is_made = true,
-                Err(error) => eprintln!("zwgc: {}", consequence(&error, place)),
+                Err(error) => complain!("zwgc: {}", consequence(&error, place)),
+            }
+        }
+    }
+
+    /// Writes another port to the files that there are.
+    pub fn move_to(&mut self, port: u16) {
+        self.port = port;
+        for PortFile { place, is_made } in &mut self.places {
+            if *is_made && let Err(error) = windowgram_port::renew(place, port) {
+                complain!("zwgc: {}", consequence(&error, place));
             }
         }
     }
 
     /// Removes the files.
     pub fn delete(self) {
-        self.remove(|line| eprintln!("zwgc: {line}"));
+        self.remove(|line| complain!("zwgc: {line}"));
     }
 
     fn remove(self, mut report: impl FnMut(&str)) {
         let made = self.places.into_iter().filter(|file| file.is_made);
-        for Place { path, .. } in made.map(|file| file.place) {
-            if let Err(error) = std::fs::remove_file(&path) {
+        for place in made.map(|file| file.place) {
+            if let Err(error) = windowgram_port::remove(&place, self.port) {
                 let text = zephyr_client::system_text(&error);
-                report(&format!("error while trying to delete {}: {text}", path.display()));
+                report(&format!("error while trying to delete {}: {text}", place.path.display()));
             }
         }
     }
@@ -90,23 +125,41 @@ mod tests {
     use std::{fs, os::unix::fs::MetadataExt as _};
     use zephyr_client::windowgram_port::Owner;
 
+    fn made(place: &Place, port: u16) -> Result<Created, CreateError> {
+        windowgram_port::create(place, port, Ipv4Addr::LOCALHOST)
+    }
+
     #[test]
-    fn only_the_users_own_file_keeps_it_from_starting() {
+    fn only_a_client_that_runs_keeps_it_from_starting() {
         let folder = tempfile::tempdir().unwrap();
-        let place = |name: &str| Place { path: folder.path().join(name), is_local: false };
-        let mut said = Vec::new();
+        let place = |name: &str| Place { path: folder.path().join(name) };
+        // What a client has left that was killed, and what cannot be written.
+        fs::write(place("a").path, "0\n").unwrap();
         let places = vec![place("a"), place("missing/b")];
-        let mut files = PortFiles::create_in(places.clone(), 5, |line| said.push(line.to_owned())).unwrap();
-        assert!(place("a").path.exists());
-        let missing = format!("{}: No such file or directory: other programs will not", places[1].path.display());
-        assert!(matches!(&said[..], [line] if line.starts_with(&missing)), "{said:?}");
         let mut said = Vec::new();
-        let again = PortFiles::create_in(vec![place("c"), place("a")], 6, |line| said.push(line.to_owned()));
-        assert_eq!(again.err(), Some(AlreadyRuns));
-        assert!(said[0].starts_with("windowgram file already exists") && !place("c").path.exists(), "{said:?}");
+        let say = |line: &str| said.push(line.to_owned());
+        let mut files = PortFiles::create_in(places.clone(), 5, |place| made(place, 5), say).unwrap();
+        assert_eq!(windowgram_port::read(&places[0].path).unwrap(), 5);
+        let left = format!("{} was left by a windowgram client", places[0].path.display());
+        let missing = format!("{}: No such file or directory: other programs will not", places[1].path.display());
+        assert!(matches!(&said[..], [one, two] if one.starts_with(&left) && two.starts_with(&missing)), "{said:?}");
+
+        let mut said = Vec::new();
+        let runs = |taken: &Place| match taken.path.ends_with("a") {
+            true => Err(CreateError::Runs(taken.path.clone())),
+            false => made(taken, 6),
+        };
+        let again = PortFiles::create_in(vec![place("c"), place("a")], 6, runs, |line| said.push(line.to_owned()));
+        let lines = again.err().unwrap().lines();
+        assert!(lines[0].starts_with("windowgram file already exists") && lines[1].ends_with("/a"), "{lines:?}");
+        assert!(said.is_empty() && !place("c").path.exists(), "{said:?}");
+        assert_eq!(windowgram_port::read(&places[0].path).unwrap(), 5);
+
         fs::create_dir(folder.path().join("missing")).unwrap();
         files.renew();
         assert_eq!(windowgram_port::read(&places[1].path).unwrap(), 5);
+        files.move_to(7);
+        assert_eq!(windowgram_port::read(&places[1].path).unwrap(), 7);
         files.delete();
         assert!(!places[0].path.exists() && !places[1].path.exists());
     }
@@ -119,7 +172,7 @@ mod tests {
         let owner = Owner(fs::metadata(&path).unwrap().uid());
         let said = |path: &Path| {
             let error = CreateError::Foreign { path: path.into(), owner };
-            consequence(&error, &Place { path: path.into(), is_local: true })
+            consequence(&error, &Place { path: path.into() })
         };
         let line =
             format!("{} belongs to {owner}: other programs will not find this windowgram client", path.display());

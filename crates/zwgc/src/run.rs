@@ -3,6 +3,8 @@
 use crate::{
     options::Options,
     port_files::PortFiles,
+    presence::{PortRefused, Presence},
+    report::{report, report_error},
     subscription_file::{self, Entries, Macros},
     waiting::telling,
     windowgram::{self, Style},
@@ -10,17 +12,19 @@ use crate::{
 use std::{
     collections::HashSet,
     env, fs,
-    io::{self, IsTerminal as _, Read, Write as _, stderr, stdin, stdout},
+    io::{self, IsTerminal as _, Read, stdin, stdout},
     path::{Path, PathBuf},
+    pin::pin,
     time::Duration,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use zephyr_client::{
-    Error, Exposure, Inbox, Location, OperationError, Received, Result, SubscriptionEvent, Subscriptions, TicketEvent,
-    Zephyr, account, block_on, localtime, names, system_text, terminal, variables::Variables,
+    Error, Exposure, Inbox, Location, Notice, Received, Result, Zephyr, account, block_on, names, system_text,
+    terminal, variables::Variables,
 };
-use zephyr_core::{charset::Charset, sanitize};
+use zephyr_core::sanitize;
 use zephyr_net::host;
+use zephyr_output::{Printed, Unwritten, complain};
 
 /// The exit status for errors of the port file, the command line, or the terminal.
 const FAILURE: u8 = 1;
@@ -40,7 +44,7 @@ pub fn run(options: &Options) -> u8 {
         tracing::warn!("option {option} is accepted and has no effect yet");
     }
     block_on(run_client(options)).and_then(|status| status).unwrap_or_else(|error| {
-        eprintln!("zwgc: {}", system_text(&error));
+        complain!("zwgc: {}", system_text(&error));
         FAILURE
     })
 }
@@ -59,33 +63,106 @@ async fn run_client(options: &Options) -> io::Result<u8> {
         connected = connect() => connected,
         () = signals.stop() => return Ok(0),
     };
-    let (zephyr, mut inbox) = match connected {
+    let (mut zephyr, mut inbox) = match connected {
         Ok(connected) => connected,
         Err(error) => {
             report_error(&error, "while initializing Zephyr");
             return Ok(NO_ZEPHYR);
         }
     };
-    let Ok(mut files) = PortFiles::create(zephyr.port()) else { return Ok(FAILURE) };
-    let location = Location::here(options.tty.as_deref());
-    let served = tokio::select! {
-        served = serve(&zephyr, &mut inbox, options, &location, &mut files) => served,
-        () = signals.stop() => Ok(()),
+    let (port, address) = (zephyr.port(), zephyr.address());
+    // It may have to ask, and to wait for an answer.
+    let created =
+        tokio::task::spawn_blocking(move || PortFiles::create(port, address)).await.map_err(io::Error::other)?;
+    let mut files = match created {
+        Ok(files) => files,
+        Err(already_runs) => {
+            // A shell that starts it at each log-in need not hear of it each time.
+            if options.debug || terminal::is_in_foreground() {
+                already_runs.lines().iter().for_each(|line| complain!("zwgc: {line}"));
+            }
+            return Ok(FAILURE);
+        }
     };
-    let status = match served {
-        Ok(()) => 0,
-        Err(error) => {
+    let user = User::of(options);
+    let mut may_move = true;
+    let end = loop {
+        let end = tokio::select! {
+            end = serve(&zephyr, &mut inbox, &user, &mut files, may_move) => end,
+            () = signals.stop() => End::Asked,
+        };
+        let End::PortRefused(error) = end else { break end };
+        may_move = false;
+        tokio::select! {
+            other = connect() => move_to(other, &error, &mut zephyr, &mut inbox, &mut files),
+            () = signals.stop() => break End::Asked,
+        }
+    };
+    let status = match end {
+        End::Asked | End::PortRefused(_) => 0,
+        End::Unwritten(error) => {
+            complain!("zwgc: {error}");
+            FAILURE
+        }
+        End::Failed(error) => {
             report_error(&error, "while receiving notices");
             FAILURE
         }
     };
     files.delete();
     tokio::select! {
-        () = log_out(&zephyr, &location) => {}
+        () = log_out(&zephyr, &user.location) => {}
         () = tokio::time::sleep(LOGOUT_TIMEOUT) => tracing::info!("the server does not answer the good-bye"),
         () = signals.stop() => {}
     }
     Ok(status)
+}
+
+/// Goes on with another connection, at another port, as the server refuses the one that there is.
+fn move_to(
+    other: Result<(Zephyr, Inbox)>,
+    refusal: &PortRefused,
+    zephyr: &mut Zephyr,
+    inbox: &mut Inbox,
+    files: &mut PortFiles,
+) {
+    let port = zephyr.port();
+    let error = &refusal.0;
+    let Ok((other, its_inbox)) = other else { return };
+    report(&format!(
+        "zwgc: the server does not subscribe you at port {port} ({error}), which may still be another user's to it: trying port {}.",
+        other.port()
+    ));
+    files.move_to(other.port());
+    zephyr.close();
+    (*zephyr, *inbox) = (other, its_inbox);
+}
+
+/// What is known of the user from the start on.
+struct User {
+    exposure: Exposure,
+    location: Location,
+    subscription_file: Option<SubscriptionFile>,
+}
+
+impl User {
+    fn of(options: &Options) -> Self {
+        let exposure = exposure(Variables::read().text("exposure").as_deref());
+        let subscription_file = if exposure == Exposure::None { None } else { SubscriptionFile::read(options) };
+        Self { exposure, location: Location::here(options.tty.as_deref()), subscription_file }
+    }
+}
+
+/// Why notices are not shown any more.
+enum End {
+    /// By a signal, by an EXIT notice, because nobody reads what is shown, or because the connection was closed.
+    Asked,
+    /// The server does not subscribe a client at this port.
+    PortRefused(PortRefused),
+    /// What was to be shown cannot be written.
+    Unwritten(Unwritten),
+    /// The connection has failed.
+    Failed(Error),
 }
 
 /// Unsets the location and cancels the subscriptions. Errors are only logged.
@@ -98,63 +175,33 @@ async fn log_out(zephyr: &Zephyr, location: &Location) {
     }
 }
 
-/// Sets the location, subscribes, and shows notices, until an EXIT notice or an error of the terminal.
-async fn serve(
-    zephyr: &Zephyr,
-    inbox: &mut Inbox,
-    options: &Options,
-    location: &Location,
-    files: &mut PortFiles,
-) -> Result<()> {
-    let exposure = exposure(Variables::read().text("exposure").as_deref());
-    set_location(zephyr, exposure, location).await;
-    let active = exposure != Exposure::None;
-    let subscription_file = if active { SubscriptionFile::read(options) } else { None };
-    let mut subscribed = active && begin(zephyr, subscription_file.as_ref(), location).await;
-    let (mut tickets, mut warned) = (zephyr.tickets(), false);
-    let mut subscriptions = zephyr.subscription_watch();
-    let mut rewrite = signal(SignalKind::user_defined1())?;
+/// Sets the location, subscribes, and shows notices.
+async fn serve(zephyr: &Zephyr, inbox: &mut Inbox, user: &User, files: &mut PortFiles, may_move: bool) -> End {
+    let active = user.exposure != Exposure::None;
+    let file = user.subscription_file.as_ref();
+    let presence = Presence::new(zephyr, user.exposure, &user.location, file, may_move).keep();
+    let mut presence = pin!(presence);
+    let mut rewrite = match signal(SignalKind::user_defined1()) {
+        Ok(rewrite) => rewrite,
+        Err(error) => return End::Failed(error.into()),
+    };
     let mut hidden = HashSet::new();
     loop {
         let received = tokio::select! {
-            received = inbox.next_any() => match received? {
-                Some(received) => received,
-                None => return Ok(()),
+            received = inbox.next_any() => match received {
+                Ok(Some(received)) => received,
+                Ok(None) => return End::Asked,
+                Err(error) => return End::Failed(error),
             },
-            event = tickets.next(), if active => {
-                if report_tickets(event, &mut warned) {
-                    // Present subscriptions stay as they are, which need not be those of the subscription file: other
-                    // programs change them.
-                    subscribed = if subscribed && event == TicketEvent::New {
-                        renew_key(zephyr).await
-                    } else {
-                        begin(zephyr, subscription_file.as_ref(), location).await
-                    };
-                    if !subscribed {
-                        tickets.failed();
-                    }
-                }
-                continue;
-            }
-            event = subscriptions.next() => {
-                match event {
-                    SubscriptionEvent::Restored => {
-                        eprintln!("zwgc: the server had forgotten you: subscribed again.");
-                        // It has most likely forgotten the location, too.
-                        set_location(zephyr, exposure, location).await;
-                    }
-                    SubscriptionEvent::NotRestored(error) => {
-                        report_error(&error.into(), "while subscribing again, as the server has forgotten you");
-                        eprintln!("zwgc: It is tried again now and then.");
-                    }
-                }
-                continue;
-            }
+            refused = &mut presence => return End::PortRefused(refused),
             _ = rewrite.recv() => {
                 files.renew();
                 continue;
             }
         };
+        if is_question(&received, zephyr) {
+            continue;
+        }
         if let Some(reason) = received.hidden() {
             // Reported once each, as forged notices could otherwise fill the terminal.
             if hidden.len() < MAX_REASONS && hidden.insert(reason.clone()) {
@@ -164,84 +211,15 @@ async fn serve(
             continue;
         }
         match treatment(&received, zephyr, active) {
-            Treatment::Show => show(&received)?,
+            Treatment::Show => match show(&received) {
+                Ok(Printed::Written) => {}
+                Ok(Printed::NobodyReads) => return End::Asked,
+                Err(error) => return End::Unwritten(error),
+            },
             Treatment::Drop => {}
-            Treatment::Exit => return Ok(()),
+            Treatment::Exit => return End::Asked,
         }
     }
-}
-
-/// Sets the location. Errors are reported.
-async fn set_location(zephyr: &Zephyr, exposure: Exposure, location: &Location) {
-    match telling("the server's answer about where you are", zephyr.set_location(exposure, location)).await {
-        Ok(()) | Err(Error::Operation(OperationError::NotLoggedIn)) => {}
-        Err(error) => report_error(&error, "while setting location"),
-    }
-}
-
-/// Reports a change of the tickets to the user; true when the program must subscribe with new ones.
-fn report_tickets(event: TicketEvent, warned: &mut bool) -> bool {
-    match event {
-        // New tickets in time need no report.
-        TicketEvent::New if !*warned => tracing::info!("there are new tickets"),
-        TicketEvent::New | TicketEvent::First => eprintln!("zwgc: there are new tickets: subscribing with them."),
-        TicketEvent::EndsSoon(end) => {
-            let end = localtime::date_and_time(end);
-            eprintln!(
-                "zwgc: your tickets end at {end}. Run kinit: without new ones nothing can be proven from then on."
-            );
-        }
-        TicketEvent::Ended => {
-            eprintln!("zwgc: your tickets have ended. Run kinit to send and to subscribe with proof again.");
-        }
-    }
-    *warned = matches!(event, TicketEvent::EndsSoon(_) | TicketEvent::Ended);
-    !*warned
-}
-
-/// Subscribes by the subscription file; true when the server has accepted it.
-async fn begin(zephyr: &Zephyr, file: Option<&SubscriptionFile>, location: &Location) -> bool {
-    // That there is none was reported, and will not change.
-    let Some(file) = file else { return true };
-    if let Err(error) = zephyr.identify().await {
-        tracing::debug!(%error, "cannot read whose credentials there are");
-    }
-    subscribe(zephyr, file.entries(zephyr, location)).await
-}
-
-/// Sends the server the key of new tickets; true when it has accepted it.
-async fn renew_key(zephyr: &Zephyr) -> bool {
-    match zephyr.renew_key().await {
-        Ok(()) => true,
-        Err(error) => {
-            report_error(&error, "while subscribing with new tickets");
-            false
-        }
-    }
-}
-
-/// Changes the subscriptions; true when the server has accepted them.
-async fn subscribe(zephyr: &Zephyr, entries: Entries) -> bool {
-    let mut subscribed = false;
-    // An empty list is sent, too: it adds the server's default subscriptions.
-    let subscribing = zephyr.subscribe_with_defaults(entries.subscriptions);
-    match telling("the server's answer about your subscriptions", subscribing).await {
-        Ok(message) => {
-            subscribed = true;
-            tracing::info!("subscribed, listening on port {}", zephyr.port());
-            if let Some(message) = message {
-                report(&format!("zwgc: not all of the subscriptions: {message}"));
-            }
-        }
-        Err(error) => report_error(&error, "while subscribing"),
-    }
-    let unwanted: Subscriptions = entries.unsubscriptions.into();
-    if !unwanted.0.is_empty()
-        && let Err(error) = zephyr.unsubscribe(unwanted).await
-    {
-        report_error(&error, "while unsubscribing");
-    }
-    subscribed
 }
 
 /// The exposure that the user's variable names.
@@ -255,7 +233,7 @@ fn exposure(variable: Option<&str>) -> Exposure {
 }
 
 /// The user's subscription file.
-struct SubscriptionFile {
+pub(crate) struct SubscriptionFile {
     path: PathBuf,
     text: Vec<u8>,
 }
@@ -273,14 +251,14 @@ impl SubscriptionFile {
             Ok(text) => Some(Self { path, text }),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !is_given => Some(Self { path, text: Vec::new() }),
             Err(error) => {
-                eprintln!("zwgc: error while opening {} for reading: {}", path.display(), system_text(&error));
+                complain!("zwgc: error while opening {} for reading: {}", path.display(), system_text(&error));
                 None
             }
         }
     }
 
     /// The entries of the file, with the user's current name.
-    fn entries(&self, zephyr: &Zephyr, location: &Location) -> Entries {
+    pub(crate) fn entries(&self, zephyr: &Zephyr, location: &Location) -> Entries {
         let macros = Macros {
             host: host::own_name().unwrap_or_default().into_bytes(),
             canon: location.host.clone().into_bytes(),
@@ -288,7 +266,7 @@ impl SubscriptionFile {
         };
         let entries = subscription_file::parse(&self.text, &macros);
         for line in &entries.malformed {
-            eprintln!("zwgc: line {line} of {} is not class,instance,recipient: skipped", self.path.display());
+            complain!("zwgc: line {line} of {} is not class,instance,recipient: skipped", self.path.display());
         }
         if !entries.punts.is_empty() {
             tracing::warn!("lines of {} that begin with - are accepted and have no effect yet", self.path.display());
@@ -315,12 +293,28 @@ enum Treatment {
     Exit,
 }
 
+/// Whether a notice is of those that control a windowgram client.
+fn is_control(notice: &Notice<'_>) -> bool {
+    notice.class.eq_ignore_ascii_case(names::WG_CTL) && notice.instance.eq_ignore_ascii_case(names::USER)
+}
+
+/// Whether a notice comes from this machine, as far as an address shows it.
+fn is_local(received: &Received, zephyr: &Zephyr) -> bool {
+    let from = received.from().ip();
+    from.is_loopback() || from == zephyr.address()
+}
+
+/// Whether a notice is the question of another client of this machine whether somebody is here. That it was acknowledged is the answer.
+fn is_question(received: &Received, zephyr: &Zephyr) -> bool {
+    let notice = received.notice();
+    is_control(&notice) && notice.opcode.eq_ignore_ascii_case(names::UNSUPPRESS) && is_local(received, zephyr)
+}
+
 fn treatment(received: &Received, zephyr: &Zephyr, active: bool) -> Treatment {
     let (notice, from) = (received.notice(), received.from());
-    if notice.class.eq_ignore_ascii_case(names::WG_CTL) && notice.instance.eq_ignore_ascii_case(b"USER") {
+    if is_control(&notice) {
         // Nothing proves the origin of control notices, so at least they must come from this machine.
-        let local = from.ip().is_loopback() || from.ip() == zephyr.address();
-        if local && notice.opcode.eq_ignore_ascii_case(b"EXIT") {
+        if is_local(received, zephyr) && notice.opcode.eq_ignore_ascii_case(b"EXIT") {
             return Treatment::Exit;
         }
         tracing::info!(%from, opcode = %sanitize::name(notice.opcode), "ignored a control notice");
@@ -333,28 +327,10 @@ fn treatment(received: &Received, zephyr: &Zephyr, active: bool) -> Treatment {
     Treatment::Show
 }
 
-fn show(received: &Received) -> io::Result<()> {
+fn show(received: &Received) -> std::result::Result<Printed, Unwritten> {
     let colours = stdout().is_terminal() && env::var_os("NO_COLOR").is_none();
     let style = Style { colours, screen: terminal::screen(&stdout()) };
-    let shown = windowgram::render(&received.notice(), received.verdict(), style);
-    let mut out = stdout().lock();
-    out.write_all(shown.as_bytes())?;
-    out.flush()
-}
-
-/// Prints a line that quotes somebody; nothing of it is at the beginning of a terminal's row but what it begins with.
-fn report(text: &str) {
-    terminal::write_lines(&mut stderr(), text);
-}
-
-/// Prints an error with its context, and the advice about it.
-fn report_error(error: &Error, context: &str) {
-    for line in sanitize::lines(error.describe(context).as_bytes(), Charset::UTF8).lines() {
-        report(&format!("zwgc: {line}"));
-    }
-    if let Some(advice) = error.advice() {
-        report(&format!("zwgc: {advice}"));
-    }
+    zephyr_output::print(windowgram::render(&received.notice(), received.verdict(), style))
 }
 
 /// The signals that end the program cleanly.

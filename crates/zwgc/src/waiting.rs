@@ -5,6 +5,7 @@ use std::{
     pin::pin,
     time::Duration,
 };
+use zephyr_output::complain;
 
 /// How long nothing need be said about what is waited for.
 const HINT_DELAY: Duration = Duration::from_secs(5);
@@ -16,6 +17,6 @@ pub(crate) async fn telling<T>(awaited: &str, waiting: impl Future<Output = T>) 
         done = &mut waiting => return done,
         () = tokio::time::sleep(HINT_DELAY), if stderr().is_terminal() => {}
     }
-    eprintln!("zwgc: still waiting for {awaited}");
+    complain!("zwgc: still waiting for {awaited}");
     waiting.await
 }

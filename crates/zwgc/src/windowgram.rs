@@ -20,7 +20,7 @@
 
 use std::{borrow::Cow, fmt::Write as _};
 use zephyr_client::localtime;
-use zephyr_core::{auth::Verdict, body, names, notice::Notice, sanitize, screen::Screen};
+use zephyr_core::{auth::Verdict, body, charset::Charset, names, notice::Notice, sanitize, screen::Screen};
 
 /// The label of a verdict about a notice's origin.
 pub const fn origin_label(verdict: &Verdict) -> &'static str {
@@ -50,7 +50,7 @@ pub fn render(notice: &Notice<'_>, verdict: &Verdict, style: Style) -> String {
         push_line(&mut shown, &screen.line(&format!("Warning: who sent this, and what, is not proven: {reason}")));
     }
     let (signature, text) = signature_and_text(notice);
-    let signature = sanitize::line(&on_one_line(signature));
+    let signature = sanitize::line(&on_one_line(&in_utf8(signature, notice.charset)));
     let signature = if signature.is_empty() { signature } else { format!(" ({signature})") };
     push_line(&mut shown, &screen.line(&format!("From: {}{signature}", quoted(sanitize::name(notice.sender)))));
     if !notice.recipient.is_empty() {
@@ -110,22 +110,27 @@ fn on_one_line(text: &[u8]) -> Vec<u8> {
     text.trim_ascii().iter().map(blank).collect()
 }
 
+/// Text of a known character set in UTF-8; any other as it is.
+fn in_utf8(text: &[u8], charset: Charset) -> Cow<'_, [u8]> {
+    match charset.normalized() {
+        Charset::LATIN1 => charset.decode(text).into_owned().into_bytes().into(),
+        _ => text.into(),
+    }
+}
+
 /// The signature and the text.
 fn signature_and_text<'a>(notice: &Notice<'a>) -> (&'a [u8], Cow<'a, [u8]>) {
     if notice.class.eq_ignore_ascii_case(names::LOGIN) {
         return (b"", body::on_lines(notice.body.strip_suffix(b"\0").unwrap_or(notice.body)));
     }
-    body::signature_and_text(notice.body)
+    body::signature_and_text(notice.body, notice.default_format)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use zephyr_core::{
-        auth::{Identity, Reason},
-        charset::Charset,
-    };
+    use zephyr_core::auth::{Identity, Reason};
 
     const PLAIN: Style = Style { colours: false, screen: Screen::None };
 
@@ -169,6 +174,39 @@ mod tests {
         }
         let login = Notice { class: b"login", recipient: b"", ..message(b"host\0Sun\0pts/1\0") };
         assert_eq!(lines(&login, &authentic())[1..], ["From: bob@TEST", "  host", "  Sun", "  pts/1", ""]);
+    }
+
+    /// As `zwrite -m ""` and `zwrite </dev/null` send it.
+    #[test]
+    fn an_empty_message_shows_no_signature_as_its_text() {
+        let of_zwrite = |body| Notice { default_format: names::DEFAULT_FORMAT, ..message(body) };
+        for body in [&b"Bob Baker\0"[..], b"Bob Baker\0\0"] {
+            let shown = lines(&of_zwrite(body), &authentic());
+            assert_eq!(shown[1..], ["From: bob@TEST (Bob Baker)", "To: alice@TEST", ""]);
+        }
+        assert_eq!(lines(&of_zwrite(b"\0"), &authentic())[1..], ["From: bob@TEST", "To: alice@TEST", ""]);
+    }
+
+    #[test]
+    fn a_carriage_return_ends_no_line_but_before_a_newline() {
+        let shown = lines(&message(b"s\0one\r\n\r\ntwo\r\n"), &authentic());
+        assert_eq!(shown[3..], ["  one", "  ", "  two", ""]);
+        let shown = lines(&message(b"s\0mine\rAUTHENTIC class x"), &authentic());
+        assert_eq!(shown[3..], ["  mine\\u{d}AUTHENTIC class x", ""]);
+    }
+
+    #[test]
+    fn texts_are_shown_in_the_character_set_of_their_label() {
+        let shown = |charset, body| lines(&Notice { charset, ..message(body) }, &authentic());
+        assert_eq!(
+            shown(Charset::UNKNOWN, "Jürgen\0Grüße".as_bytes())[1..4],
+            ["From: bob@TEST (Jürgen)", "To: alice@TEST", "  Grüße"]
+        );
+        assert_eq!(
+            shown(Charset::LATIN1, b"J\xfcrgen\0Gr\xfc\xdfe")[1..4],
+            ["From: bob@TEST (Jürgen)", "To: alice@TEST", "  Grüße"]
+        );
+        assert_eq!(shown(Charset::UNKNOWN, b"J\xfcrgen\0Gr\xfc\xdfe")[3], "  Gr\\xfc\\xdfe");
     }
 
     #[test]

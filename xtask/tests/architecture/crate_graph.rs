@@ -14,18 +14,22 @@ const fn rule(name: &'static str, may_know: &'static [&'static str]) -> Rule {
 }
 
 /// From the bottom to the top. The drawing is in `docs/development/architecture.md`.
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 13] = [
     rule("zephyr-core", &[]),
     rule("zephyr-config", &[]),
+    rule("zephyr-output", &[]),
     rule("zephyr-engine", &["zephyr-core"]),
     rule("zephyr-auth-krb", &["zephyr-core"]),
     rule("zephyr-auth-none", &["zephyr-core"]),
     rule("zephyr-domain", &["zephyr-core", "zephyr-config", "zephyr-auth-krb", "zephyr-auth-none"]),
     rule("zephyr-net", &["zephyr-core", "zephyr-engine"]),
     rule("zephyr-client", &["zephyr-core", "zephyr-config", "zephyr-engine", "zephyr-domain", "zephyr-net"]),
-    rule("zephyr-daemons", &["zephyr-core", "zephyr-config", "zephyr-engine", "zephyr-domain", "zephyr-net"]),
-    rule("zephyr-tools", &["zephyr-core", "zephyr-net", "zephyr-client"]),
-    rule("zephyr-zwgc", &["zephyr-core", "zephyr-net", "zephyr-client"]),
+    rule(
+        "zephyr-daemons",
+        &["zephyr-core", "zephyr-config", "zephyr-output", "zephyr-engine", "zephyr-domain", "zephyr-net"],
+    ),
+    rule("zephyr-tools", &["zephyr-core", "zephyr-output", "zephyr-net", "zephyr-client"]),
+    rule("zephyr-zwgc", &["zephyr-core", "zephyr-output", "zephyr-net", "zephyr-client"]),
     rule("libzephyr", &["zephyr-core", "zephyr-engine", "zephyr-domain", "zephyr-net", "zephyr-client"]),
 ];
 

@@ -117,3 +117,57 @@ fn what_only_looks_like_it_is_not() {
     }
     assert_eq!(named("#[cfg(test)]\nuse x;\nuse std::fs;"), ["std::fs"], "only tests are cut off");
 }
+
+/// The folders of what users run, and of the libraries in it.
+const PROGRAMS: [&str; 9] = [
+    "crates/auth-krb/src",
+    "crates/auth-none/src",
+    "crates/client/examples",
+    "crates/client/src",
+    "crates/config/src",
+    "crates/daemons/src",
+    "crates/domain/src",
+    "crates/tools/src",
+    "crates/zwgc/src",
+];
+/// Macros that panic when the output cannot be written.
+const PANICKING: [&str; 5] = ["print!", "println!", "eprint!", "eprintln!", "dbg!"];
+/// The same in other words: the log, which complains by such a macro about what it cannot write, and the parser of command lines,
+/// which makes a success of it.
+const CARELESS: [&str; 4] =
+    ["with_writer(stderr", "with_writer(io::stderr", "Options::parse(", "log_internal_errors(true"];
+
+/// What of this source writes otherwise than by `zephyr_output`.
+fn careless(source: &str) -> Vec<&'static str> {
+    let code = without_tests(source);
+    let macros = PANICKING.into_iter().filter(|name| identifiers(&code).any(|found| found == *name));
+    macros.chain(CARELESS.into_iter().filter(|text| code.contains(text))).collect()
+}
+
+#[test]
+fn programs_write_by_what_does_not_panic() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut found = Vec::new();
+    let sources: Vec<_> = PROGRAMS.iter().flat_map(|folder| files(&root.join(folder))).collect();
+    assert!(sources.len() > 50, "they were read: {}", sources.len());
+    for path in sources {
+        let careless = careless(&fs::read_to_string(&path).unwrap());
+        if !careless.is_empty() {
+            found.push(format!("{}: {}", path.display(), careless.join(", ")));
+        }
+    }
+    assert!(found.is_empty(), "use zephyr_output::print, Output, complain! and log: {found:#?}");
+}
+
+#[test]
+fn what_panics_is_noticed() {
+    for (source, names) in [
+        ("fn f() { println!(\"x\"); }", &["println!"][..]),
+        ("fn f() { eprint!(\"x\") }", &["eprint!"]),
+        ("log.with_writer(stderr).init();", &["with_writer(stderr"]),
+        ("// println!\nfn f() { complain!(\"println\"); write!(out, \"\"); }", &[]),
+        ("fn f() {}\n#[cfg(test)]\nmod tests { println!() }", &[]),
+    ] {
+        assert_eq!(careless(source), names, "{source}");
+    }
+}

@@ -47,9 +47,12 @@ pub enum ReadError {
 /// Why a port file cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
-    /// The user has one: perhaps another windowgram client runs.
-    #[error("{} exists already", .0.display())]
-    Exists(PathBuf),
+    /// The user's windowgram client whose port it has runs.
+    #[error("{} is that of a windowgram client that runs", .0.display())]
+    Runs(PathBuf),
+    /// There is something of the user's that no windowgram client has left.
+    #[error("{} is no file with a port, so it is left alone", .0.display())]
+    NotAPortFile(PathBuf),
     /// Somebody else has made one.
     #[error("{} belongs to {owner}", path.display())]
     Foreign {

@@ -1,13 +1,15 @@
 //! The port file itself. Its directory may be one that everybody can write to.
 
-use super::{CreateError, Owner, Place, ReadError};
+use super::{CreateError, Created, Owner, Place, ReadError};
 use nix::{errno::Errno, fcntl::OFlag};
 use std::{
+    ffi::OsString,
     fs::{self, File, OpenOptions},
+    hash::{BuildHasher as _, RandomState},
     io::{self, Read as _, Write as _},
-    net::{Ipv4Addr, UdpSocket},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
+    process,
 };
 
 /// The maximum number of octets read of a port file.
@@ -38,31 +40,61 @@ pub(super) fn read(path: &Path, user: u32) -> Result<u16, ReadError> {
     Ok(u16::from_be(number))
 }
 
-/// Creates the file for `user`; see [`super::create`].
-pub(super) fn create(place: &Place, port: u16, user: u32) -> Result<(), CreateError> {
-    create_unless(place, port, user, |known| !is_free(known))
+/// Creates the file for `user`, in place of one with a port at which no client `runs`; see [`super::create`].
+pub(super) fn create(
+    place: &Place,
+    port: u16,
+    user: u32,
+    runs: impl FnOnce(u16) -> bool,
+) -> Result<Created, CreateError> {
+    let path = &place.path;
+    // Where a file is, nothing need be written to know that.
+    if fs::symlink_metadata(path).is_err() {
+        match write_new(path, port) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            result => {
+                return result.map(|()| Created::New).map_err(|error| CreateError::Io { path: path.clone(), error });
+            }
+        }
+    }
+    check_owner(path, user)?;
+    match read(path, user) {
+        Ok(known) if runs(known) => return Err(CreateError::Runs(path.clone())),
+        Ok(_) => {}
+        // Whoever writes one in parts, or found no room for all of it.
+        Err(ReadError::NoPort(_)) if is_beginning(path) => {}
+        Err(ReadError::NoPort(_) | ReadError::NoFile(_) | ReadError::Foreign { .. }) => {
+            return Err(CreateError::NotAPortFile(path.clone()));
+        }
+        Err(ReadError::Io { path, error }) => return Err(CreateError::Io { path, error }),
+    }
+    renew(place, port, user).map(|()| Created::InPlaceOfLeftover)
 }
 
-/// Creates the file, in place of one with a port that is not `in_use` where that can be known.
-fn create_unless(place: &Place, port: u16, user: u32, in_use: impl Fn(u16) -> bool) -> Result<(), CreateError> {
-    match write(&place.path, port) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        result => return result.map_err(|error| CreateError::Io { path: place.path.clone(), error }),
-    }
-    check_owner(&place.path, user)?;
-    let is_dead = place.is_local && read(&place.path, user).is_ok_and(|known| !in_use(known));
-    if is_dead { renew(place, port, user) } else { Err(CreateError::Exists(place.path.clone())) }
+/// Whether a file has nothing that a port file might not have begun with.
+fn is_beginning(path: &Path) -> bool {
+    let mut text = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_LEN + 1).read_to_end(&mut text));
+    read.is_ok_and(|len| len as u64 <= MAX_LEN)
+        && text.iter().all(|octet| octet.is_ascii_digit() || octet.is_ascii_whitespace() || *octet == 0)
 }
 
 /// Replaces the file by one with this port, unless it is not `user`'s.
 pub(super) fn renew(place: &Place, port: u16, user: u32) -> Result<(), CreateError> {
     let path = &place.path;
     check_owner(path, user)?;
-    let removed = match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    };
-    removed.and_then(|()| write(path, port)).map_err(|error| CreateError::Io { path: path.clone(), error })
+    let replaced = with_temporary(path, port, |temporary| fs::rename(temporary, path));
+    replaced.map_err(|error| CreateError::Io { path: path.clone(), error })
+}
+
+/// Removes the file, unless it has another port.
+pub(super) fn remove(place: &Place, port: u16, user: u32) -> io::Result<()> {
+    match read(&place.path, user) {
+        Ok(known) if known == port => fs::remove_file(&place.path),
+        Err(ReadError::Io { error, .. }) => Err(error),
+        // It belongs to whoever has put it there since.
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Checks that what has this name, if anything has, was made by `user`.
@@ -73,16 +105,36 @@ fn check_owner(path: &Path, user: u32) -> Result<(), CreateError> {
     }
 }
 
+/// Makes a new file; nothing that has its name is changed.
+fn write_new(path: &Path, port: u16) -> io::Result<()> {
+    with_temporary(path, port, |temporary| match fs::hard_link(temporary, path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists && fs::symlink_metadata(path).is_err() => {
+            // A file system without links.
+            fs::rename(temporary, path)
+        }
+        linked => linked,
+    })
+}
+
+/// Writes the port to a file beside `path`, which is there for `put` alone: so that no other program finds half a file.
+fn with_temporary(path: &Path, port: u16, put: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    let Some(name) = path.file_name() else { return Err(io::ErrorKind::InvalidFilename.into()) };
+    let mut temporary = OsString::from(".");
+    temporary.push(name);
+    // A name that nobody can prepare a trap at; and an existing file is not opened anyway.
+    temporary.push(format!(".{:016x}", RandomState::new().hash_one(process::id())));
+    let temporary = path.with_file_name(temporary);
+    let written = write(&temporary, port).and_then(|()| put(&temporary));
+    // After a rename there is none.
+    let _ = fs::remove_file(&temporary);
+    written
+}
+
 fn write(path: &Path, port: u16) -> io::Result<()> {
     let mut file: File = OpenOptions::new().write(true).create_new(true).open(path)?;
     // The number is that of the port's two octets in network order, read as this machine reads numbers.
-    writeln!(file, "{}", port.to_be())
-}
-
-/// Whether no program on this machine has a port.
-fn is_free(port: u16) -> bool {
-    // Of all addresses, which fails if one of them has it.
-    port != 0 && UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
+    writeln!(file, "{}", port.to_be())?;
+    file.sync_all()
 }
 
 #[cfg(test)]
@@ -91,21 +143,31 @@ mod tests {
     use crate::account;
     use nix::{sys::stat::Mode, unistd::mkfifo};
     use std::os::unix::fs::{chown, symlink};
-    use zephyr_testkit::loopback::Network;
 
     fn place(folder: &tempfile::TempDir) -> Place {
-        Place { path: folder.path().join("wg"), is_local: false }
+        Place { path: folder.path().join("wg") }
     }
 
     fn user() -> u32 {
         account::user_id()
     }
 
+    /// Nobody runs, whatever the port.
+    fn nobody(_: u16) -> bool {
+        false
+    }
+
+    /// The names in a folder.
+    fn names(folder: &tempfile::TempDir) -> Vec<String> {
+        let entries = fs::read_dir(folder.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
     #[test]
     fn the_number_is_in_network_order() {
         let folder = tempfile::tempdir().unwrap();
         let place = place(&folder);
-        create(&place, 55955, user()).unwrap();
+        assert_eq!(create(&place, 55955, user(), nobody).unwrap(), Created::New);
         let number: u16 = fs::read_to_string(&place.path).unwrap().trim_end().parse().unwrap();
         assert_eq!(number.to_ne_bytes(), 55955_u16.to_be_bytes());
         if cfg!(target_endian = "little") {
@@ -115,31 +177,39 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_exists_is_touched() {
+    fn nothing_is_touched_that_no_client_has_left() {
         let folder = tempfile::tempdir().unwrap();
         let place = place(&folder);
         let file = folder.path().join("precious");
         symlink(&file, &place.path).unwrap();
-        assert!(matches!(create(&place, 5, user()), Err(CreateError::Exists(path)) if path == place.path));
+        let result = create(&place, 5, user(), nobody);
+        assert!(matches!(&result, Err(CreateError::NotAPortFile(path)) if *path == place.path), "{result:?}");
         assert!(!file.exists(), "a dangling link must not be followed");
         fs::write(&file, "5\n").unwrap();
         assert!(matches!(read(&place.path, user()), Err(ReadError::NoFile(_))), "nor is it read");
         renew(&place, 5, user()).unwrap();
         assert_eq!((fs::read_to_string(&file).unwrap().as_str(), read(&place.path, user()).unwrap()), ("5\n", 5));
+        for text in ["My thesis, 300 pages", "-5\n", "12345678901234567", "\u{fffd}"] {
+            fs::write(&place.path, text).unwrap();
+            assert!(matches!(create(&place, 5, user(), nobody), Err(CreateError::NotAPortFile(_))), "{text}");
+            assert_eq!(fs::read_to_string(&place.path).unwrap(), text);
+        }
+        assert_eq!(names(&folder).len(), 2, "nothing is left behind");
     }
 
     /// Somebody else's file: made by this process's user, and looked at by another.
     #[test]
     fn what_somebody_else_has_made_decides_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place { is_local: true, ..place(&folder) };
+        let place = place(&folder);
         fs::write(&place.path, "5\n").unwrap();
         if user() == ROOT {
             chown(&place.path, Some(4321), None).unwrap();
         }
         let owner = Owner(fs::metadata(&place.path).unwrap().uid());
         let somebody = owner.0 + 1;
-        for result in [create(&place, 5, somebody), renew(&place, 5, somebody)] {
+        let made = create(&place, 5, somebody, nobody).map(drop);
+        for result in [made, renew(&place, 5, somebody)] {
             assert!(matches!(result, Err(CreateError::Foreign { owner: of, .. }) if of == owner), "{result:?}");
         }
         let error = read(&place.path, somebody).unwrap_err();
@@ -160,19 +230,28 @@ mod tests {
     #[test]
     fn what_a_killed_client_has_left_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place { is_local: true, ..place(&folder) };
-        create(&place, 7, user()).unwrap();
-        let again = |place: &Place, in_use| create_unless(place, 5, user(), |port| port == 7 && in_use);
-        assert!(matches!(again(&place, true), Err(CreateError::Exists(_))), "its port belongs to a program");
-        let elsewhere = Place { is_local: false, ..place.clone() };
-        assert!(matches!(again(&elsewhere, false), Err(CreateError::Exists(_))), "perhaps on another machine");
-        again(&place, false).unwrap();
-        assert_eq!(read(&place.path, user()).unwrap(), 5);
-        fs::write(&place.path, "").unwrap();
-        assert!(matches!(again(&place, false), Err(CreateError::Exists(_))), "it may be about to be written");
-        let network = Network::claim().unwrap();
-        let socket = UdpSocket::bind((network.here(), 0)).unwrap();
-        assert!(!is_free(socket.local_addr().unwrap().port()), "whatever address has it");
+        let place = place(&folder);
+        create(&place, 7, user(), nobody).unwrap();
+        assert!(matches!(create(&place, 5, user(), |port| port == 7), Err(CreateError::Runs(_))));
+        assert_eq!(read(&place.path, user()).unwrap(), 7);
+        for left in ["", "18", "\0\0\0\0\0\0", "99999\n", " \n"] {
+            fs::write(&place.path, left).unwrap();
+            assert_eq!(create(&place, 5, user(), nobody).unwrap(), Created::InPlaceOfLeftover, "{left:?}");
+            assert_eq!(read(&place.path, user()).unwrap(), 5);
+        }
+        assert_eq!(names(&folder), ["wg"], "nothing else is left behind");
+    }
+
+    #[test]
+    fn nobody_elses_port_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder);
+        create(&place, 7, user(), nobody).unwrap();
+        remove(&place, 8, user()).unwrap();
+        assert!(place.path.exists());
+        remove(&place, 7, user()).unwrap();
+        assert!(!place.path.exists());
+        assert_eq!(remove(&place, 7, user()).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

@@ -3,7 +3,10 @@
 //! It is `$WGFILE`, if that is set, and no other. Else it is `wg.UID` in `$XDG_RUNTIME_DIR`, where nobody else can make files, and
 //! the same in `/tmp`, where C programs look for it and everybody can. So a file counts only if the user has made it, or root:
 //! somebody else's neither keeps a windowgram client from starting nor is read.
+//!
+//! A client that was killed leaves its file. So whoever finds one asks at its port.
 
+mod asking;
 mod error;
 mod file;
 mod places;
@@ -12,7 +15,7 @@ pub use error::{CreateError, Owner, ReadError};
 pub use places::{Place, places};
 
 use crate::account;
-use std::{io, path::Path};
+use std::{io, net::Ipv4Addr, path::Path};
 
 /// The port of the user's windowgram client, from the first of the [`places`] that has one.
 ///
@@ -45,15 +48,36 @@ pub fn read(path: &Path) -> Result<u16, ReadError> {
     file::read(path, account::user_id())
 }
 
-/// Creates the file. An existing file or link is never followed or changed, except that with [`Place::is_local`] a file
-/// of the user's is replaced when its port belongs to no program: what a windowgram client leaves that was killed.
+/// How a file was created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// There was none.
+    New,
+    /// In the place of what a windowgram client has left that does not run any more.
+    InPlaceOfLeftover,
+}
+
+/// Creates the file, as a whole. What exists is never followed, and changed only when it is what a windowgram client of the user's
+/// has left that was killed or found no room: a port at which no client of the user's answers on this machine, at `address` or at
+/// the loopback address, or the beginning of a number. May take seconds, when there is a program at the port that does not
+/// answer.
 ///
 /// # Errors
 ///
-/// [`CreateError::Exists`] when there is a file of the user's, [`CreateError::Foreign`] when there is one of somebody
-/// else's; other errors of the system.
-pub fn create(place: &Place, port: u16) -> Result<(), CreateError> {
-    file::create(place, port, account::user_id())
+/// [`CreateError::Runs`] when a client answers, [`CreateError::Foreign`] when there is a file of somebody else's,
+/// [`CreateError::NotAPortFile`] when there is something else of the user's; other errors of the system.
+pub fn create(place: &Place, port: u16, address: Ipv4Addr) -> Result<Created, CreateError> {
+    let user = account::user_id();
+    file::create(place, port, user, |port| asking::has_client(port, address, user))
+}
+
+/// Removes the file that [`create`] made, unless it has another client's port by now.
+///
+/// # Errors
+///
+/// An error of the system, such as that there is no such file.
+pub fn remove(place: &Place, port: u16) -> io::Result<()> {
+    file::remove(place, port, account::user_id())
 }
 
 /// Replaces the file that [`create`] made by a new one with this port.
@@ -74,7 +98,7 @@ mod tests {
     fn the_first_file_of_the_user_counts() {
         let folder = tempfile::tempdir().unwrap();
         let user = account::user_id();
-        let place = |name: &str| Place { path: folder.path().join(name), is_local: true };
+        let place = |name: &str| Place { path: folder.path().join(name) };
         let places = [place("private"), place("public")];
         assert!(
             matches!(find_in(&places, user), Err(ReadError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound)

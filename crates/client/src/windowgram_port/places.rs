@@ -17,8 +17,6 @@ const WRITABLE_BY_OTHERS: u32 = 0o022;
 pub struct Place {
     /// The path.
     pub path: PathBuf,
-    /// Whether only programs of this machine use it, so that a port which is free here belongs to nobody.
-    pub is_local: bool,
 }
 
 /// The places of the port file, the one that counts most first: `$WGFILE` alone, or `wg.UID` in `$XDG_RUNTIME_DIR` and in
@@ -29,12 +27,12 @@ pub fn places() -> Vec<Place> {
 
 fn places_of(file: Option<OsString>, runtime_dir: Option<OsString>, user: u32) -> Vec<Place> {
     if let Some(file) = file {
-        return vec![Place { path: file.into(), is_local: false }];
+        return vec![Place { path: file.into() }];
     }
     let name = format!("wg.{user}");
     let private = runtime_dir.map(PathBuf::from).filter(|folder| is_private(folder, user));
     let folders = private.into_iter().chain([PathBuf::from("/tmp")]);
-    folders.map(|folder| Place { path: folder.join(&name), is_local: true }).collect()
+    folders.map(|folder| Place { path: folder.join(&name) }).collect()
 }
 
 /// Whether only this user, and root, can make files in a folder.
@@ -68,6 +66,6 @@ mod tests {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
         assert_eq!(paths(folder.path(), user), [&*public]);
         let given = places_of(Some("/x/y".into()), Some(folder.path().into()), user);
-        assert_eq!(given, [Place { path: "/x/y".into(), is_local: false }]);
+        assert_eq!(given, [Place { path: "/x/y".into() }]);
     }
 }

@@ -8,7 +8,7 @@
 //!   letters that are read from right to left either: a terminal that turns them would turn a number that follows, too.
 //! * [`line()`]: text on one line of which ours is only the beginning, such as a signature. It may be in any script.
 //! * [`lines`]: text of several lines. Newlines, tabs, all blanks, and the joiners and variation selectors that a script or an emoji
-//!   needs stay.
+//!   needs stay. A carriage return before a newline is a part of the line's end; any other would go back to the line's beginning.
 //!
 //! Names that look alike are another matter, and not this module's.
 
@@ -34,7 +34,7 @@ pub fn line(octets: &[u8]) -> String {
     sanitized(octets, Strength::Line)
 }
 
-/// Sanitizes text of several lines, in the character set of its label. Newlines and tabs stay.
+/// Sanitizes text of several lines, in the character set of its label. Newlines and tabs stay, and CR LF is a newline.
 ///
 /// Without a known label it is decoded as UTF-8.
 pub fn lines(octets: &[u8], charset: Charset) -> String {
@@ -90,6 +90,9 @@ struct Sanitized {
 
 impl Sanitized {
     fn push(&mut self, character: char, next: Option<char>) {
+        if self.strength == Strength::Lines && (character, next) == ('\r', Some('\n')) {
+            return;
+        }
         match self.part(character, next) {
             Part::Escape => {
                 self.shown.extend(character.escape_unicode());

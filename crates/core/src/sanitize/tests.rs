@@ -12,8 +12,12 @@ fn control_characters_are_escaped() {
     assert_eq!(lines(b"\x9b2J", Charset::LATIN1), "\\u{9b}2J");
     assert_eq!(lines(b"\x9b2J", Charset::UNKNOWN), "\\x9b2J");
     assert_eq!(text("a\tb\nc"), "a\tb\nc");
+    assert_eq!(text("a\r\n\r\nb\r\n"), "a\n\nb\n", "CR LF ends a line");
+    assert_eq!(lines(b"a\r\nb", Charset::LATIN1), "a\nb");
+    assert_eq!(text("a\rb\r\r\nc\r"), "a\\u{d}b\\u{d}\nc\\u{d}", "no other goes back to a line's beginning");
     for one_line in [name, line] {
         assert_eq!(one_line(b"a\tb\nAUTHENTIC"), "a\\u{9}b\\u{a}AUTHENTIC");
+        assert_eq!(one_line(b"a\r\nb"), "a\\u{d}\\u{a}b");
     }
 }
 

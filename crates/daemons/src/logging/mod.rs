@@ -20,6 +20,7 @@ use tracing_subscriber::{
     EnvFilter, Layer, Registry, layer::Layered, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
 use zephyr_config::system_text;
+use zephyr_output::complain;
 
 /// Turns debug lines on and off while the program runs.
 pub struct DebugSwitch(Box<dyn Fn(bool) + Send + Sync>);
@@ -61,7 +62,7 @@ fn target(program: &str, settings: &Log) -> Target {
                 journal.with_syslog_identifier(program.to_owned()).boxed()
             }
             Err(error) => {
-                eprintln!(
+                complain!(
                     "{program}: cannot reach the journal ({}), so the log goes to standard error",
                     system_text(&error)
                 );
@@ -71,7 +72,7 @@ fn target(program: &str, settings: &Log) -> Target {
         LogTarget::Syslog => {
             let syslog = Syslog::new(program, settings);
             if let Err(error) = syslog.connect() {
-                eprintln!(
+                complain!(
                     "{program}: cannot reach the system's log at {} ({}), so lines are lost until it is there",
                     settings.syslog_socket.display(),
                     system_text(&error)
@@ -82,10 +83,10 @@ fn target(program: &str, settings: &Log) -> Target {
     }
 }
 
-/// Lines on standard error, in colours only to a terminal.
+/// Lines on standard error, in colours only to a terminal. What cannot be written there is lost.
 fn stderr() -> Target {
     tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
+        .with_writer(zephyr_output::log)
         .with_ansi(io::stderr().is_terminal())
         .with_target(false)
         .boxed()

@@ -25,6 +25,7 @@ use std::{
     time::Duration,
 };
 use zephyr_config::system_text;
+use zephyr_output::complain;
 
 /// The outcome of a verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,21 +57,20 @@ const MAX_ANSWER_OCTETS: u64 = 4 << 30;
 pub fn run(options: &Options) -> ExitCode {
     if let Verb::Policy(verb) = &options.verb {
         let (outcome, text) = policy::run(verb, &options.config_dir, options.json);
-        print(&text);
-        return outcome.into();
+        return print(&text, outcome).into();
     }
     let outcome = match request(&options.verb) {
         None => check(options),
         Some(request) => match ask(&socket(options), &request) {
             Ok(answer) => deal_with(options, answer),
             Err(error) => {
-                eprintln!(
+                complain!(
                     "zephyrctl: cannot reach the server at {}: {}",
                     socket(options).display(),
                     system_text(&error)
                 );
                 if let Some(advice) = advice(&error) {
-                    eprintln!("zephyrctl: {advice}");
+                    complain!("zephyrctl: {advice}");
                 }
                 Outcome::Unreachable
             }
@@ -182,13 +182,13 @@ fn deal_with(options: &Options, answer: Answer) -> Outcome {
         _ => Outcome::Done,
     };
     if options.json {
-        print_json(&answer);
+        print_json(&answer, outcome)
     } else if let Answer::Refused(why) = &answer {
-        eprintln!("zephyrctl: refused: {}", show::printable(why));
+        complain!("zephyrctl: refused: {}", show::printable(why));
+        outcome
     } else {
-        print(&show::answer(&answer));
+        print(&show::answer(&answer), outcome)
     }
-    outcome
 }
 
 const fn list_of(act: Act) -> &'static str {
@@ -213,23 +213,31 @@ fn findings(folder: &Path) -> Findings {
 
 fn check(options: &Options) -> Outcome {
     let findings = findings(&options.config_dir);
+    let outcome = if findings.problems.is_empty() { Outcome::Done } else { Outcome::Problem };
     if options.json {
-        print_json(&findings);
+        print_json(&findings, outcome)
     } else {
-        print(&show::findings(&options.config_dir, &findings.problems, &findings.warnings));
+        print(&show::findings(&options.config_dir, &findings.problems, &findings.warnings), outcome)
     }
-    if findings.problems.is_empty() { Outcome::Done } else { Outcome::Problem }
 }
 
-fn print_json(value: &impl Serialize) {
+fn print_json(value: &impl Serialize, outcome: Outcome) -> Outcome {
     match show::json(value) {
-        Ok(line) => print(&format!("{line}\n")),
-        Err(error) => eprintln!("zephyrctl: {error}"),
+        Ok(line) => print(&format!("{line}\n"), outcome),
+        Err(error) => {
+            complain!("zephyrctl: {error}");
+            Outcome::Problem
+        }
     }
 }
 
-/// Prints; a reader who has seen enough is no failure.
-fn print(text: &str) {
-    let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+/// Prints, and gives the outcome: what was not written is not done. A reader who has seen enough is no failure.
+fn print(text: &str, outcome: Outcome) -> Outcome {
+    match zephyr_output::print(text) {
+        Ok(_) => outcome,
+        Err(error) => {
+            complain!("zephyrctl: {error}");
+            Outcome::Problem
+        }
+    }
 }

@@ -39,6 +39,7 @@ use zephyr_net::{
     host, services, socket,
     socket_owner::SocketOwners,
 };
+use zephyr_output::complain;
 
 /// Exit status when no server is known.
 const NO_SERVER: u8 = 16;
@@ -52,7 +53,7 @@ pub fn run(options: &Options) -> ExitCode {
         Err(findings) => {
             let problems = Problems(findings.problems).to_string();
             for line in sanitize::lines(problems.as_bytes(), Charset::UTF8).lines() {
-                eprintln!("zhm: {line}");
+                complain!("zhm: {line}");
             }
             return ExitCode::FAILURE;
         }
@@ -63,17 +64,17 @@ pub fn run(options: &Options) -> ExitCode {
     }
     let names = if options.servers.is_empty() { &settings.zhm.servers } else { &options.servers };
     let Some(servers) = find_servers(names) else {
-        eprintln!("No valid primary server found, exiting.");
+        complain!("No valid primary server found, exiting.");
         if names.is_empty() {
             let file = options.config_dir.join(settings::FILE_NAME);
-            eprintln!("zhm: Name the servers in {}, section zhm, or on the command line.", file.display());
+            complain!("zhm: Name the servers in {}, section zhm, or on the command line.", file.display());
         }
         return NO_SERVER.into();
     };
     match serve(options, &settings, servers, &debug) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("zhm: {}", system_text(&error));
+            complain!("zhm: {}", system_text(&error));
             ExitCode::FAILURE
         }
     }
@@ -85,7 +86,7 @@ fn find_servers(names: &[String]) -> Option<Servers> {
     for name in names {
         match find_server(name) {
             Some(server) => servers.push(server),
-            None => eprintln!("Unknown server name: {name}"),
+            None => complain!("Unknown server name: {name}"),
         }
     }
     Servers::new(servers, RandomState::new().hash_one(names))

@@ -55,6 +55,8 @@ fn s49_s65_s68_a_port_belongs_to_one_principal() {
         assert_eq!(stage.ask(control(opcode, BOB, b"a\0b\0\0"), Yes), "SERVNAK LOST", "{opcode}");
         assert!(matches!(stage.events.pop(), Some(LogEvent::PortTaken { .. })));
     }
+    let told = stage.send(here(), control("SUBSCRIBE", BOB, b"a\0b\0\0"), Yes);
+    assert_eq!(told[0].reason().as_deref(), Some("another user has subscribed for this port of your host"));
     assert_eq!(stage.list(here(), ALICE, 5000), "a|b||", "not even the owner's defaults were added");
     let received = stage.send(here(), notice("a", "b", "", BOB), Yes);
     let proven = zephyr_core::auth::Session::check(

@@ -79,6 +79,17 @@ impl OperationError {
         }
     }
 
+    /// Whether somebody said no, so that the same again will hardly do: the server, or the domain's policy, which wants proof that
+    /// there is none of. Else something was lost or nobody was there.
+    pub const fn is_refusal(&self) -> bool {
+        !matches!(self, Self::HostManagerSilent | Self::CannotSend(_) | Self::TimedOut | Self::InvalidAnswer)
+    }
+
+    /// Whether the server said no, and not already this program for it.
+    pub const fn is_refused_by_server(&self) -> bool {
+        matches!(self, Self::Refused | Self::Unverified | Self::RefusedBecause(_))
+    }
+
     /// Advice to the user about how to fix it, where there is any.
     pub fn advice(&self) -> Option<&'static str> {
         match self {

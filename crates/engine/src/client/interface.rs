@@ -5,7 +5,11 @@ use super::{
     location::LocationChange,
     subscription::{Subscription, SubscriptionRequest},
 };
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 use zephyr_core::{
     auth::{AuthError, Session},
     notice::OwnedPacket,
@@ -101,6 +105,8 @@ pub enum Job {
     },
     /// Read the principal of the user's tickets: [`Initiator::principal`](zephyr_core::auth::Initiator::principal).
     Principal,
+    /// Find this machine's address again, as [`Job::Setup`] did: it may have changed.
+    Address,
 }
 
 /// The result of a job.
@@ -111,6 +117,8 @@ pub enum Done {
     Session(Result<Arc<dyn Session>, AuthError>),
     /// Of [`Job::Principal`].
     Principal(Result<Option<String>, AuthError>),
+    /// Of [`Job::Address`].
+    Address(Ipv4Addr),
 }
 
 impl fmt::Debug for Done {
@@ -120,6 +128,7 @@ impl fmt::Debug for Done {
             // A session is a key, which no log should have.
             Self::Session(result) => f.debug_tuple("Session").field(&result.as_ref().map(|_| "...")).finish(),
             Self::Principal(result) => f.debug_tuple("Principal").field(result).finish(),
+            Self::Address(address) => f.debug_tuple("Address").field(address).finish(),
         }
     }
 }

@@ -79,7 +79,9 @@ impl fmt::Display for LogEvent {
             Self::Hidden { class, sender, why } => {
                 write!(f, "hid a notice of class {} from {}: {why}", sanitize::name(class), sanitize::name(sender))
             }
-            Self::NotChecked { error } => write!(f, "cannot ask whether the server still knows this client: {error}"),
+            Self::NotChecked { error } => {
+                write!(f, "it is not known whether the server still knows this client: {error}")
+            }
             Self::Resubscribed { error: None } => f.write_str("subscribed with new tickets"),
             Self::Resubscribed { error: Some(error) } => write!(f, "cannot subscribe with new tickets: {error}"),
         }

@@ -3,9 +3,6 @@
 use std::time::Duration;
 use zephyr_core::{charset::Charset, kind::Kind, names, notice::Notice, schedule::SERVACK_WAIT};
 
-/// The default format of notices that come without one.
-const DEFAULT_FORMAT: &[u8] = b"http://zephyr.1ts.org/wiki/df";
-
 /// The proof of origin that a notice carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
@@ -51,7 +48,7 @@ impl Message {
     /// A message to the subscribers of a class, with instance `PERSONAL` and without text.
     pub fn to_class(class: impl AsRef<[u8]>) -> Self {
         let instance = names::PERSONAL.to_vec();
-        Self { instance, default_format: DEFAULT_FORMAT.to_vec(), ..Self::request(class.as_ref()) }
+        Self { instance, default_format: names::DEFAULT_FORMAT.to_vec(), ..Self::request(class.as_ref()) }
     }
 
     /// A request to a server.

@@ -53,7 +53,7 @@ pub use queue_lengths::QueueLengths;
 pub use receipt::{DeliveryStatus, NakReason, Receipt};
 pub use received::{Name, Received};
 pub use renewal::TicketEvent;
-pub use restoration::SubscriptionEvent;
+pub use restoration::{SUBSCRIPTION_CHECK, SubscriptionEvent};
 pub use subscription::{Subscription, SubscriptionRequest};
 
 use crate::machine::{Input, Machine, Output, Transmit};
@@ -141,6 +141,7 @@ impl Client {
             Done::Setup(Err(error)) => self.fail(error.into()),
             Done::Session(session) => self.handle_session(now, &session),
             Done::Principal(principal) => self.handle_principal(now, principal),
+            Done::Address(address) => self.handle_address(address),
         }
     }
 
@@ -177,7 +178,10 @@ impl Client {
         if shared.session.begin() {
             return Some(Job::Session { realm: shared.endpoint.realm.clone() });
         }
-        shared.principal.begin().then_some(Job::Principal)
+        if shared.principal.begin() {
+            return Some(Job::Principal);
+        }
+        shared.address.begin().then_some(Job::Address)
     }
 }
 

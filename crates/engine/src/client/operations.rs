@@ -1,15 +1,17 @@
 //! The operations in progress, and the results of the jobs that they wait for.
 
 use super::{
-    Client, Event, LogEvent, Operation, OperationError, OperationId,
+    Client, Event, LogEvent, Operation, OperationError, OperationId, Outcome,
     procedure::{Procedure, Progress},
     shared::Shared,
     startup::Phase,
+    tickets::TicketWatch,
 };
-use std::sync::Arc;
+use std::{net::Ipv4Addr, sync::Arc};
 use zephyr_core::{
     auth::{AuthError, Session},
     time::Now,
+    uid::UidSource,
 };
 
 /// The owner of an operation.
@@ -47,7 +49,7 @@ impl Client {
         };
         let id = match owner {
             Owner::Program(id) => id,
-            Owner::Renewal => return self.handle_renewal(now, outcome.err(), &procedure),
+            Owner::Renewal => return self.handle_renewal(now, outcome, &procedure),
             Owner::Restoration => return self.handle_restoration(now, outcome, &procedure),
         };
         if procedure.subscribes(self.shared.endpoint.port) {
@@ -58,6 +60,9 @@ impl Client {
             && let Some(change) = procedure.into_subscription_change(self.shared.endpoint.port)
         {
             self.tickets.record(change);
+            if outcome.is_ok() {
+                self.restoration.record_known(now);
+            }
             self.schedule_check(now);
             if self.settings.renews_tickets && self.tickets.is_off() {
                 self.watch_tickets(true);
@@ -87,15 +92,32 @@ impl Client {
     }
 
     /// Handles the end of a step of a subscription with new tickets.
-    fn handle_renewal(&mut self, now: Now, error: Option<OperationError>, procedure: &Procedure) {
-        if error.is_none() && procedure.wants_principal() {
-            let operation = self.tickets.resubscription();
+    fn handle_renewal(&mut self, now: Now, outcome: Result<Outcome, OperationError>, procedure: &Procedure) {
+        let next = match &outcome {
+            Ok(Outcome::Known(true)) => Some(TicketWatch::key_renewal()),
+            // A server that has forgotten the client would take the key for the beginning of one without subscriptions.
+            Ok(Outcome::Known(false)) => Some(Operation::Identify),
+            Ok(_) if procedure.wants_principal() => Some(self.tickets.resubscription()),
+            _ => None,
+        };
+        if let Some(operation) = next {
             return self.begin(now, Owner::Renewal, operation);
         }
+        let error = outcome.err();
         if error.is_some() {
             self.tickets.handle_failure(now);
         }
         self.shared.log(LogEvent::Resubscribed { error });
+    }
+
+    /// Handles the result of [`Job::Address`](super::Job::Address): uids and notices carry it from now on.
+    pub(super) fn handle_address(&mut self, address: Ipv4Addr) {
+        self.shared.address.done();
+        if address != self.shared.endpoint.address {
+            self.shared.uids = UidSource::new(address);
+            self.shared.endpoint.address = address;
+            self.report_endpoint();
+        }
     }
 
     /// Handles that the system cannot send to the host manager.

@@ -123,7 +123,7 @@ impl Received {
         let (signature, text) = if self.class.is(names::LOGIN) {
             (&b""[..], body::on_lines(notice.body.strip_suffix(b"\0").unwrap_or(notice.body)))
         } else {
-            body::signature_and_text(notice.body)
+            body::signature_and_text(notice.body, notice.default_format)
         };
         let decode = |octets| notice.charset.decode(octets).into_owned();
         (decode(signature), decode(&text))

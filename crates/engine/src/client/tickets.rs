@@ -152,18 +152,20 @@ impl TicketWatch {
         })
     }
 
-    /// The operation that the client starts by itself after an event; it reads the principal first if there were no tickets.
+    /// The operation that the client starts by itself after an event: it asks first whether the server still knows the client, or
+    /// reads the principal if there were no tickets.
     pub(super) fn reaction(&self, event: TicketEvent) -> Option<Operation> {
         match event {
-            TicketEvent::New if self.renews => Some(Operation::Subscribe {
-                // Sends the key; the subscriptions stay as they are.
-                request: SubscriptionRequest::SubscribeWithoutDefaults,
-                list: Vec::new(),
-                port: None,
-            }),
+            TicketEvent::New if self.renews => Some(Operation::CheckSubscriptions),
             TicketEvent::First if self.renews => Some(Operation::Identify),
             _ => None,
         }
+    }
+
+    /// The operation that sends the key of new tickets to a server that knows the client, whose subscriptions stay as they are.
+    pub(super) const fn key_renewal() -> Operation {
+        let request = SubscriptionRequest::SubscribeWithoutDefaults;
+        Operation::Subscribe { request, list: Vec::new(), port: None }
     }
 
     /// The operation that makes all subscriptions again.

@@ -41,6 +41,7 @@ impl World {
             }),
             Job::Principal if fails => Done::Principal(Err(failure())),
             Job::Principal => Done::Principal(Ok(user.ticket.as_ref().map(|_| user.principal.clone()))),
+            Job::Address => Done::Address(self.hosts[self.nodes[node].host].address),
         };
         self.tell(node, || format!("has done {job:?}: {done:?}"));
         done

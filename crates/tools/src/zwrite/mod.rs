@@ -15,7 +15,7 @@ use zephyr_client::variables::Variables;
 pub fn main(program: &str, arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let variables = Variables::read();
     let arguments = arguments.into_iter().map(OsString::into_vec).collect();
-    // Errors of standard output and standard error cannot be reported anywhere.
+    // Errors of both outputs are theirs to remember.
     match options::parse(arguments, &Defaults::from_variables(&variables)) {
         Ok(Parsed::Help) => {
             let _ = write!(out, "{}", options::help(program));

@@ -46,7 +46,7 @@ pub struct Report<'a> {
     pub screen: Screen,
 }
 
-// Errors of standard output and standard error cannot be reported anywhere, so they are ignored.
+// What cannot be written stops nothing: who gives the outputs looks at that in the end.
 impl Report<'_> {
     /// Whether somebody sits before standard error.
     pub fn is_on_terminal(&self) -> bool {

@@ -172,7 +172,7 @@ fn begin(client: &mut Client, options: &Options, round: Round, recipient: Option
         .opcode(if round == Round::Ping { names::PING } else { &options.opcode })
         .sender(options.sender.as_deref().unwrap_or_default())
         .recipient(options.full_recipient(recipient.unwrap_or_default()))
-        .charset(codeset::label(options.charset.as_deref()))
+        .charset(codeset::label(options.charset.as_deref(), body))
         .body(body)
         .kind(if options.unacked { Kind::Unacked } else { Kind::Acked })
         .authenticated(options.authenticated);

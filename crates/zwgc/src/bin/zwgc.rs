@@ -1,8 +1,9 @@
 //! Shows the notices that a user has subscribed to on the terminal.
 
-use std::{env, io::stderr, process::ExitCode};
+use std::{env, process::ExitCode};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use zephyr_client::terminal::Messages;
+use zephyr_output::complain;
 use zephyr_zwgc::{
     options::{self, Parsed},
     run,
@@ -12,19 +13,17 @@ fn main() -> ExitCode {
     log_to_stderr();
     match options::parse(env::args_os().skip(1)) {
         Ok(Parsed::Run(options)) => ExitCode::from(run::run(&options)),
-        Ok(Parsed::Help) => {
-            println!("{}", options::USAGE);
-            ExitCode::SUCCESS
-        }
-        Ok(Parsed::Version) => {
-            println!("zwgc (zephyr-rs) {}", env!("CARGO_PKG_VERSION"));
-            ExitCode::SUCCESS
-        }
+        Ok(Parsed::Help) => print(options::USAGE),
+        Ok(Parsed::Version) => print(concat!("zwgc (zephyr-rs) ", env!("CARGO_PKG_VERSION"))),
         Err(error) => {
-            eprintln!("{}\nzwgc: {error}", options::USAGE);
+            complain!("{}\nzwgc: {error}", options::USAGE);
             ExitCode::FAILURE
         }
     }
+}
+
+fn print(text: &str) -> ExitCode {
+    zephyr_output::exit_status("zwgc", zephyr_output::print(format!("{text}\n")), ExitCode::SUCCESS)
 }
 
 /// Says on standard error what is worth a warning: as messages of the program, or, when `RUST_LOG` selects what is wanted, as the
@@ -32,7 +31,7 @@ fn main() -> ExitCode {
 fn log_to_stderr() {
     let log = tracing_subscriber::fmt().with_ansi(false);
     match EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).try_from_env() {
-        Ok(filter) => log.with_env_filter(filter).with_writer(stderr).init(),
+        Ok(filter) => log.with_env_filter(filter).with_writer(zephyr_output::log).init(),
         Err(_) => {
             let log = log.with_max_level(LevelFilter::WARN).without_time().with_level(false).with_target(false);
             log.with_writer(|| Messages { program: "zwgc" }).init();

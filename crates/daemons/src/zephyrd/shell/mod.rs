@@ -35,6 +35,7 @@ use zephyr_net::{
     driver::{Driver, Environment, Failure},
     socket,
 };
+use zephyr_output::complain;
 
 /// Runs a server until it is told to stop: exit status 0 then, 1 when it cannot begin.
 pub fn run(options: &Options) -> ExitCode {
@@ -42,7 +43,7 @@ pub fn run(options: &Options) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             for line in sanitize::lines(error.to_string().as_bytes(), Charset::UTF8).lines() {
-                eprintln!("zephyrd: {line}");
+                complain!("zephyrd: {line}");
             }
             ExitCode::FAILURE
         }

@@ -34,6 +34,8 @@ struct Harness<C = Credentials> {
     sent: VecDeque<Transmit>,
     events: Vec<Event>,
     received: VecDeque<Received>,
+    /// This machine's address by now.
+    address: Ipv4Addr,
     last_id: u64,
 }
 
@@ -66,6 +68,7 @@ impl<C: Initiator> Harness<C> {
             sent: VecDeque::new(),
             events: Vec::new(),
             received: VecDeque::new(),
+            address: endpoint().address,
             last_id: 0,
         }
     }
@@ -93,6 +96,7 @@ impl<C: Initiator> Harness<C> {
         let done = match job {
             Job::Session { realm } => Done::Session(self.credentials.session(&realm)),
             Job::Principal => Done::Principal(self.credentials.principal()),
+            Job::Address => Done::Address(self.address),
             Job::Setup { .. } => panic!("a client that is ready needs no setup"),
         };
         self.client.handle(now, Input::Done(done));

@@ -65,9 +65,18 @@ impl Initiator for Cache {
 
 /// Answers the request that was sent; gives its opcode and body.
 fn answer_request(harness: &mut Harness<Cache>, seconds: u64, kind: Kind) -> Option<(Vec<u8>, Vec<u8>)> {
+    answer_request_with(harness, seconds, kind, b"SENT\0")
+}
+
+fn answer_request_with(
+    harness: &mut Harness<Cache>,
+    seconds: u64,
+    kind: Kind,
+    answer: &[u8],
+) -> Option<(Vec<u8>, Vec<u8>)> {
     let sent = OwnedPacket::parse(harness.sent.pop_front()?.payload).unwrap();
     let notice = sent.notice();
-    harness.datagram(at(seconds), HM, &acknowledging(kind, notice.uid, b"SENT\0"));
+    harness.datagram(at(seconds), HM, &acknowledging(kind, notice.uid, answer));
     Some((notice.opcode.to_vec(), notice.body.to_vec()))
 }
 
@@ -99,6 +108,8 @@ fn new_tickets_are_subscribed_with() {
 
     harness.credentials.get_ticket_until(7200);
     harness.input(at(30), Input::Timeout);
+    let question = (b"UNSUBSCRIBE".to_vec(), Vec::new());
+    assert_eq!(answer_request(&mut harness, 30, Kind::ServAck), Some(question));
     let key_only = (b"SUBSCRIBE_NODEFS".to_vec(), Vec::new());
     assert_eq!(answer_request(&mut harness, 30, Kind::ServAck), Some(key_only), "the subscriptions stay as they are");
     assert_eq!(ticket_events(&mut harness), [TicketEvent::New]);
@@ -108,7 +119,9 @@ fn new_tickets_are_subscribed_with() {
     assert_eq!(ticket_events(&mut harness), [TicketEvent::Ended]);
     harness.credentials.get_ticket_until(9000);
     harness.input(at(70), Input::Timeout);
-    assert!(answer_request(&mut harness, 70, Kind::ServNak).is_some(), "which the server refuses");
+    for _ in ["is it known?", "all of it again"] {
+        assert!(answer_request(&mut harness, 70, Kind::ServNak).is_some(), "which the server refuses");
+    }
     harness.input(at(80), Input::Timeout);
     assert_eq!(ticket_events(&mut harness), [TicketEvent::New, TicketEvent::First]);
     let all = b"a\0*\0alice/new@TEST\0b\0*\0\0".to_vec();
@@ -116,6 +129,22 @@ fn new_tickets_are_subscribed_with() {
     assert_eq!(harness.client.endpoint().sender, b"alice/new@TEST");
     harness.input(at(110), Input::Timeout);
     assert!(harness.sent.is_empty() && ticket_events(&mut harness).is_empty());
+}
+
+/// The key alone would make it known to the server, without any subscription.
+#[test]
+fn who_was_forgotten_subscribes_to_everything_with_new_tickets() {
+    let cache = Cache::default();
+    cache.get_ticket_until(3600);
+    let mut harness = Harness::new(cache);
+    subscribe(&mut harness);
+    harness.credentials.get_ticket_until(7200);
+    harness.input(at(30), Input::Timeout);
+    answer_request_with(&mut harness, 30, Kind::ServAck, b"LOST\0").unwrap();
+    let all = b"a\0*\0alice/new@TEST\0b\0*\0\0".to_vec();
+    assert_eq!(answer_request(&mut harness, 30, Kind::ServAck), Some((b"SUBSCRIBE_NODEFS".to_vec(), all)));
+    harness.input(at(60), Input::Timeout);
+    assert!(harness.sent.is_empty());
 }
 
 #[test]

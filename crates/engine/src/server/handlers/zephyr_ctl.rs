@@ -16,6 +16,9 @@ use zephyr_core::{body::SubscriptionList, coding::ascii, fold::NameTooLong, name
 /// What is too long in a list of subscriptions, for the log and the subscriber.
 const LONG_NAME: &str = "class or instance of a subscription";
 
+/// What whoever subscribes for another user's port is told.
+const PORT_TAKEN: &str = "another user has subscribed for this port of your host";
+
 /// The subscriptions that a request asks for, and whether others were passed over because their names are too long.
 #[derive(Default)]
 struct Wanted {
@@ -64,7 +67,12 @@ impl Server {
         }
         let (id, kept) = match self.register(request) {
             Ok(registered) => registered,
-            Err(answer) => return answer,
+            Err(answer) => {
+                if answer == Reply::Denied {
+                    request.message = Some(PORT_TAKEN.to_owned());
+                }
+                return answer;
+            }
         };
         let Wanted { destinations: wanted, too_long } = self.own_triples(request);
         if too_long {

@@ -1,0 +1,339 @@
+//! What the server knows of the user while zwgc runs: the location and the subscriptions (zwgc, sections 2 and 4).
+//!
+//! Both are made at start, and made again when the server has forgotten them or new tickets have come. What could not be made, for
+//! want of tickets or of an answer, is tried again.
+
+use crate::{
+    report::{report, report_error},
+    run::SubscriptionFile,
+    subscription_file::Entries,
+    waiting::telling,
+};
+use std::{future::pending, time::Duration};
+use tokio::time::{Instant, sleep_until};
+use zephyr_client::{
+    Error, Exposure, Location, OperationError, SubscriptionEvent, Subscriptions, TicketEvent, Tickets, Zephyr,
+    localtime,
+};
+use zephyr_output::complain;
+
+/// The time until the first attempt to do again what has failed; it doubles.
+const RETRY: Duration = Duration::from_secs(10);
+/// How often it doubles at most when there was no answer: a server that comes back has the user within a minute.
+const MAX_DOUBLINGS: u32 = 2;
+/// The same when somebody has refused it.
+const MAX_DOUBLINGS_REFUSED: u32 = 5;
+
+/// The server refuses to subscribe a client at this port.
+#[derive(Debug)]
+pub(crate) struct PortRefused(pub(crate) Error);
+
+/// The user's presence at the server.
+pub(crate) struct Presence<'a> {
+    zephyr: &'a Zephyr,
+    exposure: Exposure,
+    location: &'a Location,
+    /// `None`: there is none that can be read, which was reported and will not change.
+    file: Option<&'a SubscriptionFile>,
+    /// The entries of the file, with the name that the user had then.
+    entries: Option<(Vec<u8>, Entries)>,
+    /// Whether the client may move to another port.
+    may_move: bool,
+    located: Attempt,
+    subscribed: Attempt,
+    /// Whether the user was warned that the tickets end.
+    warned: bool,
+}
+
+/// Something that is done at the server, and is tried again until it is.
+#[derive(Debug, Default)]
+struct Attempt {
+    is_done: bool,
+    /// The failures since it was last done.
+    failures: u32,
+    /// What was last said about them.
+    said: Option<String>,
+    retry_at: Option<Instant>,
+}
+
+impl Attempt {
+    /// Records that it is done; true when a failure was reported before.
+    fn succeed(&mut self) -> bool {
+        let was_reported = self.said.is_some();
+        *self = Self { is_done: true, ..Self::default() };
+        was_reported
+    }
+
+    /// Records a failure, which is reported unless that was the last thing said, and when to try again.
+    fn fail(&mut self, error: &Error, context: &str) {
+        let text = error.describe(context);
+        if self.said.as_ref() != Some(&text) {
+            report_error(error, context);
+        }
+        let wait = retry_wait(self.failures, is_refusal(error));
+        let (failures, retry_at) = (self.failures.saturating_add(1), Some(Instant::now() + wait));
+        *self = Self { is_done: false, failures, said: Some(text), retry_at };
+    }
+
+    /// Records that it is to be done at once.
+    fn begin_anew(&mut self) {
+        *self = Self { said: self.said.take(), ..Self::default() };
+    }
+}
+
+/// The time until something is tried again that has failed so often before.
+fn retry_wait(failures: u32, is_refused: bool) -> Duration {
+    RETRY * (1 << failures.min(if is_refused { MAX_DOUBLINGS_REFUSED } else { MAX_DOUBLINGS }))
+}
+
+const fn is_refusal(error: &Error) -> bool {
+    match error {
+        Error::Operation(error) => error.is_refusal(),
+        _ => false,
+    }
+}
+
+const fn is_refused_by_server(error: &Error) -> bool {
+    matches!(error, Error::Operation(error) if error.is_refused_by_server())
+}
+
+impl<'a> Presence<'a> {
+    /// The presence of a client that is not known to the server yet.
+    pub(crate) fn new(
+        zephyr: &'a Zephyr,
+        exposure: Exposure,
+        location: &'a Location,
+        file: Option<&'a SubscriptionFile>,
+        may_move: bool,
+    ) -> Self {
+        let (located, subscribed) = (Attempt::default(), Attempt::default());
+        Self { zephyr, exposure, location, file, entries: None, may_move, located, subscribed, warned: false }
+    }
+
+    /// Sets the location, subscribes, and sees to it that both stay so, until the server refuses the client's port.
+    pub(crate) async fn keep(mut self) -> PortRefused {
+        match self.keep_up().await {
+            Ok(()) => pending().await,
+            Err(refused) => refused,
+        }
+    }
+
+    /// Whether the user takes part: without exposure nobody is told anything, and nothing is subscribed to.
+    fn is_active(&self) -> bool {
+        self.exposure != Exposure::None
+    }
+
+    async fn keep_up(&mut self) -> Result<(), PortRefused> {
+        self.establish().await?;
+        // From now on, so that tickets are new which were not there for the first request.
+        let mut tickets: Option<Tickets> = self.is_active().then(|| self.zephyr.tickets());
+        let mut subscriptions = self.zephyr.subscription_watch();
+        loop {
+            let retry_at = [self.located.retry_at, self.subscribed.retry_at].into_iter().flatten().min();
+            tokio::select! {
+                event = next_of(&mut tickets) => {
+                    if report_tickets(event, &mut self.warned) {
+                        self.renew(event).await?;
+                    }
+                }
+                event = subscriptions.next() => self.handle_restoration(event).await?,
+                () = until(retry_at) => self.establish().await?,
+            }
+        }
+    }
+
+    /// Does what is not done.
+    async fn establish(&mut self) -> Result<(), PortRefused> {
+        self.identify().await;
+        if !self.located.is_done {
+            self.set_location().await;
+        }
+        if self.is_active() && !self.subscribed.is_done {
+            self.subscribe().await?;
+        }
+        Ok(())
+    }
+
+    /// Takes up the name of whoever the tickets are of, which may have come or changed.
+    async fn identify(&self) {
+        if let Err(error) = self.zephyr.identify().await {
+            tracing::debug!(%error, "cannot read whose credentials there are");
+        }
+    }
+
+    async fn set_location(&mut self) {
+        let setting = self.zephyr.set_location(self.exposure, self.location);
+        match telling("the server's answer about where you are", setting).await {
+            Ok(()) | Err(Error::Operation(OperationError::NotLoggedIn)) => {
+                if self.located.succeed() {
+                    complain!("zwgc: the server has taken your location now.");
+                }
+            }
+            Err(error) => self.located.fail(&error, "while setting location"),
+        }
+    }
+
+    /// Subscribes by the subscription file.
+    async fn subscribe(&mut self) -> Result<(), PortRefused> {
+        let Some(entries) = self.current_entries() else {
+            self.subscribed.succeed();
+            return Ok(());
+        };
+        // An empty list is sent, too: it adds the server's default subscriptions.
+        let subscribing = self.zephyr.subscribe_with_defaults(entries.subscriptions);
+        match telling("the server's answer about your subscriptions", subscribing).await {
+            Ok(message) => {
+                tracing::info!("subscribed, listening on port {}", self.zephyr.port());
+                if self.subscribed.succeed() {
+                    complain!("zwgc: the server has taken your subscriptions now.");
+                }
+                if let Some(message) = message {
+                    report(&format!("zwgc: not all of the subscriptions: {message}"));
+                }
+            }
+            Err(error) if self.may_move && is_refused_by_server(&error) => return Err(PortRefused(error)),
+            Err(error) => {
+                self.subscribed.fail(&error, "while subscribing");
+                return Ok(());
+            }
+        }
+        let unwanted: Subscriptions = entries.unsubscriptions.into();
+        if !unwanted.0.is_empty()
+            && let Err(error) = self.zephyr.unsubscribe(unwanted).await
+        {
+            report_error(&error, "while unsubscribing");
+        }
+        Ok(())
+    }
+
+    /// The entries of the subscription file for whoever the user is by the tickets that there are. The file is read once for each name,
+    /// so that what is wrong in it is not said each time.
+    fn current_entries(&mut self) -> Option<Entries> {
+        let file = self.file?;
+        let sender = self.zephyr.endpoint().sender;
+        let known = self.entries.take().filter(|(name, _)| *name == sender);
+        let (_, entries) =
+            self.entries.insert(known.unwrap_or_else(|| (sender, file.entries(self.zephyr, self.location))));
+        Some(entries.clone())
+    }
+
+    /// Handles new tickets.
+    async fn renew(&mut self, event: TicketEvent) -> Result<(), PortRefused> {
+        self.identify().await;
+        let is_known = self.subscribed.is_done && event == TicketEvent::New && self.renew_key().await;
+        if !is_known {
+            self.subscribed.begin_anew();
+        }
+        if !self.located.is_done {
+            self.located.begin_anew();
+        }
+        self.establish().await
+    }
+
+    /// Sends the server the key of new tickets; false when everything must be subscribed to. Present subscriptions stay as they are,
+    /// which need not be those of the subscription file: other programs change them. But a server that has forgotten the client would
+    /// take the key for that of a client without any.
+    async fn renew_key(&mut self) -> bool {
+        let renewed = match self.zephyr.is_known().await {
+            Ok(true) => self.zephyr.renew_key().await,
+            Ok(false) => {
+                complain!(
+                    "zwgc: the server had forgotten you: subscribing again; notices of the last minute may be lost."
+                );
+                self.located.is_done = false;
+                return false;
+            }
+            Err(error) => Err(error),
+        };
+        match renewed {
+            Ok(()) => true,
+            Err(error) => {
+                self.subscribed.fail(&error, "while subscribing with new tickets");
+                false
+            }
+        }
+    }
+
+    /// Handles that the server had forgotten the client, which has subscribed again.
+    async fn handle_restoration(&mut self, event: SubscriptionEvent) -> Result<(), PortRefused> {
+        match event {
+            SubscriptionEvent::Restored { unknown_for } => {
+                let time = localtime::rounded(unknown_for);
+                complain!(
+                    "zwgc: the server had forgotten you: subscribed again. You were not subscribed for up to {time}; notices in between are lost."
+                );
+                self.subscribed.succeed();
+                // It has most likely forgotten the location, too.
+                self.located.begin_anew();
+                self.establish().await
+            }
+            SubscriptionEvent::NotRestored(error) if self.may_move && error.is_refused_by_server() => {
+                Err(PortRefused(error.into()))
+            }
+            SubscriptionEvent::NotRestored(error) => {
+                report_error(&error.into(), "while subscribing again, as the server has forgotten you");
+                complain!("zwgc: It is tried again now and then.");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The next event of a watch that there may be.
+async fn next_of(tickets: &mut Option<Tickets>) -> TicketEvent {
+    match tickets {
+        Some(tickets) => tickets.next().await,
+        None => pending().await,
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => pending().await,
+    }
+}
+
+/// Reports a change of the tickets to the user; true when the program must subscribe with new ones.
+fn report_tickets(event: TicketEvent, warned: &mut bool) -> bool {
+    match event {
+        // New tickets in time need no report.
+        TicketEvent::New if !*warned => tracing::info!("there are new tickets"),
+        TicketEvent::New | TicketEvent::First => complain!("zwgc: there are new tickets: subscribing with them."),
+        TicketEvent::EndsSoon(end) => {
+            let end = localtime::date_and_time(end);
+            complain!(
+                "zwgc: your tickets end at {end}. Run kinit: without new ones nothing can be proven from then on."
+            );
+        }
+        TicketEvent::Ended => {
+            complain!("zwgc: your tickets have ended. Run kinit to send and to subscribe with proof again.");
+        }
+    }
+    *warned = matches!(event, TicketEvent::EndsSoon(_) | TicketEvent::Ended);
+    !*warned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_answered_is_tried_again_within_a_minute() {
+        let waits = |is_refused| (0..8).map(|failures| retry_wait(failures, is_refused).as_secs()).collect::<Vec<_>>();
+        assert_eq!(waits(false), [10, 20, 40, 40, 40, 40, 40, 40]);
+        assert_eq!(waits(true), [10, 20, 40, 80, 160, 320, 320, 320]);
+    }
+
+    #[test]
+    fn a_failure_is_said_once_and_its_end_as_well() {
+        let (mut attempt, error) = (Attempt::default(), Error::Operation(OperationError::TimedOut));
+        assert!(!attempt.succeed(), "nobody was told anything");
+        attempt.fail(&error, "while subscribing");
+        assert!(!attempt.is_done && attempt.retry_at.is_some());
+        attempt.begin_anew();
+        assert_eq!((attempt.failures, attempt.retry_at), (0, None));
+        assert!(attempt.succeed() && attempt.is_done);
+        assert!(!attempt.succeed());
+    }
+}
