@@ -39,9 +39,11 @@ impl PolicyWatch {
                 if domain.backend == self.backend {
                     return Some(domain.policy);
                 }
-                tracing::warn!("the policy has another backend now: start again for that");
+                tracing::warn!(
+                    "the policy file names another authentication backend now, which counts when this program is started again"
+                );
             }
-            Err(problems) => tracing::warn!("the policy stays as it was:\n{problems}"),
+            Err(problems) => tracing::warn!("the policy stays as it was, as its file has problems:\n{problems}"),
         }
         None
     }

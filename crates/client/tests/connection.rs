@@ -35,6 +35,8 @@ enum Behaviour {
     Answers(Kind, &'static [u8]),
     /// Answers SENT, and then sends the request's sender this body.
     Replies(Vec<u8>),
+    /// Says nothing: the host manager alone answers.
+    Silent,
     /// Answers SENT; but the host manager has only just started, and must first find a server.
     Starts,
 }
@@ -100,6 +102,7 @@ async fn serve(socket: UdpSocket, behaviour: Behaviour, requests: Arc<Mutex<Vec<
         socket.send_to(&packet(&ack), client).await.unwrap();
         let (kind, body) = match &behaviour {
             Behaviour::Answers(kind, body) => (*kind, *body),
+            Behaviour::Silent => continue,
             Behaviour::Replies(_) | Behaviour::Starts => (Kind::ServAck, &b"SENT\0"[..]),
         };
         socket.send_to(&packet(&Notice { kind, body, ..ack }), client).await.unwrap();
@@ -311,6 +314,26 @@ async fn without_a_runtime() {
     let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let failed = tokio::task::spawn_blocking(move || blocking::Client::connect(options(nowhere)).err().unwrap());
     assert_eq!(failed.await.unwrap().to_string(), "Invalid argument");
+}
+
+/// A program can tell its user what it waits for.
+#[tokio::test]
+async fn whoever_waits_without_a_runtime_learns_what_for() {
+    let silent = FakeServer::new(Behaviour::Silent).await;
+    let answering = FakeServer::new(Behaviour::Answers(Kind::ServAck, b"SENT\0")).await;
+    let (silent, answering) = (silent.address, answering.address);
+    let work = tokio::task::spawn_blocking(move || {
+        let mut hints = 0;
+        let mut client = blocking::Client::connect_slowly(options(silent), Duration::ZERO, || hints += 1)?;
+        let id = client.begin(Operation::Send(message(b"hi")));
+        assert!(client.is_queued_within(id, DEADLINE)? && !client.is_finished_within(id, Duration::ZERO)?);
+        let mut client = blocking::Client::connect_slowly(options(answering), DEADLINE, || hints += 100)?;
+        let id = client.begin(Operation::Send(message(b"hi")));
+        assert!(client.is_finished_within(id, DEADLINE)? && client.receipt(id)?.is_delivered());
+        assert!(client.is_finished_within(id, DEADLINE).is_err(), "its outcome was asked for already");
+        Result::Ok(hints)
+    });
+    assert_eq!(timeout(DEADLINE * 2, work).await.unwrap().unwrap().unwrap(), 1, "one hint, where it took longer");
 }
 
 /// Each packet of this flood is an event, and none of them a notice.

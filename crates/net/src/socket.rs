@@ -43,7 +43,11 @@ pub fn inherited(handed: OwnedFd) -> io::Result<UdpSocket> {
     let invalid = |why: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     match (socket.r#type(), socket.local_addr().map(|address| address.as_socket_ipv4())) {
         (Ok(Type::DGRAM), Ok(Some(address))) if address.port() != 0 => {}
-        _ => return invalid("this is no bound UDP socket of IPv4"),
+        _ => {
+            return invalid(
+                "this is no UDP socket of IPv4 that is bound to a port, such as inetd or systemd hands over",
+            );
+        }
     }
     if socket.recv_buffer_size()? < RECEIVE_BUFFER {
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);

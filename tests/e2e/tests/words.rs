@@ -35,6 +35,12 @@ const OF_RUST: [&str; 10] = [
 ];
 const TYPES: [&str; 10] = ["usize", "isize", "u8", "u16", "u32", "u64", "i32", "i64", "f64", "bool"];
 
+/// What of a line is for those who read our sources, and for nobody else.
+fn is_of_rust(line: &str) -> bool {
+    let mut words = line.split(|char: char| !char.is_alphanumeric() && char != '_');
+    words.any(|word| TYPES.contains(&word)) || OF_RUST.iter().any(|rust| line.contains(rust))
+}
+
 /// What is wrong with what a program has said on standard error.
 fn faults(program: &str, said: &str) -> Vec<String> {
     let mut faults = Vec::new();
@@ -44,11 +50,7 @@ fn faults(program: &str, said: &str) -> Vec<String> {
     }
     let own = format!("{program}: ");
     for (number, line) in said.lines().enumerate() {
-        let words = line.split(|char: char| !char.is_alphanumeric() && char != '_');
-        if words.into_iter().any(|word| TYPES.contains(&word)) {
-            fault("a type of Rust", line);
-        }
-        if OF_RUST.iter().any(|rust| line.contains(rust)) {
+        if is_of_rust(line) {
             fault("of Rust", line);
         }
         if line.contains("error: ") {
@@ -295,6 +297,39 @@ fn every_program_says_what_is_wrong_to_people() -> Result<()> {
     Ok(())
 }
 
+/// Values of every wrong kind, in every section.
+#[test]
+fn a_check_speaks_of_values_as_their_authors_do() -> Result<()> {
+    const VALUES: [&str; 8] = ["true", "-1", "1.5", "99999999999999999999", "\"\"", "\"x\"", "[]", "{ a = 1 }"];
+    const SETTINGS: [(&str, &str); 12] = [
+        ("zephyr.toml", "[zephyrd]\nlisten"),
+        ("zephyr.toml", "[zephyrd]\nverify-threads"),
+        ("zephyr.toml", "[bounds]\nclients"),
+        ("zephyr.toml", "[metrics]\nallow-remote"),
+        ("zephyr.toml", "[log]\ntarget"),
+        ("zephyr.toml", "[log]\nfacility"),
+        ("zephyr.toml", "[zhm]\nservers"),
+        ("zephyr.toml", "zhm"),
+        ("policy.toml", "[domain.A]\nsend"),
+        ("policy.toml", "[domain.A]\nenctypes"),
+        ("policy.toml", "[domain.A.bounds]\nnotice-octets"),
+        ("policy.toml", "domain"),
+    ];
+    let place = Place::new()?;
+    let mut complaints = 0;
+    for (file, setting) in SETTINGS {
+        for value in VALUES {
+            place.write(file, &format!("{setting} = {value}\n"))?;
+            let output = place.said("zephyrctl", &["--config-dir", "FOLDER", "check"], &[("ZEPHYR_POLICY", "")])?;
+            let said = output.stdout.lines().filter(|line| line.contains(file));
+            complaints += said.inspect(|line| assert!(!is_of_rust(line), "{setting} = {value}: {line}")).count();
+            place.write(file, "")?;
+        }
+    }
+    ensure!(complaints > SETTINGS.len() * VALUES.len() / 2, "{complaints} complaints");
+    Ok(())
+}
+
 /// Who has a port is said by every program that wants it, of every kind of port.
 #[test]
 fn a_port_that_is_taken_is_told_with_who_has_it() -> Result<()> {
@@ -366,7 +401,7 @@ fn the_faults_of_messages_are_found() {
         ("", 1),
         ("zhm: cannot listen on 0.0.0.0:2104: Address already in use (os error 98)\n", 1),
         ("2026-11-24T22:35:52.104633Z  WARN zephyr_zwgc::run: -f has no effect yet\n", 3),
-        ("zhm: clients: invalid type: boolean, expected usize\n", 2),
+        ("zhm: clients: invalid type: boolean, expected usize\n", 1),
         ("zhm: not sent: you must prove who you are: run kinit while sending notice to bob\n", 1),
         ("error: error: unknown\n", 2),
         ("zhm: Connection timed out while sending notice to bob\n", 0),

@@ -47,7 +47,7 @@ pub enum StartError {
         error: io::Error,
     },
     /// The system refuses something else.
-    #[error("{}", system_text(.0))]
+    #[error("cannot start: {}", system_text(.0))]
     System(#[from] io::Error),
 }
 
