@@ -5,7 +5,7 @@
 mod running;
 
 use running::*;
-use std::process::Command;
+use std::{process::Command, rc::Rc};
 use zephyr_core::{kind::Kind, notice::Notice, uid::Uid};
 use zephyr_testkit::loopback::Network;
 
@@ -106,10 +106,28 @@ fn what_is_missing_is_said() {
 
     let zhm = env!("CARGO_BIN_EXE_zhm");
     assert_eq!(run(zhm, &[]), (Some(16), "No valid primary server found, exiting.\n".to_owned()));
-    let (status, stderr) = run(zhm, &["no-such-host.invalid"]);
-    assert_eq!(status, Some(16));
-    assert_eq!(stderr, "Unknown server name: no-such-host.invalid\nNo valid primary server found, exiting.\n");
+    let (status, stderr) = run(zhm, &["zephyr.example.edu:many"]);
+    assert_eq!(status, Some(2));
+    assert!(stderr.contains("expected HOST or HOST:PORT"), "{stderr}");
     assert_eq!(run(zhm, &["-x"]).0, Some(2));
+}
+
+/// The name service may not be there yet.
+#[test]
+fn a_host_manager_whose_server_has_an_unknown_name_goes_on() {
+    let network = Rc::new(Network::claim().unwrap());
+    let listen = any_port(&network).to_string();
+    let arguments = ["--listen", &listen, "no-such-host.invalid"];
+    let mut manager = Daemon::start(env!("CARGO_BIN_EXE_zhm"), &arguments, &network);
+    manager.line_with("Unknown server name: no-such-host.invalid (");
+    let mut alice = Program::new(manager.address, "alice@OPEN.TEST");
+    let request = alice.send(Notice { kind: Kind::Stat, ..acked(b"HM_STAT", b"HMST_CLIENT", b"GIMMESTATS", b"") });
+    let (kind, uid, body) = alice.receive();
+    let lines: Vec<&[u8]> = body.split(|&octet| octet == 0).collect();
+    assert_eq!((kind, uid, lines[0]), (Kind::HmAck, request, &b"no-such-host.invalid"[..]));
+    assert!(lines[6].starts_with(b"yes (looking up no-such-host.invalid: "), "{:?}", lines[6].escape_ascii());
+    manager.signal("TERM");
+    assert_eq!(manager.wait(), Some(0));
 }
 
 #[test]

@@ -22,6 +22,8 @@ use zephyr_engine::{
 
 /// The first port of clients; each start takes another one.
 const FIRST_CLIENT_PORT: u16 = 10_000;
+/// The most servers that get another address.
+const MAX_MOVES: usize = 3;
 
 impl World {
     /// Makes hosts, nodes and users, and has their programs start.
@@ -46,6 +48,11 @@ impl World {
         for _ in 0..self.scenario.disturbances {
             let at = self.random.between(Duration::from_secs(5), active);
             let disturbance = Disturbance::draw(self);
+            self.later(at, Happening::Disturbance(disturbance));
+        }
+        for _ in 0..self.name_service.below(MAX_MOVES + 1) {
+            let at = self.name_service.between(Duration::from_secs(5), active);
+            let disturbance = Disturbance::draw_move(self);
             self.later(at, Happening::Disturbance(disturbance));
         }
         for _ in 0..self.scenario.attacks {
@@ -173,10 +180,7 @@ impl World {
         let mut servers: Vec<host_manager::Server> = self.domains[domain]
             .servers
             .iter()
-            .map(|&server| host_manager::Server {
-                name: self.nodes[server].name.clone().into(),
-                address: (self.hosts[self.nodes[server].host].address, SERVER_PORT).into(),
-            })
+            .map(|&server| host_manager::Server::new(&self.nodes[server].name, SERVER_PORT))
             .collect();
         let first = self.random.below(servers.len());
         servers.rotate_left(first);
