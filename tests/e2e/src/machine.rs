@@ -43,7 +43,7 @@ impl Machine {
     /// # Errors
     /// When it cannot be made, though it should be possible.
     pub fn start() -> Result<Option<Self>> {
-        if !geteuid().is_root() && env::var("CI").is_ok_and(|value| value != "true") {
+        if !geteuid().is_root() && env::var("CI").as_deref() != Ok("true") {
             eprintln!("skipped: only root can make a network of its own");
             return Ok(None);
         }
@@ -101,8 +101,16 @@ impl Machine {
     /// # Errors
     /// When it does not; shows what it said.
     pub fn zephyrd(&self, label: &str, listen: &str) -> Result<Daemon> {
+        self.zephyrd_with(label, listen, &["--hostname", "zephyr.open.test"])
+    }
+
+    /// As [`Machine::zephyrd`], with these arguments in place of the host's name.
+    ///
+    /// # Errors
+    /// As [`Machine::zephyrd`].
+    pub fn zephyrd_with(&self, label: &str, listen: &str, arguments: &[&str]) -> Result<Daemon> {
         let mut command = self.command(bins::path("zephyrd")?);
-        command.args(["-d", "--auth", "none", "-k", "OPEN.TEST", "--hostname", "zephyr.open.test"]);
+        command.args(["-d", "--auth", "none", "-k", "OPEN.TEST"]).args(arguments);
         command.args(["--listen", listen]).arg("--config-dir").arg(self.folder().join("etc-zephyr"));
         self.running(label, command)
     }

@@ -1,5 +1,5 @@
-//! A host manager whose server's name is not known yet, or has another address by now, on a machine whose names the test
-//! decides.
+//! A host manager whose server's name is not known yet, or has another address by now, and a server that starts without a
+//! name service, on a machine whose names the test decides.
 
 use anyhow::Result;
 use nix::sys::signal::Signal;
@@ -50,13 +50,27 @@ fn a_server_is_found_again_at_the_new_address_of_its_name() -> Result<()> {
     is_served(&machine)
 }
 
-/// The resolver of the C library waits for longer than this test does.
+/// A name service that never answers: the resolver of the C library waits for longer than tests do.
+fn hang(machine: &Machine) -> Result<Daemon> {
+    let somebody = machine.zephyrd("somebody-else", &format!("{}:53", ADDRESSES[1]))?;
+    machine.name_service(&format!("nameserver {}\noptions timeout:30 attempts:5\n", ADDRESSES[1]))?;
+    Ok(somebody)
+}
+
+#[test]
+fn a_name_service_that_hangs_keeps_no_server_from_starting() -> Result<()> {
+    let Some(machine) = Machine::start()? else { return Ok(()) };
+    let _silent = hang(&machine)?;
+    let zephyrd = machine.zephyrd_with("zephyrd", "0.0.0.0:2103", &[])?;
+    zephyrd.wait_for(TIMEOUT, |line| line.contains("(the name service does not answer); clients are told "))?;
+    let _zhm = machine.zhm("zhm", &[ADDRESSES[0]])?;
+    is_served(&machine)
+}
+
 #[test]
 fn a_name_service_that_hangs_holds_up_nothing() -> Result<()> {
     let Some(machine) = Machine::start()? else { return Ok(()) };
-    // Somebody who does not speak its language.
-    let _silent = machine.zephyrd("silent", &format!("{}:53", ADDRESSES[1]))?;
-    machine.name_service(&format!("nameserver {}\noptions timeout:30 attempts:5\n", ADDRESSES[1]))?;
+    let _silent = hang(&machine)?;
     let _zephyrd = machine.zephyrd("zephyrd", SERVERS[0])?;
     let mut zhm = machine.zhm("zhm", &[NAME, ADDRESSES[0]])?;
     answers(&zhm, 0)?;
