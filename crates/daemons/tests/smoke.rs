@@ -5,7 +5,11 @@
 mod running;
 
 use running::*;
-use std::{process::Command, rc::Rc};
+use std::{
+    os::unix::net::UnixDatagram,
+    process::{Command, Stdio},
+    rc::Rc,
+};
 use zephyr_core::{kind::Kind, notice::Notice, uid::Uid};
 use zephyr_testkit::loopback::Network;
 
@@ -128,6 +132,33 @@ fn a_host_manager_whose_server_has_an_unknown_name_goes_on() {
     assert!(lines[6].starts_with(b"yes (looking up no-such-host.invalid: "), "{:?}", lines[6].escape_ascii());
     manager.signal("TERM");
     assert_eq!(manager.wait(), Some(0));
+}
+
+#[test]
+fn the_service_manager_is_told_what_a_host_manager_waits_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let service_manager = UnixDatagram::bind(&path).unwrap();
+    service_manager.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let network = Network::claim().unwrap();
+    let mut manager = Command::new(env!("CARGO_BIN_EXE_zhm"))
+        .args(["--listen", &any_port(&network).to_string(), "no-such-host.invalid"])
+        .env("NOTIFY_SOCKET", &path)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let message = || {
+        let mut buffer = [0; 4096];
+        let len = service_manager.recv(&mut buffer).expect("something comes");
+        String::from_utf8(buffer[..len].to_vec()).unwrap()
+    };
+    assert!(message().starts_with("READY=1\nSTATUS=Listening on "), "ready before the name is known");
+    let waits = |message: &str| {
+        message.starts_with("STATUS=Listening on ") && message.contains(", looking up no-such-host.invalid: ")
+    };
+    while !waits(&message()) {}
+    manager.kill().unwrap();
+    manager.wait().unwrap();
 }
 
 #[test]

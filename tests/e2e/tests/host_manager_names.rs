@@ -3,13 +3,16 @@
 
 use anyhow::Result;
 use nix::sys::signal::Signal;
+use std::path::Path;
 use zephyr_e2e::{
     machine::{ADDRESSES, Machine, SERVERS},
     person::TIMEOUT,
 };
-use zephyr_testkit::process::Daemon;
+use zephyr_testkit::process::{Daemon, run};
 
 const NAME: &str = "zephyr.open.test";
+/// The C program that shows a host manager's statistics.
+const ZSTAT: &str = "/usr/bin/zstat";
 
 fn answers(zhm: &Daemon, mark: usize) -> Result<()> {
     zhm.wait_after(mark, TIMEOUT, |line| line.ends_with("answers")).map(drop)
@@ -28,6 +31,12 @@ fn a_name_that_is_not_known_at_boot_is_found_later() -> Result<()> {
     let _zephyrd = machine.zephyrd("zephyrd", SERVERS[0])?;
     let zhm = machine.zhm("zhm", &[NAME])?;
     zhm.wait_for(TIMEOUT, |line| line.contains(&format!("Unknown server name: {NAME} (")))?;
+    if Path::new(ZSTAT).exists() {
+        let mut zstat = machine.command(ZSTAT);
+        zstat.args(["-h", "127.0.0.1"]);
+        let shown = run(zstat, TIMEOUT)?.success()?.stdout;
+        assert!(shown.contains(&format!("Looking for a new server: yes (looking up {NAME}: ")), "{shown}");
+    }
     machine.names(&[&format!("{} {NAME}", ADDRESSES[0])])?;
     answers(&zhm, 0)?;
     is_served(&machine)

@@ -190,7 +190,8 @@ impl World {
             port: HOST_MANAGER_PORT,
             version: "0 (5) zephyr-rs".to_owned(),
             machine: "simulated".to_owned(),
-            attach: self.random.chance(200),
+            // Its host goes on while it is restarted.
+            attach: self.random.chance(200) || self.nodes[index].begun,
             refuse_flush: self.random.chance(200),
         };
         Some(HostManager::new(config, self.now_of(index)))

@@ -8,6 +8,7 @@ use super::{
     world::{Happening, World},
 };
 use std::time::Duration;
+use zephyr_engine::host_manager::event::{Boot, Event};
 
 /// Things that a machine may want before it wants to wait.
 const MAX_EFFECTS: usize = 200_000;
@@ -70,7 +71,12 @@ impl World {
                     }
                 },
                 Effect::ServerTells(event) => self.server_tells(node, &event)?,
-                Effect::HostManagerTells(event) => self.tell(node, || format!("tells {event:?}")),
+                Effect::HostManagerTells(event) => {
+                    self.tell(node, || format!("tells {event:?}"));
+                    if let Event::Boot(boot) = event {
+                        self.nodes[node].begun = boot == Boot::Acknowledged;
+                    }
+                }
                 Effect::ClientTells(event) => self.client_tells(node, *event)?,
                 Effect::Wait(until) => return self.waits(node, until),
             }
