@@ -25,6 +25,11 @@ impl ServiceManager {
         tell(&[NotifyState::Ready, NotifyState::Status(status)]);
     }
 
+    /// What the daemon is doing, for people.
+    pub(crate) fn status(&self, status: &str) {
+        tell(&[NotifyState::Status(status)]);
+    }
+
     /// The daemon begins to read its files again.
     pub(crate) fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {

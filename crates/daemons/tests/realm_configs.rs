@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 use zephyr_config::problem::Findings;
 use zephyr_daemons::{
-    settings::HostManagerSettings,
+    settings::{HostManagerSettings, ServerName},
     zephyrd::configuration::{self, Configuration},
 };
 use zephyr_domain::policy_file::PolicyFile;
@@ -45,7 +45,7 @@ fn every_one_can_be_loaded() {
 }
 
 /// Policy, settings and Kerberos are about the same realm, and the policy's servers are those of the host managers.
-fn is_of_one_realm(name: &str, folder: &Path, configuration: &Configuration, servers: &[String]) {
+fn is_of_one_realm(name: &str, folder: &Path, configuration: &Configuration, servers: &[ServerName]) {
     let policies = &configuration.policies;
     let krb5 = fs::read_to_string(folder.join("krb5.conf")).unwrap_or_default();
     let realm = krb5.lines().find_map(|line| line.trim().strip_prefix("default_realm = ")).unwrap_or_default();
@@ -55,6 +55,6 @@ fn is_of_one_realm(name: &str, folder: &Path, configuration: &Configuration, ser
     let kdc = fs::read_to_string(folder.join("kdc.conf")).unwrap_or_default();
     assert!(kdc.contains(&format!("{realm} = {{")), "{name}");
     for server in servers {
-        assert_eq!(policies.realm_of_server(server).map(|(realm, _)| realm), Some(realm), "{name}: {server}");
+        assert_eq!(policies.realm_of_server(&server.host).map(|(realm, _)| realm), Some(realm), "{name}: {server}");
     }
 }

@@ -5,7 +5,11 @@
 mod running;
 
 use running::*;
-use std::process::Command;
+use std::{
+    os::unix::net::UnixDatagram,
+    process::{Command, Stdio},
+    rc::Rc,
+};
 use zephyr_core::{kind::Kind, notice::Notice, uid::Uid};
 use zephyr_testkit::loopback::Network;
 
@@ -109,10 +113,55 @@ fn what_is_missing_is_said() {
     assert_eq!(status, Some(16));
     let advice = "zhm: Name the servers in /no/such/folder/zephyr.toml, section zhm, or on the command line.\n";
     assert_eq!(stderr, format!("No valid primary server found, exiting.\n{advice}"));
-    let (status, stderr) = run(zhm, &["no-such-host.invalid"]);
-    assert_eq!(status, Some(16));
-    assert_eq!(stderr, "Unknown server name: no-such-host.invalid\nNo valid primary server found, exiting.\n");
+    let (status, stderr) = run(zhm, &["zephyr.example.edu:many"]);
+    assert_eq!(status, Some(2));
+    assert!(stderr.contains("expected HOST or HOST:PORT"), "{stderr}");
     assert_eq!(run(zhm, &["-x"]).0, Some(2));
+}
+
+/// The name service may not be there yet.
+#[test]
+fn a_host_manager_whose_server_has_an_unknown_name_goes_on() {
+    let network = Rc::new(Network::claim().unwrap());
+    let listen = any_port(&network).to_string();
+    let arguments = ["--listen", &listen, "no-such-host.invalid"];
+    let mut manager = Daemon::start(env!("CARGO_BIN_EXE_zhm"), &arguments, &network);
+    manager.line_with("Unknown server name: no-such-host.invalid (");
+    let mut alice = Program::new(manager.address, "alice@OPEN.TEST");
+    let request = alice.send(Notice { kind: Kind::Stat, ..acked(b"HM_STAT", b"HMST_CLIENT", b"GIMMESTATS", b"") });
+    let (kind, uid, body) = alice.receive();
+    let lines: Vec<&[u8]> = body.split(|&octet| octet == 0).collect();
+    assert_eq!((kind, uid, lines[0]), (Kind::HmAck, request, &b"no-such-host.invalid"[..]));
+    assert!(lines[6].starts_with(b"yes (looking up no-such-host.invalid: "), "{:?}", lines[6].escape_ascii());
+    manager.signal("TERM");
+    assert_eq!(manager.wait(), Some(0));
+}
+
+#[test]
+fn the_service_manager_is_told_what_a_host_manager_waits_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let service_manager = UnixDatagram::bind(&path).unwrap();
+    service_manager.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let network = Network::claim().unwrap();
+    let mut manager = Command::new(env!("CARGO_BIN_EXE_zhm"))
+        .args(["--listen", &any_port(&network).to_string(), "no-such-host.invalid"])
+        .env("NOTIFY_SOCKET", &path)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let message = || {
+        let mut buffer = [0; 4096];
+        let len = service_manager.recv(&mut buffer).expect("something comes");
+        String::from_utf8(buffer[..len].to_vec()).unwrap()
+    };
+    assert!(message().starts_with("READY=1\nSTATUS=Listening on "), "ready before the name is known");
+    let waits = |message: &str| {
+        message.starts_with("STATUS=Listening on ") && message.contains(", looking up no-such-host.invalid: ")
+    };
+    while !waits(&message()) {}
+    manager.kill().unwrap();
+    manager.wait().unwrap();
 }
 
 #[test]

@@ -5,6 +5,19 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, ToSocketAddrs, UdpSocket},
 };
 
+/// An address outside of every site (RFC 5737), to which nothing is ever sent.
+const OUTSIDE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 1), 9);
+
+/// The local IPv4 address towards the rest of the world: the one to take when a name that would tell a better one is not
+/// known. Nothing is sent.
+///
+/// # Errors
+///
+/// When there is no such route.
+pub fn outward() -> io::Result<Ipv4Addr> {
+    towards(OUTSIDE)
+}
+
 /// The local IPv4 address from which the system would send to `peer`. Nothing is sent.
 ///
 /// # Errors
@@ -30,7 +43,8 @@ pub fn resolve(host: &str, port: u16) -> io::Result<SocketAddrV4> {
         SocketAddr::V4(address) => Some(address),
         SocketAddr::V6(_) => None,
     };
-    (host, port).to_socket_addrs()?.find_map(v4).ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+    let none = || io::Error::new(io::ErrorKind::AddrNotAvailable, "it has no IPv4 address");
+    (host, port).to_socket_addrs()?.find_map(v4).ok_or_else(none)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::{
     file::{self, LoadedSettings},
     log::Log,
+    server_name::ServerName,
     values::listen_address,
 };
 use crate::problem::Findings;
@@ -21,8 +22,8 @@ pub struct HostManagerSettings {
 /// Section `zhm`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostManager {
-    /// Servers as `HOST` or `HOST:PORT`, the preferred one first.
-    pub servers: Vec<String>,
+    /// Servers, the preferred one first.
+    pub servers: Vec<ServerName>,
     /// Where to listen; `None`: every address, at port zephyr-hm.
     pub listen: Option<SocketAddr>,
 }
@@ -60,7 +61,7 @@ impl HostManagerSettings {
 
 impl HostManager {
     fn read(&mut self, mut section: Section<'_, '_>) {
-        section.read("servers", &mut self.servers);
+        section.read_list("servers", &mut self.servers, str::parse::<ServerName>);
         section.read_text("listen", &mut self.listen, |text| listen_address(text).map(Some));
         section.finish();
     }

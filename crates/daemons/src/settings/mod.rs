@@ -12,6 +12,7 @@ mod host_manager;
 mod log;
 mod metrics;
 mod server;
+mod server_name;
 mod values;
 
 pub use file::{LoadedSettings, check};
@@ -19,6 +20,7 @@ pub use host_manager::{HostManager, HostManagerSettings};
 pub use log::{Facility, Log, LogTarget};
 pub use metrics::{Metrics, StreamAddress};
 pub use server::{Control, Server, ServerSettings};
+pub use server_name::ServerName;
 pub(crate) use values::listen_address;
 
 /// The file's name in the configuration folder.

@@ -14,6 +14,7 @@ mod listeners;
 mod log_lines;
 mod metrics;
 pub mod options;
+mod own_host;
 pub mod published_counters;
 pub mod rule_files;
 pub mod shell;

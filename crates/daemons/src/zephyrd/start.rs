@@ -1,10 +1,11 @@
 //! Startup of a server, and its errors.
 
+use super::own_host;
 use crate::{problem::Problems, settings::Server};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     path::Path,
     sync::Arc,
 };
@@ -15,7 +16,7 @@ use zephyr_core::{
 };
 use zephyr_domain::{policy_file::PolicyFile, server_domain::ServerDomain};
 use zephyr_engine::server::{Bounds, Config, Neighbours, ProbeSecret, acknowledgements_in_flight, acl::Rules};
-use zephyr_net::{address, host, services};
+use zephyr_net::services;
 
 /// Errors of starting a server.
 #[derive(Debug, thiserror::Error)]
@@ -79,22 +80,10 @@ pub(super) fn prepare(
     rules: Arc<Rules>,
     listening: SocketAddr,
 ) -> Result<Config, StartError> {
-    let name = match &settings.hostname {
-        Some(name) => name.clone(),
-        None => {
-            let unknown = |error| {
-                io::Error::other(format!(
-                    "this host's name is not known ({}); --hostname, or hostname in zephyr.toml, gives one",
-                    system_text(&error)
-                ))
-            };
-            let own = host::own_name().map_err(unknown)?;
-            host::canonical_name(&own).unwrap_or(own)
-        }
-    };
+    let own = own_host::find(settings, listening)?;
     Ok(Config {
-        address: own_address(listening, &name),
-        host: name,
+        address: own.address,
+        host: own.name,
         port: listening.port(),
         host_manager_port: services::port(services::ZEPHYR_HM),
         version: format!(
@@ -119,20 +108,4 @@ fn probe_secret() -> io::Result<ProbeSecret> {
     let filled = SystemRandom::new().fill(&mut random);
     filled.map_err(|_| io::Error::other("the system has no random octets"))?;
     Ok(ProbeSecret::new(&random))
-}
-
-fn own_address(listening: SocketAddr, name: &str) -> Ipv4Addr {
-    match listening.ip() {
-        IpAddr::V4(address) if !address.is_unspecified() => address,
-        _ => match address::resolve(name, listening.port()) {
-            Ok(address) => *address.ip(),
-            Err(error) => {
-                tracing::warn!(
-                    "this host's name {name} has no IPv4 address ({}); clients are told 0.0.0.0",
-                    system_text(&error)
-                );
-                Ipv4Addr::UNSPECIFIED
-            }
-        },
-    }
 }

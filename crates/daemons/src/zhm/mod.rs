@@ -1,4 +1,9 @@
 //! The host manager's program: its I/O around [`zephyr_engine::host_manager`].
 
+mod boot_record;
+mod lookups;
 pub mod options;
+mod pid_file;
 pub mod shell;
+mod status;
+mod surroundings;

@@ -1,5 +1,6 @@
 //! The host manager's command line.
 
+use crate::settings::ServerName;
 use clap::Parser;
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -42,7 +43,7 @@ pub struct Options {
     help: Option<bool>,
     /// Servers, the preferred one first, instead of those of the settings; the port is zephyr-clt, 2103, when not given
     #[arg(value_name = "HOST[:PORT]")]
-    pub servers: Vec<String>,
+    pub servers: Vec<ServerName>,
 }
 
 #[cfg(test)]
@@ -53,7 +54,8 @@ mod tests {
     fn old_command_lines_are_understood() {
         let options = Options::try_parse_from(["zhm", "-hNf", "-n", "one", "two:99"]).expect("good");
         assert!(options.stop_on_hangup && options.attach && options.refuse_flush && options.foreground);
-        assert_eq!(options.servers, ["one", "two:99"]);
+        assert_eq!(options.servers.iter().map(ToString::to_string).collect::<Vec<_>>(), ["one", "two:99"]);
+        assert_eq!(Options::try_parse_from(["zhm", "two:x"]).expect_err("bad").exit_code(), 2);
         assert_eq!(Options::try_parse_from(["zhm", "-x"]).expect_err("bad").exit_code(), 2);
     }
 }

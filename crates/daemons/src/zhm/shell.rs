@@ -1,52 +1,45 @@
 //! The host manager's I/O: its socket, clock, signals and log.
 
-use super::options::Options;
+use super::{
+    boot_record::{self, BootRecord},
+    lookups::Lookups,
+    options::Options,
+    pid_file::{self, PidFile},
+    status::Status,
+    surroundings::Surroundings,
+};
 use crate::{
-    logging::{self, RateLimit},
+    logging,
     notify::ServiceManager,
     port_holder::{self, Transport},
-    private_file,
     problem::Problems,
-    settings::{self, HostManagerSettings, LoadedSettings},
+    settings::{self, HostManagerSettings, LoadedSettings, ServerName},
     signals::{Signal, Signals},
 };
 use std::{
-    fs,
     hash::{BuildHasher, RandomState},
     io,
-    mem::{Discriminant, discriminant},
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    net::{Ipv4Addr, SocketAddr},
     os::fd::AsFd,
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
     time::Instant,
 };
-use tokio::net::UdpSocket;
+use tokio::{net::UdpSocket, sync::mpsc};
 use zephyr_config::system_text;
-use zephyr_core::{charset::Charset, sanitize, time::Now};
+use zephyr_core::{charset::Charset, sanitize};
 use zephyr_engine::{
-    host_manager::{
-        Certainty, Command, Config, HostManager, Owner, OwnerAnswer, OwnerQuery, Server, Servers,
-        event::{Event, LogEvent, ServerChange},
-    },
-    level::Level,
+    host_manager::{Command, Config, Done, HostManager, LookupAnswer, Server, Servers},
     machine::Input,
 };
-use zephyr_net::{
-    address,
-    clock::Clock,
-    driver::{Driver, Environment, Failure},
-    host, services, socket,
-    socket_owner::SocketOwners,
-};
+use zephyr_net::{address, clock::Clock, driver::Driver, services, socket};
 use zephyr_output::complain;
 
-/// Exit status when no server is known.
+/// Exit status when no server is named.
 const NO_SERVER: u8 = 16;
-const PID_FILE: &str = "/var/run/zhm.pid";
 
-/// Runs a host manager until it is told to stop: exit status 0 then, 16 when it knows no server, 1 when it cannot begin
-/// for another reason.
+/// Runs a host manager until it is told to stop: exit status 0 then, 16 when no server is named, 1 when it cannot begin
+/// for another reason. That a server's name is not known at the moment is none.
 pub fn run(options: &Options) -> ExitCode {
     let LoadedSettings { settings, warnings } = match HostManagerSettings::load(&options.config_dir) {
         Ok(loaded) => loaded,
@@ -63,7 +56,7 @@ pub fn run(options: &Options) -> ExitCode {
         tracing::warn!("{warning}");
     }
     let names = if options.servers.is_empty() { &settings.zhm.servers } else { &options.servers };
-    let Some(servers) = find_servers(names) else {
+    let Some(servers) = servers(names) else {
         complain!("No valid primary server found, exiting.");
         if names.is_empty() {
             let file = options.config_dir.join(settings::FILE_NAME);
@@ -80,27 +73,12 @@ pub fn run(options: &Options) -> ExitCode {
     }
 }
 
-/// The servers of the command line whose names mean something.
-fn find_servers(names: &[String]) -> Option<Servers> {
-    let mut servers = Vec::new();
-    for name in names {
-        match find_server(name) {
-            Some(server) => servers.push(server),
-            None => complain!("Unknown server name: {name}"),
-        }
-    }
-    Servers::new(servers, RandomState::new().hash_one(names))
-}
-
-/// The server that `HOST` or `HOST:PORT` means.
-fn find_server(name: &str) -> Option<Server> {
-    let (host, port) = match name.rsplit_once(':') {
-        Some((host, port)) => (host, port.parse().ok()?),
-        None => (name, services::port(services::ZEPHYR_CLT)),
-    };
-    let address = address::resolve(host, port).ok()?;
-    let name = host::canonical_name(host).unwrap_or_else(|| host.to_owned());
-    Some(Server { name: name.into(), address: address.into() })
+/// The servers of these names, if there are any.
+fn servers(names: &[ServerName]) -> Option<Servers> {
+    let usual = services::port(services::ZEPHYR_CLT);
+    let servers = names.iter().map(|name| Server::new(&name.host, name.port.unwrap_or(usual)));
+    let seed = RandomState::new().hash_one(std::process::id());
+    Servers::new(servers.collect(), seed)
 }
 
 fn serve(
@@ -114,22 +92,27 @@ fn serve(
         let socket = open_socket(options, settings)?;
         let listening = socket.local_addr()?;
         let mut signals = Signals::new()?;
-        let _pid_file = PidFile::write(options);
+        let pid_file = pid_file::path(options);
+        let record = pid_file.as_deref().and_then(|file| BootRecord::beside(file, Path::new(boot_record::KERNEL)));
+        let _pid_file = PidFile::write(pid_file);
         let config = Config {
             address: own_address(&servers),
             port: listening.port(),
             version: format!("{} (5) zephyr-rs", env!("CARGO_PKG_VERSION")),
             machine: std::env::consts::ARCH.to_owned(),
-            attach: options.attach,
+            attach: attaches(options, record.as_ref()),
             refuse_flush: options.refuse_flush,
             servers,
         };
         let clock = Clock::new();
         let machine = HostManager::new(config, clock.now());
+        let (lookups, answers) = Lookups::new();
         let mut shell = Shell {
             driver: Driver::new(machine, socket, clock),
-            surroundings: Surroundings::new(listening),
+            surroundings: Surroundings::new(listening, lookups, record),
+            answers,
             manager: ServiceManager::new(),
+            status: Status::new(listening),
             debug: settings.log.debug,
         };
         tracing::info!("Ready for action on {listening}");
@@ -155,44 +138,32 @@ fn open_socket(options: &Options, settings: &HostManagerSettings) -> io::Result<
     })
 }
 
+/// This host's address towards the first server, if that is named by its address.
 fn own_address(servers: &Servers) -> Ipv4Addr {
-    let SocketAddr::V4(server) = servers.current().address else { return Ipv4Addr::UNSPECIFIED };
-    address::towards(SocketAddrV4::new(*server.ip(), server.port())).unwrap_or(Ipv4Addr::UNSPECIFIED)
+    let towards = |server| match server {
+        SocketAddr::V4(server) => address::towards(server).ok(),
+        SocketAddr::V6(_) => None,
+    };
+    servers.current().address().and_then(towards).unwrap_or(Ipv4Addr::UNSPECIFIED)
 }
 
-/// The file with the process id, as long as the host manager runs.
-struct PidFile(Option<PathBuf>);
-
-impl PidFile {
-    /// Scripts may miss the file, the host manager does not: failing to write it is no failure.
-    fn write(options: &Options) -> Self {
-        let usual = || options.listen.is_none().then(|| Path::new(PID_FILE).to_owned());
-        let path = options.pid_file.clone().or_else(usual);
-        let written = path.filter(|path| {
-            match private_file::write_public(path, format!("{}\n", std::process::id()).as_bytes()) {
-                Ok(()) => true,
-                Err(error) => {
-                    tracing::debug!("cannot write {}: {error}", path.display());
-                    false
-                }
-            }
-        });
-        Self(written)
+/// Whether the server is to keep what it has of this host: as the options say, else when it knows of the host's start
+/// already.
+fn attaches(options: &Options, record: Option<&BootRecord>) -> bool {
+    let is_known = !options.boot_only && record.is_some_and(BootRecord::is_acknowledged);
+    if is_known && !options.attach {
+        tracing::info!("this host was not rebooted: the server keeps its subscriptions");
     }
-}
-
-impl Drop for PidFile {
-    fn drop(&mut self) {
-        if let Some(path) = &self.0 {
-            let _ = fs::remove_file(path);
-        }
-    }
+    options.attach || is_known
 }
 
 struct Shell {
     driver: Driver<HostManager>,
     surroundings: Surroundings,
+    /// The answers of look-ups.
+    answers: mpsc::UnboundedReceiver<LookupAnswer>,
     manager: ServiceManager,
+    status: Status,
     /// Whether the settings want debug lines.
     debug: bool,
 }
@@ -203,6 +174,7 @@ impl Shell {
             let turn = self.driver.turn(&mut self.surroundings);
             self.surroundings.log.flush();
             self.manager.watchdog(Instant::now());
+            self.status.update(self.driver.machine(), &self.manager);
             let all_done = !turn.busy && !turn.blocked;
             if options.boot_only && all_done && !self.driver.machine().is_looking() {
                 return;
@@ -220,96 +192,9 @@ impl Shell {
                     Signal::DebugOn => debug.set(true),
                     Signal::DebugOff => debug.set(options.debug || self.debug),
                 },
+                Some(answer) = self.answers.recv() => self.driver.handle(Input::Done(Done::Lookup(answer))),
                 () = self.driver.wait(&turn, deadline) => {}
             }
         }
-    }
-}
-
-/// Kinds of lines that are counted together.
-#[derive(Debug, PartialEq, Eq, Hash)]
-enum Line {
-    Log(Discriminant<LogEvent>),
-    Server(Discriminant<ServerChange>),
-}
-
-/// Logs the events of the host manager.
-#[derive(Debug, Default)]
-struct Log {
-    lines: RateLimit<Line>,
-}
-
-impl Log {
-    fn flush(&mut self) {
-        for summary in self.lines.summaries(Instant::now()) {
-            tracing::warn!("{summary}");
-        }
-    }
-
-    fn may_write(&mut self, line: Line, text: impl FnOnce() -> String) -> bool {
-        self.lines.admit(line, Instant::now(), text)
-    }
-
-    fn write(&mut self, event: &LogEvent) {
-        let level = event.level();
-        // Detail is not counted: who asked for it wants all of it.
-        if level != Level::Debug && !self.may_write(Line::Log(discriminant(event)), || event.to_string()) {
-            return;
-        }
-        match level {
-            Level::Debug => tracing::debug!("{event}"),
-            Level::Info => tracing::info!("{event}"),
-            Level::Warning => tracing::warn!("{event}"),
-            Level::Error => tracing::error!("{event}"),
-        }
-    }
-}
-
-/// What the host manager's machine needs beside its socket.
-#[derive(Debug)]
-struct Surroundings {
-    log: Log,
-    /// Whose programs there are; `None` on a system that does not tell.
-    owners: Option<SocketOwners>,
-}
-
-impl Surroundings {
-    fn new(listening: SocketAddr) -> Self {
-        let owners = match SocketOwners::new(listening) {
-            Ok(owners) => Some(owners),
-            Err(error) => {
-                tracing::warn!(
-                    "the system does not say whose programs there are, so all count as one user's: {}",
-                    system_text(&error)
-                );
-                None
-            }
-        };
-        Self { log: Log::default(), owners }
-    }
-}
-
-impl Environment<HostManager> for Surroundings {
-    fn job(&mut self, _: Now, query: OwnerQuery) -> Option<OwnerAnswer> {
-        let user = self.owners.as_mut().and_then(|owners| match query.certainty {
-            Certainty::Usual => owners.owner(query.program),
-            Certainty::Sole => owners.sole_owner(query.program),
-        });
-        Some(query.answer(user.map_or(Owner::Unknown, Owner::User)))
-    }
-
-    fn event(&mut self, event: Event) {
-        match event {
-            Event::Log(event) => self.log.write(&event),
-            Event::Server(change) => {
-                if self.log.may_write(Line::Server(discriminant(&change)), || change.to_string()) {
-                    tracing::info!("{change}");
-                }
-            }
-        }
-    }
-
-    fn failed(&mut self, failure: Failure) {
-        tracing::debug!("{failure}");
     }
 }

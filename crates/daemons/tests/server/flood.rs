@@ -10,7 +10,7 @@ use zephyr_core::{
     notice::{Notice, Packet},
 };
 use zephyr_engine::{
-    host_manager::{Config, HostManager, Owner, Server, Servers},
+    host_manager::{Config, Done, HostManager, Job, Owner, Server, Servers},
     machine::{Input, Machine, Output},
     server::Bounds,
 };
@@ -209,7 +209,7 @@ fn a_server_survives() {
 fn a_host_manager_survives() {
     let server = SocketAddr::from(([10, 0, 0, 1], 2103));
     let config = Config {
-        servers: Servers::new(vec![Server { name: "s".into(), address: server }], 0).unwrap(),
+        servers: Servers::new(vec![Server::at("s", server)], 0).unwrap(),
         address: std::net::Ipv4Addr::LOCALHOST,
         port: 2104,
         version: "test".to_owned(),
@@ -236,9 +236,13 @@ fn a_host_manager_survives() {
         loop {
             match machine.poll(stage.now) {
                 Output::Wait(_) => break,
-                Output::Job(query) => {
+                Output::Job(Job::Owner(query)) => {
                     let owner = Owner::User(u32::from(query.program.port() % 5));
-                    machine.handle(stage.now, Input::Done(query.answer(owner)));
+                    machine.handle(stage.now, Input::Done(Done::Owner(query.answer(owner))));
+                }
+                Output::Job(Job::Lookup(lookup)) => {
+                    let found = Err("nobody knows".into());
+                    machine.handle(stage.now, Input::Done(Done::Lookup(lookup.answer(found))));
                 }
                 Output::Transmit(_) | Output::Event(_) => {}
             }

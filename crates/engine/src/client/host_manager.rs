@@ -21,7 +21,7 @@ const REFUSED_WAIT: Duration = Duration::from_secs(2);
 const SERVER: usize = 0;
 /// The index of the host manager's version.
 const VERSION: usize = 5;
-/// The index of `yes` or `no`: whether it looks for a server.
+/// The index of `yes` or `no`: whether it looks for a server. What it waits for may follow, after a blank.
 const SEARCHING: usize = 6;
 
 /// The status query, whose answer also has the server's name.
@@ -64,7 +64,9 @@ impl HostManagerStatus {
         Some(Self {
             server: String::from_utf8_lossy(strings().nth(SERVER).unwrap_or_default()).into_owned(),
             limits: if long { Limits::WHOLE_PACKET } else { Limits::COMPATIBLE },
-            searching: strings().nth(SEARCHING) == Some(b"yes"),
+            searching: strings()
+                .nth(SEARCHING)
+                .is_some_and(|text| text.split(|&octet| octet == b' ').next() == Some(b"yes")),
         })
     }
 }
@@ -161,11 +163,13 @@ mod tests {
         let plain = b"zsrv.example\x000\x000\x000\x000\x003.1.2 (5)\0no\x001\x000\0x\0";
         let similar = b"zsrv.example\x000\x000\x000\x000\x00no-long-headers\0no\x001\x000\0x\0";
         let searching = b"zsrv.example\x000\x000\x000\x000\x000.1.0 (5) zephyr-rs\0yes\x001\x000\0x\0";
+        let waiting = b"zsrv.example\x000\x000\x000\x000\x000.1.0 (5) zephyr-rs\0yes (looking up zsrv)\x001\x000\0x\0";
         for (body, limits, searching) in [
             (&ours[..], Limits::WHOLE_PACKET, false),
             (plain, Limits::COMPATIBLE, false),
             (similar, Limits::COMPATIBLE, false),
             (searching, Limits::COMPATIBLE, true),
+            (waiting, Limits::COMPATIBLE, true),
         ] {
             let status = HostManagerStatus { server: "zsrv.example".to_owned(), limits, searching };
             assert_eq!(read(Kind::HmAck, QUERY, body)?, Some(status));

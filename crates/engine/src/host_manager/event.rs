@@ -1,6 +1,6 @@
 //! Events of a host manager: changes, and lines of the log.
 
-use super::Owner;
+use super::{Owner, Waiting};
 use crate::level::Level;
 use std::{fmt, net::SocketAddr};
 use zephyr_core::{kind::Kind, notice::ParseError, sanitize};
@@ -10,14 +10,26 @@ use zephyr_core::{kind::Kind, notice::ParseError, sanitize};
 pub enum Event {
     /// Another server is talked to, or one answers.
     Server(ServerChange),
+    /// The server has, or no longer has, the host's beginning.
+    Boot(Boot),
     /// A line of the log.
     Log(LogEvent),
+}
+
+/// Whether a server knows that the host has started, and so has nothing from before. What is told must be kept for the next
+/// host manager on this host: see [`Config::attach`](super::Config::attach).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Boot {
+    /// A server has acknowledged it.
+    Acknowledged,
+    /// The host was flushed, and is to begin anew.
+    Due,
 }
 
 /// A change of a server's reachability.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerChange {
-    /// The server does not answer, or goes; another is tried.
+    /// The server that answered until now does not, or goes; another is tried.
     Lost {
         /// The server that was talked to.
         old: Box<str>,
@@ -29,6 +41,15 @@ pub enum ServerChange {
         /// Which one.
         name: Box<str>,
     },
+    /// A server's name has another address than before.
+    Moved {
+        /// Which one.
+        name: Box<str>,
+        /// The new address.
+        address: SocketAddr,
+    },
+    /// No server answers yet. It is told once of each server that is waited for, until one answers.
+    Waiting(Waiting),
 }
 
 /// An event for the log. Texts from the net are octets and are escaped when shown.
@@ -82,11 +103,26 @@ impl From<LogEvent> for Event {
     }
 }
 
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lookup { name } => write!(f, "looking up {name}"),
+            Self::Name { name, error } => write!(f, "looking up {name}: {error}"),
+            Self::Answer { name, address } => write!(f, "waiting for an answer of {name} ({address})"),
+        }
+    }
+}
+
 impl fmt::Display for ServerChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lost { old, new } => write!(f, "Server {old} went down, finding new server: {new}"),
             Self::Found { name } => write!(f, "Server {name} answers"),
+            Self::Moved { name, address } => write!(f, "Server {name} has another address: {address}"),
+            Self::Waiting(Waiting::Name { name, error }) => {
+                write!(f, "Unknown server name: {name} ({error}); it will be looked up until it is known")
+            }
+            Self::Waiting(waiting) => write!(f, "No server answers yet: {waiting}"),
         }
     }
 }

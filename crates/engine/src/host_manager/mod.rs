@@ -1,9 +1,11 @@
 //! The host manager: forwards the notices of one host's programs to a server, and the server's answers back.
 //!
-//! [`HostManager`] is a [`Machine`]: datagrams, time and commands in, packets and events out. Its only job is to find out
-//! whose a program's socket is ([`OwnerQuery`]): what one user lets his programs send takes nothing from others.
+//! [`HostManager`] is a [`Machine`]: datagrams, time and commands in, packets and events out. Its jobs are to find out
+//! whose a program's socket is ([`OwnerQuery`]), as what one user lets his programs send takes nothing from others, and
+//! where its servers are ([`Lookup`]): at the start, and again whenever one does not answer.
 
 pub mod event;
+mod lookup;
 mod outputs;
 mod owner;
 mod programs;
@@ -14,8 +16,9 @@ mod servers;
 mod shares;
 mod statistics;
 
+pub use lookup::{Located, Lookup, LookupAnswer};
 pub use owner::{Certainty, Owner, OwnerAnswer, OwnerQuery};
-pub use servers::{Server, Servers};
+pub use servers::{Server, Servers, Waiting};
 pub use statistics::Statistics;
 
 use crate::{
@@ -30,7 +33,6 @@ use queue::Queue;
 use reachability::Reachability;
 use statistics::RemoteAnswers;
 use std::{
-    collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
@@ -48,7 +50,7 @@ use zephyr_core::{
 pub struct Config {
     /// Its servers.
     pub servers: Servers,
-    /// This host's address, for uids.
+    /// This host's address, for uids, until a look-up of its server tells another one.
     pub address: Ipv4Addr,
     /// The port it listens on.
     pub port: u16,
@@ -67,6 +69,24 @@ pub struct Config {
 pub enum Command {
     /// Flush the host: its subscriptions end, and the next packet of a program begins anew.
     Flush,
+}
+
+/// Work for the driver. No result is waited for: what does not depend on it goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Job {
+    /// To find out whose a program is.
+    Owner(OwnerQuery),
+    /// To find out where a server is. It may take as long as the name service takes.
+    Lookup(Lookup),
+}
+
+/// The result of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// Of [`Job::Owner`].
+    Owner(OwnerAnswer),
+    /// Of [`Job::Lookup`].
+    Lookup(LookupAnswer),
 }
 
 /// A host manager.
@@ -89,22 +109,21 @@ pub struct HostManager {
     reachability: Reachability,
     /// When a program last ordered a flush or another server.
     ordered: Option<Duration>,
-    /// Servers that take headers as long as a packet. Each is one of the list, so they are few.
-    long_headers: BTreeSet<SocketAddr>,
     outputs: Outputs,
 }
 
 impl Machine for HostManager {
     type Command = Command;
-    type Job = OwnerQuery;
-    type Done = OwnerAnswer;
+    type Job = Job;
+    type Done = Done;
     type Event = Event;
 
     fn handle(&mut self, now: Now, input: Input<'_, Self>) {
         match input {
             Input::Datagram { from, local, octets } => self.receive(now, from, local, octets),
             Input::Unreachable { .. } => {}
-            Input::Done(answer) => self.handle_owner(now, answer),
+            Input::Done(Done::Owner(answer)) => self.handle_owner(now, answer),
+            Input::Done(Done::Lookup(answer)) => self.handle_lookup(now, answer),
             Input::Timeout => self.handle_timeout(now),
             Input::Command(Command::Flush) => self.flush(now),
         }
@@ -114,8 +133,8 @@ impl Machine for HostManager {
         if let Some(event) = self.outputs.events.pop_front() {
             return Output::Event(event);
         }
-        if let Some(query) = self.outputs.jobs.pop_front() {
-            return Output::Job(query);
+        if let Some(job) = self.outputs.jobs.pop_front() {
+            return Output::Job(job);
         }
         match self.outputs.transmits.pop_front() {
             Some(transmit) => Output::Transmit(transmit),
@@ -138,7 +157,7 @@ struct Received {
 }
 
 impl HostManager {
-    /// A host manager that greets its primary server.
+    /// A host manager that looks up its servers, and greets the primary one as soon as it knows where that is.
     pub fn new(config: Config, now: Now) -> Self {
         let mut host_manager = Self {
             servers: config.servers,
@@ -156,9 +175,9 @@ impl HostManager {
             started: now.monotonic,
             reachability: Reachability::new(!config.attach),
             ordered: None,
-            long_headers: BTreeSet::new(),
             outputs: Outputs::default(),
         };
+        host_manager.outputs.jobs.extend(host_manager.servers.lookups().map(Job::Lookup));
         host_manager.greet(now);
         host_manager
     }
@@ -212,7 +231,12 @@ impl HostManager {
 
     /// The current server's name.
     pub fn server_name(&self) -> &str {
-        &self.servers.current().name
+        self.servers.current().name()
+    }
+
+    /// The current server's address and port, if they are known.
+    pub fn server_address(&self) -> Option<SocketAddr> {
+        self.servers.current().address()
     }
 
     /// Whether no server has answered since the start or since the last one was lost.
@@ -220,9 +244,14 @@ impl HostManager {
         self.reachability.looking
     }
 
+    /// What it waits for while no server answers.
+    pub fn waiting(&self) -> Option<Waiting> {
+        self.is_looking().then(|| self.servers.current().waiting())
+    }
+
     /// Whether the current server said, when it last answered a greeting, that it takes headers as long as a packet.
     pub fn server_takes_long_headers(&self) -> bool {
-        self.long_headers.contains(&self.servers.current().address)
+        self.servers.current().long_headers
     }
 
     /// Packets that wait for an answer of the server.

@@ -1,6 +1,6 @@
 //! Outputs of a host manager to its driver.
 
-use super::{event::Event, owner::OwnerQuery};
+use super::{Job, event::Event};
 use crate::machine::Transmit;
 use bytes::Bytes;
 use std::{
@@ -12,7 +12,7 @@ use std::{
 #[derive(Debug, Default)]
 pub(super) struct Outputs {
     pub(super) events: VecDeque<Event>,
-    pub(super) jobs: VecDeque<OwnerQuery>,
+    pub(super) jobs: VecDeque<Job>,
     pub(super) transmits: VecDeque<Transmit>,
 }
 

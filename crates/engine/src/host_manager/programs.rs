@@ -1,10 +1,11 @@
 //! Packets from programs of this host (host manager, section 8).
 
 use super::{
-    HostManager, Received,
+    HostManager, Job, Received,
     event::LogEvent,
     owner::{Full, Owner, OwnerAnswer, Program},
     queue::{MAX_PACKETS, Room},
+    reachability::Change,
 };
 use crate::acknowledgement::acknowledgement;
 use std::time::Duration;
@@ -25,7 +26,7 @@ impl HostManager {
             return self.outputs.tell(LogEvent::QueueFull { from });
         }
         match self.unowned.add(received) {
-            Ok(query) => self.outputs.jobs.extend(query),
+            Ok(query) => self.outputs.jobs.extend(query.map(Job::Owner)),
             Err(Full) => self.outputs.tell(LogEvent::QueueFull { from }),
         }
     }
@@ -41,7 +42,7 @@ impl HostManager {
                 self.handle_packet(now, program, received);
             }
         }
-        self.outputs.jobs.extend(self.unowned.next_query(query.program));
+        self.outputs.jobs.extend(self.unowned.next_query(query.program).map(Job::Owner));
     }
 
     fn handle_packet(&mut self, now: Now, program: Program, received: Received) {
@@ -63,12 +64,12 @@ impl HostManager {
         if notice.kind.wants_hmack() {
             self.acknowledge(&received);
         }
-        let sent = !self.reachability.looking;
-        if sent {
-            self.outputs.send(self.servers.current().address, packet.octets().clone());
+        let server = self.servers.current().address().filter(|_| !self.reachability.looking);
+        if let Some(server) = server {
+            self.outputs.send(server, packet.octets().clone());
         }
         if !known {
-            self.queue.add(now.monotonic, program, received, sent);
+            self.queue.add(now.monotonic, program, received, server.is_some());
         }
     }
 
@@ -82,7 +83,7 @@ impl HostManager {
                 self.outputs.tell(LogEvent::TooManyRequests { opcode: opcode.into() });
             }
             names::FLUSH => self.flush(now),
-            names::NEWSERV => self.change_server(now, None),
+            names::NEWSERV => self.change_server(now, Change::Ordered { suggestion: None }),
             opcode => self.outputs.tell(LogEvent::BadRequest { opcode: opcode.into() }),
         }
     }

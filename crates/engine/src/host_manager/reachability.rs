@@ -1,7 +1,19 @@
 //! Reachability of the server: greetings, signs that it is up, and failover (host manager, sections 4 and 6).
+//!
+//! A server that does not answer is looked up again each time it is greeted, and once more before it is given up: its
+//! name may have another address by now. Greetings wait for no look-up; what one finds is greeted at once.
 
-use super::{HostManager, event::ServerChange, owner::Users, queue::Due};
-use std::{net::IpAddr, time::Duration};
+use super::{
+    HostManager, Job,
+    event::{Boot, Event, ServerChange},
+    lookup::LookupAnswer,
+    owner::Users,
+    queue::Due,
+};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 use zephyr_core::{
     kind::Kind,
     limits::Limits,
@@ -9,6 +21,7 @@ use zephyr_core::{
     notice::{Claim, Notice},
     schedule::{GREETING, TO_SERVER},
     time::Now,
+    uid::UidSource,
 };
 
 /// Timeout of a server that is probed: the last wait of a packet's schedule, so that
@@ -17,6 +30,18 @@ const PROBE_TIMEOUT: Duration = {
     let [.., last] = TO_SERVER;
     last
 };
+
+/// Why the current server is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// It does not answer: it may be at another address.
+    Silent,
+    /// It says so itself, or a program does.
+    Ordered {
+        /// The server that it names in its place.
+        suggestion: Option<IpAddr>,
+    },
+}
 
 /// The reachability of the current server.
 #[derive(Debug)]
@@ -76,19 +101,23 @@ impl HostManager {
     pub(super) fn handle_timeout(&mut self, now: Now) {
         if self.reachability.greeting_due.is_some_and(|due| due <= now.monotonic) {
             self.reachability.timeouts += 1;
-            self.change_server(now, None);
+            self.tell_waiting();
+            self.change_server(now, Change::Silent);
         }
         if self.reachability.asked.is_some_and(|asked| asked + PROBE_TIMEOUT <= now.monotonic) {
-            self.change_server(now, None);
+            self.change_server(now, Change::Silent);
         }
         while let Some(due) = self.queue.take_due(now.monotonic) {
             match due {
                 Due::Resend { packet, doubtful } => {
-                    self.outputs.send(self.servers.current().address, packet);
+                    if let Some(server) = self.servers.current().address() {
+                        self.outputs.send(server, packet);
+                    }
                     // What a server does not answer shows nothing about it; that it does not answer a greeting does.
                     if doubtful && self.reachability.asked.is_none() {
                         self.reachability.asked = Some(now.monotonic);
                         self.tell_server(now, names::ATTACH);
+                        self.look_up();
                     }
                 }
                 Due::Expired(packet) => self.tell_expired(&packet),
@@ -100,23 +129,81 @@ impl HostManager {
         self.tell_server(now, names::FLUSH);
         self.reachability.deactivated = true;
         self.users = Users::Nobody;
+        self.outputs.tell(Event::Boot(Boot::Due));
     }
 
-    pub(super) fn change_server(&mut self, now: Now, suggestion: Option<IpAddr>) {
+    pub(super) fn change_server(&mut self, now: Now, change: Change) {
+        let had_server = !self.reachability.looking;
         self.reachability.looking = true;
         self.reachability.last_received = None;
         self.reachability.asked = None;
         self.queue.stop();
         self.tell_server(now, names::DETACH);
-        let old = self.servers.current().name.clone();
-        self.servers.choose(suggestion);
+        let old: Box<str> = self.servers.current().name().into();
+        match change {
+            Change::Silent if self.servers.current().newer().is_some() => {}
+            Change::Silent => self.servers.choose(None),
+            Change::Ordered { suggestion } => self.servers.choose(suggestion),
+        }
         self.statistics.server_changes += 1;
-        self.outputs.tell(ServerChange::Lost { old, new: self.servers.current().name.clone() });
+        if had_server {
+            self.outputs.tell(ServerChange::Lost { old, new: self.servers.current().name().into() });
+        }
+        if let Some(moved) = self.servers.move_on() {
+            self.tell_moved(moved.to);
+        }
+        self.look_up();
         self.greet(now);
     }
 
-    /// Greets the current server, and waits for its answer.
+    /// A look-up is done: a server that has not answered until now is greeted where it was found.
+    pub(super) fn handle_lookup(&mut self, now: Now, answer: LookupAnswer) {
+        let looking = self.reachability.looking;
+        let moved = self.servers.looked_up(answer, !looking);
+        if !looking {
+            return;
+        }
+        if let Some(moved) = moved {
+            match moved.from {
+                Some(old) => {
+                    self.tell(now, old, names::DETACH);
+                    self.tell_moved(moved.to);
+                }
+                // What was not asked was not silent.
+                None => self.reachability.timeouts = 0,
+            }
+            self.greet(now);
+        } else if self.servers.current().has_no_address() {
+            self.tell_waiting();
+            if self.servers.choose_known() {
+                self.statistics.server_changes += 1;
+                self.greet(now);
+            }
+        }
+    }
+
+    /// Has the current server's name looked up, unless that is being done.
+    fn look_up(&mut self) {
+        self.outputs.jobs.extend(self.servers.lookup().map(Job::Lookup));
+    }
+
+    fn tell_moved(&mut self, address: SocketAddr) {
+        let name = self.servers.current().name().into();
+        self.outputs.tell(ServerChange::Moved { name, address });
+    }
+
+    /// Tells what is waited for, if that is news.
+    fn tell_waiting(&mut self) {
+        if let Some(waiting) = self.servers.tell_waiting() {
+            self.outputs.tell(ServerChange::Waiting(waiting));
+        }
+    }
+
+    /// Greets the current server, and waits for its answer; while nobody knows where it is, for its address.
     pub(super) fn greet(&mut self, now: Now) {
+        if let Some(local) = self.servers.current().local().filter(|local| *local != self.uids.address()) {
+            self.uids = UidSource::new(local);
+        }
         let state = &mut self.reachability;
         state.booting |= state.deactivated;
         state.deactivated = false;
@@ -128,7 +215,14 @@ impl HostManager {
         self.tell_server(now, opcode);
     }
 
+    /// Tells the current server something, if it is known where it is.
     fn tell_server(&mut self, now: Now, opcode: &[u8]) {
+        if let Some(server) = self.servers.current().address() {
+            self.tell(now, server, opcode);
+        }
+    }
+
+    fn tell(&mut self, now: Now, server: SocketAddr, opcode: &[u8]) {
         let uid = self.uids.next(&now);
         let notice = Notice {
             kind: Kind::HmCtl,
@@ -145,7 +239,7 @@ impl HostManager {
         };
         // A notice of nothing but short fields always fits.
         if let Ok(packet) = notice.write(&Claim::NONE, Limits::COMPATIBLE) {
-            self.outputs.send(self.servers.current().address, packet);
+            self.outputs.send(server, packet);
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{
     HostManager, Received,
-    event::{LogEvent, ServerChange},
+    event::{Boot, Event, LogEvent, ServerChange},
+    reachability::Change,
 };
 use std::net::IpAddr;
 use zephyr_core::{kind::Kind, limits::Limits, names, notice::Notice, time::Now};
@@ -10,7 +11,7 @@ use zephyr_core::{kind::Kind, limits::Limits, names, notice::Notice, time::Now};
 impl HostManager {
     pub(super) fn receive_from_server(&mut self, now: Now, received: &Received) {
         let from = received.from;
-        if from != self.servers.current().address {
+        if Some(from) != self.servers.current().address() {
             return self.outputs.tell(LogEvent::NotTheServer { from });
         }
         self.statistics.server_packets += 1;
@@ -18,7 +19,9 @@ impl HostManager {
         let packet = received.packet.packet();
         let notice = &packet.notice;
         match (notice.kind, notice.opcode) {
-            (Kind::HmCtl, names::SHUTDOWN) => return self.change_server(now, suggestion(notice.body)),
+            (Kind::HmCtl, names::SHUTDOWN) => {
+                return self.change_server(now, Change::Ordered { suggestion: suggestion(notice.body) });
+            }
             (Kind::HmCtl, names::PING) => self.answer_ping(received),
             (Kind::HmCtl, opcode) => self.outputs.tell(LogEvent::BadControl { opcode: opcode.into() }),
             _ => self.handle_answer(received, notice),
@@ -44,10 +47,10 @@ impl HostManager {
                 self.outputs.send_from(entry.local, entry.client(), received.packet.octets().clone());
             }
         } else if notice.instance == names::HM && matches!(notice.opcode, names::BOOT | names::ATTACH) {
-            if notice.body.split(|&octet| octet == 0).any(|field| field == names::LONG_HEADERS) {
-                self.long_headers.insert(from);
-            } else {
-                self.long_headers.remove(&from);
+            let mut fields = notice.body.split(|&octet| octet == 0);
+            self.servers.current_mut().long_headers = fields.any(|field| field == names::LONG_HEADERS);
+            if notice.opcode == names::BOOT {
+                self.outputs.tell(Event::Boot(Boot::Acknowledged));
             }
         } else {
             self.outputs.tell(LogEvent::NotInQueue { from });
@@ -56,11 +59,13 @@ impl HostManager {
 
     /// The current server answers: it gets what was kept for it.
     fn resume(&mut self, now: Now) {
-        self.reachability.looking = false;
         let server = self.servers.current();
-        self.outputs.tell(ServerChange::Found { name: server.name.clone() });
+        let Some(address) = server.address() else { return };
+        self.reachability.looking = false;
+        self.outputs.tell(ServerChange::Found { name: server.name().into() });
+        self.servers.found();
         for packet in self.queue.restart(now.monotonic) {
-            self.outputs.send(server.address, packet);
+            self.outputs.send(address, packet);
         }
     }
 }

@@ -1,14 +1,140 @@
-//! Selection of the current server and of the next (host manager, sections 2 and 6).
+//! The servers of a host manager: where each is, which is the current one, and which is the next (host manager, sections 2
+//! and 6).
 
-use std::net::{IpAddr, SocketAddr};
+use super::lookup::{Located, Lookup, LookupAnswer};
+use std::{
+    mem,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
-/// The name and address of a server.
+/// A server, and what is known of it at the moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// Its name without a port: programs derive their realm from it.
-    pub name: Box<str>,
-    /// Its address and port.
-    pub address: SocketAddr,
+    /// What is looked up.
+    host: Box<str>,
+    port: u16,
+    name: Box<str>,
+    address: Option<SocketAddr>,
+    /// Where it is by the last look-up, when that was not taken over because the server still answered.
+    newer: Option<SocketAddr>,
+    /// This host's address towards it.
+    local: Option<Ipv4Addr>,
+    /// Why the last look-up found nothing.
+    error: Option<Box<str>>,
+    /// A look-up is under way.
+    asked: bool,
+    /// It said, when it last answered a greeting, that it takes headers as long as a packet.
+    pub(super) long_headers: bool,
+    /// The last that was told of what it keeps the host manager waiting for.
+    told: Option<Waiting>,
+}
+
+impl Server {
+    /// A server by its name, whose address must be looked up, or by its address.
+    pub fn new(host: &str, port: u16) -> Self {
+        let address = host.parse().ok().map(|address: Ipv4Addr| SocketAddr::from((address, port)));
+        Self {
+            host: host.into(),
+            port,
+            name: host.into(),
+            address,
+            newer: None,
+            local: None,
+            error: None,
+            asked: false,
+            long_headers: false,
+            told: None,
+        }
+    }
+
+    /// A server by its name, whose address is known. It is looked up again when nobody answers there.
+    pub fn at(host: &str, address: SocketAddr) -> Self {
+        Self { address: Some(address), ..Self::new(host, address.port()) }
+    }
+
+    /// Its name without a port, the full one once that is known: programs derive their realm from it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its address and port, if they are known.
+    pub const fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    pub(super) const fn local(&self) -> Option<Ipv4Addr> {
+        self.local
+    }
+
+    /// Its address, when the last look-up found another one than is being used.
+    pub(super) const fn newer(&self) -> Option<SocketAddr> {
+        self.newer
+    }
+
+    /// Whether its name was looked up, and has no address until now.
+    pub(super) const fn has_no_address(&self) -> bool {
+        self.address.is_none() && self.error.is_some()
+    }
+
+    /// What it keeps the host manager waiting for, as long as it has not answered.
+    pub(super) fn waiting(&self) -> Waiting {
+        let name = self.name.clone();
+        match (self.address, &self.error) {
+            (Some(address), _) => Waiting::Answer { name, address },
+            (None, Some(error)) => Waiting::Name { name, error: error.clone() },
+            (None, None) => Waiting::Lookup { name },
+        }
+    }
+
+    fn move_on(&mut self) -> Option<Moved> {
+        let to = self.newer.take()?;
+        let from = self.address.replace(to);
+        Some(Moved { from, to })
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        (self.host.eq_ignore_ascii_case(&other.host) && self.port == other.port)
+            || (self.address.is_some() && self.address == other.address)
+    }
+
+    /// The look-up of its name, unless one is under way.
+    fn lookup(&mut self) -> Option<Lookup> {
+        let wanted = !mem::replace(&mut self.asked, true);
+        wanted.then(|| Lookup { host: self.host.clone(), port: self.port })
+    }
+}
+
+/// What a host manager without a server waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// The first look-up of a server's name.
+    Lookup {
+        /// The name.
+        name: Box<str>,
+    },
+    /// A server's name, which has no address until now, to get one.
+    Name {
+        /// The name.
+        name: Box<str>,
+        /// What the last look-up said.
+        error: Box<str>,
+    },
+    /// A server's answer.
+    Answer {
+        /// Its name.
+        name: Box<str>,
+        /// Where it was asked.
+        address: SocketAddr,
+    },
+}
+
+/// The current server is at another address than before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moved {
+    /// Where it was, if that was known.
+    pub(super) from: Option<SocketAddr>,
+    /// Where it is.
+    pub(super) to: SocketAddr,
 }
 
 /// The servers of a host manager. The first is the primary.
@@ -25,11 +151,11 @@ impl Servers {
     /// Choices away from the primary before it is tried again.
     const CHOICES_BEFORE_PRIMARY: u32 = 3;
 
-    /// These servers, each address once; `None` when there are none. `seed` decides which server follows a lost one.
+    /// These servers, each once; `None` when there are none. `seed` decides which server follows a lost one.
     pub fn new(servers: Vec<Server>, seed: u64) -> Option<Self> {
         let mut list: Vec<Server> = Vec::new();
         for server in servers {
-            if list.iter().all(|known| known.address != server.address) {
+            if !list.iter().any(|known| known.is_same(&server)) {
                 list.push(server);
             }
         }
@@ -42,21 +168,26 @@ impl Servers {
         &self.list[self.current]
     }
 
-    /// The number of servers.
+    pub(super) fn current_mut(&mut self) -> &mut Server {
+        #[expect(clippy::indexing_slicing, reason = "the list is never empty, and current is only set to places in it")]
+        &mut self.list[self.current]
+    }
+
+    /// The number of servers; several names of one are one.
     #[expect(clippy::len_without_is_empty, reason = "there is always one")]
     pub fn len(&self) -> usize {
-        self.list.len()
+        1 + self.others().len()
     }
 
     /// Whether one of them is at this address and port.
     pub fn is_server(&self, address: SocketAddr) -> bool {
-        self.list.iter().any(|server| server.address == address)
+        self.list.iter().any(|server| server.address == Some(address))
     }
 
     /// Chooses another server: the suggested one if it is in the list, now and then the primary, else any other.
     pub fn choose(&mut self, suggestion: Option<IpAddr>) {
-        let suggested = suggestion.and_then(|host| self.list.iter().position(|server| server.address.ip() == host));
-        if let Some(place) = suggested {
+        let is_suggested = |server: &Server| server.address.is_some_and(|address| Some(address.ip()) == suggestion);
+        if let Some(place) = self.list.iter().position(is_suggested) {
             self.current = place;
             return;
         }
@@ -64,9 +195,78 @@ impl Servers {
         if self.choices > Self::CHOICES_BEFORE_PRIMARY && self.current != 0 {
             self.current = 0;
             self.choices = 0;
-        } else if let Some(others @ 1..) = self.list.len().checked_sub(1) {
-            let step = 1 + self.below(others);
-            self.current = (self.current + step) % self.list.len();
+            return;
+        }
+        let others = self.others();
+        if !others.is_empty() {
+            let step = self.below(others.len());
+            self.current = others.get(step).copied().unwrap_or(0);
+        }
+    }
+
+    /// Chooses the first server whose address is known; whether there is one.
+    pub(super) fn choose_known(&mut self) -> bool {
+        let known = self.list.iter().position(|server| server.address.is_some());
+        self.current = known.unwrap_or(self.current);
+        known.is_some()
+    }
+
+    /// The places of the other servers, from the current one on, without other names of it.
+    fn others(&self) -> Vec<usize> {
+        let current = self.current();
+        let places = (1..self.list.len()).map(|step| (self.current + step) % self.list.len());
+        places.filter(|&place| self.list.get(place).is_some_and(|server| !server.is_same(current))).collect()
+    }
+
+    /// The look-ups of all servers of which no address is known.
+    pub(super) fn lookups(&mut self) -> impl Iterator<Item = Lookup> {
+        self.list.iter_mut().filter(|server| server.address.is_none()).filter_map(Server::lookup)
+    }
+
+    /// The look-up of the current server, unless one is under way.
+    pub(super) fn lookup(&mut self) -> Option<Lookup> {
+        self.current_mut().lookup()
+    }
+
+    /// Notes the result of a look-up. What `stays` is the current server's address, as it answers there.
+    pub(super) fn looked_up(&mut self, answer: LookupAnswer, stays: bool) -> Option<Moved> {
+        let LookupAnswer { lookup, found } = answer;
+        let is_asked = |server: &Server| server.host == lookup.host && server.port == lookup.port;
+        let place = self.list.iter().position(is_asked)?;
+        let is_current = place == self.current;
+        let server = self.list.get_mut(place)?;
+        server.asked = false;
+        match found {
+            Ok(Located { name, address, local }) => {
+                (server.name, server.error) = (name, None);
+                server.local = local.or(server.local);
+                server.newer = Some(address).filter(|address| server.address != Some(*address));
+                if is_current && stays { None } else { server.move_on().filter(|_| is_current) }
+            }
+            Err(error) => {
+                server.error = Some(error);
+                None
+            }
+        }
+    }
+
+    /// Takes over where the current server is by its last look-up.
+    pub(super) fn move_on(&mut self) -> Option<Moved> {
+        self.current_mut().move_on()
+    }
+
+    /// What the current server keeps the host manager waiting for, unless that was the last that was told of it.
+    pub(super) fn tell_waiting(&mut self) -> Option<Waiting> {
+        let server = self.current_mut();
+        let waiting = server.waiting();
+        let is_new = server.told.as_ref() != Some(&waiting);
+        is_new.then(|| server.told.insert(waiting).clone())
+    }
+
+    /// There is a server: what others keep one waiting for is news again.
+    pub(super) fn found(&mut self) {
+        for server in &mut self.list {
+            server.told = None;
         }
     }
 
@@ -85,8 +285,7 @@ mod tests {
     use super::*;
 
     fn servers(count: u16) -> Servers {
-        let server =
-            |port| Server { name: format!("s{port}").into(), address: SocketAddr::from(([10, 0, 0, 1], port)) };
+        let server = |port| Server::at(&format!("s{port}"), SocketAddr::from(([10, 0, 0, 1], port)));
         Servers::new((1..=count).chain([1]).map(server).collect(), 7).expect("some")
     }
 
@@ -96,7 +295,7 @@ mod tests {
         assert_eq!(one.len(), 1, "the same twice is one");
         for _ in 0..9 {
             one.choose(None);
-            assert_eq!(one.current().address.port(), 1);
+            assert_eq!(one.current().address.unwrap().port(), 1);
         }
         assert!(Servers::new(Vec::new(), 0).is_none());
     }
@@ -110,8 +309,8 @@ mod tests {
             let before = three.current().address;
             three.choose(None);
             assert_ne!(three.current().address, before);
-            seen[usize::from(three.current().address.port())] = true;
-            away = if three.current().address.port() == 1 { 0 } else { away + 1 };
+            seen[usize::from(three.current().address.unwrap().port())] = true;
+            away = if three.current().address.unwrap().port() == 1 { 0 } else { away + 1 };
             assert!(away <= 4, "never long without the primary");
         }
         assert_eq!(seen[1..], [true; 3]);
@@ -119,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_suggestion_counts_only_when_it_is_in_the_list() {
-        let at = |host: u8| Server { name: "s".into(), address: SocketAddr::from(([10, 0, 0, host], 2103)) };
+        let at = |host: u8| Server::at(&format!("s{host}"), SocketAddr::from(([10, 0, 0, host], 2103)));
         let mut two = Servers::new(vec![at(1), at(2)], 0).expect("some");
         two.choose(Some(IpAddr::from([10, 0, 0, 1])));
         assert_eq!(two.current(), &at(1), "even the current one");

@@ -42,7 +42,8 @@ impl RemoteAnswers {
 }
 
 impl HostManager {
-    /// The ten texts, each with its NUL.
+    /// The ten texts, each with its NUL. What is waited for follows the seventh, which is `yes` then, as old programs show
+    /// the ten and no others.
     pub(crate) fn statistics_body(&self, now: Duration) -> Vec<u8> {
         let mut version = self.version.clone();
         if self.server_takes_long_headers() {
@@ -57,7 +58,7 @@ impl HostManager {
             statistics.server_packets.to_string(),
             statistics.server_changes.to_string(),
             version,
-            if self.is_looking() { "yes" } else { "no" }.to_owned(),
+            self.waiting().map_or_else(|| "no".to_owned(), |waiting| format!("yes ({waiting})")),
             self.running_for(now).as_secs().to_string(),
             "0".to_owned(),
             machine,

@@ -14,7 +14,10 @@ fn come(stage: &mut Stage, from: SocketAddr, local: IpAddr, octets: &[u8]) -> Ve
     loop {
         match stage.machine.poll(stage.now) {
             Output::Transmit(transmit) => sent.push(transmit),
-            Output::Job(query) => stage.machine.handle(stage.now, Input::Done(query.answer(Owner::User(1000)))),
+            Output::Job(Job::Owner(query)) => {
+                stage.machine.handle(stage.now, Input::Done(Done::Owner(query.answer(Owner::User(1000)))));
+            }
+            Output::Job(Job::Lookup(lookup)) => panic!("{} is known", lookup.host),
             Output::Event(_) => {}
             Output::Wait(_) => return sent,
         }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod local_addresses;
+mod names;
 mod users;
 
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use zephyr_core::{
 };
 use zephyr_engine::{
     host_manager::{
-        Certainty, Command, Config, HostManager, Owner, OwnerQuery, Server, Servers,
+        Certainty, Command, Config, Done, HostManager, Job, Located, Lookup, Owner, OwnerQuery, Server, Servers,
         event::{Event, LogEvent, ServerChange},
     },
     machine::{Input, Machine, Output, Transmit},
@@ -64,13 +65,39 @@ struct Stage {
     lazy: bool,
     /// Those that are.
     asked: Vec<OwnerQuery>,
+    /// The name service.
+    names: Names,
+    /// The look-up that takes for ever, where the name service does not answer.
+    hung: Option<Lookup>,
+    /// Look-ups that were wanted.
+    lookups: usize,
+}
+
+/// What the name service says about a server's name: `None`, as long as it says nothing.
+type Names = fn(&str) -> Option<Result<Located, Box<str>>>;
+
+fn located(name: &str, address: SocketAddr) -> Option<Result<Located, Box<str>>> {
+    Some(Ok(Located { name: name.into(), address, local: Some(Ipv4Addr::new(10, 77, 0, 9)) }))
+}
+
+/// Of `s1.zlab.example` and so on, what the tests begin with.
+fn lookup_finds_nothing_new(name: &str) -> Option<Result<Located, Box<str>>> {
+    let number = name.strip_prefix('s').and_then(|rest| rest.strip_suffix(".zlab.example"));
+    number
+        .and_then(|number| number.parse().ok())
+        .map_or(Some(Err("no such name".into())), |number| located(name, server(number)))
 }
 
 impl Stage {
     fn with(servers: u8, change: impl FnOnce(&mut Config)) -> (Self, Vec<Sent>) {
-        let server = |number| Server { name: format!("s{number}.zlab.example").into(), address: server(number) };
+        let server = |number| Server::at(&format!("s{number}.zlab.example"), server(number));
+        Self::of(Servers::new((1..=servers).map(server).collect(), 1).unwrap(), lookup_finds_nothing_new, change)
+    }
+
+    /// Of these servers, which `names` tells the addresses of.
+    fn of(servers: Servers, names: Names, change: impl FnOnce(&mut Config)) -> (Self, Vec<Sent>) {
         let mut config = Config {
-            servers: Servers::new((1..=servers).map(server).collect(), 1).unwrap(),
+            servers,
             address: Ipv4Addr::new(10, 77, 0, 9),
             port: 2104,
             version: concat!(env!("CARGO_PKG_VERSION"), " (5) zephyr-rs").to_owned(),
@@ -82,8 +109,9 @@ impl Stage {
         let now = Now { monotonic: Duration::from_secs(50), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
         let machine = HostManager::new(config, now);
         let owner = |_| Owner::User(1000);
-        let (events, asked) = (Vec::new(), Vec::new());
-        let mut stage = Self { machine, now, events, due: None, micros: 0, owner, lazy: false, asked };
+        let (events, asked, lookups) = (Vec::new(), Vec::new(), 0);
+        let mut stage =
+            Self { machine, now, events, due: None, micros: 0, owner, lazy: false, asked, names, hung: None, lookups };
         let greeting = stage.drain();
         (stage, greeting)
     }
@@ -159,10 +187,17 @@ impl Stage {
         loop {
             match self.machine.poll(self.now) {
                 Output::Transmit(Transmit { to, payload, .. }) => sent.push(Sent { to, octets: payload }),
-                Output::Job(query) if self.lazy => self.asked.push(query),
-                Output::Job(query) => {
+                Output::Job(Job::Owner(query)) if self.lazy => self.asked.push(query),
+                Output::Job(Job::Owner(query)) => {
                     let owner = (self.owner)(query.program.port());
-                    self.machine.handle(self.now, Input::Done(query.answer(owner)));
+                    self.machine.handle(self.now, Input::Done(Done::Owner(query.answer(owner))));
+                }
+                Output::Job(Job::Lookup(lookup)) => {
+                    self.lookups += 1;
+                    match (self.names)(&lookup.host) {
+                        Some(found) => self.machine.handle(self.now, Input::Done(Done::Lookup(lookup.answer(found)))),
+                        None => assert_eq!(self.hung.replace(lookup), None, "one at a time"),
+                    }
                 }
                 Output::Event(event) => self.events.push(event),
                 Output::Wait(until) => {
@@ -216,7 +251,7 @@ fn an_unanswered_greeting_is_repeated_ever_slower() {
         .flat_map(|second| [format!("{second} {server} DETACH"), format!("{second} {server} BOOT")])
         .collect();
     assert_eq!(stage.told(116), expected);
-    assert_eq!(stage.statistics()[6], "yes");
+    assert_eq!(stage.statistics()[6], "yes (waiting for an answer of s1.zlab.example (10.77.0.1:2103))");
 
     let (mut stage, _) = Stage::with(2, |_| ());
     let seconds: Vec<u64> = stage.wait(60).iter().map(|&(second, _)| second).collect();
@@ -256,6 +291,7 @@ fn changes_of_the_server_are_told() {
         changes.each_ref().map(ToString::to_string),
         [format!("Server {one} answers"), format!("Server {one} went down, finding new server: {two}")]
     );
+    stage.events.retain(|event| matches!(event, Event::Server(_)));
     assert_eq!(stage.events, changes.map(Event::Server));
 }
 
@@ -289,8 +325,8 @@ fn what_cannot_be_sent_yet_is_the_next_to_be_sent() {
     let mut stage = Stage::settled();
     let octets = stage.packet(notice("message", ""));
     stage.machine.handle(stage.now, Input::Datagram { from: CLIENT, local: None, octets: &octets });
-    let Output::Job(query) = stage.machine.poll(stage.now) else { panic!("nothing asked") };
-    stage.machine.handle(stage.now, Input::Done(query.answer(Owner::Unknown)));
+    let Output::Job(Job::Owner(query)) = stage.machine.poll(stage.now) else { panic!("nothing asked") };
+    stage.machine.handle(stage.now, Input::Done(Done::Owner(query.answer(Owner::Unknown))));
     let Output::Transmit(first) = stage.machine.poll(stage.now) else { panic!("nothing to send") };
     stage.machine.put_back(first.clone());
     let sent = stage.drain();
@@ -658,7 +694,7 @@ fn what_a_server_leaves_unanswered_makes_room() {
 fn a_server_on_this_host_is_told_from_programs_by_its_port() {
     let local = SocketAddr::from(([127, 0, 0, 1], 2203));
     let (mut stage, greeting) = Stage::with(1, |config| {
-        config.servers = Servers::new(vec![Server { name: "localhost".into(), address: local }], 0).unwrap();
+        config.servers = Servers::new(vec![Server::at("localhost", local)], 0).unwrap();
     });
     assert_eq!(greeting[0].to, local);
     stage.answer(&greeting[0], Kind::ServAck, b"SENT\0");

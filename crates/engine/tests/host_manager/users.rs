@@ -217,7 +217,7 @@ fn packets_wait_in_order_until_their_owner_is_known() {
     let query = |program| OwnerQuery { program, certainty: Certainty::Usual };
     assert_eq!(stage.asked, [query(CLIENT), query(mallory(0))], "once each");
     for (query, owner) in stage.asked.split_off(0).into_iter().zip([ALICE, MALLORY]).rev() {
-        stage.machine.handle(stage.now, Input::Done(query.answer(owner)));
+        stage.machine.handle(stage.now, Input::Done(Done::Owner(query.answer(owner))));
         let sent: Vec<Sent> = stage.drain().into_iter().filter(|packet| packet.to == server(1)).collect();
         assert_eq!(sent.iter().map(|packet| packet.notice().opcode).collect::<Vec<_>>(), [&b"one"[..], b"two"]);
     }
@@ -235,11 +235,11 @@ fn an_order_is_asked_about_in_its_own_way() {
     }
     let query = OwnerQuery { program: CLIENT, certainty: Certainty::Usual };
     assert_eq!(stage.asked.split_off(0), [query]);
-    stage.machine.handle(stage.now, Input::Done(query.answer(ALICE)));
+    stage.machine.handle(stage.now, Input::Done(Done::Owner(query.answer(ALICE))));
     assert_eq!(stage.drain().iter().map(|sent| sent.to).collect::<Vec<_>>(), [CLIENT, server(1)]);
     let query = OwnerQuery { certainty: Certainty::Sole, ..query };
     assert_eq!(stage.asked.split_off(0), [query]);
-    stage.machine.handle(stage.now, Input::Done(query.answer(Owner::Unknown)));
+    stage.machine.handle(stage.now, Input::Done(Done::Owner(query.answer(Owner::Unknown))));
     assert_eq!(stage.drain().iter().map(|sent| sent.to).collect::<Vec<_>>(), [CLIENT, server(1)], "no flush");
     assert!(matches!(stage.events.last(), Some(Event::Log(LogEvent::NotYours { owner: Owner::Unknown, .. }))));
 }
@@ -268,7 +268,10 @@ fn few_packets_wait_for_the_socket() {
         stage.machine.handle(stage.now, Input::Datagram { from: CLIENT, local: None, octets: &octets });
         while stage.machine.outputs() < 13_000 {
             match stage.machine.poll(stage.now) {
-                Output::Job(query) => stage.machine.handle(stage.now, Input::Done(query.answer(ALICE))),
+                Output::Job(Job::Owner(query)) => {
+                    stage.machine.handle(stage.now, Input::Done(Done::Owner(query.answer(ALICE))));
+                }
+                Output::Job(Job::Lookup(_)) => {}
                 Output::Event(_) => {}
                 Output::Transmit(packet) => {
                     stage.machine.put_back(packet);

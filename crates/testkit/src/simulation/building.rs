@@ -22,6 +22,8 @@ use zephyr_engine::{
 
 /// The first port of clients; each start takes another one.
 const FIRST_CLIENT_PORT: u16 = 10_000;
+/// The most servers that get another address.
+const MAX_MOVES: usize = 3;
 
 impl World {
     /// Makes hosts, nodes and users, and has their programs start.
@@ -46,6 +48,11 @@ impl World {
         for _ in 0..self.scenario.disturbances {
             let at = self.random.between(Duration::from_secs(5), active);
             let disturbance = Disturbance::draw(self);
+            self.later(at, Happening::Disturbance(disturbance));
+        }
+        for _ in 0..self.name_service.below(MAX_MOVES + 1) {
+            let at = self.name_service.between(Duration::from_secs(5), active);
+            let disturbance = Disturbance::draw_move(self);
             self.later(at, Happening::Disturbance(disturbance));
         }
         for _ in 0..self.scenario.attacks {
@@ -170,16 +177,10 @@ impl World {
 
     fn new_host_manager(&mut self, index: usize) -> Option<HostManager> {
         let (domain, host) = (self.nodes[index].domain, self.nodes[index].host);
-        let by_alias = host % 2 == 1;
         let mut servers: Vec<host_manager::Server> = self.domains[domain]
             .servers
             .iter()
-            .map(|&server| {
-                let Node { name, host, .. } = &self.nodes[server];
-                let host = &self.hosts[*host];
-                let address = if by_alias { host.alias() } else { host.address };
-                host_manager::Server { name: name.clone().into(), address: (address, SERVER_PORT).into() }
-            })
+            .map(|&server| host_manager::Server::new(&self.nodes[server].name, SERVER_PORT))
             .collect();
         let first = self.random.below(servers.len());
         servers.rotate_left(first);
@@ -189,7 +190,8 @@ impl World {
             port: HOST_MANAGER_PORT,
             version: "0 (5) zephyr-rs".to_owned(),
             machine: "simulated".to_owned(),
-            attach: self.random.chance(200),
+            // Its host goes on while it is restarted.
+            attach: self.random.chance(200) || self.nodes[index].begun,
             refuse_flush: self.random.chance(200),
         };
         Some(HostManager::new(config, self.now_of(index)))

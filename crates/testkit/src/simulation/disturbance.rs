@@ -58,7 +58,15 @@ pub(super) enum Disturbance {
         /// Its host manager, if that node is one.
         node: usize,
     },
+    /// The host of a server gets another address, which its name has from then on.
+    Move {
+        /// The server.
+        node: usize,
+    },
 }
+
+/// The network of the addresses that hosts move to; those that they begin with are in another one.
+const SECOND_NETWORK: [u8; 2] = [10, 1];
 
 impl Disturbance {
     /// Something that could go wrong in this world.
@@ -91,6 +99,15 @@ impl Disturbance {
             9 => Self::LocalOrder { host: random.below(world.hosts.len()), another: random.chance(700) },
             _ => Self::Flush { node },
         }
+    }
+}
+
+impl Disturbance {
+    /// A server that gets another address.
+    pub(super) fn draw_move(world: &mut World) -> Self {
+        let domain = world.name_service.below(world.domains.len());
+        let servers = &world.domains[domain].servers;
+        Self::Move { node: servers[world.name_service.below(servers.len())] }
     }
 }
 
@@ -130,8 +147,19 @@ impl World {
                 self.order_locally(host, if another { names::NEWSERV } else { names::FLUSH });
                 Ok(())
             }
+            Disturbance::Move { node } => {
+                self.move_host(self.nodes[node].host);
+                Ok(())
+            }
             Disturbance::Flush { node } => self.give(node, Stimulus::HostManager(host_manager::Command::Flush)),
         }
+    }
+
+    /// Gives a host an address that nobody has had.
+    fn move_host(&mut self, host: usize) {
+        self.moves += 1;
+        let [first, second] = SECOND_NETWORK;
+        self.hosts[host].address = Ipv4Addr::new(first, second, 0, u8::try_from(self.moves).unwrap_or(u8::MAX));
     }
 
     fn order_locally(&mut self, host: usize, opcode: &[u8]) {

@@ -8,6 +8,7 @@ use super::{
     world::{Happening, World},
 };
 use std::time::Duration;
+use zephyr_engine::host_manager::event::{Boot, Event};
 
 /// Things that a machine may want before it wants to wait.
 const MAX_EFFECTS: usize = 200_000;
@@ -59,8 +60,23 @@ impl World {
                         self.hand(node, Stimulus::Done(done));
                     }
                 },
+                Effect::LookUp(lookup) => match self.look_up_delay() {
+                    Some(delay) => {
+                        let who = self.nodes[node].incarnation(node);
+                        self.later(delay, Happening::LookUpDone(who, lookup));
+                    }
+                    None => {
+                        let answer = self.look_up(node, lookup);
+                        self.hand(node, Stimulus::LookedUp(answer));
+                    }
+                },
                 Effect::ServerTells(event) => self.server_tells(node, &event)?,
-                Effect::HostManagerTells(event) => self.tell(node, || format!("tells {event:?}")),
+                Effect::HostManagerTells(event) => {
+                    self.tell(node, || format!("tells {event:?}"));
+                    if let Event::Boot(boot) = event {
+                        self.nodes[node].begun = boot == Boot::Acknowledged;
+                    }
+                }
                 Effect::ClientTells(event) => self.client_tells(node, *event)?,
                 Effect::Wait(until) => return self.waits(node, until),
             }
@@ -93,6 +109,13 @@ impl World {
         let plan = self.scenario.driver;
         let late = self.random.chance(plan.late_jobs);
         late.then(|| self.random.between(Duration::from_millis(1), plan.longest_job))
+    }
+
+    /// How long a look-up takes; `None`: it is done on the spot.
+    fn look_up_delay(&mut self) -> Option<Duration> {
+        let plan = self.scenario.driver;
+        let late = self.name_service.chance(plan.late_jobs);
+        late.then(|| self.name_service.between(Duration::from_millis(1), plan.longest_job))
     }
 
     fn waits(&mut self, index: usize, until: Option<Duration>) -> Result<(), Violation> {

@@ -1,10 +1,11 @@
-//! The jobs of servers and clients, done on the spot or later.
+//! The jobs of servers, host managers and clients, done on the spot or later.
 
-use super::world::World;
+use super::{node::SERVER_PORT, world::World};
 use std::sync::Arc;
 use zephyr_core::auth::{Acceptor as _, AuthError, Session};
 use zephyr_engine::{
     client::{Done, Job, Setup},
+    host_manager::{Located, Lookup, LookupAnswer},
     server::{Verified, VerifyJob},
 };
 
@@ -18,6 +19,26 @@ impl World {
         let result = if fails { Err(failure()) } else { kdc.judge(&packet, packet.notice.sender, now) };
         self.tell(node, || format!("has verified {}: {result:?}", job.packet.notice().uid));
         Verified { id: job.id, result }
+    }
+
+    /// A server's name is looked up by a host manager.
+    pub(super) fn look_up(&mut self, node: usize, lookup: Lookup) -> LookupAnswer {
+        let fails = !self.is_well && self.name_service.chance(self.scenario.driver.failed_jobs);
+        let server = self.nodes.iter().find(|server| *server.name == *lookup.host && !fails);
+        // Every other host knows the servers by other addresses of theirs.
+        let here = self.nodes[node].host;
+        let found = server.map(|server| {
+            let there = &self.hosts[server.host];
+            let address = if here % 2 == 1 { there.alias() } else { there.address };
+            Located {
+                name: lookup.host.clone(),
+                address: (address, SERVER_PORT).into(),
+                local: Some(self.hosts[here].address),
+            }
+        });
+        let answer = lookup.answer(found.ok_or_else(|| "out of order".into()));
+        self.tell(node, || format!("has looked up {answer:?}"));
+        answer
     }
 
     /// A client's job is done.

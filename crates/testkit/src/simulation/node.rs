@@ -75,6 +75,8 @@ pub(super) struct Node {
     pub wakes: (u64, u32),
     /// Operations that it has begun.
     pub operations: u64,
+    /// A server has acknowledged that its host has started, if it is a host manager.
+    pub begun: bool,
 }
 
 impl Node {
@@ -94,6 +96,7 @@ impl Node {
             jobs: 0,
             wakes: (0, 0),
             operations: 0,
+            begun: false,
         }
     }
 

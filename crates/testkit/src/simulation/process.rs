@@ -7,7 +7,7 @@ use std::{
 use zephyr_core::time::Now;
 use zephyr_engine::{
     client::{self, Client},
-    host_manager::{self, HostManager, Owner},
+    host_manager::{self, HostManager, Lookup, Owner},
     machine::{Input, Machine, Output, Transmit},
     server::{self, Server, Verified, VerifyJob},
 };
@@ -37,6 +37,8 @@ pub(super) enum Stimulus<'a> {
     Done(client::Done),
     /// An order to a client.
     Client(client::Command),
+    /// A host manager's look-up is done.
+    LookedUp(host_manager::LookupAnswer),
     /// An order to a host manager.
     HostManager(host_manager::Command),
     /// An order to a server.
@@ -51,6 +53,8 @@ pub(super) enum Effect {
     Verify(VerifyJob),
     /// To have a client's job done.
     Job(client::Job),
+    /// To have a server's name looked up.
+    LookUp(Lookup),
     /// A server tells something.
     ServerTells(server::Event),
     /// A host manager tells something.
@@ -77,7 +81,7 @@ impl Process {
                 Stimulus::Timeout => machine.handle(now, Input::Timeout),
                 Stimulus::Verified(verified) => machine.handle(now, Input::Done(verified)),
                 Stimulus::Server(command) => machine.handle(now, Input::Command(command)),
-                Stimulus::Done(_) | Stimulus::Client(_) | Stimulus::HostManager(_) => {}
+                Stimulus::Done(_) | Stimulus::Client(_) | Stimulus::HostManager(_) | Stimulus::LookedUp(_) => {}
             },
             Self::HostManager(machine) => match stimulus {
                 Stimulus::Datagram(from, to, octets) => {
@@ -85,6 +89,7 @@ impl Process {
                 }
                 Stimulus::Timeout => machine.handle(now, Input::Timeout),
                 Stimulus::HostManager(command) => machine.handle(now, Input::Command(command)),
+                Stimulus::LookedUp(answer) => machine.handle(now, Input::Done(host_manager::Done::Lookup(answer))),
                 Stimulus::Verified(_) | Stimulus::Done(_) | Stimulus::Client(_) | Stimulus::Server(_) => {}
             },
             Self::Client(machine) => match stimulus {
@@ -94,7 +99,7 @@ impl Process {
                 Stimulus::Timeout => machine.handle(now, Input::Timeout),
                 Stimulus::Done(done) => machine.handle(now, Input::Done(done)),
                 Stimulus::Client(command) => machine.handle(now, Input::Command(command)),
-                Stimulus::Verified(_) | Stimulus::HostManager(_) | Stimulus::Server(_) => {}
+                Stimulus::Verified(_) | Stimulus::HostManager(_) | Stimulus::LookedUp(_) | Stimulus::Server(_) => {}
             },
         }
     }
@@ -111,10 +116,11 @@ impl Process {
             Self::HostManager(machine) => loop {
                 match machine.poll(now) {
                     Output::Transmit(transmit) => return Effect::Transmit(transmit),
-                    Output::Job(query) => {
+                    Output::Job(host_manager::Job::Owner(query)) => {
                         let answer = query.answer(owner_of(query.program));
-                        machine.handle(now, Input::Done(answer));
+                        machine.handle(now, Input::Done(host_manager::Done::Owner(answer)));
                     }
+                    Output::Job(host_manager::Job::Lookup(lookup)) => return Effect::LookUp(lookup),
                     Output::Event(event) => return Effect::HostManagerTells(event),
                     Output::Wait(until) => return Effect::Wait(until),
                 }

@@ -18,7 +18,7 @@ use super::{
 use bytes::Bytes;
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 use zephyr_core::{notice::Packet, time::Now};
-use zephyr_engine::{client::Job, machine::Transmit, server::VerifyJob};
+use zephyr_engine::{client::Job, host_manager::Lookup, machine::Transmit, server::VerifyJob};
 
 /// A datagram on its way.
 #[derive(Clone, Debug)]
@@ -46,6 +46,8 @@ pub(super) enum Happening {
     Verified(Incarnation, Box<VerifyJob>),
     /// A client's job ends.
     JobDone(Incarnation, Job),
+    /// A host manager's look-up ends.
+    LookUpDone(Incarnation, Lookup),
     /// A program orders something.
     Order(Incarnation),
     /// A program starts.
@@ -74,6 +76,8 @@ pub(super) struct World {
     queue: BTreeMap<(Duration, u64), Happening>,
     queued: u64,
     pub(super) random: Random,
+    /// What becomes of names and look-ups.
+    pub(super) name_service: Random,
     pub(super) scenario: Scenario,
     pub(super) network: Network,
     pub(super) hosts: Vec<Host>,
@@ -85,6 +89,8 @@ pub(super) struct World {
     pub(super) mutant: Option<Mutant>,
     /// Nothing goes wrong any more.
     pub(super) is_well: bool,
+    /// Addresses that hosts have moved to so far.
+    pub(super) moves: usize,
     /// Texts that programs have made up so far.
     pub(super) texts: u64,
     /// What was sent in the end, by whom.
@@ -110,6 +116,7 @@ impl World {
             queue: BTreeMap::new(),
             queued: 0,
             network: Network::new(scenario.network),
+            name_service: random.clone(),
             random,
             scenario,
             hosts: Vec::new(),
@@ -120,6 +127,7 @@ impl World {
             trace: Trace::new(options.traces),
             mutant: options.mutant,
             is_well: false,
+            moves: 0,
             texts: 0,
             last_words: Vec::new(),
             interference: None,
@@ -207,8 +215,16 @@ impl World {
                 let done = self.work(who.node, &job);
                 self.give(who.node, Stimulus::Done(done))
             }
+            Happening::LookUpDone(who, lookup) if self.runs(who) => {
+                let answer = self.look_up(who.node, lookup);
+                self.give(who.node, Stimulus::LookedUp(answer))
+            }
             Happening::Order(who) if self.runs(who) && !self.is_well => self.order(who.node),
-            Happening::Writable(_) | Happening::Verified(..) | Happening::JobDone(..) | Happening::Order(_) => Ok(()),
+            Happening::Writable(_)
+            | Happening::Verified(..)
+            | Happening::JobDone(..)
+            | Happening::LookUpDone(..)
+            | Happening::Order(_) => Ok(()),
             Happening::Start(node) => self.start(node),
             Happening::Disturbance(disturbance) => self.disturb(disturbance),
             Happening::Attack => self.attack(),

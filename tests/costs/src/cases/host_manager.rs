@@ -12,7 +12,7 @@ use std::{
 };
 use zephyr_core::{kind::Kind, notice::Notice, time::Now};
 use zephyr_engine::{
-    host_manager::{Config, HostManager, Owner, Server, Servers},
+    host_manager::{Config, Done, HostManager, Job, Owner, Server, Servers},
     machine::{Input, Machine, Output},
 };
 
@@ -32,7 +32,7 @@ impl Bench {
     /// A host manager whose server answers.
     fn new() -> Self {
         let config = Config {
-            servers: Servers::new(vec![Server { name: "zsrv.test".into(), address: SERVER }], 1).unwrap(),
+            servers: Servers::new(vec![Server::at("zsrv.test", SERVER)], 1).unwrap(),
             address: Ipv4Addr::new(10, 77, 0, 9),
             port: 2104,
             version: "costs".to_owned(),
@@ -69,8 +69,11 @@ impl Bench {
         loop {
             match self.machine.poll(self.now) {
                 Output::Transmit(transmit) => sent.push(transmit.payload),
-                Output::Job(query) => self.machine.handle(self.now, Input::Done(query.answer(Owner::User(1000)))),
-                Output::Event(_) => {}
+                Output::Job(Job::Owner(query)) => {
+                    self.machine.handle(self.now, Input::Done(Done::Owner(query.answer(Owner::User(1000)))));
+                }
+                // As one that takes long.
+                Output::Job(Job::Lookup(_)) | Output::Event(_) => {}
                 Output::Wait(_) => return sent,
             }
         }
