@@ -11,6 +11,9 @@ use std::{
 use zephyr_engine::machine::Transmit;
 use zephyr_testkit::loopback::Network;
 
+/// Only tests that fail wait so long.
+const DEADLINE: Duration = Duration::from_secs(60);
+
 /// Sends every datagram back as often as its first octet says, once a job has said where to.
 #[derive(Debug, Default)]
 struct Echo {
@@ -118,13 +121,16 @@ impl Scene {
 
 /// Takes turns until this is so.
 async fn turns(driver: &mut Driver<Echo>, notes: &mut Notes, enough: impl Fn(&Echo, &Notes) -> bool) {
-    loop {
-        let turn = driver.turn(notes);
-        if enough(driver.machine(), notes) {
-            return;
+    let turns = async {
+        loop {
+            let turn = driver.turn(notes);
+            if enough(driver.machine(), notes) {
+                return;
+            }
+            driver.wait(&turn, None).await;
         }
-        driver.wait(&turn, None).await;
-    }
+    };
+    tokio::time::timeout(DEADLINE, turns).await.expect("what was awaited happens");
 }
 
 #[tokio::test]
