@@ -286,6 +286,19 @@ async fn a_closed_port_does_not_stop_the_driver() -> io::Result<()> {
     Ok(())
 }
 
+/// It is woken by one as well, when nothing else comes.
+#[tokio::test]
+async fn errors_are_told_when_nothing_else_comes() -> io::Result<()> {
+    let scene = Scene::new()?;
+    let gone = scene.peer()?;
+    let Scene { mut driver, network: _network, .. } = scene;
+    let to = gone.local_addr()?;
+    drop(gone);
+    driver.handle(Input::Command(Transmit { to, local: None, payload: Bytes::from_static(b"into the void") }));
+    turns(&mut driver, &mut Notes::default(), |machine, _| machine.unreachable.len() == 1).await;
+    Ok(())
+}
+
 /// Nobody who has errors made keeps a driver from anything else.
 #[tokio::test]
 async fn a_flood_of_errors_is_worked_off_in_several_turns() -> io::Result<()> {
