@@ -11,6 +11,9 @@ use std::{
 use zephyr_engine::machine::Transmit;
 use zephyr_testkit::loopback::Network;
 
+/// Only tests that fail wait so long.
+const DEADLINE: Duration = Duration::from_secs(60);
+
 /// Sends every datagram back as often as its first octet says, once a job has said where to.
 #[derive(Debug, Default)]
 struct Echo {
@@ -118,13 +121,16 @@ impl Scene {
 
 /// Takes turns until this is so.
 async fn turns(driver: &mut Driver<Echo>, notes: &mut Notes, enough: impl Fn(&Echo, &Notes) -> bool) {
-    loop {
-        let turn = driver.turn(notes);
-        if enough(driver.machine(), notes) {
-            return;
+    let turns = async {
+        loop {
+            let turn = driver.turn(notes);
+            if enough(driver.machine(), notes) {
+                return;
+            }
+            driver.wait(&turn, None).await;
         }
-        driver.wait(&turn, None).await;
-    }
+    };
+    tokio::time::timeout(DEADLINE, turns).await.expect("what was awaited happens");
 }
 
 #[tokio::test]
@@ -277,6 +283,19 @@ async fn a_closed_port_does_not_stop_the_driver() -> io::Result<()> {
     for _ in 0..2 {
         assert_eq!(peer.recv_from(&mut buffer).await?, (1, address));
     }
+    Ok(())
+}
+
+/// It is woken by one as well, when nothing else comes.
+#[tokio::test]
+async fn errors_are_told_when_nothing_else_comes() -> io::Result<()> {
+    let scene = Scene::new()?;
+    let gone = scene.peer()?;
+    let Scene { mut driver, network: _network, .. } = scene;
+    let to = gone.local_addr()?;
+    drop(gone);
+    driver.handle(Input::Command(Transmit { to, local: None, payload: Bytes::from_static(b"into the void") }));
+    turns(&mut driver, &mut Notes::default(), |machine, _| machine.unreachable.len() == 1).await;
     Ok(())
 }
 
