@@ -69,7 +69,12 @@ impl Keytab {
         if known.stamp != stamp {
             known.stamp = stamp;
             match read(&self.path, &self.realm) {
-                Ok(keys) => known.keys = Arc::new(keys),
+                Ok(keys) => {
+                    known.keys = Arc::new(keys);
+                    if let Some(warning) = keytab_warning(&self.path) {
+                        tracing::warn!("{warning}");
+                    }
+                }
                 Err(error) => tracing::error!(%error, "going on with the keys that were read before"),
             }
         }
@@ -80,6 +85,10 @@ impl Keytab {
 fn read(path: &Path, realm: &str) -> Result<Keys, AuthError> {
     let shown = || path.display().to_string();
     check_owner(path)?;
+    // Nobody but the server's user and root can exchange it any more. The library would wait for a pipe for ever.
+    if !fs::metadata(path).is_ok_and(|file| file.is_file()) {
+        return Err(AuthError::KeytabUnreadable { path: shown(), reason: "this is no file".to_owned() });
+    }
     let keytab = MemoryKeytab::read(path, realm.as_bytes()).map_err(|error| match error {
         KeytabError::Unreadable(reason) => AuthError::KeytabUnreadable { path: shown(), reason },
         KeytabError::NoKey => AuthError::NoServiceKey { path: shown(), principal: format!("zephyr/zephyr@{realm}") },
@@ -87,7 +96,6 @@ fn read(path: &Path, realm: &str) -> Result<Keys, AuthError> {
     })?;
     // Again: somebody may have put another file there while it was read.
     check_owner(path)?;
-    warn_of_readers(path);
     Ok(Keys { keytab, known: KnownTickets::default() })
 }
 
@@ -101,10 +109,12 @@ fn check_owner(path: &Path) -> Result<(), AuthError> {
     })
 }
 
-/// Whoever can read the keytab can be anybody. That is how some sites have it, so it is no error.
-fn warn_of_readers(path: &Path) {
+/// What is allowed of a keytab and probably a mistake: that all users can read it. Whoever can read it can be anybody; that
+/// is how some sites have it, so it is no error.
+pub fn keytab_warning(path: &Path) -> Option<String> {
     const READABLE_BY_OTHERS: u32 = 0o004;
-    if fs::metadata(path).is_ok_and(|file| file.mode() & READABLE_BY_OTHERS != 0) {
-        tracing::warn!("every user of this machine can read the keytab {}, and be anybody", path.display());
-    }
+    let is_open = fs::metadata(path).is_ok_and(|file| file.mode() & READABLE_BY_OTHERS != 0);
+    is_open.then(|| {
+        format!("every user of this machine can read the keytab {0}, and be anybody: chmod o= {0}", path.display())
+    })
 }
