@@ -36,7 +36,7 @@ fn a_mistake_of_the_host_manager_does_not_stop_a_server() {
     let path = folder.path().to_str().unwrap();
     let server = server(&["--config-dir", path]);
     server.signal("HUP");
-    server.line_with("restart completed");
+    server.line_with("reloaded: ");
 
     let (status, stderr) = refused(ZHM, folder.path());
     assert_eq!(status, Some(1));
@@ -99,7 +99,7 @@ fn a_setting_is_known_by_its_old_name() {
     server.signal("HUP");
     let line = server.line_with(renamed);
     assert!(line.contains("WARN"), "{line}");
-    server.line_with("restart completed");
+    server.line_with("reloaded: ");
 
     // It is said at the start too; this one ends there, since the address is no machine's.
     let start = Command::new(ZEPHYRD)

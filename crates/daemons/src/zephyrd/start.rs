@@ -1,59 +1,166 @@
-//! Startup of a server, and its errors.
+//! Everything that a server needs before it can begin, gathered so that all that is missing is said at once.
+//!
+//! A start and `zephyrctl check` gather the same. What keeps a server from its work is a problem, and what it can do without
+//! is a warning.
 
-use crate::{problem::Problems, settings::Server};
+use super::{configuration::Parts, dump_file, host_name, listeners, options::Options};
+use crate::{
+    admin_protocol::Status,
+    port_holder,
+    problem::{Findings, Problem},
+    settings::{Server, ServerSettings},
+};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::Path,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
     sync::Arc,
 };
+use tokio::net::UdpSocket;
 use zephyr_core::{
     auth::{Acceptor, AuthError},
     realm::Realms,
 };
-use zephyr_domain::{policy_file::PolicyFile, server_domain::ServerDomain};
+use zephyr_domain::{policy_file::PolicyFile, scope, server_domain::ServerDomain};
 use zephyr_engine::server::{Bounds, Config, Neighbours, ProbeSecret, acknowledgements_in_flight, acl::Rules};
-use zephyr_net::{address, host, services};
+use zephyr_net::{services, socket};
 
-/// Errors of starting a server.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Authentication cannot work.
-    #[error("{error}{}", .error.advice().map(|advice| format!("\n{advice}")).unwrap_or_default())]
-    Auth {
-        /// The backend's error.
-        #[from]
-        error: AuthError,
-    },
-    /// The configuration files cannot be used.
-    #[error("{0}")]
-    Configuration(#[from] Problems),
-    /// Metrics cannot be offered where the settings say.
-    #[error("cannot offer metrics: {0}")]
-    Metrics(io::Error),
-    /// The socket cannot be had.
-    #[error("cannot listen on {address}: {error}")]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// The system's error message.
-        error: io::Error,
-    },
-    /// The system refuses something else.
-    #[error(transparent)]
-    System(#[from] io::Error),
+/// What a start has found: as much as there is of all that a server needs.
+pub(crate) struct Gathered {
+    settings: Option<ServerSettings>,
+    rules: Option<Arc<Rules>>,
+    domain: Option<ServerDomain>,
+    acceptor: Option<Arc<dyn Acceptor>>,
+    socket: Option<UdpSocket>,
+    host: Option<HostName>,
+    /// All that there is to say.
+    pub(crate) findings: Findings,
+}
+
+/// All that a server needs.
+pub(super) struct Ready {
+    /// The settings, with what the command line says.
+    pub(super) settings: ServerSettings,
+    pub(super) rules: Arc<Rules>,
+    pub(super) domain: ServerDomain,
+    pub(super) acceptor: Arc<dyn Acceptor>,
+    pub(super) socket: UdpSocket,
+    pub(super) host: HostName,
+    /// What it can do without.
+    pub(super) warnings: Vec<Problem>,
+}
+
+/// The server's name, and the address that it stands for.
+#[derive(Clone, Debug)]
+pub(super) struct HostName {
+    pub(super) name: String,
+    pub(super) address: Ipv4Addr,
+}
+
+/// Gathers what a server with these options needs. `running` is the server that may have all of it already, whom a check does
+/// not mind.
+///
+/// The socket is bound last: what comes while it is gathered for a check is lost.
+pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathered {
+    let Parts { settings, rules, policies, mut findings } = Parts::read(&options.config_dir);
+    let settings = settings.map(|settings| options.overrule(settings));
+    let mut gathered = Gathered {
+        settings,
+        rules,
+        domain: None,
+        acceptor: None,
+        socket: None,
+        host: None,
+        findings: Findings::default(),
+    };
+    if let Some(settings) = &gathered.settings {
+        let server = &settings.zephyrd;
+        if let Some(policies) = &policies {
+            gathered.domain = known_or(domain(server, policies), &mut findings);
+        }
+        if let (Some(domain), Some(policies)) = (&gathered.domain, &policies) {
+            gathered.acceptor = known_or(acceptor(domain, server, &options.config_dir), &mut findings);
+            findings.warnings.extend(domain_warnings(domain, server, &options.config_dir));
+            findings.warnings.extend(policy_warnings(domain, policies));
+        }
+        let address = listen_address(server);
+        match host_name::find(server.hostname.as_deref(), address) {
+            Ok(host) => gathered.host = Some(host),
+            Err(problem) => findings.problems.push(problem),
+        }
+        if let Some(host) = &gathered.host {
+            let clients = gathered.domain.as_ref().zip(policies.as_ref());
+            findings.warnings.extend(host_name::warnings(
+                host,
+                address,
+                clients.map(|(domain, policies)| host_name::Served { domain, policies, forced: server.auth }),
+            ));
+        }
+        findings.warnings.extend(dump_file::examine(&server.dump_file));
+        findings.extend(listeners::examine(options, settings, running).await);
+        match socket::bind_with(address, server.receive_buffer) {
+            Ok(socket) => gathered.socket = Some(socket),
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse && running.is_some_and(|running| has(running, address)) => {
+            }
+            Err(error) => {
+                let error = port_holder::explain(address, error);
+                findings.problems.push(Problem::of_machine(format!("cannot listen on {address}: {error}")));
+            }
+        }
+    }
+    gathered.findings = findings;
+    gathered
+}
+
+impl Gathered {
+    /// What a server begins with.
+    ///
+    /// # Errors
+    ///
+    /// All that there is to say, when anything is missing.
+    pub(super) fn ready(self) -> Result<Ready, Findings> {
+        let Self { settings, rules, domain, acceptor, socket, host, findings } = self;
+        match (settings, rules, domain, acceptor, socket, host) {
+            (Some(settings), Some(rules), Some(domain), Some(acceptor), Some(socket), Some(host))
+                if findings.problems.is_empty() =>
+            {
+                Ok(Ready { settings, rules, domain, acceptor, socket, host, warnings: findings.warnings })
+            }
+            _ => Err(findings),
+        }
+    }
+}
+
+/// Whether this server is the one who has the address.
+fn has(running: &Status, address: SocketAddr) -> bool {
+    running.address.port() == address.port() && (address.ip().is_unspecified() || running.address.ip() == address.ip())
+}
+
+fn known_or<T>(found: Result<T, AuthError>, findings: &mut Findings) -> Option<T> {
+    found.map_err(|error| findings.problems.push(Problem::of_machine(in_one_line(&error)))).ok()
+}
+
+/// An error of authentication and what to do about it.
+fn in_one_line(error: &AuthError) -> String {
+    error.advice().map_or_else(|| error.to_string(), |advice| format!("{error}. {advice}"))
 }
 
 /// The address to listen on.
-pub(super) fn listen_address(settings: &Server) -> SocketAddr {
+fn listen_address(settings: &Server) -> SocketAddr {
     let usual = || (Ipv4Addr::UNSPECIFIED, services::port(services::ZEPHYR_CLT)).into();
     settings.listen.unwrap_or_else(usual)
 }
 
 /// The domain that is served.
-pub(super) fn domain(settings: &Server, policies: &PolicyFile) -> Result<ServerDomain, AuthError> {
-    ServerDomain::find(policies, settings.auth, settings.realm.as_deref())
+fn domain(settings: &Server, policies: &PolicyFile) -> Result<ServerDomain, AuthError> {
+    ServerDomain::find(policies, settings.auth, settings.realm.as_deref()).map_err(|error| match settings.realm {
+        Some(_) => error,
+        None => AuthError::Backend(format!(
+            "no realm to serve: {error}; set realm in section zephyrd of zephyr.toml, or default_realm in krb5.conf"
+        )),
+    })
 }
 
 /// The acceptor of the domain.
@@ -62,28 +169,47 @@ pub(super) fn acceptor(
     settings: &Server,
     config_dir: &Path,
 ) -> Result<Arc<dyn Acceptor>, AuthError> {
-    domain.acceptor(settings.keytab.clone().unwrap_or_else(|| config_dir.join("krb5.keytab")))
+    domain.acceptor(keytab(settings, config_dir))
 }
 
-/// The configuration of the engine. `listening` is where the socket is bound.
-pub(super) fn prepare(
-    settings: &Server,
+fn keytab(settings: &Server, config_dir: &Path) -> PathBuf {
+    settings.keytab.clone().unwrap_or_else(|| config_dir.join("krb5.keytab"))
+}
+
+fn domain_warnings(domain: &ServerDomain, settings: &Server, config_dir: &Path) -> Vec<Problem> {
+    domain.acceptor_warnings(keytab(settings, config_dir)).into_iter().map(Problem::of_machine).collect()
+}
+
+/// What of the policy file is not in force, although its author may think so.
+pub(super) fn policy_warnings(domain: &ServerDomain, policies: &PolicyFile) -> Vec<Problem> {
+    let mut warnings = scope::warnings(policies, domain, &scope::known_realms(policies));
+    // Where nobody can prove anything, nobody compares realms.
+    if domain.domain.policy.provable
+        && let Ok(realms) = domain.domain.backend.configured_realms()
+        && let Some(other) = scope::other_spelling(domain, &realms)
+    {
+        let realm = &domain.realm;
+        warnings.push(Problem::of_machine(format!(
+            "the server's realm {realm} is {other} in this machine's configuration, and realms that differ in case are different"
+        )));
+    }
+    warnings
+}
+
+/// The configuration of the engine.
+pub(super) fn engine_config(
+    host: HostName,
     domain: &ServerDomain,
     bounds: Bounds,
     rules: Arc<Rules>,
-    listening: SocketAddr,
-) -> Result<Config, StartError> {
-    let name = match &settings.hostname {
-        Some(name) => name.clone(),
-        None => {
-            let own = host::own_name()?;
-            host::canonical_name(&own).unwrap_or(own)
-        }
-    };
+    socket: &UdpSocket,
+) -> io::Result<Config> {
+    let receive_buffer = socket::receive_buffer(socket)?;
+    tracing::debug!("the socket's receive buffer has {receive_buffer} octets");
     Ok(Config {
-        address: own_address(listening, &name),
-        host: name,
-        port: listening.port(),
+        address: host.address,
+        host: host.name,
+        port: socket.local_addr()?.port(),
         host_manager_port: services::port(services::ZEPHYR_HM),
         version: format!(
             "Zephyr Server {} (zephyr-rs)/{}-{}",
@@ -97,7 +223,7 @@ pub(super) fn prepare(
         probe_secret: probe_secret()?,
         bounds,
         neighbours: Neighbours::default(),
-        in_flight: acknowledgements_in_flight(settings.receive_buffer),
+        in_flight: acknowledgements_in_flight(receive_buffer),
     })
 }
 
@@ -107,17 +233,4 @@ fn probe_secret() -> io::Result<ProbeSecret> {
     let filled = SystemRandom::new().fill(&mut random);
     filled.map_err(|_| io::Error::other("the system has no random octets"))?;
     Ok(ProbeSecret::new(&random))
-}
-
-fn own_address(listening: SocketAddr, name: &str) -> Ipv4Addr {
-    match listening.ip() {
-        IpAddr::V4(address) if !address.is_unspecified() => address,
-        _ => match address::resolve(name, listening.port()) {
-            Ok(address) => *address.ip(),
-            Err(error) => {
-                tracing::warn!("this host's name {name} has no IPv4 address ({error}); clients are told 0.0.0.0");
-                Ipv4Addr::UNSPECIFIED
-            }
-        },
-    }
 }
