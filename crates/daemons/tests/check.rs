@@ -6,7 +6,7 @@
 mod running;
 
 use nix::unistd::geteuid;
-use running::{Daemon, TIMEOUT, any_port, server};
+use running::{any_port, server};
 use serde_json::Value;
 use std::{
     fs::{self, Permissions},
@@ -22,6 +22,7 @@ use std::{
 use zephyr_testkit::{
     loopback::Network,
     ownership::{ALICE, owned_by},
+    reference::Namespace,
 };
 
 const REALM: &str = "CHECK.TEST";
@@ -32,6 +33,8 @@ struct Site {
     folder: tempfile::TempDir,
     network: Network,
     options: Vec<String>,
+    /// A machine of its own, if it has one.
+    machine: Option<Namespace>,
 }
 
 /// What was found, line by line.
@@ -57,7 +60,7 @@ impl Site {
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let listen = any_port(&network).to_string();
         let options = ["--listen", &listen, "--hostname", "here"].map(str::to_owned).to_vec();
-        let site = Self { folder, network, options };
+        let site = Self { folder, network, options, machine: None };
         site.write("krb5.conf", &format!("[libdefaults]\ndefault_realm = {REALM}\n[realms]\n{REALM} = {{\n}}\n"));
         site.write("acl/class-registry.acl", "secret:\n");
         site.write("acl/xmt-secret.acl", &format!("alice@{REALM}\n"));
@@ -79,14 +82,16 @@ impl Site {
         fs::set_permissions(self.path(name), Permissions::from_mode(mode)).unwrap();
     }
 
-    /// Writes a keytab with the key of this service, which is root's and nobody's.
+    /// Writes a keytab with the key of this service.
     fn keytab(&self, service: &str) {
         let file = self.path("krb5.keytab");
         fs::write(&file, keytab_of(service)).unwrap();
         self.set_mode("krb5.keytab", 0o600);
-        if geteuid().is_root() {
-            chown(&file, Some(NOBODY), None).unwrap();
-        }
+    }
+
+    /// Whose the keytab is: root's, or the server's user's. Nobody else's counts.
+    fn keytab_belongs_to(&self, user: u32) {
+        chown(self.path("krb5.keytab"), Some(user), None).unwrap();
     }
 
     /// The same site whose server has these options besides.
@@ -95,13 +100,31 @@ impl Site {
         self
     }
 
+    /// The same site on a machine of its own, whose server has no options. Files of `/etc` are those of the site's folder
+    /// `etc`, where it has them, and the host is called `zsrv`.
+    fn on_its_own_machine(mut self) -> Self {
+        let machine = Namespace::new(self.folder.path()).unwrap();
+        let etc = self.path("etc");
+        let script = "set -e; ip link set lo up; hostname zsrv; \
+            for file in \"$1\"/*; do mount --bind \"$file\" /etc/\"${file##*/}\"; done";
+        let done = machine.command("sh").args(["-c", script, "sh"]).arg(&etc).status().unwrap();
+        assert!(done.success());
+        self.machine = Some(machine);
+        self.options.clear();
+        self
+    }
+
+    fn command(&self, program: &str) -> Command {
+        self.machine.as_ref().map_or_else(|| Command::new(program), |machine| machine.command(program))
+    }
+
     fn environment<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         let command = command.env("KRB5_CONFIG", self.path("krb5.conf")).env_remove("RUST_LOG");
         command.env_remove("ZEPHYR_POLICY").env_remove("ZEPHYR_CONTROL_SOCKET").current_dir("/")
     }
 
     fn check(&self, by: By) -> Found {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_zephyrctl"));
+        let mut command = self.command(env!("CARGO_BIN_EXE_zephyrctl"));
         self.environment(&mut command).arg("--config-dir").arg(self.folder.path()).arg("check");
         if by == By::Nobody {
             command.args(["--user", "nobody"]);
@@ -113,7 +136,7 @@ impl Site {
 
     fn zephyrd(&self, by: By) -> Command {
         let mut command = match by {
-            By::Me => Command::new(env!("CARGO_BIN_EXE_zephyrd")),
+            By::Me => self.command(env!("CARGO_BIN_EXE_zephyrd")),
             By::Nobody => {
                 let copy = self.path("zephyrd");
                 if !copy.exists() {
@@ -218,6 +241,7 @@ fn a_good_site_is_fine() {
     let found = site.begins(By::Me, &[]);
     assert_eq!(found.end, format!("no problems in {}", site.folder.path().display()));
     if is_root() {
+        site.keytab_belongs_to(NOBODY);
         let found = site.begins(By::Nobody, &[]);
         assert_eq!(found.end, format!("no problems in {}, as user nobody", site.folder.path().display()));
     }
@@ -262,12 +286,10 @@ fn what_the_servers_user_cannot_read() {
         return;
     }
     let site = Site::new();
-    let keytab = site.path("krb5.keytab");
-    chown(&keytab, Some(0), Some(0)).unwrap();
     site.begins(By::Me, &[]);
     let found = site.refuses(By::Nobody, &["cannot read keytab $/krb5.keytab: Permission denied"]);
     assert_eq!(found.end, format!("1 problem in {}, as user nobody", site.folder.path().display()));
-    chown(&keytab, Some(NOBODY), None).unwrap();
+    site.keytab_belongs_to(NOBODY);
 
     let files = ["zephyr.toml", "policy.toml", "default.subscriptions", "acl/opstaff.acl"];
     for file in files {
@@ -399,6 +421,7 @@ fn folders_that_cannot_be_written() {
         return;
     }
     let site = Site::new();
+    site.keytab_belongs_to(NOBODY);
     fs::create_dir(site.path("closed")).unwrap();
     site.write("zephyr.toml", "[control]\nsocket = \"$/closed/sock\"\n[zephyrd]\ndump-file = \"$/closed/new/db\"\n");
     site.begins(
@@ -408,7 +431,9 @@ fn folders_that_cannot_be_written() {
             "the state cannot be dumped to $/closed/new/db: the folder $/closed: Permission denied (os error 13)",
         ],
     );
+    site.keytab_belongs_to(0);
     site.begins(By::Me, &[]);
+    site.keytab_belongs_to(NOBODY);
     site.write("zephyr.toml", "[metrics]\nlisten = \"unix:$/closed/metrics\"\n");
     site.refuses(
         By::Nobody,
@@ -471,6 +496,70 @@ fn users_and_options_that_are_none() {
     }
 }
 
+#[test]
+fn names_that_are_doubtful() {
+    if !is_root() {
+        return;
+    }
+    let site = Site::new();
+    site.write("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 zsrv.example.org zsrv\n");
+    site.write("etc/resolv.conf", "");
+    site.write("zephyr.toml", "[control]\nsocket = \"$/run/sock\"\n[zephyrd]\ndump-file = \"$/run/db\"\n");
+    site.write(
+        "krb5.conf",
+        &format!("[libdefaults]\ndefault_realm = {REALM}\n[domain_realm]\n.example.org = {REALM}\n"),
+    );
+    let site = site.on_its_own_machine();
+    // As Debian has it.
+    site.begins(
+        By::Me,
+        &["this host's name zsrv.example.org is the loopback address 127.0.1.1 here, which other hosts cannot reach: give \
+           zsrv.example.org the host's own address in DNS or /etc/hosts, or set hostname "],
+    );
+    site.write("etc/hosts", "127.0.0.1 localhost\n10.0.0.7 zsrv.example.org zsrv\n");
+    site.begins(By::Me, &[]);
+    site.write("krb5.conf", &format!("[libdefaults]\ndefault_realm = {REALM}\n"));
+    site.begins(
+        By::Me,
+        &["the server serves realm CHECK.TEST, and clients with this machine's configuration take zsrv.example.org for a \
+           server of EXAMPLE.ORG: map it in [domain_realm] of krb5.conf, "],
+    );
+    site.write("policy.toml", "[domain.\"CHECK.TEST\"]\nservers = [\"zsrv.example.org\"]\n");
+    site.begins(By::Me, &[]);
+    site.write("etc/hosts", "127.0.0.1 localhost\n");
+    site.begins(By::Me, &["this host's name zsrv has no IPv4 address, so clients are told 0.0.0.0: "]);
+}
+
+/// Where root does not say otherwise, the server is run by the user of the unit, with his groups.
+#[test]
+fn the_units_user_is_the_usual_one() {
+    if !is_root() {
+        return;
+    }
+    let site = Site::new();
+    site.write("etc/passwd", "root:x:0:0::/root:/bin/sh\nzephyr:x:61050:61050::/nonexistent:/bin/false\n");
+    site.write("etc/group", "root:x:0:\nzephyr:x:61050:\nkeys:x:61051:zephyr\n");
+    site.write("etc/hosts", "10.0.0.7 zsrv.check.test zsrv\n");
+    let site = site.on_its_own_machine();
+    let check = || {
+        let mut command = site.command(env!("CARGO_BIN_EXE_zephyrctl"));
+        Found::of(site.environment(&mut command).arg("--config-dir").arg(site.folder.path()).arg("check"))
+    };
+    let found = check();
+    assert_eq!(found.end, format!("1 problem in {}, as user zephyr", site.folder.path().display()));
+    assert!(found.problems[0].contains("krb5.keytab: Permission denied"), "{found:?}");
+    chown(site.path("krb5.keytab"), None, Some(61_051)).unwrap();
+    site.set_mode("krb5.keytab", 0o640);
+    let found = check();
+    assert_eq!((found.status, &*found.warnings), (Some(0), &[][..]), "{found:?}");
+    assert_eq!(found.end, format!("no problems in {}, as user zephyr", site.folder.path().display()));
+    // Without such a user the check is root's, and says so.
+    site.write("etc/passwd", "root:x:0:0::/root:/bin/sh\n");
+    let found = check();
+    assert!(found.warnings[0].starts_with("there is no user zephyr, as whom the unit runs the server; "), "{found:?}");
+    assert_eq!(found.end, format!("no problems in {}", site.folder.path().display()));
+}
+
 /// For reading a folder on a machine where the server will not run.
 #[test]
 fn files_alone_need_neither_keytab_nor_port() {
@@ -486,7 +575,6 @@ fn files_alone_need_neither_keytab_nor_port() {
     assert_eq!(files(&site).problems.len(), 1);
 }
 
-/// A daemon of the right kind is what the rest of this file compares with.
 #[test]
 fn a_check_leaves_nothing_behind() {
     let site = Site::new();
@@ -495,6 +583,4 @@ fn a_check_leaves_nothing_behind() {
     let before = names(site.folder.path());
     assert_eq!(site.check(By::Me).status, Some(0));
     assert_eq!(names(site.folder.path()), before, "no folder, no socket");
-    let _ = TIMEOUT;
-    let _: Option<Daemon> = None;
 }
