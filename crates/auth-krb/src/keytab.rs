@@ -2,6 +2,7 @@
 
 use crate::{
     binding::{KeytabError, MemoryKeytab},
+    enctype::{self, Enctype, Permitted},
     error,
     known::KnownTickets,
     ownership::{self, NotOwn},
@@ -71,7 +72,7 @@ impl Keytab {
             match read(&self.path, &self.realm) {
                 Ok(keys) => {
                     known.keys = Arc::new(keys);
-                    if let Some(warning) = keytab_warning(&self.path) {
+                    if let Some(warning) = open_to_all(&self.path) {
                         tracing::warn!("{warning}");
                     }
                 }
@@ -109,9 +110,26 @@ fn check_owner(path: &Path) -> Result<(), AuthError> {
     })
 }
 
-/// What is allowed of a keytab and probably a mistake: that all users can read it. Whoever can read it can be anybody; that
-/// is how some sites have it, so it is no error.
-pub fn keytab_warning(path: &Path) -> Option<String> {
+/// What is allowed of the keytab of `realm`'s service and probably a mistake: that all users can read it, and that its keys
+/// are of none of the types that may be used. None of a keytab that cannot be read.
+pub fn keytab_warnings(path: &Path, realm: &str, permitted: &[Enctype]) -> Vec<String> {
+    let Ok(keys) = read(path, realm) else { return Vec::new() };
+    let types = Permitted::new(permitted);
+    let refused: Vec<String> = keys.keytab.enctypes.iter().map_while(|&enctype| types.refusal("it", enctype)).collect();
+    let useless = (refused.len() == keys.keytab.enctypes.len()).then(|| {
+        let names: Vec<String> = keys.keytab.enctypes.iter().copied().map(enctype::name_of).collect();
+        format!(
+            "no key of zephyr/zephyr@{realm} in the keytab {} is of a type that is permitted here, so nobody can prove who he is: \
+             there is {}",
+            path.display(),
+            names.join(", ")
+        )
+    });
+    open_to_all(path).into_iter().chain(useless).collect()
+}
+
+/// Whoever can read the keytab can be anybody. That is how some sites have it, so it is no error.
+fn open_to_all(path: &Path) -> Option<String> {
     const READABLE_BY_OTHERS: u32 = 0o004;
     let is_open = fs::metadata(path).is_ok_and(|file| file.mode() & READABLE_BY_OTHERS != 0);
     is_open.then(|| {

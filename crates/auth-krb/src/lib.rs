@@ -37,7 +37,7 @@ pub use checksum::KeyError;
 pub use enctype::{Enctype, UnknownEnctype};
 pub use gss::{Credentials, credentials};
 pub use initiator::KerberosInitiator;
-pub use keytab::{DEFAULT_KEYTAB, keytab_warning};
+pub use keytab::{DEFAULT_KEYTAB, keytab_warnings};
 pub use session::{KeySession, TicketSession};
 
 use zephyr_core::auth::AuthError;

@@ -85,7 +85,7 @@ impl Site {
     /// Writes a keytab with the key of this service.
     fn keytab(&self, service: &str) {
         let file = self.path("krb5.keytab");
-        fs::write(&file, keytab_of(service)).unwrap();
+        fs::write(&file, keytab_of(service, AES)).unwrap();
         self.set_mode("krb5.keytab", 0o600);
     }
 
@@ -213,16 +213,21 @@ impl Found {
     }
 }
 
+/// The types of keys: of AES, and of RC4, which nobody takes who is not told to.
+const AES: u8 = 18;
+const RC4: u8 = 23;
+
 /// A keytab in the format of MIT Kerberos with one key: that of this service.
-fn keytab_of(service: &str) -> Vec<u8> {
+fn keytab_of(service: &str, enctype: u8) -> Vec<u8> {
     let counted = |text: &str| [&u16::try_from(text.len()).unwrap().to_be_bytes(), text.as_bytes()].concat();
     let components: Vec<&str> = service.split('/').collect();
     let mut entry = u16::try_from(components.len()).unwrap().to_be_bytes().to_vec();
     entry.extend(counted(REALM));
     entry.extend(components.into_iter().flat_map(counted));
-    // The kind of name, the time, the version, the type of key (AES-256), its length and octets.
-    entry.extend([0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 18, 0, 32]);
-    entry.extend([7; 32]);
+    let octets = vec![7; if enctype == AES { 32 } else { 16 }];
+    // The kind of name, the time, the version, the type of key, its length and octets.
+    entry.extend([0, 0, 0, 1, 0, 0, 0, 1, 1, 0, enctype, 0, u8::try_from(octets.len()).unwrap()]);
+    entry.extend(octets);
     [&[5, 2], &u32::try_from(entry.len()).unwrap().to_be_bytes()[..], &entry].concat()
 }
 
@@ -277,6 +282,14 @@ fn keytabs_that_cannot_serve() {
     site.set_mode("krb5.keytab", 0o644);
     site.begins(By::Me, &["every user of this machine can read the keytab $/krb5.keytab, and be anybody: chmod o= "]);
     site.set_mode("krb5.keytab", 0o600);
+    site.begins(By::Me, &[]);
+    fs::write(&keytab, keytab_of("zephyr/zephyr", RC4)).unwrap();
+    site.begins(
+        By::Me,
+        &["no key of zephyr/zephyr@CHECK.TEST in the keytab $/krb5.keytab is of a type that is permitted here, so nobody can \
+           prove who he is: there is arcfour-hmac"],
+    );
+    site.write("policy.toml", "[domain.\"CHECK.TEST\"]\nenctypes = [\"rc4-hmac\"]\n");
     site.begins(By::Me, &[]);
 }
 
@@ -468,6 +481,18 @@ fn a_policy_of_no_realm_here_is_named_by_all() {
     site.write("policy.toml", "");
     site.with(&["-k", REALM])
         .begins(By::Me, &["the server's realm CHECK.TEST is Check.Test in this machine's configuration"]);
+}
+
+#[test]
+fn the_host_managers_servers_have_addresses() {
+    let site = Site::new();
+    site.write("zephyr.toml", "[zhm]\nservers = [\"no-such-host.invalid:2103\", \"127.0.0.1\"]\n");
+    let found = site.check(By::Me);
+    assert_eq!((found.status, found.warnings.len()), (Some(0), 1), "{found:?}");
+    assert!(
+        found.warnings[0]
+            .contains("zephyr.toml: server no-such-host.invalid:2103 of section zhm has no IPv4 address: ")
+    );
 }
 
 #[test]

@@ -26,7 +26,13 @@ fn refused(program: &str, folder: &Path) -> (Option<i32>, String) {
 /// The status of `zephyrctl check`, and what it prints.
 fn checked(folder: &Path, options: &[&str]) -> (Option<i32>, String) {
     let zephyrctl = env!("CARGO_BIN_EXE_zephyrctl");
-    let output = Command::new(zephyrctl).arg("--config-dir").arg(folder).arg("check").args(options).output().unwrap();
+    let output = Command::new(zephyrctl)
+        .arg("--config-dir")
+        .arg(folder)
+        .args(["check", "--files"])
+        .args(options)
+        .output()
+        .unwrap();
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 

@@ -28,7 +28,9 @@ pub(crate) static KERBEROS: Provider = Provider {
     configured_realms: zephyr_auth_krb::configured_realms,
     acceptor_warnings: |options| {
         let keytab = options.keytab.as_deref().unwrap_or(Path::new(zephyr_auth_krb::DEFAULT_KEYTAB));
-        zephyr_auth_krb::keytab_warning(keytab).into_iter().collect()
+        let permitted = options.permitted_enctypes.as_deref().unwrap_or(&Enctype::DEFAULT);
+        let realm = options.realm.clone().or_else(|| zephyr_auth_krb::default_realm().ok()).unwrap_or_default();
+        zephyr_auth_krb::keytab_warnings(keytab, &realm, permitted)
     },
     acceptor: |options| {
         let acceptor = KerberosAcceptor::new(options.realm.as_deref(), options.keytab.as_deref())?;

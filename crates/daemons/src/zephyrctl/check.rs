@@ -8,7 +8,7 @@ use super::{
 use crate::{
     admin_protocol::{Answer, ControlRequest, Status},
     problem::{Findings, Problem},
-    settings::ServerSettings,
+    settings::{self, HostManagerSettings, ServerSettings},
     zephyrd::{configuration, options::Options as ServerOptions, start},
 };
 use clap::Parser;
@@ -20,6 +20,7 @@ use std::{
     process::ExitCode,
     time::Duration,
 };
+use zephyr_net::address;
 
 /// The user that the shipped unit runs the server as.
 const USUAL_USER: &str = "zephyr";
@@ -57,6 +58,7 @@ pub(super) fn run(options: &Options, check: &Check) -> ExitCode {
         Ok(needs) => findings.add_new(needs),
         Err(error) => findings.problems.push(Problem::of_machine(error)),
     }
+    findings.warnings.extend(unknown_servers(&server.config_dir));
     let as_user = user.map(|user| format!(", as user {user}")).unwrap_or_default();
     tell(options, &format!("{}{as_user}", server.config_dir.display()), &findings)
 }
@@ -78,6 +80,18 @@ fn files(folder: &Path) -> Findings {
         Err(error) => Problem::whole_file(folder, error),
     };
     Findings { problems: vec![problem], ..Findings::default() }
+}
+
+/// Warns of servers in the host manager's section that have no address: a mistyped name is tried for ever.
+fn unknown_servers(folder: &Path) -> Vec<Problem> {
+    let servers = HostManagerSettings::load(folder).map(|loaded| loaded.settings.zhm.servers).unwrap_or_default();
+    let file = folder.join(settings::FILE_NAME);
+    let warning = |server: &String| {
+        let host = server.rsplit_once(':').map_or(&**server, |(host, _)| host);
+        let error = address::resolve(host, 0).err()?;
+        Some(Problem::whole_file(&file, format!("server {server} of section zhm has no IPv4 address: {error}")))
+    };
+    servers.iter().filter_map(warning).collect()
 }
 
 /// What the server's command line says. The folder and the control socket may be given as options of zephyrctl.

@@ -32,8 +32,19 @@ pub(super) fn warnings(config_dir: &Path) -> Vec<Problem> {
 }
 
 fn about(folder: &Path, name: &str, suspicion: Option<String>) -> Option<Problem> {
+    if is_backup(name) {
+        return None;
+    }
     let file: PathBuf = folder.join(name);
     suspicion.map(|suspicion| Problem::whole_file(&file, format!("not read; {suspicion}")))
+}
+
+/// Whether an editor or a package manager leaves files of this name: `opstaff.acl~`, `.opstaff.acl.swp`,
+/// `opstaff.acl.dpkg-old`.
+fn is_backup(name: &str) -> bool {
+    name.starts_with(['.', '#'])
+        || name.ends_with('~')
+        || [".acl.", ".toml."].iter().any(|within| name.contains(within))
 }
 
 /// What a name in the configuration folder may have been meant to be, if it is not read.
@@ -108,6 +119,8 @@ mod tests {
             "acl/opstaff.acl",
             "acl/.opstaff.acl.swp",
             "acl/opstaff.acl~",
+            "acl/xmt-thing.acl~",
+            "acl/xmt-thing.acl.dpkg-new",
             "acl/xmt-Some-thing.acl",
             "acl/sub-.acl",
         ] {
