@@ -331,7 +331,17 @@ fn without_a_realm_nothing_is_served() {
     site.refuses(By::Me, &["no realm to serve: "]);
     let found = site.refuses(By::Me, &["; set realm in section zephyrd of zephyr.toml, or default_realm in krb5.conf"]);
     assert_eq!(found.problems.len(), 1);
-    site.with(&["-k", REALM]).begins(By::Me, &[]);
+    let site = site.with(&["-k", REALM]);
+    site.begins(By::Me, &[]);
+    let unusable = "the Kerberos configuration (krb5.conf) cannot be used: ";
+    if is_root() {
+        site.keytab_belongs_to(NOBODY);
+        site.set_mode("krb5.conf", 0o600);
+        site.refuses(By::Nobody, &[&format!("{unusable}Permission denied")]);
+        site.keytab_belongs_to(0);
+    }
+    site.write("krb5.conf", "garbage = {{{\n[[[\n");
+    site.refuses(By::Me, &[&format!("{unusable}Improper format of Kerberos configuration file")]);
 }
 
 #[test]
