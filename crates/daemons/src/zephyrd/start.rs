@@ -3,7 +3,13 @@
 //! A start and `zephyrctl check` gather the same. What keeps a server from its work is a problem, and what it can do without
 //! is a warning.
 
-use super::{configuration::Parts, dump_file, host_name, listeners, options::Options};
+use super::{
+    configuration::Parts,
+    dump_file,
+    host_name::{self, Served},
+    listeners,
+    options::Options,
+};
 use crate::{
     admin_protocol::Status,
     port_holder,
@@ -63,58 +69,65 @@ pub(super) struct HostName {
 ///
 /// The socket is bound last: what comes while it is gathered for a check is lost.
 pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathered {
-    let Parts { settings, rules, policies, mut findings } = Parts::read(&options.config_dir);
-    let settings = settings.map(|settings| options.overrule(settings));
-    let mut gathered = Gathered {
-        settings,
-        rules,
-        domain: None,
-        acceptor: None,
-        socket: None,
-        host: None,
-        findings: Findings::default(),
-    };
-    if let Some(settings) = &gathered.settings {
-        let server = &settings.zephyrd;
-        if let Some(policies) = &policies {
-            gathered.domain = known_or(domain(server, policies), &mut findings);
-        }
-        if let (Some(domain), Some(policies)) = (&gathered.domain, &policies) {
-            gathered.acceptor = known_or(acceptor(domain, server, &options.config_dir), &mut findings);
-            findings.warnings.extend(domain_warnings(domain, server, &options.config_dir));
-            findings.warnings.extend(policy_warnings(domain, policies));
-        }
-        let address = listen_address(server);
+    let Parts { settings, rules, policies, findings } = Parts::read(&options.config_dir);
+    let mut gathered =
+        Gathered { settings: None, rules, domain: None, acceptor: None, socket: None, host: None, findings };
+    // Without settings nobody knows what else is wanted.
+    let Some(settings) = settings.map(|settings| options.overrule(settings)) else { return gathered };
+    let server = &settings.zephyrd;
+    let address = listen_address(server);
+    if let Some(policies) = &policies {
+        gathered.find_domain(policies, server, &options.config_dir);
+    }
+    gathered.find_host(policies.as_ref(), server, address);
+    gathered.findings.warnings.extend(dump_file::examine(&server.dump_file));
+    gathered.findings.extend(listeners::examine(options, &settings, running).await);
+    gathered.bind(address, server.receive_buffer, running);
+    gathered.settings = Some(settings);
+    gathered
+}
+
+impl Gathered {
+    /// The domain and its acceptor.
+    fn find_domain(&mut self, policies: &PolicyFile, server: &Server, config_dir: &Path) {
+        let Some(domain) = self.unless_wrong(domain(server, policies)) else { return };
+        self.acceptor = self.unless_wrong(acceptor(&domain, server, config_dir));
+        let of_keytab = domain.acceptor_warnings(keytab(server, config_dir));
+        self.findings.warnings.extend(of_keytab.into_iter().map(Problem::of_machine));
+        self.findings.warnings.extend(policy_warnings(&domain, policies));
+        self.domain = Some(domain);
+    }
+
+    fn find_host(&mut self, policies: Option<&PolicyFile>, server: &Server, address: SocketAddr) {
         match host_name::find(server.hostname.as_deref(), address) {
-            Ok(host) => gathered.host = Some(host),
-            Err(problem) => findings.problems.push(problem),
+            Ok(host) => {
+                let served = self.domain.as_ref().zip(policies);
+                let served = served.map(|(domain, policies)| Served { domain, policies, forced: server.auth });
+                self.findings.warnings.extend(host_name::warnings(&host, address, served));
+                self.host = Some(host);
+            }
+            Err(problem) => self.findings.problems.push(problem),
         }
-        if let Some(host) = &gathered.host {
-            let clients = gathered.domain.as_ref().zip(policies.as_ref());
-            findings.warnings.extend(host_name::warnings(
-                host,
-                address,
-                clients.map(|(domain, policies)| host_name::Served { domain, policies, forced: server.auth }),
-            ));
-        }
-        findings.warnings.extend(dump_file::examine(&server.dump_file));
-        findings.extend(listeners::examine(options, settings, running).await);
-        match socket::bind_with(address, server.receive_buffer) {
-            Ok(socket) => gathered.socket = Some(socket),
+    }
+
+    fn bind(&mut self, address: SocketAddr, receive_buffer: usize, running: Option<&Status>) {
+        match socket::bind_with(address, receive_buffer) {
+            Ok(socket) => self.socket = Some(socket),
             Err(error)
                 if error.kind() == io::ErrorKind::AddrInUse && running.is_some_and(|running| has(running, address)) => {
             }
             Err(error) => {
                 let error = port_holder::explain(address, error);
-                findings.problems.push(Problem::of_machine(format!("cannot listen on {address}: {error}")));
+                self.findings.problems.push(Problem::of_machine(format!("cannot listen on {address}: {error}")));
             }
         }
     }
-    gathered.findings = findings;
-    gathered
-}
 
-impl Gathered {
+    /// What was found; where it is an error, that is a problem.
+    fn unless_wrong<T>(&mut self, found: Result<T, AuthError>) -> Option<T> {
+        found.map_err(|error| self.findings.problems.push(Problem::of_machine(in_one_line(&error)))).ok()
+    }
+
     /// What a server begins with.
     ///
     /// # Errors
@@ -136,10 +149,6 @@ impl Gathered {
 /// Whether this server is the one who has the address.
 fn has(running: &Status, address: SocketAddr) -> bool {
     running.address.port() == address.port() && (address.ip().is_unspecified() || running.address.ip() == address.ip())
-}
-
-fn known_or<T>(found: Result<T, AuthError>, findings: &mut Findings) -> Option<T> {
-    found.map_err(|error| findings.problems.push(Problem::of_machine(in_one_line(&error)))).ok()
 }
 
 /// An error of authentication and what to do about it.
@@ -174,10 +183,6 @@ pub(super) fn acceptor(
 
 fn keytab(settings: &Server, config_dir: &Path) -> PathBuf {
     settings.keytab.clone().unwrap_or_else(|| config_dir.join("krb5.keytab"))
-}
-
-fn domain_warnings(domain: &ServerDomain, settings: &Server, config_dir: &Path) -> Vec<Problem> {
-    domain.acceptor_warnings(keytab(settings, config_dir)).into_iter().map(Problem::of_machine).collect()
 }
 
 /// What of the policy file is not in force, although its author may think so.
