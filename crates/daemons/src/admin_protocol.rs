@@ -119,7 +119,7 @@ pub struct PolicyInForce {
 /// A rule of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyRule {
-    /// Of which part, as the file has it: empty for the whole domain, else `class "NAME"` or `foreign "REALM"`.
+    /// Of which part, as the file has it: empty for the whole domain, else `bounds`, `class "NAME"` or `foreign "REALM"`.
     pub section: String,
     /// The setting.
     pub setting: String,
@@ -127,7 +127,7 @@ pub struct PolicyRule {
     pub value: String,
     /// What that means.
     pub meaning: String,
-    /// Its place in the file, or that it is a default.
+    /// Its place in the file, or that it is a default; empty where that is not known.
     pub place: String,
 }
 

@@ -1,10 +1,11 @@
 //! Policies in the words of their file, and in those of people.
 
 use crate::admin_protocol::{PolicyInForce, PolicyRule};
-use zephyr_core::policy::{Action, Demand, FailedProof, Rule, Section, Setting};
+use zephyr_core::policy::{Action, Demand, FailedProof, Measure, Rule, Section, Setting};
 use zephyr_domain::{BackendSetting, policy_file::Domain};
 
-/// The policy of a domain, rule by rule: those of the whole domain, those of classes, those about foreign realms.
+/// The policy of a domain, rule by rule: those of the whole domain with its bounds, those of classes, those about foreign
+/// realms.
 pub(crate) fn in_force(domain: &Domain) -> PolicyInForce {
     let policy = &domain.policy;
     let mut list = List { domain, rules: Vec::new() };
@@ -19,6 +20,27 @@ pub(crate) fn in_force(domain: &Domain) -> PolicyInForce {
         };
         let value = policy.believe_unproven.to_string();
         list.rule(Section::Domain, "", Setting::BelieveUnproven, "believe-unproven-senders", value, meaning.to_owned());
+    }
+    if domain.backend.has(BackendSetting::Enctypes) {
+        let enctypes: Vec<String> = domain.enctypes.iter().map(ToString::to_string).collect();
+        list.without_place(
+            "",
+            "enctypes",
+            format!("{enctypes:?}"),
+            "keys of these types prove something, and no others",
+        );
+    }
+    let Measure { notice_octets, notices_per_second, notice_burst } = policy.measure;
+    let per_second = match notices_per_second {
+        0 => "a host may send any number of notices in a second",
+        _ => "a host may send so many notices in a second in the long run",
+    };
+    for (setting, value, meaning) in [
+        ("notice-octets", notice_octets, "a notice may bring so many octets"),
+        ("notices-per-second", notices_per_second, per_second),
+        ("notice-burst", notice_burst, "where that is bounded, so many at once after a pause"),
+    ] {
+        list.without_place("bounds", setting, value.to_string(), meaning);
     }
     for (number, class) in policy.classes.iter().enumerate() {
         let (section, name) = (Section::Class(number), format!("class {:?}", text(class.classes.text())));
@@ -95,6 +117,12 @@ impl List<'_> {
         self.rule(section, name, Setting::FailedProof, "failed-proof", value, meaning.to_owned());
     }
 
+    /// A setting whose place is not known.
+    fn without_place(&mut self, section: &str, setting: &str, value: String, meaning: &str) {
+        let (section, setting) = (section.to_owned(), setting.to_owned());
+        self.rules.push(PolicyRule { section, setting, value, meaning: meaning.to_owned(), place: String::new() });
+    }
+
     fn rule(&mut self, section: Section, name: &str, setting: Setting, called: &str, value: String, meaning: String) {
         self.rules.push(PolicyRule {
             section: name.to_owned(),
@@ -132,8 +160,9 @@ mod tests {
         let content = "[domain.\"R\"]\nsend = \"required\"\nlocate = \"closed\"\n\
             [domain.\"R\".class.\"open-*\"]\nsend = \"optional\"\nfailed-proof = \"drop\"\n\
             [domain.\"R\".foreign.\"EVIL\"]\nspeaks-for = []\n[domain.\"R\".foreign.\"*\"]\nspeaks-for = [\"bot@*\"]\n";
+        let rules_of_r: Vec<String> = rules(content, "R").into_iter().filter(|line| !line.contains(" (): ")).collect();
         assert_eq!(
-            rules(content, "R"),
+            rules_of_r,
             [
                 "domain \"R\" of p:1",
                 "send required (p:2): only who proves who he is may send",
@@ -154,6 +183,16 @@ mod tests {
             open.contains(&"believe-unproven-senders true (p:3): who claims proof is believed unseen".to_owned()),
             "{open:?}"
         );
+        let bounded = rules("[domain.R.bounds]\nnotices-per-second = 3\nnotice-burst = 7\n", "R");
+        for line in [
+            "bounds notice-octets 400000 (): a notice may bring so many octets",
+            "bounds notices-per-second 3 (): a host may send so many notices in a second in the long run",
+            "bounds notice-burst 7 (): where that is bounded, so many at once after a pause",
+        ] {
+            assert!(bounded.iter().any(|rule| rule == line), "{line}: {bounded:?}");
+        }
+        assert!(bounded.iter().any(|rule| rule.starts_with("enctypes [\"aes256-cts-")), "{bounded:?}");
+        assert!(!open.iter().any(|rule| rule.starts_with("enctypes")), "{open:?}");
         assert!(rules("", "R").first().is_some_and(|origin| origin.starts_with("the defaults")));
     }
 }

@@ -122,10 +122,11 @@ fn policy(policy: &PolicyInForce) -> String {
     if policy.rules.is_empty() {
         return String::new();
     }
+    // What may be long stands last.
     let row = |rule: &PolicyRule| {
         let section = if rule.section.is_empty() { String::new() } else { format!("{}: ", rule.section) };
-        let setting = format!("{section}{} = {}", rule.setting, rule.value);
-        [printable(&setting), printable(&rule.meaning), printable(&format!("({})", rule.place))]
+        [format!("{section}{}", rule.setting), rule.place.clone(), format!("{}: {}", rule.value, rule.meaning)]
+            .map(|cell| printable(&cell))
     };
     let rows: Vec<[String; 3]> = policy.rules.iter().map(row).collect();
     format!("policy: {}\n{}", printable(&policy.origin), table(&rows, "  "))
