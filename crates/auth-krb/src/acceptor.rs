@@ -59,8 +59,9 @@ impl KerberosAcceptor {
     /// When there is no default realm, the keytab cannot be read, or the service's key is not in it.
     pub fn new(realm: Option<&str>, keytab: Option<&Path>) -> Result<Self, AuthError> {
         let realm = realm.map_or_else(default_realm, |realm| Ok(realm.to_owned()))?;
+        let context = Context::new().map_err(error::in_configuration)?;
         let keytab = Keytab::open(keytab.unwrap_or(Path::new(DEFAULT_KEYTAB)), &realm)?;
-        let skew = Context::new().and_then(|context| context.clock_skew()).map_err(error::ours)?;
+        let skew = context.clock_skew().map_err(error::ours)?;
         Ok(Self { realm, keytab, permitted: Permitted::new(&Enctype::DEFAULT), skew, remembers: true })
     }
 

@@ -79,9 +79,13 @@ impl Permitted {
         if self.0.contains(&enctype) {
             return None;
         }
-        let name = Enctype::from_number(enctype).map_or_else(|| enctype.to_string(), |known| known.to_string());
-        Some(format!("{what} is of type {name}, which is not permitted here"))
+        Some(format!("{what} is of type {}, which is not permitted here", name_of(enctype)))
     }
+}
+
+/// The name of the type with this number; the number where notices cannot be proven with it.
+pub(crate) fn name_of(enctype: i32) -> String {
+    Enctype::from_number(enctype).map_or_else(|| enctype.to_string(), |known| known.to_string())
 }
 
 #[cfg(test)]

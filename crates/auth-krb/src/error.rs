@@ -57,6 +57,11 @@ pub(crate) fn ours(error: Error) -> AuthError {
     AuthError::Backend(error.text)
 }
 
+/// An error of reading the library's configuration, whose message names neither it nor what is wrong with it.
+pub(crate) fn in_configuration(error: Error) -> AuthError {
+    AuthError::Backend(format!("the Kerberos configuration (krb5.conf) cannot be used: {}", error.text))
+}
+
 /// The error with libkrb5's number `code` and message `text`.
 pub(crate) fn of_code(code: i32, text: String, realm: &str) -> AuthError {
     match code {

@@ -2,6 +2,7 @@
 
 use crate::{
     binding::{KeytabError, MemoryKeytab},
+    enctype::{self, Enctype, Permitted},
     error,
     known::KnownTickets,
     ownership::{self, NotOwn},
@@ -69,7 +70,12 @@ impl Keytab {
         if known.stamp != stamp {
             known.stamp = stamp;
             match read(&self.path, &self.realm) {
-                Ok(keys) => known.keys = Arc::new(keys),
+                Ok(keys) => {
+                    known.keys = Arc::new(keys);
+                    if let Some(warning) = open_to_all(&self.path) {
+                        tracing::warn!("{warning}");
+                    }
+                }
                 Err(error) => {
                     tracing::error!("the keytab has changed and cannot be used, so the keys read before stay: {error}");
                 }
@@ -82,6 +88,10 @@ impl Keytab {
 fn read(path: &Path, realm: &str) -> Result<Keys, AuthError> {
     let shown = || path.display().to_string();
     check_owner(path)?;
+    // Nobody but the server's user and root can exchange it any more. The library would wait for a pipe for ever.
+    if !fs::metadata(path).is_ok_and(|file| file.is_file()) {
+        return Err(AuthError::KeytabUnreadable { path: shown(), reason: "this is no file".to_owned() });
+    }
     let keytab = MemoryKeytab::read(path, realm.as_bytes()).map_err(|error| match error {
         KeytabError::Unreadable(reason) => AuthError::KeytabUnreadable { path: shown(), reason },
         KeytabError::NoKey => AuthError::NoServiceKey { path: shown(), principal: format!("zephyr/zephyr@{realm}") },
@@ -89,7 +99,6 @@ fn read(path: &Path, realm: &str) -> Result<Keys, AuthError> {
     })?;
     // Again: somebody may have put another file there while it was read.
     check_owner(path)?;
-    warn_of_readers(path);
     Ok(Keys { keytab, known: KnownTickets::default() })
 }
 
@@ -103,11 +112,29 @@ fn check_owner(path: &Path) -> Result<(), AuthError> {
     })
 }
 
+/// What is allowed of the keytab of `realm`'s service and probably a mistake: that all users can read it, and that its keys
+/// are of none of the types that may be used. None of a keytab that cannot be read.
+pub fn keytab_warnings(path: &Path, realm: &str, permitted: &[Enctype]) -> Vec<String> {
+    let Ok(keys) = read(path, realm) else { return Vec::new() };
+    let types = Permitted::new(permitted);
+    let refused: Vec<String> = keys.keytab.enctypes.iter().map_while(|&enctype| types.refusal("it", enctype)).collect();
+    let useless = (refused.len() == keys.keytab.enctypes.len()).then(|| {
+        let names: Vec<String> = keys.keytab.enctypes.iter().copied().map(enctype::name_of).collect();
+        format!(
+            "no key of zephyr/zephyr@{realm} in the keytab {} is of a type that is permitted here, so nobody can prove who he is: \
+             there is {}",
+            path.display(),
+            names.join(", ")
+        )
+    });
+    open_to_all(path).into_iter().chain(useless).collect()
+}
+
 /// Whoever can read the keytab can be anybody. That is how some sites have it, so it is no error.
-fn warn_of_readers(path: &Path) {
+fn open_to_all(path: &Path) -> Option<String> {
     const READABLE_BY_OTHERS: u32 = 0o004;
-    if fs::metadata(path).is_ok_and(|file| file.mode() & READABLE_BY_OTHERS != 0) {
-        let path = path.display();
-        tracing::warn!("every user of this machine can read the keytab {path}, and so be anybody: chmod 0600 {path}");
-    }
+    let is_open = fs::metadata(path).is_ok_and(|file| file.mode() & READABLE_BY_OTHERS != 0);
+    is_open.then(|| {
+        format!("every user of this machine can read the keytab {0}, and so be anybody: chmod o= {0}", path.display())
+    })
 }

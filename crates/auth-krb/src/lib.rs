@@ -37,7 +37,7 @@ pub use checksum::KeyError;
 pub use enctype::{Enctype, UnknownEnctype};
 pub use gss::{Credentials, credentials};
 pub use initiator::KerberosInitiator;
-pub use keytab::DEFAULT_KEYTAB;
+pub use keytab::{DEFAULT_KEYTAB, keytab_warnings};
 pub use session::{KeySession, TicketSession};
 
 use zephyr_core::auth::AuthError;
@@ -48,5 +48,19 @@ use zephyr_core::auth::AuthError;
 ///
 /// When there is none, or the configuration cannot be read.
 pub fn default_realm() -> Result<String, AuthError> {
-    binding::Context::new().and_then(|context| context.default_realm()).map_err(error::ours)
+    let context = binding::Context::new().map_err(error::in_configuration)?;
+    context.default_realm().map_err(error::ours)
+}
+
+/// The realms that the Kerberos configuration describes or maps hosts to, the default one included. Not among them are
+/// realms that are only found by DNS.
+///
+/// # Errors
+///
+/// When the configuration cannot be read.
+pub fn configured_realms() -> Result<Vec<String>, AuthError> {
+    let context = binding::Context::new().map_err(error::in_configuration)?;
+    let mut realms = context.configured_realms().map_err(error::ours)?;
+    realms.extend(context.default_realm());
+    Ok(realms.into_iter().collect())
 }

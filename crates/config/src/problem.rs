@@ -10,7 +10,7 @@ use std::{
 /// An error or a warning about a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Problem {
-    /// The file.
+    /// The file; empty where it is no file that is wrong, but something of the machine.
     pub file: PathBuf,
     /// Counted from one; 0 when it concerns the whole file.
     pub line: usize,
@@ -26,6 +26,11 @@ impl Problem {
         Self { file: file.to_owned(), line: 0, column: 0, text: without_number(text.to_string()) }
     }
 
+    /// A problem of the machine, such as a port that somebody has.
+    pub fn of_machine(text: impl fmt::Display) -> Self {
+        Self::whole_file(Path::new(""), text)
+    }
+
     /// A problem at an octet of the text of a file. Beyond the end is the end.
     pub fn at(file: &Path, content: &str, offset: usize, text: impl fmt::Display) -> Self {
         let before = content.get(..offset).unwrap_or(content);
@@ -35,9 +40,12 @@ impl Problem {
     }
 }
 
-/// `FILE:LINE:COLUMN: TEXT`, without what is 0.
+/// `FILE:LINE:COLUMN: TEXT`, without what is 0; `TEXT` where there is no file.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.file.as_os_str().is_empty() {
+            return f.write_str(&self.text);
+        }
         write!(f, "{}:", self.file.display())?;
         for number in [self.line, self.column].into_iter().take_while(|&number| number > 0) {
             write!(f, "{number}:")?;
@@ -75,6 +83,17 @@ impl Findings {
         self.warnings.extend(others.warnings);
     }
 
+    /// Adds what was found elsewhere and is not there yet.
+    pub fn add_new(&mut self, others: Self) {
+        for (own, others) in [(&mut self.problems, others.problems), (&mut self.warnings, others.warnings)] {
+            for other in others {
+                if !own.contains(&other) {
+                    own.push(other);
+                }
+            }
+        }
+    }
+
     /// Sorts what was found by place. What was found twice at one place is there once.
     pub fn put_in_order(&mut self) {
         for found in [&mut self.problems, &mut self.warnings] {
@@ -99,5 +118,6 @@ mod tests {
         assert_eq!(Problem::whole_file(file, "gone").to_string(), "f: gone");
         let missing = std::io::Error::from_raw_os_error(2);
         assert_eq!(Problem::whole_file(file, missing).to_string(), "f: No such file or directory");
+        assert_eq!(Problem::of_machine("no room").to_string(), "no room");
     }
 }

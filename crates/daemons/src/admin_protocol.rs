@@ -93,12 +93,42 @@ pub struct Status {
     pub realm: String,
     /// How senders are proven.
     pub authentication: String,
+    /// What it demands of those who use it.
+    #[serde(default)]
+    pub policy: PolicyInForce,
+    /// Where it offers metrics, as in the settings.
+    #[serde(default)]
+    pub metrics: Option<String>,
     /// Since it began.
     pub seconds_operational: u64,
     /// How much it holds.
     pub holds: BTreeMap<String, u64>,
     /// What it counted since it began.
     pub counts: BTreeMap<String, u64>,
+}
+
+/// The policy that a server judges by.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyInForce {
+    /// The section of the policy file that it is, or that it is none.
+    pub origin: String,
+    /// Its rules.
+    pub rules: Vec<PolicyRule>,
+}
+
+/// A rule of a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyRule {
+    /// Of which part, as the file has it: empty for the whole domain, else `bounds`, `class "NAME"` or `foreign "REALM"`.
+    pub section: String,
+    /// The setting.
+    pub setting: String,
+    /// Its value, as the file has it.
+    pub value: String,
+    /// What that means.
+    pub meaning: String,
+    /// Its place in the file, or that it is a default; empty where that is not known.
+    pub place: String,
 }
 
 /// A list of entries, cut at a limit.
@@ -173,6 +203,9 @@ pub struct Reloaded {
     pub restricted_classes: usize,
     /// Settings that changed in the file but need a restart.
     pub needs_restart: Vec<String>,
+    /// What is valid, but probably a mistake.
+    #[serde(default)]
+    pub warnings: Vec<Problem>,
 }
 
 /// A text of the net as JSON has it: what is no UTF-8 is replaced.

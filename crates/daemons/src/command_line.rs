@@ -14,16 +14,19 @@ use std::{
 /// The exit status with which it ends at once: when the line is invalid, which was said, and when the help or the version was
 /// asked for, which are printed.
 pub fn parse<Options: Parser>(program: &str) -> Result<Options, ExitCode> {
-    Options::try_parse().map_err(|error| {
-        let status = u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
-        if error.use_stderr() {
-            // Where that cannot be written either, the status is that of a failure anyway.
-            let _ = io::stderr().write_all(complaint(program, &error).as_bytes());
-            return status;
-        }
-        let printed = zephyr_output::judged(error.print().and_then(|()| io::stdout().flush()));
-        zephyr_output::exit_status(program, printed, status)
-    })
+    Options::try_parse().map_err(|error| end(program, &error))
+}
+
+/// Says what is wrong with a command line, or prints the help or the version that was asked for. Gives the exit status.
+pub(crate) fn end(program: &str, error: &clap::Error) -> ExitCode {
+    let status = u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+    if error.use_stderr() {
+        // Where that cannot be written either, the status is that of a failure anyway.
+        let _ = io::stderr().write_all(complaint(program, error).as_bytes());
+        return status;
+    }
+    let printed = zephyr_output::judged(error.print().and_then(|()| io::stdout().flush()));
+    zephyr_output::exit_status(program, printed, status)
 }
 
 /// What is wrong with a command line; the help, where there is nothing on it.

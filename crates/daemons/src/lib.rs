@@ -11,6 +11,7 @@ pub mod logging;
 mod notify;
 mod own_folder;
 mod plural;
+mod policy_words;
 mod port_holder;
 mod private_file;
 pub mod settings;

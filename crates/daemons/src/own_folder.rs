@@ -1,5 +1,6 @@
 //! Folders in which nobody else can put a file in another's place.
 
+use nix::unistd::AccessFlags;
 use std::{
     fs, io,
     os::unix::fs::MetadataExt,
@@ -39,6 +40,28 @@ pub(crate) fn check(path: &Path) -> io::Result<()> {
         ));
     }
     Ok(())
+}
+
+/// As [`check`], and that this process can put a file there: in the folder, or in a new folder if only that one is missing.
+///
+/// # Errors
+///
+/// When that is not so.
+pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
+    let folder = folder_of(path);
+    let writable = |folder: &Path| {
+        let access = AccessFlags::W_OK | AccessFlags::X_OK;
+        nix::unistd::access(folder, access).map_err(|error| {
+            io::Error::new(
+                io::Error::from(error).kind(),
+                format!("the folder {}: {}", folder.display(), io::Error::from(error)),
+            )
+        })
+    };
+    match fs::metadata(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => writable(&folder_of(&folder)),
+        _ => check(path).and_then(|()| writable(&folder)),
+    }
 }
 
 /// Whether others than the owner may make files in this folder. The group that is the process's own is nobody else.

@@ -208,13 +208,13 @@ fn a_running_server_keeps_its_rules_until_better_ones_are_whole() {
     write(folder.path(), "acl/class-registry.acl", "closed:\nlab:\nfree:\n");
     write(folder.path(), "acl/xmt-free.acl", "");
     server.signal("HUP");
-    server.line_with("restart completed");
+    server.line_with("reloaded: ");
     assert_eq!(look(), [admitted.clone(), refused.clone(), refused.clone()]);
 
     write(folder.path(), "acl/class-registry.acl", "closed:\nlab:\n");
     fs::remove_file(folder.path().join("acl/xmt-lab.acl")).unwrap();
     server.signal("HUP");
-    server.line_with("restart completed");
+    server.line_with("reloaded: ");
     assert_eq!(look(), [admitted.clone(), admitted.clone(), admitted], "gone is gone");
 }
 

@@ -26,7 +26,13 @@ fn refused(program: &str, folder: &Path) -> (Option<i32>, String) {
 /// The status of `zephyrctl check`, and what it prints.
 fn checked(folder: &Path, options: &[&str]) -> (Option<i32>, String) {
     let zephyrctl = env!("CARGO_BIN_EXE_zephyrctl");
-    let output = Command::new(zephyrctl).arg("--config-dir").arg(folder).arg("check").args(options).output().unwrap();
+    let output = Command::new(zephyrctl)
+        .arg("--config-dir")
+        .arg(folder)
+        .args(["check", "--files"])
+        .args(options)
+        .output()
+        .unwrap();
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 
@@ -36,7 +42,7 @@ fn a_mistake_of_the_host_manager_does_not_stop_a_server() {
     let path = folder.path().to_str().unwrap();
     let server = server(&["--config-dir", path]);
     server.signal("HUP");
-    server.line_with("restart completed");
+    server.line_with("reloaded: ");
 
     let (status, stderr) = refused(ZHM, folder.path());
     assert_eq!(status, Some(1));
@@ -99,7 +105,7 @@ fn a_setting_is_known_by_its_old_name() {
     server.signal("HUP");
     let line = server.line_with(renamed);
     assert!(line.contains("WARN"), "{line}");
-    server.line_with("restart completed");
+    server.line_with("reloaded: ");
 
     // It is said at the start too; this one ends there, since the address is no machine's.
     let start = Command::new(ZEPHYRD)

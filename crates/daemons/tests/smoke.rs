@@ -183,5 +183,5 @@ fn configuration_is_read_again_on_hangup() {
     server.line_with("nothing changed");
     std::fs::write(&file, "a,b,*\n").unwrap();
     server.signal("HUP");
-    server.line_with("restart completed, 1 default subscription,");
+    server.line_with("reloaded: 1 default subscription,");
 }

@@ -71,6 +71,20 @@ impl Backend {
         (self.0.default_realm)()
     }
 
+    /// The realms that the backend's configuration on this machine names.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration cannot be read.
+    pub fn configured_realms(self) -> Result<Vec<String>, AuthError> {
+        (self.0.configured_realms)()
+    }
+
+    /// What an acceptor with these options reads that is valid, but probably a mistake.
+    pub fn acceptor_warnings(self, options: &AcceptorOptions) -> Vec<String> {
+        (self.0.acceptor_warnings)(options)
+    }
+
     /// The server's side of a domain. Whatever it needs is read now, so that a server can say at its start what is
     /// wrong.
     ///

@@ -5,6 +5,7 @@
 //!
 //! * [`PROVIDERS`]: the table of backends
 //! * [`policy_file`]: what each domain demands
+//! * [`scope`]: what of that is not in force where a server runs
 //! * [`client_domain`], [`server_domain`]: the domain that a client or server is in
 
 #![forbid(unsafe_code)]
@@ -13,6 +14,7 @@ mod backend;
 pub mod client_domain;
 pub mod policy_file;
 mod provider;
+pub mod scope;
 pub mod server_domain;
 
 pub use backend::{Backend, UnknownBackend};

@@ -1,7 +1,11 @@
 //! Providers of authentication backends, and the table of them.
 
 use crate::Enctype;
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use zephyr_auth_krb::{KerberosAcceptor, KerberosInitiator};
 use zephyr_auth_none::{NullAcceptor, NullInitiator};
 use zephyr_core::{
@@ -21,6 +25,13 @@ pub(crate) static KERBEROS: Provider = Provider {
     policy: Policy::KERBEROS,
     settings: &[BackendSetting::Enctypes],
     default_realm: zephyr_auth_krb::default_realm,
+    configured_realms: zephyr_auth_krb::configured_realms,
+    acceptor_warnings: |options| {
+        let keytab = options.keytab.as_deref().unwrap_or(Path::new(zephyr_auth_krb::DEFAULT_KEYTAB));
+        let permitted = options.permitted_enctypes.as_deref().unwrap_or(&Enctype::DEFAULT);
+        let realm = options.realm.clone().or_else(|| zephyr_auth_krb::default_realm().ok()).unwrap_or_default();
+        zephyr_auth_krb::keytab_warnings(keytab, &realm, permitted)
+    },
     acceptor: |options| {
         let acceptor = KerberosAcceptor::new(options.realm.as_deref(), options.keytab.as_deref())?;
         let permitted = options.permitted_enctypes.as_deref().unwrap_or(&Enctype::DEFAULT);
@@ -35,6 +46,8 @@ pub(crate) static NONE: Provider = Provider {
     policy: Policy::OPEN,
     settings: &[BackendSetting::BelieveUnprovenSenders],
     default_realm: zephyr_auth_none::default_realm,
+    configured_realms: || zephyr_auth_none::default_realm().map(|realm| vec![realm]),
+    acceptor_warnings: |_| Vec::new(),
     acceptor: |options| {
         Ok(Arc::new(match options.believe_unproven {
             true => NullAcceptor::believing_unproven_senders(),
@@ -59,6 +72,10 @@ pub struct Provider {
     pub settings: &'static [BackendSetting],
     /// The realm of this machine's servers when nothing else is said.
     pub default_realm: fn() -> Result<String, AuthError>,
+    /// The realms that its configuration on this machine names, that one included.
+    pub configured_realms: fn() -> Result<Vec<String>, AuthError>,
+    /// What an acceptor would read that is valid, but probably a mistake.
+    pub acceptor_warnings: fn(&AcceptorOptions) -> Vec<String>,
     /// Creates an acceptor: the server's side of a domain.
     pub acceptor: fn(&AcceptorOptions) -> Result<Arc<dyn Acceptor>, AuthError>,
     /// Creates an initiator for the user of this process: the client's side of a domain.

@@ -49,13 +49,21 @@ impl ServerDomain {
     ///
     /// When the keytab cannot be read or lacks the service's key.
     pub fn acceptor(&self, keytab: PathBuf) -> Result<Arc<dyn Acceptor>, AuthError> {
-        let options = AcceptorOptions {
+        self.domain.backend.acceptor(&self.acceptor_options(keytab))
+    }
+
+    /// What the acceptor with this keytab reads that is valid, but probably a mistake.
+    pub fn acceptor_warnings(&self, keytab: PathBuf) -> Vec<String> {
+        self.domain.backend.acceptor_warnings(&self.acceptor_options(keytab))
+    }
+
+    fn acceptor_options(&self, keytab: PathBuf) -> AcceptorOptions {
+        AcceptorOptions {
             realm: Some(self.realm.clone()),
             keytab: Some(keytab),
             permitted_enctypes: Some(self.domain.enctypes.clone()),
             believe_unproven: self.domain.policy.believe_unproven,
-        };
-        self.domain.backend.acceptor(&options)
+        }
     }
 
     /// Whether another acceptor is needed after a change from this.

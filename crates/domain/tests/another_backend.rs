@@ -25,6 +25,8 @@ static BADGES: Provider = Provider {
     policy: POLICY,
     settings: &[BackendSetting::Enctypes],
     default_realm: || Ok("BADGES.TEST".to_owned()),
+    configured_realms: || Ok(vec!["BADGES.TEST".to_owned()]),
+    acceptor_warnings: |_| Vec::new(),
     acceptor: |options| match options.realm.as_deref() {
         Some("BADGES.TEST") => Ok(Arc::new(NullAcceptor::new())),
         _ => Err(AuthError::Backend("no badges of that realm".to_owned())),

@@ -132,7 +132,7 @@ fn isu_nobody_sends_or_receives_without_proof() -> Result<()> {
     let policy = stack.config().join("policy.toml");
     let strict = fs::read_to_string(&policy)?;
     fs::write(&policy, strict.replace("\"required\"", "\"optional\""))?;
-    reload(&mut stack, "restart completed")?;
+    reload(&mut stack, "reloaded: ")?;
     unaware.send(&["-d", "bob", "-m", "now?"])?;
     at_bob.expect("now?", Origin::Unauthenticated)?;
     carol.send(&["-d", "bob", "-m", "and now?"])?;
@@ -143,7 +143,7 @@ fn isu_nobody_sends_or_receives_without_proof() -> Result<()> {
 
     // And back: who subscribed without proof receives no more.
     fs::write(&policy, &strict)?;
-    reload(&mut stack, "restart completed")?;
+    reload(&mut stack, "reloaded: ")?;
     let refused = unaware.zwrite(&["-d", "bob", "-m", "psst"])?;
     assert!(refused.stderr.contains(SEND_NEEDS_PROOF), "{refused}");
     alice.send(&["-c", "talk", "-m", "just us"])?;

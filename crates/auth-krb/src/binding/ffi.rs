@@ -2,7 +2,7 @@
 //!
 //! The structures are as they have been since the 1990s; whatever is not listed stays opaque.
 
-use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
 
 macro_rules! opaque {
     ($($name:ident)*) => {$(
@@ -12,7 +12,7 @@ macro_rules! opaque {
         }
     )*};
 }
-opaque!(Context Principal Cache Keytab AuthContext);
+opaque!(Context Principal Cache Keytab AuthContext Profile);
 
 /// A text that the library allocated: of a principal, or of a realm.
 #[repr(transparent)]
@@ -190,6 +190,25 @@ unsafe extern "C" {
         realms: *mut *mut RealmList,
     ) -> c_int;
     pub(crate) fn krb5_free_host_realm(context: *mut Context, realms: *mut RealmList) -> c_int;
+
+    pub(crate) fn krb5_get_profile(context: *mut Context, profile: *mut *mut Profile) -> c_int;
+    pub(crate) fn profile_release(profile: *mut Profile);
+    pub(crate) fn profile_get_subsection_names(
+        profile: *mut Profile,
+        path: *const *const c_char,
+        names: *mut *mut *mut c_char,
+    ) -> c_long;
+    pub(crate) fn profile_get_relation_names(
+        profile: *mut Profile,
+        path: *const *const c_char,
+        names: *mut *mut *mut c_char,
+    ) -> c_long;
+    pub(crate) fn profile_get_values(
+        profile: *mut Profile,
+        path: *const *const c_char,
+        values: *mut *mut *mut c_char,
+    ) -> c_long;
+    pub(crate) fn profile_free_list(list: *mut *mut c_char);
 
     pub(crate) fn krb5_build_principal(
         context: *mut Context,

@@ -3,6 +3,7 @@
 use super::{Context, Release, ffi};
 use crate::error::{Error, code};
 use std::{
+    collections::BTreeSet,
     ffi::{CString, OsString},
     os::unix::ffi::OsStringExt,
     path::Path,
@@ -30,6 +31,8 @@ pub(crate) enum KeytabError {
 /// The service's keys, in the library's memory and visible to all threads.
 pub(crate) struct MemoryKeytab {
     pub(super) name: CString,
+    /// The types of its keys.
+    pub(crate) enctypes: BTreeSet<i32>,
     /// Keeps the keys alive; they are gone when the last one who opened them closes them.
     _keys: Mutex<HeldKeytab>,
 }
@@ -60,15 +63,17 @@ impl MemoryKeytab {
         // From here on the guard below closes it.
         std::mem::forget(keytab);
         let keys = HeldKeytab { context, keytab: raw };
-        if keys.copy_from(path, realm)? == 0 {
+        let enctypes = keys.copy_from(path, realm)?;
+        if enctypes.is_empty() {
             return Err(KeytabError::NoKey);
         }
-        Ok(Self { name, _keys: Mutex::new(keys) })
+        Ok(Self { name, enctypes, _keys: Mutex::new(keys) })
     }
 }
 
 impl HeldKeytab {
-    fn copy_from(&self, path: &Path, realm: &[u8]) -> Result<usize, KeytabError> {
+    /// Copies the service's keys; gives their types.
+    fn copy_from(&self, path: &Path, realm: &[u8]) -> Result<BTreeSet<i32>, KeytabError> {
         let context = &self.context;
         let service = context.service(realm)?;
         let mut name = OsString::from("FILE:");
@@ -81,7 +86,7 @@ impl HeldKeytab {
         // SAFETY: the keytab is open, and `cursor` is a place for the position.
         let begun = unsafe { ffi::krb5_kt_start_seq_get(context.raw(), file.raw(), &raw mut cursor) };
         context.checked(begun).map_err(unreadable)?;
-        let mut copied = 0;
+        let mut copied = BTreeSet::new();
         let outcome = loop {
             let mut entry = ffi::KeytabEntry {
                 magic: 0,
@@ -97,6 +102,7 @@ impl HeldKeytab {
             }
             // SAFETY: both principals are the library's and open.
             let ours = unsafe { ffi::krb5_principal_compare(context.raw(), entry.principal, service.0.raw()) } != 0;
+            let enctype = entry.key.enctype;
             let added = if ours {
                 // SAFETY: the keytab is open; the entry is copied.
                 unsafe { ffi::krb5_kt_add_entry(context.raw(), self.keytab.as_ptr(), &raw mut entry) }
@@ -108,7 +114,9 @@ impl HeldKeytab {
             if let Err(error) = context.checked(added) {
                 break Err(error);
             }
-            copied += usize::from(ours);
+            if ours {
+                copied.insert(enctype);
+            }
         };
         // SAFETY: begun above, ended once.
         unsafe { ffi::krb5_kt_end_seq_get(context.raw(), file.raw(), &raw mut cursor) };

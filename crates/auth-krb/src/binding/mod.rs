@@ -23,6 +23,7 @@ pub(crate) const SERVICE: [&CStr; 2] = [c"zephyr", c"zephyr"];
 
 mod ffi;
 mod keys;
+mod realms;
 
 pub(crate) use keys::{KeytabError, MemoryKeytab};
 
@@ -80,6 +81,13 @@ released_by! {
     Ticket: krb5_free_ticket,
     Keyblock: krb5_free_keyblock,
     Authenticator: krb5_free_authenticator,
+}
+
+impl Release for ffi::Profile {
+    unsafe fn release(_: *mut ffi::Context, raw: *mut Self) {
+        // SAFETY: the caller's promise is what the function asks for.
+        unsafe { ffi::profile_release(raw) }
+    }
 }
 
 /// An owned resource of the library, released when dropped.

@@ -72,12 +72,24 @@ fn one_line(message: &str) -> String {
     message.trim().replace('\n', ", ")
 }
 
+/// The known name that an unknown one may stand for: the most alike of those that are alike at all.
+pub fn nearest<'k>(known: impl IntoIterator<Item = &'k str>, name: &str) -> Option<&'k str> {
+    let near = known.into_iter().map(|known| (strsim::jaro_winkler(known, name), known));
+    let near = near.filter(|(likeness, _)| *likeness > 0.75);
+    near.max_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, known)| known)
+}
+
+/// Whether two names differ by one slip of the pen: a character too many, too few, wrong, or two in the wrong order. Short
+/// names may differ so on purpose.
+pub fn is_slip(known: &str, name: &str) -> bool {
+    const SHORT: usize = 6;
+    name.chars().count() > SHORT && strsim::osa_distance(known, name) == 1
+}
+
 /// A suggestion of a known name for an unknown one, as the end of a sentence.
 pub fn suggestion(known: &[&str], name: &str) -> String {
-    let near = known.iter().map(|known| (strsim::jaro_winkler(known, name), known));
-    let nearest = near.filter(|(likeness, _)| *likeness > 0.75).max_by(|one, other| one.0.total_cmp(&other.0));
-    match nearest {
-        Some((_, known)) => format!(", did you mean {known}?"),
+    match nearest(known.iter().copied(), name) {
+        Some(known) => format!(", did you mean {known}?"),
         None => format!("; there are {}", known.join(", ")),
     }
 }

@@ -1,6 +1,6 @@
 //! Settings of the metrics listener.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{fmt, net::SocketAddr, path::PathBuf};
 use zephyr_config::reader::Section;
 
 /// The address of a listener.
@@ -22,6 +22,16 @@ impl std::str::FromStr for StreamAddress {
                 Ok(address) => Ok(Self::Tcp(address)),
                 Err(_) => Err(format!("expected ADDRESS:PORT or unix:/PATH, not {text:?}")),
             },
+        }
+    }
+}
+
+/// As in the settings.
+impl fmt::Display for StreamAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! zephyrctl, the administration tool of the server.
 //!
-//! It sends one request over the server's local socket and shows the answer; `check` reads the configuration files
-//! itself, with the server's own code.
+//! It sends one request over the server's local socket and shows the answer; `check` looks itself, with the server's own
+//! code.
 
+mod check;
 pub mod options;
 mod policy;
 mod show;
@@ -10,16 +11,21 @@ mod show;
 use crate::{
     admin_protocol::{Answer, ControlRequest},
     own_folder, private_file,
-    problem::{Findings, Problem},
     settings::ServerSettings,
-    zephyrd::configuration,
+};
+use nix::sys::{
+    socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, sockopt},
+    time::{TimeVal, TimeValLike},
 };
 use options::{AclVerb, Act, Options, Verb};
 use serde::Serialize;
 use std::{
     fs,
     io::{self, BufRead, BufReader, Read, Write},
-    os::unix::{fs::MetadataExt, net::UnixStream},
+    os::{
+        fd::AsRawFd,
+        unix::{fs::MetadataExt, net::UnixStream},
+    },
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -48,8 +54,6 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// Timeout of the server's answer, and of each part of it.
-const TIMEOUT: Duration = Duration::from_secs(60);
 /// Maximum octets of an answer.
 const MAX_ANSWER_OCTETS: u64 = 4 << 30;
 
@@ -59,9 +63,12 @@ pub fn run(options: &Options) -> ExitCode {
         let (outcome, text) = policy::run(verb, &options.config_dir, options.json);
         return print(&text, outcome).into();
     }
+    if let Verb::Check(verb) = &options.verb {
+        return check::run(options, verb);
+    }
     let outcome = match request(&options.verb) {
-        None => check(options),
-        Some(request) => match ask(&socket(options), &request) {
+        None => Outcome::Done,
+        Some(request) => match ask(&socket(options), &request, Duration::from_secs(options.timeout.into())) {
             Ok(answer) => deal_with(options, answer),
             Err(error) => {
                 complain!(
@@ -90,7 +97,7 @@ fn request(verb: &Verb) -> Option<ControlRequest> {
             ControlRequest::AclCheck { principal, class, address }
         }
         Verb::Reload => ControlRequest::Reload {},
-        Verb::Check | Verb::Policy(_) => return None,
+        Verb::Check(_) | Verb::Policy(_) => return None,
     })
 }
 
@@ -101,11 +108,22 @@ fn socket(options: &Options) -> PathBuf {
     })
 }
 
-fn ask(socket: &Path, request: &ControlRequest) -> io::Result<Answer> {
-    let mut stream = UnixStream::connect(socket)?;
+/// Asks the server; `timeout` is that of its answer, and of each part of it.
+fn ask(socket: &Path, request: &ControlRequest, timeout: Duration) -> io::Result<Answer> {
+    exchange(socket, request, timeout).map_err(|error| match error.kind() {
+        // A server that hangs. One whose queue of connections is full does, too.
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", timeout.as_secs()))
+        }
+        _ => error,
+    })
+}
+
+fn exchange(socket: &Path, request: &ControlRequest, timeout: Duration) -> io::Result<Answer> {
+    let mut stream = connect(socket, timeout)?;
     check_server(socket, &stream)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
+    stream.set_read_timeout(Some(timeout))?;
+    stream.set_write_timeout(Some(timeout))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     // A server that refuses to listen answers all the same.
@@ -132,6 +150,16 @@ fn advice(error: &io::Error) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// Connects to a socket, which the system makes wait where as many wait already as it lets.
+fn connect(path: &Path, timeout: Duration) -> io::Result<UnixStream> {
+    let address = UnixAddr::new(path)?;
+    let stream = socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    let seconds = i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX);
+    socket::setsockopt(&stream, sockopt::SendTimeout, &TimeVal::seconds(seconds))?;
+    socket::connect(stream.as_raw_fd(), &address)?;
+    Ok(stream.into())
 }
 
 /// Checks who answers at the socket: root, the user of this process, or the one to whom the socket's folder belongs, if nobody
@@ -197,27 +225,6 @@ const fn list_of(act: Act) -> &'static str {
         Act::Sub => "sub",
         Act::Iws => "iws",
         Act::Iui => "iui",
-    }
-}
-
-/// All findings about a configuration folder. A server needs none; whoever asks about one means one that is
-/// there.
-fn findings(folder: &Path) -> Findings {
-    let problem = match fs::metadata(folder) {
-        Ok(about) if about.is_dir() => return configuration::check(folder),
-        Ok(_) => Problem::whole_file(folder, "this is no folder"),
-        Err(error) => Problem::whole_file(folder, error),
-    };
-    Findings { problems: vec![problem], ..Findings::default() }
-}
-
-fn check(options: &Options) -> Outcome {
-    let findings = findings(&options.config_dir);
-    let outcome = if findings.problems.is_empty() { Outcome::Done } else { Outcome::Problem };
-    if options.json {
-        print_json(&findings, outcome)
-    } else {
-        print(&show::findings(&options.config_dir, &findings.problems, &findings.warnings), outcome)
     }
 }
 

@@ -4,8 +4,8 @@ use crate::{
     admin_protocol::DEFAULT_ENTRIES,
     command_line::{ip_address, whole_number},
 };
-use clap::{Parser, Subcommand, ValueEnum};
-use std::{net::IpAddr, path::PathBuf};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::{ffi::OsString, net::IpAddr, path::PathBuf};
 use zephyr_core::policy::Action;
 
 /// Asks the Zephyr server of this machine how it is and what it knows, and checks its configuration.
@@ -20,6 +20,9 @@ pub struct Options {
     /// The server's socket [default: that of zephyr.toml, /run/zephyr/zephyrd.sock]
     #[arg(long, global = true, value_name = "PATH", env = "ZEPHYR_CONTROL_SOCKET")]
     pub control_socket: Option<PathBuf>,
+    /// Wait no longer for the server's answer
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    pub timeout: u32,
     /// The folder of the configuration files
     #[arg(long, global = true, value_name = "DIR", default_value = "/etc/zephyr")]
     pub config_dir: PathBuf,
@@ -60,8 +63,22 @@ pub enum Verb {
     Policy(PolicyVerb),
     /// Make the server read its configuration files again; when one is broken, it goes on with the old ones
     Reload,
-    /// Look for problems in the configuration files; needs no server
-    Check,
+    /// Look for all that would keep the server from starting, as the user that runs it; needs no server
+    Check(Check),
+}
+
+/// How a server is checked.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Check {
+    /// Look at the files alone, as on a machine where the server will not run
+    #[arg(long, conflicts_with_all = ["user", "server_options"])]
+    pub files: bool,
+    /// The user that runs the server, if root asks [default: zephyr, if there is one]
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+    /// The options that zephyrd is started with, if any
+    #[arg(last = true, value_name = "ZEPHYRD-OPTION")]
+    pub server_options: Vec<OsString>,
 }
 
 /// What can be asked of access control lists.

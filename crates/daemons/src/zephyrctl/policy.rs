@@ -1,13 +1,16 @@
 //! `zephyrctl policy`: validation of policy files, and explanation of their decisions. Needs no server.
 
 use super::{Outcome, options::PolicyVerb, show};
-use crate::problem::Problems;
+use crate::{
+    policy_words::{demand_name, failed_proof_name},
+    problem::Problems,
+};
 use serde::Serialize;
 use std::{fmt::Write as _, path::Path};
 use zephyr_core::{
     auth::{Identity, Reason, Verdict},
     fold::FoldedName,
-    policy::{Action, Decision, Demand, FailedProof, Parties, Rule, Ruling, Section, Setting, Shown, decide},
+    policy::{Action, Decision, Parties, Rule, Ruling, Section, Setting, Shown, decide},
 };
 use zephyr_domain::policy_file::{Domain, FILE_NAME, PolicyFile};
 
@@ -78,7 +81,7 @@ fn json_of(value: &impl Serialize) -> String {
 }
 
 fn complaint(file: &Path, Problems(problems): &Problems, json: bool) -> String {
-    if json { json_of(problems) } else { show::findings(file, problems, &[]) }
+    if json { json_of(problems) } else { show::findings(&file.display().to_string(), problems, &[]) }
 }
 
 /// A summary of a valid file, to check it against what was intended.
@@ -184,22 +187,6 @@ fn rule(domain: &Domain, rule: Rule) -> String {
         }
     };
     section + &setting
-}
-
-const fn demand_name(demand: Demand) -> &'static str {
-    match demand {
-        Demand::Required => "required",
-        Demand::Optional => "optional",
-        Demand::Closed => "closed",
-    }
-}
-
-const fn failed_proof_name(failed_proof: FailedProof) -> &'static str {
-    match failed_proof {
-        FailedProof::Show => "show-as-failed",
-        FailedProof::Refuse => "refuse",
-        FailedProof::Drop => "drop",
-    }
 }
 
 #[cfg(test)]

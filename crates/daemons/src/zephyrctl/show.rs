@@ -1,12 +1,12 @@
 //! Human-readable output of answers.
 
 use crate::{
-    admin_protocol::{AclCheck, Answer, Listing, Status},
+    admin_protocol::{AclCheck, Answer, Listing, PolicyInForce, PolicyRule, Status},
     plural,
     problem::Problem,
 };
 use serde::Serialize;
-use std::{collections::BTreeMap, fmt::Display, path::Path};
+use std::{collections::BTreeMap, fmt::Display};
 use zephyr_core::{charset::Charset, sanitize};
 
 /// A text of the net without what could harm a terminal.
@@ -65,6 +65,7 @@ pub(super) fn answer(answer: &Answer) -> String {
         Answer::Reloaded(reloaded) => {
             let mut lines =
                 format!("reloaded: {}\n", plural::rules(reloaded.default_subscriptions, reloaded.restricted_classes));
+            lines += &warnings(&reloaded.warnings);
             for section in &reloaded.needs_restart {
                 lines += &format!("section {} of zephyr.toml has changed, which takes a restart\n", printable(section));
             }
@@ -77,15 +78,17 @@ pub(super) fn answer(answer: &Answer) -> String {
     }
 }
 
-/// The output for the findings in configuration files.
-pub(super) fn findings(folder: &Path, problems: &[Problem], warnings: &[Problem]) -> String {
-    let warnings: String =
-        warnings.iter().map(|warning| format!("warning: {}\n", printable(&warning.to_string()))).collect();
+/// The output for findings; `place` is what was looked at.
+pub(super) fn findings(place: &str, problems: &[Problem], warnings: &[Problem]) -> String {
     let end = match problems.len() {
-        0 => format!("no problems in {}\n", folder.display()),
-        count => format!("{} in {}\n", plural::problems(count), folder.display()),
+        0 => format!("no problems in {place}\n"),
+        count => format!("{} in {place}\n", plural::problems(count)),
     };
-    lines(problems) + &warnings + &end
+    lines(problems) + &self::warnings(warnings) + &end
+}
+
+fn warnings(warnings: &[Problem]) -> String {
+    warnings.iter().map(|warning| format!("warning: {}\n", printable(&warning.to_string()))).collect()
 }
 
 fn lines(problems: &[Problem]) -> String {
@@ -105,12 +108,28 @@ fn status(status: &Status) -> String {
         shown.map(|(name, value)| pair(&name.replace('_', " "), value)).collect()
     };
     format!(
-        "{}\n{}holds\n{}counted, what is not listed is 0\n{}",
+        "{}\n{}{}holds\n{}counted, what is not listed is 0\n{}",
         printable(&status.version),
         table(&head, "  "),
+        policy(&status.policy),
         table(&numbers(&status.holds, 0), "  "),
         table(&numbers(&status.counts, 1), "  ")
     )
+}
+
+/// A policy rule by rule; nothing from a server that does not tell.
+fn policy(policy: &PolicyInForce) -> String {
+    if policy.rules.is_empty() {
+        return String::new();
+    }
+    // What may be long stands last.
+    let row = |rule: &PolicyRule| {
+        let section = if rule.section.is_empty() { String::new() } else { format!("{}: ", rule.section) };
+        [format!("{section}{}", rule.setting), rule.place.clone(), format!("{}: {}", rule.value, rule.meaning)]
+            .map(|cell| printable(&cell))
+    };
+    let rows: Vec<[String; 3]> = policy.rules.iter().map(row).collect();
+    format!("policy: {}\n{}", printable(&policy.origin), table(&rows, "  "))
 }
 
 fn duration(seconds: u64) -> String {

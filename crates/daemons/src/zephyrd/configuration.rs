@@ -1,6 +1,9 @@
 //! The configuration of a server, from all its files: either all of them can be used, or every problem is reported.
 
-use super::rule_files::{self, Loaded};
+use super::{
+    rule_files::{self, Loaded},
+    stray_files,
+};
 use crate::{
     problem::{Findings, Problem, Problems},
     settings::{self, ServerSettings},
@@ -29,36 +32,70 @@ impl Configuration {
     ///
     /// All errors in all files.
     pub fn load(folder: &Path) -> Result<Self, Problems> {
-        match (ServerSettings::load(folder), load_policies(folder), rule_files::load(folder)) {
-            (Ok(loaded), Ok(policies), Ok(Loaded { rules, warnings })) => {
-                let warnings = [loaded.warnings, warnings].concat();
-                Ok(Self { settings: loaded.settings, rules: Arc::new(rules), policies, warnings })
+        match Parts::read(folder) {
+            Parts { settings: Some(settings), policies: Some(policies), rules: Some(rules), findings } => {
+                Ok(Self { settings, rules, policies, warnings: findings.warnings })
             }
-            (settings, policies, rules) => {
-                let [settings, rules] = [settings.err(), rules.err()].map(Option::unwrap_or_default);
-                Err(Problems(all(settings, policies.err(), rules).problems))
-            }
+            Parts { findings, .. } => Err(Problems(findings.problems)),
         }
+    }
+}
+
+/// As much of a configuration folder as can be used, and everything that there is to say about it. What is missing here has
+/// a problem among the findings.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) settings: Option<ServerSettings>,
+    pub(super) rules: Option<Arc<Rules>>,
+    pub(super) policies: Option<PolicyFile>,
+    pub(super) findings: Findings,
+}
+
+impl Parts {
+    /// Reads all files of a folder, as far as they concern a server.
+    pub(super) fn read(folder: &Path) -> Self {
+        let mut findings = Findings::default();
+        let settings = match ServerSettings::load(folder) {
+            Ok(loaded) => {
+                findings.warnings.extend(loaded.warnings);
+                Some(loaded.settings)
+            }
+            Err(found) => {
+                findings.extend(found);
+                None
+            }
+        };
+        let policies = match load_policies(folder) {
+            Ok(policies) => Some(policies),
+            Err(Problems(problems)) => {
+                findings.problems.extend(problems);
+                None
+            }
+        };
+        let rules = match rule_files::load(folder) {
+            Ok(Loaded { rules, warnings }) => {
+                findings.warnings.extend(warnings);
+                Some(Arc::new(rules))
+            }
+            Err(found) => {
+                findings.extend(found);
+                None
+            }
+        };
+        findings.warnings.extend(stray_files::warnings(folder));
+        Self { settings, rules, policies, findings }
     }
 }
 
 /// All findings about the files of a folder, whichever program they concern.
 pub fn check(folder: &Path) -> Findings {
-    let rules = rule_files::load(folder)
-        .map_or_else(|findings| findings, |Loaded { warnings, .. }| Findings { warnings, ..Findings::default() });
-    all(settings::check(folder), load_policies(folder).err(), rules)
+    let mut findings = settings::check(folder);
+    findings.add_new(Parts::read(folder).findings);
+    findings
 }
 
 fn load_policies(folder: &Path) -> Result<PolicyFile, Problems> {
     PolicyFile::find(&folder.join(policy_file::FILE_NAME))
-}
-
-/// The findings in all files.
-fn all(settings: Findings, policies: Option<Problems>, rules: Findings) -> Findings {
-    let mut all = settings;
-    all.problems.extend(policies.into_iter().flat_map(|Problems(problems)| problems));
-    all.extend(rules);
-    all
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Answers to requests of operators about the server's state. What touches files is done by the shell.
 
 use crate::admin_protocol::{
-    AclCheck, AclRuling, Answer, ClientLine, ControlRequest, Listing, Status, SubscriptionLine, text,
+    AclCheck, AclRuling, Answer, ClientLine, ControlRequest, Listing, PolicyInForce, Status, SubscriptionLine, text,
 };
 use std::{collections::BTreeMap, net::SocketAddr};
 use zephyr_core::{fold::fold, time::Now};
@@ -41,6 +41,8 @@ impl Inspector<'_> {
             address: SocketAddr::new(self.0.config().address.into(), self.0.config().port),
             realm: text(self.0.config().realms.local()),
             authentication: String::new(),
+            policy: PolicyInForce::default(),
+            metrics: None,
             seconds_operational: self.0.uptime(now).as_secs(),
             holds: by_field(&self.0.gauges().metrics()),
             counts: by_field(&self.0.counters().metrics()),

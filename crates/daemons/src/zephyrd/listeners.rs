@@ -6,11 +6,14 @@
 use super::{
     connections::{Accepted, MAX_CONNECTIONS, Source, accept_connections},
     metrics,
+    options::Options,
 };
 use crate::{
-    admin_protocol::{Answer, ControlRequest, MAX_REQUEST_OCTETS},
+    admin_protocol::{Answer, ControlRequest, MAX_REQUEST_OCTETS, Status},
     own_folder,
-    settings::StreamAddress,
+    port_holder::{self, Transport},
+    problem::{Findings, Problem},
+    settings::{Control, ServerSettings, StreamAddress},
 };
 use nix::{
     errno::Errno,
@@ -31,6 +34,49 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
 };
+use zephyr_config::system_text;
+
+/// What there is to say about the listeners of a server with these options, before they are opened. Without operators a server
+/// still serves its users; without the metrics that its settings promise it does not begin. What a running server has is
+/// its own.
+pub(super) async fn examine(options: &Options, settings: &ServerSettings, running: Option<&Status>) -> Findings {
+    let mut findings = Findings::default();
+    let control = &settings.control.socket;
+    // The usual folder may be missing: the unit makes it.
+    let waits_for_unit = *control == Control::default().socket && !own_folder::folder_of(control).exists();
+    if options.wants_control(settings)
+        && running.is_none()
+        && !waits_for_unit
+        && let Err(error) = SocketFile::examine(control)
+    {
+        findings.warnings.push(Problem::of_machine(unanswered(control, &error)));
+    }
+    if let Some(address) = &settings.metrics.listen {
+        let examined = match address {
+            _ if running.is_some_and(|running| running.metrics == Some(address.to_string())) => Ok(()),
+            StreamAddress::Tcp(address) => TcpListener::bind(address).await.map(drop),
+            StreamAddress::Unix(path) => SocketFile::examine(path).map(drop),
+        };
+        if let Err(error) = examined {
+            findings.problems.push(Problem::of_machine(no_metrics(address, error)));
+        }
+    }
+    findings
+}
+
+/// The warning that operators are not answered.
+pub(super) fn unanswered(path: &Path, error: &io::Error) -> String {
+    format!("zephyrctl gets no answers, as there is no socket at {}: {}", path.display(), system_text(error))
+}
+
+/// The problem that metrics cannot be offered.
+pub(super) fn no_metrics(address: &StreamAddress, error: io::Error) -> String {
+    let error = match address {
+        StreamAddress::Tcp(tcp) => port_holder::explain(Transport::Tcp, *tcp, error),
+        StreamAddress::Unix(_) => error,
+    };
+    format!("cannot offer metrics on {address}: {}", system_text(&error))
+}
 
 /// How long a connection may take.
 #[derive(Clone, Copy)]
@@ -197,6 +243,13 @@ async fn write_out(stream: &mut (impl AsyncWrite + Unpin), octets: &[u8], timeou
 /// The path of a bound Unix socket, removed when dropped.
 struct SocketFile(PathBuf);
 
+/// What is at the path of a socket.
+enum Place {
+    Free,
+    /// A socket that nobody listens to, left behind by a server that was killed.
+    LeftBehind,
+}
+
 impl SocketFile {
     fn bind(path: &Path, mode: u32) -> io::Result<(UnixListener, Self)> {
         if let Some(folder) = path.parent()
@@ -205,29 +258,34 @@ impl SocketFile {
             fs::create_dir(folder)?;
         }
         // What is checked here is still so when it is used below: nobody else can exchange it.
-        own_folder::check(path)?;
-        match fs::symlink_metadata(path) {
-            Ok(known) if !known.file_type().is_socket() => {
-                return Err(io::Error::new(
-                    io::ErrorKind::AlreadyExists,
-                    "something is there that is no socket; remove it, or name another place",
-                ));
-            }
-            Ok(known) if ![0, geteuid().as_raw()].contains(&known.uid()) => {
-                let why = format!("there is a socket of user {}", known.uid());
-                return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
-            }
-            Ok(_) if is_listened_to(path)? => {
-                return Err(io::Error::new(io::ErrorKind::AddrInUse, "another server listens there"));
-            }
-            // Left behind by a server that was killed.
-            Ok(_) => fs::remove_file(path)?,
-            Err(_) => {}
+        if let Place::LeftBehind = Self::examine(path)? {
+            fs::remove_file(path)?;
         }
         let listener = UnixListener::bind(path)?;
         let file = Self(path.to_owned());
         fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
         Ok((listener, file))
+    }
+
+    /// Checks that a socket can be had there. Nothing is changed.
+    fn examine(path: &Path) -> io::Result<Place> {
+        own_folder::check_writable(path)?;
+        UnixAddr::new(path)?;
+        match fs::symlink_metadata(path) {
+            Ok(known) if !known.file_type().is_socket() => Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "something is there that is no socket; remove it, or name another place",
+            )),
+            Ok(known) if ![0, geteuid().as_raw()].contains(&known.uid()) => {
+                let why = format!("there is a socket of user {}", known.uid());
+                Err(io::Error::new(io::ErrorKind::AlreadyExists, why))
+            }
+            Ok(_) if is_listened_to(path)? => {
+                Err(io::Error::new(io::ErrorKind::AddrInUse, "another server listens there"))
+            }
+            Ok(_) => Ok(Place::LeftBehind),
+            Err(_) => Ok(Place::Free),
+        }
     }
 }
 

@@ -1,23 +1,26 @@
 //! The server's program: its I/O around [`zephyr_engine::server`], its files and its log.
 //!
 //! * `shell`: the loop with the socket, the clock and the signals
-//! * `start`, [`options`], [`configuration`], [`rule_files`]: what it needs before it can begin
+//! * `start`, [`options`], [`configuration`], [`rule_files`], `stray_files`, `host_name`, `dump_file`: what it needs before
+//!   it can begin
 //! * [`verifier`]: doing the server's verification jobs; [`subscriber`]: who listens to its events
 //! * `log_lines`, `metrics`, `inspect`, `listeners`: what it tells about itself, and to whom
 
 pub mod configuration;
 mod connections;
+mod dump_file;
 mod dump_signal;
+mod host_name;
 pub mod inspect;
 pub mod io_counters;
 mod listeners;
 mod log_lines;
 mod metrics;
 pub mod options;
-mod own_host;
 pub mod published_counters;
 pub mod rule_files;
 pub mod shell;
-pub mod start;
+pub(crate) mod start;
+mod stray_files;
 pub mod subscriber;
 pub mod verifier;

@@ -45,7 +45,7 @@ pub struct Options {
 
 impl Options {
     /// The settings of the file, overruled by what the command line says.
-    pub(super) fn overrule(&self, mut settings: ServerSettings) -> ServerSettings {
+    pub(crate) fn overrule(&self, mut settings: ServerSettings) -> ServerSettings {
         fn replace<T: Clone>(setting: &mut T, option: Option<&T>) {
             if let Some(option) = option {
                 setting.clone_from(option);

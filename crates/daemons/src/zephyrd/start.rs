@@ -1,66 +1,177 @@
-//! Startup of a server, and its errors.
+//! Everything that a server needs before it can begin, gathered so that all that is missing is said at once.
+//!
+//! A start and `zephyrctl check` gather the same. What keeps a server from its work is a problem, and what it can do without
+//! is a warning.
 
-use super::own_host;
-use crate::{problem::Problems, settings::Server};
+use super::{
+    configuration::Parts,
+    dump_file,
+    host_name::{self, Served},
+    listeners,
+    options::Options,
+};
+use crate::{
+    admin_protocol::Status,
+    port_holder::{self, Transport},
+    problem::{Findings, Problem},
+    settings::{Server, ServerSettings},
+};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
-use zephyr_config::system_text;
+use tokio::net::UdpSocket;
 use zephyr_core::{
     auth::{Acceptor, AuthError},
     realm::Realms,
 };
-use zephyr_domain::{policy_file::PolicyFile, server_domain::ServerDomain};
+use zephyr_domain::{policy_file::PolicyFile, scope, server_domain::ServerDomain};
 use zephyr_engine::server::{Bounds, Config, Neighbours, ProbeSecret, acknowledgements_in_flight, acl::Rules};
-use zephyr_net::services;
+use zephyr_net::{services, socket};
 
-/// Errors of starting a server.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Authentication cannot work.
-    #[error("{error}{}", .error.advice().map(|advice| format!("\n{advice}")).unwrap_or_default())]
-    Auth {
-        /// The backend's error.
-        #[from]
-        error: AuthError,
-    },
-    /// The configuration files cannot be used.
-    #[error("{0}")]
-    Configuration(#[from] Problems),
-    /// Metrics cannot be offered where the settings say.
-    #[error("cannot offer metrics on {place}: {}", system_text(error))]
-    Metrics {
-        /// Where.
-        place: String,
-        /// The system's error message.
-        error: io::Error,
-    },
-    /// The socket cannot be had.
-    #[error("cannot listen on {address}: {}", system_text(error))]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// The system's error message.
-        error: io::Error,
-    },
-    /// The system refuses something else.
-    #[error("cannot start: {}", system_text(.0))]
-    System(#[from] io::Error),
+/// What a start has found: as much as there is of all that a server needs.
+pub(crate) struct Gathered {
+    settings: Option<ServerSettings>,
+    rules: Option<Arc<Rules>>,
+    domain: Option<ServerDomain>,
+    acceptor: Option<Arc<dyn Acceptor>>,
+    socket: Option<UdpSocket>,
+    host: Option<HostName>,
+    /// All that there is to say.
+    pub(crate) findings: Findings,
+}
+
+/// All that a server needs.
+pub(super) struct Ready {
+    /// The settings, with what the command line says.
+    pub(super) settings: ServerSettings,
+    pub(super) rules: Arc<Rules>,
+    pub(super) domain: ServerDomain,
+    pub(super) acceptor: Arc<dyn Acceptor>,
+    pub(super) socket: UdpSocket,
+    pub(super) host: HostName,
+    /// What it can do without.
+    pub(super) warnings: Vec<Problem>,
+}
+
+/// The server's name, and the address that it stands for.
+#[derive(Clone, Debug)]
+pub(super) struct HostName {
+    pub(super) name: String,
+    pub(super) address: Ipv4Addr,
+    /// Why the name has no address, and `address` is the one towards the rest of the world, or 0.0.0.0.
+    pub(super) unresolved: Option<String>,
+}
+
+/// Gathers what a server with these options needs. `running` is the server that may have all of it already, whom a check does
+/// not mind.
+///
+/// The socket is bound last: what comes while it is gathered for a check is lost.
+pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathered {
+    let Parts { settings, rules, policies, findings } = Parts::read(&options.config_dir);
+    let mut gathered =
+        Gathered { settings: None, rules, domain: None, acceptor: None, socket: None, host: None, findings };
+    // Without settings nobody knows what else is wanted.
+    let Some(settings) = settings.map(|settings| options.overrule(settings)) else { return gathered };
+    let server = &settings.zephyrd;
+    let address = listen_address(server);
+    if let Some(policies) = &policies {
+        gathered.find_domain(policies, server, &options.config_dir);
+    }
+    gathered.find_host(policies.as_ref(), server, address);
+    gathered.findings.warnings.extend(dump_file::examine(&server.dump_file));
+    gathered.findings.extend(listeners::examine(options, &settings, running).await);
+    gathered.bind(address, server.receive_buffer, running);
+    gathered.settings = Some(settings);
+    gathered
+}
+
+impl Gathered {
+    /// The domain and its acceptor.
+    fn find_domain(&mut self, policies: &PolicyFile, server: &Server, config_dir: &Path) {
+        let Some(domain) = self.unless_wrong(domain(server, policies)) else { return };
+        self.acceptor = self.unless_wrong(acceptor(&domain, server, config_dir));
+        let of_keytab = domain.acceptor_warnings(keytab(server, config_dir));
+        self.findings.warnings.extend(of_keytab.into_iter().map(Problem::of_machine));
+        self.findings.warnings.extend(policy_warnings(&domain, policies));
+        self.domain = Some(domain);
+    }
+
+    fn find_host(&mut self, policies: Option<&PolicyFile>, server: &Server, address: SocketAddr) {
+        match host_name::find(server.hostname.as_deref(), address) {
+            Ok(host) => {
+                let served = self.domain.as_ref().zip(policies);
+                let served = served.map(|(domain, policies)| Served { domain, policies, forced: server.auth });
+                self.findings.warnings.extend(host_name::warnings(&host, address, served));
+                self.host = Some(host);
+            }
+            Err(problem) => self.findings.problems.push(problem),
+        }
+    }
+
+    fn bind(&mut self, address: SocketAddr, receive_buffer: usize, running: Option<&Status>) {
+        match socket::bind_with(address, receive_buffer) {
+            Ok(socket) => self.socket = Some(socket),
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse && running.is_some_and(|running| has(running, address)) => {
+            }
+            Err(error) => {
+                let error = port_holder::explain(Transport::Udp, address, error);
+                self.findings.problems.push(Problem::of_machine(format!("cannot listen on {address}: {error}")));
+            }
+        }
+    }
+
+    /// What was found; where it is an error, that is a problem.
+    fn unless_wrong<T>(&mut self, found: Result<T, AuthError>) -> Option<T> {
+        found.map_err(|error| self.findings.problems.push(Problem::of_machine(in_one_line(&error)))).ok()
+    }
+
+    /// What a server begins with.
+    ///
+    /// # Errors
+    ///
+    /// All that there is to say, when anything is missing.
+    pub(super) fn ready(self) -> Result<Ready, Findings> {
+        let Self { settings, rules, domain, acceptor, socket, host, findings } = self;
+        match (settings, rules, domain, acceptor, socket, host) {
+            (Some(settings), Some(rules), Some(domain), Some(acceptor), Some(socket), Some(host))
+                if findings.problems.is_empty() =>
+            {
+                Ok(Ready { settings, rules, domain, acceptor, socket, host, warnings: findings.warnings })
+            }
+            _ => Err(findings),
+        }
+    }
+}
+
+/// Whether this server is the one who has the address.
+fn has(running: &Status, address: SocketAddr) -> bool {
+    running.address.port() == address.port() && (address.ip().is_unspecified() || running.address.ip() == address.ip())
+}
+
+/// An error of authentication and what to do about it.
+fn in_one_line(error: &AuthError) -> String {
+    error.advice().map_or_else(|| error.to_string(), |advice| format!("{error}. {advice}"))
 }
 
 /// The address to listen on.
-pub(super) fn listen_address(settings: &Server) -> SocketAddr {
+fn listen_address(settings: &Server) -> SocketAddr {
     let usual = || (Ipv4Addr::UNSPECIFIED, services::port(services::ZEPHYR_CLT)).into();
     settings.listen.unwrap_or_else(usual)
 }
 
 /// The domain that is served.
-pub(super) fn domain(settings: &Server, policies: &PolicyFile) -> Result<ServerDomain, AuthError> {
-    ServerDomain::find(policies, settings.auth, settings.realm.as_deref())
+fn domain(settings: &Server, policies: &PolicyFile) -> Result<ServerDomain, AuthError> {
+    ServerDomain::find(policies, settings.auth, settings.realm.as_deref()).map_err(|error| match settings.realm {
+        Some(_) => error,
+        None => AuthError::Backend(format!(
+            "no realm to serve: {error}; set realm in section zephyrd of zephyr.toml, or default_realm in krb5.conf"
+        )),
+    })
 }
 
 /// The acceptor of the domain.
@@ -69,22 +180,43 @@ pub(super) fn acceptor(
     settings: &Server,
     config_dir: &Path,
 ) -> Result<Arc<dyn Acceptor>, AuthError> {
-    domain.acceptor(settings.keytab.clone().unwrap_or_else(|| config_dir.join("krb5.keytab")))
+    domain.acceptor(keytab(settings, config_dir))
 }
 
-/// The configuration of the engine. `listening` is where the socket is bound.
-pub(super) fn prepare(
-    settings: &Server,
+fn keytab(settings: &Server, config_dir: &Path) -> PathBuf {
+    settings.keytab.clone().unwrap_or_else(|| config_dir.join("krb5.keytab"))
+}
+
+/// What of the policy file is not in force, although its author may think so.
+pub(super) fn policy_warnings(domain: &ServerDomain, policies: &PolicyFile) -> Vec<Problem> {
+    let mut warnings = scope::warnings(policies, domain, &scope::known_realms(policies));
+    // Where nobody can prove anything, nobody compares realms.
+    if domain.domain.policy.provable
+        && let Ok(realms) = domain.domain.backend.configured_realms()
+        && let Some(other) = scope::other_spelling(domain, &realms)
+    {
+        let realm = &domain.realm;
+        warnings.push(Problem::of_machine(format!(
+            "the server's realm {realm} is {other} in this machine's configuration, and realms that differ in case are different"
+        )));
+    }
+    warnings
+}
+
+/// The configuration of the engine.
+pub(super) fn engine_config(
+    host: HostName,
     domain: &ServerDomain,
     bounds: Bounds,
     rules: Arc<Rules>,
-    listening: SocketAddr,
-) -> Result<Config, StartError> {
-    let own = own_host::find(settings, listening)?;
+    socket: &UdpSocket,
+) -> io::Result<Config> {
+    let receive_buffer = socket::receive_buffer(socket)?;
+    tracing::debug!("the socket's receive buffer has {receive_buffer} octets");
     Ok(Config {
-        address: own.address,
-        host: own.name,
-        port: listening.port(),
+        address: host.address,
+        host: host.name,
+        port: socket.local_addr()?.port(),
         host_manager_port: services::port(services::ZEPHYR_HM),
         version: format!(
             "Zephyr Server {} (zephyr-rs)/{}-{}",
@@ -98,7 +230,7 @@ pub(super) fn prepare(
         probe_secret: probe_secret()?,
         bounds,
         neighbours: Neighbours::default(),
-        in_flight: acknowledgements_in_flight(settings.receive_buffer),
+        in_flight: acknowledgements_in_flight(receive_buffer),
     })
 }
 

@@ -4,10 +4,10 @@
 use super::Shell;
 use crate::{
     admin_protocol::{Answer, ControlRequest, Reloaded},
-    own_folder, plural, private_file,
+    plural, policy_words,
     problem::{Problem, Problems},
     settings::ServerSettings,
-    zephyrd::{configuration::Configuration, inspect, listeners::AdminRequest, metrics, start},
+    zephyrd::{configuration::Configuration, dump_file, inspect, listeners::AdminRequest, metrics, start},
 };
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -45,6 +45,8 @@ impl Shell {
         match inspect::answer(self.driver.machine(), self.driver.clock().now(), request).unwrap_or_else(refused) {
             Answer::Status(mut status) => {
                 status.authentication = self.domain.domain.backend.to_string();
+                status.policy = policy_words::in_force(&self.domain.domain);
+                status.metrics = self.settings.metrics.listen.as_ref().map(ToString::to_string);
                 let io_counters = self.io_counters().into_iter();
                 status.counts.extend(io_counters.map(|metric| (metric.field.to_owned(), metric.value)));
                 Answer::Status(status)
@@ -83,10 +85,7 @@ impl Shell {
         tracing::info!("dumping to disk");
         let (path, dump) = (self.settings.zephyrd.dump_file.clone(), self.driver.machine().dump());
         tokio::task::spawn_blocking(move || {
-            let written = private_file::make_folder(&path)
-                .and_then(|()| own_folder::check(&path))
-                .and_then(|()| private_file::write(&path, dump.as_bytes()));
-            let result = match written {
+            let result = match dump_file::write(&path, &dump) {
                 Ok(()) => {
                     tracing::info!("dump done: {}", path.display());
                     Answer::DumpedTo(path.display().to_string())
@@ -106,8 +105,9 @@ impl Shell {
     /// Reads the configuration files again: either all of them are in use afterwards, or nothing has changed.
     pub(super) fn reload(&mut self) -> Answer {
         self.manager.reloading();
-        let loaded = Configuration::load(&self.options.config_dir).and_then(|configuration| {
+        let loaded = Configuration::load(&self.options.config_dir).and_then(|mut configuration| {
             let (domain, acceptor) = self.verify_by(&configuration)?;
+            configuration.warnings.extend(start::policy_warnings(&domain, &configuration.policies));
             Ok((configuration, domain, acceptor))
         });
         let answer = match loaded {
@@ -157,6 +157,7 @@ impl Shell {
             default_subscriptions: rules.defaults.len(),
             restricted_classes: rules.registered(),
             needs_restart: needs_restart(&self.settings, &settings),
+            warnings: configuration.warnings,
         };
         for setting in &reloaded.needs_restart {
             tracing::warn!("section {setting} of the settings has changed, which takes a restart");
@@ -167,10 +168,7 @@ impl Shell {
         self.settings.bounds = settings.bounds;
         self.io_counters.reloads += 1;
         tracing::info!("the policy is {}", self.domain.domain.origin());
-        tracing::info!(
-            "restart completed, {}",
-            plural::rules(reloaded.default_subscriptions, reloaded.restricted_classes)
-        );
+        tracing::info!("reloaded: {}", plural::rules(reloaded.default_subscriptions, reloaded.restricted_classes));
         Answer::Reloaded(reloaded)
     }
 }

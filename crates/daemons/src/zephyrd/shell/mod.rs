@@ -3,14 +3,13 @@
 mod admin;
 
 use super::{
-    configuration::Configuration,
     dump_signal::DumpSignal,
     io_counters::IoCounters,
-    listeners::Listeners,
+    listeners::{self, Listeners},
     log_lines::LogLines,
     options::Options,
     published_counters::PublishedCounters,
-    start::{self, StartError},
+    start::{self, Ready},
     subscriber::Subscriber,
     verifier::Verifier,
 };
@@ -18,22 +17,20 @@ use crate::{
     logging::{self, DebugSwitch},
     notify::ServiceManager,
     plural,
-    port_holder::{self, Transport},
-    settings::{ServerSettings, StreamAddress},
+    problem::{Findings, Problem},
+    settings::ServerSettings,
     signals::{Signal, Signals},
 };
-use std::{process::ExitCode, time::Instant};
-use zephyr_config::system_text;
+use std::{io, process::ExitCode, time::Instant};
 use zephyr_core::{charset::Charset, sanitize, time::Now};
 use zephyr_domain::server_domain::ServerDomain;
 use zephyr_engine::{
     machine::Input,
-    server::{Command, Event, Server, Verified, VerifyJob, acknowledgements_in_flight},
+    server::{Command, Event, Server, Verified, VerifyJob},
 };
 use zephyr_net::{
     clock::Clock,
     driver::{Driver, Environment, Failure},
-    socket,
 };
 use zephyr_output::complain;
 
@@ -41,44 +38,53 @@ use zephyr_output::complain;
 pub fn run(options: &Options) -> ExitCode {
     match begin(options) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            for line in sanitize::lines(error.to_string().as_bytes(), Charset::UTF8).lines() {
-                complain!("zephyrd: {line}");
-            }
+        Err(Findings { problems, warnings }) => {
+            let say = |text: String| {
+                for line in sanitize::lines(text.as_bytes(), Charset::UTF8).lines() {
+                    complain!("zephyrd: {line}");
+                }
+            };
+            problems.iter().for_each(|problem| say(problem.to_string()));
+            warnings.iter().for_each(|warning| say(format!("warning: {warning}")));
             ExitCode::FAILURE
         }
     }
 }
 
-fn begin(options: &Options) -> Result<(), StartError> {
-    let dumps = DumpSignal::new()?;
-    let mut configuration = Configuration::load(&options.config_dir)?;
-    configuration.settings = options.overrule(configuration.settings);
-    let debug = logging::start("zephyrd", &configuration.settings.log, false);
-    for warning in &configuration.warnings {
-        tracing::warn!("{warning}");
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(options, configuration, debug, dumps))
+fn begin(options: &Options) -> Result<(), Findings> {
+    let dumps = DumpSignal::new().map_err(of_system)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(of_system)?;
+    runtime.block_on(async {
+        let ready = start::gather(options, None).await.ready()?;
+        let debug = logging::start("zephyrd", &ready.settings.log, false);
+        for warning in &ready.warnings {
+            tracing::warn!("{warning}");
+        }
+        let mut listeners = Listeners::new();
+        open_listeners(&mut listeners, options, &ready).await?;
+        serve(options, ready, listeners, debug, dumps).await.map_err(of_system)
+    })
+}
+
+/// An error of the system that leaves nothing more to be looked at.
+fn of_system(error: io::Error) -> Findings {
+    of_machine(error.to_string())
+}
+
+fn of_machine(text: String) -> Findings {
+    Findings { problems: vec![Problem::of_machine(text)], ..Findings::default() }
 }
 
 async fn serve(
     options: &Options,
-    configuration: Configuration,
+    ready: Ready,
+    listeners: Listeners,
     debug: DebugSwitch,
     dumps: DumpSignal,
-) -> Result<(), StartError> {
-    let Configuration { settings, rules, policies, .. } = configuration;
-    let address = start::listen_address(&settings.zephyrd);
-    let socket = socket::bind_with(address, settings.zephyrd.receive_buffer)
-        .map_err(|error| StartError::Listen { address, error: port_holder::explain(Transport::Udp, address, error) })?;
-    let receive_buffer = socket::receive_buffer(&socket)?;
-    tracing::debug!("the socket's receive buffer has {receive_buffer} octets");
+) -> io::Result<()> {
+    let Ready { settings, rules, domain, acceptor, socket, host, .. } = ready;
     let listening = socket.local_addr()?;
-    let domain = start::domain(&settings.zephyrd, &policies)?;
-    let acceptor = start::acceptor(&domain, &settings.zephyrd, &options.config_dir)?;
-    let mut config = start::prepare(&settings.zephyrd, &domain, settings.bounds, rules, listening)?;
-    config.in_flight = acknowledgements_in_flight(receive_buffer);
+    let config = start::engine_config(host, &domain, settings.bounds, rules, &socket)?;
     let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
     tracing::info!(
         "serving realm {} with authentication {}, {}",
@@ -87,7 +93,6 @@ async fn serve(
         plural::rules(config.rules.defaults.len(), config.rules.registered())
     );
     tracing::info!("the policy is {}", domain.domain.origin());
-    let listeners = open_listeners(options, &settings).await?;
     let clock = Clock::new();
     let environment = DriverEnvironment {
         verifier: Verifier::new(acceptor, settings.zephyrd.verify_threads)?,
@@ -113,32 +118,30 @@ async fn serve(
     Ok(())
 }
 
-/// Opens the listeners for operators and collectors. Without operators a server still serves its users; without the
-/// metrics that its settings promise it does not begin.
-async fn open_listeners(options: &Options, settings: &ServerSettings) -> Result<Listeners, StartError> {
-    let mut listeners = Listeners::new();
+/// Opens the listeners for operators and collectors, which were examined before.
+async fn open_listeners(
+    listeners: &mut Listeners,
+    options: &Options,
+    Ready { settings, warnings, .. }: &Ready,
+) -> Result<(), Findings> {
     let path = &settings.control.socket;
     if options.wants_control(settings) {
         match listeners.listen_for_control(path) {
             Ok(()) => tracing::debug!("zephyrctl is answered at {}", path.display()),
             Err(error) => {
-                let why = system_text(&error);
-                tracing::warn!("zephyrctl gets no answers, as there is no socket at {}: {why}", path.display());
+                let warning = Problem::of_machine(listeners::unanswered(path, &error));
+                if !warnings.contains(&warning) {
+                    tracing::warn!("{warning}");
+                }
             }
         }
     }
     if let Some(address) = &settings.metrics.listen {
-        let opened = listeners.listen_for_metrics(address).await;
-        let place = opened.map_err(|error| match address {
-            StreamAddress::Tcp(tcp) => {
-                let error = port_holder::explain(Transport::Tcp, *tcp, error);
-                StartError::Metrics { place: tcp.to_string(), error }
-            }
-            StreamAddress::Unix(path) => StartError::Metrics { place: path.display().to_string(), error },
-        })?;
+        let problem = |error| of_machine(listeners::no_metrics(address, error));
+        let place = listeners.listen_for_metrics(address).await.map_err(problem)?;
         tracing::info!("metrics are offered on {place}");
     }
-    Ok(listeners)
+    Ok(())
 }
 
 /// The environment of the server's driver: who does its jobs, and who listens to its events.

@@ -1,0 +1,153 @@
+//! `zephyrctl check`: everything that a start needs, as the user that will run the server, with the server's own code.
+
+use super::{
+    Outcome, ask,
+    options::{Check, Options},
+    print, print_json, show,
+};
+use crate::{
+    admin_protocol::{Answer, ControlRequest, Status},
+    command_line,
+    problem::{Findings, Problem},
+    settings::{self, HostManagerSettings, ServerName, ServerSettings},
+    zephyrd::{configuration, options::Options as ServerOptions, start},
+};
+use clap::Parser;
+use nix::unistd::{Uid, User, geteuid, initgroups, setgid, setuid};
+use std::{
+    ffi::{CString, OsString},
+    fs, io,
+    path::Path,
+    process::ExitCode,
+    time::Duration,
+};
+use zephyr_net::address;
+use zephyr_output::complain;
+
+/// The user that the shipped unit runs the server as.
+const USUAL_USER: &str = "zephyr";
+/// Timeout of the answer of a server that runs.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// The exit status of wrong usage.
+const USAGE: u8 = 2;
+
+/// Checks, and says what was found.
+pub(super) fn run(options: &Options, check: &Check) -> ExitCode {
+    if check.files {
+        return tell(options, &options.config_dir.display().to_string(), &files(&options.config_dir));
+    }
+    let server = match server_options(options, check) {
+        Ok(server) => server,
+        Err(error) => return command_line::end("zephyrctl", &error),
+    };
+    let (user, mut findings) = match become_user(check.user.as_deref()) {
+        Ok(became) => became,
+        Err(why) => {
+            complain!("zephyrctl: {why}");
+            return USAGE.into();
+        }
+    };
+    let needs = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map(|runtime| runtime.block_on(start::gather(&server, running(&server).as_deref())).findings);
+    findings.add_new(files(&server.config_dir));
+    match needs {
+        Ok(needs) => findings.add_new(needs),
+        Err(error) => findings.problems.push(Problem::of_machine(error)),
+    }
+    findings.warnings.extend(unknown_servers(&server.config_dir));
+    let as_user = user.map(|user| format!(", as user {user}")).unwrap_or_default();
+    tell(options, &format!("{}{as_user}", server.config_dir.display()), &findings)
+}
+
+fn tell(options: &Options, place: &str, findings: &Findings) -> ExitCode {
+    let outcome = if findings.problems.is_empty() { Outcome::Done } else { Outcome::Problem };
+    if options.json {
+        print_json(findings, outcome)
+    } else {
+        print(&show::findings(place, &findings.problems, &findings.warnings), outcome)
+    }
+    .into()
+}
+
+/// All findings about the files of a folder. A server needs none; whoever asks about one means one that is there.
+fn files(folder: &Path) -> Findings {
+    let problem = match fs::metadata(folder) {
+        Ok(about) if about.is_dir() => return configuration::check(folder),
+        Ok(_) => Problem::whole_file(folder, "this is no folder"),
+        Err(error) => Problem::whole_file(folder, error),
+    };
+    Findings { problems: vec![problem], ..Findings::default() }
+}
+
+/// Warns of servers in the host manager's section that have no address: a mistyped name is tried for ever.
+fn unknown_servers(folder: &Path) -> Vec<Problem> {
+    let servers = HostManagerSettings::load(folder).map(|loaded| loaded.settings.zhm.servers).unwrap_or_default();
+    let file = folder.join(settings::FILE_NAME);
+    let warning = |server: &ServerName| {
+        let error = address::resolve(&server.host, 0).err()?;
+        Some(Problem::whole_file(&file, format!("server {server} of section zhm has no IPv4 address: {error}")))
+    };
+    servers.iter().filter_map(warning).collect()
+}
+
+/// What the server's command line says. The folder and the control socket may be given as options of zephyrctl.
+fn server_options(options: &Options, check: &Check) -> Result<ServerOptions, clap::Error> {
+    let mut line: Vec<OsString> = vec!["zephyrd".into(), "--config-dir".into(), options.config_dir.clone().into()];
+    if let Some(socket) = &options.control_socket {
+        line.extend(["--control-socket".into(), socket.clone().into()]);
+    }
+    ServerOptions::try_parse_from(line.into_iter().chain(check.server_options.iter().cloned()))
+}
+
+/// The server that runs already, if it answers at the control socket: what it has is not somebody else's.
+fn running(options: &ServerOptions) -> Option<Box<Status>> {
+    let settings = options.overrule(ServerSettings::load(&options.config_dir).ok()?.settings);
+    match ask(&settings.control.socket, &ControlRequest::Status {}, TIMEOUT) {
+        Ok(Answer::Status(status)) => Some(status),
+        _ => None,
+    }
+}
+
+/// Becomes the user that runs the server, where root asks. Gives his name if he is somebody else, and what is doubtful.
+fn become_user(wanted: Option<&str>) -> Result<(Option<String>, Findings), String> {
+    let named = |name: &str| User::from_name(name).ok().flatten();
+    let own = geteuid();
+    let warning = |text: String| Findings { warnings: vec![Problem::of_machine(text)], ..Findings::default() };
+    match (wanted, named(wanted.unwrap_or(USUAL_USER))) {
+        (Some(name), None) => Err(format!("there is no user {name}")),
+        (_, Some(user)) if user.uid == own => Ok((None, Findings::default())),
+        (_, Some(user)) if own.is_root() => {
+            let name = user.name.clone();
+            take_identity(user).map_err(|error| format!("cannot become user {name}: {error}"))?;
+            Ok((Some(name), Findings::default()))
+        }
+        (Some(name), Some(_)) => Err(format!("only root can check as user {name}")),
+        (None, Some(_)) => Ok((
+            None,
+            warning(format!(
+                "checked as {}, and the server runs as user {USUAL_USER}: run this as root, who then checks as {USUAL_USER}",
+                name_of(own)
+            )),
+        )),
+        (None, None) if own.is_root() => Ok((
+            None,
+            warning(format!(
+                "there is no user {USUAL_USER}, as whom the unit runs the server; checked as root, and --user names another"
+            )),
+        )),
+        (None, None) => Ok((None, Findings::default())),
+    }
+}
+
+/// Takes the user's identity, with his groups, for the rest of this process.
+fn take_identity(user: User) -> io::Result<()> {
+    initgroups(&CString::new(user.name)?, user.gid)?;
+    setgid(user.gid)?;
+    Ok(setuid(user.uid)?)
+}
+
+fn name_of(user: Uid) -> String {
+    User::from_uid(user).ok().flatten().map_or_else(|| format!("user {user}"), |known| format!("user {}", known.name))
+}

@@ -1,0 +1,125 @@
+//! The server's own name, and what is doubtful about it.
+
+use super::start::HostName;
+use crate::problem::Problem;
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+use zephyr_config::system_text;
+use zephyr_domain::{Backend, client_domain::ClientDomain, policy_file::PolicyFile, server_domain::ServerDomain};
+use zephyr_net::{address, host};
+
+/// How long the name service may take.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a server of this name serves.
+pub(super) struct Served<'a> {
+    pub(super) domain: &'a ServerDomain,
+    pub(super) policies: &'a PolicyFile,
+    pub(super) forced: Option<Backend>,
+}
+
+/// The name that the settings give, or this host's own; and the address that it stands for where the server listens at all
+/// addresses. The name service may not be there yet when a machine boots: then a server begins with what the system says, as
+/// nothing that is proven depends on either.
+///
+/// # Errors
+///
+/// When the host has no name.
+pub(super) fn find(setting: Option<&str>, listening: SocketAddr) -> Result<HostName, Problem> {
+    let bound = match listening.ip() {
+        IpAddr::V4(address) if !address.is_unspecified() => Some(address),
+        _ => None,
+    };
+    match (setting, bound) {
+        (Some(name), Some(address)) => Ok(HostName { name: name.to_owned(), address, unresolved: None }),
+        (Some(name), None) => Ok(look_up(name.to_owned(), |name| name, None)),
+        (None, bound) => {
+            let own = host::own_name().ok().filter(|name| !name.is_empty());
+            let own = own.ok_or_else(|| {
+                Problem::of_machine(
+                    "this host has no name: give it one, or set hostname in section zephyrd of zephyr.toml",
+                )
+            })?;
+            Ok(look_up(own, |own| host::canonical_name(&own).unwrap_or(own), bound))
+        }
+    }
+}
+
+/// Looks up the full name and, unless it is `bound` to one, the address of a host, but not for ever.
+fn look_up(own: String, full: fn(String) -> String, bound: Option<Ipv4Addr>) -> HostName {
+    let (answers, queue) = mpsc::channel();
+    let asked = own.clone();
+    let started = thread::Builder::new().name("look-up".to_owned()).spawn(move || {
+        let name = full(asked);
+        let address = bound.map_or_else(|| address::resolve(&name, 0).map(|found| *found.ip()), Ok);
+        // When the time is over nobody wants it.
+        let _ = answers.send((name, address));
+    });
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the name service does not answer");
+    let found = started.and_then(|_| queue.recv_timeout(LOOKUP_TIMEOUT).map_err(late));
+    let (name, address) = found.unwrap_or_else(|error| (own, bound.ok_or(error)));
+    match address {
+        Ok(address) => HostName { name, address, unresolved: None },
+        Err(error) => {
+            let address = address::outward().unwrap_or(Ipv4Addr::UNSPECIFIED);
+            HostName { name, address, unresolved: Some(system_text(&error)) }
+        }
+    }
+}
+
+/// What is doubtful about a name: that it has no address, or one that no other host can reach, and that clients take it for
+/// that of another realm. A server that listens on this machine alone is asked nothing.
+pub(super) fn warnings(host: &HostName, listening: SocketAddr, served: Option<Served<'_>>) -> Vec<Problem> {
+    let HostName { name, address, unresolved } = host;
+    if listening.ip().is_loopback() {
+        return Vec::new();
+    }
+    let mend = format!(
+        "give {name} the host's own address in DNS or /etc/hosts, or set hostname in section zephyrd of zephyr.toml"
+    );
+    let mut warnings = Vec::new();
+    if let Some(reason) = unresolved {
+        warnings.push(format!(
+            "this host's name {name} has no IPv4 address ({reason}), so clients are told {address}: {mend}"
+        ));
+    } else if address.is_loopback() {
+        warnings.push(format!(
+            "this host's name {name} is the loopback address {address} here, which other hosts cannot reach: {mend}"
+        ));
+    }
+    if let Some(Served { domain, policies, forced }) = served
+        && let Ok(taken) = ClientDomain::of_server(policies, forced, name)
+        && taken.realm != domain.realm
+    {
+        warnings.push(format!(
+            "the server serves realm {}, and clients with this machine's configuration take {name} for a server of {}: map it in \
+             [domain_realm] of krb5.conf, or name it as servers of the domain in policy.toml",
+            domain.realm, taken.realm
+        ));
+    }
+    warnings.into_iter().map(Problem::of_machine).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_is_not_looked_up() {
+        let found = find(Some("no-such-host.invalid"), ([127, 0, 0, 7], 2103).into()).unwrap();
+        let HostName { name, address, unresolved } = found;
+        assert_eq!((name.as_str(), address, unresolved), ("no-such-host.invalid", [127, 0, 0, 7].into(), None));
+    }
+
+    #[test]
+    fn a_name_without_an_address_keeps_no_server_from_starting() {
+        let found = find(Some("no-such-host.invalid"), (Ipv4Addr::UNSPECIFIED, 2103).into()).unwrap();
+        assert_eq!(found.name, "no-such-host.invalid");
+        assert!(found.unresolved.is_some());
+    }
+}

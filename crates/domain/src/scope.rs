@@ -1,0 +1,185 @@
+//! The scope of a policy file: a domain whose realm is mistyped enforces nothing, and nobody would notice.
+
+use crate::{
+    policy_file::{Domain, PolicyFile},
+    server_domain::ServerDomain,
+};
+use std::path::Path;
+use zephyr_config::{
+    problem::Problem,
+    reader::{is_slip, nearest},
+};
+use zephyr_core::policy::{ForeignRule, NamePattern, Rule, Section, Setting};
+
+/// The realms that the configurations of all backends on this machine name.
+pub fn known_realms(file: &PolicyFile) -> Vec<String> {
+    let mut realms: Vec<String> =
+        file.backends().filter_map(|backend| backend.configured_realms().ok()).flatten().collect();
+    realms.sort();
+    realms.dedup();
+    realms
+}
+
+/// What the file says and is not in force, although its author may think so: domains that fit no realm that this machine
+/// knows, neither the server's nor one of `realms`; that nothing fits the server's realm; and that the server was told to
+/// use another backend than its domain's.
+///
+/// A domain that names its servers is for clients who find it by them, and needs no realm that is known otherwise.
+pub fn warnings(file: &PolicyFile, server: &ServerDomain, realms: &[String]) -> Vec<Problem> {
+    let known: Vec<String> =
+        std::iter::once(&server.realm).chain(realms).map(|realm| realm.to_ascii_uppercase()).collect();
+    let mut warnings: Vec<Problem> = file.domains().filter_map(|domain| out_of_scope(domain, server, &known)).collect();
+    match file.section(&server.realm) {
+        None => {
+            if let Some(place) = file.domains().find_map(|domain| domain.place.as_ref()) {
+                let text =
+                    format!("no domain here fits {}, the server's realm, so the defaults are in force", server.realm);
+                warnings.push(Problem::whole_file(&place.file, text));
+            }
+        }
+        Some(domain) if domain.backend != server.domain.backend => warnings.extend(at(
+            domain,
+            format!(
+                "domain {:?} is not in force: its backend is {}, and the server is told to use {}",
+                domain.name, domain.backend, server.domain.backend
+            ),
+        )),
+        Some(domain) => {
+            let foreign = domain.policy.foreign.iter().enumerate();
+            warnings.extend(foreign.filter_map(|(number, rule)| mistyped(domain, number, rule, &known)));
+        }
+    }
+    warnings
+}
+
+/// Another spelling of the server's realm, by which this machine's configuration knows it.
+pub fn other_spelling<'r>(server: &ServerDomain, realms: &'r [String]) -> Option<&'r str> {
+    let mut same = realms.iter().filter(|realm| realm.eq_ignore_ascii_case(&server.realm));
+    same.clone().all(|realm| *realm != server.realm).then(|| same.next().map(String::as_str)).flatten()
+}
+
+fn out_of_scope(domain: &Domain, server: &ServerDomain, known: &[String]) -> Option<Problem> {
+    let pattern = NamePattern::new(domain.name.as_bytes());
+    if known.iter().any(|realm| pattern.matches(realm.as_bytes())) {
+        return None;
+    }
+    let own = server.realm.to_ascii_uppercase();
+    if !domain.servers.is_empty() && !is_slip(&own, &domain.name) {
+        return None;
+    }
+    let realms = known.iter().map(String::as_str);
+    let meant =
+        match realms.clone().find(|realm| is_slip(realm, &domain.name)).or_else(|| nearest(realms, &domain.name)) {
+            Some(near) if near == own => format!("did you mean {near}, the server's realm?"),
+            Some(near) => format!("did you mean {near}? The server's realm is {own}"),
+            None => format!("the server's realm is {own}"),
+        };
+    at(domain, format!("domain {:?} fits no realm that this machine knows and is not in force; {meant}", domain.name))
+}
+
+/// A rule about a foreign realm whose name is nearly that of one which is known. One that is unlike all of them may well be
+/// of a realm that only the KDC knows.
+fn mistyped(domain: &Domain, number: usize, rule: &ForeignRule, known: &[String]) -> Option<Problem> {
+    let name = String::from_utf8_lossy(rule.realms.text()).to_ascii_uppercase();
+    if known.iter().any(|realm| rule.realms.matches(realm.as_bytes()) || *realm == name) {
+        return None;
+    }
+    let near = known.iter().find(|realm| is_slip(realm, &name))?;
+    let place = domain.places.get(&Rule { section: Section::Foreign(number), setting: Setting::SpeaksFor });
+    let place = place.or(domain.place.as_ref())?;
+    let text = format!("foreign {name:?} is no realm that this machine knows; did you mean {near}?");
+    Some(in_line(&place.file, place.line, text))
+}
+
+fn at(domain: &Domain, text: String) -> Option<Problem> {
+    domain.place.as_ref().map(|place| in_line(&place.file, place.line, text))
+}
+
+fn in_line(file: &Path, line: usize, text: String) -> Problem {
+    Problem { line, ..Problem::whole_file(file, text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Backend;
+
+    const REALMS: [&str; 2] = ["EXAMPLE.ORG", "CS.EXAMPLE.ORG"];
+
+    fn warned(content: &str, forced: Option<Backend>) -> Vec<String> {
+        let file = PolicyFile::read(Path::new("p"), content).unwrap();
+        let server = ServerDomain::find(&file, forced, Some("EXAMPLE.ORG")).unwrap();
+        let warnings = warnings(&file, &server, &REALMS.map(str::to_owned));
+        warnings.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_mistyped_realm_is_named() {
+        let none = "p: no domain here fits EXAMPLE.ORG, the server's realm, so the defaults are in force";
+        for (content, expected) in [
+            ("", &[][..]),
+            ("[domain.\"*\"]\n", &[]),
+            ("[domain.\"example.org\"]\n[domain.\"CS.EXAMPLE.ORG\"]\n", &[]),
+            (
+                "\n[domain.\"EXMAPLE.ORG\"]\nsend = \"required\"\n",
+                &[
+                    "p:2: domain \"EXMAPLE.ORG\" fits no realm that this machine knows and is not in force; did you mean \
+                     EXAMPLE.ORG, the server's realm?",
+                    none,
+                ],
+            ),
+            (
+                "[domain.\"EXAMPLE.ORG\"]\n[domain.\"CS.EXAMPLE.OGR\"]\n",
+                &[
+                    "p:2: domain \"CS.EXAMPLE.OGR\" fits no realm that this machine knows and is not in force; did you mean \
+                   CS.EXAMPLE.ORG? The server's realm is EXAMPLE.ORG",
+                ],
+            ),
+            (
+                "[domain.\"EXAMPLE.ORG\"]\n[domain.\"*.FAR.NET\"]\n",
+                &[
+                    "p:2: domain \"*.FAR.NET\" fits no realm that this machine knows and is not in force; the server's realm \
+                   is EXAMPLE.ORG",
+                ],
+            ),
+            ("[domain.\"CS.EXAMPLE.ORG\"]\n", &[none]),
+            // Clients of this machine find it by its servers.
+            ("[domain.\"*\"]\n[domain.\"FAR.NET\"]\nservers = [\"z.far.net\"]\n", &[]),
+            (
+                "[domain.\"*\"]\n[domain.\"EXAMPEL.ORG\"]\nservers = [\"z.example.org\"]\n",
+                &[
+                    "p:2: domain \"EXAMPEL.ORG\" fits no realm that this machine knows and is not in force; did you mean \
+                   EXAMPLE.ORG, the server's realm?",
+                ],
+            ),
+            (
+                "[domain.\"*\".foreign.\"CS.EXAMPEL.ORG\"]\nspeaks-for = []\n\
+                 [domain.\"*\".foreign.\"FAR.NET\"]\nspeaks-for = []\n",
+                &["p:2: foreign \"CS.EXAMPEL.ORG\" is no realm that this machine knows; did you mean CS.EXAMPLE.ORG?"],
+            ),
+        ] {
+            assert_eq!(warned(content, None), expected, "{content}");
+        }
+    }
+
+    #[test]
+    fn a_policy_of_another_backend_is_not_in_force() {
+        let content = "[domain.\"EXAMPLE.ORG\"]\nsend = \"required\"\n";
+        assert_eq!(warned(content, Some(Backend::KERBEROS)), [""; 0]);
+        assert_eq!(
+            warned(content, Some(Backend::NONE)),
+            [
+                "p:1: domain \"EXAMPLE.ORG\" is not in force: its backend is kerberos, and the server is told to use none"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_realm_has_one_spelling() {
+        let server = |realm| ServerDomain::find(&PolicyFile::default(), None, Some(realm)).unwrap();
+        let realms = REALMS.map(str::to_owned);
+        assert_eq!(other_spelling(&server("EXAMPLE.ORG"), &realms), None);
+        assert_eq!(other_spelling(&server("example.org"), &realms), Some("EXAMPLE.ORG"));
+        assert_eq!(other_spelling(&server("FAR.NET"), &realms), None);
+    }
+}
