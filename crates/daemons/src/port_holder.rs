@@ -1,7 +1,13 @@
 //! Who has a port that this process cannot have.
 
 use nix::unistd::{Uid, User};
-use std::{collections::BTreeSet, fs, io, net::SocketAddr, os::unix::ffi::OsStrExt, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    net::SocketAddr,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
 use zephyr_config::system_text;
 use zephyr_core::sanitize;
 
@@ -89,7 +95,7 @@ fn program_of(inode: u64) -> Option<String> {
     Some(format!("{} (process {id})", sanitize::name(name.trim_ascii_end())))
 }
 
-fn is_process(path: &PathBuf) -> bool {
+fn is_process(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_bytes().iter().all(u8::is_ascii_digit))
 }
 

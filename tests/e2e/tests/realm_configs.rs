@@ -108,7 +108,7 @@ fn isu_nobody_sends_or_receives_without_proof() -> Result<()> {
     let carol = stack.person("carol")?;
     let refused = carol.zwrite(&["-d", "bob", "-m", "psst"])?;
     assert_eq!(refused.status.code(), Some(1));
-    assert!(refused.stderr.contains(&"failed: you must prove who you are to send here\n"), "{refused}");
+    assert!(refused.stderr.contains("failed: you must prove who you are to send here\n"), "{refused}");
     let refused = carol.zwrite(&["bob", "-m", "psst"])?;
     assert_eq!(refused.status.code(), Some(1));
     assert!(refused.stderr.contains("No credentials cache found"), "{refused}");
