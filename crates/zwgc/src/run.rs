@@ -72,8 +72,11 @@ async fn run_client(options: &Options) -> io::Result<u8> {
     };
     let (port, address) = (zephyr.port(), zephyr.address());
     // It may have to ask, and to wait for an answer.
-    let created =
-        tokio::task::spawn_blocking(move || PortFiles::create(port, address)).await.map_err(io::Error::other)?;
+    let creation = tokio::task::spawn_blocking(move || PortFiles::create(port, address));
+    let created = tokio::select! {
+        created = creation => created.map_err(io::Error::other)?,
+        () = signals.stop() => return Ok(0),
+    };
     let mut files = match created {
         Ok(files) => files,
         Err(already_runs) => {

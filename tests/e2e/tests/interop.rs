@@ -246,3 +246,37 @@ fn a_server_that_forgets_is_noticed() -> Result<()> {
     }
     Ok(())
 }
+
+/// A C windowgram client answers when ours asks at its port, and shows nothing of the question. Ours shows what C's zwrite sends
+/// without a locale, by lines with CR LF, and with nothing but a signature.
+#[test]
+fn windowgram_clients_of_both_makes_get_on() -> Result<()> {
+    let Some(site) = Site::open(Make::C, Make::C, LabOptions::default())? else { return Ok(()) };
+    let (c, ours) = (site.person("bob", Make::C)?, site.person("bob", Make::Ours)?);
+    let alice = site.person("alice", Make::C)?;
+    let mut first = c.zwgc(&[])?;
+    let mark = first.transcript().mark();
+    let mut command = ours.command(bins::path("zwgc")?);
+    command.arg("-debug");
+    let second = run(command, TIMEOUT)?;
+    assert_eq!(second.status.code(), Some(1), "{second}");
+    assert!(second.stderr.contains("windowgram file already exists"), "{second}");
+    send(&alice, Make::C, &["bob", "-m", "hello"])?;
+    assert!(shown(&first, mark, "hello")?);
+    let lines = first.transcript().lines_after(mark).join("\n");
+    assert!(!lines.contains("control opcode") && !lines.contains("UNSUPPRESS"), "{lines}");
+    first.stop(TIMEOUT)?;
+
+    let zwgc = ours.zwgc(&[])?;
+    let mark = zwgc.transcript().mark();
+    let sent = |arguments: &[&str], input: &[u8]| alice.zwrite_with_input(arguments, input)?.success();
+    sent(&["bob", "-n", "-s", "Signature"], b"")?;
+    sent(&["bob", "-n", "-s", "Signature"], b"one\r\ntwo\r\n")?;
+    zwgc.wait_after(mark, TIMEOUT, |line| line == "  two")?;
+    sent(&["bob", "-n", "-x", "none", "-m", "Grüße"], b"")?;
+    zwgc.wait_after(mark, TIMEOUT, |line| line == "  Grüße")?;
+    let lines = zwgc.transcript().lines_after(mark);
+    assert!(!lines.iter().any(|line| line.contains("\\u{d}") || line.trim() == "Signature"), "{lines:?}");
+    assert_eq!(lines.iter().filter(|line| line.ends_with("(Signature)")).count(), 2, "{lines:?}");
+    Ok(())
+}

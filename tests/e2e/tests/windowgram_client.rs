@@ -150,6 +150,20 @@ fn what_is_left_in_a_port_file_keeps_nobody_from_starting() -> Result<()> {
     Ok(())
 }
 
+/// As cron and bots write.
+#[test]
+fn what_is_written_without_a_locale_is_shown_as_it_was_written() -> Result<()> {
+    let stack = Stack::start(Engine::Native, RealmOptions::default())?;
+    let (alice, bob) = (stack.login("alice")?.with_variable("LC_ALL", "C"), stack.login("bob")?);
+    let zwgc = bob.zwgc(&[])?;
+    alice.send(&["bob", "-s", "Jürgen", "-m", "Grüße, 世界"])?;
+    zwgc.wait_for(TIMEOUT, |line| line == "  Grüße, 世界")?;
+    zwgc.wait_for(TIMEOUT, |line| line.ends_with(" (Jürgen)"))?;
+    alice.send(&["bob", "-x", "iso-8859-1", "-m", "Grüße"])?;
+    zwgc.wait_for(TIMEOUT, |line| line == "  GrÃ¼Ã\\u{9f}e")?;
+    Ok(())
+}
+
 fn end(zwgc: &mut Daemon) -> Result<()> {
     assert!(zwgc.stop(TIMEOUT)?.success());
     Ok(())

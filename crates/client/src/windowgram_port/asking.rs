@@ -1,8 +1,9 @@
 //! The question whether a windowgram client of the user's is at a port.
 
+use bytes::Bytes;
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    net::{Ipv4Addr, SocketAddrV4, UdpSocket},
     time::{Duration, Instant},
 };
 use zephyr_core::{
@@ -10,7 +11,6 @@ use zephyr_core::{
     limits::Limits,
     names,
     notice::{Claim, Notice, Packet},
-    time::Now,
     uid::{Uid, UidSource},
 };
 use zephyr_net::{clock::Clock, socket_owner::SocketOwners};
@@ -25,14 +25,7 @@ const MAX_PACKET: usize = 2048;
 /// Whether a windowgram client of `user` has this port: whoever is there acknowledges a notice, as every client does, C's too. Another
 /// user's program is none, whatever it answers.
 pub(super) fn has_client(port: u16, address: Ipv4Addr, user: u32) -> bool {
-    if is_free(port) {
-        return false;
-    }
-    [Ipv4Addr::LOCALHOST, address].into_iter().any(|address| {
-        let client = SocketAddr::from((address, port));
-        // Where the question cannot be put, as without any address, nobody has been seen.
-        answers(client, user, ATTEMPT_TIMEOUT, &mut || {}).unwrap_or(false)
-    })
+    !is_free(port) && answers(&[Ipv4Addr::LOCALHOST, address], port, user, ATTEMPT_TIMEOUT)
 }
 
 /// Whether no program on this machine has a port.
@@ -41,71 +34,79 @@ fn is_free(port: u16) -> bool {
     port == 0 || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
 }
 
-/// Asks the client at this address, which is one of this machine, and waits so long each time; `asked` is called after each
-/// question.
-fn answers(client: SocketAddr, user: u32, wait: Duration, asked: &mut dyn FnMut()) -> io::Result<bool> {
-    let IpAddr::V4(here) = client.ip() else { return Ok(false) };
-    let socket = UdpSocket::bind((here, 0))?;
-    let owner = SocketOwners::new(socket.local_addr()?).ok().and_then(|mut owners| owners.owner(client));
-    if owner.is_some_and(|owner| owner != user) {
-        return Ok(false);
-    }
-    // Only what the client sends from there arrives, and that nobody is there.
-    socket.connect(client)?;
-    let question = Question::new(Clock::new().now(), here)?;
+/// Asks whoever is at the port of these addresses of this machine, and waits so long each time.
+fn answers(addresses: &[Ipv4Addr], port: u16, user: u32, wait: Duration) -> bool {
+    // Where the question cannot be put, as at an address that is none of this machine's, nobody is seen.
+    let clients =
+        addresses.iter().map(|&address| Conversation::begin(SocketAddrV4::new(address, port), user).ok().flatten());
+    let mut clients: Vec<_> = clients.flatten().collect();
     for _ in 0..ATTEMPTS {
-        if socket.send(&question.packet).is_err() {
-            return Ok(false);
-        }
-        asked();
-        if question.is_answered(&socket, Instant::now() + wait)? {
-            return Ok(true);
+        // Who is not there refuses.
+        clients.retain(Conversation::ask);
+        let each = wait / u32::try_from(clients.len().max(1)).unwrap_or(1);
+        if clients.iter().any(|client| client.is_answered(Instant::now() + each)) {
+            return true;
         }
     }
-    Ok(false)
+    false
 }
 
-/// A notice that a client acknowledges, and that has no effect: it takes back that what has no name is not shown.
-struct Question {
+/// The question to a client at an address, and what comes back.
+struct Conversation {
+    /// Connected, so that only what the client sends from there arrives, and that nobody is there.
+    socket: UdpSocket,
     uid: Uid,
-    packet: Vec<u8>,
+    question: Bytes,
 }
 
-impl Question {
-    fn new(now: Now, here: Ipv4Addr) -> io::Result<Self> {
-        let uid = UidSource::new(here).next(&now);
-        let notice = Notice {
-            kind: Kind::Acked,
-            uid,
-            multiuid: uid,
-            class: names::WG_CTL,
-            instance: names::USER,
-            opcode: names::UNSUPPRESS,
-            multinotice: b"0/3",
-            body: b"\0\0\0",
-            ..Notice::EMPTY
-        };
-        let packet = notice.write(&Claim::NONE, Limits::COMPATIBLE).map_err(io::Error::other)?;
-        Ok(Self { uid, packet: packet.to_vec() })
+impl Conversation {
+    /// `None` when another user's program is there.
+    fn begin(client: SocketAddrV4, user: u32) -> io::Result<Option<Self>> {
+        let socket = UdpSocket::bind((*client.ip(), 0))?;
+        let owner = SocketOwners::new(socket.local_addr()?).ok().and_then(|mut owners| owners.owner(client.into()));
+        if owner.is_some_and(|owner| owner != user) {
+            return Ok(None);
+        }
+        socket.connect(client)?;
+        let uid = UidSource::new(*client.ip()).next(&Clock::new().now());
+        let question = question(uid).write(&Claim::NONE, Limits::COMPATIBLE).map_err(io::Error::other)?;
+        Ok(Some(Self { socket, uid, question }))
+    }
+
+    fn ask(&self) -> bool {
+        self.socket.send(&self.question).is_ok()
     }
 
     /// Waits for the answer; false when none has come by then.
-    fn is_answered(&self, socket: &UdpSocket, until: Instant) -> io::Result<bool> {
+    fn is_answered(&self, until: Instant) -> bool {
         let mut octets = [0; MAX_PACKET];
-        loop {
-            let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
-                return Ok(false);
-            };
-            socket.set_read_timeout(Some(left))?;
-            let Ok(len) = socket.recv(&mut octets) else {
-                // No more time, or nobody is there: the next question fails then.
-                return Ok(false);
-            };
+        while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            if self.socket.set_read_timeout(Some(left)).is_err() {
+                return false;
+            }
+            // No more time, or nobody is there.
+            let Ok(len) = self.socket.recv(&mut octets) else { return false };
             let is_answer = |packet: Packet<'_>| packet.notice.kind == Kind::ClientAck && packet.notice.uid == self.uid;
             if octets.get(..len).and_then(|octets| Packet::parse(octets).ok()).is_some_and(is_answer) {
-                return Ok(true);
+                return true;
             }
         }
+        false
+    }
+}
+
+/// A notice that a client acknowledges, and that has no effect: it takes back that what has no name is not shown.
+const fn question(uid: Uid) -> Notice<'static> {
+    Notice {
+        kind: Kind::Acked,
+        uid,
+        multiuid: uid,
+        class: names::WG_CTL,
+        instance: names::USER,
+        opcode: names::UNSUPPRESS,
+        multinotice: b"0/3",
+        body: b"\0\0\0",
+        ..Notice::EMPTY
     }
 }
 
@@ -147,19 +148,22 @@ mod tests {
         client.join().unwrap();
     }
 
-    #[test]
-    fn another_program_is_no_client_and_neither_is_another_users() {
+    /// What a program gets that answers nothing, when this user asks.
+    fn asked(user: u32) -> usize {
         let network = Network::claim().unwrap();
         let socket = UdpSocket::bind((network.here(), 0)).unwrap();
-        let client = socket.local_addr().unwrap();
-        let mut questions = 0;
-        let wait = Duration::from_millis(20);
-        assert!(!answers(client, account::user_id(), wait, &mut || questions += 1).unwrap());
-        assert_eq!(questions, ATTEMPTS);
+        let port = socket.local_addr().unwrap().port();
+        assert!(!answers(&[Ipv4Addr::LOCALHOST, network.here()], port, user, Duration::from_millis(20)));
+        socket.set_nonblocking(true).unwrap();
+        let mut octets = [0; MAX_PACKET];
+        std::iter::from_fn(|| socket.recv(&mut octets).ok()).count()
+    }
+
+    #[test]
+    fn another_program_is_no_client_and_neither_is_another_users() {
+        assert_eq!(asked(account::user_id()), ATTEMPTS as usize);
         if cfg!(target_os = "linux") {
-            questions = 0;
-            assert!(!answers(client, account::user_id() + 1, wait, &mut || questions += 1).unwrap());
-            assert_eq!(questions, 0, "nobody else's program is asked");
+            assert_eq!(asked(account::user_id() + 1), 0, "nobody else's program is asked");
         }
     }
 }
