@@ -73,15 +73,14 @@ impl Jobs {
     }
 }
 
-/// The address from which the system sends to the server; where that fails, to the rest of the world; where there is none, to
-/// the host manager.
+/// The address from which the system sends to the server; where that fails, to the host manager.
 fn own_address(server: &str, host_manager: SocketAddr) -> Ipv4Addr {
     let towards_server = || address::towards(address::resolve(server, services::port(services::ZEPHYR_CLT))?);
     let towards_host_manager = || match host_manager {
         SocketAddr::V4(host_manager) => address::towards(host_manager),
         SocketAddr::V6(_) => Err(io::Error::from(io::ErrorKind::AddrNotAvailable)),
     };
-    towards_server().or_else(|_| address::outward()).or_else(|_| towards_host_manager()).unwrap_or(Ipv4Addr::LOCALHOST)
+    towards_server().or_else(|_| towards_host_manager()).unwrap_or(Ipv4Addr::LOCALHOST)
 }
 
 /// Logs an event.
