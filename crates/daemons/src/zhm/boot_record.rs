@@ -5,7 +5,7 @@
 //! kernel gives it, is written beside the file with the process id once the server has acknowledged it.
 
 use crate::{own_folder, private_file};
-use nix::fcntl::OFlag;
+use nix::{errno::Errno, fcntl::OFlag};
 use std::{
     ffi::OsString,
     fs::{self, OpenOptions},
@@ -81,14 +81,17 @@ impl BootRecord {
     }
 
     fn read(&self) -> io::Result<Option<String>> {
+        let refuse = |why: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
         let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
         let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.raw_os_error() == Some(Errno::ELOOP as i32) => {
+                return refuse("it is a link".to_owned());
+            }
             opened => opened?,
         };
         own_folder::check(&self.path)?;
         let metadata = file.metadata()?;
-        let refuse = |why: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
         if !metadata.is_file() {
             return refuse("it is no file".to_owned());
         }
@@ -208,7 +211,7 @@ mod tests {
         fs::rename(&path, &elsewhere).unwrap();
         chown(&elsewhere, Some(nix::unistd::geteuid().as_raw()), None).unwrap();
         symlink(&elsewhere, &path).unwrap();
-        assert!(record.read().is_err(), "a link");
+        assert_eq!(record.read().unwrap_err().to_string(), "it is a link");
         record.note(Boot::Acknowledged);
         assert!(record.is_acknowledged() && !path.is_symlink(), "it is replaced");
         fs::remove_file(&path).unwrap();
