@@ -15,6 +15,8 @@ pub struct Line<'a> {
     pub column: usize,
     /// The text.
     pub text: &'a [u8],
+    /// The text and the white space behind it, without the line's end.
+    pub with_blanks: &'a [u8],
 }
 
 /// What makes a line or a name other than it looks.
@@ -44,7 +46,12 @@ pub enum Oddity {
 pub fn lines(text: &[u8]) -> impl Iterator<Item = Line<'_>> {
     text.split(|&octet| octet == b'\n').enumerate().map(|(index, line)| {
         let begun = line.trim_ascii_start();
-        Line { number: index + 1, column: line.len() - begun.len() + 1, text: begun.trim_ascii_end() }
+        Line {
+            number: index + 1,
+            column: line.len() - begun.len() + 1,
+            text: begun.trim_ascii_end(),
+            with_blanks: begun.strip_suffix(b"\r").unwrap_or(begun),
+        }
     })
 }
 
@@ -88,7 +95,9 @@ mod tests {
 
     #[test]
     fn lines_are_without_the_white_space_around_them() {
-        let read: Vec<_> = lines(b"a\r\n \t b \r\n\n\rc\nd").map(|line| (line.number, line.column, line.text)).collect();
+        assert_eq!(lines(b" a b \t\r\n").next().unwrap().with_blanks, b"a b \t");
+        let read: Vec<_> =
+            lines(b"a\r\n \t b \r\n\n\rc\nd").map(|line| (line.number, line.column, line.text)).collect();
         let expected: [(usize, usize, &[u8]); 5] =
             [(1, 1, b"a"), (2, 4, b"b"), (3, 1, b""), (4, 2, b"c"), (5, 1, b"d")];
         assert_eq!(read, expected);
@@ -96,7 +105,7 @@ mod tests {
 
     #[test]
     fn what_hides_the_end_of_a_line() {
-        let found = |text: &'static str| Line { number: 1, column: 1, text: text.as_bytes() }.oddity();
+        let found = |text: &'static str| lines(text.as_bytes()).next().unwrap().oddity();
         assert_eq!(found("# a\tb\u{feff}"), None, "in a comment");
         assert_eq!(found("# a\rb"), Some((3, Oddity::CarriageReturn)));
         assert_eq!(found("a\0\r"), Some((1, Oddity::Nul)));
@@ -104,7 +113,8 @@ mod tests {
 
     #[test]
     fn what_is_not_what_it_looks_like() {
-        for name in ["", "alice@R", "my class\t1", "café", "cafe\u{301}", "שלום", "日本", "👩\u{200d}💻", "a\\u{feff}"] {
+        for name in ["", "alice@R", "my class\t1", "café", "cafe\u{301}", "שלום", "日本", "👩\u{200d}💻", "a\\u{feff}"]
+        {
             assert_eq!(oddity(name.as_bytes()), None, "{name}");
         }
         for (name, at, odd) in [

@@ -166,7 +166,11 @@ fn what_is_there_and_cannot_be_read_is_no_missing_file() {
     let folder = folder(&[("acl/class-registry.acl", "foo:\n")]);
     let list = folder.path().join("acl/xmt-foo.acl");
     symlink("nowhere", &list).unwrap();
-    assert_eq!(problems(folder.path()), [format!("acl/xmt-foo.acl: {} is a symbolic link that leads nowhere", list.display()).replace(&format!("{}/", folder.path().display()), "")]);
+    assert_eq!(
+        problems(folder.path()),
+        [format!("acl/xmt-foo.acl: {} is a symbolic link that leads nowhere", list.display())
+            .replace(&format!("{}/", folder.path().display()), "")]
+    );
     fs::remove_file(&list).unwrap();
     fs::create_dir(&list).unwrap();
     assert_eq!(problems(folder.path()), ["acl/xmt-foo.acl: this is a directory, not a file"]);

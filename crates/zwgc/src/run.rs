@@ -3,20 +3,19 @@
 use crate::{
     options::Options,
     port_files::PortFiles,
-    subscription_file::{self, Entries, Macros},
+    subscription_file::{Entries, Macros, SubscriptionFile},
     windowgram::{self, Style},
 };
 use std::{
     collections::HashSet,
-    env, fs,
-    io::{self, IsTerminal as _, Read, Write as _, stderr, stdin, stdout},
-    path::{Path, PathBuf},
+    env,
+    io::{self, IsTerminal as _, Write as _, stderr, stdout},
     time::Duration,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use zephyr_client::{
     Error, Exposure, Inbox, Location, OperationError, Received, Result, SubscriptionEvent, Subscriptions, TicketEvent,
-    Zephyr, account, block_on, localtime, names, system_text, terminal, variables::Variables,
+    Zephyr, block_on, localtime, names, system_text, terminal, variables::Variables,
 };
 use zephyr_core::{charset::Charset, sanitize};
 use zephyr_net::host;
@@ -30,8 +29,6 @@ const NO_ZEPHYR: u8 = 3;
 const LOGOUT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The maximum number of different reasons for hiding notices that are reported.
 const MAX_REASONS: usize = 16;
-/// The maximum number of octets read of a subscription file.
-const MAX_FILE: u64 = 1 << 20;
 
 /// Runs zwgc until a signal or an EXIT notice; gives the exit status.
 pub fn run(options: &Options) -> u8 {
@@ -103,10 +100,14 @@ async fn serve(
     location: &Location,
     files: &mut PortFiles,
 ) -> Result<()> {
-    let exposure = exposure(Variables::read().text("exposure").as_deref());
+    let variables = Variables::read();
+    for problem in variables.problems() {
+        report(&format!("zwgc: {}", sanitize::line(problem.to_string().as_bytes())));
+    }
+    let exposure = exposure(variables.text("exposure").as_deref());
     set_location(zephyr, exposure, location).await;
     let active = exposure != Exposure::None;
-    let subscription_file = if active { SubscriptionFile::read(options) } else { None };
+    let subscription_file = if active { read_subscription_file(options) } else { None };
     let mut subscribed = active && begin(zephyr, subscription_file.as_ref(), location).await;
     let (mut tickets, mut warned) = (zephyr.tickets(), false);
     let mut subscriptions = zephyr.subscription_watch();
@@ -203,7 +204,33 @@ async fn begin(zephyr: &Zephyr, file: Option<&SubscriptionFile>, location: &Loca
     if let Err(error) = zephyr.identify().await {
         tracing::debug!(%error, "cannot read whose credentials there are");
     }
-    subscribe(zephyr, file.entries(zephyr, location)).await
+    subscribe(zephyr, entries(file, zephyr, location)).await
+}
+
+/// Reads the subscription file. That it cannot be read is reported.
+fn read_subscription_file(options: &Options) -> Option<SubscriptionFile> {
+    let (file, complaint) = SubscriptionFile::read(options.subscription_file.as_deref());
+    if let Some(complaint) = complaint {
+        report(&complaint);
+    }
+    file
+}
+
+/// The entries of the subscription file, with the user's current name. Lines that are none are reported.
+fn entries(file: &SubscriptionFile, zephyr: &Zephyr, location: &Location) -> Entries {
+    let macros = Macros {
+        host: host::own_name().unwrap_or_default().into_bytes(),
+        canon: location.host.clone().into_bytes(),
+        me: zephyr.endpoint().sender,
+    };
+    let entries = file.entries(&macros);
+    for line in file.complaints(&entries) {
+        report(&line);
+    }
+    if !entries.punts.is_empty() {
+        tracing::warn!("lines that begin with - have no effect yet");
+    }
+    entries
 }
 
 /// Sends the server the key of new tickets; true when it has accepted it.
@@ -248,59 +275,6 @@ fn exposure(variable: Option<&str>) -> Exposure {
         report(&format!("zwgc: invalid exposure level {name}, using exposure level none instead."));
         Exposure::None
     })
-}
-
-/// The user's subscription file.
-struct SubscriptionFile {
-    path: PathBuf,
-    text: Vec<u8>,
-}
-
-impl SubscriptionFile {
-    /// Reads the file, once, as it may be standard input. `None` when it cannot be read; a default file need not exist.
-    fn read(options: &Options) -> Option<Self> {
-        let (path, is_given) = match (&options.subscription_file, account::home()) {
-            (Some(path), _) => (path.clone(), true),
-            (None, Some(home)) => (home.join(".zephyr.subs"), false),
-            // Not that of the current directory, which may be somebody else's.
-            (None, None) => return Some(Self { path: PathBuf::new(), text: Vec::new() }),
-        };
-        match contents(&path) {
-            Ok(text) => Some(Self { path, text }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !is_given => Some(Self { path, text: Vec::new() }),
-            Err(error) => {
-                eprintln!("zwgc: error while opening {} for reading: {}", path.display(), system_text(&error));
-                None
-            }
-        }
-    }
-
-    /// The entries of the file, with the user's current name.
-    fn entries(&self, zephyr: &Zephyr, location: &Location) -> Entries {
-        let macros = Macros {
-            host: host::own_name().unwrap_or_default().into_bytes(),
-            canon: location.host.clone().into_bytes(),
-            me: zephyr.endpoint().sender,
-        };
-        let entries = subscription_file::parse(&self.text, &macros);
-        for line in &entries.malformed {
-            eprintln!("zwgc: line {line} of {} is not class,instance,recipient: skipped", self.path.display());
-        }
-        if !entries.punts.is_empty() {
-            tracing::warn!("lines that begin with - have no effect yet");
-        }
-        entries
-    }
-}
-
-fn contents(path: &PathBuf) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    if path == Path::new("-") {
-        stdin().take(MAX_FILE).read_to_end(&mut text)?;
-    } else {
-        fs::File::open(path)?.take(MAX_FILE).read_to_end(&mut text)?;
-    }
-    Ok(text)
 }
 
 /// The treatment of a notice.

@@ -25,7 +25,7 @@ const RULES: [Rule; 12] = [
     rule("zephyr-client", &["zephyr-core", "zephyr-config", "zephyr-engine", "zephyr-domain", "zephyr-net"]),
     rule("zephyr-daemons", &["zephyr-core", "zephyr-config", "zephyr-engine", "zephyr-domain", "zephyr-net"]),
     rule("zephyr-tools", &["zephyr-core", "zephyr-net", "zephyr-client"]),
-    rule("zephyr-zwgc", &["zephyr-core", "zephyr-net", "zephyr-client"]),
+    rule("zephyr-zwgc", &["zephyr-core", "zephyr-config", "zephyr-net", "zephyr-client"]),
     rule("libzephyr", &["zephyr-core", "zephyr-engine", "zephyr-domain", "zephyr-net", "zephyr-client"]),
 ];
 

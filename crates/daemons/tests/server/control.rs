@@ -101,7 +101,7 @@ fn a_subscription_without_a_class_costs_no_other() {
     // Of a list to be ended, too.
     stage.ask(control("UNSUBSCRIBE", ALICE, b"a\0b\0\0\0*\0\0e\0f\0\0"), Yes);
     assert_eq!(stage.list(here(), ALICE, 5000), "c|d||");
-    assert!(stage.admits(there(), notice("c", "d", "", BOB), Yes));
+    assert_eq!(stage.send(there(), notice("c", "d", "", BOB), Yes)[0].to, at(here(), 5000));
 }
 
 #[test]

@@ -24,5 +24,5 @@ pub use list::{Acl, EntryError, ListDecision, Who};
 pub use network::{Network, NetworkError};
 pub use pattern::{PatternError, PrincipalPattern};
 pub use registry::{Registered, Registry, RegistryError};
-pub use rules::{AclDecision, Act, ClassAcls, Rules};
+pub use rules::{AclDecision, Act, ClassAcls, Rules, Ruling};
 pub use syntax::{MAX_ERRORS, SyntaxError};
