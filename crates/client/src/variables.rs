@@ -14,9 +14,15 @@ const MAX_PROBLEMS: usize = 16;
 /// The variables of the user and of the system, as they were when read.
 #[derive(Clone, Debug, Default)]
 pub struct Variables {
-    /// Name and value, those of the user's file first.
-    entries: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Those of the user's file first.
+    entries: Vec<Variable>,
     problems: Vec<Problem>,
+}
+
+#[derive(Clone, Debug)]
+struct Variable {
+    name: Vec<u8>,
+    value: Vec<u8>,
 }
 
 impl Variables {
@@ -44,8 +50,8 @@ impl Variables {
 
     /// The value of a variable, whose name is compared without regard to case.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        let mut values = self.entries.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()));
-        values.next().map(|(_, value)| value.as_slice())
+        let mut values = self.entries.iter().filter(|entry| entry.name.eq_ignore_ascii_case(name.as_bytes()));
+        values.next().map(|entry| entry.value.as_slice())
     }
 
     /// The value as text; invalid UTF-8 becomes U+FFFD.
@@ -86,8 +92,8 @@ pub fn config_dir() -> PathBuf {
     env::var_os("ZEPHYR_CONFIG_DIR").map_or_else(|| PathBuf::from("/etc/zephyr"), PathBuf::from)
 }
 
-/// The name and value on a line, if there are any; blanks at its end belong to the value.
-fn variable(line: Line<'_>) -> Result<Option<(Vec<u8>, Vec<u8>)>, String> {
+/// The variable on a line, if there is one; blanks at its end belong to the value.
+fn variable(line: Line<'_>) -> Result<Option<Variable>, String> {
     if let Some((_, odd)) = line.oddity() {
         return Err(odd.to_string());
     }
@@ -106,7 +112,7 @@ fn variable(line: Line<'_>) -> Result<Option<(Vec<u8>, Vec<u8>)>, String> {
         return Err(odd.to_string());
     }
     let value = value.get(1..).unwrap_or_default().trim_ascii_start();
-    Ok(Some((name.to_vec(), value.to_vec())))
+    Ok(Some(Variable { name: name.to_vec(), value: value.to_vec() }))
 }
 
 #[cfg(test)]

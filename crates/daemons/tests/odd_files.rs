@@ -194,8 +194,10 @@ fn odd_texts_mean_the_same_or_are_an_error_with_its_line() {
     assert_eq!(failures, Vec::<String>::new());
 }
 
-/// What may stand where a file is expected.
-const ODD_KINDS: [(&str, fn(&Path)); 8] = [
+/// What may stand where a file is expected: its name, and what makes it.
+type OddKind = (&'static str, fn(&Path));
+
+const ODD_KINDS: [OddKind; 8] = [
     ("a folder", |path| fs::create_dir(path).unwrap()),
     ("a pipe", |path| mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap()),
     ("a socket", |path| drop(UnixListener::bind(path).unwrap())),

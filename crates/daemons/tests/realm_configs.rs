@@ -1,5 +1,7 @@
 //! Every ready-made domain of `realm-configs` can be loaded, whole and without a warning, and is what its README says.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::{collections::BTreeSet, fs, path::Path};
 use zephyr_config::problem::Findings;
 use zephyr_daemons::{
