@@ -3,43 +3,87 @@
 use crate::account;
 use std::{
     env,
-    fs::File,
-    io::Read as _,
     path::{Path, PathBuf},
 };
+use zephyr_config::{file, problem::Problem};
+use zephyr_core::text_file::{self, Line};
 
-/// The maximum number of octets read of a variables file.
-const MAX_FILE: u64 = 1 << 20;
+/// The maximum number of problems that are reported.
+const MAX_PROBLEMS: usize = 16;
 
 /// The variables of the user and of the system, as they were when read.
 #[derive(Clone, Debug, Default)]
 pub struct Variables {
-    files: Vec<Vec<u8>>,
+    /// Those of the user's file first.
+    entries: Vec<Variable>,
+    problems: Vec<Problem>,
+}
+
+#[derive(Clone, Debug)]
+struct Variable {
+    name: Vec<u8>,
+    value: Vec<u8>,
 }
 
 impl Variables {
-    /// Reads `$ZEPHYR_VARS`, else `~/.zephyr.vars`, and then `zephyr.vars` of the system's configuration directory. Files
-    /// that do not exist or cannot be read count as empty; 1 MiB of each is read at most.
+    /// Reads `$ZEPHYR_VARS`, else `~/.zephyr.vars`, and then `zephyr.vars` of the system's configuration directory. A file
+    /// that does not exist counts as empty; so does one that cannot be read, which is a problem.
     pub fn read() -> Self {
         let user =
             env::var_os("ZEPHYR_VARS").map(PathBuf::from).or_else(|| Some(account::home()?.join(".zephyr.vars")));
         let system = config_dir().join("zephyr.vars");
-        Self { files: user.into_iter().chain([system]).map(|path| contents(&path)).collect() }
+        let mut variables = Self::default();
+        for path in user.into_iter().chain([system]) {
+            variables.read_file(&path);
+        }
+        variables
     }
 
     /// The variables in the contents of these files; earlier files take precedence.
     pub fn from_files(files: &[&[u8]]) -> Self {
-        Self { files: files.iter().map(|file| file.to_vec()).collect() }
+        let mut variables = Self::default();
+        for content in files {
+            variables.add(Path::new(""), content);
+        }
+        variables
     }
 
     /// The value of a variable, whose name is compared without regard to case.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.files.iter().find_map(|file| find(file, name))
+        let mut values = self.entries.iter().filter(|entry| entry.name.eq_ignore_ascii_case(name.as_bytes()));
+        values.next().map(|entry| entry.value.as_slice())
     }
 
     /// The value as text; invalid UTF-8 becomes U+FFFD.
     pub fn text(&self, name: &str) -> Option<String> {
         self.get(name).map(|value| String::from_utf8_lossy(value).into_owned())
+    }
+
+    /// What could not be read: whole files, and lines that are no variable, which cost no other line. At most 16.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    fn read_file(&mut self, path: &Path) {
+        match file::octets(path) {
+            Ok(content) => self.add(path, &content.unwrap_or_default()),
+            Err(error) => self.report(Problem::whole_file(path, error)),
+        }
+    }
+
+    fn add(&mut self, path: &Path, content: &[u8]) {
+        for line in text_file::lines(content) {
+            match variable(line) {
+                Ok(entry) => self.entries.extend(entry),
+                Err(text) => self.report(Problem { line: line.number, ..Problem::whole_file(path, text) }),
+            }
+        }
+    }
+
+    fn report(&mut self, problem: Problem) {
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(problem);
+        }
     }
 }
 
@@ -48,31 +92,33 @@ pub fn config_dir() -> PathBuf {
     env::var_os("ZEPHYR_CONFIG_DIR").map_or_else(|| PathBuf::from("/etc/zephyr"), PathBuf::from)
 }
 
-fn contents(path: &Path) -> Vec<u8> {
-    let mut text = Vec::new();
-    if let Ok(file) = File::open(path)
-        && let Err(error) = file.take(MAX_FILE).read_to_end(&mut text)
-    {
-        tracing::debug!(path = %path.display(), %error, "cannot read variables");
+/// The variable on a line, if there is one; blanks at its end belong to the value.
+fn variable(line: Line<'_>) -> Result<Option<Variable>, String> {
+    if let Some((_, odd)) = line.oddity() {
+        return Err(odd.to_string());
     }
-    text
-}
-
-fn find<'a>(file: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    file.split(|&octet| octet == b'\n').find_map(|line| {
-        if line.starts_with(b"#") {
-            return None;
-        }
-        let equals = line.iter().position(|&octet| octet == b'=')?;
-        let (key, value) = line.split_at_checked(equals)?;
-        let value = value.get(1..)?.trim_ascii_start();
-        key.trim_ascii().eq_ignore_ascii_case(name.as_bytes()).then_some(value)
-    })
+    if line.text.is_empty() || line.text.starts_with(b"#") {
+        return Ok(None);
+    }
+    let Some(equals) = line.with_blanks.iter().position(|&octet| octet == b'=') else {
+        return Err("expected NAME = VALUE, so this line is passed over".to_owned());
+    };
+    let (name, value) = line.with_blanks.split_at_checked(equals).unwrap_or_default();
+    let name = name.trim_ascii_end();
+    if name.is_empty() {
+        return Err("expected a name before =, so this line is passed over".to_owned());
+    }
+    if let Some((_, odd)) = text_file::oddity(name) {
+        return Err(odd.to_string());
+    }
+    let value = value.get(1..).unwrap_or_default().trim_ascii_start();
+    Ok(Some(Variable { name: name.to_vec(), value: value.to_vec() }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn the_users_file_takes_precedence() {
@@ -86,8 +132,62 @@ mod tests {
         assert_eq!(variables.get("nonsense"), None);
     }
 
+    /// What is read of a file with this content, and what is said about it.
+    fn read(content: &[u8]) -> (Option<String>, Option<String>, Vec<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("zephyr.vars");
+        fs::write(&file, content).unwrap();
+        let mut variables = Variables::default();
+        variables.read_file(&file);
+        let prefix = format!("{}:", file.display());
+        let problems = variables.problems().iter().map(|problem| problem.to_string().replace(&prefix, ""));
+        (variables.text("exposure"), variables.text("last"), problems.collect())
+    }
+
     #[test]
-    fn a_file_that_does_not_exist_is_empty() {
-        assert!(contents(Path::new("/nonexistent/zephyr.vars")).is_empty());
+    fn an_odd_line_costs_itself_alone_and_is_named() {
+        let both = |problems: &[&str]| {
+            let problems = problems.iter().map(|&problem| problem.to_owned()).collect();
+            (Some("none".to_owned()), Some("x y".to_owned()), problems)
+        };
+        for (content, problems) in [
+            (&b"exposure = none\nlast = x y\n"[..], &[][..]),
+            (b"\xef\xbb\xbfexposure = none\r\nlast = x y\r\n", &[]),
+            (b"\texposure\t=\tnone\r\n  # a comment\r\n\r\nlast=x y", &[]),
+            (
+                b"exposure none\nexposure = none\n= 3\nlast = x y",
+                &[
+                    "1: expected NAME = VALUE, so this line is passed over",
+                    "3: expected a name before =, so this line is passed over",
+                ],
+            ),
+            (
+                b"exposure = net-visible\rx = y\nexposure = none\nlast = x y",
+                &["1: a carriage return inside of a line: lines end with a newline"],
+            ),
+            (b"exposure = net\0\nexposure = none\nlast = x y", &["1: a NUL octet"]),
+            (
+                b"\n\xef\xbb\xbfexposure = net-visible\nexposure = none\nlast = x y",
+                &["2: a character that cannot be seen: \\u{feff}"],
+            ),
+        ] {
+            assert_eq!(read(content), both(problems), "{}", content.escape_ascii());
+        }
+        let (_, last, _) = read(b"last = Bj\xf6rn");
+        assert_eq!(last.unwrap(), "Bj\u{fffd}rn");
+        assert_eq!(read("no\n".repeat(1000).as_bytes()).2.len(), MAX_PROBLEMS);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_a_problem_and_one_that_is_not_there_is_none() {
+        let mut variables = Variables::default();
+        for path in ["/nonexistent/zephyr.vars", "/dev/null"] {
+            variables.read_file(Path::new(path));
+        }
+        assert!(variables.problems().is_empty());
+        variables.read_file(Path::new("/dev/zero"));
+        variables.read_file(Path::new("/"));
+        let problems: Vec<String> = variables.problems().iter().map(Problem::to_string).collect();
+        assert_eq!(problems, ["/dev/zero: this is a device, not a file", "/: this is a directory, not a file"]);
     }
 }

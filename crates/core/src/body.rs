@@ -49,22 +49,26 @@ pub fn on_lines(texts: &[u8]) -> Cow<'_, [u8]> {
 /// The fewest octets of a subscription of a list.
 const MIN_LEN: usize = 4;
 
-/// A list of subscriptions, parsed until its end or until the first error (server behaviour, section 4.2).
+/// A list of subscriptions, parsed until its end or until one that is cut off (server behaviour, section 4.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionList<'a> {
-    /// Class, instance and recipient of each; what is there twice, octet by octet, is here once.
+    /// Class, instance and recipient of each that has a class; what is there twice, octet by octet, is here once.
     pub triples: Vec<[&'a [u8]; 3]>,
+    /// How many have none, and so mean nothing.
+    pub without_class: usize,
     /// The number of the triple that is cut off, counted from one.
     pub malformed: Option<usize>,
 }
 
 impl<'a> SubscriptionList<'a> {
-    /// Reads the body of a subscription request. An empty class ends it.
+    /// Reads the body of a subscription request. Triples without a class are passed over; a class that is empty because nothing
+    /// but NULs follows ends the list.
     pub fn read(body: &'a [u8]) -> Self {
-        let mut list = Self { triples: Vec::new(), malformed: None };
+        let mut list = Self { triples: Vec::new(), without_class: 0, malformed: None };
         let mut rest = body;
+        let padding = body.iter().rev().take_while(|&&octet| octet == 0).count();
         let (mut number, mut seen) = (0, HashSet::with_capacity(body.len() / MIN_LEN));
-        while !rest.is_empty() && !rest.starts_with(b"\0") {
+        while !rest.is_empty() && (rest.len() > padding || !rest.starts_with(b"\0")) {
             let mut fields = rest.splitn(4, |&octet| octet == 0);
             let (Some(class), Some(instance), Some(recipient), Some(after)) =
                 (fields.next(), fields.next(), fields.next(), fields.next())
@@ -73,7 +77,9 @@ impl<'a> SubscriptionList<'a> {
                 break;
             };
             number += 1;
-            if seen.insert(rest.strip_suffix(after).unwrap_or(rest)) {
+            if class.is_empty() {
+                list.without_class += 1;
+            } else if seen.insert(rest.strip_suffix(after).unwrap_or(rest)) {
                 list.triples.push([class, instance, recipient]);
             }
             rest = after;
@@ -114,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_end_at_an_empty_class_or_in_the_middle() {
+    fn lists_end_at_their_end_or_in_the_middle() {
         let read = |body: &'static [u8]| {
             let list = SubscriptionList::read(body);
             (list.triples.len(), list.malformed)
@@ -122,11 +128,29 @@ mod tests {
         assert_eq!(read(b""), (0, None));
         assert_eq!(read(b"a\0b\0\0"), (1, None));
         assert_eq!(read(b"a\0b\0\0c\0*\0@R\0"), (2, None));
-        assert_eq!(read(b"a\0b\0\0\0x\0y\0"), (1, None), "an empty class ends the list");
+        assert_eq!(read(b"a\0b\0\0\0\0\0\0"), (1, None), "NULs behind a list are no part of it");
+        assert_eq!(read(b"a\0b\0\0\0x"), (1, Some(2)));
         assert_eq!(read(b"a\0b\0\0c\0"), (1, Some(2)));
         assert_eq!(read(b"a\0b\0\0A\0b\0\0a\0b\0\0c\0"), (2, Some(4)), "the same again");
         assert_eq!(read(b"class"), (0, Some(1)));
         assert_eq!(read(b"a\0b\0c"), (0, Some(1)), "the last text is not terminated");
+    }
+
+    #[test]
+    fn a_subscription_without_a_class_costs_itself_alone() {
+        for (body, classes, without_class) in [
+            (&b"a\0b\0\0\0x\0y\0c\0d\0\0"[..], &[&b"a"[..], b"c"][..], 1),
+            (b"\0x\0\0a\0b\0\0", &[b"a"], 1),
+            (b"\0\0\0a\0b\0\0", &[b"a"], 1),
+            (b"\0\0\0\0\0\0a\0b\0@R\0\0\0", &[b"a"], 2),
+            (b"\0x\0y\0", &[], 1),
+            (b"\0\0\0", &[], 0),
+        ] {
+            let list = SubscriptionList::read(body);
+            let read: Vec<&[u8]> = list.triples.iter().map(|[class, ..]| *class).collect();
+            let expected = (classes.to_vec(), without_class, None);
+            assert_eq!((read, list.without_class, list.malformed), expected, "{}", body.escape_ascii());
+        }
     }
 
     #[test]

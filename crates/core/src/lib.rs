@@ -14,6 +14,7 @@
 //! * [`fold`], [`principal`], [`realm`]: when two names are the same
 //! * [`body`], [`exposure`]: bodies and opcodes whose form the protocol fixes
 //! * [`sanitize`], [`screen`]: what makes foreign text safe to print, and keeps it from the beginning of a row
+//! * [`text_file`]: lines of files, and what in them is not what it looks like
 //! * [`uid`], [`kind`], [`charset`], [`names`], [`limits`], [`schedule`], [`time`]: the protocol's nouns and numbers
 
 #![forbid(unsafe_code)]
@@ -42,5 +43,6 @@ pub mod sanitize;
 pub mod schedule;
 pub mod screen;
 pub mod shares;
+pub mod text_file;
 pub mod time;
 pub mod uid;

@@ -1,14 +1,155 @@
 //! Every ready-made domain of `realm-configs` can be loaded, whole and without a warning, and is what its README says.
 
-use std::{fs, path::Path};
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::{collections::BTreeSet, fs, path::Path};
 use zephyr_config::problem::Findings;
 use zephyr_daemons::{
     settings::{HostManagerSettings, ServerName},
     zephyrd::configuration::{self, Configuration},
 };
 use zephyr_domain::policy_file::PolicyFile;
+use zephyr_engine::server::{
+    access,
+    acl::{Act, Who},
+};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../realm-configs");
+/// The lists that every domain ships, if it does not say otherwise.
+const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/etc-zephyr/acl");
+
+/// The ready-made domains, with the realm that each is asked about.
+const DOMAINS: [(&str, &str); 5] = [
+    ("athena", "ATHENA.MIT.EDU"),
+    ("cross-realm", "NORTH.EXAMPLE.ORG"),
+    ("isu", "IASTATE.EDU"),
+    ("modern", "EXAMPLE.ORG"),
+    ("open", "DEPT.EXAMPLE.ORG"),
+];
+
+/// The lists of a domain that differ on purpose from those that are shipped, or are not among them.
+fn own_lists(name: &str) -> &'static [&'static str] {
+    match name {
+        "athena" => &[
+            "class-registry.acl",
+            "iui-operations.acl",
+            "opstaff.acl",
+            "sub-helpdesk.acl",
+            "sub-operations.acl",
+            "xmt-helpdesk.acl",
+            "xmt-operations.acl",
+        ],
+        "isu" => &["iui-operations.acl", "opstaff.acl", "sub-operations.acl", "xmt-operations.acl"],
+        "open" => &["class-registry.acl"],
+        _ => &[],
+    }
+}
+
+/// The shipped lists that a domain is without on purpose: nobody can prove who he is there, and they would admit nobody.
+fn left_out(name: &str) -> &'static [&'static str] {
+    match name {
+        "open" => &[
+            "iui-login.acl",
+            "iui-operations.acl",
+            "iws-operations.acl",
+            "sub-login.acl",
+            "sub-operations.acl",
+            "xmt-login.acl",
+            "xmt-operations.acl",
+        ],
+        _ => &[],
+    }
+}
+
+fn names_in(folder: &Path) -> BTreeSet<String> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn every_one_has_the_lists_that_are_shipped() {
+    let shipped = names_in(Path::new(SHIPPED));
+    for (name, _) in DOMAINS {
+        let folder = Path::new(FOLDER).join(name).join("acl");
+        let present = names_in(&folder);
+        let (own, left_out) = (own_lists(name), left_out(name));
+        for list in &shipped {
+            let is_same = fs::read(folder.join(list)).ok() == fs::read(Path::new(SHIPPED).join(list)).ok();
+            let differs = own.contains(&list.as_str()) || left_out.contains(&list.as_str());
+            assert_eq!(is_same, !differs, "{name}: {list}, which packaging/etc-zephyr/acl has as well");
+            assert_eq!(present.contains(list), !left_out.contains(&list.as_str()), "{name}: {list}");
+        }
+        let others: Vec<&String> = present.difference(&shipped).collect();
+        assert!(others.iter().all(|list| own.contains(&list.as_str())), "{name}: {others:?}");
+    }
+}
+
+/// What the guide to access control says of the lists that are shipped, asked in each domain as its server would be.
+#[test]
+fn every_one_answers_as_the_guide_says() {
+    for (name, realm) in DOMAINS {
+        let configuration = Configuration::load(&Path::new(FOLDER).join(name)).unwrap();
+        let (domain, rules) = (configuration.policies.domain(realm), &configuration.rules);
+        let may = |person: Option<&str>, class: &str, act| {
+            let person = person.map(|person| format!("{person}@{realm}"));
+            let who = Who { principal: person.as_deref().map(str::as_bytes), address: Some([198, 51, 100, 7].into()) };
+            access(&domain.policy, rules, realm.as_bytes(), class.as_bytes(), act, who).is_allowed()
+        };
+        let is_open = name == "open";
+        // Where nobody can prove who he is, everybody is somebody without proof.
+        let [user, operator] = [Some("alice"), Some("alice/root")].map(|person| person.filter(|_| !is_open));
+
+        // Messages are for whoever may send there at all.
+        assert!(Act::ALL.into_iter().all(|act| may(user, "talk", act)), "{name}");
+        // Nobody sends to the server's own classes or subscribes to them, whoever he is.
+        for class in ["wg_ctl", "HM_CTL", "hm_stat", "zephyr_admin", "Zephyr_Ctl"] {
+            for who in [user, operator, None] {
+                for act in Act::ALL {
+                    assert!(!may(who, class, act), "{name}: {who:?} {act:?} {class}");
+                }
+            }
+        }
+        // Log-ins of single users may be watched, not all at once; and nobody makes them up.
+        for who in [user, operator, None] {
+            let is_known = who.is_some() || is_open;
+            assert_eq!(may(who, "login", Act::Subscribe), is_known, "{name}: {who:?}");
+            for act in [Act::AnyInstance, Act::Send, Act::OtherInstance] {
+                assert!(!may(who, "Login", act), "{name}: {who:?} {act:?}");
+            }
+        }
+        // To operations nobody sends but whom the domain names.
+        let has_operators = matches!(name, "athena" | "isu");
+        for (who, expected) in [(user, is_open), (operator, has_operators || is_open), (None, is_open)] {
+            for act in [Act::Send, Act::OtherInstance] {
+                assert_eq!(may(who, "operations", act), expected, "{name}: {who:?} {act:?}");
+            }
+        }
+        for act in [Act::Subscribe, Act::AnyInstance] {
+            assert!(may(user, "operations", act), "{name}: {act:?}");
+            assert_eq!(may(None, "operations", act), is_open, "{name}: {act:?}");
+        }
+        // Nobody is an operator unless the domain says so, and nobody of another realm anywhere.
+        assert_eq!(rules.is_operator(format!("alice/root@{realm}").as_bytes()), has_operators, "{name}");
+        for stranger in [format!("alice@{realm}"), "alice/root@ELSEWHERE.ORG".to_owned()] {
+            assert!(!rules.is_operator(stranger.as_bytes()), "{name}: {stranger}");
+        }
+    }
+}
+
+#[test]
+fn no_readme_puts_an_example_over_a_sites_own_kerberos_files() {
+    let folder = Path::new(FOLDER);
+    for readme in
+        DOMAINS.map(|(name, _)| folder.join(name).join("README.md")).into_iter().chain([folder.join("README.md")])
+    {
+        let text = fs::read_to_string(&readme).unwrap();
+        let commands = text.lines().filter(|line| line.starts_with("# "));
+        let careless = commands.filter(|line| {
+            let writes = ["cp ", "install ", "mv ", "> /etc"].iter().any(|verb| line.contains(verb));
+            writes && ["krb5.conf", "kdc.conf"].iter().any(|file| line.contains(file))
+        });
+        assert_eq!(careless.collect::<Vec<_>>(), Vec::<&str>::new(), "{}", readme.display());
+    }
+}
 
 #[test]
 fn every_one_can_be_loaded() {

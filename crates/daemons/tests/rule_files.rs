@@ -129,24 +129,32 @@ fn file_names_follow_the_registrys_spelling() {
 #[test]
 fn everything_that_is_wrong_is_said_at_once() {
     let folder = folder(&[
-        ("default.subscriptions", "a,b,*\nmessage,urgent\n"),
-        ("acl/class-registry.acl", "first:\nFirst:\n"),
-        ("acl/opstaff.acl", "ops@R\nälice bob@R\n"),
+        ("default.subscriptions", "a,b,*\nmessage,urgent\n\nmessage,,*\n"),
+        ("acl/class-registry.acl", "first:\nFirst:\n:\nsecond:\n"),
+        ("acl/opstaff.acl", "ops@R\nälice bob@R\nbob@\n"),
+        ("acl/xmt-second.acl", "!\n*@R\n@10.0.0\n"),
+        ("acl/xmt-third.acl", "*@R\n"),
     ]);
     assert_eq!(
         problems(folder.path()),
         [
             "acl/class-registry.acl:2:1: the same class as in line 1, spelled first: its lists' file names would be ambiguous",
+            "acl/class-registry.acl:3:1: a class is expected before :",
             "acl/opstaff.acl:2:7: white space inside a name: one principal or address on each line",
+            "acl/opstaff.acl:3:4: a realm is expected after @; * is any",
+            "acl/xmt-second.acl:1:1: a principal or @ADDRESS is expected after !",
+            "acl/xmt-second.acl:3:2: an address is expected after @, like 10.1.2.3 or 2001:db8::1 (everybody of a realm is *@REALM)",
             "default.subscriptions:2:1: expected class,instance,recipient, not 2 fields",
+            "default.subscriptions:4:9: an empty class or instance",
         ]
     );
     let findings = load(folder.path()).expect_err("something is wrong");
-    assert_eq!(findings.warnings, [], "a registry that cannot be read frees no class");
+    assert_eq!(findings.warnings, [], "a registry with an invalid line frees no class");
     write(folder.path(), "acl/class-registry.acl", "first:\n");
     write(folder.path(), "acl/xmt-second.acl", "");
+    fs::remove_file(folder.path().join("acl/xmt-third.acl")).unwrap();
     let findings = load(folder.path()).expect_err("something is wrong");
-    assert_eq!(findings.problems.len(), 2);
+    assert_eq!(findings.problems.len(), 4);
     assert_eq!(
         texts(&findings.warnings, folder.path()),
         ["acl/xmt-second.acl: not read, because class-registry.acl lacks its class"]
@@ -158,13 +166,17 @@ fn what_is_there_and_cannot_be_read_is_no_missing_file() {
     let folder = folder(&[("acl/class-registry.acl", "foo:\n")]);
     let list = folder.path().join("acl/xmt-foo.acl");
     symlink("nowhere", &list).unwrap();
-    assert_eq!(problems(folder.path()), ["acl/xmt-foo.acl: No such file or directory"]);
+    assert_eq!(
+        problems(folder.path()),
+        [format!("acl/xmt-foo.acl: {} is a symbolic link that leads nowhere", list.display())
+            .replace(&format!("{}/", folder.path().display()), "")]
+    );
     fs::remove_file(&list).unwrap();
     fs::create_dir(&list).unwrap();
-    assert_eq!(problems(folder.path()), ["acl/xmt-foo.acl: this is no file"]);
+    assert_eq!(problems(folder.path()), ["acl/xmt-foo.acl: this is a directory, not a file"]);
     fs::remove_dir(&list).unwrap();
     assert!(Command::new("mkfifo").arg(&list).status().unwrap().success());
-    assert_eq!(problems(folder.path()), ["acl/xmt-foo.acl: this is no file"], "and nobody waits for it");
+    assert_eq!(problems(folder.path()), ["acl/xmt-foo.acl: this is a pipe, not a file"], "and nobody waits for it");
     fs::remove_file(&list).unwrap();
     fs::write(&list, vec![b'\n'; (4 << 20) + 1]).unwrap();
     assert_eq!(problems(folder.path()), ["acl/xmt-foo.acl: longer than 4194304 octets"]);

@@ -118,6 +118,37 @@ fn subscribed(server: &Daemon, person: &'static str, body: &[u8]) -> Program {
 }
 
 #[test]
+fn what_no_list_decides_is_asked_as_well() {
+    let operated = Operated::start(&[
+        ("acl/class-registry.acl", "login:\n"),
+        ("acl/xmt-login.acl", "*@OPEN.TEST\n"),
+        ("policy.toml", "[domain.\"*\"]\nbackend = \"none\"\n[domain.\"*\".class.\"closed\"]\nsend = \"closed\"\n"),
+    ]);
+    let said = |principal, class| {
+        let said = operated.ctl(&["acl", "check", principal, class]);
+        assert_eq!(said.status, Some(1), "{}", said.out);
+        said.out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
+    };
+    let location = "the server takes nothing in class login but what users tell of their own locations";
+    assert_eq!(
+        said("alice@OPEN.TEST", "Login"),
+        [
+            format!("send no {location}"),
+            "subscribe yes the class has no sub list".to_owned(),
+            "subscribe to all instances yes the class has no iws list".to_owned(),
+            format!("send to any instance no {location}"),
+        ]
+    );
+    assert_eq!(
+        said("alice@OPEN.TEST", "zephyr_ctl")[0],
+        "send no the class is the server's own: what is sent to it reaches nobody else"
+    );
+    let closed = said("alice@OPEN.TEST", "closed");
+    assert_eq!(closed[0], "send no the policy refuses: nobody may send here");
+    assert_eq!(closed[1], "subscribe yes the class is not in the registry");
+}
+
+#[test]
 fn every_verb_answers_people_and_programs() {
     let operated = Operated::start(&[
         ("acl/class-registry.acl", "secret:\n"),

@@ -18,7 +18,7 @@ pub fn own_name() -> io::Result<String> {
 
 /// The full name of a host, or `None` when the name does not resolve. May wait for the name service.
 pub fn canonical_name(host: &str) -> Option<String> {
-    let hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let hosts = text_of("/etc/hosts");
     if let Some(name) = in_hosts_file(&hosts, host) {
         return Some(name.to_owned());
     }
@@ -26,9 +26,14 @@ pub fn canonical_name(host: &str) -> Option<String> {
     if host.contains('.') {
         return resolves(host).then(|| host.to_owned());
     }
-    let resolver = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let resolver = text_of("/etc/resolv.conf");
     let qualified = search_domains(&resolver).into_iter().map(|domain| format!("{host}.{domain}"));
     qualified.chain([host.to_owned()]).find(|name| resolves(name))
+}
+
+/// The text of a file of the system. What is no UTF-8, such as a comment, costs itself alone.
+fn text_of(path: &str) -> String {
+    fs::read(path).map(|octets| String::from_utf8_lossy(&octets).into_owned()).unwrap_or_default()
 }
 
 /// The first name on the line of a hosts file that knows `host`, compared without case.

@@ -12,7 +12,7 @@ pub const ZEPHYR_HM: &str = "zephyr-hm";
 ///
 /// Only the file is asked, not what else the machine's name service switch may offer.
 pub fn port(name: &str) -> u16 {
-    fs::read_to_string("/etc/services").ok().and_then(|file| find(&file, name)).unwrap_or_else(|| fallback(name))
+    fs::read("/etc/services").ok().and_then(|file| find(&file, name)).unwrap_or_else(|| fallback(name))
 }
 
 fn fallback(name: &str) -> u16 {
@@ -23,9 +23,9 @@ fn fallback(name: &str) -> u16 {
     }
 }
 
-/// The UDP port of `name` in the text of a services file.
-fn find(file: &str, name: &str) -> Option<u16> {
-    file.lines().find_map(|line| {
+/// The UDP port of `name` in the text of a services file. What is no UTF-8, such as a comment, costs itself alone.
+fn find(file: &[u8], name: &str) -> Option<u16> {
+    String::from_utf8_lossy(file).lines().find_map(|line| {
         let entry = line.split('#').next()?;
         let mut fields = entry.split_ascii_whitespace();
         let official = fields.next()?;
@@ -39,8 +39,9 @@ fn find(file: &str, name: &str) -> Option<u16> {
 mod tests {
     use super::*;
 
-    const FILE: &str = "\
+    const FILE: &[u8] = b"\
         # zephyr-clt 1/udp\n\
+        # caf\xe9\n\
         zephyr-clt 7/tcp\n\
         zephyr-clt\t2203/udp\t# Zephyr serv-hm connection\n\
         zephyr-clt 9/udp\n\

@@ -5,8 +5,7 @@
 
 use crate::{
     report::{report, report_error},
-    run::SubscriptionFile,
-    subscription_file::Entries,
+    subscription_file::{Entries, Macros, SubscriptionFile},
     waiting::telling,
 };
 use std::{future::pending, time::Duration};
@@ -15,6 +14,7 @@ use zephyr_client::{
     Error, Exposure, Location, OperationError, SubscriptionEvent, Subscriptions, TicketEvent, Tickets, Zephyr,
     localtime,
 };
+use zephyr_net::host;
 use zephyr_output::complain;
 
 /// The time until the first attempt to do again what has failed; it doubles.
@@ -213,7 +213,7 @@ impl<'a> Presence<'a> {
         let sender = self.zephyr.endpoint().sender;
         let known = self.entries.take().filter(|(name, _)| *name == sender);
         let (_, entries) =
-            self.entries.insert(known.unwrap_or_else(|| (sender, file.entries(self.zephyr, self.location))));
+            self.entries.insert(known.unwrap_or_else(|| (sender, entries(file, self.zephyr, self.location))));
         Some(entries.clone())
     }
 
@@ -277,6 +277,23 @@ impl<'a> Presence<'a> {
             }
         }
     }
+}
+
+/// The entries of the subscription file, with the user's current name. Lines that are none are reported.
+fn entries(file: &SubscriptionFile, zephyr: &Zephyr, location: &Location) -> Entries {
+    let macros = Macros {
+        host: host::own_name().unwrap_or_default().into_bytes(),
+        canon: location.host.clone().into_bytes(),
+        me: zephyr.endpoint().sender,
+    };
+    let entries = file.entries(&macros);
+    for line in file.complaints(&entries) {
+        report(&line);
+    }
+    if !entries.punts.is_empty() {
+        tracing::warn!("lines of the subscription file that begin with - are accepted and have no effect yet");
+    }
+    entries
 }
 
 /// The next event of a watch that there may be.

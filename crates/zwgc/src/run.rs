@@ -5,25 +5,23 @@ use crate::{
     port_files::PortFiles,
     presence::{PortRefused, Presence},
     report::{report, report_error},
-    subscription_file::{self, Entries, Macros},
+    subscription_file::SubscriptionFile,
     waiting::telling,
     windowgram::{self, Style},
 };
 use std::{
     collections::HashSet,
-    env, fs,
-    io::{self, IsTerminal as _, Read, stdin, stdout},
-    path::{Path, PathBuf},
+    env,
+    io::{self, IsTerminal as _, stdout},
     pin::pin,
     time::Duration,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use zephyr_client::{
-    Error, Exposure, Inbox, Location, Notice, Received, Result, Zephyr, account, block_on, names, system_text,
-    terminal, variables::Variables,
+    Error, Exposure, Inbox, Location, Notice, Received, Result, Zephyr, block_on, names, system_text, terminal,
+    variables::Variables,
 };
 use zephyr_core::sanitize;
-use zephyr_net::host;
 use zephyr_output::{Printed, Unwritten, complain};
 
 /// The exit status for errors of the port file, the command line, or the terminal.
@@ -35,8 +33,6 @@ const NO_ZEPHYR: u8 = 3;
 const LOGOUT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The maximum number of different reasons for hiding notices that are reported.
 const MAX_REASONS: usize = 16;
-/// The maximum number of octets read of a subscription file.
-const MAX_FILE: u64 = 1 << 20;
 
 /// Runs zwgc until a signal or an EXIT notice; gives the exit status.
 pub fn run(options: &Options) -> u8 {
@@ -150,8 +146,12 @@ struct User {
 
 impl User {
     fn of(options: &Options) -> Self {
-        let exposure = exposure(Variables::read().text("exposure").as_deref());
-        let subscription_file = if exposure == Exposure::None { None } else { SubscriptionFile::read(options) };
+        let variables = Variables::read();
+        for problem in variables.problems() {
+            report(&format!("zwgc: {}", sanitize::line(problem.to_string().as_bytes())));
+        }
+        let exposure = exposure(variables.text("exposure").as_deref());
+        let subscription_file = if exposure == Exposure::None { None } else { read_subscription_file(options) };
         Self { exposure, location: Location::here(options.tty.as_deref()), subscription_file }
     }
 }
@@ -225,6 +225,15 @@ async fn serve(zephyr: &Zephyr, inbox: &mut Inbox, user: &User, files: &mut Port
     }
 }
 
+/// Reads the subscription file. That it cannot be read is reported.
+fn read_subscription_file(options: &Options) -> Option<SubscriptionFile> {
+    let (file, complaint) = SubscriptionFile::read(options.subscription_file.as_deref());
+    for line in complaint.iter().flat_map(|complaint| complaint.lines()) {
+        report(line);
+    }
+    file
+}
+
 /// The exposure that the user's variable names.
 fn exposure(variable: Option<&str>) -> Exposure {
     let Some(name) = variable else { return Exposure::OpStaff };
@@ -233,59 +242,6 @@ fn exposure(variable: Option<&str>) -> Exposure {
         report(&format!("zwgc: invalid exposure level {name}, using exposure level none instead."));
         Exposure::None
     })
-}
-
-/// The user's subscription file.
-pub(crate) struct SubscriptionFile {
-    path: PathBuf,
-    text: Vec<u8>,
-}
-
-impl SubscriptionFile {
-    /// Reads the file, once, as it may be standard input. `None` when it cannot be read; a default file need not exist.
-    fn read(options: &Options) -> Option<Self> {
-        let (path, is_given) = match (&options.subscription_file, account::home()) {
-            (Some(path), _) => (path.clone(), true),
-            (None, Some(home)) => (home.join(".zephyr.subs"), false),
-            // Not that of the current directory, which may be somebody else's.
-            (None, None) => return Some(Self { path: PathBuf::new(), text: Vec::new() }),
-        };
-        match contents(&path) {
-            Ok(text) => Some(Self { path, text }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !is_given => Some(Self { path, text: Vec::new() }),
-            Err(error) => {
-                complain!("zwgc: error while opening {} for reading: {}", path.display(), system_text(&error));
-                None
-            }
-        }
-    }
-
-    /// The entries of the file, with the user's current name.
-    pub(crate) fn entries(&self, zephyr: &Zephyr, location: &Location) -> Entries {
-        let macros = Macros {
-            host: host::own_name().unwrap_or_default().into_bytes(),
-            canon: location.host.clone().into_bytes(),
-            me: zephyr.endpoint().sender,
-        };
-        let entries = subscription_file::parse(&self.text, &macros);
-        for line in &entries.malformed {
-            complain!("zwgc: line {line} of {} is not class,instance,recipient: skipped", self.path.display());
-        }
-        if !entries.punts.is_empty() {
-            tracing::warn!("lines of {} that begin with - are accepted and have no effect yet", self.path.display());
-        }
-        entries
-    }
-}
-
-fn contents(path: &PathBuf) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    if path == Path::new("-") {
-        stdin().take(MAX_FILE).read_to_end(&mut text)?;
-    } else {
-        fs::File::open(path)?.take(MAX_FILE).read_to_end(&mut text)?;
-    }
-    Ok(text)
 }
 
 /// The treatment of a notice.

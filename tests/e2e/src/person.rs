@@ -180,6 +180,14 @@ impl Person {
             .map(|(class, instance, recipient)| format!("{class},{instance},{recipient}\n"))
             .collect();
         std::fs::write(self.home().join(".zephyr.subs"), lines.concat())?;
+        self.zwgc_by_its_files(recipient)
+    }
+
+    /// As [`Person::zwgc_as`], with the files that are in this person's home.
+    ///
+    /// # Errors
+    /// As [`Person::zwgc`].
+    pub fn zwgc_by_its_files(&self, recipient: &str) -> Result<Daemon> {
         let mut command = self.command(self.make.program("zwgc")?);
         command.args(["-nofork", "-ttymode"]);
         self.started_zwgc(command, recipient)

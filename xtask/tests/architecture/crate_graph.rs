@@ -29,7 +29,7 @@ const RULES: [Rule; 13] = [
         &["zephyr-core", "zephyr-config", "zephyr-output", "zephyr-engine", "zephyr-domain", "zephyr-net"],
     ),
     rule("zephyr-tools", &["zephyr-core", "zephyr-output", "zephyr-net", "zephyr-client"]),
-    rule("zephyr-zwgc", &["zephyr-core", "zephyr-output", "zephyr-net", "zephyr-client"]),
+    rule("zephyr-zwgc", &["zephyr-core", "zephyr-config", "zephyr-output", "zephyr-net", "zephyr-client"]),
     rule("libzephyr", &["zephyr-core", "zephyr-engine", "zephyr-domain", "zephyr-net", "zephyr-client"]),
 ];
 

@@ -45,6 +45,15 @@ pub(super) fn entries(table: DeTable<'_>) -> Vec<Entry<'_>> {
     entries
 }
 
+/// Whether a value at the top of a file is a section, or several of one name.
+fn is_section(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::Table(_) => true,
+        DeValue::Array(several) => several.iter().any(|one| matches!(one.get_ref(), DeValue::Table(_))),
+        _ => false,
+    }
+}
+
 impl<'r, 'a> Section<'r, 'a> {
     pub(super) const fn new(reader: &'r mut Reader<'a>, name: String, entries: Vec<Entry<'a>>) -> Self {
         Self { reader, name, entries, known: Vec::new() }
@@ -182,11 +191,20 @@ impl<'r, 'a> Section<'r, 'a> {
 
     /// Reports what the file has in this section and nobody asked for.
     pub fn finish(self) {
-        let kind = if self.name.is_empty() { "section" } else { "setting" };
         for entry in self.entries {
+            let key = entry.key.escape_debug();
             let hint = suggestion(&self.known, &entry.key);
-            let place = if self.name.is_empty() { String::new() } else { format!(" in section {}", self.name) };
-            self.reader.problem(entry.offset, format!("unknown {kind} {}{place}{hint}", entry.key.escape_debug()));
+            let text = if !self.name.is_empty() {
+                format!("unknown setting {key} in section {}{hint}", self.name)
+            } else if is_section(entry.value.get_ref()) {
+                format!("unknown section {key}{hint}")
+            } else {
+                // Most likely its section is still behind a `#`. The order of the sections is that of who reads them.
+                let mut sections = self.known.clone();
+                sections.sort_unstable();
+                format!("setting {key} is below no section; there are {}", sections.join(", "))
+            };
+            self.reader.problem(entry.offset, text);
         }
     }
 

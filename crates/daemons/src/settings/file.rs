@@ -2,9 +2,9 @@
 
 use super::{FILE_NAME, HostManagerSettings, ServerSettings};
 use crate::problem::{Findings, Problem};
-use std::{io, path::Path};
+use std::path::Path;
 use zephyr_config::{
-    read_bounded,
+    file,
     reader::{Reader, Report, Section},
 };
 
@@ -71,9 +71,6 @@ pub(super) fn check_content(file: &Path, content: &str) -> Findings {
 }
 
 /// The text of a file; no file is an empty one.
-fn content_of(file: &Path) -> Result<String, Problem> {
-    match read_bounded(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-        read => read.map_err(|error| Problem::whole_file(file, error)),
-    }
+fn content_of(path: &Path) -> Result<String, Problem> {
+    file::text(path).map(Option::unwrap_or_default)
 }

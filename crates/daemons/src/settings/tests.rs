@@ -7,10 +7,12 @@ use zephyr_engine::server::Bounds;
 const EXAMPLE: &str = include_str!("../../../../packaging/etc-zephyr/zephyr.toml");
 const MANUAL: &str = include_str!("../../../../docs/man/zephyr.toml.5");
 
-/// The example with its settings no longer commented out. Settings follow `#` at once, prose after a blank.
+/// The example with its sections and settings no longer commented out. They follow `#` at once, prose after a blank.
 fn active_example() -> String {
     let active = |line: &str| match line.strip_prefix('#') {
-        Some(setting) if setting.starts_with(|first: char| first.is_ascii_lowercase()) => setting.to_owned(),
+        Some(setting) if setting.starts_with(|first: char| first == '[' || first.is_ascii_lowercase()) => {
+            setting.to_owned()
+        }
         _ => line.to_owned(),
     };
     EXAMPLE.lines().map(active).collect::<Vec<_>>().join("\n")
@@ -60,6 +62,35 @@ fn the_example_says_nothing_and_names_every_default() {
     let not_explained =
         existing.iter().filter(|name| name.split('.').nth(1).is_none_or(|name| !explained.contains(name)));
     assert_eq!(not_explained.collect::<Vec<_>>(), Vec::<&String>::new(), "settings that the manual page leaves out");
+}
+
+#[test]
+fn every_section_can_be_added_to_the_example() {
+    let path = Path::new("zephyr.toml");
+    let active = active_example();
+    let mut sections = 0;
+    for section in active.split_inclusive('\n').collect::<String>().split("\n[").skip(1) {
+        // Its first setting alone.
+        let (name, settings) = section.split_once("]\n").unwrap();
+        let setting = settings.lines().find(|line| line.contains(" = ")).unwrap();
+        for added in [format!("[{name}]\n"), format!("[{name}]\n{setting}\n")] {
+            let findings = check_content(path, &format!("{EXAMPLE}\n{added}"));
+            assert_eq!(findings, Findings::default(), "{added}");
+        }
+        sections += 1;
+    }
+    assert_eq!(sections, 6);
+}
+
+#[test]
+fn a_setting_without_its_section_is_explained() {
+    let content = EXAMPLE.replacen("#verify-threads = 0", "verify-threads = 0", 1);
+    let [problem] = problems(&content).try_into().unwrap();
+    let sections = "there are bounds, control, log, metrics, zephyrd, zhm";
+    assert!(problem.ends_with(&format!(": setting verify-threads is below no section; {sections}")), "{problem}");
+    let content = EXAMPLE.replacen("#listen = ", "listen = ", 1);
+    let [problem] = problems(&content).try_into().unwrap();
+    assert!(problem.ends_with(&format!(": setting listen is below no section; {sections}")), "{problem}");
 }
 
 #[test]
@@ -219,7 +250,7 @@ fn no_file_is_no_problem_and_one_that_is_too_long_is() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(ServerSettings::load(folder.path()), Ok(LoadedSettings::default()));
     assert_eq!(HostManagerSettings::load(folder.path()), Ok(LoadedSettings::default()));
-    std::fs::write(folder.path().join(FILE_NAME), vec![b'#'; (zephyr_config::MAX_OCTETS + 1) as usize]).unwrap();
+    std::fs::write(folder.path().join(FILE_NAME), vec![b'#'; (zephyr_config::file::MAX_OCTETS + 1) as usize]).unwrap();
     for findings in [
         ServerSettings::load(folder.path()).unwrap_err(),
         HostManagerSettings::load(folder.path()).unwrap_err(),

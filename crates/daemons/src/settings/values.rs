@@ -1,6 +1,7 @@
 //! Validation of the values of settings.
 
 use std::{net::SocketAddr, path::PathBuf};
+use zephyr_core::text_file::oddity;
 
 /// The address of a daemon's socket, as options and settings give it.
 pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
@@ -14,7 +15,10 @@ pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
 /// One word, such as a name.
 pub(super) fn one_word(text: &str) -> Result<Option<String>, String> {
     let plain = text.chars().all(|char| !char.is_whitespace() && !char.is_control());
-    if plain { Ok(Some(text.to_owned())) } else { Err(format!("expected one word, not {text:?}")) }
+    match oddity(text.as_bytes()) {
+        None if plain => Ok(Some(text.to_owned())),
+        _ => Err(format!("expected one word, not {text:?}")),
+    }
 }
 
 /// An absolute path.

@@ -6,8 +6,8 @@ use crate::admin_protocol::{
 use std::{collections::BTreeMap, net::SocketAddr};
 use zephyr_core::{fold::fold, time::Now};
 use zephyr_engine::server::{
-    ClientView, Metric, Server, SubscriptionView,
-    acl::{AclDecision, Act, ListDecision, Who},
+    Access, ClientView, Metric, Server, ServerClass, SubscriptionView, access,
+    acl::{AclDecision, Act, ListDecision, Ruling, Who},
 };
 
 /// The answer to a request about a server; `None` to what only the program around it can answer.
@@ -50,28 +50,13 @@ impl Inspector<'_> {
     }
 
     fn check_access(&self, class: &str, who: Who<'_>) -> AclCheck {
-        let class = fold(class.as_bytes());
-        let rules = &self.0.config().rules;
-        let mut restricted = false;
+        let config = self.0.config();
         let rulings = Act::ALL.map(|act| {
-            let ruling = rules.decide(&class, act, who);
-            restricted |= ruling != AclDecision::Free;
-            let list = act.name();
-            let before = needed_before(act);
-            if let Some(refused) = before.filter(|&before| !rules.decide(&class, before, who).admits()) {
-                let why = format!("the {} list refuses already", refused.name());
-                return AclRuling { act: described(act).to_owned(), list: list.to_owned(), allowed: false, why };
-            }
-            let why = match ruling {
-                AclDecision::Free => "the class is not in the registry".to_owned(),
-                AclDecision::NoList => format!("the class has no {list} list"),
-                AclDecision::List(ListDecision::Admitted(line)) => format!("line {line} of its {list} list"),
-                AclDecision::List(ListDecision::Refused(Some(line))) => format!("line {line} of its {list} list"),
-                AclDecision::List(ListDecision::Refused(None)) => format!("nothing in its {list} list admits"),
-            };
-            AclRuling { act: described(act).to_owned(), list: list.to_owned(), allowed: ruling.admits(), why }
+            let decision = access(&config.policy, &config.rules, config.realms.local(), class.as_bytes(), act, who);
+            let (list, allowed, why) = (act.name().to_owned(), decision.is_allowed(), why(act, &decision));
+            AclRuling { act: described(act).to_owned(), list, allowed, why }
         });
-        AclCheck { restricted, rulings: rulings.into() }
+        AclCheck { restricted: config.rules.is_registered(&fold(class.as_bytes())), rulings: rulings.into() }
     }
 
     fn list_clients(&self, now: Now, limit: usize) -> Listing<ClientLine> {
@@ -100,12 +85,27 @@ impl Inspector<'_> {
     }
 }
 
-/// The action that must be allowed as well.
-const fn needed_before(act: Act) -> Option<Act> {
-    match act {
-        Act::Send | Act::Subscribe => None,
-        Act::AnyInstance => Some(Act::Subscribe),
-        Act::OtherInstance => Some(Act::Send),
+/// The reason for a decision on an action.
+fn why(act: Act, decision: &Access) -> String {
+    let list = act.name();
+    match decision {
+        Access::ServerClass(ServerClass::Login) => {
+            "the server takes nothing in class login but what users tell of their own locations".to_owned()
+        }
+        Access::ServerClass(_) => "the class is the server's own: what is sent to it reaches nobody else".to_owned(),
+        Access::Policy(Some(refusal)) => format!("the policy refuses: {refusal}"),
+        Access::Policy(None) => "the policy drops it".to_owned(),
+        Access::Rules(Ruling { act: other, .. }) if *other != act => {
+            format!("the {} list refuses already", other.name())
+        }
+        Access::Rules(Ruling { decision, .. }) => match decision {
+            AclDecision::Free => "the class is not in the registry".to_owned(),
+            AclDecision::NoList => format!("the class has no {list} list"),
+            AclDecision::List(ListDecision::Admitted(line) | ListDecision::Refused(Some(line))) => {
+                format!("line {line} of its {list} list")
+            }
+            AclDecision::List(ListDecision::Refused(None)) => format!("nothing in its {list} list admits"),
+        },
     }
 }
 

@@ -4,13 +4,13 @@ use crate::problem::{Findings, Problem};
 use std::{
     collections::{HashMap, HashSet},
     ffi::OsStr,
-    fs::{self, File},
-    io::{self, Read},
+    fs, io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
+use zephyr_config::file;
 use zephyr_core::fold::fold;
-use zephyr_engine::server::acl::{Acl, Act, ClassAcls, Defaults, Registry, Rules, SyntaxError};
+use zephyr_engine::server::acl::{Acl, Act, ClassAcls, Defaults, MAX_ERRORS, Registry, Rules, SyntaxError};
 
 /// The folder of access control lists, in the configuration folder.
 const ACL_FOLDER: &str = "acl";
@@ -21,8 +21,6 @@ const OPERATORS: &str = "opstaff.acl";
 /// The default subscriptions, in the configuration folder.
 const DEFAULTS: &str = "default.subscriptions";
 
-/// Octets of a file, at most.
-const MAX_OCTETS: u64 = 4 << 20;
 /// Names looked at in the folder of access control lists, at most.
 const MAX_NAMES: usize = 50_000;
 
@@ -74,16 +72,8 @@ impl Loader {
     fn rules(&mut self, config_dir: &Path) -> Rules {
         let defaults = self.read(&config_dir.join(DEFAULTS), Defaults::read).unwrap_or_else(Defaults::usual);
         let operators = self.acl(&self.folder.join(OPERATORS)).unwrap_or_default();
-        let file = self.folder.join(REGISTRY);
-        let registry = self.read(&file, Registry::read);
         let mut rules = Rules::new(operators, defaults);
-        let Some(registry) = registry else {
-            // One that cannot be read is a problem already, and frees no class.
-            if !self.findings.problems.iter().any(|problem| problem.file == file) {
-                self.findings.warnings.push(Problem::whole_file(&file, "no registry available, all classes are free"));
-            }
-            return rules;
-        };
+        let Some(registry) = self.registry() else { return rules };
         for class in registry.classes() {
             let mut list = |act| self.acl(&list_file(config_dir, act, &class.spelling));
             let lists = ClassAcls {
@@ -107,34 +97,47 @@ impl Loader {
         Some(acl)
     }
 
-    /// Reads a file and what it means; `None` when it is not there, or when that is a problem.
+    /// The classes of the registry, as far as its lines are valid.
+    fn registry(&mut self) -> Option<Registry> {
+        let file = self.folder.join(REGISTRY);
+        // One that cannot be read is a problem, and frees no class.
+        let Some(content) = self.content(&file).ok()? else {
+            self.findings.warnings.push(Problem::whole_file(&file, "no registry available, all classes are free"));
+            return None;
+        };
+        let (registry, errors) = Registry::read(&content);
+        self.report(&file, &content, errors);
+        Some(registry)
+    }
+
+    /// Reads a file and what it means; `None` when it is not there, or when something is wrong in it, which is reported.
     fn read<T, R: std::error::Error>(
         &mut self,
         file: &Path,
-        understand: impl Fn(&[u8]) -> Result<T, SyntaxError<R>>,
+        understand: impl Fn(&[u8]) -> Result<T, Vec<SyntaxError<R>>>,
     ) -> Option<T> {
-        let content = match content(file) {
-            Ok(content) => content?,
-            Err(error) => {
-                self.findings.problems.push(Problem::whole_file(file, error));
-                return None;
-            }
-        };
-        match understand(&content) {
-            Ok(meaning) => Some(meaning),
-            Err(error) => {
-                let line = content.split(|&octet| octet == b'\n').nth(error.line.saturating_sub(1)).unwrap_or_default();
-                let before = line.get(..error.column.saturating_sub(1)).unwrap_or(line);
-                let column = String::from_utf8_lossy(before).chars().count() + 1;
-                self.findings.problems.push(Problem {
-                    file: file.to_owned(),
-                    line: error.line,
-                    column,
-                    text: error.reason.to_string(),
-                });
-                None
-            }
+        let content = self.content(file).ok()??;
+        understand(&content).map_err(|errors| self.report(file, &content, errors)).ok()
+    }
+
+    /// The octets of a file; `None` when there is none. That it cannot be read is reported.
+    fn content(&mut self, file: &Path) -> Result<Option<Vec<u8>>, ()> {
+        file::octets(file).map_err(|error| self.findings.problems.push(Problem::whole_file(file, error)))
+    }
+
+    /// Reports the errors in a file.
+    fn report<R: std::error::Error>(&mut self, file: &Path, content: &[u8], errors: Vec<SyntaxError<R>>) {
+        let lines: Vec<&[u8]> = content.split(|&octet| octet == b'\n').collect();
+        if errors.len() >= MAX_ERRORS {
+            let text = format!("more than {MAX_ERRORS} errors, of which the first are listed");
+            self.findings.problems.push(Problem::whole_file(file, text));
         }
+        self.findings.problems.extend(errors.into_iter().map(|error| {
+            let line = lines.get(error.line.saturating_sub(1)).copied().unwrap_or_default();
+            let before = line.get(..error.column.saturating_sub(1)).unwrap_or(line);
+            let column = String::from_utf8_lossy(before).chars().count() + 1;
+            Problem { file: file.to_owned(), line: error.line, column, text: error.reason.to_string() }
+        }));
     }
 
     /// Warns of lists that are not read. One that differs in spelling alone would leave its class open, so it is a
@@ -146,6 +149,9 @@ impl Loader {
         };
         let spellings: HashMap<&[u8], &[u8]> =
             registry.classes().iter().map(|class| (&*class.folded, &*class.spelling)).collect();
+        // An invalid line may be the class that a list is of.
+        let registry = self.folder.join(REGISTRY);
+        let is_whole = !self.findings.problems.iter().any(|problem| problem.file == registry);
         for name in &names {
             let Some((act, class)) = list_of(name) else { continue };
             let file = self.folder.join(OsStr::from_bytes(name));
@@ -161,6 +167,7 @@ impl Loader {
                         self.findings.problems.push(found)
                     }
                 }
+                None if !is_whole => {}
                 None => {
                     let text = format!("not read, because {REGISTRY} lacks its class");
                     self.findings.warnings.push(Problem::whole_file(&file, text));
@@ -187,22 +194,4 @@ fn names_in(folder: &Path) -> io::Result<HashSet<Vec<u8>>> {
         return Err(io::Error::other(format!("more than {MAX_NAMES} files")));
     }
     Ok(names)
-}
-
-/// The content of a file; `None` when there is none of that name, not even a symbolic link that leads nowhere.
-fn content(file: &Path) -> io::Result<Option<Vec<u8>>> {
-    match fs::metadata(file) {
-        Ok(about) if !about.is_file() => return Err(io::Error::other("this is no file")),
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(file).is_err() => {
-            return Ok(None);
-        }
-        Err(error) => return Err(error),
-    }
-    let mut content = Vec::new();
-    File::open(file)?.take(MAX_OCTETS + 1).read_to_end(&mut content)?;
-    if content.len() as u64 > MAX_OCTETS {
-        return Err(io::Error::other(format!("longer than {MAX_OCTETS} octets")));
-    }
-    Ok(Some(content))
 }

@@ -5,9 +5,12 @@ use std::net::SocketAddr;
 use zephyr_core::{
     auth::{Direction, Session},
     notice::Notice,
-    policy::Policy,
+    policy::{Demand, Policy},
 };
-use zephyr_engine::server::{Command, LogEvent};
+use zephyr_engine::server::{
+    Command, LogEvent, access,
+    acl::{Act, Who},
+};
 
 const CAROL: &str = "carol@ATHENA.TEST";
 const PLACE: &[u8] = b"machine\0time\0tty\0";
@@ -58,6 +61,61 @@ fn s28_s29_operations_is_for_nobody() {
         assert_eq!(stage.line(), as_here(line));
     }
     assert_eq!(stage.engine.counters().send_refused, 3);
+}
+
+/// What an operator is told beforehand is what requests get: whoever asks, about whatever class, under whichever policy.
+#[test]
+fn what_is_decided_beforehand_is_what_requests_get() {
+    let carol_reads = [
+        ("sub-login", CAROL),
+        ("sub-hm_ctl", CAROL),
+        ("xmt-hm_ctl", ""),
+        ("sub-secret", CAROL),
+        ("xmt-secret", "alice@ATHENA.TEST\nbob@ATHENA.TEST"),
+        ("iui-secret", "bob@ATHENA.TEST"),
+        ("xmt-login", "*.*@*"),
+        ("iui-login", "*.*@*"),
+        ("sub-half", "*.*@*"),
+        ("iws-half", CAROL),
+    ];
+    let closed = Policy { send: Demand::Required, ..Policy::KERBEROS };
+    let classes = ["talk", "secret", "half", "LOGIN", "hm_ctl", "Zephyr_Ctl", "user_locate", "zephyr_admin", "wg_ctl"];
+    for policy in [Policy::KERBEROS, closed] {
+        let stage = || {
+            Stage::with(|config| {
+                config.rules = rules(&carol_reads);
+                config.policy = policy.clone();
+            })
+        };
+        let beforehand = |class: &str, act, (person, proof): (&str, Proof)| {
+            let principal = (proof == Yes).then_some(person.as_bytes());
+            let who = Who { principal, address: Some(here().ip()) };
+            access(&policy, &rules(&carol_reads), REALM.as_bytes(), class.as_bytes(), act, who).is_allowed()
+        };
+        for class in classes {
+            for who in [(ALICE, Yes), (BOB, Yes), (CAROL, Yes), (ALICE, No)] {
+                let (person, proof) = who;
+                for (act, instance) in [(Act::Send, person), (Act::OtherInstance, "other")] {
+                    if proof == No && act == Act::Send {
+                        // Without proof nobody has a name of his own.
+                        continue;
+                    }
+                    let mut stage = stage();
+                    stage.subscribe(there(), CAROL, 6000, format!("{class}\0{instance}\0\0").as_bytes());
+                    let received = stage.send(here(), notice(class, instance, "", person), proof);
+                    let arrives = received.iter().any(|received| received.to == at(there(), 6000));
+                    assert_eq!(beforehand(class, act, who), arrives, "{who:?} {act:?} {class}: {received:?}");
+                }
+                for (act, instance) in [(Act::Subscribe, "other"), (Act::AnyInstance, "*")] {
+                    let mut stage = stage();
+                    let body = format!("{class}\0{instance}\0\0");
+                    stage.send(here(), control("SUBSCRIBE_NODEFS", person, body.as_bytes()), proof);
+                    let has = !stage.list(here(), person, 5000).is_empty();
+                    assert_eq!(beforehand(class, act, who), has, "{who:?} {act:?} {class}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -92,6 +92,21 @@ fn s58_what_precedes_a_cut_off_triple_counts() {
 }
 
 #[test]
+fn a_subscription_without_a_class_costs_no_other() {
+    let mut stage = Stage::new();
+    let body = b"a\0b\0\0\0*\0\0c\0d\0\0\0x\0\0e\0f\0\0";
+    let received = stage.send(here(), control("SUBSCRIBE_NODEFS", ALICE, body), Yes);
+    assert_eq!(received[0].answer(), "SERVACK SENT");
+    assert_eq!(received[0].reason().as_deref(), Some("a subscription without a class was passed over"));
+    assert_eq!(stage.events, [LogEvent::SubscriptionWithoutClass { sender: ALICE.as_bytes().into(), more: 1 }]);
+    assert_eq!(stage.list(here(), ALICE, 5000), "a|b||c|d||e|f||");
+    // Of a list to be ended, too.
+    stage.ask(control("UNSUBSCRIBE", ALICE, b"a\0b\0\0\0*\0\0e\0f\0\0"), Yes);
+    assert_eq!(stage.list(here(), ALICE, 5000), "c|d||");
+    assert_eq!(stage.send(there(), notice("c", "d", "", BOB), Yes)[0].to, at(here(), 5000));
+}
+
+#[test]
 fn s59_no_default_subscriptions() {
     let mut stage = Stage::with(|config| config.rules = Arc::default());
     assert_eq!(stage.ask(control("SUBSCRIBE", ALICE, b"a\0b\0\0"), Yes), "SERVACK SENT");

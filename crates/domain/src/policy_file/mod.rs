@@ -10,13 +10,13 @@ pub use domain::{Domain, Place};
 
 use crate::{Backend, PROVIDERS, Provider};
 use std::{
-    env, io,
+    env,
     path::{Path, PathBuf},
     sync::Arc,
 };
 use zephyr_config::{
+    file,
     problem::{Problem, Problems},
-    read_bounded,
 };
 use zephyr_core::policy::NamePattern;
 
@@ -61,10 +61,8 @@ impl PolicyFile {
     ///
     /// Everything that is wrong in the file.
     pub fn load_if_there(path: &Path) -> Result<Self, Problems> {
-        match read_bounded(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            read => Self::loaded(path, read),
-        }
+        let content = file::text(path).map_err(|problem| Problems(vec![problem]))?;
+        content.map_or_else(|| Ok(Self::default()), |content| Self::read(path, &content).map_err(Problems))
     }
 
     /// The file at `path`.
@@ -73,11 +71,9 @@ impl PolicyFile {
     ///
     /// Everything that is wrong in the file.
     pub fn load(path: &Path) -> Result<Self, Problems> {
-        Self::loaded(path, read_bounded(path))
-    }
-
-    fn loaded(path: &Path, read: io::Result<String>) -> Result<Self, Problems> {
-        let content = read.map_err(|error| Problems(vec![Problem::whole_file(path, error)]))?;
+        let missing = || Problem::whole_file(path, "No such file or directory");
+        let content = file::text(path).and_then(|content| content.ok_or_else(missing));
+        let content = content.map_err(|problem| Problems(vec![problem]))?;
         Self::read(path, &content).map_err(Problems)
     }
 

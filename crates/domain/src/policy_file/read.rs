@@ -14,6 +14,7 @@ use zephyr_core::{
     fold::fold,
     limits::MAX_NOTICE,
     policy::{self, Action, ClassPolicy, Demand, FailedProof, ForeignRule, NamePattern, Policy, Rule, Setting},
+    text_file::oddity,
 };
 
 /// Maximum rate limit in notices per second; more is a slip.
@@ -251,7 +252,11 @@ fn one_word(text: &str) -> Result<&str, String> {
     const MAX: usize = 255;
     let plain = text.chars().all(|char| !char.is_whitespace() && !char.is_control());
     match text.len() {
-        1..=MAX if plain => Ok(text),
+        // A name behind a character that cannot be seen is another name.
+        1..=MAX if plain => match oddity(text.as_bytes()) {
+            Some((_, odd)) => Err(format!("{text:?} has {odd}")),
+            None => Ok(text),
+        },
         0 => Err("without a name".to_owned()),
         1..=MAX => Err(format!("{text:?} is not one word")),
         _ => Err(format!("with a name of more than {MAX} octets")),

@@ -41,6 +41,9 @@ pub enum OperationError {
     /// The folded form of a name, and of which, is longer than any packet: no server keeps it.
     #[error("the {0} is too long: {NameTooLong}")]
     NameTooLong(&'static str),
+    /// A subscription that cannot be, and why.
+    #[error("not sent: {0}")]
+    InvalidSubscription(&'static str),
     /// A subscription too long for a packet of its own.
     #[error("Too many subscriptions to transmit")]
     SubscriptionTooLong,

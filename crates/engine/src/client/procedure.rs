@@ -16,7 +16,7 @@ use zephyr_core::{
     auth::{AuthError, Session},
     coding::ascii,
     kind::Kind,
-    limits::MAX_NOTICE,
+    limits::{MAX_NOTICE, MAX_PACKET},
     names,
     notice::{FormatError, Notice, Packet},
     policy::{Action, Demand},
@@ -39,6 +39,8 @@ enum Task {
         port: Option<u16>,
         /// The parts of the list that are still to be sent, the next one last.
         parts: Vec<Range<usize>>,
+        /// The places of subscriptions that are too long for a packet of their own.
+        left_out: Vec<usize>,
     },
     Cancel {
         port: Option<u16>,
@@ -100,7 +102,7 @@ impl Procedure {
             }
             Operation::Subscribe { request, list, port } => {
                 let whole = 0..list.len();
-                Task::Subscribe { request, list, port, parts: vec![whole] }
+                Task::Subscribe { request, list, port, parts: vec![whole], left_out: Vec::new() }
             }
             Operation::CancelSubscriptions { port } => Task::Cancel { port },
             Operation::ListSubscriptions { port } => Task::List { port, answer: None },
@@ -118,7 +120,7 @@ impl Procedure {
             Task::Send => {}
             Task::Subscribe { list, request, .. } => {
                 if *request != SubscriptionRequest::Unsubscribe {
-                    subscription::check_names(list)?;
+                    list.iter().try_for_each(Subscription::check)?;
                 }
                 return self.next_part(now, shared);
             }
@@ -147,18 +149,33 @@ impl Procedure {
     }
 
     fn next_part(&mut self, now: Now, shared: &mut Shared) -> Progress {
-        let Task::Subscribe { request, list, port, parts } = &self.task else { return Ok(None) };
-        let Some(part) = parts.last() else { return Ok(Some(Outcome::Done { text: self.text.take() })) };
+        match self.write_part(shared)? {
+            Some(outcome) => Ok(Some(outcome)),
+            None if self.is_list() => self.send(now, shared),
+            None => Ok(None),
+        }
+    }
+
+    /// Writes the request about the next part of the list; gives the outcome when there is none.
+    fn write_part(&mut self, shared: &Shared) -> Progress {
+        let Task::Subscribe { request, list, port, parts, left_out } = &self.task else { return Ok(None) };
+        let Some(part) = parts.last() else {
+            let text = [left_out_text(list, left_out), self.text.take()].into_iter().flatten().collect::<Vec<_>>();
+            return match list.is_empty() || left_out.len() < list.len() {
+                true => Ok(Some(Outcome::Done { text: (!text.is_empty()).then(|| text.join("; ")) })),
+                false => Err(OperationError::SubscriptionTooLong),
+            };
+        };
         let list = list.get(part.clone()).unwrap_or_default();
         let body = subscription::encode(list, &shared.endpoint.sender);
         let message = Message::request(names::ZEPHYR_CTL).instance(names::CLIENT).opcode(request.opcode());
         let proof = if *request == SubscriptionRequest::Unsubscribe { Proof::With } else { Proof::Remembered };
         self.message = message.body(body).port(*port).unfragmented(proof);
-        self.send(now, shared)
+        Ok(None)
     }
 
     fn send(&mut self, now: Now, shared: &mut Shared) -> Progress {
-        if self.message.notice().body.len() > MAX_NOTICE {
+        if self.message.notice().body.len() > MAX_NOTICE && !self.is_list() {
             return Err(OperationError::NoticeTooLarge);
         }
         if self.message.proof == Proof::Without || self.session.is_some() {
@@ -192,21 +209,33 @@ impl Procedure {
 
     fn transmit(&mut self, now: Now, shared: &mut Shared) -> Progress {
         let session = if self.message.proof == Proof::Without { None } else { self.session.clone() };
-        let notice = self.message.notice();
-        policy::check_outgoing(&shared.policy, &shared.endpoint, &notice, session.is_some())?;
-        let packets = match shared.packets(now, &self.message, session.as_deref()) {
-            Ok(packets) => packets,
-            Err(AuthError::Format(FormatError::HeaderTooLong { .. })) if !self.limits_queried => {
-                self.limits_queried = true;
-                self.stage = Stage::Limits;
-                shared.query_limits(now)?;
-                return Ok(None);
-            }
-            Err(AuthError::Format(FormatError::PacketTooLong { .. })) if self.is_list() => {
+        let packets = loop {
+            let notice = self.message.notice();
+            if self.is_list() && notice.body.len() > MAX_PACKET {
+                // Whatever its proof will be.
                 self.split()?;
-                return self.next_part(now, shared);
+                match self.write_part(shared)? {
+                    Some(outcome) => return Ok(Some(outcome)),
+                    None => continue,
+                }
             }
-            Err(error) => return Err(error.into()),
+            policy::check_outgoing(&shared.policy, &shared.endpoint, &notice, session.is_some())?;
+            match shared.packets(now, &self.message, session.as_deref()) {
+                Ok(packets) => break packets,
+                Err(AuthError::Format(FormatError::HeaderTooLong { .. })) if !self.limits_queried => {
+                    self.limits_queried = true;
+                    self.stage = Stage::Limits;
+                    shared.query_limits(now)?;
+                    return Ok(None);
+                }
+                Err(AuthError::Format(FormatError::PacketTooLong { .. })) if self.is_list() => {
+                    self.split()?;
+                    if let Some(outcome) = self.write_part(shared)? {
+                        return Ok(Some(outcome));
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
         };
         let first = packets.first().map(|packet| packet.uid).ok_or(OperationError::InvalidAnswer)?;
         if let (Proof::Remembered, Some(session)) = (self.message.proof, session) {
@@ -224,12 +253,18 @@ impl Procedure {
         matches!(self.task, Task::Subscribe { .. })
     }
 
-    /// Splits a request that is too long for a packet into two.
+    /// Splits a request that is too long for a packet into two. A single subscription is left out, and costs no other.
     fn split(&mut self) -> Result<(), OperationError> {
-        let Task::Subscribe { parts, .. } = &mut self.task else { return Ok(()) };
-        let part = parts.pop().filter(|part| part.len() > 1).ok_or(OperationError::SubscriptionTooLong)?;
-        let middle = part.start + part.len() / 2;
-        parts.extend([middle..part.end, part.start..middle]);
+        let Task::Subscribe { parts, left_out, .. } = &mut self.task else { return Ok(()) };
+        match parts.pop() {
+            Some(part) if part.len() > 1 => {
+                let middle = part.start + part.len() / 2;
+                parts.extend([middle..part.end, part.start..middle]);
+            }
+            Some(part) if part.len() == 1 => left_out.extend(part),
+            // A request about nothing does not become shorter.
+            _ => return Err(OperationError::SubscriptionTooLong),
+        }
         Ok(())
     }
 
@@ -416,11 +451,22 @@ impl Procedure {
     pub(super) fn into_subscription_change(self, own_port: u16) -> Option<SubscriptionChange> {
         let is_own = |port: Option<u16>| port.is_none_or(|port| port == own_port);
         match self.task {
-            Task::Subscribe { request, list, port, .. } if is_own(port) => {
-                Some(SubscriptionChange::Listed(request, list))
+            Task::Subscribe { request, list, port, left_out, .. } if is_own(port) => {
+                let sent = (0..).zip(list).filter(|(place, _)| !left_out.contains(place));
+                Some(SubscriptionChange::Listed(request, sent.map(|(_, subscription)| subscription).collect()))
             }
             Task::Cancel { port } if is_own(port) => Some(SubscriptionChange::Cancelled),
             _ => None,
         }
     }
+}
+
+/// The names of subscriptions that are left out, for the program.
+fn left_out_text(list: &[Subscription], left_out: &[usize]) -> Option<String> {
+    let (first, more) = left_out.split_first()?;
+    let first = list.get(*first)?;
+    Some(match more.len() {
+        0 => format!("{first} is too long to be sent"),
+        more => format!("{first} and {more} more are too long to be sent"),
+    })
 }

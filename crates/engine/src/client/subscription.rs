@@ -1,7 +1,11 @@
 //! Subscriptions to notices, and their encoding.
 
 use super::{OperationError, policy::folded};
-use zephyr_core::{body, names};
+use std::fmt;
+use zephyr_core::{body, limits::MAX_PACKET, names, sanitize};
+
+/// Octets of a class, an instance or a recipient in a message, before escaping.
+const MAX_SHOWN: usize = 32;
 
 /// A subscription: a triple of class, instance and recipient, as users write it.
 ///
@@ -22,6 +26,29 @@ impl Subscription {
     pub fn new(class: impl AsRef<[u8]>, instance: impl AsRef<[u8]>, recipient: impl AsRef<[u8]>) -> Self {
         let own = |text: &[u8]| text.to_vec();
         Self { class: own(class.as_ref()), instance: own(instance.as_ref()), recipient: own(recipient.as_ref()) }
+    }
+
+    /// Checks that there can be such a subscription at a server.
+    ///
+    /// # Errors
+    ///
+    /// [`OperationError::InvalidSubscription`] without a class, at which C servers end a list, or with a NUL;
+    /// [`OperationError::NameTooLong`] for a class or instance that no server takes.
+    pub fn check(&self) -> Result<(), OperationError> {
+        let Self { class, instance, recipient } = self;
+        if class.is_empty() {
+            return Err(OperationError::InvalidSubscription("a subscription needs a class"));
+        }
+        if [class, instance, recipient].iter().any(|name| name.contains(&0)) {
+            return Err(OperationError::InvalidSubscription("a subscription must not have a NUL"));
+        }
+        for (name, what) in [(class, "class of a subscription"), (instance, "instance of a subscription")] {
+            if name.len() > MAX_PACKET {
+                return Err(OperationError::NameTooLong(what));
+            }
+            folded(name, what)?;
+        }
+        Ok(())
     }
 
     /// The recipient on the wire: without the asterisk, and the user's name in place of any other.
@@ -47,17 +74,15 @@ impl<C: AsRef<[u8]>, I: AsRef<[u8]>, R: AsRef<[u8]>> From<(C, I, R)> for Subscri
     }
 }
 
-/// Checks that a server would take the names of these subscriptions.
-///
-/// # Errors
-///
-/// [`OperationError::NameTooLong`] when it would not.
-pub(super) fn check_names(list: &[Subscription]) -> Result<(), OperationError> {
-    for Subscription { class, instance, .. } in list {
-        folded(class, "class of a subscription")?;
-        folded(instance, "instance of a subscription")?;
+/// `CLASS,INSTANCE,RECIPIENT`, each cut after 32 octets, and fit to be printed.
+impl fmt::Display for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |name: &[u8]| match name.split_at_checked(MAX_SHOWN) {
+            Some((begin, rest)) if !rest.is_empty() => sanitize::name(begin) + "...",
+            _ => sanitize::name(name),
+        };
+        write!(f, "{},{},{}", shown(&self.class), shown(&self.instance), shown(&self.recipient))
     }
-    Ok(())
 }
 
 /// The body of a request about these subscriptions of a user.

@@ -5,9 +5,10 @@
 
 use crate::server::{
     Change, Server,
-    acl::{Act, Rules, Who},
+    acl::{Act, Rules, Ruling, Who},
     log_event::LogEvent,
     request::Request,
+    server_class::ServerClass,
     state::{clients::ClientId, subscriptions::Destination},
 };
 use std::collections::HashMap;
@@ -29,6 +30,47 @@ enum Forbidden {
     Policy(Option<Refusal>),
     Class,
     AnyInstance,
+}
+
+/// The decision on what somebody may do with a class, and on what it is based.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It is one of the server's own classes, to which nobody sends notices for others.
+    ServerClass(ServerClass),
+    /// The domain's policy refuses; with the refusal, where who asks may know why.
+    Policy(Option<Refusal>),
+    /// The rules decide.
+    Rules(Ruling),
+}
+
+impl Access {
+    /// Whether it is allowed.
+    pub const fn is_allowed(&self) -> bool {
+        match self {
+            Self::ServerClass(_) | Self::Policy(_) => false,
+            Self::Rules(ruling) => ruling.decision.admits(),
+        }
+    }
+}
+
+/// What the server decides when somebody, whose principal counts as proven, does something with a class of any spelling: the same
+/// questions in the same order as those that requests are put to.
+pub fn access(policy: &Policy, rules: &Rules, home: &[u8], class: &[u8], act: Act, who: Who<'_>) -> Access {
+    let class = FoldedName::new(class);
+    let action = match act {
+        Act::Send | Act::OtherInstance => Action::Send,
+        Act::Subscribe | Act::AnyInstance => Action::Receive,
+    };
+    if action == Action::Send
+        && let Some(server_class) = ServerClass::of(&class)
+    {
+        return Access::ServerClass(server_class);
+    }
+    let proven = who.principal.map_or(Verdict::Unauthenticated, |name| Verdict::Authentic(Identity::new(name)));
+    let parties = Parties::direct(home);
+    let verdict = policy.trusted(&proven, &parties).0;
+    let who = Who { principal: verdict.identity().map(Identity::principal), ..who };
+    Measures { policy, parties, rules }.access(&class, action, act, &proven, who)
 }
 
 /// The policy and rules that subscriptions are checked against.
@@ -67,16 +109,24 @@ impl Measures<'_> {
 
     /// Checks a subscription to a class, or to `everything` in it, against policy and rules.
     fn forbid(&self, class: &[u8], everything: bool, verdict: &Verdict, who: Who<'_>) -> Option<Forbidden> {
+        let act = if everything { Act::AnyInstance } else { Act::Subscribe };
+        match self.access(class, Action::Receive, act, verdict, who) {
+            allowed if allowed.is_allowed() => None,
+            Access::Policy(refusal) => Some(Forbidden::Policy(refusal)),
+            Access::Rules(Ruling { act: Act::AnyInstance, .. }) => Some(Forbidden::AnyInstance),
+            Access::Rules(_) | Access::ServerClass(_) => Some(Forbidden::Class),
+        }
+    }
+
+    /// Decides on what is an action of the policy and an act of the rules on a class, whose name is given in folded form.
+    fn access(&self, class: &[u8], action: Action, act: Act, verdict: &Verdict, who: Who<'_>) -> Access {
         // Where no class has demands of its own, its name makes no difference.
         let of_class = (!self.policy.classes.is_empty()).then(|| FoldedName::from_folded(class));
-        let decision = decide(self.policy, Action::Receive, verdict, of_class.as_ref(), &self.parties);
-        if !decision.allows() {
-            return Some(Forbidden::Policy(decision.refusal().cloned()));
+        let decision = decide(self.policy, action, verdict, of_class.as_ref(), &self.parties);
+        match decision.allows() {
+            true => Access::Rules(self.rules.ruling(class, act, who)),
+            false => Access::Policy(decision.refusal().cloned()),
         }
-        if !self.rules.decide(class, Act::Subscribe, who).admits() {
-            return Some(Forbidden::Class);
-        }
-        (everything && !self.rules.decide(class, Act::AnyInstance, who).admits()).then_some(Forbidden::AnyInstance)
     }
 }
 
@@ -104,20 +154,22 @@ impl Server {
         let notice = &request.notice;
         let (proven, rules) = (request.verdict.is_authentic(), &self.config.rules);
         let (sender, class, from) = (notice.sender, notice.class, request.from);
-        if !rules.decide(&request.names.class, Act::Send, who).admits() {
+        let own_instance = who.principal == Some(notice.instance);
+        let act = if own_instance { Act::Send } else { Act::OtherInstance };
+        let ruling = rules.ruling(&request.names.class, act, who);
+        if ruling.decision.admits() {
+            return true;
+        }
+        if ruling.act == Act::Send {
             self.counters.send_refused += 1;
             self.report(LogEvent::SendRefused { sender: sender.into(), class: class.into(), proven, from });
-            return false;
-        }
-        let own_instance = who.principal == Some(notice.instance);
-        if !own_instance && !rules.decide(&request.names.class, Act::OtherInstance, who).admits() {
+        } else {
             self.counters.instance_refused += 1;
             let instance = notice.instance.into();
             let (sender, class) = (sender.into(), class.into());
             self.report(LogEvent::InstanceRefused { sender, class, instance, proven, from });
-            return false;
         }
-        true
+        false
     }
 
     /// The requested subscriptions that the rules admit; and whether the policy, which tells that in its answer,

@@ -51,6 +51,8 @@ pub enum LogEvent {
     NameTooLong { what: &'static str, sender: Box<[u8]>, from: SocketAddr, more: usize },
     /// A list of subscriptions that ends in the middle of a triple; this is the triple's number.
     MalformedSubscription { sender: Box<[u8]>, number: usize },
+    /// Subscriptions without a class in a list, and how many more than one.
+    SubscriptionWithoutClass { sender: Box<[u8]>, more: usize },
     /// A request to flush subscriptions whose body is no text.
     MalformedFlush { sender: Box<[u8]> },
     /// A request to flush somebody else's subscriptions.
@@ -161,6 +163,9 @@ impl fmt::Display for LogEvent {
             }
             Self::MalformedSubscription { sender, number } => {
                 write!(f, "malformed subscription {number} from {}", text(sender))
+            }
+            Self::SubscriptionWithoutClass { sender, more } => {
+                write!(f, "subscription without a class from {}{}", text(sender), And(*more))
             }
             Self::NameTooLong { what, sender, from, more } => {
                 write!(f, "{what} too long when folded, from {} ({from}){}", text(sender), And(*more))

@@ -28,10 +28,12 @@ mod registration;
 mod reply;
 mod request;
 mod routing;
+mod server_class;
 mod state;
 mod unreachable;
 mod verification;
 
+pub use acl_check::{Access, access};
 pub use config::{Command, Config};
 pub use confirmation::ProbeSecret;
 pub use counters::{Counters, Gauges, Metric};
@@ -42,6 +44,7 @@ pub use log_event::LogEvent;
 pub use origin::{NeighbourRealm, Neighbours, Origin, PeerId, RealmId};
 pub use pacer::acknowledgements_in_flight;
 pub use queue_lengths::QueueLengths;
+pub use server_class::ServerClass;
 pub use state::subscriptions::Destination;
 pub use verification::{Verified, VerifyId, VerifyJob};
 

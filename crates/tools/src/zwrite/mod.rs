@@ -10,10 +10,14 @@ pub mod run;
 use options::{Defaults, Parsed, UsageError};
 use std::{ffi::OsString, io::Write, os::unix::ffi::OsStringExt as _, process::ExitCode};
 use zephyr_client::variables::Variables;
+use zephyr_core::sanitize;
 
 /// Runs zwrite. The exit status is success when the message was delivered to at least one recipient.
 pub fn main(program: &str, arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let variables = Variables::read();
+    for problem in variables.problems() {
+        let _ = writeln!(err, "{program}: {}", sanitize::line(problem.to_string().as_bytes()));
+    }
     let arguments = arguments.into_iter().map(OsString::into_vec).collect();
     // Errors of both outputs are theirs to remember.
     match options::parse(arguments, &Defaults::from_variables(&variables)) {

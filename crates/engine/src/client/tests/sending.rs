@@ -259,9 +259,48 @@ fn long_lists_become_several_requests_with_one_lookup_of_the_credentials() {
     assert_eq!(classes, list.into_iter().map(|wanted| wanted.class).collect::<Vec<_>>());
     assert_eq!(harness.outcome(id), Some(Ok(Outcome::Done { text: Some("not all".to_owned()) })));
     assert_eq!(harness.credentials.lookups(), 1);
-    let list = vec![Subscription::new("x".repeat(2000), "", "*")];
+    // Its name alone would do.
+    let list = vec![Subscription::new("x".repeat(1000), "", "*")];
     let id = harness.begin(at(0), Operation::Subscribe { request, list, port: None });
     assert_eq!(harness.error(id).to_string(), "Too many subscriptions to transmit");
+}
+
+#[test]
+fn a_subscription_that_is_too_long_for_a_packet_costs_no_other() {
+    let mut harness = Harness::new(Credentials::with(7));
+    let long = || Subscription::new("x".repeat(1000), "i", "*");
+    let named = |name| Subscription::new(name, "i", "*");
+    let many = 20_000;
+    let mut list = vec![long(); many];
+    list.splice(1..1, [named("first")]);
+    list.push(named("last"));
+    let request = SubscriptionRequest::Subscribe;
+    let id = harness.begin(at(0), Operation::Subscribe { request, list, port: None });
+    let mut classes = Vec::new();
+    while !harness.sent.is_empty() {
+        let sent = next(&mut harness);
+        classes.extend(sent.notice().body.split(|&octet| octet == 0).step_by(3).map(<[u8]>::to_vec));
+        acknowledge(&mut harness, sent.notice().uid, Kind::ServAck, b"SENT\0");
+    }
+    classes.retain(|class| !class.is_empty());
+    assert_eq!(classes, [b"first".to_vec(), b"last".to_vec()]);
+    let said = format!("{}...,i,* and {} more are too long to be sent", "x".repeat(32), many - 1);
+    assert_eq!(harness.outcome(id), Some(Ok(Outcome::Done { text: Some(said) })));
+}
+
+#[test]
+fn what_can_be_no_subscription_is_not_sent() {
+    let mut harness = Harness::new(Credentials::with(7));
+    for (subscription, said) in [
+        (Subscription::new("", "i", "*"), "not sent: a subscription needs a class"),
+        (Subscription::new("c", "a\0b", "*"), "not sent: a subscription must not have a NUL"),
+    ] {
+        let request = SubscriptionRequest::SubscribeWithoutDefaults;
+        let list = vec![Subscription::new("good", "*", "*"), subscription];
+        let id = harness.begin(at(0), Operation::Subscribe { request, list, port: None });
+        assert_eq!(harness.error(id).to_string(), said);
+        assert!(harness.sent.is_empty());
+    }
 }
 
 #[test]

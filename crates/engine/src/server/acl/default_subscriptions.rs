@@ -4,9 +4,12 @@
 //! are skipped, blanks around the names are not part of them, and a line that is not three names is an error instead of
 //! shifting all that follows.
 
-use super::syntax::{SyntaxError, lines};
+use super::syntax::{SyntaxError, read_lines};
 use crate::server::state::subscriptions::Destination;
-use zephyr_core::fold::fold;
+use zephyr_core::{
+    fold::fold,
+    text_file::{Oddity, oddity},
+};
 
 /// The default subscriptions of C servers as Debian configures them, used where there is no file.
 const DEBIAN_DEFAULTS: &[u8] = b"operations,message,*\nmessage,personal,%me%\nmessage,urgent,%me%\n";
@@ -23,9 +26,9 @@ pub enum LineError {
     /// The recipient is neither of the two that a default can have.
     #[error("the recipient must be * (everybody) or %me% (the subscriber)")]
     Recipient,
-    /// A NUL.
-    #[error("a NUL octet")]
-    Nul,
+    /// Something that is not what it looks like.
+    #[error(transparent)]
+    Odd(#[from] Oddity),
     /// Longer than a request to subscribe can be.
     #[error("a name of more than {MAX_NAME_LEN} octets")]
     TooLong,
@@ -62,20 +65,26 @@ impl Defaults {
     ///
     /// # Errors
     ///
-    /// The first invalid line.
-    pub fn read(file: &[u8]) -> Result<Self, SyntaxError<LineError>> {
+    /// All invalid lines.
+    pub fn read(file: &[u8]) -> Result<Self, Vec<SyntaxError<LineError>>> {
         let mut defaults = Vec::new();
-        for (number, column, line) in lines(file) {
-            if line.is_empty() || line.starts_with(b"#") {
-                continue;
+        let mut count = 0;
+        let errors = read_lines(file, |_, line| {
+            if line.starts_with(b"#") {
+                return Ok(());
             }
-            let error = |(offset, reason)| SyntaxError { line: number, column: column + offset, reason };
-            if defaults.len() >= MAX_SUBSCRIPTIONS {
-                return Err(error((0, LineError::TooMany)));
+            count += 1;
+            match count {
+                // The first beyond is an error for all of them.
+                beyond if beyond > MAX_SUBSCRIPTIONS + 1 => Ok(()),
+                beyond if beyond > MAX_SUBSCRIPTIONS => Err((0, LineError::TooMany)),
+                _ => {
+                    defaults.push(read_line(line)?);
+                    Ok(())
+                }
             }
-            defaults.push(read_line(line).map_err(error)?);
-        }
-        Ok(Self(defaults))
+        });
+        if errors.is_empty() { Ok(Self(defaults)) } else { Err(errors) }
     }
 
     /// The number of default subscriptions.
@@ -99,8 +108,8 @@ impl Defaults {
 
 /// Reads a line; an error comes with the offset of what is wrong.
 fn read_line(line: &[u8]) -> Result<DefaultSubscription, (usize, LineError)> {
-    if let Some(nul) = line.iter().position(|&octet| octet == 0) {
-        return Err((nul, LineError::Nul));
+    if let Some((offset, odd)) = oddity(line) {
+        return Err((offset, odd.into()));
     }
     let mut start = 0;
     let fields: Vec<(usize, &[u8])> = line
@@ -153,14 +162,22 @@ mod tests {
             ("a,b,", 5, LineError::Recipient),
             (",b,*", 1, LineError::EmptyName),
             ("a,,*", 3, LineError::EmptyName),
-            ("a,b\0c,*", 4, LineError::Nul),
+            ("a,b\0c,*", 4, Oddity::Nul.into()),
+            ("a,b\u{200b},*", 4, Oddity::Invisible('\u{200b}').into()),
         ] {
-            let file = format!("# top\na,b,*\n{line}\n");
-            let error = SyntaxError { line: 3, column, reason };
-            assert_eq!(Defaults::read(file.as_bytes()), Err(error), "{line:?}");
+            let file = format!("# top\na,b,*\n{line}\n\nc,d,*\nalone\n");
+            let errors = [(3, column, reason), (6, 1, LineError::FieldCount(1))];
+            let errors = errors.map(|(line, column, reason)| SyntaxError { line, column, reason });
+            assert_eq!(Defaults::read(file.as_bytes()), Err(errors.into()), "{line:?}");
         }
         let long = format!("{},b,*", "a".repeat(513));
-        assert_eq!(Defaults::read(long.as_bytes()).map_err(|error| error.reason), Err(LineError::TooLong));
+        assert_eq!(reasons(&long), [LineError::TooLong]);
+        assert_eq!(reasons(&"a,b,*\n".repeat(300)), [LineError::TooMany], "said once");
+    }
+
+    fn reasons(text: &str) -> Vec<LineError> {
+        let errors = Defaults::read(text.as_bytes()).expect_err("invalid");
+        errors.into_iter().map(|error| error.reason).collect()
     }
 
     #[test]

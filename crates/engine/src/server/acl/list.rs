@@ -3,10 +3,13 @@
 use super::{
     network::{Network, NetworkError},
     pattern::{PatternError, PrincipalPattern},
-    syntax::{SyntaxError, lines},
+    syntax::{SyntaxError, read_lines},
 };
 use std::{collections::HashMap, net::IpAddr};
-use zephyr_core::principal::Principal;
+use zephyr_core::{
+    principal::Principal,
+    text_file::{Oddity, oddity},
+};
 
 /// The subject of an access check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +57,9 @@ pub enum EntryError {
     /// No address.
     #[error(transparent)]
     Network(#[from] NetworkError),
-    /// A control character.
-    #[error("a control character")]
-    Control,
+    /// Something that is not what it looks like.
+    #[error(transparent)]
+    Odd(#[from] Oddity),
     /// Longer than any principal.
     #[error("a line of more than {} octets", MAX_LINE_LEN)]
     TooLong,
@@ -97,27 +100,29 @@ impl Acl {
     ///
     /// # Errors
     ///
-    /// The first invalid line.
-    pub fn read(text: &[u8]) -> Result<Self, SyntaxError<EntryError>> {
+    /// All invalid lines.
+    pub fn read(text: &[u8]) -> Result<Self, Vec<SyntaxError<EntryError>>> {
         let mut acl = Self::default();
         let mut count = 0;
-        for (number, column, line) in lines(text) {
-            let error = |(offset, reason)| SyntaxError { line: number, column: column + offset, reason };
+        let errors = read_lines(text, |number, line| {
             if line.len() > MAX_LINE_LEN {
-                return Err(error((0, EntryError::TooLong)));
+                return Err((0, EntryError::TooLong));
             }
             let line = without_comment(line);
             if line.is_empty() {
-                continue;
+                return Ok(());
             }
             count += 1;
-            if count > MAX_ENTRIES {
-                return Err(error((0, EntryError::TooMany)));
+            match count {
+                // The first beyond is an error for all of them.
+                beyond if beyond > MAX_ENTRIES + 1 => return Ok(()),
+                beyond if beyond > MAX_ENTRIES => return Err((0, EntryError::TooMany)),
+                _ => {}
             }
-            let entry = Spelled::read(line).map_err(error)?;
-            acl.add(&entry, number).map_err(|(place, reason)| error((entry.offset(place), reason)))?;
-        }
-        Ok(acl)
+            let entry = Spelled::read(line)?;
+            acl.add(&entry, number).map_err(|(place, reason)| (entry.offset(place), reason))
+        });
+        if errors.is_empty() { Ok(acl) } else { Err(errors) }
     }
 
     fn add(&mut self, entry: &Spelled, line: usize) -> Result<(), (usize, EntryError)> {
@@ -238,15 +243,15 @@ struct Spelled {
 
 impl Spelled {
     fn read(line: &[u8]) -> Result<Self, (usize, EntryError)> {
+        if let Some((offset, odd)) = oddity(line) {
+            return Err((offset, odd.into()));
+        }
         let mut entry = Self { octets: Vec::with_capacity(line.len()), offsets: Vec::with_capacity(line.len()) };
         let mut after_blank = false;
         for (offset, &octet) in line.iter().enumerate() {
             if octet.is_ascii_whitespace() {
                 after_blank = true;
                 continue;
-            }
-            if octet.is_ascii_control() {
-                return Err((offset, EntryError::Control));
             }
             let apart = |octet| matches!(octet, b'!' | b'@' | b'/');
             if after_blank && !apart(octet) && !entry.octets.last().is_none_or(|&last| apart(last)) {
@@ -348,19 +353,25 @@ mod tests {
             ("al ice@R", 4, EntryError::TwoEntries),
             ("alice@R,bob@R", 12, EntryError::TwoRealms),
             ("alice@", 6, EntryError::NoRealm),
-            ("a@R\u{1}", 4, EntryError::Control),
+            ("a@R\u{1}", 4, Oddity::Control.into()),
+            ("a@R # x\ry@R", 8, Oddity::CarriageReturn.into()),
+            ("!a@R\u{a0}", 5, Oddity::Blank('\u{a0}').into()),
             ("@ATHENA.TEST", 2, NetworkError::Address.into()),
             ("! @ 10.0.0.0 / 33", 16, NetworkError::Length { max: 32 }.into()),
             ("@", 1, NetworkError::Address.into()),
             ("ab[c@R", 3, PatternError::OpenSet.into()),
             ("a @ R[", 6, PatternError::OpenSet.into()),
         ] {
-            let text = format!("*@R\n# ok\n{line}\n@10.0.0.1\n");
-            let error = SyntaxError { line: 3, column, reason };
-            assert_eq!(Acl::read(text.as_bytes()).map(|_| ()), Err(error), "{line:?}");
+            let text = format!("*@R\n# ok\n{line}\n@10.0.0.1\na@b@c\n");
+            let errors = [(3, column, reason), (5, 4, EntryError::TwoRealms)];
+            let errors = errors.map(|(line, column, reason)| SyntaxError { line, column, reason });
+            assert_eq!(Acl::read(text.as_bytes()).map(|_| ()), Err(errors.into()), "{line:?}");
         }
-        let error = Acl::read("a".repeat(1025).as_bytes()).expect_err("too long").to_string();
-        assert_eq!(error, "1:1: a line of more than 1024 octets");
+        let errors = |text: String| Acl::read(text.as_bytes()).expect_err("invalid");
+        assert_eq!(errors("a".repeat(1025))[0].to_string(), "1:1: a line of more than 1024 octets");
+        assert_eq!(errors("!\n".repeat(2000)).len(), 1000, "there is an end to what is reported");
+        let too_many = errors("a@R\n".repeat(100_002));
+        assert_eq!(too_many.iter().map(|error| error.line).collect::<Vec<_>>(), [100_001], "said once");
     }
 
     #[test]
@@ -376,7 +387,7 @@ mod tests {
         ) {
             match Acl::read(&text) {
                 Ok(acl) => { acl.decide(Who { principal: Some(principal.as_bytes()), address: None }); }
-                Err(error) => {
+                Err(errors) => for error in errors {
                     let line = text.split(|&octet| octet == b'\n').nth(error.line - 1).expect("that line is there");
                     prop_assert!(error.column >= 1 && error.column <= line.len(), "{error}");
                 }

@@ -3,7 +3,7 @@
 //!
 //! Nothing here reads a file. Texts come in and become [`Rules`], an unchanging whole that the engine asks and that a
 //! reload replaces as one; `rule_files` beside this folder finds the texts. The same files as for C servers; what C
-//! servers silently misread is an error with its line and column.
+//! servers silently misread is an error with its line and column, and all errors of a text are found at once.
 //!
 //! * `pattern`: the shell patterns that principals are matched with
 //! * `network`: an address, or a range of them
@@ -24,5 +24,5 @@ pub use list::{Acl, EntryError, ListDecision, Who};
 pub use network::{Network, NetworkError};
 pub use pattern::{PatternError, PrincipalPattern};
 pub use registry::{Registered, Registry, RegistryError};
-pub use rules::{AclDecision, Act, ClassAcls, Rules};
-pub use syntax::SyntaxError;
+pub use rules::{AclDecision, Act, ClassAcls, Rules, Ruling};
+pub use syntax::{MAX_ERRORS, SyntaxError};

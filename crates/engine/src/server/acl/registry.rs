@@ -1,8 +1,12 @@
 //! The class registry: which classes have access control lists (server behaviour, section 11.1).
 
-use super::syntax::{SyntaxError, lines};
+use super::syntax::{SyntaxError, read_lines};
 use std::collections::HashMap;
-use zephyr_core::{fold::fold, sanitize};
+use zephyr_core::{
+    fold::fold,
+    sanitize,
+    text_file::{Oddity, oddity},
+};
 
 /// A class of the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +36,9 @@ pub enum RegistryError {
         /// How it was spelled there.
         spelling: Box<[u8]>,
     },
+    /// Something that is not what it looks like.
+    #[error(transparent)]
+    Odd(#[from] Oddity),
     /// No class is that long.
     #[error("a class of more than {MAX_CLASS_LEN} octets")]
     TooLong,
@@ -53,42 +60,36 @@ impl Registry {
     /// Reads the text of a file: on each line a class, and perhaps a colon, behind which nothing matters. Empty lines
     /// and those that begin with `#` say nothing, nor does white space around a class.
     ///
-    /// # Errors
-    ///
-    /// The first invalid line.
-    pub fn read(text: &[u8]) -> Result<Self, SyntaxError<RegistryError>> {
+    /// Gives the classes of all valid lines, so that their lists can be looked at as well, and all invalid lines. A server must not
+    /// use a registry with any.
+    pub fn read(text: &[u8]) -> (Self, Vec<SyntaxError<RegistryError>>) {
         let mut classes: Vec<Registered> = Vec::new();
         let mut known: HashMap<Box<[u8]>, usize> = HashMap::new();
-        for (number, column, line) in lines(text) {
-            if line.is_empty() || line.starts_with(b"#") {
-                continue;
+        let mut is_full = false;
+        let errors = read_lines(text, |number, line| {
+            if line.starts_with(b"#") {
+                return Ok(());
             }
             let class = line.split(|&octet| octet == b':').next().unwrap_or_default().trim_ascii_end();
-            let error = |reason| SyntaxError { line: number, column, reason };
-            if class.is_empty() {
-                return Err(error(RegistryError::NoName));
-            }
-            if class.len() > MAX_CLASS_LEN {
-                return Err(error(RegistryError::TooLong));
-            }
-            if let Some(at) = class.iter().position(|&octet| octet == b'/' || octet.is_ascii_control()) {
-                return Err(SyntaxError { line: number, column: column + at, reason: RegistryError::NoFileName });
-            }
+            check_name(class)?;
             let folded = fold(class);
             if let Some(first) = known.get(&folded).and_then(|&index| classes.get(index)) {
                 if *first.spelling == *class {
-                    continue;
+                    return Ok(());
                 }
                 let (line, spelling) = (first.line, first.spelling.clone());
-                return Err(error(RegistryError::OtherSpelling { line, spelling }));
+                return Err((0, RegistryError::OtherSpelling { line, spelling }));
             }
             if classes.len() >= MAX_CLASSES {
-                return Err(error(RegistryError::TooMany));
+                // The first beyond is an error for all of them.
+                let is_known = std::mem::replace(&mut is_full, true);
+                return if is_known { Ok(()) } else { Err((0, RegistryError::TooMany)) };
             }
             known.insert(folded.clone(), classes.len());
             classes.push(Registered { spelling: class.into(), folded, line: number });
-        }
-        Ok(Self(classes))
+            Ok(())
+        });
+        (Self(classes), errors)
     }
 
     /// The classes.
@@ -97,12 +98,30 @@ impl Registry {
     }
 }
 
+/// Checks that a class can be the end of a file's name, and is what it looks like.
+fn check_name(class: &[u8]) -> Result<(), (usize, RegistryError)> {
+    if class.is_empty() {
+        return Err((0, RegistryError::NoName));
+    }
+    if class.len() > MAX_CLASS_LEN {
+        return Err((0, RegistryError::TooLong));
+    }
+    if let Some((offset, odd)) = oddity(class) {
+        return Err((offset, odd.into()));
+    }
+    match class.iter().position(|&octet| octet == b'/' || octet.is_ascii_control()) {
+        Some(offset) => Err((offset, RegistryError::NoFileName)),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn spellings(text: &str) -> Vec<String> {
-        let registry = Registry::read(text.as_bytes()).expect("a registry");
+        let (registry, errors) = Registry::read(text.as_bytes());
+        assert_eq!(errors, []);
         registry.classes().iter().map(|class| String::from_utf8_lossy(&class.spelling).into_owned()).collect()
     }
 
@@ -113,7 +132,7 @@ mod tests {
             ["wg_ctl", "Foo", "my class", "last"]
         );
         assert_eq!(spellings("foo:\nbar:\nfoo:\n"), ["foo", "bar"], "twice is once");
-        assert_eq!(&*Registry::read("STRAßE".as_bytes()).expect("good").classes()[0].folded, b"strasse");
+        assert_eq!(&*Registry::read("STRAßE".as_bytes()).0.classes()[0].folded, b"strasse");
         assert!(spellings("").is_empty());
     }
 
@@ -123,11 +142,18 @@ mod tests {
             (" :", 2, RegistryError::NoName),
             ("a/b:", 2, RegistryError::NoFileName),
             ("../../etc/passwd", 3, RegistryError::NoFileName),
-            ("a\0b", 2, RegistryError::NoFileName),
+            ("a\0b", 2, Oddity::Nul.into()),
+            ("a\tb", 2, RegistryError::NoFileName),
+            ("a:\rb:", 3, Oddity::CarriageReturn.into()),
+            ("# a\rb:", 4, Oddity::CarriageReturn.into()),
+            ("\u{feff}a:", 1, Oddity::Invisible('\u{feff}').into()),
             ("FIRST:", 1, RegistryError::OtherSpelling { line: 1, spelling: b"First".as_slice().into() }),
         ] {
-            let text = format!("First:\n\n{line}\nlast:\n");
-            assert_eq!(Registry::read(text.as_bytes()), Err(SyntaxError { line: 3, column, reason }), "{line:?}");
+            let text = format!("First:\n\n{line}\n:\nlast:\n");
+            let (registry, errors) = Registry::read(text.as_bytes());
+            let expected = [(3, column, reason), (4, 1, RegistryError::NoName)];
+            let expected = expected.map(|(line, column, reason)| SyntaxError { line, column, reason });
+            assert_eq!((registry.classes().len(), errors), (2, expected.into()), "{line:?}");
         }
     }
 }

@@ -21,6 +21,15 @@ impl Act {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Send, Self::Subscribe, Self::AnyInstance, Self::OtherInstance];
 
+    /// The action that must be admitted as well, before this one.
+    const fn needs(self) -> Option<Self> {
+        match self {
+            Self::Send | Self::Subscribe => None,
+            Self::AnyInstance => Some(Self::Subscribe),
+            Self::OtherInstance => Some(Self::Send),
+        }
+    }
+
     /// The prefix of the names of its lists' files.
     pub const fn name(self) -> &'static str {
         match self {
@@ -78,6 +87,15 @@ impl AclDecision {
     }
 }
 
+/// The decision on an action together with what it needs, and on which of them it was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ruling {
+    /// The action that is asked about; or what it needs, when that is refused already.
+    pub act: Act,
+    /// The decision on that.
+    pub decision: AclDecision,
+}
+
 /// The rules of a server. Without any, all classes are free, and nobody is an operator.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
@@ -108,7 +126,18 @@ impl Rules {
         self.classes.contains_key(folded)
     }
 
-    /// Decides on an action on a class, whose name is given in folded form.
+    /// Decides on an action on a class, whose name is given in folded form, and on what that action needs.
+    pub fn ruling(&self, folded: &[u8], act: Act, who: Who<'_>) -> Ruling {
+        if let Some(needed) = act.needs() {
+            let decision = self.decide(folded, needed, who);
+            if !decision.admits() {
+                return Ruling { act: needed, decision };
+            }
+        }
+        Ruling { act, decision: self.decide(folded, act, who) }
+    }
+
+    /// Decides on an action on a class by its own list alone. The class is given in folded form.
     pub fn decide(&self, folded: &[u8], act: Act, who: Who<'_>) -> AclDecision {
         match self.classes.get(folded) {
             None => AclDecision::Free,

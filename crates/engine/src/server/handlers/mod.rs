@@ -7,8 +7,7 @@ mod user_locate;
 mod zephyr_admin;
 mod zephyr_ctl;
 
-use crate::server::{Server, origin::Origin, request::Request};
-use zephyr_core::names;
+use crate::server::{Server, origin::Origin, request::Request, server_class::ServerClass};
 
 impl Server {
     /// Dispatches a request to the handler of its class; true when it was about its own host, and not only a notice for
@@ -23,18 +22,16 @@ impl Server {
     }
 
     fn dispatch_class(&mut self, request: &mut Request<'_>) -> bool {
-        let class = &request.names.class;
-        if class.is(names::ZEPHYR_CTL) {
-            self.zephyr_ctl(request);
-        } else if class.is(names::LOGIN) {
-            self.login(request);
-        } else if class.is(names::USER_LOCATE) {
-            self.user_locate(request);
-        } else if class.is(names::ZEPHYR_ADMIN) {
-            self.zephyr_admin(request);
-        } else {
-            self.message(request);
-            return false;
+        match ServerClass::of(&request.names.class) {
+            Some(ServerClass::ZephyrCtl) => self.zephyr_ctl(request),
+            Some(ServerClass::Login) => self.login(request),
+            Some(ServerClass::UserLocate) => self.user_locate(request),
+            Some(ServerClass::ZephyrAdmin) => self.zephyr_admin(request),
+            // Of that class nothing is a client's, so this is from another server.
+            Some(ServerClass::HmCtl) | None => {
+                self.message(request);
+                return false;
+            }
         }
         true
     }

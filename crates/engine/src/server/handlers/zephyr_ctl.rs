@@ -15,6 +15,8 @@ use zephyr_core::{body::SubscriptionList, coding::ascii, fold::NameTooLong, name
 
 /// What is too long in a list of subscriptions, for the log and the subscriber.
 const LONG_NAME: &str = "class or instance of a subscription";
+/// What the subscriber is told of subscriptions that have no class.
+const WITHOUT_CLASS: &str = "a subscription without a class was passed over";
 
 /// What whoever subscribes for another user's port is told.
 const PORT_TAKEN: &str = "another user has subscribed for this port of your host";
@@ -102,11 +104,12 @@ impl Server {
 
     /// The subscriptions that a request asks for, without those for notices to somebody else and those with names that
     /// are too long.
-    fn own_triples(&mut self, request: &Request<'_>) -> Wanted {
+    fn own_triples(&mut self, request: &mut Request<'_>) -> Wanted {
+        let triples = self.triples(request);
         let sender = request.principal();
         let mut wanted = Wanted::default();
         let (mut too_long, mut of_others) = (0, Vec::new());
-        for [class, instance, recipient] in self.triples(request) {
+        for [class, instance, recipient] in triples {
             if recipient.is_empty() || recipient == sender || recipient.starts_with(b"@") {
                 match Destination::new(class, instance, recipient) {
                     Ok(destination) => wanted.destinations.push(destination),
@@ -161,7 +164,7 @@ impl Server {
         Reply::Sent
     }
 
-    fn unsubscribe(&mut self, request: &Request<'_>) -> Reply {
+    fn unsubscribe(&mut self, request: &mut Request<'_>) -> Reply {
         let id = match self.own_client(request) {
             Ok(Some(id)) => id,
             Ok(None) => return Reply::Lost,
@@ -257,9 +260,15 @@ impl Server {
         self.config.rules.defaults.of(request.principal()).rev().map(|destination| listed(&destination)).collect()
     }
 
-    /// The triples of a request, each once; recipient `@LOCAL` is nobody in particular.
-    fn triples<'a>(&mut self, request: &Request<'a>) -> Vec<[&'a [u8]; 3]> {
+    /// The triples of a request that have a class, each once; recipient `@LOCAL` is nobody in particular. The request gets a message
+    /// about those without.
+    fn triples<'a>(&mut self, request: &mut Request<'a>) -> Vec<[&'a [u8]; 3]> {
         let mut list = SubscriptionList::read(request.notice.body);
+        if list.without_class > 0 {
+            request.message = Some(WITHOUT_CLASS.to_owned());
+            let sender = request.principal().into();
+            self.report(LogEvent::SubscriptionWithoutClass { sender, more: list.without_class - 1 });
+        }
         if let Some(number) = list.malformed {
             self.report(LogEvent::MalformedSubscription { sender: request.principal().into(), number });
         }
