@@ -119,7 +119,7 @@ fn what_only_looks_like_it_is_not() {
 }
 
 /// The folders of what users run, and of the libraries in it.
-const PROGRAMS: [&str; 9] = [
+const PROGRAMS: [&str; 11] = [
     "crates/auth-krb/src",
     "crates/auth-none/src",
     "crates/client/examples",
@@ -127,6 +127,8 @@ const PROGRAMS: [&str; 9] = [
     "crates/config/src",
     "crates/daemons/src",
     "crates/domain/src",
+    "crates/net/src",
+    "crates/output/src",
     "crates/tools/src",
     "crates/zwgc/src",
 ];

@@ -60,11 +60,13 @@ struct Conversation {
 }
 
 impl Conversation {
-    /// `None` when another user's program is there.
+    /// `None` when nobody is there, or another user's program.
     fn begin(client: SocketAddrV4, user: u32) -> io::Result<Option<Self>> {
         let socket = UdpSocket::bind((*client.ip(), 0))?;
-        let owner = SocketOwners::new(socket.local_addr()?).ok().and_then(|mut owners| owners.owner(client.into()));
-        if owner.is_some_and(|owner| owner != user) {
+        // Where the system tells, others who are there cannot speak for the user.
+        if let Ok(mut owners) = SocketOwners::new(socket.local_addr()?)
+            && owners.owner(client.into()) != Some(user)
+        {
             return Ok(None);
         }
         socket.connect(client)?;

@@ -59,7 +59,8 @@ pub(super) fn create(
     }
     check_owner(path, user)?;
     match read(path, user) {
-        Ok(known) if runs(known) => return Err(CreateError::Runs(path.clone())),
+        // The same port is this client's own by now, whoever had it before.
+        Ok(known) if known != port && runs(known) => return Err(CreateError::Runs(path.clone())),
         Ok(_) => {}
         // Whoever writes one in parts, or found no room for all of it.
         Err(ReadError::NoPort(_)) if is_beginning(path) => {}
@@ -234,6 +235,7 @@ mod tests {
         create(&place, 7, user(), nobody).unwrap();
         assert!(matches!(create(&place, 5, user(), |port| port == 7), Err(CreateError::Runs(_))));
         assert_eq!(read(&place.path, user()).unwrap(), 7);
+        assert_eq!(create(&place, 7, user(), |_| true).unwrap(), Created::InPlaceOfLeftover, "it has its port itself");
         for left in ["", "18", "\0\0\0\0\0\0", "99999\n", " \n"] {
             fs::write(&place.path, left).unwrap();
             assert_eq!(create(&place, 5, user(), nobody).unwrap(), Created::InPlaceOfLeftover, "{left:?}");
