@@ -5,7 +5,7 @@
 
 mod running;
 
-use nix::unistd::geteuid;
+use nix::unistd::{User, geteuid};
 use running::{any_port, server};
 use serde_json::Value;
 use std::{
@@ -126,11 +126,12 @@ impl Site {
     fn check(&self, by: By) -> Found {
         let mut command = self.command(env!("CARGO_BIN_EXE_zephyrctl"));
         self.environment(&mut command).arg("--config-dir").arg(self.folder.path()).arg("check");
-        if by == By::Nobody {
-            command.args(["--user", "nobody"]);
-        } else if geteuid().is_root() {
-            command.args(["--user", "root"]);
-        }
+        let user = match by {
+            By::Me => User::from_uid(geteuid()).unwrap().map(|me| me.name),
+            By::Nobody => Some("nobody".to_owned()),
+        };
+        // Who has no name is nobody else, either.
+        command.args(user.iter().flat_map(|name| ["--user", name]));
         Found::of(command.arg("--").args(&self.options))
     }
 

@@ -59,36 +59,12 @@ const MAX_ANSWER_OCTETS: u64 = 4 << 30;
 
 /// Runs zephyrctl.
 pub fn run(options: &Options) -> ExitCode {
-    if let Verb::Policy(verb) = &options.verb {
-        let (outcome, text) = policy::run(verb, &options.config_dir, options.json);
-        return print(&text, outcome).into();
-    }
-    if let Verb::Check(verb) = &options.verb {
-        return check::run(options, verb);
-    }
-    let outcome = match request(&options.verb) {
-        None => Outcome::Done,
-        Some(request) => match ask(&socket(options), &request, Duration::from_secs(options.timeout.into())) {
-            Ok(answer) => deal_with(options, answer),
-            Err(error) => {
-                complain!(
-                    "zephyrctl: cannot reach the server at {}: {}",
-                    socket(options).display(),
-                    system_text(&error)
-                );
-                if let Some(advice) = advice(&error) {
-                    complain!("zephyrctl: {advice}");
-                }
-                Outcome::Unreachable
-            }
-        },
-    };
-    outcome.into()
-}
-
-/// The request for the server; `None` for what needs no server.
-fn request(verb: &Verb) -> Option<ControlRequest> {
-    Some(match verb.clone() {
+    let request = match options.verb.clone() {
+        Verb::Policy(verb) => {
+            let (outcome, text) = policy::run(&verb, &options.config_dir, options.json);
+            return print(&text, outcome).into();
+        }
+        Verb::Check(check) => return check::run(options, &check),
         Verb::Status => ControlRequest::Status {},
         Verb::Dump { file } => ControlRequest::Dump { here: file.is_some() },
         Verb::Clients { limit } => ControlRequest::Clients { limit },
@@ -97,8 +73,19 @@ fn request(verb: &Verb) -> Option<ControlRequest> {
             ControlRequest::AclCheck { principal, class, address }
         }
         Verb::Reload => ControlRequest::Reload {},
-        Verb::Check(_) | Verb::Policy(_) => return None,
-    })
+    };
+    let (socket, timeout) = (socket(options), Duration::from_secs(options.timeout.into()));
+    let outcome = match ask(&socket, &request, timeout) {
+        Ok(answer) => deal_with(options, answer),
+        Err(error) => {
+            complain!("zephyrctl: cannot reach the server at {}: {}", socket.display(), system_text(&error));
+            if let Some(advice) = advice(&error) {
+                complain!("zephyrctl: {advice}");
+            }
+            Outcome::Unreachable
+        }
+    };
+    outcome.into()
 }
 
 fn socket(options: &Options) -> PathBuf {
