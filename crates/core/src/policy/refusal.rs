@@ -38,7 +38,7 @@ impl Refusal {
             Action::Send => "send",
             Action::Receive => "subscribe",
             Action::Locate => "locate people",
-            Action::Login => "tell where you are",
+            Action::Login => "log in",
             Action::Logout => "log out",
         }
     }

@@ -48,7 +48,7 @@ fn each_action_is_refused_with_a_reason_and_logged() {
         (
             notice("LOGIN", ALICE, "NET-VISIBLE", ALICE),
             No,
-            Some("you must prove who you are to tell where you are here: run kinit, and try again with proof"),
+            Some("you must prove who you are to log in here: run kinit, and try again with proof"),
         ),
         (notice("LOGIN", ALICE, "USER_LOGOUT", ALICE), Yes, Some("nobody may log out here")),
     ] {

@@ -159,6 +159,16 @@ mod tests {
     }
 
     #[test]
+    fn a_location_that_is_refused() {
+        let refusal = Refusal { action: Action::Login, why: Why::Failed(Reason::Checksum) };
+        assert_eq!(
+            OperationError::RefusedBecause(refusal.text()).describe("while setting location"),
+            "setting location was refused: \
+             the proof of who you are does not hold (wrong checksum), so you cannot log in here"
+        );
+    }
+
+    #[test]
     fn advice_is_about_what_was_wanted() {
         let advice = |action| policy(action, Why::Unproven).advice().unwrap();
         assert!(advice(Action::Send).contains("without -d"));
