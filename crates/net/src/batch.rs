@@ -44,8 +44,8 @@ impl BatchReceiver {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::WouldBlock`] when nothing has come. Other errors are about packets that were sent before, such as
-    /// that a port is closed: what has come can still be taken afterwards.
+    /// [`ErrorKind::WouldBlock`] when nothing has come. Others are about packets that were sent before, when many are, or
+    /// for want of memory: what has come can still be taken afterwards.
     pub fn receive(
         &mut self,
         socket: &UdpSocket,

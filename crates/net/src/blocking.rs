@@ -215,10 +215,13 @@ impl<M> AsFd for Driver<M> {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use std::{collections::VecDeque, net::IpAddr};
+    use std::{
+        collections::VecDeque,
+        net::{IpAddr, Ipv4Addr},
+    };
     use zephyr_core::time::Now;
     use zephyr_engine::machine::Transmit;
-    use zephyr_testkit::loopback::Network;
+    use zephyr_testkit::{loopback::Network, ports::free_udp};
 
     /// What the machine of these tests only counts.
     const NOISE: &[u8] = b"noise";
@@ -390,8 +393,8 @@ mod tests {
     #[test]
     fn answers_go_from_the_address_that_was_asked() {
         let network = Network::claim().unwrap();
-        let socket = UdpSocket::bind(("0.0.0.0", 0)).unwrap();
-        let port = socket.local_addr().unwrap().port();
+        let port = free_udp(Ipv4Addr::UNSPECIFIED).unwrap();
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap();
         let mut driver = Driver::new(Echo::default(), socket, Clock::new()).unwrap();
         let peer = UdpSocket::bind((network.here(), 0)).unwrap();
         for host in [1, 2, 3] {

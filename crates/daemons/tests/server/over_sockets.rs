@@ -26,7 +26,6 @@ mod closed_ports;
 mod control;
 mod delivery;
 mod hosts;
-mod local_addresses;
 mod locations;
 mod messages;
 mod mirror;

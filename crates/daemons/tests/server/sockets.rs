@@ -123,7 +123,7 @@ impl Transport {
     pub(crate) fn new(config: Config, now: Now) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let entered = runtime.enter();
-        let socket = socket::bind((Ipv4Addr::UNSPECIFIED, 0).into()).unwrap();
+        let socket = socket::bind((config.address, 0).into()).unwrap();
         drop(entered);
         let double = Arc::new(Double::default());
         Self {

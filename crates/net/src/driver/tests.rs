@@ -9,7 +9,7 @@ use std::{
     os::fd::AsFd,
 };
 use zephyr_engine::machine::Transmit;
-use zephyr_testkit::loopback::Network;
+use zephyr_testkit::{loopback::Network, ports::free_udp};
 
 /// Only tests that fail wait so long.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -326,6 +326,11 @@ async fn a_flood_of_errors_is_worked_off_in_several_turns() -> io::Result<()> {
     Ok(())
 }
 
+/// A port that is free at all addresses, and that no other test is given.
+fn everywhere() -> io::Result<u16> {
+    free_udp(Ipv4Addr::UNSPECIFIED).map_err(io::Error::other)
+}
+
 /// A socket that has all addresses of the host.
 struct Everywhere {
     network: Network,
@@ -336,8 +341,8 @@ struct Everywhere {
 impl Everywhere {
     fn new() -> io::Result<Self> {
         let network = Network::claim()?;
-        let socket = bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))?;
-        let port = socket.local_addr()?.port();
+        let port = everywhere()?;
+        let socket = bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))?;
         Ok(Self { network, driver: Driver::new(Echo::default(), socket, Clock::new()), port })
     }
 }
@@ -382,8 +387,8 @@ async fn an_address_that_is_gone_is_not_insisted_on() -> io::Result<()> {
 #[tokio::test]
 async fn so_does_an_inherited_socket() -> io::Result<()> {
     let network = Network::claim()?;
-    let handed = StdSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-    let port = handed.local_addr()?.port();
+    let port = everywhere()?;
+    let handed = StdSocket::bind((Ipv4Addr::UNSPECIFIED, port))?;
     let mut driver = Driver::new(Echo::default(), crate::socket::inherited(handed.into())?, Clock::new());
     let peer = bind(SocketAddr::from((network.here(), 0)))?;
     let asked = SocketAddr::from((network.host(7), port));
