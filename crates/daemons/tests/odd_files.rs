@@ -291,7 +291,7 @@ fn the_check_of_somebody_who_may_not_read_a_file_says_so() {
     let folder = folder();
     let check = || {
         let mut command = Command::new(&program);
-        command.args(["check", "--config-dir"]).arg(folder.path()).uid(NOBODY).gid(NOBODY);
+        command.args(["check", "--files", "--config-dir"]).arg(folder.path()).uid(NOBODY).gid(NOBODY);
         let output = command.output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };

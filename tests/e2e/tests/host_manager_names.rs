@@ -71,7 +71,7 @@ fn a_name_service_that_hangs_keeps_no_server_from_starting() -> Result<()> {
     let Some(machine) = Machine::start()? else { return Ok(()) };
     let _silent = hang(&machine)?;
     let zephyrd = machine.zephyrd_with("zephyrd", "0.0.0.0:2103", &[])?;
-    zephyrd.wait_for(TIMEOUT, |line| line.contains("(the name service does not answer); clients are told "))?;
+    zephyrd.wait_for(TIMEOUT, |line| line.contains("(the name service does not answer), so clients are told "))?;
     let _zhm = machine.zhm("zhm", &[ADDRESSES[0]])?;
     is_served(&machine)
 }

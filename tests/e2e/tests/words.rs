@@ -237,7 +237,7 @@ const RUNS: &[Run] = &[
         &["--config-dir", "FOLDER", "-k", "R", "--auth", "kerberos", "--listen", "HERE:0", "--keytab", "FOLDER/keys"],
         1,
         &[
-            "zephyrd: cannot read keytab FOLDER/keys: No such file or directory",
+            "zephyrd: cannot read keytab FOLDER/keys: No such file or directory. The keytab must exist and be readable by the server's user.",
             "zephyrd: The keytab must exist and be readable by the server's user.",
         ],
     ),
@@ -346,10 +346,10 @@ fn a_port_that_is_taken_is_told_with_who_has_it() -> Result<()> {
         ("zephyrd", [&server[..], &["HERE:0"]].concat(), format!("cannot offer metrics on {tcp}")),
     ] {
         let output = place.said(program, &arguments, &[])?;
-        let line = output.stderr.lines().last().unwrap_or_default();
+        let wanted = format!("{program}: {what}: Address already in use: ");
+        let line = output.stderr.lines().find(|line| line.starts_with(&wanted)).unwrap_or_default();
         let faults = faults(program, line);
         ensure!(output.status.code() == Some(1) && faults.is_empty(), "{faults:#?}\n{output}");
-        ensure!(line.starts_with(&format!("{program}: {what}: Address already in use: ")), "{output}");
         ensure!(line.contains(&format!("(process {}) of user ", std::process::id())), "{output}");
     }
     Ok(())
