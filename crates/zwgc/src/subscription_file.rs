@@ -4,7 +4,7 @@ use std::{
     io::stdin,
     path::{Path, PathBuf},
 };
-use zephyr_client::{Subscription, account};
+use zephyr_client::{OperationError, Subscription, account};
 use zephyr_config::file::{self, FileError};
 use zephyr_core::{
     sanitize,
@@ -172,10 +172,14 @@ fn subscription(triple: &[u8], macros: &Macros) -> Result<Subscription, String> 
         other => other.to_vec(),
     };
     let subscription = Subscription::new(expand(class), expand(instance), expand(recipient));
-    subscription.check().map(|()| subscription).map_err(|error| {
-        let text = error.to_string();
-        text.strip_prefix("not sent: ").unwrap_or(&text).to_owned()
-    })
+    match subscription.check() {
+        Ok(()) => Ok(subscription),
+        Err(OperationError::SubscriptionTooLong) => Err("it is too long for a packet".to_owned()),
+        Err(error) => {
+            let text = error.to_string();
+            Err(text.strip_prefix("not sent: ").unwrap_or(&text).to_owned())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -233,7 +237,7 @@ mod tests {
                 (4, incomplete),
                 (5, incomplete),
                 (6, "a subscription needs a class"),
-                (7, "the class of a subscription is too long: its folded form has more than 1024 octets"),
+                (7, "it is too long for a packet"),
                 (8, "a NUL octet"),
                 (10, "a character that cannot be seen: \\u{feff}"),
             ]

@@ -35,10 +35,7 @@ fn a_bad_line_costs_itself_alone_and_is_named() -> Result<()> {
             "zwgc: line 3 of {}/.zephyr.subs is skipped: class,instance,recipient is expected",
             bob.home().display()
         ),
-        format!(
-            "zwgc: line 4 of {}/.zephyr.subs is skipped: the class of a subscription is too long",
-            bob.home().display()
-        ),
+        format!("zwgc: line 4 of {}/.zephyr.subs is skipped: it is too long for a packet", bob.home().display()),
         format!("zwgc: {}/.zephyr.vars:1: expected NAME = VALUE", bob.home().display()),
         format!("zwgc: not all of the subscriptions: {}...,*,* is too long to be sent", "x".repeat(32)),
     ] {

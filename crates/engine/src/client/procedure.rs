@@ -39,8 +39,10 @@ enum Task {
         port: Option<u16>,
         /// The parts of the list that are still to be sent, the next one last.
         parts: Vec<Range<usize>>,
-        /// The places of subscriptions that are too long for a packet of their own.
+        /// The places of subscriptions that are too long for a packet of their own, in their order.
         left_out: Vec<usize>,
+        /// Whether the server has answered any request.
+        is_sent: bool,
     },
     Cancel {
         port: Option<u16>,
@@ -102,7 +104,7 @@ impl Procedure {
             }
             Operation::Subscribe { request, list, port } => {
                 let whole = 0..list.len();
-                Task::Subscribe { request, list, port, parts: vec![whole], left_out: Vec::new() }
+                Task::Subscribe { request, list, port, parts: vec![whole], left_out: Vec::new(), is_sent: false }
             }
             Operation::CancelSubscriptions { port } => Task::Cancel { port },
             Operation::ListSubscriptions { port } => Task::List { port, answer: None },
@@ -120,7 +122,7 @@ impl Procedure {
             Task::Send => {}
             Task::Subscribe { list, request, .. } => {
                 if *request != SubscriptionRequest::Unsubscribe {
-                    list.iter().try_for_each(Subscription::check)?;
+                    list.iter().try_for_each(Subscription::check_names)?;
                 }
                 return self.next_part(now, shared);
             }
@@ -158,10 +160,14 @@ impl Procedure {
 
     /// Writes the request about the next part of the list; gives the outcome when there is none.
     fn write_part(&mut self, shared: &Shared) -> Progress {
-        let Task::Subscribe { request, list, port, parts, left_out } = &self.task else { return Ok(None) };
+        let Task::Subscribe { request, list, port, parts, left_out, is_sent } = &mut self.task else { return Ok(None) };
+        if parts.is_empty() && !*is_sent && *request == SubscriptionRequest::Subscribe {
+            // Nothing is left of the list, but there are the default subscriptions.
+            parts.push(list.len()..list.len());
+        }
         let Some(part) = parts.last() else {
             let text = [left_out_text(list, left_out), self.text.take()].into_iter().flatten().collect::<Vec<_>>();
-            return match list.is_empty() || left_out.len() < list.len() {
+            return match is_sent {
                 true => Ok(Some(Outcome::Done { text: (!text.is_empty()).then(|| text.join("; ")) })),
                 false => Err(OperationError::SubscriptionTooLong),
             };
@@ -314,8 +320,9 @@ impl Procedure {
         };
         match &mut self.task {
             Task::Send => Ok(Some(Outcome::Sent(receipt))),
-            Task::Subscribe { parts, .. } => {
+            Task::Subscribe { parts, is_sent, .. } => {
                 parts.pop();
+                *is_sent = true;
                 self.text = request_result(receipt)?.or(self.text.take());
                 self.next_part(now, shared)
             }
@@ -452,7 +459,7 @@ impl Procedure {
         let is_own = |port: Option<u16>| port.is_none_or(|port| port == own_port);
         match self.task {
             Task::Subscribe { request, list, port, left_out, .. } if is_own(port) => {
-                let sent = (0..).zip(list).filter(|(place, _)| !left_out.contains(place));
+                let sent = (0..).zip(list).filter(|(place, _)| left_out.binary_search(place).is_err());
                 Some(SubscriptionChange::Listed(request, sent.map(|(_, subscription)| subscription).collect()))
             }
             Task::Cancel { port } if is_own(port) => Some(SubscriptionChange::Cancelled),

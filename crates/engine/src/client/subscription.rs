@@ -33,8 +33,16 @@ impl Subscription {
     /// # Errors
     ///
     /// [`OperationError::InvalidSubscription`] without a class, at which C servers end a list, or with a NUL;
-    /// [`OperationError::NameTooLong`] for a class or instance that no server takes.
+    /// [`OperationError::NameTooLong`] for a class or instance that no server takes; [`OperationError::SubscriptionTooLong`] when no
+    /// packet has room for it.
     pub fn check(&self) -> Result<(), OperationError> {
+        self.check_names()?;
+        let octets = self.class.len() + self.instance.len() + self.recipient.len();
+        if octets > MAX_PACKET { Err(OperationError::SubscriptionTooLong) } else { Ok(()) }
+    }
+
+    /// As [`Subscription::check`], without regard to packets.
+    pub(super) fn check_names(&self) -> Result<(), OperationError> {
         let Self { class, instance, recipient } = self;
         if class.is_empty() {
             return Err(OperationError::InvalidSubscription("a subscription needs a class"));
@@ -42,12 +50,8 @@ impl Subscription {
         if [class, instance, recipient].iter().any(|name| name.contains(&0)) {
             return Err(OperationError::InvalidSubscription("a subscription must not have a NUL"));
         }
-        for (name, what) in [(class, "class of a subscription"), (instance, "instance of a subscription")] {
-            if name.len() > MAX_PACKET {
-                return Err(OperationError::NameTooLong(what));
-            }
-            folded(name, what)?;
-        }
+        folded(class, "class of a subscription")?;
+        folded(instance, "instance of a subscription")?;
         Ok(())
     }
 

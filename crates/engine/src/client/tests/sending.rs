@@ -259,10 +259,25 @@ fn long_lists_become_several_requests_with_one_lookup_of_the_credentials() {
     assert_eq!(classes, list.into_iter().map(|wanted| wanted.class).collect::<Vec<_>>());
     assert_eq!(harness.outcome(id), Some(Ok(Outcome::Done { text: Some("not all".to_owned()) })));
     assert_eq!(harness.credentials.lookups(), 1);
+}
+
+#[test]
+fn what_is_too_long_alone_is_an_error_unless_there_are_defaults() {
+    let mut harness = Harness::new(Credentials::with(7));
     // Its name alone would do.
-    let list = vec![Subscription::new("x".repeat(1000), "", "*")];
-    let id = harness.begin(at(0), Operation::Subscribe { request, list, port: None });
-    assert_eq!(harness.error(id).to_string(), "Too many subscriptions to transmit");
+    let list = || vec![Subscription::new("x".repeat(1000), "", "*")];
+    for request in [SubscriptionRequest::SubscribeWithoutDefaults, SubscriptionRequest::Unsubscribe] {
+        let id = harness.begin(at(0), Operation::Subscribe { request, list: list(), port: None });
+        assert_eq!(harness.error(id).to_string(), "Too many subscriptions to transmit");
+    }
+    let request = SubscriptionRequest::Subscribe;
+    let id = harness.begin(at(0), Operation::Subscribe { request, list: list(), port: None });
+    let sent = next(&mut harness);
+    assert_eq!((sent.notice().opcode, sent.notice().body), (&b"SUBSCRIBE"[..], &b""[..]));
+    acknowledge(&mut harness, sent.notice().uid, Kind::ServAck, b"SENT\0");
+    assert!(harness.sent.is_empty());
+    let said = format!("{}...,,* is too long to be sent", "x".repeat(32));
+    assert_eq!(harness.outcome(id), Some(Ok(Outcome::Done { text: Some(said) })));
 }
 
 #[test]
