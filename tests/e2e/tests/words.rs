@@ -238,7 +238,6 @@ const RUNS: &[Run] = &[
         1,
         &[
             "zephyrd: cannot read keytab FOLDER/keys: No such file or directory. The keytab must exist and be readable by the server's user.",
-            "zephyrd: The keytab must exist and be readable by the server's user.",
         ],
     ),
     run(
