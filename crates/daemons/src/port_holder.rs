@@ -43,9 +43,10 @@ pub(crate) fn explain(transport: Transport, address: SocketAddr, error: io::Erro
 
 /// Whose sockets have this port; `None` when the system does not say.
 fn held_by(transport: Transport, port: u16) -> Option<String> {
+    // Of this process, as they are there also where a unit shows nothing else of /proc (ProcSubset=pid).
     let tables: &[&str] = match transport {
-        Transport::Udp => &["/proc/net/udp", "/proc/net/udp6"],
-        Transport::Tcp => &["/proc/net/tcp", "/proc/net/tcp6"],
+        Transport::Udp => &["/proc/self/net/udp", "/proc/self/net/udp6"],
+        Transport::Tcp => &["/proc/self/net/tcp", "/proc/self/net/tcp6"],
     };
     let mut found = BTreeSet::new();
     for table in tables {
