@@ -19,7 +19,7 @@ use zephyr_testkit::{
 /// A program of this user; `None` when the tests do not run as root.
 fn program_of(user: u32, manager: &Daemon, sender: &'static str) -> Option<Program> {
     let address = manager.address;
-    owned_by(user, move || Program::new(address, sender)).unwrap()
+    owned_by(user, move || Program::sole(address, sender)).unwrap()
 }
 
 fn flush() -> Notice<'static> {

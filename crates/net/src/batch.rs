@@ -39,8 +39,8 @@ impl BatchReceiver {
     }
 
     /// Receives what has come, at most [`MAX_BATCH`] datagrams, each with where it came from, and to which address of this
-    /// host, as far as the socket says that; says how many. After fewer than [`MAX_BATCH`] it is time to do something else; whether nothing is left, [`UdpSocket::readable`]
-    /// knows.
+    /// host, as far as the socket says that; says how many. After fewer than [`MAX_BATCH`] it is time to do something else;
+    /// whether nothing is left, [`UdpSocket::readable`] knows.
     ///
     /// # Errors
     ///

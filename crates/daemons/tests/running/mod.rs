@@ -18,7 +18,7 @@ use zephyr_core::{
     notice::{Claim, Notice, Packet},
     uid::Uid,
 };
-use zephyr_testkit::loopback::Network;
+use zephyr_testkit::{loopback::Network, ownership::sole_socket};
 
 /// How long what must come may take on a machine that is busy with other things. Only tests that fail wait so long.
 pub const TIMEOUT: Duration = Duration::from_secs(120);
@@ -94,20 +94,32 @@ pub struct Program {
     pub hm: SocketAddr,
     pub sender: &'static str,
     pub sent: u32,
+    /// Keeps others from having its port at another address.
+    _port: Option<UdpSocket>,
     /// Whether it has acknowledged a probe.
     confirmed: Cell<bool>,
 }
 
 impl Program {
+    /// One whose user a host manager knows for certain.
+    pub fn sole(hm: SocketAddr, sender: &'static str) -> Self {
+        let IpAddr::V4(address) = hm.ip() else { panic!("not an IPv4 address") };
+        let (socket, port) = sole_socket(address).unwrap();
+        Self { _port: Some(port), ..Self::with(socket, hm, sender) }
+    }
+
     pub fn new(hm: SocketAddr, sender: &'static str) -> Self {
         Self::at(hm.ip(), hm, sender)
     }
 
     /// A program at another address of the machine.
     pub fn at(address: IpAddr, hm: SocketAddr, sender: &'static str) -> Self {
-        let socket = UdpSocket::bind((address, 0)).unwrap();
+        Self::with(UdpSocket::bind((address, 0)).unwrap(), hm, sender)
+    }
+
+    fn with(socket: UdpSocket, hm: SocketAddr, sender: &'static str) -> Self {
         socket.set_read_timeout(Some(TIMEOUT)).unwrap();
-        Self { socket, hm, sender, sent: 0, confirmed: Cell::new(false) }
+        Self { socket, hm, sender, sent: 0, _port: None, confirmed: Cell::new(false) }
     }
 
     pub fn port(&self) -> u16 {
