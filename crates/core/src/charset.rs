@@ -36,9 +36,12 @@ impl Charset {
     }
 
     /// The text of octets with this label; without a known one it is read as UTF-8. What is no text becomes U+FFFD.
+    ///
+    /// Valid UTF-8 is UTF-8 also where the label says ISO-8859-1: C programs label so what they send without a locale, as from
+    /// cron, and nobody writes letters of ISO-8859-1 that look like UTF-8.
     pub fn decode(self, octets: &[u8]) -> Cow<'_, str> {
         match self.normalized() {
-            Self::LATIN1 if !octets.is_ascii() => octets.iter().map(|&octet| char::from(octet)).collect(),
+            Self::LATIN1 if str::from_utf8(octets).is_err() => octets.iter().map(|&octet| char::from(octet)).collect(),
             _ => String::from_utf8_lossy(octets),
         }
     }
@@ -65,6 +68,7 @@ mod tests {
     #[test]
     fn text_is_read_as_its_label_says() {
         assert_eq!(Charset::LATIN1.decode(b"caf\xe9"), "café");
+        assert_eq!(Charset::LATIN1.decode("café".as_bytes()), "café", "which C programs call so without a locale");
         assert_eq!(Charset(0x6A).decode("café".as_bytes()), "café");
         assert_eq!(Charset::UNKNOWN.decode("café\u{0}".as_bytes()), "café\u{0}");
         assert_eq!(Charset::UNKNOWN.decode(b"caf\xe9"), "caf\u{fffd}");
