@@ -19,6 +19,9 @@ pub enum Error {
     /// The policy file is invalid.
     #[error("{0}")]
     PolicyFile(Problems),
+    /// The policy file that `ZEPHYR_POLICY` names is invalid.
+    #[error("{0}")]
+    ChosenPolicyFile(Problems),
     /// An error of the system.
     #[error("{}", system_text(.0))]
     Io(#[from] io::Error),
@@ -41,7 +44,7 @@ impl Error {
         match self {
             Self::Operation(error) => error.describe(context),
             Self::Io(error) if error.raw_os_error().is_some() => format!("{self} {context}"),
-            Self::PolicyFile(_) | Self::Io(_) | Self::Closed => {
+            Self::PolicyFile(_) | Self::ChosenPolicyFile(_) | Self::Io(_) | Self::Closed => {
                 format!("{} failed: {self}", context.strip_prefix("while ").unwrap_or(context))
             }
         }
@@ -54,6 +57,9 @@ impl Error {
             Self::PolicyFile(_) => {
                 Some("Whoever looks after this machine must mend that: zephyrctl policy check FILE.")
             }
+            Self::ChosenPolicyFile(_) => Some(
+                "The variable ZEPHYR_POLICY names that file: mend the file (zephyrctl policy check FILE), or unset the variable.",
+            ),
             Self::Io(_) | Self::Closed => None,
         }
     }

@@ -15,7 +15,7 @@ use zephyr_core::{
 use zephyr_domain::{
     Backend,
     client_domain::ClientDomain,
-    policy_file::{DEFAULT_PATH, PolicyFile},
+    policy_file::{DEFAULT_PATH, PolicyFile, VARIABLE},
 };
 use zephyr_engine::client::{SUBSCRIPTION_CHECK, Settings};
 use zephyr_net::{address, services};
@@ -142,7 +142,10 @@ impl Options {
             None => None,
         };
         let default = Path::new(DEFAULT_PATH);
-        let policies = PolicyFile::find(default).map_err(Error::PolicyFile)?;
+        let policies = PolicyFile::find(default).map_err(match variable(VARIABLE) {
+            Some(_) => Error::ChosenPolicyFile,
+            None => Error::PolicyFile,
+        })?;
         let file = Some(PolicyFile::path(default));
         let address = variable("ZEPHYR_ADDRESS").map(|text| own_address(&text)).transpose()?;
         let authentication = Authentication::ByPolicy { policies, file, backend };

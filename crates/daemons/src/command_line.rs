@@ -29,15 +29,27 @@ pub(crate) fn end(program: &str, error: &clap::Error) -> ExitCode {
     zephyr_output::exit_status(program, printed, status)
 }
 
+/// How a tip begins that helps nobody: of all values only those of `zephyrctl check` look like options.
+const AS_VALUE: &str = "  tip: to pass '";
+
 /// What is wrong with a command line; the help, where there is nothing on it.
 fn complaint(program: &str, error: &clap::Error) -> String {
     let text = error.render().to_string();
+    let is_wanted = |part: &&str| !part.starts_with(AS_VALUE) || text.contains("Usage: zephyrctl check");
+    let parts: Vec<&str> = text.split("\n\n").filter(is_wanted).collect();
+    let text = parts.join("\n\n");
     text.strip_prefix("error: ").map_or_else(|| text.clone(), |text| format!("{program}: {text}"))
 }
 
 /// A number of entries, of an option.
 pub(crate) fn whole_number(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| format!("expected a whole number from 0, not {text:?}"))
+}
+
+/// A number of seconds to wait, of an option.
+pub(crate) fn seconds(text: &str) -> Result<u32, String> {
+    let seconds = text.parse().ok().filter(|&seconds| seconds > 0);
+    seconds.ok_or_else(|| format!("expected a number of seconds from 1 to {}, not {text:?}", u32::MAX))
 }
 
 /// An address, of an option.
@@ -63,6 +75,13 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_told_to_pass_an_option_as_a_value() {
+        let error = zhm::options::Options::try_parse_from(["zhm", "-v"]).expect_err("bad");
+        let text = complaint("zhm", &error);
+        assert!(text.starts_with("zhm: unexpected argument '-v' found\n\nUsage: zhm "), "{text}");
+    }
+
+    #[test]
     fn the_program_says_what_is_wrong() {
         assert_eq!(said::<zhm::options::Options>(&["zhm", "-x"]), "zhm: unexpected argument '-x' found");
         assert_eq!(
@@ -73,6 +92,15 @@ mod tests {
             said::<zephyrctl::options::Options>(&["zephyrctl", "clients", "--limit", "many"]),
             "zephyrctl: invalid value 'many' for '--limit <NUMBER>': expected a whole number from 0, not \"many\""
         );
+        for (value, quoted) in [("abc", "\"abc\""), ("0", "\"0\""), ("99999999999", "\"99999999999\"")] {
+            assert_eq!(
+                said::<zephyrctl::options::Options>(&["zephyrctl", "--timeout", value, "status"]),
+                format!(
+                    "zephyrctl: invalid value '{value}' for '--timeout <SECONDS>': \
+                     expected a number of seconds from 1 to 4294967295, not {quoted}"
+                )
+            );
+        }
         assert_eq!(
             said::<zephyrctl::options::Options>(&["zephyrctl", "acl", "check", "a", "b", "--address", "there"]),
             "zephyrctl: invalid value 'there' for '--address <ADDR>': \

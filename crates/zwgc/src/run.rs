@@ -16,7 +16,10 @@ use std::{
     pin::pin,
     time::Duration,
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::Instant,
+};
 use zephyr_client::{
     Error, Exposure, Inbox, Location, Notice, Received, Result, Zephyr, block_on, names, system_text, terminal,
     variables::Variables,
@@ -31,6 +34,8 @@ const NO_ZEPHYR: u8 = 3;
 
 /// The time limit for unsetting location and subscriptions at the end.
 const LOGOUT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long after the signal that ends the program further ones are the same one again.
+const REPEATS: Duration = Duration::from_secs(1);
 /// The maximum number of different reasons for hiding notices that are reported.
 const MAX_REASONS: usize = 16;
 
@@ -112,9 +117,21 @@ async fn run_client(options: &Options) -> io::Result<u8> {
     tokio::select! {
         () = log_out(&zephyr, &user.location) => {}
         () = tokio::time::sleep(LOGOUT_TIMEOUT) => tracing::info!("the server does not answer the good-bye"),
-        () = signals.stop() => {}
+        () = insistence(async || signals.stop().await) => {}
     }
     Ok(status)
+}
+
+/// Waits for somebody who will not wait for the good-bye: a signal that comes when it has lasted for a while. Earlier ones repeat
+/// what has ended the program: `timeout` signals a program and then its process group, and a log-out hangs up more than once.
+async fn insistence(mut signal: impl AsyncFnMut()) {
+    let end_of_repeats = Instant::now() + REPEATS;
+    loop {
+        signal().await;
+        if Instant::now() >= end_of_repeats {
+            return;
+        }
+    }
 }
 
 /// Goes on with another connection, at another port, as the server refuses the one that there is.
@@ -319,5 +336,16 @@ mod tests {
         assert_eq!(exposure(None), Exposure::OpStaff);
         assert_eq!(exposure(Some(" net-visible ")), Exposure::NetVisible);
         assert_eq!(exposure(Some("everybody")), Exposure::None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signal_that_comes_twice_at_once_does_not_cut_the_goodbye_short() {
+        let (mut signals, began) = (0, Instant::now());
+        insistence(async || {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            signals += 1;
+        })
+        .await;
+        assert_eq!((signals, began.elapsed()), (3, Duration::from_millis(1200)));
     }
 }

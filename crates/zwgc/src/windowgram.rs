@@ -56,7 +56,9 @@ pub fn render(notice: &Notice<'_>, verdict: &Verdict, style: Style) -> String {
     if !notice.recipient.is_empty() {
         push_line(&mut shown, &screen.line(&format!("To: {}", quoted(sanitize::name(notice.recipient)))));
     }
-    for line in sanitize::lines(&text, notice.charset).trim_end().lines() {
+    // At the very end it is the half of a line end.
+    let text = text.strip_suffix(b"\r").unwrap_or(&text);
+    for line in sanitize::lines(text, notice.charset).trim_end().lines() {
         push_line(&mut shown, &screen.indented(line));
     }
     shown.push('\n');
@@ -193,6 +195,9 @@ mod tests {
         assert_eq!(shown[3..], ["  one", "  ", "  two", ""]);
         let shown = lines(&message(b"s\0mine\rAUTHENTIC class x"), &authentic());
         assert_eq!(shown[3..], ["  mine\\u{d}AUTHENTIC class x", ""]);
+        for body in [&b"s\0one\r"[..], b"s\0one\r\0", b"s\0one\r\n\r"] {
+            assert_eq!(lines(&message(body), &authentic())[3..], ["  one", ""]);
+        }
     }
 
     #[test]

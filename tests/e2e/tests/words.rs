@@ -175,7 +175,7 @@ const RUNS: &[Run] = &[
             1,
             &[
                 "zwrite: initializing failed: FOLDER/none.toml: No such file or directory",
-                "zwrite: Whoever looks after this machine must mend that: zephyrctl policy check FILE.",
+                "zwrite: The variable ZEPHYR_POLICY names that file: mend the file (zephyrctl policy check FILE), or unset the variable.",
             ],
         ),
     ),

@@ -82,6 +82,9 @@ pub fn run(options: &Options) -> ExitCode {
             if let Some(advice) = advice(&error) {
                 complain!("zephyrctl: {advice}");
             }
+            if error.kind() == io::ErrorKind::TimedOut && matches!(request, ControlRequest::Reload {}) {
+                complain!("zephyrctl: It may still reload: its log says when it has.");
+            }
             Outcome::Unreachable
         }
     };
@@ -130,6 +133,9 @@ fn advice(error: &io::Error) -> Option<&'static str> {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Some(
             "Does zephyrd run on this machine (systemctl status zephyrd)? --control-socket names another socket than that of zephyr.toml.",
+        ),
+        io::ErrorKind::TimedOut => Some(
+            "It is busy, or hangs: wait longer (--timeout), look at journalctl -u zephyrd, or start it anew (systemctl restart zephyrd).",
         ),
         // Of the system's, not of ours.
         io::ErrorKind::PermissionDenied if error.raw_os_error().is_some() => {

@@ -2,7 +2,7 @@
 
 use crate::{
     admin_protocol::DEFAULT_ENTRIES,
-    command_line::{ip_address, whole_number},
+    command_line::{ip_address, seconds, whole_number},
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{ffi::OsString, net::IpAddr, path::PathBuf};
@@ -21,7 +21,7 @@ pub struct Options {
     #[arg(long, global = true, value_name = "PATH", env = "ZEPHYR_CONTROL_SOCKET")]
     pub control_socket: Option<PathBuf>,
     /// Wait no longer for the server's answer
-    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
     pub timeout: u32,
     /// The folder of the configuration files
     #[arg(long, global = true, value_name = "DIR", default_value = "/etc/zephyr")]

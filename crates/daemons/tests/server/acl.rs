@@ -56,7 +56,9 @@ fn s28_s29_operations_is_for_nobody() {
     assert_eq!(stage.ask(notice("Operations", "message", "", ALICE), Yes), "SERVNAK LOST");
     assert_eq!(stage.line(), as_here("sendit unauthorized Operations from alice@ATHENA.TEST (127.77.0.1:2104)"));
     for proof in [No, Failed] {
-        assert_eq!(stage.ask(notice("operations", "message", "", ALICE), proof), "SERVNAK LOST");
+        let refused = stage.send(here(), notice("operations", "message", "", ALICE), proof).remove(0);
+        assert_eq!(refused.answer(), "SERVNAK LOST");
+        assert_eq!(refused.reason().as_deref(), Some("you may not send to class operations here"));
         let line = "sendit unauthorized operations from alice@ATHENA.TEST (unauth) (127.77.0.1:2104)";
         assert_eq!(stage.line(), as_here(line));
     }

@@ -48,13 +48,21 @@ fn subscriptions_of_a_client_of_a_principal_and_of_a_host() {
     });
     assert_eq!(["a", "b"].map(|class| subscribed(&mut stage, here(), ALICE, 1, class)), [SENT; 2]);
     assert_eq!(subscribed(&mut stage, here(), ALICE, 1, "c"), LOST, "the client has two");
+    let told = |stage: &mut Stage, host, port| {
+        let request = control("SUBSCRIBE_NODEFS", ALICE, b"a\0*\0\0C\0*\0\0d\0*\0\0");
+        stage.send(host, Notice { port, ..request }, Yes)[0].reason()
+    };
+    let left_out = "the server takes at most 2 subscriptions of one client: those from class c on are left out";
+    assert_eq!(told(&mut stage, here(), 1).as_deref(), Some(left_out));
     assert_eq!(subscribed(&mut stage, here(), ALICE, 1, "a"), SENT, "this is one of them");
     assert_eq!(subscribed(&mut stage, there(), ALICE, 1, "c"), SENT);
     assert_eq!(subscribed(&mut stage, there(), ALICE, 1, "d"), LOST, "alice has three");
+    let left_out = "the server takes no more subscriptions of you or your host: those from class a on are left out";
+    assert_eq!(told(&mut stage, there(), 1).as_deref(), Some(left_out));
     assert_eq!(["a", "b"].map(|class| subscribed(&mut stage, here(), BOB, 2, class)), [SENT; 2]);
     assert_eq!(subscribed(&mut stage, here(), "carol@ATHENA.TEST", 3, "a"), LOST, "the host has four");
     assert_eq!(subscribed(&mut stage, there(), "carol@ATHENA.TEST", 3, "a"), SENT, "another has not");
-    assert_eq!((stage.engine.counters().subscriptions_full, stage.engine.gauges().subscriptions), (3, 6));
+    assert_eq!((stage.engine.counters().subscriptions_full, stage.engine.gauges().subscriptions), (5, 6));
     stage.send(here(), Notice { port: 1, ..control("CLEARSUB", ALICE, b"") }, Yes);
     assert_eq!(subscribed(&mut stage, here(), "carol@ATHENA.TEST", 3, "a"), SENT, "what is given back can be had");
 }

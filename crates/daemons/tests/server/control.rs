@@ -339,7 +339,9 @@ fn s86_s87_attach_and_detach_remove_nothing() {
 fn s89_s90_host_control_has_its_own_kind() {
     let mut stage = two_hosts();
     let flush = notice("ZEPHYR_CTL", "HM", "FLUSH", ALICE);
-    assert_eq!(stage.ask(flush, Yes), "SERVNAK LOST");
+    let refused = stage.send(here(), flush, Yes).remove(0);
+    assert_eq!(refused.answer(), "SERVNAK LOST");
+    assert_eq!(refused.reason().as_deref(), Some("only host managers may send this to class ZEPHYR_CTL"));
     assert_eq!(stage.send(here(), Notice { kind: Kind::HmAck, ..flush }, Yes), []);
     assert_eq!(stage.state(), (2, 1));
 }

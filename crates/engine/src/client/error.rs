@@ -7,6 +7,9 @@ use zephyr_core::{
     policy::{Action, Refusal, Why},
 };
 
+/// What is said of a server that takes no more subscriptions and does not say why.
+const NO_ROOM: &str = "the server takes no more subscriptions";
+
 /// The reason why an operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -29,9 +32,15 @@ pub enum OperationError {
     /// The server refused, with a reason.
     #[error("refused: {0}")]
     RefusedBecause(String),
+    /// The server has no room for all of the subscriptions, with what it says about that. Those before are in force.
+    #[error("refused: {}", .0.as_deref().unwrap_or(NO_ROOM))]
+    NoRoom(Option<String>),
     /// The domain's policy would refuse the notice, so it was not sent.
     #[error("{}", .0.reason())]
     Policy(Refusal),
+    /// The domain's policy demands proof of origin, which a notice in a name that the program has chosen cannot have.
+    #[error("{}", .0.reason())]
+    UnprovableName(Refusal),
     /// The domain's policy demands proof of origin, and none can be made.
     #[error("{0}")]
     CannotProve(AuthError),
@@ -47,6 +56,9 @@ pub enum OperationError {
     /// A subscription too long for a packet of its own.
     #[error("Too many subscriptions to transmit")]
     SubscriptionTooLong,
+    /// The names of the notice make its header too long, whatever proves it.
+    #[error("Notice header too large ({0})")]
+    NamesTooLong(FormatError),
     /// The body is longer than 400,000 octets, which no receiver accepts.
     #[error("Packet too long or buffer too small")]
     NoticeTooLarge,
@@ -72,7 +84,9 @@ impl OperationError {
         let doing = context.strip_prefix("while ").unwrap_or(context);
         match self {
             Self::RefusedBecause(reason) => format!("{doing} was refused: {reason}"),
+            Self::NoRoom(reason) => format!("{doing} was refused: {}", reason.as_deref().unwrap_or(NO_ROOM)),
             Self::Policy(_)
+            | Self::UnprovableName(_)
             | Self::NameTooLong(_)
             | Self::Auth(AuthError::NotOwnCredentials { .. } | AuthError::WrongRealm { .. })
             | Self::CannotProve(AuthError::NotOwnCredentials { .. } | AuthError::WrongRealm { .. }) => {
@@ -88,7 +102,7 @@ impl OperationError {
         !matches!(self, Self::HostManagerSilent | Self::CannotSend(_) | Self::TimedOut | Self::InvalidAnswer)
     }
 
-    /// Whether the server said no, and not already this program for it.
+    /// Whether the server said no to the client itself, and not only to so many subscriptions, nor already this program for it.
     pub const fn is_refused_by_server(&self) -> bool {
         matches!(self, Self::Refused | Self::Unverified | Self::RefusedBecause(_))
     }
@@ -105,7 +119,19 @@ impl OperationError {
             Self::Policy(Refusal { action: Action::Send, why: Why::Unproven }) => {
                 Some("Run kinit, and send it with proof (without -d).")
             }
+            Self::UnprovableName(_) => Some(
+                "What is sent in another name (-S) cannot be proven, so nobody can do that here: leave it out, and run kinit.",
+            ),
+            Self::NamesTooLong(_) => Some(
+                "Class, instance, opcode, recipient, sender and format are too long together: they share one packet's header.",
+            ),
+            Self::NoticeTooLarge => {
+                Some("A notice has at most 400,000 octets, its signature included: send it in parts.")
+            }
             Self::Policy(Refusal { why: Why::Unproven, .. }) => Some("Run kinit, and try again."),
+            Self::NoRoom(_) => Some(
+                "Subscribe to less, or end programs that you do not need. Whoever looks after the server can raise its bounds (zephyr.toml).",
+            ),
             Self::InvalidAnswer => {
                 Some("The answer is not one of Zephyr's: the logs of zhm and of the server may say more.")
             }
@@ -151,6 +177,7 @@ mod tests {
                 OperationError::NameTooLong("class"),
                 "sending notice to bob failed: the class is too long: its folded form has more than 1024 octets",
             ),
+            (OperationError::NoRoom(None), "sending notice to bob was refused: the server takes no more subscriptions"),
             (refused, "sending notice to bob was refused: nobody may subscribe here"),
             (other_realm.into(), "sending notice to bob failed: No credentials for realm R: Server not found"),
         ] {
@@ -173,6 +200,11 @@ mod tests {
         let advice = |action| policy(action, Why::Unproven).advice().unwrap();
         assert!(advice(Action::Send).contains("without -d"));
         assert!(!advice(Action::Login).contains("-d"));
+        let other_name = OperationError::UnprovableName(Refusal { action: Action::Send, why: Why::Unproven });
+        assert_eq!(other_name.describe("while sending"), "sending failed: you must prove who you are to send here");
+        assert!(other_name.advice().unwrap().contains("-S") && !other_name.advice().unwrap().contains("-d"));
+        assert!(OperationError::NoticeTooLarge.advice().unwrap().contains("400,000 octets"));
+        assert!(OperationError::NoRoom(None).advice().unwrap().contains("zephyr.toml"));
         assert!(OperationError::TimedOut.advice().unwrap().contains("journalctl -t zhm"));
         assert!(OperationError::HostManagerSilent.advice().unwrap().contains("systemctl status zhm"));
     }

@@ -7,7 +7,7 @@ use super::{
     message::Proof,
     operations::Owner,
     policy,
-    receipt::{location_result, request_result},
+    receipt::{location_result, request_result, subscribe_result},
     shared::Shared,
     subscription::{self, Subscription, SubscriptionRequest},
 };
@@ -19,7 +19,7 @@ use zephyr_core::{
     limits::{MAX_NOTICE, MAX_PACKET},
     names,
     notice::{FormatError, Notice, Packet},
-    policy::{Action, Demand},
+    policy::{Action, Demand, Refusal, Why},
     time::Now,
     uid::Uid,
 };
@@ -225,7 +225,16 @@ impl Procedure {
                     None => continue,
                 }
             }
-            policy::check_outgoing(&shared.policy, &shared.endpoint, &notice, session.is_some())?;
+            policy::check_outgoing(&shared.policy, &shared.endpoint, &notice, session.is_some()).map_err(|error| {
+                match error {
+                    OperationError::Policy(refusal @ Refusal { why: Why::Unproven, .. })
+                        if !notice.sender.is_empty() =>
+                    {
+                        OperationError::UnprovableName(refusal)
+                    }
+                    error => error,
+                }
+            })?;
             match shared.packets(now, &self.message, session.as_deref()) {
                 Ok(packets) => break packets,
                 Err(AuthError::Format(FormatError::HeaderTooLong { .. })) if !self.limits_queried => {
@@ -239,6 +248,14 @@ impl Procedure {
                     if let Some(outcome) = self.write_part(shared)? {
                         return Ok(Some(outcome));
                     }
+                }
+                Err(AuthError::Format(error @ FormatError::HeaderTooLong { len, limit })) => {
+                    let names = shared.unproven_header(&self.message);
+                    // Whichever is more than half of it.
+                    return Err(match names > limit || names > len / 2 {
+                        true => OperationError::NamesTooLong(error),
+                        false => AuthError::Format(error).into(),
+                    });
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -320,10 +337,14 @@ impl Procedure {
         };
         match &mut self.task {
             Task::Send => Ok(Some(Outcome::Sent(receipt))),
-            Task::Subscribe { parts, is_sent, .. } => {
+            Task::Subscribe { request, parts, is_sent, .. } => {
                 parts.pop();
                 *is_sent = true;
-                self.text = request_result(receipt)?.or(self.text.take());
+                let result = match request {
+                    SubscriptionRequest::Unsubscribe => request_result(receipt),
+                    _ => subscribe_result(receipt),
+                };
+                self.text = result?.or(self.text.take());
                 self.next_part(now, shared)
             }
             Task::Cancel { .. } => Ok(Some(Outcome::Done { text: request_result(receipt)? })),

@@ -60,8 +60,16 @@ impl Receipt {
     }
 }
 
-/// The result of a subscription request. Refusals have one error, whatever the reason; `LOST` comes from a server that does
-/// not know the request.
+/// The result of a request to subscribe, which is answered `LOST` when the server has no room for all that is wanted.
+pub(super) fn subscribe_result(receipt: Receipt) -> Result<Option<String>, OperationError> {
+    match receipt.status {
+        DeliveryStatus::NobodyThere => Err(OperationError::NoRoom(receipt.text)),
+        _ => request_result(receipt),
+    }
+}
+
+/// The result of another request about subscriptions. Refusals have one error, whatever the reason; `LOST` comes from a server that
+/// does not know the request.
 pub(super) fn request_result(receipt: Receipt) -> Result<Option<String>, OperationError> {
     match receipt.status {
         DeliveryStatus::Sent => Ok(receipt.text),

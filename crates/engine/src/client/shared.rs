@@ -10,11 +10,12 @@ use std::collections::VecDeque;
 use zephyr_core::{
     auth::{AuthError, Direction, Session},
     fragment::Cutter,
+    limits::Limits,
     notice::{Claim, FormatError, Notice},
     policy::Policy,
     realm::completed,
     time::Now,
-    uid::UidSource,
+    uid::{Uid, UidSource},
 };
 
 /// A job that several operations may wait for: it runs once at a time, and those that request it meanwhile share its result.
@@ -108,18 +109,9 @@ impl Shared {
             Some(session) => session.seal(piece, Direction::ToServer, endpoint.limits, now),
             None => Ok(piece.write(&Claim::NONE, endpoint.limits)?),
         };
-        let notice = message.notice();
         let mut uid = uids.next(&now);
-        let recipient = completed(notice.recipient, endpoint.realm.as_bytes());
-        let notice = Notice {
-            uid,
-            multiuid: uid,
-            port: if notice.port == 0 { endpoint.port } else { notice.port },
-            sender: if notice.sender.is_empty() { &endpoint.sender } else { notice.sender },
-            address: endpoint.address.into(),
-            recipient: &recipient,
-            ..notice
-        };
+        let recipient = completed(message.notice().recipient, endpoint.realm.as_bytes());
+        let notice = addressed(message, endpoint, &recipient, uid);
         if !message.fragmented {
             let whole = format!("0/{}", notice.body.len());
             let payload = write(&Notice { multinotice: whole.as_bytes(), ..notice })?;
@@ -132,5 +124,30 @@ impl Shared {
             uid = uids.next(&now);
         }
         Ok(packets)
+    }
+
+    /// Octets of the header that a message has without proof.
+    pub(super) fn unproven_header(&self, message: &Message) -> usize {
+        let recipient = completed(message.notice().recipient, self.endpoint.realm.as_bytes());
+        let notice = Notice { body: b"", ..addressed(message, &self.endpoint, &recipient, Notice::EMPTY.uid) };
+        match notice.write(&Claim::NONE, Limits::WHOLE_PACKET) {
+            Ok(packet) => packet.len(),
+            Err(FormatError::HeaderTooLong { len, .. }) => len,
+            Err(_) => 0,
+        }
+    }
+}
+
+/// The notice of a message as a client sends it; `recipient` is the message's with its realm.
+fn addressed<'a>(message: &'a Message, endpoint: &'a Endpoint, recipient: &'a [u8], uid: Uid) -> Notice<'a> {
+    let notice = message.notice();
+    Notice {
+        uid,
+        multiuid: uid,
+        port: if notice.port == 0 { endpoint.port } else { notice.port },
+        sender: if notice.sender.is_empty() { &endpoint.sender } else { notice.sender },
+        address: endpoint.address.into(),
+        recipient,
+        ..notice
     }
 }

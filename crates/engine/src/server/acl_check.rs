@@ -135,11 +135,15 @@ fn about(destination: &Destination) -> (&[u8], bool) {
     (destination.class(), destination.instance() == ANY_INSTANCE)
 }
 
+/// So many octets of a class name, for a message.
+pub(crate) fn shown_class(class: &[u8], octets: usize) -> String {
+    sanitize::name(class.get(..octets).unwrap_or(class))
+}
+
 impl Forbidden {
     /// The refusal for the subscriber.
     fn text(&self, class: &[u8]) -> Option<String> {
-        let end = class.len().min(MAX_CLASS_OCTETS);
-        let class = sanitize::name(class.get(..end).unwrap_or_default());
+        let class = shown_class(class, MAX_CLASS_OCTETS);
         match self {
             Self::Policy(refusal) => refusal.as_ref().map(Refusal::text),
             Self::Class => Some(format!("you may not subscribe to class {class} here")),
@@ -149,8 +153,8 @@ impl Forbidden {
 }
 
 impl Server {
-    /// Whether `who` may send this notice to its class and instance.
-    pub(crate) fn may_send(&mut self, request: &Request<'_>, who: Who<'_>) -> bool {
+    /// Why `who` may not send this notice to its class and instance; `None` when he may.
+    pub(crate) fn forbidden_to_send(&mut self, request: &Request<'_>, who: Who<'_>) -> Option<String> {
         let notice = &request.notice;
         let (proven, rules) = (request.verdict.is_authentic(), &self.config.rules);
         let (sender, class, from) = (notice.sender, notice.class, request.from);
@@ -158,18 +162,20 @@ impl Server {
         let act = if own_instance { Act::Send } else { Act::OtherInstance };
         let ruling = rules.ruling(&request.names.class, act, who);
         if ruling.decision.admits() {
-            return true;
+            return None;
         }
+        let shown = shown_class(class, MAX_CLASS_OCTETS);
         if ruling.act == Act::Send {
             self.counters.send_refused += 1;
             self.report(LogEvent::SendRefused { sender: sender.into(), class: class.into(), proven, from });
+            Some(format!("you may not send to class {shown} here"))
         } else {
             self.counters.instance_refused += 1;
             let instance = notice.instance.into();
             let (sender, class) = (sender.into(), class.into());
             self.report(LogEvent::InstanceRefused { sender, class, instance, proven, from });
+            Some(format!("you may send to no instance of class {shown} here but your own name"))
         }
-        false
     }
 
     /// The requested subscriptions that the rules admit; and whether the policy, which tells that in its answer,

@@ -16,6 +16,9 @@ use crate::server::{
     },
 };
 
+/// What is told to whoever wants another user's port.
+const PORT_TAKEN: &str = "another user has subscribed for this port of your host";
+
 /// What becomes of a request for the client at an address.
 enum Claim {
     /// There is no client.
@@ -52,7 +55,7 @@ impl Server {
     /// The client that a request to change subscriptions is about, when it belongs to who asks.
     ///
     /// What was once set up with proof is not changed without, even where proof is not demanded.
-    pub(crate) fn own_client(&mut self, request: &Request<'_>) -> Result<Option<ClientId>, Reply> {
+    pub(crate) fn own_client(&mut self, request: &mut Request<'_>) -> Result<Option<ClientId>, Reply> {
         match self.claim(request) {
             Claim::Free => Ok(None),
             Claim::Own(id) => Ok(Some(id)),
@@ -67,7 +70,8 @@ impl Server {
         self.clients.get(id).is_some_and(|client| *client.principal == *principal)
     }
 
-    fn refuse_address(&mut self, request: &Request<'_>, id: ClientId) -> Reply {
+    fn refuse_address(&mut self, request: &mut Request<'_>, id: ClientId) -> Reply {
+        request.message = Some(PORT_TAKEN.to_owned());
         let owner = self.clients.get(id).map_or_else(|| b""[..].into(), |client| client.principal.as_ref().into());
         self.report(LogEvent::PortTaken {
             opcode: request.notice.opcode.into(),
@@ -80,7 +84,7 @@ impl Server {
 
     /// The client that somebody subscribes with: his own, or a new one. Also gives subscriptions that he made with it
     /// before he could prove who he is.
-    pub(crate) fn register(&mut self, request: &Request<'_>) -> Result<(ClientId, Vec<Destination>), Reply> {
+    pub(crate) fn register(&mut self, request: &mut Request<'_>) -> Result<(ClientId, Vec<Destination>), Reply> {
         let (address, now) = (request.client_address(), request.now);
         let claim = self.claim(request);
         if let Claim::Taken(id) = claim {
@@ -98,6 +102,7 @@ impl Server {
             if !self.has_room_for_client(request) {
                 self.counters.clients_full += 1;
                 self.report(LogEvent::Full { what: "clients", from: address });
+                request.message = Some("the server takes no more clients of you or your host".to_owned());
                 return Err(Reply::Lost);
             }
             if let Claim::Weaker(weaker) = claim {

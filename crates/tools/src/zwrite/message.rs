@@ -86,6 +86,14 @@ pub fn read_all(input: &mut dyn BufRead) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
+/// A text without the byte order mark that editors put before UTF-8: it is no part of what was written.
+pub fn without_mark(text: Vec<u8>) -> Vec<u8> {
+    match text.strip_prefix("\u{feff}".as_bytes()) {
+        Some(rest) if str::from_utf8(rest).is_ok() => rest.to_vec(),
+        _ => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +115,18 @@ mod tests {
         assert_eq!(body(&options(&["bob", "eve"]), b"Sig", b"hi\n"), b"Sig\0hi\n");
         assert_eq!(body(&options(&["bob"]), b"a\tb", b"c\td"), b"a       b\0c       d");
         assert_eq!(body(&options(&["bob", "-t"]), b"a\tb", b"c\td"), b"a\tb\0c\td");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_text() {
+        for (read, text) in [
+            ("\u{feff}Gr\u{fc}n\n".as_bytes(), "Gr\u{fc}n\n".as_bytes()),
+            ("\u{feff}".as_bytes(), b""),
+            ("a\u{feff}b".as_bytes(), "a\u{feff}b".as_bytes()),
+            (b"\xEF\xBB\xBFGr\xFCn", b"\xEF\xBB\xBFGr\xFCn"),
+        ] {
+            assert_eq!(without_mark(read.to_vec()), text);
+        }
     }
 
     #[test]

@@ -46,6 +46,9 @@ pub struct Report<'a> {
     pub screen: Screen,
 }
 
+/// Octets of a name in an error, before escaping.
+const MAX_SHOWN: usize = 64;
+
 // What cannot be written stops nothing: who gives the outputs looks at that in the end.
 impl Report<'_> {
     /// Whether somebody sits before standard error.
@@ -55,6 +58,10 @@ impl Report<'_> {
 
     /// The name of a destination in messages: the recipient as typed, else class and instance.
     pub fn destination(&self, recipient: Option<&[u8]>) -> String {
+        self.destination_of(recipient, text)
+    }
+
+    fn destination_of(&self, recipient: Option<&[u8]>, text: impl Fn(&[u8]) -> String) -> String {
         let Options { class, instance, .. } = self.options;
         match recipient {
             Some(recipient) => text(recipient),
@@ -62,6 +69,14 @@ impl Report<'_> {
             None if instance == names::PERSONAL => format!("class \"{}\"", text(class)),
             None => format!("class \"{}\", instance \"{}\"", text(class), text(instance)),
         }
+    }
+
+    /// The same for what no script reads, in which long names are cut.
+    fn short_destination(&self, recipient: Option<&[u8]>) -> String {
+        self.destination_of(recipient, |octets| match octets.get(..MAX_SHOWN) {
+            Some(begin) if begin.len() < octets.len() => text(begin) + "...",
+            _ => text(octets),
+        })
     }
 
     /// Reports that a message is about to be sent.
@@ -144,12 +159,12 @@ impl Report<'_> {
 
     /// Reports that a notice could not be sent.
     pub fn cannot_send(&mut self, recipient: Option<&[u8]>, error: &Error) {
-        self.failure(error, &format!("while sending notice to {}", self.destination(recipient)));
+        self.failure(error, &format!("while sending notice to {}", self.short_destination(recipient)));
     }
 
     /// Reports that the server has not answered.
     pub fn no_answer(&mut self, recipient: Option<&[u8]>, error: &Error) {
-        self.failure(error, &format!("while waiting for acknowledgement for {}", self.destination(recipient)));
+        self.failure(error, &format!("while waiting for acknowledgement for {}", self.short_destination(recipient)));
     }
 
     /// Says what is waited for, and has not come for a while: the host manager's acknowledgement, or the server's.
@@ -345,6 +360,14 @@ mod tests {
             "./zwrite: sending notice to bob failed: you must prove who you are to send here\n\
              ./zwrite: Run kinit, and send it with proof (without -d).\n"
         );
+    }
+
+    #[test]
+    fn long_names_are_cut_in_errors() {
+        let long = "c".repeat(2000);
+        let shown = err(&["-c", &long], |report| report.cannot_send(None, &OperationError::TimedOut.into()));
+        let line = shown.lines().next().unwrap();
+        assert!(line.ends_with("ccc...\"") && line.len() < 150, "{line}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use zephyr_client::{
     Kind, Message, Operation, OperationId, Receipt, Result, account::Account, blocking::Client, codeset, names,
     system_text, terminal, variables::Variables,
 };
+use zephyr_core::charset::Charset;
 use zephyr_net::host;
 
 /// How long nothing need be said about what is waited for.
@@ -86,7 +87,12 @@ fn text(options: &Options, report: &mut Report<'_>) -> io::Result<Vec<u8>> {
     }
     let mut input = stdin().lock();
     if !stdin().is_terminal() {
-        return message::read_all(&mut input);
+        let text = message::read_all(&mut input)?;
+        // Whoever says that it is ISO-8859-1 means three characters.
+        return Ok(match codeset::label(options.charset.as_deref(), &text) {
+            Charset::LATIN1 => text,
+            _ => message::without_mark(text),
+        });
     }
     let end = if options.dot_ends { "control-D or a dot on a line by itself." } else { "the end-of-file character." };
     writeln!(report.out, "Type your message now.  End with {end}")?;

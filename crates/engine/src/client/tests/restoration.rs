@@ -154,6 +154,18 @@ fn a_server_that_refuses_is_asked_less_and_less_often_and_the_user_is_told_once(
     assert!(scene.check(Kind::ServAck, b"SENT\0").is_some_and(|wait| wait <= 150), "all is well again");
 }
 
+#[test]
+fn a_server_without_room_for_all_subscriptions_refuses() {
+    for (answer, text) in [(&b"LOST\0at most 2\0"[..], Some("at most 2".to_owned())), (b"LOST\0", None)] {
+        let mut scene = Scene::usual();
+        scene.check(Kind::ServAck, b"LOST\0").unwrap();
+        scene.answer(Kind::ServAck, answer).unwrap();
+        let refusal = OperationError::NoRoom(text);
+        assert!(refusal.is_refusal() && !refusal.is_refused_by_server());
+        assert_eq!(scene.events(), [SubscriptionEvent::NotRestored(refusal)]);
+    }
+}
+
 /// The first packet of each exchange is lost once: the host manager sends it again after two seconds.
 #[test]
 fn by_default_who_was_forgotten_has_subscribed_again_within_a_minute() {

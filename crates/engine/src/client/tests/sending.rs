@@ -13,6 +13,7 @@ use zephyr_core::{
     kind::Kind,
     limits::{MAX_NOTICE, MAX_PACKET},
     notice::{Claim, Notice, OwnedPacket, Packet},
+    policy::Demand,
     uid::Uid,
 };
 
@@ -400,8 +401,47 @@ fn long_headers_are_used_once_the_host_manager_knows_of_them() {
             let sent = next(&mut harness);
             assert!(Packet::parse(sent.octets()).unwrap().header_len() > Limits::COMPATIBLE.header);
         } else {
-            assert!(harness.error(id).to_string().starts_with("Notice header too large"));
+            let error = harness.error(id);
+            assert!(
+                error.to_string().starts_with("Notice header too large")
+                    && matches!(error, OperationError::NamesTooLong(_))
+            );
         }
+    }
+}
+
+#[test]
+fn the_names_are_not_taken_for_a_large_ticket() {
+    for (class, is_name) in [("c".to_owned(), false), ("c".repeat(2000), true)] {
+        let mut harness = Harness::new(Credentials::with(7));
+        let id = harness.send(at(0), Message::to_class(class).text("x"));
+        if !is_name {
+            assert!(harness.outcome(id).is_none());
+            continue;
+        }
+        harness.drive(at(0));
+        harness.input(at(0), Input::Timeout);
+        let query = next(&mut harness);
+        let answer = Notice { kind: Kind::HmAck, body: b"zsrv\x000\x000\x000\x000\x00C\0no\x00", ..query.notice() };
+        harness.datagram(at(0), HM, &answer.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap());
+        let error = harness.error(id);
+        assert!(error.to_string().starts_with("Notice header too large (a notice header of 2"), "{error}");
+        assert!(!error.advice().unwrap().contains("ticket"), "{error:?}");
+    }
+}
+
+#[test]
+fn nobody_can_prove_to_be_somebody_else() {
+    let mut harness = Harness::with_client(
+        Client::ready(endpoint(), Policy { send: Demand::Required, ..Policy::KERBEROS }, Settings::default()),
+        Credentials::with(7),
+    );
+    let message = Message::to_user("bob").text("x").authenticated(false);
+    for (message, advice) in [(message.clone().sender("mallory"), "leave it out"), (message, "without -d")] {
+        let id = harness.send(at(0), message);
+        let error = harness.error(id);
+        assert_eq!(error.to_string(), "you must prove who you are to send here");
+        assert!(error.advice().unwrap().contains(advice), "{error:?}");
     }
 }
 

@@ -6,6 +6,7 @@
 
 use crate::server::{
     Change, Server,
+    acl_check::shown_class,
     limits::rate_limit::Rate,
     log_event::LogEvent,
     reply::Reply,
@@ -32,6 +33,8 @@ impl Server {
     /// Handles a notice from a host manager.
     pub(crate) fn hm_ctl(&mut self, request: &mut Request<'_>) {
         if request.notice.kind != Kind::HmCtl {
+            let class = shown_class(request.notice.class, request.notice.class.len());
+            request.message = Some(format!("only host managers may send this to class {class}"));
             self.reply(request, Reply::Denied);
             return;
         }

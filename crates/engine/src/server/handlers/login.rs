@@ -13,6 +13,9 @@ use crate::server::{
 };
 use zephyr_core::{body::Place, exposure::Exposure, names, policy::Action};
 
+/// What is told to whoever changes without proof what was set with it.
+const SET_WITH_PROOF: &str = "this location was set with proof, and is changed with proof only";
+
 impl Server {
     /// Handles a notice of class LOGIN; its instance is the user whom it is about.
     pub(crate) fn login(&mut self, request: &mut Request<'_>) {
@@ -31,7 +34,7 @@ impl Server {
         let concerns_other = request.principal() != request.notice.instance;
         let answer = if concerns_other && !anybody && !self.is_operator(request) {
             self.counters.operator_refused += 1;
-            self.refuse_change(request)
+            self.refuse_change(request, "only operators may change another user's location")
         } else if action == Action::Logout {
             self.logout(request)
         } else {
@@ -40,7 +43,9 @@ impl Server {
         self.reply(request, answer);
     }
 
-    fn refuse_change(&mut self, request: &Request<'_>) -> Reply {
+    /// Refuses to change a location; `reason` is for whoever asks.
+    fn refuse_change(&mut self, request: &mut Request<'_>, reason: &str) -> Reply {
+        request.message = Some(reason.to_owned());
         let (sender, user) = (request.principal().into(), request.notice.instance.into());
         self.report(LogEvent::LoginRefused { sender, user });
         Reply::Denied
@@ -68,7 +73,13 @@ impl Server {
         if !authentic && request.notice.opcode == names::USER_LOGOUT {
             who = Who { principal: Some(sender), ..who };
         }
-        if self.may_send(request, who) { self.publish(request) } else { Reply::Denied }
+        match self.forbidden_to_send(request, who) {
+            None => self.publish(request),
+            forbidden => {
+                request.message = forbidden;
+                Reply::Denied
+            }
+        }
     }
 
     fn change_location(&mut self, request: &mut Request<'_>, opcode: &[u8]) -> Reply {
@@ -90,7 +101,7 @@ impl Server {
         }
     }
 
-    fn hide(&mut self, request: &Request<'_>) -> Reply {
+    fn hide(&mut self, request: &mut Request<'_>) -> Reply {
         let (user, proven) = (request.notice.instance, request.verdict.is_authentic());
         match self.locations.remove(user, request.client_address(), proven) {
             Ok(_) => {
@@ -98,7 +109,7 @@ impl Server {
                 Reply::Sent
             }
             Err(Kept::Unknown) => Reply::NotFound,
-            Err(Kept::Proven) => self.refuse_change(request),
+            Err(Kept::Proven) => self.refuse_change(request, SET_WITH_PROOF),
         }
     }
 
@@ -131,7 +142,7 @@ impl Server {
                 self.announce(request)
             }
             Stored::Yes => Reply::Sent,
-            Stored::Proven => self.refuse_change(request),
+            Stored::Proven => self.refuse_change(request, SET_WITH_PROOF),
             Stored::Full => {
                 self.counters.locations_full += 1;
                 self.report(LogEvent::Full { what: "locations", from: request.from });

@@ -9,7 +9,13 @@ impl Server {
         if !self.allowed_in_class(request, Action::Send) || !self.within_measure(request) {
             return;
         }
-        let answer = if self.may_send(request, request.who()) { self.publish(request) } else { Reply::Denied };
+        let answer = match self.forbidden_to_send(request, request.who()) {
+            None => self.publish(request),
+            forbidden => {
+                request.message = forbidden;
+                Reply::Denied
+            }
+        };
         self.reply(request, answer);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::server::{
     Change, Server,
+    acl_check::shown_class,
     log_event::LogEvent,
     reply::Reply,
     request::{self, Request},
@@ -15,11 +16,10 @@ use zephyr_core::{body::SubscriptionList, coding::ascii, fold::NameTooLong, name
 
 /// What is too long in a list of subscriptions, for the log and the subscriber.
 const LONG_NAME: &str = "class or instance of a subscription";
+/// Octets of a class name, before escaping, in what is said of the subscriptions that there is no room for.
+const MAX_CLASS_OCTETS: usize = 24;
 /// What the subscriber is told of subscriptions that have no class.
 const WITHOUT_CLASS: &str = "a subscription without a class was passed over";
-
-/// What whoever subscribes for another user's port is told.
-const PORT_TAKEN: &str = "another user has subscribed for this port of your host";
 
 /// The subscriptions that a request asks for, and whether others were passed over because their names are too long.
 #[derive(Default)]
@@ -65,31 +65,30 @@ impl Server {
     fn subscribe(&mut self, request: &mut Request<'_>, with_defaults: bool) -> Reply {
         let address = request.client_address();
         if address.port() == 0 {
+            request.message = Some("there is no port to send notices to".to_owned());
             return Reply::Denied;
         }
         let (id, kept) = match self.register(request) {
             Ok(registered) => registered,
-            Err(answer) => {
-                if answer == Reply::Denied {
-                    request.message = Some(PORT_TAKEN.to_owned());
-                }
-                return answer;
-            }
+            Err(answer) => return answer,
         };
         let Wanted { destinations: wanted, too_long } = self.own_triples(request);
         if too_long {
-            request.message = Some(request::too_long(LONG_NAME));
             if wanted.is_empty() {
                 self.add_subscriptions(id, kept, request);
+                request.message = Some(request::too_long(LONG_NAME));
                 return Reply::Denied;
             }
+            request.message = Some(request::too_long(LONG_NAME));
         }
         let asked_for = wanted.len();
         let (mut permitted, by_policy) = self.permitted(wanted, request);
         let refused = permitted.is_empty() && asked_for > 0 && by_policy;
         permitted.extend(kept);
         if refused {
+            let message = request.message.take();
             self.add_subscriptions(id, permitted, request);
+            request.message = message;
             return Reply::Denied;
         }
         if with_defaults {
@@ -134,29 +133,37 @@ impl Server {
         wanted
     }
 
-    fn add_subscriptions(&mut self, id: ClientId, wanted: Vec<Destination>, request: &Request<'_>) -> Reply {
+    /// Adds subscriptions, until there is no room for more, of which the request gets a message.
+    fn add_subscriptions(&mut self, id: ClientId, wanted: Vec<Destination>, request: &mut Request<'_>) -> Reply {
         let max = self.config.bounds.subscriptions_per_client;
         let address = request.client_address();
         let Some(client) = self.clients.get(id) else { return Reply::Lost };
         let (payer, held) = (client.payer(), client.subscriptions.len());
         let mut added = Vec::new();
-        let mut full = false;
+        let mut full = None;
         for destination in wanted {
             if self.subscriptions.contains(&destination, id) {
                 continue;
             }
-            full = held + added.len() >= max || !self.has_room_for_subscription(id, &payer, destination.octets());
-            if full {
-                break;
-            }
-            added.extend(self.subscriptions.add(destination, id, &payer));
+            let bound = if held + added.len() >= max {
+                format!("at most {max} subscriptions of one client")
+            } else if !self.has_room_for_subscription(id, &payer, destination.octets()) {
+                "no more subscriptions of you or your host".to_owned()
+            } else {
+                added.extend(self.subscriptions.add(destination, id, &payer));
+                continue;
+            };
+            let class = shown_class(destination.class(), MAX_CLASS_OCTETS);
+            full = Some(format!("the server takes {bound}: those from class {class} on are left out"));
+            break;
         }
         let Some(client) = self.clients.get_mut(id) else { return Reply::Lost };
         client.subscriptions.splice(0..0, added.iter().cloned());
         if !added.is_empty() {
             self.changed(Change::Subscribed { client: address, destinations: added });
         }
-        if full {
+        if full.is_some() {
+            request.message = full;
             self.counters.subscriptions_full += 1;
             self.report(LogEvent::Full { what: "subscriptions", from: address });
             return Reply::Lost;
@@ -193,7 +200,7 @@ impl Server {
         Reply::Sent
     }
 
-    fn clear(&mut self, request: &Request<'_>) -> Reply {
+    fn clear(&mut self, request: &mut Request<'_>) -> Reply {
         match self.own_client(request) {
             Ok(Some(id)) => {
                 self.remove_client(id);
@@ -204,7 +211,7 @@ impl Server {
         }
     }
 
-    fn flush(&mut self, request: &Request<'_>) -> Reply {
+    fn flush(&mut self, request: &mut Request<'_>) -> Reply {
         let sender = request.principal();
         let target = match request.notice.body {
             b"" => sender,
@@ -220,6 +227,7 @@ impl Server {
         if target != sender && !self.is_operator(request) {
             self.counters.operator_refused += 1;
             self.report(LogEvent::FlushRefused { sender: sender.into(), target: target.into() });
+            request.message = Some("only operators may end another user's subscriptions".to_owned());
             return Reply::Denied;
         }
         // Without proof anybody may say so: it counts for the clients of the host that it comes from, and for none that
