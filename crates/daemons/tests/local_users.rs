@@ -175,6 +175,29 @@ fn the_dump_and_the_process_id_are_written_through_no_link() {
     assert!(fs::symlink_metadata(&link).unwrap().is_file());
 }
 
+/// A file for the process id that cannot be had is said, and nothing else takes its place.
+#[test]
+fn a_pipe_does_not_become_the_file_of_the_process_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("zhm.pid");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let server = server(&[]);
+    let listen = any_port(&server.network).to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zhm"));
+    command.args(["--listen", &*listen, "--pid-file"]).arg(&pipe).arg(server.address.to_string());
+    let mut manager = command.env_remove("RUST_LOG").stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(manager.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let said: Vec<String> = lines.take_while(|line| !line.contains("Ready for action on ")).collect();
+    manager.kill().unwrap();
+    manager.wait().unwrap();
+    let warning = format!(
+        "WARN cannot write the process id to {}: it is a pipe, and only an ordinary file is replaced",
+        pipe.display()
+    );
+    assert!(said.iter().any(|line| line.ends_with(&warning)), "{said:?}");
+    assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
+}
+
 /// Whoever has the port is the host manager for every program here. Who it is, is said.
 #[test]
 fn who_has_the_port_is_named() {

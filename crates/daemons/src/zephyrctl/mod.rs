@@ -179,7 +179,7 @@ fn peer(stream: &UnixStream) -> io::Result<u32> {
 /// Prints an answer, or writes it to a file.
 fn deal_with(options: &Options, answer: Answer) -> Outcome {
     let answer = match (&options.verb, answer) {
-        (Verb::Dump { file: Some(file) }, Answer::Dump(dump)) if file != Path::new("-") => {
+        (Verb::Dump { file: Some(file) }, Answer::Dump(dump)) if !is_standard_output(file) => {
             match private_file::write(file, dump.as_bytes()) {
                 Ok(()) => Answer::DumpedTo(file.display().to_string()),
                 Err(error) => Answer::Refused(format!("cannot write {}: {}", file.display(), system_text(&error))),
@@ -204,6 +204,11 @@ fn deal_with(options: &Options, answer: Answer) -> Outcome {
     } else {
         print(&show::answer(&answer), outcome)
     }
+}
+
+/// Whether a file for the dump means standard output.
+fn is_standard_output(file: &Path) -> bool {
+    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| file == Path::new(name))
 }
 
 const fn list_of(act: Act) -> &'static str {
