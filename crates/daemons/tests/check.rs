@@ -14,6 +14,7 @@ use std::{
     net::{TcpListener, UdpSocket},
     os::unix::{
         fs::{PermissionsExt, chown},
+        net::UnixDatagram,
         process::CommandExt,
     },
     path::{Path, PathBuf},
@@ -422,6 +423,56 @@ fn all_that_is_wrong_is_said_at_once() {
     let texts: Vec<&str> =
         json["problems"].as_array().unwrap().iter().map(|one| one["text"].as_str().unwrap()).collect();
     assert!(texts.iter().any(|text| text.starts_with("cannot listen on ")) && texts.len() == 5, "{json}");
+}
+
+/// What is wrong in one file or section hides nothing of the others.
+#[test]
+fn what_is_broken_hides_nothing_else() {
+    let taken = Network::claim().unwrap();
+    let taken = UdpSocket::bind((taken.here(), 0)).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let site = Site::new().with(&["--listen", &address]);
+    site.keytab("host/here.example.org");
+    let usual =
+        ["keytab $/krb5.keytab holds no key for zephyr/zephyr@CHECK.TEST", &format!("cannot listen on {address}: ")];
+    let also = |problem: &'static str| [&usual[..], &[problem]].concat();
+    site.write("policy.toml", "[domain.\"CHECK.TEST\"]\nsend = \"never\"\n");
+    assert_eq!(site.refuses(By::Me, &also("$/policy.toml:2:8: send: ")).problems.len(), 3);
+    fs::remove_file(site.path("policy.toml")).unwrap();
+    site.write("zephyr.toml", "[bounds]\nclients = -1\n");
+    assert_eq!(site.refuses(By::Me, &also("$/zephyr.toml:2:11: clients: ")).problems.len(), 3);
+    // What the section would say of the keytab is not known; the command line's port is.
+    site.write("zephyr.toml", "[zephyrd]\nkeytb = \"/x\"\n");
+    assert_eq!(site.refuses(By::Me, &["unknown setting keytb", usual[1]]).problems.len(), 2);
+    // A policy that cannot be read may be of a domain without Kerberos.
+    fs::remove_file(site.path("zephyr.toml")).unwrap();
+    fs::remove_file(site.path("krb5.keytab")).unwrap();
+    site.write("policy.toml", "[domain.\"CHECK.TEST\"]\nsend = \"never\"\n");
+    assert_eq!(site.refuses(By::Me, &["$/policy.toml:2:8: ", usual[1]]).problems.len(), 2);
+    let site = site.with(&["--auth", "kerberos"]);
+    assert_eq!(
+        site.refuses(By::Me, &["$/policy.toml:2:8: ", "cannot read keytab $/krb5.keytab: ", usual[1]]).problems.len(),
+        3
+    );
+}
+
+#[test]
+fn a_log_that_cannot_be_had() {
+    let site = Site::new();
+    site.write("zephyr.toml", "[log]\ntarget = \"syslog\"\nsyslog-socket = \"$/nowhere\"\n");
+    let found = site.check(By::Me);
+    let lost = format!(
+        "cannot reach the system's log at {} (No such file or directory), so lines are lost until it is there",
+        site.path("nowhere").display()
+    );
+    assert_eq!((found.status, &*found.warnings), (Some(0), &[lost.clone()][..]));
+    let mut child = site.zephyrd(By::Me).stderr(Stdio::piped()).spawn().unwrap();
+    let first = BufReader::new(child.stderr.take().unwrap()).lines().next().unwrap().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(first, format!("zephyrd: {lost}"), "a start says the same");
+    let _log = UnixDatagram::bind(site.path("nowhere")).unwrap();
+    assert_eq!(site.check(By::Me).warnings, [""; 0]);
 }
 
 #[test]

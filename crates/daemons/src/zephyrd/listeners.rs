@@ -13,7 +13,7 @@ use crate::{
     own_folder,
     port_holder::{self, Transport},
     problem::{Findings, Problem},
-    settings::{Control, ServerSettings, StreamAddress},
+    settings::{Control, ServerSettings, StreamAddress, WholeSections},
 };
 use nix::{
     errno::Errno,
@@ -39,12 +39,20 @@ use zephyr_config::system_text;
 /// What there is to say about the listeners of a server with these options, before they are opened. Without operators a server
 /// still serves its users; without the metrics that its settings promise it does not begin. What a running server has is
 /// its own.
-pub(super) async fn examine(options: &Options, settings: &ServerSettings, running: Option<&Status>) -> Findings {
+///
+/// Sections that are not `whole` are left out.
+pub(super) async fn examine(
+    options: &Options,
+    settings: &ServerSettings,
+    whole: WholeSections,
+    running: Option<&Status>,
+) -> Findings {
     let mut findings = Findings::default();
     let control = &settings.control.socket;
     // The usual folder may be missing: the unit makes it.
     let waits_for_unit = *control == Control::default().socket && !own_folder::folder_of(control).exists();
-    if options.wants_control(settings)
+    if (whole.control || options.control_socket.is_some())
+        && options.wants_control(settings)
         && running.is_none()
         && !waits_for_unit
         && let Err(error) = SocketFile::examine(control)
