@@ -267,17 +267,33 @@ fn keytabs_that_cannot_serve() {
     fs::remove_file(&keytab).unwrap();
     site.refuses(By::Me, &[&format!("cannot read keytab $/krb5.keytab: No such file or directory. {must}")]);
     fs::create_dir(&keytab).unwrap();
-    site.refuses(By::Me, &["cannot read keytab $/krb5.keytab: this is no file. "]);
+    site.refuses(By::Me, &["$/krb5.keytab is no keytab: it is a folder. On the KDC: "]);
     fs::remove_dir(&keytab).unwrap();
     assert!(Command::new("mkfifo").args(["-m", "600"]).arg(&keytab).status().unwrap().success());
-    site.refuses(By::Me, &["cannot read keytab $/krb5.keytab: this is no file. "]);
+    site.refuses(By::Me, &["$/krb5.keytab is no keytab: it is no file. On the KDC: "]);
     fs::remove_file(&keytab).unwrap();
     site.keytab("host/here.example.org");
-    site.refuses(By::Me, &["keytab $/krb5.keytab holds no key for zephyr/zephyr@CHECK.TEST. On the KDC: "]);
+    site.refuses(
+        By::Me,
+        &["keytab $/krb5.keytab holds no key for zephyr/zephyr@CHECK.TEST, but of host/here.example.org@CHECK.TEST. On the KDC: "],
+    );
     site.keytab("zephyr/zephyr");
-    for garbage in [&b""[..], b"no keytab at all\n", &[0xff; 64]] {
+    for (garbage, why) in [(&b""[..], "it is empty. "), (b"no keytab at all\n", ""), (&[0xff; 64], "")] {
         fs::write(&keytab, garbage).unwrap();
-        site.refuses(By::Me, &["$/krb5.keytab"]);
+        site.refuses(By::Me, &[&format!("$/krb5.keytab is no keytab: {why}")]);
+    }
+    if is_root() {
+        site.keytab("zephyr/zephyr");
+        let nobody = User::from_uid(NOBODY.into()).unwrap().unwrap().name;
+        site.keytab_belongs_to(NOBODY);
+        site.refuses(
+            By::Me,
+            &[&format!(
+                "$/krb5.keytab belongs to {nobody} (uid {NOBODY}), and only what belongs to root counts; do not run zephyrd as root but \
+                 as {nobody}: sudo -u {nobody} zephyrd, or by its unit. "
+            )],
+        );
+        site.keytab_belongs_to(0);
     }
     site.keytab("zephyr/zephyr");
     site.set_mode("krb5.keytab", 0o666);
