@@ -380,7 +380,7 @@ fn a_port_that_somebody_has() {
     let site = Site::new().with(&["--listen", &address]);
     site.refuses(By::Me, &[&format!("cannot listen on {address}: Address already in use: ")]);
     let problems = site.check(By::Me).problems;
-    assert!(problems[0].contains(&format!(" of user {ALICE} is there; ")), "{problems:?}");
+    assert!(problems[0].contains(&format!(" of uid {ALICE} is there; ")), "{problems:?}");
     drop(taken);
     // An address that is not this machine's.
     let site = Site::new().with(&["--listen", "192.0.2.1:2103"]);
@@ -583,6 +583,7 @@ fn users_and_options_that_are_none() {
     };
     let (status, said) = run(&["check", "--user", "no-such-user"]);
     assert_eq!((status, &*said), (Some(2), "zephyrctl: there is no user no-such-user\n"));
+    assert_eq!(run(&["check", "--user", "54321"]).1, "zephyrctl: there is no user 54321\n");
     for wrong in [
         &["check", "--", "--lisen", "1"][..],
         &["check", "--", "--auth", "maybe"],
@@ -592,6 +593,11 @@ fn users_and_options_that_are_none() {
     }
     if is_root() {
         let site = Site::new();
+        let number = NOBODY.to_string();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_zephyrctl"));
+        let command = site.environment(&mut command).arg("--config-dir").arg(site.folder.path());
+        let found = Found::of(command.args(["check", "--user", &number, "--"]).args(&site.options));
+        assert!(found.end.ends_with(", as user nobody"), "{found:?}");
         let copy = site.path("zephyrctl");
         fs::copy(env!("CARGO_BIN_EXE_zephyrctl"), &copy).unwrap();
         let mut command = Command::new(&copy);

@@ -152,7 +152,7 @@ fn zephyrctl_believes_no_server_of_another_user() {
     let socket = folder.path().join("sock");
     let said = zephyrctl(&socket);
     assert_eq!(said.status.code(), Some(3), "{}", text(&said.stderr));
-    assert!(text(&said.stderr).contains("user 65534 listens there"), "{}", text(&said.stderr));
+    assert!(text(&said.stderr).contains("(uid 65534) listens there"), "{}", text(&said.stderr));
     // A server with a user of its own is believed where only that user can have put the socket.
     set_mode(folder.path(), 0o755);
     std::os::unix::fs::chown(folder.path(), Some(NOBODY), None).unwrap();
@@ -213,7 +213,7 @@ fn who_has_the_port_is_named() {
         assert_eq!(refused.status.code(), Some(1), "{said}");
         let held = format!("cannot listen on {address}: Address already in use: ");
         assert!(said.contains(&held) && !said.contains("os error"), "{said}");
-        let own = format!("(process {}) of user ", std::process::id());
+        let own = format!("(process {}) of ", std::process::id());
         assert!(said.contains(&own) && said.contains(&geteuid().to_string()), "{said}");
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     command_line, logging,
     problem::{Findings, Problem},
     settings::{self, HostManagerSettings, Log, ServerName, ServerSettings},
+    users,
     zephyrd::{configuration, options::Options as ServerOptions, start},
 };
 use clap::Parser;
@@ -109,10 +110,9 @@ fn running(options: &ServerOptions) -> Option<Box<Status>> {
 
 /// Becomes the user that runs the server, where root asks. Gives his name if he is somebody else, and what is doubtful.
 fn become_user(wanted: Option<&str>) -> Result<(Option<String>, Findings), String> {
-    let named = |name: &str| User::from_name(name).ok().flatten();
     let own = geteuid();
     let warning = |text: String| Findings { warnings: vec![Problem::of_machine(text)], ..Findings::default() };
-    match (wanted, named(wanted.unwrap_or(USUAL_USER))) {
+    match (wanted, users::find(wanted.unwrap_or(USUAL_USER))) {
         (Some(name), None) => Err(format!("there is no user {name}")),
         (_, Some(user)) if user.uid == own => Ok((None, Findings::default())),
         (_, Some(user)) if own.is_root() => {

@@ -12,6 +12,7 @@ use crate::{
     admin_protocol::{Answer, ControlRequest},
     own_folder, private_file,
     settings::ServerSettings,
+    users,
 };
 use nix::sys::{
     socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, sockopt},
@@ -135,6 +136,10 @@ fn advice(error: &io::Error) -> Option<&'static str> {
         io::ErrorKind::PermissionDenied if error.raw_os_error().is_some() => {
             Some("Only root and the server's own user may ask: try sudo.")
         }
+        // Of ours, about who listens.
+        io::ErrorKind::PermissionDenied => Some(
+            "Somebody else may have made that socket. If it is the server's, its folder must belong to the server's user or root, with nobody else writing to it; else remove it and restart zephyrd.",
+        ),
         _ => None,
     }
 }
@@ -160,7 +165,8 @@ fn check_server(socket: &Path, stream: &UnixStream) -> io::Result<()> {
     if folder.uid() == peer && !own_folder::is_writable_by_others(&folder) {
         return Ok(());
     }
-    let why = format!("user {peer} listens there, who is neither root nor the owner of a folder of the server's alone");
+    let peer = users::name_of(peer);
+    let why = format!("{peer} listens there, who is neither root nor the owner of a folder of the server's alone");
     Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
 }
 

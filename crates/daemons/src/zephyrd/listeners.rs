@@ -14,6 +14,7 @@ use crate::{
     port_holder::{self, Transport},
     problem::{Findings, Problem},
     settings::{Control, ServerSettings, StreamAddress, WholeSections},
+    users,
 };
 use nix::{
     errno::Errno,
@@ -188,8 +189,9 @@ async fn serve_control(mut stream: UnixStream, owner: u32, sender: mpsc::Sender<
             Err(_) => Some(Answer::Refused("no question has come in time".to_owned())),
         }
     } else {
+        // Its name is not asked for: that may take long, and anybody can ask here.
         let user =
-            stream.peer_cred().map_or_else(|_| "an unknown user".to_owned(), |peer| format!("user {}", peer.uid()));
+            stream.peer_cred().map_or_else(|_| "an unknown user".to_owned(), |peer| format!("uid {}", peer.uid()));
         tracing::warn!("refused a request of {user} at the control socket: neither root nor the server's own user");
         Some(Answer::Refused("only root and the server's own user may ask".to_owned()))
     };
@@ -285,7 +287,7 @@ impl SocketFile {
                 "something is there that is no socket; remove it, or name another place",
             )),
             Ok(known) if ![0, geteuid().as_raw()].contains(&known.uid()) => {
-                let why = format!("there is a socket of user {}", known.uid());
+                let why = format!("there is a socket of {}", users::name_of(known.uid()));
                 Err(io::Error::new(io::ErrorKind::AlreadyExists, why))
             }
             Ok(_) if is_listened_to(path)? => {
