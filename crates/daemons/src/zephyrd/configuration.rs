@@ -182,6 +182,21 @@ mod tests {
     }
 
     #[test]
+    fn what_was_never_there_is_not_lost() {
+        let all = Sources { folder: true, policy: true, registry: true };
+        let lost = |before: Sources, now| {
+            let problems = before.lost(now, Path::new("/etc/zephyr"));
+            problems.iter().map(|problem| problem.file.display().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(lost(all, Sources::default()), ["/etc/zephyr"], "the folder says it all");
+        assert_eq!(lost(all, Sources { policy: false, ..all }), ["/etc/zephyr/policy.toml"]);
+        assert_eq!(lost(all, Sources { registry: false, ..all }), ["/etc/zephyr/acl/class-registry.acl"]);
+        for (before, now) in [(all, all), (Sources::default(), all), (Sources::default(), Sources::default())] {
+            assert_eq!(lost(before, now), [""; 0]);
+        }
+    }
+
+    #[test]
     fn only_a_check_looks_at_the_sections_of_other_programs() {
         let folder = tempfile::tempdir().unwrap();
         let write = |content| fs::write(folder.path().join("zephyr.toml"), content).unwrap();
