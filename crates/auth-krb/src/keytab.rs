@@ -8,7 +8,7 @@ use crate::{
     ownership::{self, NotOwn},
 };
 use std::{
-    fs,
+    fs::{self, File},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
@@ -88,13 +88,24 @@ impl Keytab {
 fn read(path: &Path, realm: &str) -> Result<Keys, AuthError> {
     let shown = || path.display().to_string();
     check_owner(path)?;
+    let no_keytab = |reason: &str| AuthError::NoKeytab { path: shown(), reason: reason.to_owned() };
+    let unreadable = |error| AuthError::KeytabUnreadable { path: shown(), reason: ownership::system_text(&error) };
     // Nobody but the server's user and root can exchange it any more. The library would wait for a pipe for ever.
-    if !fs::metadata(path).is_ok_and(|file| file.is_file()) {
-        return Err(AuthError::KeytabUnreadable { path: shown(), reason: "this is no file".to_owned() });
+    let about = fs::metadata(path).map_err(unreadable)?;
+    if !about.is_file() {
+        return Err(no_keytab(if about.is_dir() { "it is a folder" } else { "it is no file" }));
+    }
+    // The library tells what cannot be opened and what is no keytab by the same errors.
+    File::open(path).map_err(unreadable)?;
+    if about.len() == 0 {
+        return Err(no_keytab("it is empty"));
     }
     let keytab = MemoryKeytab::read(path, realm.as_bytes()).map_err(|error| match error {
-        KeytabError::Unreadable(reason) => AuthError::KeytabUnreadable { path: shown(), reason },
-        KeytabError::NoKey => AuthError::NoServiceKey { path: shown(), principal: format!("zephyr/zephyr@{realm}") },
+        KeytabError::Unreadable(reason) => no_keytab(&reason),
+        KeytabError::NoKey(others) => {
+            let principal = format!("zephyr/zephyr@{realm}");
+            AuthError::NoServiceKey { path: shown(), principal, others }
+        }
         KeytabError::Library(error) => error::ours(error),
     })?;
     // Again: somebody may have put another file there while it was read.
@@ -108,7 +119,16 @@ fn check_owner(path: &Path) -> Result<(), AuthError> {
         NotOwn::Unreadable { error, .. } => {
             AuthError::KeytabUnreadable { path: path.display().to_string(), reason: ownership::system_text(&error) }
         }
-        refusal => AuthError::KeytabNotOwn { reason: refusal.to_string() },
+        refusal => AuthError::KeytabNotOwn {
+            reason: match refusal.servers_user() {
+                Some(user) => {
+                    format!(
+                        "{refusal}; do not run zephyrd as root but as {user}: sudo -u {user} zephyrd, or by its unit"
+                    )
+                }
+                None => refusal.to_string(),
+            },
+        },
     })
 }
 

@@ -22,8 +22,8 @@ const STICKY: u32 = 0o1000;
 /// Why a file is not its user's own.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotOwn {
-    #[error("{} belongs to {owner}, and only what belongs to {user} or root counts", path.display())]
-    Owner { path: PathBuf, owner: String, user: String },
+    #[error("{} belongs to {}, and only what belongs to {} counts", path.display(), name_of(*owner), or_root(*user))]
+    Owner { path: PathBuf, owner: Uid, user: Uid },
     #[error("{} can be written to by others than {user} (mode {mode:04o})", path.display())]
     Writable { path: PathBuf, user: String, mode: u32 },
     #[error("{} is in {}, where others than {user} can put another file in its place", path.display(), folder.display())]
@@ -33,6 +33,14 @@ pub(crate) enum NotOwn {
 }
 
 impl NotOwn {
+    /// As whom root should rather run the server, whose file this is.
+    pub(crate) fn servers_user(&self) -> Option<String> {
+        match self {
+            Self::Owner { owner, user, .. } if user.is_root() => Some(User::from_uid(*owner).ok()??.name),
+            _ => None,
+        }
+    }
+
     /// Whether there is no such file.
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self, Self::Unreadable { error, .. } if error.kind() == io::ErrorKind::NotFound)
@@ -96,8 +104,11 @@ fn owned(path: &Path, file: &Metadata, user: Uid) -> Result<(), NotOwn> {
     if is_trusted(file, user) {
         return Ok(());
     }
-    let owner = name_of(Uid::from_raw(file.uid()));
-    Err(NotOwn::Owner { path: path.to_owned(), owner, user: name_of(user) })
+    Err(NotOwn::Owner { path: path.to_owned(), owner: Uid::from_raw(file.uid()), user })
+}
+
+fn or_root(user: Uid) -> String {
+    if user.is_root() { "root".to_owned() } else { format!("{} or root", name_of(user)) }
 }
 
 fn name_of(user: Uid) -> String {
@@ -168,6 +179,10 @@ mod tests {
             std::os::unix::fs::chown(&file, Some(STRANGER.as_raw()), None).unwrap();
             let refusal = check_for(&file, Uid::from_raw(54_322)).unwrap_err().to_string();
             assert!(refusal.contains("belongs to uid 54321"), "{refusal}");
+            assert!(refusal.ends_with("only what belongs to uid 54322 or root counts"), "{refusal}");
+            let refusal = check_for(&file, Uid::from_raw(0)).unwrap_err();
+            assert_eq!(refusal.servers_user(), None, "who has no name");
+            assert!(refusal.to_string().ends_with("and only what belongs to root counts"), "{refusal}");
             check_for(&file, STRANGER).unwrap();
             // A link that a stranger made chooses among files of root's.
             let (own, link) = (place.path().join("own"), place.path().join("link"));

@@ -273,13 +273,23 @@ pub enum AuthError {
         /// The system's error message.
         reason: String,
     },
+    /// What should be the server's keytab is none.
+    #[error("{path} is no keytab: {reason}")]
+    NoKeytab {
+        /// Which file.
+        path: String,
+        /// What it is, or the library's error message.
+        reason: String,
+    },
     /// The server's keytab lacks the key of the service.
-    #[error("keytab {path} holds no key for {principal}")]
+    #[error("keytab {path} holds no key for {principal}{}", whose(others))]
     NoServiceKey {
         /// Which keytab.
         path: String,
         /// Which principal.
         principal: String,
+        /// Whose keys it holds: the first few.
+        others: Vec<String>,
     },
     /// The proven packet does not fit.
     #[error("Notice header too large ({0})")]
@@ -287,6 +297,11 @@ pub enum AuthError {
     /// Anything else, with the backend's message.
     #[error("{0}")]
     Backend(String),
+}
+
+/// Whose keys a keytab holds, as the end of a sentence.
+fn whose(others: &[String]) -> String {
+    if others.is_empty() { String::new() } else { format!(", but of {}", others.join(", ")) }
 }
 
 impl AuthError {
@@ -308,7 +323,7 @@ impl AuthError {
             Self::KeytabNotOwn { .. } => {
                 "The keytab must belong to root or to the server's user, and nobody else may write to it or to its folder."
             }
-            Self::NoServiceKey { .. } => {
+            Self::NoKeytab { .. } | Self::NoServiceKey { .. } => {
                 "On the KDC: kadmin -q 'ktadd -k KEYTAB zephyr/zephyr', then install KEYTAB on the server."
             }
             Self::Format(FormatError::HeaderTooLong { .. }) => {

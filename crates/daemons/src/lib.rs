@@ -16,6 +16,7 @@ mod port_holder;
 mod private_file;
 pub mod settings;
 mod signals;
+mod users;
 pub mod zephyrctl;
 pub mod zephyrd;
 pub mod zhm;

@@ -1,5 +1,6 @@
 //! Folders in which nobody else can put a file in another's place.
 
+use crate::users;
 use nix::unistd::AccessFlags;
 use std::{
     fs, io,
@@ -30,7 +31,7 @@ pub(crate) fn check(path: &Path) -> io::Result<()> {
     let known = fs::metadata(&folder)?;
     let refuse = |why: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     if ![0, nix::unistd::geteuid().as_raw()].contains(&known.uid()) {
-        return refuse(format!("the folder {} belongs to user {}", folder.display(), known.uid()));
+        return refuse(format!("the folder {} belongs to {}", folder.display(), users::name_of(known.uid())));
     }
     if known.mode() & STICKY == 0 && is_writable_by_others(&known) {
         return refuse(format!(

@@ -1,6 +1,6 @@
 //! Who has a port that this process cannot have.
 
-use nix::unistd::{Uid, User};
+use crate::users;
 use std::{
     collections::BTreeSet,
     fs, io,
@@ -75,7 +75,7 @@ fn holders(table: &str, port: u16) -> impl Iterator<Item = Holder> {
 
 /// A socket, with its program where this process may know.
 fn described(Holder { user, inode }: Holder) -> String {
-    let user = name_of(Uid::from_raw(user));
+    let user = users::name_of(user);
     match program_of(inode) {
         Some(program) => format!("{program} of {user}"),
         None => format!("a socket of {user}"),
@@ -98,13 +98,6 @@ fn program_of(inode: u64) -> Option<String> {
 
 fn is_process(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_bytes().iter().all(u8::is_ascii_digit))
-}
-
-fn name_of(user: Uid) -> String {
-    match User::from_uid(user) {
-        Ok(Some(known)) => format!("user {} ({user})", known.name),
-        _ => format!("user {user}"),
-    }
 }
 
 #[cfg(test)]
@@ -132,7 +125,7 @@ mod tests {
         let address = held.local_addr().unwrap();
         let error = UdpSocket::bind(address).unwrap_err();
         let text = explain(Transport::Udp, address, error).to_string();
-        let own = format!("(process {}) of user ", std::process::id());
+        let own = format!("(process {}) of ", std::process::id());
         assert!(text.starts_with("Address already in use: ") && text.contains(&own), "{text}");
         assert!(!text.contains("os error") && text.contains("choose another address"), "{text}");
     }

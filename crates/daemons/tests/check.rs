@@ -14,6 +14,7 @@ use std::{
     net::{TcpListener, UdpSocket},
     os::unix::{
         fs::{PermissionsExt, chown},
+        net::UnixDatagram,
         process::CommandExt,
     },
     path::{Path, PathBuf},
@@ -266,17 +267,33 @@ fn keytabs_that_cannot_serve() {
     fs::remove_file(&keytab).unwrap();
     site.refuses(By::Me, &[&format!("cannot read keytab $/krb5.keytab: No such file or directory. {must}")]);
     fs::create_dir(&keytab).unwrap();
-    site.refuses(By::Me, &["cannot read keytab $/krb5.keytab: this is no file. "]);
+    site.refuses(By::Me, &["$/krb5.keytab is no keytab: it is a folder. On the KDC: "]);
     fs::remove_dir(&keytab).unwrap();
     assert!(Command::new("mkfifo").args(["-m", "600"]).arg(&keytab).status().unwrap().success());
-    site.refuses(By::Me, &["cannot read keytab $/krb5.keytab: this is no file. "]);
+    site.refuses(By::Me, &["$/krb5.keytab is no keytab: it is no file. On the KDC: "]);
     fs::remove_file(&keytab).unwrap();
     site.keytab("host/here.example.org");
-    site.refuses(By::Me, &["keytab $/krb5.keytab holds no key for zephyr/zephyr@CHECK.TEST. On the KDC: "]);
+    site.refuses(
+        By::Me,
+        &["keytab $/krb5.keytab holds no key for zephyr/zephyr@CHECK.TEST, but of host/here.example.org@CHECK.TEST. On the KDC: "],
+    );
     site.keytab("zephyr/zephyr");
-    for garbage in [&b""[..], b"no keytab at all\n", &[0xff; 64]] {
+    for (garbage, why) in [(&b""[..], "it is empty. "), (b"no keytab at all\n", ""), (&[0xff; 64], "")] {
         fs::write(&keytab, garbage).unwrap();
-        site.refuses(By::Me, &["$/krb5.keytab"]);
+        site.refuses(By::Me, &[&format!("$/krb5.keytab is no keytab: {why}")]);
+    }
+    if is_root() {
+        site.keytab("zephyr/zephyr");
+        let nobody = User::from_uid(NOBODY.into()).unwrap().unwrap().name;
+        site.keytab_belongs_to(NOBODY);
+        site.refuses(
+            By::Me,
+            &[&format!(
+                "$/krb5.keytab belongs to {nobody} (uid {NOBODY}), and only what belongs to root counts; do not run zephyrd as root but \
+                 as {nobody}: sudo -u {nobody} zephyrd, or by its unit. "
+            )],
+        );
+        site.keytab_belongs_to(0);
     }
     site.keytab("zephyr/zephyr");
     site.set_mode("krb5.keytab", 0o666);
@@ -363,7 +380,7 @@ fn a_port_that_somebody_has() {
     let site = Site::new().with(&["--listen", &address]);
     site.refuses(By::Me, &[&format!("cannot listen on {address}: Address already in use: ")]);
     let problems = site.check(By::Me).problems;
-    assert!(problems[0].contains(&format!(" of user {ALICE} is there; ")), "{problems:?}");
+    assert!(problems[0].contains(&format!(" of uid {ALICE} is there; ")), "{problems:?}");
     drop(taken);
     // An address that is not this machine's.
     let site = Site::new().with(&["--listen", "192.0.2.1:2103"]);
@@ -422,6 +439,56 @@ fn all_that_is_wrong_is_said_at_once() {
     let texts: Vec<&str> =
         json["problems"].as_array().unwrap().iter().map(|one| one["text"].as_str().unwrap()).collect();
     assert!(texts.iter().any(|text| text.starts_with("cannot listen on ")) && texts.len() == 5, "{json}");
+}
+
+/// What is wrong in one file or section hides nothing of the others.
+#[test]
+fn what_is_broken_hides_nothing_else() {
+    let taken = Network::claim().unwrap();
+    let taken = UdpSocket::bind((taken.here(), 0)).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let site = Site::new().with(&["--listen", &address]);
+    site.keytab("host/here.example.org");
+    let usual =
+        ["keytab $/krb5.keytab holds no key for zephyr/zephyr@CHECK.TEST", &format!("cannot listen on {address}: ")];
+    let also = |problem: &'static str| [&usual[..], &[problem]].concat();
+    site.write("policy.toml", "[domain.\"CHECK.TEST\"]\nsend = \"never\"\n");
+    assert_eq!(site.refuses(By::Me, &also("$/policy.toml:2:8: send: ")).problems.len(), 3);
+    fs::remove_file(site.path("policy.toml")).unwrap();
+    site.write("zephyr.toml", "[bounds]\nclients = -1\n");
+    assert_eq!(site.refuses(By::Me, &also("$/zephyr.toml:2:11: clients: ")).problems.len(), 3);
+    // What the section would say of the keytab is not known; the command line's port is.
+    site.write("zephyr.toml", "[zephyrd]\nkeytb = \"/x\"\n");
+    assert_eq!(site.refuses(By::Me, &["unknown setting keytb", usual[1]]).problems.len(), 2);
+    // A policy that cannot be read may be of a domain without Kerberos.
+    fs::remove_file(site.path("zephyr.toml")).unwrap();
+    fs::remove_file(site.path("krb5.keytab")).unwrap();
+    site.write("policy.toml", "[domain.\"CHECK.TEST\"]\nsend = \"never\"\n");
+    assert_eq!(site.refuses(By::Me, &["$/policy.toml:2:8: ", usual[1]]).problems.len(), 2);
+    let site = site.with(&["--auth", "kerberos"]);
+    assert_eq!(
+        site.refuses(By::Me, &["$/policy.toml:2:8: ", "cannot read keytab $/krb5.keytab: ", usual[1]]).problems.len(),
+        3
+    );
+}
+
+#[test]
+fn a_log_that_cannot_be_had() {
+    let site = Site::new();
+    site.write("zephyr.toml", "[log]\ntarget = \"syslog\"\nsyslog-socket = \"$/nowhere\"\n");
+    let found = site.check(By::Me);
+    let lost = format!(
+        "cannot reach the system's log at {} (No such file or directory), so lines are lost until it is there",
+        site.path("nowhere").display()
+    );
+    assert_eq!((found.status, &*found.warnings), (Some(0), &[lost.clone()][..]));
+    let mut child = site.zephyrd(By::Me).stderr(Stdio::piped()).spawn().unwrap();
+    let first = BufReader::new(child.stderr.take().unwrap()).lines().next().unwrap().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(first, format!("zephyrd: {lost}"), "a start says the same");
+    let _log = UnixDatagram::bind(site.path("nowhere")).unwrap();
+    assert_eq!(site.check(By::Me).warnings, [""; 0]);
 }
 
 #[test]
@@ -516,6 +583,7 @@ fn users_and_options_that_are_none() {
     };
     let (status, said) = run(&["check", "--user", "no-such-user"]);
     assert_eq!((status, &*said), (Some(2), "zephyrctl: there is no user no-such-user\n"));
+    assert_eq!(run(&["check", "--user", "54321"]).1, "zephyrctl: there is no user 54321\n");
     for wrong in [
         &["check", "--", "--lisen", "1"][..],
         &["check", "--", "--auth", "maybe"],
@@ -525,6 +593,11 @@ fn users_and_options_that_are_none() {
     }
     if is_root() {
         let site = Site::new();
+        let number = NOBODY.to_string();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_zephyrctl"));
+        let command = site.environment(&mut command).arg("--config-dir").arg(site.folder.path());
+        let found = Found::of(command.args(["check", "--user", &number, "--"]).args(&site.options));
+        assert!(found.end.ends_with(", as user nobody"), "{found:?}");
         let copy = site.path("zephyrctl");
         fs::copy(env!("CARGO_BIN_EXE_zephyrctl"), &copy).unwrap();
         let mut command = Command::new(&copy);

@@ -152,7 +152,7 @@ fn zephyrctl_believes_no_server_of_another_user() {
     let socket = folder.path().join("sock");
     let said = zephyrctl(&socket);
     assert_eq!(said.status.code(), Some(3), "{}", text(&said.stderr));
-    assert!(text(&said.stderr).contains("user 65534 listens there"), "{}", text(&said.stderr));
+    assert!(text(&said.stderr).contains("(uid 65534) listens there"), "{}", text(&said.stderr));
     // A server with a user of its own is believed where only that user can have put the socket.
     set_mode(folder.path(), 0o755);
     std::os::unix::fs::chown(folder.path(), Some(NOBODY), None).unwrap();
@@ -175,6 +175,29 @@ fn the_dump_and_the_process_id_are_written_through_no_link() {
     assert!(fs::symlink_metadata(&link).unwrap().is_file());
 }
 
+/// A file for the process id that cannot be had is said, and nothing else takes its place.
+#[test]
+fn a_pipe_does_not_become_the_file_of_the_process_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("zhm.pid");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let server = server(&[]);
+    let listen = any_port(&server.network).to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zhm"));
+    command.args(["--listen", &*listen, "--pid-file"]).arg(&pipe).arg(server.address.to_string());
+    let mut manager = command.env_remove("RUST_LOG").stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(manager.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let said: Vec<String> = lines.take_while(|line| !line.contains("Ready for action on ")).collect();
+    manager.kill().unwrap();
+    manager.wait().unwrap();
+    let warning = format!(
+        "WARN cannot write the process id to {}: it is a pipe, and only an ordinary file is replaced",
+        pipe.display()
+    );
+    assert!(said.iter().any(|line| line.ends_with(&warning)), "{said:?}");
+    assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
+}
+
 /// Whoever has the port is the host manager for every program here. Who it is, is said.
 #[test]
 fn who_has_the_port_is_named() {
@@ -190,7 +213,7 @@ fn who_has_the_port_is_named() {
         assert_eq!(refused.status.code(), Some(1), "{said}");
         let held = format!("cannot listen on {address}: Address already in use: ");
         assert!(said.contains(&held) && !said.contains("os error"), "{said}");
-        let own = format!("(process {}) of user ", std::process::id());
+        let own = format!("(process {}) of ", std::process::id());
         assert!(said.contains(&own) && said.contains(&geteuid().to_string()), "{said}");
     }
 }

@@ -103,6 +103,54 @@ fn the_outcome_is_waited_for_and_the_log_has_it_too() {
     }
 }
 
+/// What closes something does not go away by a reload: neither by itself nor with its folder.
+#[test]
+fn what_goes_away_changes_nothing() {
+    let site = Site::start();
+    let path = |name: &str| site.folder.path().join(name);
+    site.write("policy.toml", "[domain.OTHER]\nsend = \"closed\"\n");
+    site.write("acl/class-registry.acl", "secret:\n");
+    site.write("acl/xmt-secret.acl", "alice@R\n");
+    let reloaded = site.ctl(&["reload"]);
+    assert_eq!(reloaded.status, Some(0), "{reloaded:?}");
+    let restricted = || site.ctl(&["acl", "check", "bob@R", "secret", "--act", "xmt"]).status;
+    assert_eq!(restricted(), Some(1), "the control");
+    let why = "it was there and is gone; restart zephyrd if that is meant";
+    for (name, told) in [("policy.toml", "policy.toml"), ("acl", "acl/class-registry.acl")] {
+        fs::rename(path(name), path("away")).unwrap();
+        let refused = site.ctl(&["reload"]);
+        let expected = format!("{}: {why}\n", path(told).display());
+        assert_eq!(refused.status, Some(1), "{refused:?}");
+        assert!(
+            refused.out.contains(&expected) && refused.out.ends_with("nothing changed: 1 problem\n"),
+            "{refused:?}"
+        );
+        assert_eq!(restricted(), Some(1));
+        fs::rename(path("away"), path(name)).unwrap();
+        assert_eq!(site.ctl(&["reload"]).status, Some(0));
+    }
+}
+
+/// A disk that is not mounted any more. Who starts a server with a folder means one that is there, too.
+#[test]
+fn a_folder_that_is_missing_is_an_error() {
+    let place = tempfile::tempdir().unwrap();
+    let (folder, socket) = (place.path().join("etc"), place.path().join("sock"));
+    fs::create_dir(&folder).unwrap();
+    let options = ["--config-dir", folder.to_str().unwrap(), "--control-socket", socket.to_str().unwrap()];
+    let server = server(&options);
+    let missing = format!("{}: No such file or directory", folder.display());
+    fs::rename(&folder, place.path().join("away")).unwrap();
+    let refused = said(&zephyrctl(&socket, &["reload"]).output().unwrap());
+    assert_eq!(refused.status, Some(1), "{refused:?}");
+    assert!(refused.out.contains(&missing), "{refused:?}");
+    let listen = any_port(&server.network).to_string();
+    let another = ["--auth", "none", "-k", "R", "--hostname", "here", "--listen", &*listen];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zephyrd"));
+    let begun = said(&command.args(another).args(&options[..2]).output().unwrap());
+    assert_eq!((begun.status, begun.err), (Some(1), format!("zephyrd: {missing}\n")));
+}
+
 #[test]
 fn several_at_once_are_all_answered() {
     let site = Site::start();

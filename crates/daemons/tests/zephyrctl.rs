@@ -194,6 +194,7 @@ fn every_verb_answers_people_and_programs() {
     assert!(dump.contains("\t'talk' '*' ''\n"), "{dump}");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(operated.ctl(&["dump", "-"]).out, dump);
+    assert_eq!(operated.ctl(&["dump", "/dev/stdout"]).out, dump);
     let other = operated.folder.path().join("other");
     assert_eq!(operated.ctl(&["dump", other.to_str().unwrap()]).status, Some(0));
     assert_eq!(fs::read_to_string(other).unwrap(), dump);

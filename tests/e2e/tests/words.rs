@@ -349,7 +349,7 @@ fn a_port_that_is_taken_is_told_with_who_has_it() -> Result<()> {
         let line = output.stderr.lines().find(|line| line.starts_with(&wanted)).unwrap_or_default();
         let faults = faults(program, line);
         ensure!(output.status.code() == Some(1) && faults.is_empty(), "{faults:#?}\n{output}");
-        ensure!(line.contains(&format!("(process {}) of user ", std::process::id())), "{output}");
+        ensure!(line.contains(&format!("(process {}) of ", std::process::id())), "{output}");
     }
     Ok(())
 }

@@ -20,13 +20,16 @@ pub(crate) enum KeytabError {
     /// It cannot be read.
     #[error("{0}")]
     Unreadable(String),
-    /// It can be read, but the service's key is not in it.
+    /// It can be read, but the service's key is not in it; the keys of these are, or some of them.
     #[error("no key for the service")]
-    NoKey,
+    NoKey(Vec<String>),
     /// The library fails.
     #[error(transparent)]
     Library(#[from] Error),
 }
+
+/// Principals named at most, where the service is not among them.
+const MAX_OTHERS: usize = 3;
 
 /// The service's keys, in the library's memory and visible to all threads.
 pub(crate) struct MemoryKeytab {
@@ -63,17 +66,17 @@ impl MemoryKeytab {
         // From here on the guard below closes it.
         std::mem::forget(keytab);
         let keys = HeldKeytab { context, keytab: raw };
-        let enctypes = keys.copy_from(path, realm)?;
+        let (enctypes, others) = keys.copy_from(path, realm)?;
         if enctypes.is_empty() {
-            return Err(KeytabError::NoKey);
+            return Err(KeytabError::NoKey(others));
         }
         Ok(Self { name, enctypes, _keys: Mutex::new(keys) })
     }
 }
 
 impl HeldKeytab {
-    /// Copies the service's keys; gives their types.
-    fn copy_from(&self, path: &Path, realm: &[u8]) -> Result<BTreeSet<i32>, KeytabError> {
+    /// Copies the service's keys; gives their types, and the first of the others who have keys.
+    fn copy_from(&self, path: &Path, realm: &[u8]) -> Result<(BTreeSet<i32>, Vec<String>), KeytabError> {
         let context = &self.context;
         let service = context.service(realm)?;
         let mut name = OsString::from("FILE:");
@@ -86,7 +89,7 @@ impl HeldKeytab {
         // SAFETY: the keytab is open, and `cursor` is a place for the position.
         let begun = unsafe { ffi::krb5_kt_start_seq_get(context.raw(), file.raw(), &raw mut cursor) };
         context.checked(begun).map_err(unreadable)?;
-        let mut copied = BTreeSet::new();
+        let (mut copied, mut others) = (BTreeSet::new(), Vec::new());
         let outcome = loop {
             let mut entry = ffi::KeytabEntry {
                 magic: 0,
@@ -98,7 +101,7 @@ impl HeldKeytab {
             // SAFETY: the keytab is open at `cursor`, and `entry` is a place for the result.
             let next = unsafe { ffi::krb5_kt_next_entry(context.raw(), file.raw(), &raw mut entry, &raw mut cursor) };
             if next != 0 {
-                break if next == code::KT_END { Ok(copied) } else { context.checked(next).map(|()| copied) };
+                break if next == code::KT_END { Ok(()) } else { context.checked(next) };
             }
             // SAFETY: both principals are the library's and open.
             let ours = unsafe { ffi::krb5_principal_compare(context.raw(), entry.principal, service.0.raw()) } != 0;
@@ -107,6 +110,12 @@ impl HeldKeytab {
                 // SAFETY: the keytab is open; the entry is copied.
                 unsafe { ffi::krb5_kt_add_entry(context.raw(), self.keytab.as_ptr(), &raw mut entry) }
             } else {
+                if others.len() < MAX_OTHERS {
+                    // SAFETY: the library made the principal, and the entry is given back below.
+                    let name = unsafe { context.text_of(entry.principal) };
+                    let name = name.map(|name| name.to_string_lossy().escape_debug().to_string());
+                    others.extend(name.ok().filter(|name| !others.contains(name)));
+                }
                 0
             };
             // SAFETY: the library filled the entry, and its contents are given back once.
@@ -120,6 +129,6 @@ impl HeldKeytab {
         };
         // SAFETY: begun above, ended once.
         unsafe { ffi::krb5_kt_end_seq_get(context.raw(), file.raw(), &raw mut cursor) };
-        outcome.map_err(unreadable)
+        outcome.map(|()| (copied, others)).map_err(unreadable)
     }
 }

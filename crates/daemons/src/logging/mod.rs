@@ -13,6 +13,7 @@ use std::{
     fs::File,
     io::{self, IsTerminal},
     os::{fd::AsFd, unix::fs::MetadataExt},
+    path::Path,
 };
 use syslog::Syslog;
 use tracing_journald::{Priority, PriorityMappings};
@@ -62,25 +63,42 @@ fn target(program: &str, settings: &Log) -> Target {
                 journal.with_syslog_identifier(program.to_owned()).boxed()
             }
             Err(error) => {
-                complain!(
-                    "{program}: cannot reach the journal ({}), so the log goes to standard error",
-                    system_text(&error)
-                );
+                complain!("{program}: {}", no_journal(&error));
                 stderr()
             }
         },
         LogTarget::Syslog => {
             let syslog = Syslog::new(program, settings);
             if let Err(error) = syslog.connect() {
-                complain!(
-                    "{program}: cannot reach the system's log at {} ({}), so lines are lost until it is there",
-                    settings.syslog_socket.display(),
-                    system_text(&error)
-                );
+                complain!("{program}: {}", no_syslog(&settings.syslog_socket, &error));
             }
             syslog.boxed()
         }
     }
+}
+
+/// What a start says when the log cannot be had that these settings name; nothing is written to it.
+pub fn examine(settings: &Log) -> Option<String> {
+    match settings.target {
+        LogTarget::Auto | LogTarget::Stderr => None,
+        LogTarget::Journald => tracing_journald::layer().err().map(|error| no_journal(&error)),
+        LogTarget::Syslog => {
+            let error = Syslog::new("", settings).connect().err()?;
+            Some(no_syslog(&settings.syslog_socket, &error))
+        }
+    }
+}
+
+fn no_journal(error: &io::Error) -> String {
+    format!("cannot reach the journal ({}), so the log goes to standard error", system_text(error))
+}
+
+fn no_syslog(socket: &Path, error: &io::Error) -> String {
+    format!(
+        "cannot reach the system's log at {} ({}), so lines are lost until it is there",
+        socket.display(),
+        system_text(error)
+    )
 }
 
 /// Lines on standard error, in colours only to a terminal. What cannot be written there is lost.

@@ -52,6 +52,21 @@ pub(super) fn read_all<S>(file: &Path, content: &str, sections: fn(&mut Section<
     (settings, reader.finish())
 }
 
+/// Reads each of these sections by itself, whatever is in the others; gives which of them have no problem.
+pub(super) fn load_sections<const N: usize>(
+    config_dir: &Path,
+    sections: [&mut dyn FnMut(&mut Section<'_, '_>); N],
+) -> [bool; N] {
+    let file = config_dir.join(FILE_NAME);
+    let content = content_of(&file);
+    sections.map(|section| {
+        let Ok(content) = &content else { return false };
+        let mut reader = Reader::new(&file, content);
+        section(&mut reader.parse());
+        reader.finish().findings.problems.is_empty()
+    })
+}
+
 /// All findings about the settings file of a configuration folder, whichever program they concern.
 pub fn check(config_dir: &Path) -> Findings {
     let file = config_dir.join(FILE_NAME);

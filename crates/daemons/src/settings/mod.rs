@@ -19,6 +19,7 @@ pub use file::{LoadedSettings, check};
 pub use host_manager::{HostManager, HostManagerSettings};
 pub use log::{Facility, Log, LogTarget};
 pub use metrics::{Metrics, StreamAddress};
+pub(crate) use server::WholeSections;
 pub use server::{Control, Server, ServerSettings};
 pub use server_name::ServerName;
 pub(crate) use values::listen_address;

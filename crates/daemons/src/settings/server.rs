@@ -43,6 +43,13 @@ pub struct ServerSettings {
     pub log: Log,
 }
 
+/// Which sections have no problem.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WholeSections {
+    pub(crate) zephyrd: bool,
+    pub(crate) control: bool,
+}
+
 /// Section `zephyrd`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
@@ -109,6 +116,35 @@ impl ServerSettings {
     /// All errors in it that are not in a section of another program.
     pub fn read(file: &Path, content: &str) -> Result<LoadedSettings<Self>, Findings> {
         file::read(file, content, Self::read_sections)
+    }
+
+    /// As much of the settings as can be used, and whose sections are whole: the defaults are in the place of a section with
+    /// a problem, and of each when the file cannot be read or is no TOML.
+    pub(crate) fn load_in_part(config_dir: &Path) -> (Self, WholeSections) {
+        let mut settings = Self::default();
+        let whole = file::load_sections(
+            config_dir,
+            [
+                &mut |top| settings.zephyrd.read(top.section("zephyrd")),
+                &mut |top| settings.control.read(top.section("control")),
+                &mut |top| settings.metrics.read(top.section("metrics")),
+                &mut |top| settings.log.read(top.section("log")),
+            ],
+        );
+        let [zephyrd, control, metrics, log] = whole;
+        if !zephyrd {
+            settings.zephyrd = Server::default();
+        }
+        if !control {
+            settings.control = Control::default();
+        }
+        if !metrics {
+            settings.metrics = Metrics::default();
+        }
+        if !log {
+            settings.log = Log::default();
+        }
+        (settings, WholeSections { zephyrd, control })
     }
 
     /// Reads the server's own sections.

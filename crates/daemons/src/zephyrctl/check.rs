@@ -7,16 +7,17 @@ use super::{
 };
 use crate::{
     admin_protocol::{Answer, ControlRequest, Status},
-    command_line,
+    command_line, logging,
     problem::{Findings, Problem},
-    settings::{self, HostManagerSettings, ServerName, ServerSettings},
+    settings::{self, HostManagerSettings, Log, ServerName, ServerSettings},
+    users,
     zephyrd::{configuration, options::Options as ServerOptions, start},
 };
 use clap::Parser;
 use nix::unistd::{Uid, User, geteuid, initgroups, setgid, setuid};
 use std::{
     ffi::{CString, OsString},
-    fs, io,
+    io,
     path::Path,
     process::ExitCode,
     time::Duration,
@@ -34,7 +35,7 @@ const USAGE: u8 = 2;
 /// Checks, and says what was found.
 pub(super) fn run(options: &Options, check: &Check) -> ExitCode {
     if check.files {
-        return tell(options, &options.config_dir.display().to_string(), &files(&options.config_dir));
+        return tell(options, &options.config_dir.display().to_string(), &configuration::check(&options.config_dir));
     }
     let server = match server_options(options, check) {
         Ok(server) => server,
@@ -51,12 +52,14 @@ pub(super) fn run(options: &Options, check: &Check) -> ExitCode {
         .enable_all()
         .build()
         .map(|runtime| runtime.block_on(start::gather(&server, running(&server).as_deref())).findings);
-    findings.add_new(files(&server.config_dir));
+    findings.add_new(configuration::check(&server.config_dir));
     match needs {
         Ok(needs) => findings.add_new(needs),
         Err(error) => findings.problems.push(Problem::of_machine(error)),
     }
     findings.warnings.extend(unknown_servers(&server.config_dir));
+    // Not of those that a start logs: it says this before it has a log.
+    findings.warnings.extend(logging::examine(&log_settings(&server.config_dir)).map(Problem::of_machine));
     let as_user = user.map(|user| format!(", as user {user}")).unwrap_or_default();
     tell(options, &format!("{}{as_user}", server.config_dir.display()), &findings)
 }
@@ -71,14 +74,9 @@ fn tell(options: &Options, place: &str, findings: &Findings) -> ExitCode {
     .into()
 }
 
-/// All findings about the files of a folder. A server needs none; whoever asks about one means one that is there.
-fn files(folder: &Path) -> Findings {
-    let problem = match fs::metadata(folder) {
-        Ok(about) if about.is_dir() => return configuration::check(folder),
-        Ok(_) => Problem::whole_file(folder, "this is no folder"),
-        Err(error) => Problem::whole_file(folder, error),
-    };
-    Findings { problems: vec![problem], ..Findings::default() }
+/// Section `log`; what holds without it when it cannot be used.
+fn log_settings(folder: &Path) -> Log {
+    ServerSettings::load_in_part(folder).0.log
 }
 
 /// Warns of servers in the host manager's section that have no address: a mistyped name is tried for ever.
@@ -112,10 +110,9 @@ fn running(options: &ServerOptions) -> Option<Box<Status>> {
 
 /// Becomes the user that runs the server, where root asks. Gives his name if he is somebody else, and what is doubtful.
 fn become_user(wanted: Option<&str>) -> Result<(Option<String>, Findings), String> {
-    let named = |name: &str| User::from_name(name).ok().flatten();
     let own = geteuid();
     let warning = |text: String| Findings { warnings: vec![Problem::of_machine(text)], ..Findings::default() };
-    match (wanted, named(wanted.unwrap_or(USUAL_USER))) {
+    match (wanted, users::find(wanted.unwrap_or(USUAL_USER))) {
         (Some(name), None) => Err(format!("there is no user {name}")),
         (_, Some(user)) if user.uid == own => Ok((None, Findings::default())),
         (_, Some(user)) if own.is_root() => {

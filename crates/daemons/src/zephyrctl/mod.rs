@@ -12,6 +12,7 @@ use crate::{
     admin_protocol::{Answer, ControlRequest},
     own_folder, private_file,
     settings::ServerSettings,
+    users,
 };
 use nix::sys::{
     socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, sockopt},
@@ -141,6 +142,10 @@ fn advice(error: &io::Error) -> Option<&'static str> {
         io::ErrorKind::PermissionDenied if error.raw_os_error().is_some() => {
             Some("Only root and the server's own user may ask: try sudo.")
         }
+        // Of ours, about who listens.
+        io::ErrorKind::PermissionDenied => Some(
+            "Somebody else may have made that socket. If it is the server's, its folder must belong to the server's user or root, with nobody else writing to it; else remove it and restart zephyrd.",
+        ),
         _ => None,
     }
 }
@@ -166,7 +171,8 @@ fn check_server(socket: &Path, stream: &UnixStream) -> io::Result<()> {
     if folder.uid() == peer && !own_folder::is_writable_by_others(&folder) {
         return Ok(());
     }
-    let why = format!("user {peer} listens there, who is neither root nor the owner of a folder of the server's alone");
+    let peer = users::name_of(peer);
+    let why = format!("{peer} listens there, who is neither root nor the owner of a folder of the server's alone");
     Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
 }
 
@@ -185,7 +191,7 @@ fn peer(stream: &UnixStream) -> io::Result<u32> {
 /// Prints an answer, or writes it to a file.
 fn deal_with(options: &Options, answer: Answer) -> Outcome {
     let answer = match (&options.verb, answer) {
-        (Verb::Dump { file: Some(file) }, Answer::Dump(dump)) if file != Path::new("-") => {
+        (Verb::Dump { file: Some(file) }, Answer::Dump(dump)) if !is_standard_output(file) => {
             match private_file::write(file, dump.as_bytes()) {
                 Ok(()) => Answer::DumpedTo(file.display().to_string()),
                 Err(error) => Answer::Refused(format!("cannot write {}: {}", file.display(), system_text(&error))),
@@ -210,6 +216,11 @@ fn deal_with(options: &Options, answer: Answer) -> Outcome {
     } else {
         print(&show::answer(&answer), outcome)
     }
+}
+
+/// Whether a file for the dump means standard output.
+fn is_standard_output(file: &Path) -> bool {
+    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| file == Path::new(name))
 }
 
 const fn list_of(act: Act) -> &'static str {

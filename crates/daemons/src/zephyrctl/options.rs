@@ -73,7 +73,7 @@ pub struct Check {
     /// Look at the files alone, as on a machine where the server will not run
     #[arg(long, conflicts_with_all = ["user", "server_options"])]
     pub files: bool,
-    /// The user that runs the server, if root asks [default: zephyr, if there is one]
+    /// The user that runs the server, by name or number, if root asks [default: zephyr, if there is one]
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
     /// The options that zephyrd is started with, if any

@@ -8,7 +8,7 @@ use crate::{
     problem::{Findings, Problem, Problems},
     settings::{self, ServerSettings},
 };
-use std::{path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc};
 use zephyr_domain::policy_file::{self, PolicyFile};
 use zephyr_engine::server::acl::Rules;
 
@@ -21,8 +21,41 @@ pub struct Configuration {
     pub rules: Arc<Rules>,
     /// `policy.toml`, or the file that takes its place.
     pub policies: PolicyFile,
+    /// Which of these were found.
+    pub(super) sources: Sources,
     /// The warnings: what is valid, but probably a mistake.
     pub warnings: Vec<Problem>,
+}
+
+/// The default configuration folder, which need not be there.
+const USUAL_FOLDER: &str = "/etc/zephyr";
+
+/// What closes something, and is or is not there: without it, more is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sources {
+    /// The folder of all of them.
+    pub(super) folder: bool,
+    policy: bool,
+    registry: bool,
+}
+
+impl Sources {
+    /// What was there before and is gone now. A server that runs does not take that for a wish: a disk may be missing, or a
+    /// folder have been moved.
+    pub(super) fn lost(self, now: Self, config_dir: &Path) -> Vec<Problem> {
+        if self.folder && !now.folder {
+            return vec![gone(config_dir)];
+        }
+        let files = [
+            (self.policy && !now.policy, config_dir.join(policy_file::FILE_NAME)),
+            (self.registry && !now.registry, rule_files::registry_file(config_dir)),
+        ];
+        files.into_iter().filter(|(is_lost, _)| *is_lost).map(|(_, file)| gone(&file)).collect()
+    }
+}
+
+fn gone(path: &Path) -> Problem {
+    Problem::whole_file(path, "it was there and is gone; restart zephyrd if that is meant")
 }
 
 impl Configuration {
@@ -30,11 +63,11 @@ impl Configuration {
     ///
     /// # Errors
     ///
-    /// All errors in all files.
+    /// All errors in all files; and that the folder is missing, unless it is the default one.
     pub fn load(folder: &Path) -> Result<Self, Problems> {
         match Parts::read(folder) {
-            Parts { settings: Some(settings), policies: Some(policies), rules: Some(rules), findings } => {
-                Ok(Self { settings, rules, policies, warnings: findings.warnings })
+            Parts { settings: Some(settings), policies: Some(policies), rules: Some(rules), sources, findings } => {
+                Ok(Self { settings, rules, policies, sources, warnings: findings.warnings })
             }
             Parts { findings, .. } => Err(Problems(findings.problems)),
         }
@@ -48,6 +81,7 @@ pub(super) struct Parts {
     pub(super) settings: Option<ServerSettings>,
     pub(super) rules: Option<Arc<Rules>>,
     pub(super) policies: Option<PolicyFile>,
+    pub(super) sources: Sources,
     pub(super) findings: Findings,
 }
 
@@ -55,6 +89,14 @@ impl Parts {
     /// Reads all files of a folder, as far as they concern a server.
     pub(super) fn read(folder: &Path) -> Self {
         let mut findings = Findings::default();
+        let found = look_for(folder);
+        let mut sources = Sources { folder: found.is_ok(), ..Sources::default() };
+        if let Err(problem) = found
+            && (folder != Path::new(USUAL_FOLDER) || fs::symlink_metadata(folder).is_ok())
+        {
+            findings.problems.push(problem);
+            return Self { settings: None, rules: None, policies: None, sources, findings };
+        }
         let settings = match ServerSettings::load(folder) {
             Ok(loaded) => {
                 findings.warnings.extend(loaded.warnings);
@@ -66,14 +108,18 @@ impl Parts {
             }
         };
         let policies = match load_policies(folder) {
-            Ok(policies) => Some(policies),
+            Ok(policies) => {
+                sources.policy = policies.is_some();
+                Some(policies.unwrap_or_default())
+            }
             Err(Problems(problems)) => {
                 findings.problems.extend(problems);
                 None
             }
         };
         let rules = match rule_files::load(folder) {
-            Ok(Loaded { rules, warnings }) => {
+            Ok(Loaded { rules, has_registry, warnings }) => {
+                sources.registry = has_registry;
                 findings.warnings.extend(warnings);
                 Some(Arc::new(rules))
             }
@@ -83,19 +129,32 @@ impl Parts {
             }
         };
         findings.warnings.extend(stray_files::warnings(folder));
-        Self { settings, rules, policies, findings }
+        Self { settings, rules, policies, sources, findings }
     }
 }
 
-/// All findings about the files of a folder, whichever program they concern.
+/// All findings about the files of a folder, whichever program they concern. A server needs none; whoever asks about a folder
+/// means one that is there.
 pub fn check(folder: &Path) -> Findings {
+    if let Err(problem) = look_for(folder) {
+        return Findings { problems: vec![problem], ..Findings::default() };
+    }
     let mut findings = settings::check(folder);
     findings.add_new(Parts::read(folder).findings);
     findings
 }
 
-fn load_policies(folder: &Path) -> Result<PolicyFile, Problems> {
-    PolicyFile::find(&folder.join(policy_file::FILE_NAME))
+/// Whether the folder is there.
+fn look_for(folder: &Path) -> Result<(), Problem> {
+    match fs::metadata(folder) {
+        Ok(about) if about.is_dir() => Ok(()),
+        Ok(_) => Err(Problem::whole_file(folder, "this is no folder")),
+        Err(error) => Err(Problem::whole_file(folder, error)),
+    }
+}
+
+fn load_policies(folder: &Path) -> Result<Option<PolicyFile>, Problems> {
+    PolicyFile::find_if_there(&folder.join(policy_file::FILE_NAME))
 }
 
 #[cfg(test)]
@@ -120,6 +179,21 @@ mod tests {
         assert!(lines[1].contains("policy.toml:2:8: send: "), "{lines:?}");
         assert!(lines[2].contains("default.subscriptions:2:1: "), "{lines:?}");
         assert_eq!(check(folder.path()).problems, problems);
+    }
+
+    #[test]
+    fn what_was_never_there_is_not_lost() {
+        let all = Sources { folder: true, policy: true, registry: true };
+        let lost = |before: Sources, now| {
+            let problems = before.lost(now, Path::new("/etc/zephyr"));
+            problems.iter().map(|problem| problem.file.display().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(lost(all, Sources::default()), ["/etc/zephyr"], "the folder says it all");
+        assert_eq!(lost(all, Sources { policy: false, ..all }), ["/etc/zephyr/policy.toml"]);
+        assert_eq!(lost(all, Sources { registry: false, ..all }), ["/etc/zephyr/acl/class-registry.acl"]);
+        for (before, now) in [(all, all), (Sources::default(), all), (Sources::default(), Sources::default())] {
+            assert_eq!(lost(before, now), [""; 0]);
+        }
     }
 
     #[test]

@@ -13,7 +13,8 @@ use crate::{
     own_folder,
     port_holder::{self, Transport},
     problem::{Findings, Problem},
-    settings::{Control, ServerSettings, StreamAddress},
+    settings::{Control, ServerSettings, StreamAddress, WholeSections},
+    users,
 };
 use nix::{
     errno::Errno,
@@ -39,12 +40,20 @@ use zephyr_config::system_text;
 /// What there is to say about the listeners of a server with these options, before they are opened. Without operators a server
 /// still serves its users; without the metrics that its settings promise it does not begin. What a running server has is
 /// its own.
-pub(super) async fn examine(options: &Options, settings: &ServerSettings, running: Option<&Status>) -> Findings {
+///
+/// Sections that are not `whole` are left out.
+pub(super) async fn examine(
+    options: &Options,
+    settings: &ServerSettings,
+    whole: WholeSections,
+    running: Option<&Status>,
+) -> Findings {
     let mut findings = Findings::default();
     let control = &settings.control.socket;
     // The usual folder may be missing: the unit makes it.
     let waits_for_unit = *control == Control::default().socket && !own_folder::folder_of(control).exists();
-    if options.wants_control(settings)
+    if (whole.control || options.control_socket.is_some())
+        && options.wants_control(settings)
         && running.is_none()
         && !waits_for_unit
         && let Err(error) = SocketFile::examine(control)
@@ -180,8 +189,9 @@ async fn serve_control(mut stream: UnixStream, owner: u32, sender: mpsc::Sender<
             Err(_) => Some(Answer::Refused("no question has come in time".to_owned())),
         }
     } else {
+        // Its name is not asked for: that may take long, and anybody can ask here.
         let user =
-            stream.peer_cred().map_or_else(|_| "an unknown user".to_owned(), |peer| format!("user {}", peer.uid()));
+            stream.peer_cred().map_or_else(|_| "an unknown user".to_owned(), |peer| format!("uid {}", peer.uid()));
         tracing::warn!("refused a request of {user} at the control socket: neither root nor the server's own user");
         Some(Answer::Refused("only root and the server's own user may ask".to_owned()))
     };
@@ -277,7 +287,7 @@ impl SocketFile {
                 "something is there that is no socket; remove it, or name another place",
             )),
             Ok(known) if ![0, geteuid().as_raw()].contains(&known.uid()) => {
-                let why = format!("there is a socket of user {}", known.uid());
+                let why = format!("there is a socket of {}", users::name_of(known.uid()));
                 Err(io::Error::new(io::ErrorKind::AlreadyExists, why))
             }
             Ok(_) if is_listened_to(path)? => {

@@ -29,6 +29,8 @@ const MAX_NAMES: usize = 50_000;
 pub struct Loaded {
     /// The rules.
     pub rules: Rules,
+    /// Whether there is a class registry. Without one no class is restricted.
+    pub has_registry: bool,
     /// The warnings: what is valid, but probably a mistake.
     pub warnings: Vec<Problem>,
 }
@@ -41,16 +43,21 @@ pub struct Loaded {
 /// All errors: files that exist and cannot be read, or are invalid. Then there are no rules, because
 /// half of them could admit whom the other half refuses. The warnings are those about the files that could be read.
 pub fn load(config_dir: &Path) -> Result<Loaded, Findings> {
-    let mut loader = Loader { folder: config_dir.join(ACL_FOLDER), findings: Findings::default() };
+    let mut loader = Loader { folder: config_dir.join(ACL_FOLDER), has_registry: false, findings: Findings::default() };
     let rules = loader.rules(config_dir);
-    let mut findings = loader.findings;
+    let Loader { has_registry, mut findings, .. } = loader;
     findings.warnings.sort();
     if findings.problems.is_empty() {
-        Ok(Loaded { rules, warnings: findings.warnings })
+        Ok(Loaded { rules, has_registry, warnings: findings.warnings })
     } else {
         findings.problems.sort();
         Err(findings)
     }
+}
+
+/// The path of the class registry in a configuration folder.
+pub(super) fn registry_file(config_dir: &Path) -> PathBuf {
+    config_dir.join(ACL_FOLDER).join(REGISTRY)
 }
 
 /// The path of the list of a class for an action, in a configuration folder. The class is spelled as the registry
@@ -65,6 +72,7 @@ fn list_name(act: Act, spelling: &[u8]) -> Vec<u8> {
 
 struct Loader {
     folder: PathBuf,
+    has_registry: bool,
     findings: Findings,
 }
 
@@ -74,6 +82,7 @@ impl Loader {
         let operators = self.acl(&self.folder.join(OPERATORS)).unwrap_or_default();
         let mut rules = Rules::new(operators, defaults);
         let Some(registry) = self.registry() else { return rules };
+        self.has_registry = true;
         for class in registry.classes() {
             let mut list = |act| self.acl(&list_file(config_dir, act, &class.spelling));
             let lists = ClassAcls {

@@ -4,7 +4,7 @@
 //! is a warning.
 
 use super::{
-    configuration::Parts,
+    configuration::{Parts, Sources},
     dump_file,
     host_name::{self, Served},
     listeners,
@@ -14,11 +14,11 @@ use crate::{
     admin_protocol::Status,
     port_holder::{self, Transport},
     problem::{Findings, Problem},
-    settings::{Server, ServerSettings},
+    settings::{Server, ServerSettings, WholeSections},
 };
 use ring::rand::{SecureRandom, SystemRandom};
 use std::{
-    io,
+    fs, io,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
@@ -40,6 +40,7 @@ pub(crate) struct Gathered {
     acceptor: Option<Arc<dyn Acceptor>>,
     socket: Option<UdpSocket>,
     host: Option<HostName>,
+    sources: Sources,
     /// All that there is to say.
     pub(crate) findings: Findings,
 }
@@ -53,6 +54,8 @@ pub(super) struct Ready {
     pub(super) acceptor: Arc<dyn Acceptor>,
     pub(super) socket: UdpSocket,
     pub(super) host: HostName,
+    /// Which files it began with.
+    pub(super) sources: Sources,
     /// What it can do without.
     pub(super) warnings: Vec<Problem>,
 }
@@ -71,21 +74,31 @@ pub(super) struct HostName {
 ///
 /// The socket is bound last: what comes while it is gathered for a check is lost.
 pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathered {
-    let Parts { settings, rules, policies, findings } = Parts::read(&options.config_dir);
+    let Parts { settings, rules, policies, sources, findings } = Parts::read(&options.config_dir);
     let mut gathered =
-        Gathered { settings: None, rules, domain: None, acceptor: None, socket: None, host: None, findings };
-    // Without settings nobody knows what else is wanted.
-    let Some(settings) = settings.map(|settings| options.overrule(settings)) else { return gathered };
-    let server = &settings.zephyrd;
+        Gathered { settings: None, rules, domain: None, acceptor: None, socket: None, host: None, sources, findings };
+    // What is whole is looked at, whatever is wrong elsewhere.
+    let (readable, whole) = match &settings {
+        Some(settings) => (settings.clone(), WholeSections { zephyrd: true, control: true }),
+        None if !sources.folder => Default::default(),
+        None => ServerSettings::load_in_part(&options.config_dir),
+    };
+    let readable = options.overrule(readable);
+    let server = &readable.zephyrd;
     let address = listen_address(server);
-    if let Some(policies) = &policies {
-        gathered.find_domain(policies, server, &options.config_dir);
+    if whole.zephyrd {
+        match &policies {
+            Some(policies) => gathered.find_domain(policies, server, &options.config_dir),
+            None => gathered.try_keytab(server, &options.config_dir),
+        }
+        gathered.find_host(policies.as_ref(), server, address);
+        gathered.findings.warnings.extend(dump_file::examine(&server.dump_file));
     }
-    gathered.find_host(policies.as_ref(), server, address);
-    gathered.findings.warnings.extend(dump_file::examine(&server.dump_file));
-    gathered.findings.extend(listeners::examine(options, &settings, running).await);
-    gathered.bind(address, server.receive_buffer, running);
-    gathered.settings = Some(settings);
+    gathered.findings.extend(listeners::examine(options, &readable, whole, running).await);
+    if whole.zephyrd || options.listen.is_some() {
+        gathered.bind(address, server.receive_buffer, running);
+    }
+    gathered.settings = settings.map(|settings| options.overrule(settings));
     gathered
 }
 
@@ -98,6 +111,16 @@ impl Gathered {
         self.findings.warnings.extend(of_keytab.into_iter().map(Problem::of_machine));
         self.findings.warnings.extend(policy_warnings(&domain, policies));
         self.domain = Some(domain);
+    }
+
+    /// Looks at the keytab where the policies cannot be read: one that is wanted, or is there, will be used if they do not say
+    /// otherwise.
+    fn try_keytab(&mut self, server: &Server, config_dir: &Path) {
+        let file = keytab(server, config_dir);
+        let is_wanted = server.auth.is_some() || server.keytab.is_some() || fs::symlink_metadata(&file).is_ok();
+        if is_wanted && let Ok(domain) = domain(server, &PolicyFile::default()) {
+            self.unless_wrong(domain.acceptor(file));
+        }
     }
 
     fn find_host(&mut self, policies: Option<&PolicyFile>, server: &Server, address: SocketAddr) {
@@ -136,12 +159,12 @@ impl Gathered {
     ///
     /// All that there is to say, when anything is missing.
     pub(super) fn ready(self) -> Result<Ready, Findings> {
-        let Self { settings, rules, domain, acceptor, socket, host, findings } = self;
+        let Self { settings, rules, domain, acceptor, socket, host, sources, findings } = self;
         match (settings, rules, domain, acceptor, socket, host) {
             (Some(settings), Some(rules), Some(domain), Some(acceptor), Some(socket), Some(host))
                 if findings.problems.is_empty() =>
             {
-                Ok(Ready { settings, rules, domain, acceptor, socket, host, warnings: findings.warnings })
+                Ok(Ready { settings, rules, domain, acceptor, socket, host, sources, warnings: findings.warnings })
             }
             _ => Err(findings),
         }

@@ -4,7 +4,7 @@
 //! each start of the host, and wrong after a restart or a crash of the host manager alone. So the boot's number, as the
 //! kernel gives it, is written beside the file with the process id once the server has acknowledged it.
 
-use crate::{own_folder, private_file};
+use crate::{own_folder, private_file, users};
 use nix::{errno::Errno, fcntl::OFlag};
 use std::{
     ffi::OsString,
@@ -96,7 +96,7 @@ impl BootRecord {
             return refuse("it is no file".to_owned());
         }
         if ![0, nix::unistd::geteuid().as_raw()].contains(&metadata.uid()) {
-            return refuse(format!("it belongs to user {}", metadata.uid()));
+            return refuse(format!("it belongs to {}", users::name_of(metadata.uid())));
         }
         if metadata.mode() & WRITABLE_BY_OTHERS != 0 {
             return refuse(format!("others can write it (mode {:04o})", metadata.mode() & 0o7777));

@@ -20,13 +20,13 @@ pub(super) fn path(options: &Options) -> Option<PathBuf> {
 pub(super) struct PidFile(Option<PathBuf>);
 
 impl PidFile {
-    /// Scripts may miss the file, the host manager does not: failing to write it is no failure.
+    /// Scripts may miss the file, the host manager does not: failing to write it is worth a warning, and no failure.
     pub(super) fn write(path: Option<PathBuf>) -> Self {
         let written = path.filter(|path| {
             match private_file::write_public(path, format!("{}\n", std::process::id()).as_bytes()) {
                 Ok(()) => true,
                 Err(error) => {
-                    tracing::debug!("cannot write {}: {}", path.display(), system_text(&error));
+                    tracing::warn!("cannot write the process id to {}: {}", path.display(), system_text(&error));
                     false
                 }
             }

@@ -209,6 +209,7 @@ pub fn server(arguments: &[&str]) -> Daemon {
 pub fn server_on(network: &Rc<Network>, arguments: &[&str]) -> Daemon {
     let listen = any_port(network).to_string();
     let folder = concat!(env!("CARGO_TARGET_TMPDIR"), "/no-configuration");
+    std::fs::create_dir_all(folder).unwrap();
     let usual =
         ["--listen", &listen, "--auth", "none", "-k", "OPEN.TEST", "--config-dir", folder, "--hostname", "here"];
     Daemon::start(env!("CARGO_BIN_EXE_zephyrd"), &[&usual, arguments].concat(), network)

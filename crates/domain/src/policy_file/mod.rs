@@ -49,9 +49,18 @@ impl PolicyFile {
     ///
     /// Everything that is wrong in the file.
     pub fn find(usual: &Path) -> Result<Self, Problems> {
+        Ok(Self::find_if_there(usual)?.unwrap_or_default())
+    }
+
+    /// As [`find`](Self::find); `None` when there is no file.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong in the file.
+    pub fn find_if_there(usual: &Path) -> Result<Option<Self>, Problems> {
         match env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
-            Some(path) => Self::load(Path::new(&path)),
-            None => Self::load_if_there(usual),
+            Some(path) => Self::load(Path::new(&path)).map(Some),
+            None => Self::read_if_there(usual),
         }
     }
 
@@ -61,8 +70,12 @@ impl PolicyFile {
     ///
     /// Everything that is wrong in the file.
     pub fn load_if_there(path: &Path) -> Result<Self, Problems> {
+        Ok(Self::read_if_there(path)?.unwrap_or_default())
+    }
+
+    fn read_if_there(path: &Path) -> Result<Option<Self>, Problems> {
         let content = file::text(path).map_err(|problem| Problems(vec![problem]))?;
-        content.map_or_else(|| Ok(Self::default()), |content| Self::read(path, &content).map_err(Problems))
+        content.map(|content| Self::read(path, &content).map_err(Problems)).transpose()
     }
 
     /// The file at `path`.

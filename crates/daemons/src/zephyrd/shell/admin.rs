@@ -106,6 +106,10 @@ impl Shell {
     pub(super) fn reload(&mut self) -> Answer {
         self.manager.reloading();
         let loaded = Configuration::load(&self.options.config_dir).and_then(|mut configuration| {
+            let lost = self.sources.lost(configuration.sources, &self.options.config_dir);
+            if !lost.is_empty() {
+                return Err(Problems(lost));
+            }
             let (domain, acceptor) = self.verify_by(&configuration)?;
             configuration.warnings.extend(start::policy_warnings(&domain, &configuration.policies));
             Ok((configuration, domain, acceptor))
@@ -149,6 +153,7 @@ impl Shell {
     }
 
     fn take_over(&mut self, configuration: Configuration) -> Answer {
+        self.sources = configuration.sources;
         for warning in &configuration.warnings {
             tracing::warn!("{warning}");
         }

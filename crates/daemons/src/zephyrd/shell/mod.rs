@@ -3,6 +3,7 @@
 mod admin;
 
 use super::{
+    configuration::Sources,
     dump_signal::DumpSignal,
     io_counters::IoCounters,
     listeners::{self, Listeners},
@@ -82,7 +83,7 @@ async fn serve(
     debug: DebugSwitch,
     dumps: DumpSignal,
 ) -> io::Result<()> {
-    let Ready { settings, rules, domain, acceptor, socket, host, .. } = ready;
+    let Ready { settings, rules, domain, acceptor, socket, host, sources, .. } = ready;
     let listening = socket.local_addr()?;
     let config = start::engine_config(host, &domain, settings.bounds, rules, &socket)?;
     let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
@@ -102,6 +103,7 @@ async fn serve(
     let mut shell = Shell {
         options: options.clone(),
         settings,
+        sources,
         domain,
         driver: Driver::new(Server::new(config, clock.now()), socket, clock),
         environment,
@@ -171,6 +173,8 @@ impl Environment<Server> for DriverEnvironment {
 struct Shell {
     options: Options,
     settings: ServerSettings,
+    /// Which files are in force.
+    sources: Sources,
     /// The domain that is served.
     domain: ServerDomain,
     driver: Driver<Server>,
