@@ -39,12 +39,29 @@ pub fn towards(peer: SocketAddrV4) -> io::Result<Ipv4Addr> {
 ///
 /// When the name does not resolve, or only to IPv6 addresses. May wait for the name service.
 pub fn resolve(host: &str, port: u16) -> io::Result<SocketAddrV4> {
+    resolve_all(host, port).map(|(first, _)| first)
+}
+
+/// The IPv4 addresses of a host, by name or as numbers: the first, and the others in the order of the name service.
+///
+/// # Errors
+///
+/// As of [`resolve`].
+pub fn resolve_all(host: &str, port: u16) -> io::Result<(SocketAddrV4, Vec<SocketAddrV4>)> {
     let v4 = |address| match address {
         SocketAddr::V4(address) => Some(address),
         SocketAddr::V6(_) => None,
     };
     let none = || io::Error::new(io::ErrorKind::AddrNotAvailable, "it has no IPv4 address");
-    (host, port).to_socket_addrs()?.find_map(v4).ok_or_else(none)
+    let mut addresses = (host, port).to_socket_addrs()?.filter_map(v4);
+    let first = addresses.next().ok_or_else(none)?;
+    let mut others = Vec::new();
+    for address in addresses {
+        if address != first && !others.contains(&address) {
+            others.push(address);
+        }
+    }
+    Ok((first, others))
 }
 
 #[cfg(test)]

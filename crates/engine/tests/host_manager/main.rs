@@ -77,7 +77,7 @@ struct Stage {
 type Names = fn(&str) -> Option<Result<Located, Box<str>>>;
 
 fn located(name: &str, address: SocketAddr) -> Option<Result<Located, Box<str>>> {
-    Some(Ok(Located { name: name.into(), address, local: Some(Ipv4Addr::new(10, 77, 0, 9)) }))
+    Some(Ok(Located { name: name.into(), address, others: Vec::new(), local: Some(Ipv4Addr::new(10, 77, 0, 9)) }))
 }
 
 /// Of `s1.zlab.example` and so on, what the tests begin with.
