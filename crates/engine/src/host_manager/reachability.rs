@@ -186,6 +186,14 @@ impl HostManager {
         }
     }
 
+    /// Notes that the system did not send a packet, and what it said.
+    pub fn note_unsent(&mut self, to: SocketAddr, error: &str) {
+        let server = self.servers.current_mut();
+        if server.address() == Some(to) {
+            server.unsent = Some(error.into());
+        }
+    }
+
     /// Has the current server's name looked up, unless that is being done.
     fn look_up(&mut self) {
         self.outputs.jobs.extend(self.servers.lookup().map(Job::Lookup));
@@ -216,6 +224,7 @@ impl HostManager {
         let [.., longest] = GREETING;
         let wait = GREETING.get(round).copied().unwrap_or(longest);
         state.greeting_due = Some(now.monotonic + wait);
+        self.servers.current_mut().unsent = None;
         self.tell_server(now, opcode);
     }
 

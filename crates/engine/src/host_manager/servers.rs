@@ -31,6 +31,8 @@ pub struct Server {
     local: Option<Ipv4Addr>,
     /// Why the last look-up found nothing.
     error: Option<Box<str>>,
+    /// Why it was not sent what it was to be sent since it was last greeted.
+    pub(super) unsent: Option<Box<str>>,
     /// A look-up is under way.
     asked: bool,
     /// It said, when it last answered a greeting, that it takes headers as long as a packet.
@@ -52,6 +54,7 @@ impl Server {
             newer: None,
             local: None,
             error: None,
+            unsent: None,
             asked: false,
             long_headers: false,
             told: VecDeque::new(),
@@ -90,10 +93,11 @@ impl Server {
     /// What it keeps the host manager waiting for, as long as it has not answered.
     pub(super) fn waiting(&self) -> Waiting {
         let name = self.name.clone();
-        match (self.address, &self.error) {
-            (Some(address), _) => Waiting::Answer { name, address },
-            (None, Some(error)) => Waiting::Name { name, error: error.clone() },
-            (None, None) => Waiting::Lookup { name },
+        match (self.address, &self.unsent, &self.error) {
+            (Some(address), Some(error), _) => Waiting::Way { name, address, error: error.clone() },
+            (Some(address), None, _) => Waiting::Answer { name, address },
+            (None, _, Some(error)) => Waiting::Name { name, error: error.clone() },
+            (None, _, None) => Waiting::Lookup { name },
         }
     }
 
@@ -156,6 +160,15 @@ pub enum Waiting {
         name: Box<str>,
         /// Where it was asked.
         address: SocketAddr,
+    },
+    /// A way to a server, to which the system sends nothing at the moment.
+    Way {
+        /// Its name.
+        name: Box<str>,
+        /// Where it was to be asked.
+        address: SocketAddr,
+        /// What the system said.
+        error: Box<str>,
     },
 }
 

@@ -104,6 +104,7 @@ impl Stage {
             machine: "x".repeat(40),
             attach: false,
             refuse_flush: false,
+            own_address: None,
         };
         change(&mut config);
         let now = Now { monotonic: Duration::from_secs(50), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
@@ -429,7 +430,8 @@ fn s149_s151_s152_s153_what_is_not_understood_is_dropped() {
     let far = SocketAddr::from(([10, 77, 0, 50], 2103));
     for kind in [Kind::Unsafe, Kind::Unacked, Kind::Acked] {
         assert_eq!(stage.send(far, Notice { kind, ..notice("message", "") }), []);
-        assert_eq!(stage.events.pop(), Some(Event::Log(LogEvent::UnknownKind { kind, from: far })));
+        let asked = Ipv4Addr::LOCALHOST.into();
+        assert_eq!(stage.events.pop(), Some(Event::Log(LogEvent::NotFromHere { from: far, asked })));
     }
     let nearly = SocketAddr::from(([10, 77, 0, 1], 2104));
     for from in [far, nearly, CLIENT] {

@@ -342,3 +342,27 @@ fn each_address_of_a_name_is_asked_in_turn() {
     stage.send(CLIENT, notice("message", "x"));
     assert_eq!(stage.wait(20).last().unwrap().1.told(), "10.77.0.1:2103 ATTACH");
 }
+
+/// Whether the network is down, a filter is in the way or there is no route: nobody should look for it at the server.
+#[test]
+fn that_nothing_can_be_sent_is_told() {
+    let (mut stage, _) = started(at_one);
+    stage.machine.note_unsent(CLIENT, "Operation not permitted");
+    stage.machine.note_unsent(server(2), "Operation not permitted");
+    let unsent = |stage: &mut Stage| stage.machine.note_unsent(server(1), "Network is unreachable");
+    unsent(&mut stage);
+    for wait in [5, 10, 20, 40, 40] {
+        stage.wait(wait);
+        unsent(&mut stage);
+    }
+    let waits = "cannot send to zsrv.zlab.example (10.77.0.1:2103): Network is unreachable";
+    assert_eq!(stage.statistics()[6], format!("yes ({waits})"));
+    assert_eq!(log(&stage), [format!("No server answers yet: {waits}")], "once");
+    // The network is there again, and the server is not.
+    let greeting = stage.wait(80).pop().unwrap().1;
+    let waits = "waiting for an answer of zsrv.zlab.example (10.77.0.1:2103)";
+    assert_eq!(stage.statistics()[6], format!("yes ({waits})"));
+    assert_eq!(log(&stage)[1..], [format!("No server answers yet: {waits}")]);
+    stage.answer(&greeting, Kind::ServAck, b"SENT\0");
+    assert_eq!(stage.statistics()[6], "no");
+}
