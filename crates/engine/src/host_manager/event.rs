@@ -122,7 +122,7 @@ impl fmt::Display for Waiting {
 impl fmt::Display for ServerChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Lost { old, new } => write!(f, "Server {old} went down, finding new server: {new}"),
+            Self::Lost { old, new } => write!(f, "Server {old} went down, finding new server: asking {new}"),
             Self::Found { name } => write!(f, "Server {name} answers"),
             Self::Moved { name, address } => write!(f, "Server {name} has another address: {address}"),
             Self::Waiting(Waiting::Name { name, error }) => {

@@ -290,7 +290,7 @@ fn changes_of_the_server_are_told() {
     let changes = [ServerChange::Found { name: one.into() }, ServerChange::Lost { old: one.into(), new: two.into() }];
     assert_eq!(
         changes.each_ref().map(ToString::to_string),
-        [format!("Server {one} answers"), format!("Server {one} went down, finding new server: {two}")]
+        [format!("Server {one} answers"), format!("Server {one} went down, finding new server: asking {two}")]
     );
     stage.events.retain(|event| matches!(event, Event::Server(_)));
     assert_eq!(stage.events, changes.map(Event::Server));
