@@ -576,6 +576,17 @@ fn the_host_managers_servers_have_addresses() {
 }
 
 #[test]
+fn a_host_manager_on_this_machine_alone_reaches_no_server_of_another_host() {
+    let site = Site::new();
+    site.write("zephyr.toml", "[zhm]\nservers = [\"192.0.2.7\", \"127.0.0.1\"]\nlisten = \"127.0.0.1:2104\"\n");
+    let found = site.check(By::Me);
+    assert_eq!((found.status, found.warnings.len()), (Some(0), 1), "{found:?}");
+    let text = "zhm reaches no server of another host, such as 192.0.2.7 of section zhm, as it listens at 127.0.0.1:2104: \
+                listen at 0.0.0.0:2104";
+    assert!(found.warnings[0].ends_with(text), "{found:?}");
+}
+
+#[test]
 fn users_and_options_that_are_none() {
     let run = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_zephyrctl")).args(arguments).output().unwrap();

@@ -1,8 +1,9 @@
 //! Addresses of this machine and of others.
 
 use std::{
-    io,
+    fs, io,
     net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, ToSocketAddrs, UdpSocket},
+    path::Path,
 };
 
 /// An address outside of every site (RFC 5737), to which nothing is ever sent.
@@ -39,17 +40,69 @@ pub fn towards(peer: SocketAddrV4) -> io::Result<Ipv4Addr> {
 ///
 /// When the name does not resolve, or only to IPv6 addresses. May wait for the name service.
 pub fn resolve(host: &str, port: u16) -> io::Result<SocketAddrV4> {
+    resolve_all(host, port).map(|(first, _)| first)
+}
+
+/// The IPv4 addresses of a host, by name or as numbers: the first, and the others in the order of the name service.
+///
+/// # Errors
+///
+/// As of [`resolve`].
+pub fn resolve_all(host: &str, port: u16) -> io::Result<(SocketAddrV4, Vec<SocketAddrV4>)> {
     let v4 = |address| match address {
         SocketAddr::V4(address) => Some(address),
         SocketAddr::V6(_) => None,
     };
     let none = || io::Error::new(io::ErrorKind::AddrNotAvailable, "it has no IPv4 address");
-    (host, port).to_socket_addrs()?.find_map(v4).ok_or_else(none)
+    let mut addresses = (host, port).to_socket_addrs()?.filter_map(v4);
+    let first = addresses.next().ok_or_else(none)?;
+    let mut others = Vec::new();
+    for address in addresses {
+        if address != first && !others.contains(&address) {
+            others.push(address);
+        }
+    }
+    Ok((first, others))
+}
+
+/// Where Linux has the settings of its interfaces for IPv4.
+const INTERFACES: &str = "/proc/sys/net/ipv4/conf";
+
+/// Whether what comes from an address of this machine that is none of loopback was sent by this machine: Linux drops what
+/// comes from outside and says to be from there, unless it is told to take it (`accept_local`). Of other systems that is
+/// not known, and so denied.
+pub fn own_are_unforgeable() -> bool {
+    refuses_own(Path::new(INTERFACES)).unwrap_or(false)
+}
+
+/// Whether no interface takes packets from the machine's own addresses.
+fn refuses_own(interfaces: &Path) -> io::Result<bool> {
+    for interface in fs::read_dir(interfaces)? {
+        if fs::read_to_string(interface?.path().join("accept_local"))?.trim() != "0" {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_interface_that_takes_own_addresses_makes_them_forgeable() -> io::Result<()> {
+        let folder = std::env::temp_dir().join(format!("zephyr-interfaces-{}", std::process::id()));
+        for (interface, setting) in [("all", "0\n"), ("eth0", "0\n")] {
+            fs::create_dir_all(folder.join(interface))?;
+            fs::write(folder.join(interface).join("accept_local"), setting)?;
+        }
+        assert!(refuses_own(&folder)?);
+        fs::write(folder.join("eth0/accept_local"), "1\n")?;
+        assert!(!refuses_own(&folder)?);
+        fs::remove_dir_all(&folder)?;
+        assert!(refuses_own(&folder).is_err());
+        Ok(())
+    }
 
     #[test]
     fn towards_loopback_is_from_loopback() {

@@ -57,7 +57,7 @@ pub(super) fn run(options: &Options, check: &Check) -> ExitCode {
         Ok(needs) => findings.add_new(needs),
         Err(error) => findings.problems.push(Problem::of_machine(error)),
     }
-    findings.warnings.extend(unknown_servers(&server.config_dir));
+    findings.warnings.extend(unreachable_servers(&server.config_dir));
     // Not of those that a start logs: it says this before it has a log.
     findings.warnings.extend(logging::examine(&log_settings(&server.config_dir)).map(Problem::of_machine));
     let as_user = user.map(|user| format!(", as user {user}")).unwrap_or_default();
@@ -79,15 +79,22 @@ fn log_settings(folder: &Path) -> Log {
     ServerSettings::load_in_part(folder).0.log
 }
 
-/// Warns of servers in the host manager's section that have no address: a mistyped name is tried for ever.
-fn unknown_servers(folder: &Path) -> Vec<Problem> {
-    let servers = HostManagerSettings::load(folder).map(|loaded| loaded.settings.zhm.servers).unwrap_or_default();
+/// Warns of servers in the host manager's section that have no address, as a mistyped name is tried for ever; and of those
+/// of other hosts, where it listens on this machine alone.
+fn unreachable_servers(folder: &Path) -> Vec<Problem> {
+    let zhm = HostManagerSettings::load(folder).map(|loaded| loaded.settings.zhm).unwrap_or_default();
     let file = folder.join(settings::FILE_NAME);
-    let warning = |server: &ServerName| {
-        let error = address::resolve(&server.host, 0).err()?;
-        Some(Problem::whole_file(&file, format!("server {server} of section zhm has no IPv4 address: {error}")))
+    let loopback = zhm.listen.filter(|listen| listen.ip().is_loopback());
+    let warning = |server: &ServerName| match (address::resolve(&server.host, 0), loopback) {
+        (Err(error), _) => Some(format!("server {server} of section zhm has no IPv4 address: {error}")),
+        (Ok(address), Some(listen)) if !address.ip().is_loopback() => Some(format!(
+            "zhm reaches no server of another host, such as {server} of section zhm, as it listens at {listen}: listen at \
+             0.0.0.0:{}",
+            listen.port()
+        )),
+        (Ok(_), _) => None,
     };
-    servers.iter().filter_map(warning).collect()
+    zhm.servers.iter().filter_map(warning).map(|text| Problem::whole_file(&file, text)).collect()
 }
 
 /// What the server's command line says. The folder and the control socket may be given as options of zephyrctl.

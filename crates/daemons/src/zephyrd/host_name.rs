@@ -37,7 +37,7 @@ pub(super) fn find(setting: Option<&str>, listening: SocketAddr) -> Result<HostN
     };
     match (setting, bound) {
         (Some(name), Some(address)) => Ok(HostName { name: name.to_owned(), address, unresolved: None }),
-        (Some(name), None) => Ok(look_up(name.to_owned(), |name| name, None)),
+        (Some(name), None) => Ok(look_up(name.to_owned(), |name| Some(name.to_owned()), None)),
         (None, bound) => {
             let own = host::own_name().ok().filter(|name| !name.is_empty());
             let own = own.ok_or_else(|| {
@@ -45,34 +45,38 @@ pub(super) fn find(setting: Option<&str>, listening: SocketAddr) -> Result<HostN
                     "this host has no name: give it one, or set hostname in section zephyrd of zephyr.toml",
                 )
             })?;
-            Ok(look_up(own, |own| host::canonical_name(&own).unwrap_or(own), bound))
+            Ok(look_up(own, host::canonical_name, bound))
         }
     }
 }
 
 /// Looks up the full name and, unless it is `bound` to one, the address of a host, but not for ever.
-fn look_up(own: String, full: fn(String) -> String, bound: Option<Ipv4Addr>) -> HostName {
+fn look_up(own: String, full: fn(&str) -> Option<String>, bound: Option<Ipv4Addr>) -> HostName {
     let (answers, queue) = mpsc::channel();
     let asked = own.clone();
     let started = thread::Builder::new().name("look-up".to_owned()).spawn(move || {
-        let name = full(asked);
-        let address = bound.map_or_else(|| address::resolve(&name, 0).map(|found| *found.ip()), Ok);
+        let (name, is_found) = full(&asked).map_or((asked, false), |name| (name, true));
+        let address = match bound {
+            Some(bound) if is_found => Ok(bound),
+            _ => address::resolve(&name, 0).map(|found| bound.unwrap_or(*found.ip())),
+        };
         // When the time is over nobody wants it.
         let _ = answers.send((name, address));
     });
     let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the name service does not answer");
     let found = started.and_then(|_| queue.recv_timeout(LOOKUP_TIMEOUT).map_err(late));
-    let (name, address) = found.unwrap_or_else(|error| (own, bound.ok_or(error)));
+    let (name, address) = found.unwrap_or_else(|error| (own, Err(error)));
     match address {
         Ok(address) => HostName { name, address, unresolved: None },
         Err(error) => {
-            let address = address::outward().unwrap_or(Ipv4Addr::UNSPECIFIED);
+            let outward = || address::outward().unwrap_or(Ipv4Addr::UNSPECIFIED);
+            let address = bound.unwrap_or_else(outward);
             HostName { name, address, unresolved: Some(system_text(&error)) }
         }
     }
 }
 
-/// What is doubtful about a name: that it has no address, or one that no other host can reach, and that clients take it for
+/// What is doubtful about a name: that it is not the full one, that it has no address, or one that no other host can reach, and that clients take it for
 /// that of another realm. A server that listens on this machine alone is asked nothing.
 pub(super) fn warnings(host: &HostName, listening: SocketAddr, served: Option<Served<'_>>) -> Vec<Problem> {
     let HostName { name, address, unresolved } = host;
@@ -83,7 +87,14 @@ pub(super) fn warnings(host: &HostName, listening: SocketAddr, served: Option<Se
         "give {name} the host's own address in DNS or /etc/hosts, or set hostname in section zephyrd of zephyr.toml"
     );
     let mut warnings = Vec::new();
-    if let Some(reason) = unresolved {
+    if let Some(reason) = unresolved.as_ref().filter(|_| !listening.ip().is_unspecified()) {
+        // A name with dots is a full one, and where the server is it was told.
+        if !name.contains('.') {
+            warnings.push(format!(
+                "this host's full name was not found ({reason}), so the server calls itself {name}: {mend}"
+            ));
+        }
+    } else if let Some(reason) = unresolved {
         warnings.push(format!(
             "this host's name {name} has no IPv4 address ({reason}), so clients are told {address}: {mend}"
         ));
@@ -114,6 +125,21 @@ mod tests {
         let found = find(Some("no-such-host.invalid"), ([127, 0, 0, 7], 2103).into()).unwrap();
         let HostName { name, address, unresolved } = found;
         assert_eq!((name.as_str(), address, unresolved), ("no-such-host.invalid", [127, 0, 0, 7].into(), None));
+    }
+
+    #[test]
+    fn a_full_name_that_is_not_found_is_told_where_the_address_is_given() {
+        let bound = [192, 0, 2, 7].into();
+        let found = look_up("no-such-host.invalid".to_owned(), host::canonical_name, Some(bound));
+        assert_eq!((found.name.as_str(), found.address), ("no-such-host.invalid", bound));
+        let short = HostName { name: "zsrv".to_owned(), address: bound, unresolved: found.unresolved };
+        let told = warnings(&short, (bound, 2103).into(), None);
+        assert_eq!(told.len(), 1, "{told:?}");
+        let told = told[0].to_string();
+        assert!(told.contains("this host's full name was not found ("), "{told}");
+        assert!(told.contains("), so the server calls itself zsrv: give zsrv the host's own address in DNS"), "{told}");
+        let full = HostName { name: "zsrv.zlab.example".to_owned(), ..short };
+        assert_eq!(warnings(&full, (bound, 2103).into(), None).len(), 0, "that is one");
     }
 
     #[test]

@@ -65,7 +65,8 @@ pub(super) struct Ready {
 pub(super) struct HostName {
     pub(super) name: String,
     pub(super) address: Ipv4Addr,
-    /// Why the name has no address, and `address` is the one towards the rest of the world, or 0.0.0.0.
+    /// Why the name has no address, and `address` is the one towards the rest of the world, or 0.0.0.0; or why the name is
+    /// not the full one, where the server is bound to `address`.
     pub(super) unresolved: Option<String>,
 }
 

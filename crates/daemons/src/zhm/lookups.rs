@@ -38,9 +38,10 @@ fn answer(lookup: Lookup) -> LookupAnswer {
 }
 
 fn locate(lookup: &Lookup) -> io::Result<Located> {
-    let address = address::resolve(&lookup.host, lookup.port)?;
+    let (address, others) = address::resolve_all(&lookup.host, lookup.port)?;
+    let others = others.into_iter().map(Into::into).collect();
     let name = host::canonical_name(&lookup.host).map_or_else(|| lookup.host.clone(), Into::into);
-    Ok(Located { name, address: address.into(), local: address::towards(address).ok() })
+    Ok(Located { name, address: address.into(), others, local: address::towards(address).ok() })
 }
 
 /// What the name service says, without what the standard library says before it.

@@ -19,7 +19,7 @@ use crate::{
 use std::{
     hash::{BuildHasher, RandomState},
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     os::fd::AsFd,
     path::Path,
     process::ExitCode,
@@ -102,6 +102,7 @@ fn serve(
             machine: std::env::consts::ARCH.to_owned(),
             attach: attaches(options, record.as_ref()),
             refuse_flush: options.refuse_flush,
+            own_address: programs_address(listening.ip()),
             servers,
         };
         let clock = Clock::new();
@@ -147,6 +148,22 @@ fn own_address(servers: &Servers) -> Ipv4Addr {
     servers.current().address().and_then(towards).unwrap_or(Ipv4Addr::UNSPECIFIED)
 }
 
+/// The address that programs send from beside the loopback ones: where the host manager is bound to one address of the
+/// host, what they send there comes from that address.
+fn programs_address(listening: IpAddr) -> Option<IpAddr> {
+    if listening.is_loopback() || listening.is_unspecified() {
+        return None;
+    }
+    if !address::own_are_unforgeable() {
+        tracing::warn!(
+            "programs cannot ask at {listening}, as this system takes packets of other hosts from its own addresses \
+             (accept_local): listen at 127.0.0.1 or 0.0.0.0"
+        );
+        return None;
+    }
+    Some(listening)
+}
+
 /// Whether the server is to keep what it has of this host: as the options say, else when it knows of the host's start
 /// already.
 fn attaches(options: &Options, record: Option<&BootRecord>) -> bool {
@@ -173,6 +190,9 @@ impl Shell {
         loop {
             let turn = self.driver.turn(&mut self.surroundings);
             self.surroundings.log.flush();
+            for (to, error) in self.surroundings.unsent.drain(..) {
+                self.driver.machine_mut().note_unsent(to, &error);
+            }
             self.manager.watchdog(Instant::now());
             self.status.update(self.driver.machine(), &self.manager);
             let all_done = !turn.busy && !turn.blocked;

@@ -4,6 +4,7 @@
 use super::{boot_record::BootRecord, lookups::Lookups};
 use crate::logging::RateLimit;
 use std::{
+    io,
     mem::{Discriminant, discriminant},
     net::SocketAddr,
     time::Instant,
@@ -65,6 +66,9 @@ impl Log {
 #[derive(Debug)]
 pub(super) struct Surroundings {
     pub(super) log: Log,
+    /// What was not sent in this turn, and why.
+    pub(super) unsent: Vec<(SocketAddr, String)>,
+    listening: SocketAddr,
     lookups: Lookups,
     /// Where it is kept whether the server knows of the host's start.
     record: Option<BootRecord>,
@@ -84,7 +88,16 @@ impl Surroundings {
                 None
             }
         };
-        Self { log: Log::default(), lookups, record, owners }
+        Self { log: Log::default(), unsent: Vec::new(), listening, lookups, record, owners }
+    }
+
+    /// What the system says about a packet that it did not send, and why, where that is known.
+    fn explain(&self, to: SocketAddr, error: &io::Error) -> String {
+        let text = system_text(error);
+        if self.listening.ip().is_loopback() && !to.ip().is_loopback() {
+            return format!("{text} (zhm listens at {}, from where no other host can be reached)", self.listening);
+        }
+        text
     }
 }
 
@@ -119,5 +132,9 @@ impl Environment<HostManager> for Surroundings {
 
     fn failed(&mut self, failure: Failure) {
         tracing::debug!("{failure}");
+        if let Failure::Send { to, error } = failure {
+            let text = self.explain(to, &error);
+            self.unsent.push((to, text));
+        }
     }
 }

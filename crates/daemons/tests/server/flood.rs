@@ -216,6 +216,7 @@ fn a_host_manager_survives() {
         machine: "test".to_owned(),
         attach: false,
         refuse_flush: false,
+        own_address: None,
     };
     let mut stage = Stage::new();
     let mut machine = HostManager::new(config, stage.now);

@@ -2,7 +2,10 @@
 
 use super::{Owner, Waiting};
 use crate::level::Level;
-use std::{fmt, net::SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 use zephyr_core::{kind::Kind, notice::ParseError, sanitize};
 
 /// An event of a host manager.
@@ -60,6 +63,8 @@ pub enum LogEvent {
     Malformed { from: SocketAddr, error: ParseError },
     /// A packet of a kind that this source does not send.
     UnknownKind { kind: Kind, from: SocketAddr },
+    /// A notice of a program of another host, or of one that asks at an address that is not taken for this host's.
+    NotFromHere { from: SocketAddr, asked: IpAddr },
     /// An answer, or an order, from somebody who is not the current server.
     NotTheServer { from: SocketAddr },
     /// An answer to something that is not in the queue: it was answered or dropped before.
@@ -109,6 +114,7 @@ impl fmt::Display for Waiting {
             Self::Lookup { name } => write!(f, "looking up {name}"),
             Self::Name { name, error } => write!(f, "looking up {name}: {error}"),
             Self::Answer { name, address } => write!(f, "waiting for an answer of {name} ({address})"),
+            Self::Way { name, address, error } => write!(f, "cannot send to {name} ({address}): {error}"),
         }
     }
 }
@@ -116,7 +122,7 @@ impl fmt::Display for Waiting {
 impl fmt::Display for ServerChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Lost { old, new } => write!(f, "Server {old} went down, finding new server: {new}"),
+            Self::Lost { old, new } => write!(f, "Server {old} went down, finding new server: asking {new}"),
             Self::Found { name } => write!(f, "Server {name} answers"),
             Self::Moved { name, address } => write!(f, "Server {name} has another address: {address}"),
             Self::Waiting(Waiting::Name { name, error }) => {
@@ -133,6 +139,9 @@ impl fmt::Display for LogEvent {
         match self {
             Self::Malformed { from, error } => write!(f, "bad notice parse ({from}): {error}"),
             Self::UnknownKind { kind, from } => write!(f, "Unknown notice type: {} from {from}", kind.number()),
+            Self::NotFromHere { from, asked } => {
+                write!(f, "Notice from {from} is not taken: only programs of this machine may ask, at {asked}")
+            }
             Self::NotTheServer { from } => write!(f, "Bad notice from port {} ({from} is not the server)", from.port()),
             Self::NotInQueue { from } => write!(f, "Hey! This packet isn't in my queue! ({from})"),
             Self::BadControl { opcode } => write!(f, "Bad control message: {}", text(opcode)),

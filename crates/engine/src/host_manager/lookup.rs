@@ -34,6 +34,8 @@ pub struct Located {
     pub name: Box<str>,
     /// Its address and port.
     pub address: SocketAddr,
+    /// Its further addresses, each with the port: the next one is asked when one does not answer.
+    pub others: Vec<SocketAddr>,
     /// This host's address towards it; `None` when there is no way to it at the moment.
     pub local: Option<Ipv4Addr>,
 }

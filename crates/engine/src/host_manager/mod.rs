@@ -62,6 +62,9 @@ pub struct Config {
     pub attach: bool,
     /// Whether programs may not flush the host.
     pub refuse_flush: bool,
+    /// The address beside the loopback ones from which programs of this host send: the one that the host manager is bound
+    /// to, if the system takes nothing from outside that says to be from there.
+    pub own_address: Option<IpAddr>,
 }
 
 /// A command to a running host manager.
@@ -98,6 +101,7 @@ pub struct HostManager {
     version: String,
     machine: String,
     refuse_flush: bool,
+    own_address: Option<IpAddr>,
     /// Packets of programs whose owners are not known yet.
     unowned: Unowned,
     queue: Queue,
@@ -166,6 +170,7 @@ impl HostManager {
             version: config.version,
             machine: config.machine,
             refuse_flush: config.refuse_flush,
+            own_address: config.own_address,
             unowned: Unowned::default(),
             queue: Queue::default(),
             // A server that is told to keep what it has of this host has it of nobody knows whom.
@@ -203,16 +208,25 @@ impl HostManager {
         let is_server = self.servers.is_server(from);
         match kind {
             Kind::ServAck | Kind::ServNak | Kind::HmCtl if is_server => self.receive_from_server(now, &received),
-            Kind::Unsafe | Kind::Unacked | Kind::Acked | Kind::HmCtl if !is_server && from.ip().is_loopback() => {
+            Kind::Unsafe | Kind::Unacked | Kind::Acked | Kind::HmCtl if !is_server && self.is_here(from.ip()) => {
                 self.receive_from_program(received);
             }
             Kind::ServAck | Kind::ServNak | Kind::HmCtl => self.outputs.tell(LogEvent::NotTheServer { from }),
+            Kind::Unsafe | Kind::Unacked | Kind::Acked if !is_server => {
+                let asked = self.own_address.unwrap_or(Ipv4Addr::LOCALHOST.into());
+                self.outputs.tell(LogEvent::NotFromHere { from, asked });
+            }
             _ => self.outputs.tell(LogEvent::UnknownKind { kind, from }),
         }
     }
 
+    /// Whether what comes from an address comes from a program of this host.
+    fn is_here(&self, from: IpAddr) -> bool {
+        from.is_loopback() || self.own_address == Some(from)
+    }
+
     fn tell_statistics(&mut self, now: Now, received: &Received) {
-        if !received.from.ip().is_loopback() && !self.remote_answers.spend(now.monotonic) {
+        if !self.is_here(received.from.ip()) && !self.remote_answers.spend(now.monotonic) {
             return;
         }
         let body = self.statistics_body(now.monotonic);

@@ -1,7 +1,8 @@
 //! Reachability of the server: greetings, signs that it is up, and failover (host manager, sections 4 and 6).
 //!
 //! A server that does not answer is looked up again each time it is greeted, and once more before it is given up: its
-//! name may have another address by now. Greetings wait for no look-up; what one finds is greeted at once.
+//! name may have another address by now. Greetings wait for no look-up; what one finds is greeted at once. Of a name with
+//! several addresses the next one is asked each time.
 
 use super::{
     HostManager, Job,
@@ -142,7 +143,10 @@ impl HostManager {
         let old: Box<str> = self.servers.current().name().into();
         match change {
             Change::Silent if self.servers.current().newer().is_some() => {}
-            Change::Silent => self.servers.choose(None),
+            Change::Silent => {
+                self.servers.take_next_address();
+                self.servers.choose(None);
+            }
             Change::Ordered { suggestion } => self.servers.choose(suggestion),
         }
         self.statistics.server_changes += 1;
@@ -182,6 +186,14 @@ impl HostManager {
         }
     }
 
+    /// Notes that the system did not send a packet, and what it said.
+    pub fn note_unsent(&mut self, to: SocketAddr, error: &str) {
+        let server = self.servers.current_mut();
+        if server.address() == Some(to) {
+            server.unsent = Some(error.into());
+        }
+    }
+
     /// Has the current server's name looked up, unless that is being done.
     fn look_up(&mut self) {
         self.outputs.jobs.extend(self.servers.lookup().map(Job::Lookup));
@@ -208,10 +220,11 @@ impl HostManager {
         state.booting |= state.deactivated;
         state.deactivated = false;
         let opcode = if state.booting { names::BOOT } else { names::ATTACH };
-        let round = state.timeouts / self.servers.len();
+        let round = state.timeouts / self.servers.addresses();
         let [.., longest] = GREETING;
         let wait = GREETING.get(round).copied().unwrap_or(longest);
         state.greeting_due = Some(now.monotonic + wait);
+        self.servers.current_mut().unsent = None;
         self.tell_server(now, opcode);
     }
 

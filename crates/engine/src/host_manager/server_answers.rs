@@ -16,6 +16,7 @@ impl HostManager {
         }
         self.statistics.server_packets += 1;
         self.reachability.received(now.monotonic);
+        self.servers.current_mut().unsent = None;
         let packet = received.packet.packet();
         let notice = &packet.notice;
         match (notice.kind, notice.opcode) {

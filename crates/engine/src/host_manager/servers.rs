@@ -3,9 +3,16 @@
 
 use super::lookup::{Located, Lookup, LookupAnswer};
 use std::{
+    collections::VecDeque,
     mem,
     net::{IpAddr, Ipv4Addr, SocketAddr},
 };
+
+/// Maximum number of addresses of one server that are asked.
+const MAX_ADDRESSES: usize = 8;
+/// Maximum number of reasons to wait for one server of which is known that they were told: one for each address, and as
+/// many again.
+const MAX_TOLD: usize = 2 * MAX_ADDRESSES;
 
 /// A server, and what is known of it at the moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,18 +22,23 @@ pub struct Server {
     port: u16,
     name: Box<str>,
     address: Option<SocketAddr>,
+    /// All its addresses by the last look-ups, those that were known first in their old order; none, as long as it was
+    /// not looked up.
+    addresses: Vec<SocketAddr>,
     /// Where it is by the last look-up, when that was not taken over because the server still answered.
     newer: Option<SocketAddr>,
     /// This host's address towards it.
     local: Option<Ipv4Addr>,
     /// Why the last look-up found nothing.
     error: Option<Box<str>>,
+    /// Why it was not sent what it was to be sent since it was last greeted.
+    pub(super) unsent: Option<Box<str>>,
     /// A look-up is under way.
     asked: bool,
     /// It said, when it last answered a greeting, that it takes headers as long as a packet.
     pub(super) long_headers: bool,
-    /// The last that was told of what it keeps the host manager waiting for.
-    told: Option<Waiting>,
+    /// What was told of what it keeps the host manager waiting for: the last few.
+    told: VecDeque<Waiting>,
 }
 
 impl Server {
@@ -38,12 +50,14 @@ impl Server {
             port,
             name: host.into(),
             address,
+            addresses: Vec::new(),
             newer: None,
             local: None,
             error: None,
+            unsent: None,
             asked: false,
             long_headers: false,
-            told: None,
+            told: VecDeque::new(),
         }
     }
 
@@ -79,11 +93,32 @@ impl Server {
     /// What it keeps the host manager waiting for, as long as it has not answered.
     pub(super) fn waiting(&self) -> Waiting {
         let name = self.name.clone();
-        match (self.address, &self.error) {
-            (Some(address), _) => Waiting::Answer { name, address },
-            (None, Some(error)) => Waiting::Name { name, error: error.clone() },
-            (None, None) => Waiting::Lookup { name },
+        match (self.address, &self.unsent, &self.error) {
+            (Some(address), Some(error), _) => Waiting::Way { name, address, error: error.clone() },
+            (Some(address), None, _) => Waiting::Answer { name, address },
+            (None, _, Some(error)) => Waiting::Name { name, error: error.clone() },
+            (None, _, None) => Waiting::Lookup { name },
         }
+    }
+
+    /// Notes its addresses by a look-up. One that is among them stays the one to ask.
+    fn found_at(&mut self, first: SocketAddr, others: &[SocketAddr]) {
+        let found = [&[first], others].concat();
+        self.addresses.retain(|known| found.contains(known));
+        for address in found {
+            if self.addresses.len() < MAX_ADDRESSES && !self.addresses.contains(&address) {
+                self.addresses.push(address);
+            }
+        }
+        let is_known = self.address.is_some_and(|address| self.addresses.contains(&address));
+        self.newer = if is_known { None } else { self.addresses.first().copied() };
+    }
+
+    /// Takes the next of its addresses, as it does not answer at this one.
+    fn take_next_address(&mut self) {
+        let place = self.addresses.iter().position(|known| Some(*known) == self.address);
+        let next = place.and_then(|place| self.addresses.get(place + 1)).or(self.addresses.first());
+        self.address = next.copied().or(self.address);
     }
 
     fn move_on(&mut self) -> Option<Moved> {
@@ -125,6 +160,15 @@ pub enum Waiting {
         name: Box<str>,
         /// Where it was asked.
         address: SocketAddr,
+    },
+    /// A way to a server, to which the system sends nothing at the moment.
+    Way {
+        /// Its name.
+        name: Box<str>,
+        /// Where it was to be asked.
+        address: SocketAddr,
+        /// What the system said.
+        error: Box<str>,
     },
 }
 
@@ -177,6 +221,17 @@ impl Servers {
     #[expect(clippy::len_without_is_empty, reason = "there is always one")]
     pub fn len(&self) -> usize {
         1 + self.others().len()
+    }
+
+    /// The number of addresses at which there may be a server: greetings of a whole round.
+    pub(super) fn addresses(&self) -> usize {
+        let others = self.others().into_iter().filter_map(|place| self.list.get(place));
+        others.chain([self.current()]).map(|server| server.addresses.len().max(1)).sum()
+    }
+
+    /// The current server does not answer where it was asked: it is at another of its addresses the next time.
+    pub(super) fn take_next_address(&mut self) {
+        self.current_mut().take_next_address();
     }
 
     /// Whether one of them is at this address and port.
@@ -237,10 +292,10 @@ impl Servers {
         let server = self.list.get_mut(place)?;
         server.asked = false;
         match found {
-            Ok(Located { name, address, local }) => {
+            Ok(Located { name, address, others, local }) => {
                 (server.name, server.error) = (name, None);
                 server.local = local.or(server.local);
-                server.newer = Some(address).filter(|address| server.address != Some(*address));
+                server.found_at(address, &others);
                 if is_current && stays { None } else { server.move_on().filter(|_| is_current) }
             }
             Err(error) => {
@@ -255,18 +310,24 @@ impl Servers {
         self.current_mut().move_on()
     }
 
-    /// What the current server keeps the host manager waiting for, unless that was the last that was told of it.
+    /// What the current server keeps the host manager waiting for, unless that was told already.
     pub(super) fn tell_waiting(&mut self) -> Option<Waiting> {
         let server = self.current_mut();
         let waiting = server.waiting();
-        let is_new = server.told.as_ref() != Some(&waiting);
-        is_new.then(|| server.told.insert(waiting).clone())
+        if server.told.contains(&waiting) {
+            return None;
+        }
+        if server.told.len() == MAX_TOLD {
+            server.told.pop_front();
+        }
+        server.told.push_back(waiting.clone());
+        Some(waiting)
     }
 
     /// There is a server: what others keep one waiting for is news again.
     pub(super) fn found(&mut self) {
         for server in &mut self.list {
-            server.told = None;
+            server.told.clear();
         }
     }
 

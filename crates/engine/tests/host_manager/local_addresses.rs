@@ -56,3 +56,21 @@ fn servers_are_answered_from_the_address_that_they_asked() {
     let ping = stage.packet(Notice { kind: Kind::HmCtl, ..notice("HM_CTL", "PING") });
     assert_eq!(ways(&come(&mut stage, server(1), local, &ping)), [(server(1), Some(local))]);
 }
+
+/// It is bound to one address of the host: programs that ask there have that address, too.
+#[test]
+fn programs_may_ask_at_the_address_that_it_is_bound_to() {
+    let own = IpAddr::from([10, 77, 0, 9]);
+    let program = SocketAddr::from((own, 40_000));
+    let (mut stage, greeting) = Stage::with(1, |config| config.own_address = Some(own));
+    stage.answer(&greeting[0], Kind::ServAck, b"SENT\0");
+    let octets = stage.packet(notice("message", ""));
+    assert_eq!(ways(&come(&mut stage, program, own, &octets)), [(program, Some(own)), (server(1), None)]);
+    // Another host's are none of its own.
+    let far = SocketAddr::from(([10, 77, 0, 50], 40_000));
+    stage.events.clear();
+    assert_eq!(stage.send(far, notice("message", "")), []);
+    let Some(Event::Log(event)) = stage.events.pop() else { panic!("nothing told") };
+    let text = "Notice from 10.77.0.50:40000 is not taken: only programs of this machine may ask, at 10.77.0.9";
+    assert_eq!(event.to_string(), text);
+}

@@ -77,7 +77,7 @@ struct Stage {
 type Names = fn(&str) -> Option<Result<Located, Box<str>>>;
 
 fn located(name: &str, address: SocketAddr) -> Option<Result<Located, Box<str>>> {
-    Some(Ok(Located { name: name.into(), address, local: Some(Ipv4Addr::new(10, 77, 0, 9)) }))
+    Some(Ok(Located { name: name.into(), address, others: Vec::new(), local: Some(Ipv4Addr::new(10, 77, 0, 9)) }))
 }
 
 /// Of `s1.zlab.example` and so on, what the tests begin with.
@@ -104,6 +104,7 @@ impl Stage {
             machine: "x".repeat(40),
             attach: false,
             refuse_flush: false,
+            own_address: None,
         };
         change(&mut config);
         let now = Now { monotonic: Duration::from_secs(50), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
@@ -289,7 +290,7 @@ fn changes_of_the_server_are_told() {
     let changes = [ServerChange::Found { name: one.into() }, ServerChange::Lost { old: one.into(), new: two.into() }];
     assert_eq!(
         changes.each_ref().map(ToString::to_string),
-        [format!("Server {one} answers"), format!("Server {one} went down, finding new server: {two}")]
+        [format!("Server {one} answers"), format!("Server {one} went down, finding new server: asking {two}")]
     );
     stage.events.retain(|event| matches!(event, Event::Server(_)));
     assert_eq!(stage.events, changes.map(Event::Server));
@@ -429,7 +430,8 @@ fn s149_s151_s152_s153_what_is_not_understood_is_dropped() {
     let far = SocketAddr::from(([10, 77, 0, 50], 2103));
     for kind in [Kind::Unsafe, Kind::Unacked, Kind::Acked] {
         assert_eq!(stage.send(far, Notice { kind, ..notice("message", "") }), []);
-        assert_eq!(stage.events.pop(), Some(Event::Log(LogEvent::UnknownKind { kind, from: far })));
+        let asked = Ipv4Addr::LOCALHOST.into();
+        assert_eq!(stage.events.pop(), Some(Event::Log(LogEvent::NotFromHere { from: far, asked })));
     }
     let nearly = SocketAddr::from(([10, 77, 0, 1], 2104));
     for from in [far, nearly, CLIENT] {

@@ -241,14 +241,20 @@ fn greetings_carry_the_address_that_the_host_has_by_now() {
         Servers::new(vec![Server::new(NAME, 2103)], 1).unwrap(),
         |name| {
             let local = Some(Ipv4Addr::new(10, 77, 0, 99));
-            Some(Ok(Located { name: name.into(), address: server(1), local }))
+            Some(Ok(Located { name: name.into(), address: server(1), others: Vec::new(), local }))
         },
         |config| config.address = Ipv4Addr::UNSPECIFIED,
     );
     assert_eq!(greeting[0].notice().uid.address, here);
     let mut stage = settled();
-    stage.names =
-        |name| Some(Ok(Located { name: name.into(), address: server(1), local: Some(Ipv4Addr::new(10, 77, 0, 99)) }));
+    stage.names = |name| {
+        Some(Ok(Located {
+            name: name.into(),
+            address: server(1),
+            others: Vec::new(),
+            local: Some(Ipv4Addr::new(10, 77, 0, 99)),
+        }))
+    };
     stage.send(server(1), Notice { kind: Kind::HmCtl, body: b"", ..notice("HM_CTL", "SHUTDOWN") });
     let sent = stage.wait(5);
     assert_eq!(sent.last().unwrap().1.notice().uid.address, here);
@@ -293,4 +299,70 @@ fn that_the_host_has_begun_is_told_once_the_server_knows() {
     let sent = stage.send(CLIENT, Notice { instance: b"HM", ..notice("ZEPHYR_CTL", "BOOT") });
     stage.answer(&sent[1], Kind::ServAck, b"SENT\0");
     assert_eq!(boots(&mut stage), [], "a program's notice is none");
+}
+
+/// The first of which may be a machine that is gone.
+fn at_one_and_two(_: &str) -> Option<Result<Located, Box<str>>> {
+    let located = located("zsrv.zlab.example", server(1));
+    located.map(|found| found.map(|found| Located { others: vec![server(2), server(1)], ..found }))
+}
+
+#[test]
+fn each_address_of_a_name_is_asked_in_turn() {
+    let (mut stage, greeting) = started(at_one_and_two);
+    assert_eq!(told(&greeting), ["10.77.0.1:2103 BOOT"]);
+    let sent = stage.wait(5);
+    let after: Vec<String> = sent.iter().map(|(second, packet)| format!("{second} {}", packet.told())).collect();
+    assert_eq!(after, ["5 10.77.0.1:2103 DETACH", "5 10.77.0.2:2103 BOOT"]);
+    // Name services turn the order round with each answer.
+    stage.names = |name| {
+        at_one_and_two(name)
+            .map(|found| found.map(|found| Located { address: server(2), others: vec![server(1)], ..found }))
+    };
+    let greeted = |sent: &[(u64, Sent)]| -> Vec<String> {
+        let greetings = sent.iter().filter(|(_, packet)| packet.notice().opcode != b"DETACH");
+        greetings.map(|(second, packet)| format!("{second} {}", packet.to.ip())).collect()
+    };
+    let rounds = ["5 10.77.0.1", "15 10.77.0.2", "25 10.77.0.1", "45 10.77.0.2", "65 10.77.0.1"];
+    let sent = stage.wait(66);
+    assert_eq!(greeted(&sent), rounds, "a step per round over all addresses");
+    let lines = [1, 2].map(|number| {
+        format!("No server answers yet: waiting for an answer of zsrv.zlab.example (10.77.0.{number}:2103)")
+    });
+    assert_eq!(log(&stage), lines, "each address once");
+    let again = stage.wait(40).pop().unwrap().1;
+    assert_eq!(again.to, server(2));
+    stage.answer(&again, Kind::ServAck, b"SENT\0");
+    assert_eq!(stage.machine.server_address(), Some(server(2)));
+    // It is not left while it answers, whatever comes first by then.
+    stage.names = at_one_and_two;
+    let sent = stage.send(CLIENT, notice("message", ""));
+    assert_eq!(stage.answer(&sent[1], Kind::ServAck, b"SENT\0").len(), 1);
+    // It goes without a word: the other address is next.
+    stage.send(CLIENT, notice("message", "x"));
+    assert_eq!(stage.wait(20).last().unwrap().1.told(), "10.77.0.1:2103 ATTACH");
+}
+
+/// Whether the network is down, a filter is in the way or there is no route: nobody should look for it at the server.
+#[test]
+fn that_nothing_can_be_sent_is_told() {
+    let (mut stage, _) = started(at_one);
+    stage.machine.note_unsent(CLIENT, "Operation not permitted");
+    stage.machine.note_unsent(server(2), "Operation not permitted");
+    let unsent = |stage: &mut Stage| stage.machine.note_unsent(server(1), "Network is unreachable");
+    unsent(&mut stage);
+    for wait in [5, 10, 20, 40, 40] {
+        stage.wait(wait);
+        unsent(&mut stage);
+    }
+    let waits = "cannot send to zsrv.zlab.example (10.77.0.1:2103): Network is unreachable";
+    assert_eq!(stage.statistics()[6], format!("yes ({waits})"));
+    assert_eq!(log(&stage), [format!("No server answers yet: {waits}")], "once");
+    // The network is there again, and the server is not.
+    let greeting = stage.wait(80).pop().unwrap().1;
+    let waits = "waiting for an answer of zsrv.zlab.example (10.77.0.1:2103)";
+    assert_eq!(stage.statistics()[6], format!("yes ({waits})"));
+    assert_eq!(log(&stage)[1..], [format!("No server answers yet: {waits}")]);
+    stage.answer(&greeting, Kind::ServAck, b"SENT\0");
+    assert_eq!(stage.statistics()[6], "no");
 }

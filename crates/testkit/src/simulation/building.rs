@@ -193,6 +193,7 @@ impl World {
             // Its host goes on while it is restarted.
             attach: self.random.chance(200) || self.nodes[index].begun,
             refuse_flush: self.random.chance(200),
+            own_address: None,
         };
         Some(HostManager::new(config, self.now_of(index)))
     }

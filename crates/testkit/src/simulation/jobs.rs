@@ -33,6 +33,7 @@ impl World {
             Located {
                 name: lookup.host.clone(),
                 address: (address, SERVER_PORT).into(),
+                others: Vec::new(),
                 local: Some(self.hosts[here].address),
             }
         });

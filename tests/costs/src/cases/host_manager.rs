@@ -39,6 +39,7 @@ impl Bench {
             machine: "costs".to_owned(),
             attach: true,
             refuse_flush: false,
+            own_address: None,
         };
         let now = Now { monotonic: Duration::from_secs(50), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
         let mut bench = Self { machine: HostManager::new(config, now), now };
