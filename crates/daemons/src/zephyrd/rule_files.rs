@@ -20,6 +20,8 @@ const REGISTRY: &str = "class-registry.acl";
 const OPERATORS: &str = "opstaff.acl";
 /// The default subscriptions, in the configuration folder.
 const DEFAULTS: &str = "default.subscriptions";
+/// Registered classes that are without lists wherever the C programs are: they are there so that somebody can write some.
+const WITHOUT_LISTS: [&[u8]; 2] = [b"locate", b"zmatch_all"];
 
 /// Names looked at in the folder of access control lists, at most.
 const MAX_NAMES: usize = 50_000;
@@ -140,7 +142,7 @@ impl Loader {
         }));
     }
 
-    /// Warns of lists that are not read. One that differs in spelling alone would leave its class open, so it is a
+    /// Warns of lists that are not read, and of classes that nothing restricts. A list that differs in spelling alone would leave its class open, so it is a
     /// problem.
     fn look_for_strays(&mut self, registry: &Registry) {
         let names = match names_in(&self.folder) {
@@ -149,9 +151,18 @@ impl Loader {
         };
         let spellings: HashMap<&[u8], &[u8]> =
             registry.classes().iter().map(|class| (&*class.folded, &*class.spelling)).collect();
+        let file = self.folder.join(REGISTRY);
         // An invalid line may be the class that a list is of.
-        let registry = self.folder.join(REGISTRY);
-        let is_whole = !self.findings.problems.iter().any(|problem| problem.file == registry);
+        let is_whole = !self.findings.problems.iter().any(|problem| problem.file == file);
+        let with_lists: HashSet<_> =
+            names.iter().filter_map(|name| list_of(name)).map(|(_, class)| fold(class)).collect();
+        for class in registry.classes().iter().filter(|_| is_whole) {
+            if !with_lists.contains(&class.folded) && !WITHOUT_LISTS.contains(&&*class.folded) {
+                let spelling = String::from_utf8_lossy(&class.spelling).into_owned();
+                let text = format!("class {spelling} has no list, so everybody may do everything with it");
+                self.findings.warnings.push(Problem { line: class.line, ..Problem::whole_file(&file, text) });
+            }
+        }
         for name in &names {
             let Some((act, class)) = list_of(name) else { continue };
             let file = self.folder.join(OsStr::from_bytes(name));
