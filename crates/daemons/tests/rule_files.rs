@@ -52,7 +52,7 @@ const NOBODY: Who<'static> = Who { principal: None, address: None };
 #[test]
 fn the_shipped_files_mean_what_debians_mean() {
     let shipped = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../packaging/etc-zephyr");
-    let Loaded { rules, warnings } = load(&shipped).unwrap();
+    let Loaded { rules, warnings, .. } = load(&shipped).unwrap();
     assert_eq!(warnings, []);
     assert_eq!((rules.registered(), rules.defaults.len()), (9, 3));
     assert!(!rules.is_operator(b"root@ATHENA.TEST"));

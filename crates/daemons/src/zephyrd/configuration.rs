@@ -9,7 +9,10 @@ use crate::{
     settings::{self, ServerSettings},
 };
 use std::{path::Path, sync::Arc};
-use zephyr_domain::policy_file::{self, PolicyFile};
+use zephyr_domain::{
+    policy_file::{self, PolicyFile},
+    scope::NamedRealm,
+};
 use zephyr_engine::server::acl::Rules;
 
 /// The contents of a configuration folder.
@@ -19,6 +22,8 @@ pub struct Configuration {
     pub settings: ServerSettings,
     /// The class registry, access control lists, operators and default subscriptions.
     pub rules: Arc<Rules>,
+    /// The realms that the lists name.
+    pub realms: Vec<NamedRealm>,
     /// `policy.toml`, or the file that takes its place.
     pub policies: PolicyFile,
     /// The warnings: what is valid, but probably a mistake.
@@ -33,8 +38,8 @@ impl Configuration {
     /// All errors in all files.
     pub fn load(folder: &Path) -> Result<Self, Problems> {
         match Parts::read(folder) {
-            Parts { settings: Some(settings), policies: Some(policies), rules: Some(rules), findings } => {
-                Ok(Self { settings, rules, policies, warnings: findings.warnings })
+            Parts { settings: Some(settings), policies: Some(policies), rules: Some(rules), realms, findings } => {
+                Ok(Self { settings, rules, realms, policies, warnings: findings.warnings })
             }
             Parts { findings, .. } => Err(Problems(findings.problems)),
         }
@@ -48,6 +53,8 @@ pub(super) struct Parts {
     pub(super) settings: Option<ServerSettings>,
     pub(super) rules: Option<Arc<Rules>>,
     pub(super) policies: Option<PolicyFile>,
+    /// The realms that the lists name, as far as those can be used.
+    pub(super) realms: Vec<NamedRealm>,
     pub(super) findings: Findings,
 }
 
@@ -72,18 +79,18 @@ impl Parts {
                 None
             }
         };
-        let rules = match rule_files::load(folder) {
-            Ok(Loaded { rules, warnings }) => {
+        let (rules, realms) = match rule_files::load(folder) {
+            Ok(Loaded { rules, realms, warnings }) => {
                 findings.warnings.extend(warnings);
-                Some(Arc::new(rules))
+                (Some(Arc::new(rules)), realms)
             }
             Err(found) => {
                 findings.extend(found);
-                None
+                (None, Vec::new())
             }
         };
         findings.warnings.extend(stray_files::warnings(folder));
-        Self { settings, rules, policies, findings }
+        Self { settings, rules, policies, realms, findings }
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
 };
 use zephyr_config::file;
 use zephyr_core::fold::fold;
+use zephyr_domain::scope::NamedRealm;
 use zephyr_engine::server::acl::{Acl, Act, ClassAcls, Defaults, MAX_ERRORS, Registry, Rules, SyntaxError};
 
 /// The folder of access control lists, in the configuration folder.
@@ -31,6 +32,8 @@ const MAX_NAMES: usize = 50_000;
 pub struct Loaded {
     /// The rules.
     pub rules: Rules,
+    /// The realms that the lists name.
+    pub realms: Vec<NamedRealm>,
     /// The warnings: what is valid, but probably a mistake.
     pub warnings: Vec<Problem>,
 }
@@ -43,12 +46,12 @@ pub struct Loaded {
 /// All errors: files that exist and cannot be read, or are invalid. Then there are no rules, because
 /// half of them could admit whom the other half refuses. The warnings are those about the files that could be read.
 pub fn load(config_dir: &Path) -> Result<Loaded, Findings> {
-    let mut loader = Loader { folder: config_dir.join(ACL_FOLDER), findings: Findings::default() };
+    let mut loader = Loader { folder: config_dir.join(ACL_FOLDER), findings: Findings::default(), realms: Vec::new() };
     let rules = loader.rules(config_dir);
-    let mut findings = loader.findings;
+    let Loader { mut findings, realms, .. } = loader;
     findings.warnings.sort();
     if findings.problems.is_empty() {
-        Ok(Loaded { rules, warnings: findings.warnings })
+        Ok(Loaded { rules, realms, warnings: findings.warnings })
     } else {
         findings.problems.sort();
         Err(findings)
@@ -68,6 +71,7 @@ fn list_name(act: Act, spelling: &[u8]) -> Vec<u8> {
 struct Loader {
     folder: PathBuf,
     findings: Findings,
+    realms: Vec<NamedRealm>,
 }
 
 impl Loader {
@@ -96,6 +100,15 @@ impl Loader {
             let text = "a principal without realm: it names nobody where principals have realms";
             self.findings.warnings.push(Problem { line, ..Problem::whole_file(file, text) });
         }
+        for &(line, doubt) in acl.doubts() {
+            self.findings.warnings.push(Problem { line, ..Problem::whole_file(file, doubt) });
+        }
+        let named = |(realm, lines): (Vec<u8>, _)| NamedRealm {
+            file: file.to_owned(),
+            lines,
+            realm: String::from_utf8_lossy(&realm).into_owned(),
+        };
+        self.realms.extend(acl.realms().into_iter().map(named));
         Some(acl)
     }
 

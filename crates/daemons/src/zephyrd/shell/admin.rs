@@ -107,7 +107,9 @@ impl Shell {
         self.manager.reloading();
         let loaded = Configuration::load(&self.options.config_dir).and_then(|mut configuration| {
             let (domain, acceptor) = self.verify_by(&configuration)?;
-            configuration.warnings.extend(start::policy_warnings(&domain, &configuration.policies));
+            let Configuration { policies, realms, rules, warnings, .. } = &mut configuration;
+            warnings.extend(start::policy_warnings(&domain, policies));
+            warnings.extend(start::list_warnings(&domain, policies, realms, Some(rules)));
             Ok((configuration, domain, acceptor))
         });
         let answer = match loaded {
