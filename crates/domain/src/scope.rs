@@ -182,7 +182,7 @@ mod tests {
 
     fn warned(content: &str, forced: Option<Backend>) -> Vec<String> {
         let file = PolicyFile::read(Path::new("p"), content).unwrap();
-        let server = ServerDomain::find(&file, forced, Some("EXAMPLE.ORG")).unwrap();
+        let server = ServerDomain::find(&file, forced, Some("EXAMPLE.ORG"), None).unwrap();
         let warnings = warnings(&file, &server, &REALMS.map(str::to_owned));
         warnings.iter().map(ToString::to_string).collect()
     }
@@ -240,7 +240,7 @@ mod tests {
     fn a_mistyped_realm_in_a_list_is_named() {
         let content = "[domain.\"*\".foreign.\"*.FAR.NET\"]\nspeaks-for = []\n";
         let file = PolicyFile::read(Path::new("p"), content).unwrap();
-        let server = ServerDomain::find(&file, None, Some("EXAMPLE.ORG")).unwrap();
+        let server = ServerDomain::find(&file, None, Some("EXAMPLE.ORG"), None).unwrap();
         for (realm, doubt) in [
             ("EXAMPLE.ORG", None),
             ("CS.EXAMPLE.ORG", None),
@@ -277,7 +277,7 @@ mod tests {
         ] {
             let content = format!("[domain.\"*\"]\n[domain.\"*\".class.\"{class}\"]\nsend = \"closed\"\n");
             let file = PolicyFile::read(Path::new("p"), &content).unwrap();
-            let server = ServerDomain::find(&file, None, Some("EXAMPLE.ORG")).unwrap();
+            let server = ServerDomain::find(&file, None, Some("EXAMPLE.ORG"), None).unwrap();
             let warnings = class_warnings(&server, &[b"secret", b"lab1"]);
             let expected = near.map(|near| {
                 format!("p:3: class {class:?} is not in the registry, where {near:?} is: did you mean that?")
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_realm_has_one_spelling() {
-        let server = |realm| ServerDomain::find(&PolicyFile::default(), None, Some(realm)).unwrap();
+        let server = |realm| ServerDomain::find(&PolicyFile::default(), None, Some(realm), None).unwrap();
         let realms = REALMS.map(str::to_owned);
         assert_eq!(other_spelling(&server("EXAMPLE.ORG"), &realms), None);
         assert_eq!(other_spelling(&server("example.org"), &realms), Some("EXAMPLE.ORG"));

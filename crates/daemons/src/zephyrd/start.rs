@@ -171,7 +171,8 @@ fn listen_address(settings: &Server) -> SocketAddr {
 
 /// The domain that is served.
 fn domain(settings: &Server, policies: &PolicyFile) -> Result<ServerDomain, AuthError> {
-    ServerDomain::find(policies, settings.auth, settings.realm.as_deref()).map_err(|error| match settings.realm {
+    let (realm, host) = (settings.realm.as_deref(), settings.hostname.as_deref());
+    ServerDomain::find(policies, settings.auth, realm, host).map_err(|error| match realm {
         Some(_) => error,
         None => AuthError::Backend(format!(
             "no realm to serve: {error}; set realm in section zephyrd of zephyr.toml, or default_realm in krb5.conf"

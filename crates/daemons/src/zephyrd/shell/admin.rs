@@ -142,7 +142,7 @@ impl Shell {
             Problems(vec![Problem::whole_file(&file, error)])
         };
         let realm = Some(self.domain.realm.as_str());
-        let domain = ServerDomain::find(&configuration.policies, settings.auth, realm).map_err(error)?;
+        let domain = ServerDomain::find(&configuration.policies, settings.auth, realm, None).map_err(error)?;
         if domain.judges_as(&self.domain) {
             return Ok((domain, None));
         }
