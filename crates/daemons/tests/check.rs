@@ -706,3 +706,25 @@ fn a_check_leaves_nothing_behind() {
     assert_eq!(site.check(By::Me).status, Some(0));
     assert_eq!(names(site.folder.path()), before, "no folder, no socket");
 }
+
+#[test]
+fn a_mistyped_realm_class_or_sign_is_told() {
+    let site = Site::new();
+    site.write("acl/xmt-secret.acl", "*@CHECK.TEST\n!bob@CHEKC.TEST\n!bob@check.test\n-bob@CHECK.TEST\nb,c@FAR.NET\n");
+    let policy = "[domain.\"CHECK.TEST\".class.\"secert\"]\nsend = \"closed\"\n\
+                  [domain.\"CHECK.TEST\".foreign.\"CS.CHEKC.TEST\"]\nspeaks-for = []\n";
+    site.write("policy.toml", policy);
+    site.begins(
+        By::Me,
+        &[
+            "$/acl/xmt-secret.acl:2: a principal of realm CHEKC.TEST: it is no realm that this machine knows; did you mean \
+             CHECK.TEST?",
+            "$/acl/xmt-secret.acl:3: a principal of realm check.test: realms that differ in case are different; did you mean \
+             CHECK.TEST?",
+            "$/acl/xmt-secret.acl:4: a principal that begins with '-': who is refused has ! before his name",
+            "$/acl/xmt-secret.acl:5: a principal with ',' in it: one principal on each line, without quotes or other signs",
+            "$/policy.toml:2: class \"secert\" is not in the registry, where \"secret\" is: did you mean that?",
+            "$/policy.toml:4: foreign \"CS.CHEKC.TEST\" is no realm that this machine knows; did you mean CS.CHECK.TEST?",
+        ],
+    );
+}

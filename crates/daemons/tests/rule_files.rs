@@ -127,6 +127,18 @@ fn file_names_follow_the_registrys_spelling() {
 }
 
 #[test]
+fn a_registered_class_that_nothing_restricts_is_named() {
+    let files = ["acl/xmt-closed.acl", "acl/sub-half.acl"].map(|name| (name, "*@R\n"));
+    let registry = ("acl/class-registry.acl", "closed:\nlocate:\nsecret:\nhalf:\n");
+    let folder = folder(&[&files[..], &[registry]].concat());
+    let warnings = load(folder.path()).unwrap().warnings;
+    assert_eq!(
+        texts(&warnings, folder.path()),
+        ["acl/class-registry.acl:3: class secret has no list, so everybody may do everything with it"]
+    );
+}
+
+#[test]
 fn everything_that_is_wrong_is_said_at_once() {
     let folder = folder(&[
         ("default.subscriptions", "a,b,*\nmessage,urgent\n\nmessage,,*\n"),
@@ -157,7 +169,10 @@ fn everything_that_is_wrong_is_said_at_once() {
     assert_eq!(findings.problems.len(), 4);
     assert_eq!(
         texts(&findings.warnings, folder.path()),
-        ["acl/xmt-second.acl: not read, because class-registry.acl lacks its class"]
+        [
+            "acl/class-registry.acl:1: class first has no list, so everybody may do everything with it",
+            "acl/xmt-second.acl: not read, because class-registry.acl lacks its class",
+        ]
     );
 }
 

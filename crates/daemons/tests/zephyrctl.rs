@@ -181,8 +181,10 @@ fn every_verb_answers_people_and_programs() {
     assert!(refused.out.starts_with("send "), "{}", refused.out);
     let allowed = operated.ctl(&["acl", "check", "bob@OPEN.TEST", "secret", "--act", "sub"]);
     assert_eq!(allowed.status, Some(0), "{}", allowed.out);
-    let allowed = operated.ctl(&["acl", "check", "alice@OPEN.TEST", "secret", "--address", "10.0.0.1"]);
-    assert_eq!(allowed.status, Some(0), "{}", allowed.out);
+    for alice in ["alice@OPEN.TEST", "alice"] {
+        let allowed = operated.ctl(&["acl", "check", alice, "secret", "--address", "10.0.0.1"]);
+        assert_eq!(allowed.status, Some(0), "{}", allowed.out);
+    }
 
     let reloaded = operated.ctl(&["reload"]);
     assert_eq!((reloaded.status, &*reloaded.out), (Some(0), "reloaded: 3 default subscriptions, 1 restricted class\n"));

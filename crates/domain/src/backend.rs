@@ -62,13 +62,14 @@ impl Backend {
         self.0.settings.contains(&setting)
     }
 
-    /// The realm of this machine's servers when nothing else is said.
+    /// The realm of a server on this machine when nothing else is said. `host` is its name, where that is another than the
+    /// machine's.
     ///
     /// # Errors
     ///
     /// When the backend's configuration names none or cannot be read.
-    pub fn default_realm(self) -> Result<String, AuthError> {
-        (self.0.default_realm)()
+    pub fn default_realm(self, host: Option<&str>) -> Result<String, AuthError> {
+        (self.0.default_realm)(host)
     }
 
     /// The realms that the backend's configuration on this machine names.

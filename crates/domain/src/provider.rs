@@ -24,7 +24,7 @@ pub(crate) static KERBEROS: Provider = Provider {
     name: "kerberos",
     policy: Policy::KERBEROS,
     settings: &[BackendSetting::Enctypes],
-    default_realm: zephyr_auth_krb::default_realm,
+    default_realm: |_| zephyr_auth_krb::default_realm(),
     configured_realms: zephyr_auth_krb::configured_realms,
     acceptor_warnings: |options| {
         let keytab = options.keytab.as_deref().unwrap_or(Path::new(zephyr_auth_krb::DEFAULT_KEYTAB));
@@ -45,7 +45,7 @@ pub(crate) static NONE: Provider = Provider {
     name: "none",
     policy: Policy::OPEN,
     settings: &[BackendSetting::BelieveUnprovenSenders],
-    default_realm: zephyr_auth_none::default_realm,
+    default_realm: |host| host.map_or_else(zephyr_auth_none::default_realm, zephyr_auth_none::realm_of_host),
     configured_realms: || zephyr_auth_none::default_realm().map(|realm| vec![realm]),
     acceptor_warnings: |_| Vec::new(),
     acceptor: |options| {
@@ -70,8 +70,8 @@ pub struct Provider {
     pub policy: Policy,
     /// The settings of a domain that not every backend has and this one does.
     pub settings: &'static [BackendSetting],
-    /// The realm of this machine's servers when nothing else is said.
-    pub default_realm: fn() -> Result<String, AuthError>,
+    /// The realm of a server on this machine when nothing else is said. Its name is given where it has another than the machine.
+    pub default_realm: fn(Option<&str>) -> Result<String, AuthError>,
     /// The realms that its configuration on this machine names, that one included.
     pub configured_realms: fn() -> Result<Vec<String>, AuthError>,
     /// What an acceptor would read that is valid, but probably a mistake.

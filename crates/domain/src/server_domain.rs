@@ -17,7 +17,8 @@ pub struct ServerDomain {
 }
 
 impl ServerDomain {
-    /// The domain of a server of `realm`. `forced` is the backend that its operator wants, whatever the file says.
+    /// The domain of a server of `realm`. `forced` is the backend that its operator wants, whatever the file says, and `host` the
+    /// server's name, where that is another than the machine's.
     ///
     /// Without a realm it is the default one of a backend: the first of the table that the domain of its default realm
     /// uses. When there is no such backend, the first of the table counts.
@@ -25,15 +26,20 @@ impl ServerDomain {
     /// # Errors
     ///
     /// When no backend that fits the policy has a default realm.
-    pub fn find(file: &PolicyFile, forced: Option<Backend>, realm: Option<&str>) -> Result<Self, AuthError> {
+    pub fn find(
+        file: &PolicyFile,
+        forced: Option<Backend>,
+        realm: Option<&str>,
+        host: Option<&str>,
+    ) -> Result<Self, AuthError> {
         let of = |realm: String| Self { domain: file.domain(&realm).with_backend(forced), realm };
         match (realm, forced) {
             (Some(realm), _) => Ok(of(realm.to_owned())),
-            (None, Some(backend)) => backend.default_realm().map(of),
+            (None, Some(backend)) => backend.default_realm(host).map(of),
             (None, None) => {
                 let mut first = None;
                 for backend in file.backends() {
-                    match backend.default_realm().map(of) {
+                    match backend.default_realm(host).map(of) {
                         Ok(found) if found.domain.backend == backend => return Ok(found),
                         other => first = first.or(Some(other)),
                     }
@@ -77,5 +83,24 @@ impl ServerDomain {
             )
         };
         how(self) == how(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client_domain::ClientDomain;
+    use std::path::Path;
+
+    #[test]
+    fn without_kerberos_the_realm_is_that_of_the_servers_name() {
+        for content in ["[domain.\"*\"]\nbackend = \"none\"\n", "[domain.\"DEPT.EXAMPLE.ORG\"]\nbackend = \"none\"\n"] {
+            let file = PolicyFile::read(Path::new("p"), content).unwrap();
+            let host = "zephyr.dept.example.org";
+            let server = ServerDomain::find(&file, Some(Backend::NONE), None, Some(host)).unwrap();
+            let client = ClientDomain::of_server(&file, None, host).unwrap();
+            assert_eq!((server.realm.as_str(), server.domain.backend), ("DEPT.EXAMPLE.ORG", Backend::NONE));
+            assert_eq!(client.realm, server.realm, "{content}");
+        }
     }
 }

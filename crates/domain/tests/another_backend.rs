@@ -24,7 +24,7 @@ static BADGES: Provider = Provider {
     name: "badges",
     policy: POLICY,
     settings: &[BackendSetting::Enctypes],
-    default_realm: || Ok("BADGES.TEST".to_owned()),
+    default_realm: |_| Ok("BADGES.TEST".to_owned()),
     configured_realms: || Ok(vec!["BADGES.TEST".to_owned()]),
     acceptor_warnings: |_| Vec::new(),
     acceptor: |options| match options.realm.as_deref() {
@@ -90,10 +90,10 @@ fn messages_name_it() {
 #[test]
 fn servers_and_clients_use_it() {
     let file = file(BADGES_FIRST, "");
-    let server = ServerDomain::find(&file, None, None).unwrap();
+    let server = ServerDomain::find(&file, None, None, None).unwrap();
     assert_eq!((server.realm.as_str(), server.domain.backend), ("BADGES.TEST", badges()));
     assert!(server.acceptor("/no/keytab".into()).is_ok());
-    let elsewhere = ServerDomain::find(&file, Some(badges()), Some("ELSEWHERE")).unwrap();
+    let elsewhere = ServerDomain::find(&file, Some(badges()), Some("ELSEWHERE"), None).unwrap();
     assert_eq!(elsewhere.acceptor("/no/keytab".into()).err().unwrap().to_string(), "no badges of that realm");
 
     let client = ClientDomain::of_server(&file, None, "zephyr.badges.test").unwrap();

@@ -15,6 +15,8 @@ pub struct Reader<'a> {
     file: &'a Path,
     content: &'a str,
     findings: Findings,
+    /// What is not what it looks like. What else is found in such a line only follows from it.
+    odd: Vec<Problem>,
     /// Every setting that was asked for, as `section.key`.
     asked: Vec<String>,
 }
@@ -31,20 +33,32 @@ pub struct Report {
 impl<'a> Reader<'a> {
     /// A reader of a file with this content.
     pub fn new(file: &'a Path, content: &'a str) -> Self {
-        Self { file, content, findings: Findings::default(), asked: Vec::new() }
+        Self { file, content, findings: Findings::default(), odd: Vec::new(), asked: Vec::new() }
     }
 
     /// The file's top, whose entries are the sections.
     pub fn parse(&mut self) -> Section<'_, 'a> {
         let (top, errors) = DeTable::parse_recoverable(self.content);
         for error in errors {
-            self.wrong(0, &error);
+            let offset = error.span().map_or(0, |span| span.start);
+            match odd_in_line(self.content, offset) {
+                Some((offset, odd)) => {
+                    let problem = self.at(offset, odd);
+                    if !self.odd.contains(&problem) {
+                        self.odd.push(problem);
+                    }
+                }
+                None => self.wrong(0, &error),
+            }
         }
         Section::new(self, String::new(), entries(top.into_inner()))
     }
 
     /// Ends the reading.
     pub fn finish(mut self) -> Report {
+        let is_odd = |line| self.odd.iter().any(|odd| odd.line == line);
+        self.findings.problems.retain(|problem| !is_odd(problem.line));
+        self.findings.problems.append(&mut self.odd);
         self.findings.put_in_order();
         Report { findings: self.findings, settings: self.asked }
     }
@@ -64,6 +78,36 @@ impl<'a> Reader<'a> {
     fn wrong(&mut self, offset: usize, error: &Error) {
         let offset = error.span().map_or(offset, |span| span.start);
         self.problem(offset, one_line(error.message()));
+    }
+}
+
+/// What is not what it looks like in the line around an octet, outside of quotes and comments, and its offset: the parser's
+/// message would be about something that nobody sees.
+fn odd_in_line(content: &str, offset: usize) -> Option<(usize, String)> {
+    let (before, behind) = content.split_at_checked(offset)?;
+    let start = before.rfind('\n').map_or(0, |end| end + 1);
+    let end = behind.find('\n').map_or(content.len(), |end| offset + end);
+    let line = content.get(start..end)?.trim_end_matches('\r');
+    let (at, odd) = line.char_indices().find_map(|(at, character)| Some((at, oddity(character)?)))?;
+    let before = line.get(..at)?;
+    let is_quoted = ['"', '\''].iter().any(|quote| before.matches(*quote).count() % 2 == 1) || before.contains('#');
+    (!is_quoted).then_some((start + at, odd))
+}
+
+/// What is wrong with a character that is not seen, or is taken for a space.
+fn oddity(character: char) -> Option<String> {
+    match character {
+        '\t' => None,
+        '\0' => Some("a NUL octet".to_owned()),
+        control if control.is_control() => Some("a control character".to_owned()),
+        blank if blank.is_whitespace() && !blank.is_ascii() => {
+            Some(format!("a blank that is not the usual one: {}", blank.escape_unicode()))
+        }
+        // Rust escapes what is not seen by itself, also such marks.
+        other if !other.is_ascii() && other.escape_debug().len() > 1 => {
+            Some(format!("a character that cannot be seen: {}", other.escape_unicode()))
+        }
+        _ => None,
     }
 }
 

@@ -86,3 +86,21 @@ fn what_is_passed_over_is_known_and_not_looked_at() {
     let problems = reader.finish().findings.problems;
     assert_eq!(problems[0].to_string(), "f:1:2: unknown section other, did you mean others?");
 }
+
+#[test]
+fn what_cannot_be_seen_is_named() {
+    for (content, expected) in [
+        ("[thing.x]\n\u{200b}words = []\n", "f:2:1: a character that cannot be seen: \\u{200b}"),
+        ("[thing.x]\r\nwor\u{200b}ds = []\r\n", "f:2:4: a character that cannot be seen: \\u{200b}"),
+        ("[thing.x]\nwords =\u{a0}[]\n", "f:2:8: a blank that is not the usual one: \\u{a0}"),
+        ("\n\u{feff}[thing.x]\n", "f:2:1: a character that cannot be seen: \\u{feff}"),
+        ("[thing.x]\nwords = [] \0\n", "f:2:12: a NUL octet"),
+    ] {
+        assert_eq!(read(content).1, [expected], "{content:?}");
+    }
+    // What is only written about is not what is wrong.
+    for content in ["[thing.x]\nwords = [\"\u{200b}\"\n", "[thing.x]\nwords = [ # \u{200b}\n"] {
+        let problems = read(content).1;
+        assert!(!problems.is_empty() && problems.iter().all(|problem| !problem.contains("seen")), "{problems:?}");
+    }
+}

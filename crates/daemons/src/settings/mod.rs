@@ -22,7 +22,7 @@ pub use metrics::{Metrics, StreamAddress};
 pub(crate) use server::WholeSections;
 pub use server::{Control, Server, ServerSettings};
 pub use server_name::ServerName;
-pub(crate) use values::listen_address;
+pub(crate) use values::{listen_address, name};
 
 /// The file's name in the configuration folder.
 pub const FILE_NAME: &str = "zephyr.toml";

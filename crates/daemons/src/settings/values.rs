@@ -21,6 +21,12 @@ pub(super) fn one_word(text: &str) -> Result<Option<String>, String> {
     }
 }
 
+/// A name that an option gives, which is there for something.
+pub(crate) fn name(text: &str) -> Result<String, String> {
+    let word = one_word(text)?.filter(|word| !word.is_empty());
+    word.ok_or_else(|| format!("expected one word, not {text:?}"))
+}
+
 /// An absolute path.
 pub(super) fn absolute(text: &str) -> Result<PathBuf, String> {
     if text.starts_with('/') { Ok(text.into()) } else { Err(format!("expected a path from /, not {text:?}")) }

@@ -3,6 +3,7 @@
 use crate::{
     admin_protocol::DEFAULT_ENTRIES,
     command_line::{ip_address, seconds, whole_number},
+    settings::name,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{ffi::OsString, net::IpAddr, path::PathBuf};
@@ -113,7 +114,7 @@ pub enum PolicyVerb {
         #[arg(long, value_name = "FILE")]
         policy: Option<PathBuf>,
         /// Whose policy
-        #[arg(long)]
+        #[arg(long, value_parser = name)]
         realm: String,
         /// What is wanted
         #[arg(long)]

@@ -9,7 +9,10 @@ use crate::{
     settings::{self, ServerSettings},
 };
 use std::{fs, path::Path, sync::Arc};
-use zephyr_domain::policy_file::{self, PolicyFile};
+use zephyr_domain::{
+    policy_file::{self, PolicyFile},
+    scope::NamedRealm,
+};
 use zephyr_engine::server::acl::Rules;
 
 /// The contents of a configuration folder.
@@ -19,6 +22,8 @@ pub struct Configuration {
     pub settings: ServerSettings,
     /// The class registry, access control lists, operators and default subscriptions.
     pub rules: Arc<Rules>,
+    /// The realms that the lists name.
+    pub realms: Vec<NamedRealm>,
     /// `policy.toml`, or the file that takes its place.
     pub policies: PolicyFile,
     /// Which of these were found.
@@ -66,9 +71,14 @@ impl Configuration {
     /// All errors in all files; and that the folder is missing, unless it is the default one.
     pub fn load(folder: &Path) -> Result<Self, Problems> {
         match Parts::read(folder) {
-            Parts { settings: Some(settings), policies: Some(policies), rules: Some(rules), sources, findings } => {
-                Ok(Self { settings, rules, policies, sources, warnings: findings.warnings })
-            }
+            Parts {
+                settings: Some(settings),
+                policies: Some(policies),
+                rules: Some(rules),
+                realms,
+                sources,
+                findings,
+            } => Ok(Self { settings, rules, realms, policies, sources, warnings: findings.warnings }),
             Parts { findings, .. } => Err(Problems(findings.problems)),
         }
     }
@@ -81,6 +91,8 @@ pub(super) struct Parts {
     pub(super) settings: Option<ServerSettings>,
     pub(super) rules: Option<Arc<Rules>>,
     pub(super) policies: Option<PolicyFile>,
+    /// The realms that the lists name, as far as those can be used.
+    pub(super) realms: Vec<NamedRealm>,
     pub(super) sources: Sources,
     pub(super) findings: Findings,
 }
@@ -95,7 +107,7 @@ impl Parts {
             && (folder != Path::new(USUAL_FOLDER) || fs::symlink_metadata(folder).is_ok())
         {
             findings.problems.push(problem);
-            return Self { settings: None, rules: None, policies: None, sources, findings };
+            return Self { settings: None, rules: None, policies: None, realms: Vec::new(), sources, findings };
         }
         let settings = match ServerSettings::load(folder) {
             Ok(loaded) => {
@@ -117,19 +129,19 @@ impl Parts {
                 None
             }
         };
-        let rules = match rule_files::load(folder) {
-            Ok(Loaded { rules, has_registry, warnings }) => {
+        let (rules, realms) = match rule_files::load(folder) {
+            Ok(Loaded { rules, realms, has_registry, warnings }) => {
                 sources.registry = has_registry;
                 findings.warnings.extend(warnings);
-                Some(Arc::new(rules))
+                (Some(Arc::new(rules)), realms)
             }
             Err(found) => {
                 findings.extend(found);
-                None
+                (None, Vec::new())
             }
         };
         findings.warnings.extend(stray_files::warnings(folder));
-        Self { settings, rules, policies, sources, findings }
+        Self { settings, rules, policies, realms, sources, findings }
     }
 }
 

@@ -107,9 +107,14 @@ pub(super) fn warnings(host: &HostName, listening: SocketAddr, served: Option<Se
         && let Ok(taken) = ClientDomain::of_server(policies, forced, name)
         && taken.realm != domain.realm
     {
+        let mend = if domain.domain.backend == Backend::NONE {
+            format!("set realm = {:?} in section zephyrd of zephyr.toml", taken.realm)
+        } else {
+            "map it in [domain_realm] of krb5.conf".to_owned()
+        };
         warnings.push(format!(
-            "the server serves realm {}, and clients with this machine's configuration take {name} for a server of {}: map it in \
-             [domain_realm] of krb5.conf, or name it as servers of the domain in policy.toml",
+            "the server serves realm {}, and clients with this machine's configuration take {name} for a server of {}: {mend}, or \
+             name it as servers of the domain in policy.toml",
             domain.realm, taken.realm
         ));
     }
@@ -119,6 +124,7 @@ pub(super) fn warnings(host: &HostName, listening: SocketAddr, served: Option<Se
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn what_is_given_is_not_looked_up() {
@@ -140,6 +146,25 @@ mod tests {
         assert!(told.contains("), so the server calls itself zsrv: give zsrv the host's own address in DNS"), "{told}");
         let full = HostName { name: "zsrv.zlab.example".to_owned(), ..short };
         assert_eq!(warnings(&full, (bound, 2103).into(), None).len(), 0, "that is one");
+    }
+
+    #[test]
+    fn a_name_of_another_realm_is_told_what_mends_it() {
+        for (backend, mend) in [
+            ("none", "set realm = \"DEPT.EXAMPLE.ORG\" in section zephyrd of zephyr.toml"),
+            ("kerberos", "map it in [domain_realm] of krb5.conf"),
+        ] {
+            let content = format!("[domain.\"*\"]\nbackend = \"{backend}\"\n");
+            let policies = PolicyFile::read(Path::new("p"), &content).unwrap();
+            let domain = ServerDomain::find(&policies, None, Some("MACHINE"), None).unwrap();
+            let (name, address) = ("zephyr.dept.example.org".to_owned(), [10, 0, 0, 7].into());
+            let host = HostName { name, address, unresolved: None };
+            let served = Served { domain: &domain, policies: &policies, forced: None };
+            let warnings = warnings(&host, (Ipv4Addr::UNSPECIFIED, 2103).into(), Some(served));
+            assert_eq!(warnings.len(), 1, "{warnings:?}");
+            let expected = format!(": {mend}, or name it as servers of the domain in policy.toml");
+            assert!(warnings[0].text.ends_with(&expected), "{warnings:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::admin_protocol::{
     AclCheck, AclRuling, Answer, ClientLine, ControlRequest, Listing, PolicyInForce, Status, SubscriptionLine, text,
 };
 use std::{collections::BTreeMap, net::SocketAddr};
-use zephyr_core::{fold::fold, time::Now};
+use zephyr_core::{fold::fold, realm::completed, time::Now};
 use zephyr_engine::server::{
     Access, ClientView, Metric, Server, ServerClass, SubscriptionView, access,
     acl::{AclDecision, Act, ListDecision, Ruling, Who},
@@ -27,8 +27,10 @@ impl Inspector<'_> {
                 Answer::Subscriptions(self.list_subscriptions(class.as_bytes(), *limit))
             }
             ControlRequest::AclCheck { principal, class, address } => {
+                // A name alone is somebody of the server's realm, as for `policy explain`.
                 let principal = Some(principal.as_bytes()).filter(|principal| !principal.is_empty());
-                Answer::AclCheck(self.check_access(class, Who { principal, address: *address }))
+                let principal = principal.map(|principal| completed(principal, self.0.config().realms.local()));
+                Answer::AclCheck(self.check_access(class, Who { principal: principal.as_deref(), address: *address }))
             }
             ControlRequest::Dump { here: false } | ControlRequest::Reload {} => return None,
         })

@@ -1,6 +1,6 @@
 //! The server's command line.
 
-use crate::settings::{Control, ServerSettings, listen_address};
+use crate::settings::{Control, ServerSettings, listen_address, name};
 use clap::Parser;
 use std::{net::SocketAddr, path::PathBuf};
 use zephyr_domain::Backend;
@@ -18,7 +18,7 @@ pub struct Options {
     #[arg(short = 'n')]
     pub foreground: bool,
     /// The realm to serve instead of the default one
-    #[arg(short = 'k', long, value_name = "REALM")]
+    #[arg(short = 'k', long, value_name = "REALM", value_parser = name)]
     pub realm: Option<String>,
     /// Accepted for old scripts and ignored, as it always was
     #[arg(short = 'f', value_name = "FILE", hide = true)]
@@ -36,7 +36,7 @@ pub struct Options {
     #[arg(long, value_name = "BACKEND")]
     pub auth: Option<Backend>,
     /// The server's name in its own notices [default: this host's]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = name)]
     pub hostname: Option<String>,
     /// The socket that zephyrctl talks to [default: /run/zephyr/zephyrd.sock, none with --listen]
     #[arg(long, value_name = "PATH")]
@@ -87,6 +87,18 @@ mod tests {
         for wrong in [&["zephyrd", "-x"][..], &["zephyrd", "word"], &["zephyrd", "--auth", "maybe"], &["zephyrd", "-k"]]
         {
             assert_eq!(Options::try_parse_from(wrong).expect_err("bad").exit_code(), 2, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_a_name_as_in_the_file() {
+        for option in ["--hostname", "--realm", "-k"] {
+            for wrong in ["", " ", "no such.host", "z.a.b\u{200b}", "a\u{a0}b", "a\nb"] {
+                let error = Options::try_parse_from(["zephyrd", option, wrong]).expect_err("bad");
+                let expected = format!("expected one word, not {wrong:?}");
+                assert!(error.exit_code() == 2 && error.to_string().contains(&expected), "{error}");
+            }
+            Options::try_parse_from(["zephyrd", option, "z.A-b_1.test"]).expect("good");
         }
     }
 

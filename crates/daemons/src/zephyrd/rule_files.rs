@@ -10,6 +10,7 @@ use std::{
 };
 use zephyr_config::file;
 use zephyr_core::fold::fold;
+use zephyr_domain::scope::NamedRealm;
 use zephyr_engine::server::acl::{Acl, Act, ClassAcls, Defaults, MAX_ERRORS, Registry, Rules, SyntaxError};
 
 /// The folder of access control lists, in the configuration folder.
@@ -20,6 +21,8 @@ const REGISTRY: &str = "class-registry.acl";
 const OPERATORS: &str = "opstaff.acl";
 /// The default subscriptions, in the configuration folder.
 const DEFAULTS: &str = "default.subscriptions";
+/// Registered classes that are without lists wherever the C programs are: they are there so that somebody can write some.
+const WITHOUT_LISTS: [&[u8]; 2] = [b"locate", b"zmatch_all"];
 
 /// Names looked at in the folder of access control lists, at most.
 const MAX_NAMES: usize = 50_000;
@@ -31,6 +34,8 @@ pub struct Loaded {
     pub rules: Rules,
     /// Whether there is a class registry. Without one no class is restricted.
     pub has_registry: bool,
+    /// The realms that the lists name.
+    pub realms: Vec<NamedRealm>,
     /// The warnings: what is valid, but probably a mistake.
     pub warnings: Vec<Problem>,
 }
@@ -43,12 +48,17 @@ pub struct Loaded {
 /// All errors: files that exist and cannot be read, or are invalid. Then there are no rules, because
 /// half of them could admit whom the other half refuses. The warnings are those about the files that could be read.
 pub fn load(config_dir: &Path) -> Result<Loaded, Findings> {
-    let mut loader = Loader { folder: config_dir.join(ACL_FOLDER), has_registry: false, findings: Findings::default() };
+    let mut loader = Loader {
+        folder: config_dir.join(ACL_FOLDER),
+        has_registry: false,
+        findings: Findings::default(),
+        realms: Vec::new(),
+    };
     let rules = loader.rules(config_dir);
-    let Loader { has_registry, mut findings, .. } = loader;
+    let Loader { has_registry, mut findings, realms, .. } = loader;
     findings.warnings.sort();
     if findings.problems.is_empty() {
-        Ok(Loaded { rules, has_registry, warnings: findings.warnings })
+        Ok(Loaded { rules, realms, has_registry, warnings: findings.warnings })
     } else {
         findings.problems.sort();
         Err(findings)
@@ -74,6 +84,7 @@ struct Loader {
     folder: PathBuf,
     has_registry: bool,
     findings: Findings,
+    realms: Vec<NamedRealm>,
 }
 
 impl Loader {
@@ -103,6 +114,15 @@ impl Loader {
             let text = "a principal without realm: it names nobody where principals have realms";
             self.findings.warnings.push(Problem { line, ..Problem::whole_file(file, text) });
         }
+        for &(line, doubt) in acl.doubts() {
+            self.findings.warnings.push(Problem { line, ..Problem::whole_file(file, doubt) });
+        }
+        let named = |(realm, lines): (Vec<u8>, _)| NamedRealm {
+            file: file.to_owned(),
+            lines,
+            realm: String::from_utf8_lossy(&realm).into_owned(),
+        };
+        self.realms.extend(acl.realms().into_iter().map(named));
         Some(acl)
     }
 
@@ -149,7 +169,7 @@ impl Loader {
         }));
     }
 
-    /// Warns of lists that are not read. One that differs in spelling alone would leave its class open, so it is a
+    /// Warns of lists that are not read, and of classes that nothing restricts. A list that differs in spelling alone would leave its class open, so it is a
     /// problem.
     fn look_for_strays(&mut self, registry: &Registry) {
         let names = match names_in(&self.folder) {
@@ -158,9 +178,18 @@ impl Loader {
         };
         let spellings: HashMap<&[u8], &[u8]> =
             registry.classes().iter().map(|class| (&*class.folded, &*class.spelling)).collect();
+        let file = self.folder.join(REGISTRY);
         // An invalid line may be the class that a list is of.
-        let registry = self.folder.join(REGISTRY);
-        let is_whole = !self.findings.problems.iter().any(|problem| problem.file == registry);
+        let is_whole = !self.findings.problems.iter().any(|problem| problem.file == file);
+        let with_lists: HashSet<_> =
+            names.iter().filter_map(|name| list_of(name)).map(|(_, class)| fold(class)).collect();
+        for class in registry.classes().iter().filter(|_| is_whole) {
+            if !with_lists.contains(&class.folded) && !WITHOUT_LISTS.contains(&&*class.folded) {
+                let spelling = String::from_utf8_lossy(&class.spelling).into_owned();
+                let text = format!("class {spelling} has no list, so everybody may do everything with it");
+                self.findings.warnings.push(Problem { line: class.line, ..Problem::whole_file(&file, text) });
+            }
+        }
         for name in &names {
             let Some((act, class)) = list_of(name) else { continue };
             let file = self.folder.join(OsStr::from_bytes(name));

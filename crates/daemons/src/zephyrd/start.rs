@@ -28,7 +28,11 @@ use zephyr_core::{
     auth::{Acceptor, AuthError},
     realm::Realms,
 };
-use zephyr_domain::{policy_file::PolicyFile, scope, server_domain::ServerDomain};
+use zephyr_domain::{
+    policy_file::PolicyFile,
+    scope::{self, NamedRealm},
+    server_domain::ServerDomain,
+};
 use zephyr_engine::server::{Bounds, Config, Neighbours, ProbeSecret, acknowledgements_in_flight, acl::Rules};
 use zephyr_net::{services, socket};
 
@@ -75,7 +79,7 @@ pub(super) struct HostName {
 ///
 /// The socket is bound last: what comes while it is gathered for a check is lost.
 pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathered {
-    let Parts { settings, rules, policies, sources, findings } = Parts::read(&options.config_dir);
+    let Parts { settings, rules, policies, realms, sources, findings } = Parts::read(&options.config_dir);
     let mut gathered =
         Gathered { settings: None, rules, domain: None, acceptor: None, socket: None, host: None, sources, findings };
     // What is whole is looked at, whatever is wrong elsewhere.
@@ -89,7 +93,7 @@ pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathe
     let address = listen_address(server);
     if whole.zephyrd {
         match &policies {
-            Some(policies) => gathered.find_domain(policies, server, &options.config_dir),
+            Some(policies) => gathered.find_domain(policies, &realms, server, &options.config_dir),
             None => gathered.try_keytab(server, &options.config_dir),
         }
         gathered.find_host(policies.as_ref(), server, address);
@@ -105,12 +109,13 @@ pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathe
 
 impl Gathered {
     /// The domain and its acceptor.
-    fn find_domain(&mut self, policies: &PolicyFile, server: &Server, config_dir: &Path) {
+    fn find_domain(&mut self, policies: &PolicyFile, realms: &[NamedRealm], server: &Server, config_dir: &Path) {
         let Some(domain) = self.unless_wrong(domain(server, policies)) else { return };
         self.acceptor = self.unless_wrong(acceptor(&domain, server, config_dir));
         let of_keytab = domain.acceptor_warnings(keytab(server, config_dir));
         self.findings.warnings.extend(of_keytab.into_iter().map(Problem::of_machine));
         self.findings.warnings.extend(policy_warnings(&domain, policies));
+        self.findings.warnings.extend(list_warnings(&domain, policies, realms, self.rules.as_deref()));
         self.domain = Some(domain);
     }
 
@@ -190,7 +195,8 @@ fn listen_address(settings: &Server) -> SocketAddr {
 
 /// The domain that is served.
 fn domain(settings: &Server, policies: &PolicyFile) -> Result<ServerDomain, AuthError> {
-    ServerDomain::find(policies, settings.auth, settings.realm.as_deref()).map_err(|error| match settings.realm {
+    let (realm, host) = (settings.realm.as_deref(), settings.hostname.as_deref());
+    ServerDomain::find(policies, settings.auth, realm, host).map_err(|error| match realm {
         Some(_) => error,
         None => AuthError::Backend(format!(
             "no realm to serve: {error}; set realm in section zephyrd of zephyr.toml, or default_realm in krb5.conf"
@@ -224,6 +230,19 @@ pub(super) fn policy_warnings(domain: &ServerDomain, policies: &PolicyFile) -> V
             "the server's realm {realm} is {other} in this machine's configuration, and realms that differ in case are different"
         )));
     }
+    warnings
+}
+
+/// What of the lists and of the policy for classes is not in force, although its author may think so.
+pub(super) fn list_warnings(
+    domain: &ServerDomain,
+    policies: &PolicyFile,
+    realms: &[NamedRealm],
+    rules: Option<&Rules>,
+) -> Vec<Problem> {
+    let mut warnings = scope::list_warnings(policies, domain, &scope::known_realms(policies), realms);
+    let classes: Vec<&[u8]> = rules.into_iter().flat_map(Rules::classes).collect();
+    warnings.extend(scope::class_warnings(domain, &classes));
     warnings
 }
 

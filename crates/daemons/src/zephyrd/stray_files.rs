@@ -17,6 +17,15 @@ const SUFFIX: &str = ".acl";
 const ACL_FILES: [&str; 2] = ["class-registry.acl", "opstaff.acl"];
 /// What is in the configuration folder.
 const FILES: [&str; 5] = ["default.subscriptions", "krb5.keytab", "policy.toml", "zephyr.toml", ACL_FOLDER];
+/// What ends the names of copies that editors, packages and people keep on purpose.
+const BACKUPS: [&str; 17] = [
+    "augnew", "augsave", "bak", "backup", "disabled", "dist", "example", "new", "off", "old", "orig", "pacnew",
+    "pacsave", "sample", "save", "swp", "tmp",
+];
+/// What begins the ends of such names: `.dpkg-old`, `.rpmnew`.
+const BACKUPS_OF_PACKAGES: [&str; 3] = ["dpkg-", "rpm", "ucf-"];
+/// What people give a file of settings for an ending, or an editor on its own.
+const ENDINGS: [&str; 10] = ["cfg", "conf", "config", "ini", "json", "text", "toml", "txt", "yaml", "yml"];
 /// Names looked at in a folder, at most.
 const MAX_NAMES: usize = 50_000;
 
@@ -25,7 +34,7 @@ const MAX_NAMES: usize = 50_000;
 pub(super) fn warnings(config_dir: &Path) -> Vec<Problem> {
     let lists = config_dir.join(ACL_FOLDER);
     let here = names_in(config_dir).into_iter().filter_map(|name| about(config_dir, &name, suspect(&name)));
-    let there = names_in(&lists).into_iter().filter_map(|name| about(&lists, &name, suspect_list(&name)));
+    let there = names_in(&lists).into_iter().filter_map(|name| about(&lists, &name, suspect_there(&name)));
     let mut warnings: Vec<Problem> = here.chain(there).collect();
     warnings.sort();
     warnings
@@ -39,12 +48,17 @@ fn about(folder: &Path, name: &str, suspicion: Option<String>) -> Option<Problem
     suspicion.map(|suspicion| Problem::whole_file(&file, format!("not read; {suspicion}")))
 }
 
-/// Whether an editor or a package manager leaves files of this name: `opstaff.acl~`, `.opstaff.acl.swp`,
-/// `opstaff.acl.dpkg-old`.
+/// Whether an editor, a package manager or somebody who keeps an old state leaves files of this name: `opstaff.acl~`,
+/// `.opstaff.acl.swp`, `opstaff.acl.dpkg-old`, `policy.toml.2026-11-27`.
 fn is_backup(name: &str) -> bool {
+    let of_copy = |ending: &str| {
+        BACKUPS.contains(&ending)
+            || BACKUPS_OF_PACKAGES.iter().any(|package| ending.starts_with(package))
+            || ending.chars().all(|character| character.is_ascii_digit() || character == '-')
+    };
     name.starts_with(['.', '#'])
         || name.ends_with('~')
-        || [".acl.", ".toml."].iter().any(|within| name.contains(within))
+        || name.rsplit_once('.').is_some_and(|(_, ending)| of_copy(&ending.to_ascii_lowercase()))
 }
 
 /// What a name in the configuration folder may have been meant to be, if it is not read.
@@ -56,14 +70,44 @@ fn suspect(name: &str) -> Option<String> {
         return Some(format!("did you mean it for the folder {ACL_FOLDER}?"));
     }
     let lower = name.to_ascii_lowercase();
-    let near = FILES.into_iter().find(|known| *known == lower || is_slip(known, &lower))?;
-    Some(format!("did you mean {near}?"))
+    let near = FILES.into_iter().find(|known| *known == lower || is_slip(known, &lower));
+    Some(format!("did you mean {}?", near.or_else(|| with_other_ending(&lower))?))
+}
+
+/// The file of the configuration folder that this name is but for its ending: `policy.toml.txt`, `policy.conf`, `policies`,
+/// `acl.d`.
+fn with_other_ending(lower: &str) -> Option<&'static str> {
+    let (stem, ending) = lower.rsplit_once('.').unwrap_or((lower, ""));
+    let of_settings = ending.is_empty() || ENDINGS.contains(&ending);
+    match stem {
+        "policy" | "policies" if of_settings => Some("policy.toml"),
+        "zephyr" | "zephyrd" if of_settings && !ending.is_empty() => Some("zephyr.toml"),
+        "acl" | "acls" if ["", "d"].contains(&ending) => Some(ACL_FOLDER),
+        stem => FILES.into_iter().find(|known| *known == stem && *known != ACL_FOLDER),
+    }
 }
 
 /// As [`suspect`], in the folder of access control lists.
+fn suspect_there(name: &str) -> Option<String> {
+    if FILES.contains(&name) {
+        return Some("did you mean it for the folder above?".to_owned());
+    }
+    suspect_list(name)
+}
+
+/// What a name may have been meant to be that is no list's, if it looks like one.
 fn suspect_list(name: &str) -> Option<String> {
     if is_list(name) {
         return None;
+    }
+    if let Some((stem, ending)) = name.rsplit_once('.') {
+        if is_list(stem) {
+            return Some(format!("did you mean {stem}?"));
+        }
+        // A class may well have a dot in its name, but none is called so.
+        if ["text", "txt"].contains(&&*ending.to_ascii_lowercase()) {
+            return suspect_list(stem);
+        }
     }
     let lower = name.to_ascii_lowercase();
     let whole = if lower.ends_with(SUFFIX) { lower } else { lower + SUFFIX };
@@ -123,7 +167,16 @@ mod tests {
             "acl/xmt-thing.acl.dpkg-new",
             "acl/xmt-Some-thing.acl",
             "acl/sub-.acl",
+            "policy.toml.bak",
+            "policy.toml.2026-11-27",
+            "zephyr.toml.rpmnew",
+            "acl.old/opstaff.acl",
+            "krb5.keytab.new",
+            "acl/notes.txt",
+            "acl/opstaff.acl.orig",
+            "acl/xmt-thing.acl.save",
         ] {
+            fs::create_dir_all(folder.path().join(fine).parent().unwrap()).unwrap();
             fs::write(folder.path().join(fine), "").unwrap();
         }
         assert_eq!(warnings(folder.path()), []);
@@ -144,6 +197,24 @@ mod tests {
             ("krb5.keytb", "did you mean krb5.keytab?"),
             ("opstaff.acl", "did you mean it for the folder acl?"),
             ("xmt-secret.acl", "did you mean it for the folder acl?"),
+            ("xmt-secret.acl.txt", "did you mean it for the folder acl?"),
+            ("acl/xmt-secret.acl.txt", "did you mean xmt-secret.acl?"),
+            ("acl/xmt-secret.txt", "did you mean xmt-secret.acl?"),
+            ("acl/class-registry.acl.txt", "did you mean class-registry.acl?"),
+            ("acl/opstaff.acl.TXT", "did you mean opstaff.acl?"),
+            ("acl/opstaff.txt", "did you mean opstaff.acl?"),
+            ("acl/policy.toml", "did you mean it for the folder above?"),
+            ("acl/default.subscriptions", "did you mean it for the folder above?"),
+            ("policy.toml.txt", "did you mean policy.toml?"),
+            ("zephyr.toml.txt", "did you mean zephyr.toml?"),
+            ("default.subscriptions.txt", "did you mean default.subscriptions?"),
+            ("policies.toml", "did you mean policy.toml?"),
+            ("policy.conf", "did you mean policy.toml?"),
+            ("policy", "did you mean policy.toml?"),
+            ("zephyrd.conf", "did you mean zephyr.toml?"),
+            ("acls", "did you mean acl?"),
+            ("acl.d", "did you mean acl?"),
+            ("ACL", "did you mean acl?"),
         ] {
             let file = folder.path().join(name);
             fs::write(&file, "").unwrap();

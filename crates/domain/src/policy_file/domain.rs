@@ -2,7 +2,7 @@
 
 use crate::{Backend, Enctype};
 use std::{collections::BTreeMap, fmt, path::PathBuf};
-use zephyr_core::policy::{Policy, Rule};
+use zephyr_core::policy::{Policy, Rule, Section};
 
 /// A place in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +72,12 @@ impl Domain {
     /// The place of a rule, as text.
     pub fn place_of(&self, rule: Rule) -> String {
         self.places.get(&rule).map_or_else(|| "the default".to_owned(), Place::to_string)
+    }
+
+    /// The place of the first rule of a section within the domain; that of the domain where it has none.
+    pub fn place_within(&self, section: Section) -> Option<&Place> {
+        let within = self.places.iter().filter(|(rule, _)| rule.section == section).map(|(_, place)| place);
+        within.min_by_key(|place| place.line).or(self.place.as_ref())
     }
 
     /// The origin of the domain's policy, as text.

@@ -111,7 +111,9 @@ impl Shell {
                 return Err(Problems(lost));
             }
             let (domain, acceptor) = self.verify_by(&configuration)?;
-            configuration.warnings.extend(start::policy_warnings(&domain, &configuration.policies));
+            let Configuration { policies, realms, rules, warnings, .. } = &mut configuration;
+            warnings.extend(start::policy_warnings(&domain, policies));
+            warnings.extend(start::list_warnings(&domain, policies, realms, Some(rules)));
             Ok((configuration, domain, acceptor))
         });
         let answer = match loaded {
@@ -144,7 +146,7 @@ impl Shell {
             Problems(vec![Problem::whole_file(&file, error)])
         };
         let realm = Some(self.domain.realm.as_str());
-        let domain = ServerDomain::find(&configuration.policies, settings.auth, realm).map_err(error)?;
+        let domain = ServerDomain::find(&configuration.policies, settings.auth, realm, None).map_err(error)?;
         if domain.judges_as(&self.domain) {
             return Ok((domain, None));
         }

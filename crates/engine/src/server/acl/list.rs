@@ -5,7 +5,10 @@ use super::{
     pattern::{PatternError, PrincipalPattern},
     syntax::{SyntaxError, read_lines},
 };
-use std::{collections::HashMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+};
 use zephyr_core::{
     principal::Principal,
     text_file::{Oddity, oddity},
@@ -68,6 +71,17 @@ pub enum EntryError {
     TooMany,
 }
 
+/// What is valid in an entry, and hardly meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EntryDoubt {
+    /// A sign that no name begins with.
+    #[error("a principal that begins with {0:?}: who is refused has ! before his name")]
+    Sign(char),
+    /// A sign that other files put between or around names.
+    #[error("a principal with {0:?} in it: one principal on each line, without quotes or other signs")]
+    Punctuation(char),
+}
+
 /// Maximum octets of a line.
 const MAX_LINE_LEN: usize = 1024;
 /// Maximum number of entries.
@@ -80,6 +94,7 @@ const MAX_ENTRIES: usize = 100_000;
 pub struct Acl {
     admitted: Entries,
     refused: Entries,
+    doubts: Vec<(usize, EntryDoubt)>,
 }
 
 /// The entries, each with the number of its line.
@@ -137,6 +152,9 @@ impl Acl {
             entries.networks.push((network, line));
             return Ok(());
         }
+        if let Some(doubt) = doubt(text) {
+            self.doubts.push((line, doubt));
+        }
         let Principal { name, realm } = Principal::parse(text);
         let realm_start = start + name.len() + 1;
         if realm == Some(b"") {
@@ -191,6 +209,28 @@ impl Acl {
         lines.sort_unstable();
         lines
     }
+
+    /// Lines whose entries are valid, and hardly meant.
+    pub fn doubts(&self) -> &[(usize, EntryDoubt)] {
+        &self.doubts
+    }
+
+    /// The realms that principals are of, each with its lines. Patterns for several realms are left out.
+    pub fn realms(&self) -> BTreeMap<Vec<u8>, Vec<usize>> {
+        let mut realms: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
+        let mut add = |realm: Vec<u8>, line| realms.entry(realm).or_default().push(line);
+        for entries in [&self.admitted, &self.refused] {
+            for (name, &line) in &entries.names {
+                Principal::parse(name).realm.into_iter().for_each(|realm| add(realm.to_vec(), line));
+            }
+            for (_, realm, line) in &entries.patterns {
+                let realm = realm.as_ref().and_then(PrincipalPattern::only_text);
+                realm.into_iter().for_each(|realm| add(realm, *line));
+            }
+        }
+        realms.values_mut().for_each(|lines| lines.sort_unstable());
+        realms
+    }
 }
 
 impl Entries {
@@ -224,6 +264,15 @@ impl Entries {
     fn address(&self, address: IpAddr) -> Option<usize> {
         self.networks.iter().find(|(network, _)| network.contains(address)).map(|&(_, line)| line)
     }
+}
+
+/// What is doubtful in the text of a principal.
+fn doubt(text: &[u8]) -> Option<EntryDoubt> {
+    if let Some(&sign @ (b'-' | b'+' | b'~' | b'^')) = text.first() {
+        return Some(EntryDoubt::Sign(sign.into()));
+    }
+    let sign = text.iter().find(|octet| matches!(octet, b';' | b',' | b'"' | b':'));
+    sign.map(|&sign| EntryDoubt::Punctuation(sign.into()))
 }
 
 fn without_comment(line: &[u8]) -> &[u8] {
@@ -377,6 +426,31 @@ mod tests {
     #[test]
     fn names_without_realm_are_found() {
         assert_eq!(read("a@R\nb\n!c*\n@10.0.0.1\nd*@R").without_realm(), [2, 3]);
+    }
+
+    #[test]
+    fn realms_are_found_with_their_lines() {
+        let realms = read("a@R\n!*@S\nb\n@10.0.0.1\n!d*@R\n*@*.S\nx\\@y@S").realms();
+        assert_eq!(realms.into_iter().collect::<Vec<_>>(), [(b"R".to_vec(), vec![1, 5]), (b"S".to_vec(), vec![2, 7])]);
+    }
+
+    #[test]
+    fn signs_that_mean_nothing_are_doubtful() {
+        use EntryDoubt::{Punctuation, Sign};
+        for (line, doubt) in [
+            ("!bob@R;", Some(Punctuation(';'))),
+            ("\"bob@R\"", Some(Punctuation('"'))),
+            ("bob,carol@R", Some(Punctuation(','))),
+            ("-bob@R", Some(Sign('-'))),
+            ("!-*@R", Some(Sign('-'))),
+            ("half-blood@R-S", None),
+            ("o'hara@R", None),
+            ("[a-c]?*.x/admin@R", None),
+            ("@2001:db8::1", None),
+        ] {
+            let found = read(&format!("a@R\n{line}\n"));
+            assert_eq!(found.doubts(), doubt.map(|doubt| (2, doubt)).as_slice(), "{line}");
+        }
     }
 
     proptest! {

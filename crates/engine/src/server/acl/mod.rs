@@ -20,7 +20,7 @@ mod rules;
 mod syntax;
 
 pub use default_subscriptions::{Defaults, LineError};
-pub use list::{Acl, EntryError, ListDecision, Who};
+pub use list::{Acl, EntryDoubt, EntryError, ListDecision, Who};
 pub use network::{Network, NetworkError};
 pub use pattern::{PatternError, PrincipalPattern};
 pub use registry::{Registered, Registry, RegistryError};

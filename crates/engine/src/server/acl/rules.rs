@@ -116,6 +116,11 @@ impl Rules {
         self.classes.insert(folded.into(), rules);
     }
 
+    /// The registered classes, folded, in no order.
+    pub fn classes(&self) -> impl Iterator<Item = &[u8]> {
+        self.classes.keys().map(|class| &**class)
+    }
+
     /// The number of registered classes.
     pub fn registered(&self) -> usize {
         self.classes.len()
