@@ -85,7 +85,7 @@ impl Server {
             }
         }
         let asked_for = wanted.len();
-        let (mut permitted, by_policy) = self.permitted(wanted, request);
+        let (mut permitted, by_policy) = self.permitted(wanted, request, false);
         let refused = permitted.is_empty() && asked_for > 0 && by_policy;
         permitted.extend(kept);
         if refused {
@@ -96,7 +96,8 @@ impl Server {
             // What was not asked for is not missed where it is not to be had.
             let message = request.message.take();
             let defaults = self.config.rules.clone();
-            permitted.extend(self.permitted(defaults.defaults.of(request.principal()).collect(), request).0);
+            let list = defaults.defaults.of(request.principal()).collect();
+            permitted.extend(self.permitted(list, request, true).0);
             request.message = message;
         }
         self.add_subscriptions(id, permitted, request)
