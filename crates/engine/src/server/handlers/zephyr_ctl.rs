@@ -44,8 +44,15 @@ impl Server {
             self.answer_with_list(request, &entries);
             return;
         }
-        if !self.may_receive_somewhere(request) && !self.allowed(request, Action::Receive) {
-            return;
+        if !self.may_receive_somewhere(request) {
+            if request.asks_for_client() {
+                let is_free = self.clients.at(request.client_address()).is_none();
+                self.reply(request, if is_free { Reply::Lost } else { Reply::Denied });
+                return;
+            }
+            if !self.allowed(request, Action::Receive) {
+                return;
+            }
         }
         let answer = match opcode {
             names::SUBSCRIBE => self.subscribe(request, true),
