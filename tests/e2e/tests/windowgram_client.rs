@@ -98,7 +98,7 @@ fn a_second_windowgram_client_ends_without_a_word_unless_asked() -> Result<()> {
     let expected = format!(
         "zwgc: windowgram file already exists.  If you are\nzwgc: not already running zwgc, delete {}\nzwgc: and try again.\nzwgc: One runs, on port {}: end that one first.\n",
         file.display(),
-        std::fs::read_to_string(&file)?.trim()
+        u16::from_be(std::fs::read_to_string(&file)?.trim().parse()?)
     );
     assert_eq!((asked.status.code(), asked.stderr.as_str()), (Some(1), expected.as_str()));
     // Who types it waits for an answer, and is told.
