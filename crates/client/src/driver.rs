@@ -258,5 +258,12 @@ pub(crate) fn log_subscription_event(event: &SubscriptionEvent) {
         SubscriptionEvent::NotRestored(error) => {
             tracing::warn!("the server has forgotten this client, and cannot be subscribed with again: {error}");
         }
+        SubscriptionEvent::Forgotten => {
+            tracing::warn!(
+                "the server has forgotten this client, and there are no tickets: nothing is received until there are"
+            );
+        }
+        SubscriptionEvent::Silent => tracing::warn!("the server does not answer: notices may be missed"),
+        SubscriptionEvent::Answers => tracing::info!("the server answers again"),
     }
 }

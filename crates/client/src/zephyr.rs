@@ -5,7 +5,7 @@ use crate::{
     driver::{self, Request, Started},
     location::Location,
 };
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 use zephyr_core::exposure::Exposure;
 use zephyr_engine::client::{
     Endpoint, Message, Operation, OperationError, Outcome, Receipt, Subscription, SubscriptionRequest,
@@ -145,8 +145,18 @@ impl Zephyr {
     ///
     /// When the question cannot be sent, is refused, or is not answered.
     pub async fn is_known(&self) -> Result<bool> {
+        Ok(self.unknown_for().await?.is_none())
+    }
+
+    /// Asks whether the server knows this client, as [`Zephyr::is_known`]; gives the time since it last did when it does not.
+    ///
+    /// # Errors
+    ///
+    /// When the question cannot be sent, is refused, or is not answered.
+    pub async fn unknown_for(&self) -> Result<Option<Duration>> {
         match self.perform(Operation::CheckSubscriptions).await? {
-            Outcome::Known(known) => Ok(known),
+            Outcome::Known => Ok(None),
+            Outcome::Unknown { unknown_for } => Ok(Some(unknown_for)),
             _ => Err(OperationError::InvalidAnswer.into()),
         }
     }

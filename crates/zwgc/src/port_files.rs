@@ -21,15 +21,19 @@ struct PortFile {
 
 /// Another windowgram client of the user's runs.
 #[derive(Debug, PartialEq, Eq)]
-pub struct AlreadyRuns(PathBuf);
+pub struct AlreadyRuns {
+    file: PathBuf,
+    port: u16,
+}
 
 impl AlreadyRuns {
-    /// The lines of the C program about it.
-    pub fn lines(&self) -> [String; 3] {
+    /// The lines of the C program about it, and which one runs.
+    pub fn lines(&self) -> [String; 4] {
         [
             "windowgram file already exists.  If you are".to_owned(),
-            format!("not already running zwgc, delete {}", self.0.display()),
+            format!("not already running zwgc, delete {}", self.file.display()),
             "and try again.".to_owned(),
+            format!("One runs, on port {}: end that one first.", self.port),
         ]
     }
 }
@@ -62,9 +66,9 @@ impl PortFiles {
                     report(&format!("{path} was left by a windowgram client that does not run any more: replaced"));
                     true
                 }
-                Err(CreateError::Runs(path)) => {
+                Err(CreateError::Runs { path: file, port }) => {
                     files.remove(&mut report);
-                    return Err(AlreadyRuns(path));
+                    return Err(AlreadyRuns { file, port });
                 }
                 Err(error) => {
                     report(&consequence(&error, &place));
@@ -146,12 +150,13 @@ mod tests {
 
         let mut said = Vec::new();
         let runs = |taken: &Place| match taken.path.ends_with("a") {
-            true => Err(CreateError::Runs(taken.path.clone())),
+            true => Err(CreateError::Runs { path: taken.path.clone(), port: 5 }),
             false => made(taken, 6),
         };
         let again = PortFiles::create_in(vec![place("c"), place("a")], 6, runs, |line| said.push(line.to_owned()));
         let lines = again.err().unwrap().lines();
         assert!(lines[0].starts_with("windowgram file already exists") && lines[1].ends_with("/a"), "{lines:?}");
+        assert_eq!(lines[3], "One runs, on port 5: end that one first.");
         assert!(said.is_empty() && !place("c").path.exists(), "{said:?}");
         assert_eq!(windowgram_port::read(&places[0].path).unwrap(), 5);
 

@@ -234,11 +234,12 @@ impl<'a> Presence<'a> {
     /// which need not be those of the subscription file: other programs change them. But a server that has forgotten the client would
     /// take the key for that of a client without any.
     async fn renew_key(&mut self) -> bool {
-        let renewed = match self.zephyr.is_known().await {
-            Ok(true) => self.zephyr.renew_key().await,
-            Ok(false) => {
+        let renewed = match self.zephyr.unknown_for().await {
+            Ok(None) => self.zephyr.renew_key().await,
+            Ok(Some(unknown_for)) => {
+                let time = localtime::rounded(unknown_for);
                 complain!(
-                    "zwgc: the server had forgotten you: subscribing again; notices of the last minute may be lost."
+                    "zwgc: the server had forgotten you: subscribing again. You were not subscribed for up to {time}; notices in between are lost."
                 );
                 self.located.is_done = false;
                 return false;
@@ -273,6 +274,20 @@ impl<'a> Presence<'a> {
             SubscriptionEvent::NotRestored(error) => {
                 report_error(&error.into(), "while subscribing again, as the server has forgotten you");
                 complain!("zwgc: It is tried again now and then.");
+                Ok(())
+            }
+            SubscriptionEvent::Forgotten => {
+                complain!(
+                    "zwgc: the server has forgotten you, and you have no tickets: nothing reaches you until you run kinit."
+                );
+                Ok(())
+            }
+            SubscriptionEvent::Silent => {
+                complain!("zwgc: the server does not answer: until it does, notices for you may be lost.");
+                Ok(())
+            }
+            SubscriptionEvent::Answers => {
+                complain!("zwgc: the server answers again.");
                 Ok(())
             }
         }

@@ -14,7 +14,12 @@ use zephyr_e2e::{
     person::{Person, TIMEOUT},
     stack::Stack,
 };
-use zephyr_testkit::{bins, deadline::wait_until, process::Daemon, realm::RealmOptions};
+use zephyr_testkit::{
+    bins,
+    deadline::wait_until,
+    process::{self, Daemon},
+    realm::RealmOptions,
+};
 
 /// A domain, and how many requests to set a location with exposure `net-announced` have reached its server.
 fn stack() -> Result<(Stack, Arc<AtomicUsize>)> {
@@ -93,6 +98,28 @@ fn new_tickets_bring_back_who_was_forgotten() -> Result<()> {
     tell(&alice, &zwgc, "after")?;
     alice.send(&["-c", "news", "-m", "also after"])?;
     zwgc.wait_for(TIMEOUT, |line| line.trim() == "also after")?;
+    Ok(())
+}
+
+/// Nothing can be proven to the new server, which tells that it knows nobody there.
+#[test]
+fn who_is_forgotten_without_tickets_is_told() -> Result<()> {
+    let (mut stack, _) = stack()?;
+    let alice = stack.login("alice")?;
+    let (user, bob) = (stack.realm()?.user("bob")?, stack.person("bob")?);
+    stack.realm()?.kinit(&user, None)?;
+    let zwgc = bob.clone().with_variable("ZEPHYR_CHECK", "1").zwgc(&[("news", "*", "*")])?;
+    tell(&alice, &zwgc, "before")?;
+    process::run(user.command("kdestroy"), TIMEOUT)?.success()?;
+    restart_server(&mut stack)?;
+    let deaf = "zwgc: the server has forgotten you, and you have no tickets: nothing reaches you until you run kinit.";
+    zwgc.wait_for(TIMEOUT, |line| line == deaf)?;
+    stack.realm()?.kinit(&user, None)?;
+    let again = zwgc.wait_for(TIMEOUT, |line| line.contains("the server had forgotten you: subscrib"))?;
+    assert!(again.contains("You were not subscribed for up to"), "{again}");
+    tell(&alice, &zwgc, "after")?;
+    let lines = zwgc.transcript().lines_after(0);
+    assert_eq!(lines.iter().filter(|line| *line == deaf).count(), 1, "{lines:?}");
     Ok(())
 }
 

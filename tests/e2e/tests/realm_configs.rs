@@ -112,7 +112,7 @@ fn isu_nobody_sends_or_receives_without_proof() -> Result<()> {
     let refused = carol.zwrite(&["bob", "-m", "psst"])?;
     assert_eq!(refused.status.code(), Some(1));
     assert!(refused.stderr.contains("No credentials cache found"), "{refused}");
-    assert!(refused.stderr.contains("Run kinit first: this domain takes nothing without proof"), "{refused}");
+    assert!(refused.stderr.contains("Run kinit first: this domain demands proof"), "{refused}");
     // Whose programs know nothing of policies is refused by the server, in the text of C and in ours.
     let unaware = carefree(carol.clone())?;
     let refused = unaware.zwrite(&["-d", "bob", "-m", "psst"])?;
@@ -163,7 +163,7 @@ fn isu_zwgc_says_why_it_receives_nothing_and_hides_what_nobody_proved() -> Resul
     let mut unproven = Daemon::spawn(command, carol.home().join("zwgc.log"))?;
     unproven.wait_for(TIMEOUT, |line| line.contains("No credentials cache found while subscribing"))?;
     unproven.wait_for(TIMEOUT, |line| {
-        line == "zwgc: Run kinit first: this domain takes nothing without proof of who you are."
+        line == "zwgc: Run kinit first: this domain demands proof of who you are for that."
     })?;
     // As with programs that know nothing of policies: the server refuses, and zwgc shows its text.
     let unaware = stack.login("alice")?;

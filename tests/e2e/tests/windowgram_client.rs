@@ -96,8 +96,9 @@ fn a_second_windowgram_client_ends_without_a_word_unless_asked() -> Result<()> {
     let asked = second_zwgc(&bob, &["-debug"])?;
     let file = bob.wgfile();
     let expected = format!(
-        "zwgc: windowgram file already exists.  If you are\nzwgc: not already running zwgc, delete {}\nzwgc: and try again.\n",
-        file.display()
+        "zwgc: windowgram file already exists.  If you are\nzwgc: not already running zwgc, delete {}\nzwgc: and try again.\nzwgc: One runs, on port {}: end that one first.\n",
+        file.display(),
+        u16::from_be(std::fs::read_to_string(&file)?.trim().parse()?)
     );
     assert_eq!((asked.status.code(), asked.stderr.as_str()), (Some(1), expected.as_str()));
     // Who types it waits for an answer, and is told.

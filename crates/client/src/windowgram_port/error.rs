@@ -48,8 +48,13 @@ pub enum ReadError {
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
     /// The user's windowgram client whose port it has runs.
-    #[error("{} is that of a windowgram client that runs", .0.display())]
-    Runs(PathBuf),
+    #[error("{} is that of a windowgram client that runs, on port {port}", path.display())]
+    Runs {
+        /// The file.
+        path: PathBuf,
+        /// The client's port.
+        port: u16,
+    },
     /// There is something of the user's that no windowgram client has left.
     #[error("{} is no file with a port, so it is left alone", .0.display())]
     NotAPortFile(PathBuf),

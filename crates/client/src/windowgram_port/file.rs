@@ -60,7 +60,9 @@ pub(super) fn create(
     check_owner(path, user)?;
     match read(path, user) {
         // The same port is this client's own by now, whoever had it before.
-        Ok(known) if known != port && runs(known) => return Err(CreateError::Runs(path.clone())),
+        Ok(known) if known != port && runs(known) => {
+            return Err(CreateError::Runs { path: path.clone(), port: known });
+        }
         Ok(_) => {}
         // Whoever writes one in parts, or found no room for all of it.
         Err(ReadError::NoPort(_)) if is_beginning(path) => {}
@@ -233,7 +235,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = place(&folder);
         create(&place, 7, user(), nobody).unwrap();
-        assert!(matches!(create(&place, 5, user(), |port| port == 7), Err(CreateError::Runs(_))));
+        assert!(matches!(create(&place, 5, user(), |port| port == 7), Err(CreateError::Runs { port: 7, .. })));
         assert_eq!(read(&place.path, user()).unwrap(), 7);
         assert_eq!(create(&place, 7, user(), |_| true).unwrap(), Created::InPlaceOfLeftover, "it has its port itself");
         for left in ["", "18", "\0\0\0\0\0\0", "99999\n", " \n"] {

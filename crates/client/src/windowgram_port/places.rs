@@ -19,14 +19,14 @@ pub struct Place {
     pub path: PathBuf,
 }
 
-/// The places of the port file, the one that counts most first: `$WGFILE` alone, or `wg.UID` in `$XDG_RUNTIME_DIR` and in
+/// The places of the port file, the one that counts most first: `$WGFILE` alone unless it is empty, or `wg.UID` in `$XDG_RUNTIME_DIR` and in
 /// `/tmp`. A `$XDG_RUNTIME_DIR` that is not the user's, or that others may write to, is left out.
 pub fn places() -> Vec<Place> {
     places_of(env::var_os("WGFILE"), env::var_os("XDG_RUNTIME_DIR"), account::user_id())
 }
 
 fn places_of(file: Option<OsString>, runtime_dir: Option<OsString>, user: u32) -> Vec<Place> {
-    if let Some(file) = file {
+    if let Some(file) = file.filter(|file| !file.is_empty()) {
         return vec![Place { path: file.into() }];
     }
     let name = format!("wg.{user}");
@@ -67,5 +67,7 @@ mod tests {
         assert_eq!(paths(folder.path(), user), [&*public]);
         let given = places_of(Some("/x/y".into()), Some(folder.path().into()), user);
         assert_eq!(given, [Place { path: "/x/y".into() }]);
+        let empty = places_of(Some("".into()), Some("relative".into()), user);
+        assert_eq!(empty, [Place { path: public.into() }], "as if it were not set");
     }
 }

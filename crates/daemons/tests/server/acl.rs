@@ -7,6 +7,7 @@ use zephyr_core::{
     notice::Notice,
     policy::{Demand, Policy},
 };
+use zephyr_engine::level::Level;
 use zephyr_engine::server::{
     Command, LogEvent, access,
     acl::{Act, Who},
@@ -281,7 +282,10 @@ fn hosts_subscribe_too() {
 fn default_subscriptions_are_no_way_around() {
     let mut stage = with(&[("sub-operations", "bob@ATHENA.TEST")]);
     assert_eq!(stage.ask(control("SUBSCRIBE", ALICE, b""), Yes), "SERVACK SENT");
+    assert_eq!(stage.events[0].level(), Level::Debug, "which nobody asked for");
     assert_eq!(stage.line(), as_here("subscr unauth alice@ATHENA.TEST class operations (127.77.0.1:5000)"));
+    assert_eq!(stage.ask(control("SUBSCRIBE", ALICE, b"operations\0*\0\0"), Yes), "SERVACK SENT");
+    assert_eq!(stage.events[0].level(), Level::Warning);
     assert_eq!(stage.list(here(), ALICE, 5000), "message|personal|alice@ATHENA.TEST|message|urgent|alice@ATHENA.TEST|");
 }
 

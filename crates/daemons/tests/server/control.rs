@@ -376,6 +376,24 @@ fn what_was_set_up_with_proof_is_not_changed_without() {
 }
 
 #[test]
+fn who_has_lost_his_tickets_hears_that_he_was_forgotten() {
+    for policy in [Policy::KERBEROS, Policy::OPEN] {
+        let mut stage = Stage::with(|config| config.policy = policy);
+        stage.subscribe(here(), ALICE, 5000, b"a\0b\0\0");
+        stage.events.clear();
+        let known = stage.ask(control("UNSUBSCRIBE", ALICE, b""), No);
+        assert_eq!((known.as_str(), stage.events.len()), ("SERVNAK LOST", 0), "he asks often");
+        stage.hm(here(), "ZEPHYR_CTL", "HM", "FLUSH");
+        stage.events.clear();
+        assert_eq!(stage.ask(control("UNSUBSCRIBE", ALICE, b""), No), "SERVACK LOST");
+        assert_eq!(stage.engine.gauges().clients, 0);
+    }
+    let mut stage = Stage::new();
+    assert_eq!(stage.ask(control("UNSUBSCRIBE", ALICE, b""), Failed), "SERVNAK LOST");
+    assert_eq!(stage.ask(control("UNSUBSCRIBE", ALICE, b"a\0b\0\0"), No), "SERVNAK LOST");
+}
+
+#[test]
 fn after_a_flush_what_is_sent_again_is_done_again() {
     let mut stage = Stage::new();
     let subscribe = stage.packet(control("SUBSCRIBE_NODEFS", ALICE, b"a\0b\0\0"), Yes);

@@ -139,7 +139,7 @@ impl OperationError {
                 "The server did not accept the proof of who you are. Run klist to see your tickets, and kinit for new ones.",
             ),
             Self::CannotProve(AuthError::NoCredentials | AuthError::Expired) => {
-                Some("Run kinit first: this domain takes nothing without proof of who you are.")
+                Some("Run kinit first: this domain demands proof of who you are for that.")
             }
             Self::Auth(error) | Self::CannotProve(error) => error.advice(),
             _ => None,

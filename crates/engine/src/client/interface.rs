@@ -9,6 +9,7 @@ use std::{
     fmt,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 use zephyr_core::{
     auth::{AuthError, Session},
@@ -81,8 +82,13 @@ pub enum Outcome {
     Sent(Receipt),
     /// Of [`Operation::ListSubscriptions`]: the list in the server's order.
     Subscriptions(Vec<Subscription>),
-    /// Of [`Operation::CheckSubscriptions`]: whether the server knows the client.
-    Known(bool),
+    /// Of [`Operation::CheckSubscriptions`]: the server knows the client.
+    Known,
+    /// Of [`Operation::CheckSubscriptions`]: the server does not know the client.
+    Unknown {
+        /// The time since it last did.
+        unknown_for: Duration,
+    },
     /// Of all others: done.
     Done {
         /// The server's text, if it sends one: such as that not all subscriptions were accepted.

@@ -61,7 +61,7 @@ impl Client {
         {
             self.tickets.record(change);
             if outcome.is_ok() {
-                self.restoration.record_known(now);
+                self.record_known(now);
             }
             self.schedule_check(now);
             if self.settings.renews_tickets && self.tickets.is_off() {
@@ -94,9 +94,9 @@ impl Client {
     /// Handles the end of a step of a subscription with new tickets.
     fn handle_renewal(&mut self, now: Now, outcome: Result<Outcome, OperationError>, procedure: &Procedure) {
         let next = match &outcome {
-            Ok(Outcome::Known(true)) => Some(TicketWatch::key_renewal()),
+            Ok(Outcome::Known) => Some(TicketWatch::key_renewal()),
             // A server that has forgotten the client would take the key for the beginning of one without subscriptions.
-            Ok(Outcome::Known(false)) => Some(Operation::Identify),
+            Ok(Outcome::Unknown { .. }) => Some(Operation::Identify),
             Ok(_) if procedure.wants_principal() => Some(self.tickets.resubscription()),
             _ => None,
         };

@@ -204,6 +204,8 @@ impl Procedure {
         }
         match session {
             Ok(session) => self.session = Some(Arc::clone(session)),
+            // A server may say that it knows nobody here, which its user is to hear; whatever else it says means nothing.
+            Err(AuthError::NoCredentials | AuthError::Expired) if self.asks_by_itself() => {}
             Err(error) => {
                 let notice = self.message.notice();
                 let error = policy::check_without_session(&shared.policy, &shared.endpoint, &notice, error.clone())?;
@@ -225,16 +227,10 @@ impl Procedure {
                     None => continue,
                 }
             }
-            policy::check_outgoing(&shared.policy, &shared.endpoint, &notice, session.is_some()).map_err(|error| {
-                match error {
-                    OperationError::Policy(refusal @ Refusal { why: Why::Unproven, .. })
-                        if !notice.sender.is_empty() =>
-                    {
-                        OperationError::UnprovableName(refusal)
-                    }
-                    error => error,
-                }
-            })?;
+            if session.is_some() || !self.asks_by_itself() {
+                policy::check_outgoing(&shared.policy, &shared.endpoint, &notice, session.is_some())
+                    .map_err(|error| unprovable(error, &notice))?;
+            }
             match shared.packets(now, &self.message, session.as_deref()) {
                 Ok(packets) => break packets,
                 Err(AuthError::Format(FormatError::HeaderTooLong { .. })) if !self.limits_queried => {
@@ -270,6 +266,11 @@ impl Procedure {
         shared.transmit(out);
         self.report_queued(shared);
         self.settle(now, shared)
+    }
+
+    /// Whether the client itself asks whether the server knows it.
+    fn asks_by_itself(&self) -> bool {
+        self.owner == Owner::Restoration && self.is_check()
     }
 
     const fn is_list(&self) -> bool {
@@ -349,11 +350,11 @@ impl Procedure {
             }
             Task::Cancel { .. } => Ok(Some(Outcome::Done { text: request_result(receipt)? })),
             Task::Check => match receipt.status {
-                DeliveryStatus::NobodyThere => Ok(Some(Outcome::Known(false))),
+                DeliveryStatus::NobodyThere => Ok(Some(shared.unknown(now))),
                 // Somebody else has subscribed for this port, or the server takes no proof of this user; which is told when the
                 // client subscribes again. Without proof it need not mean anything.
-                DeliveryStatus::Refused(_) if self.session.is_some() => Ok(Some(Outcome::Known(false))),
-                _ => request_result(receipt).map(|_| Some(Outcome::Known(true))),
+                DeliveryStatus::Refused(_) if self.session.is_some() => Ok(Some(shared.unknown(now))),
+                _ => request_result(receipt).map(|_| Some(Outcome::Known)),
             },
             Task::List { answer, .. } => {
                 request_result(receipt)?;
@@ -497,4 +498,14 @@ fn left_out_text(list: &[Subscription], left_out: &[usize]) -> Option<String> {
         0 => format!("{first} is too long to be sent"),
         more => format!("{first} and {more} more are too long to be sent"),
     })
+}
+
+/// The error about a notice that the policy wants proven. One in a name that the program has chosen cannot be.
+fn unprovable(error: OperationError, notice: &Notice<'_>) -> OperationError {
+    match error {
+        OperationError::Policy(refusal @ Refusal { why: Why::Unproven, .. }) if !notice.sender.is_empty() => {
+            OperationError::UnprovableName(refusal)
+        }
+        error => error,
+    }
 }

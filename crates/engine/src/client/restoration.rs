@@ -5,12 +5,12 @@
 //! request to unsubscribe from nothing: any server answers whether it knows the client, and changes nothing. Only for a client
 //! that is not known at all everything is subscribed again, so what other programs of the user have changed stays as it is.
 //! The same question finds that this machine has another address by now: the server knows nobody there.
+//!
+//! Without tickets a client that had subscribed with proof asks as well, so that its user hears that nothing reaches him. And he
+//! hears when nobody has answered the question for a while.
 
 use super::{Client, Event, LogEvent, Operation, OperationError, Outcome, operations::Owner, procedure::Procedure};
-use std::{
-    net::Ipv4Addr,
-    time::{Duration, SystemTime},
-};
+use std::{net::Ipv4Addr, time::Duration};
 use zephyr_core::time::Now;
 
 /// The default time between two checks; up to a quarter more, by address and port. So a client that was forgotten has subscribed
@@ -21,8 +21,12 @@ pub const SUBSCRIPTION_CHECK: Duration = Duration::from_secs(40);
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the time between two checks doubles at most, while the server refuses the subscriptions.
 const MAX_DOUBLINGS: u32 = 3;
+/// How long a server must not have answered until the program is told. A question that is not answered takes longer than that with
+/// the wait before it, so it is told within two minutes. The host manager sends a question again and again: no packet that is
+/// lost matters.
+const SILENCE: Duration = Duration::from_secs(100);
 
-/// The end of an attempt to subscribe again after the server had forgotten this client.
+/// What a client finds out about its subscriptions by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SubscriptionEvent {
     /// The client has subscribed again. The server has forgotten the user's locations, too, unless only the subscriptions were
@@ -33,25 +37,42 @@ pub enum SubscriptionEvent {
     },
     /// The server refuses the subscriptions. Reported once; the client tries again, less and less often.
     NotRestored(OperationError),
+    /// The server has forgotten the client, which had subscribed with proof and cannot prove anything now: nothing reaches it
+    /// until there are tickets again. Reported once.
+    Forgotten,
+    /// The server has not answered for some two minutes: notices may be missed. Reported once.
+    Silent,
+    /// The server answers again. Whether it has forgotten the client is for other events.
+    Answers,
 }
 
-/// When the server is asked next, and how often it had forgotten the client.
+/// When the server is asked next, and what became of the questions before.
 pub(super) struct Restoration {
     /// The time between two checks; `None`: none are made.
     interval: Option<Duration>,
     next_check: Option<Duration>,
-    /// When the server last knew the client.
-    last_known: Option<Now>,
-    /// Refusals since then.
+    /// Refusals since the server last knew the client.
     refusals: u32,
     /// Whether it was reported that the server refuses them.
+    is_reported: bool,
+    /// Whether it was reported that the server has forgotten a client without tickets.
+    is_forgotten: bool,
+    silence: Silence,
+}
+
+/// For how long the server has not answered.
+#[derive(Default)]
+struct Silence {
+    /// When it last did, in monotonic time: of a suspended machine nobody has expected that it asks.
+    last_answer: Option<Duration>,
     is_reported: bool,
 }
 
 impl Restoration {
     pub(super) fn new(interval: Option<Duration>) -> Self {
         let interval = interval.map(|interval| interval.max(MIN_INTERVAL));
-        Self { interval, next_check: None, last_known: None, refusals: 0, is_reported: false }
+        let silence = Silence::default();
+        Self { interval, next_check: None, refusals: 0, is_reported: false, is_forgotten: false, silence }
     }
 
     /// The monotonic time of the next check.
@@ -63,21 +84,29 @@ impl Restoration {
         self.next_check.is_some_and(|due| now.monotonic >= due)
     }
 
-    /// Records that the server knows the client.
-    pub(super) fn record_known(&mut self, now: Now) {
-        *self = Self { last_known: Some(now), ..Self::new(self.interval) };
+    /// Records an answer; true when it was reported that none came.
+    fn record_answer(&mut self, now: Now) -> bool {
+        let was_reported = self.silence.is_reported;
+        self.silence = Silence { last_answer: Some(now.monotonic), ..Silence::default() };
+        was_reported
     }
 
-    /// The time since the server last knew the client, by the clock that says more: one of them stands still in suspended
-    /// machines.
-    fn unknown_for(&self, now: Now) -> Duration {
-        let Some(last) = self.last_known else { return Duration::ZERO };
-        let by_wall = |last: SystemTime| now.wall.duration_since(last).unwrap_or_default();
-        now.monotonic.saturating_sub(last.monotonic).max(by_wall(last.wall))
+    /// Records that a question was not answered; true when that is to be reported.
+    fn record_silence(&mut self, now: Now) -> bool {
+        let Silence { last_answer, is_reported } = &mut self.silence;
+        let since = *last_answer.get_or_insert(now.monotonic);
+        now.monotonic.saturating_sub(since) >= SILENCE && !std::mem::replace(is_reported, true)
     }
 }
 
 impl Client {
+    /// Records that the server knows the client.
+    pub(super) fn record_known(&mut self, now: Now) {
+        self.shared.last_known = Some(now);
+        self.restoration = Restoration::new(self.restoration.interval);
+        self.restoration.record_answer(now);
+    }
+
     /// Sets the time of the next check, after the client's own subscriptions have changed, or after a check. It is a little
     /// different for each client, so that those which started together do not ask together.
     pub(super) fn schedule_check(&mut self, now: Now) {
@@ -118,36 +147,61 @@ impl Client {
         procedure: &Procedure,
     ) {
         match outcome {
-            Ok(Outcome::Known(true)) => self.restoration.record_known(now),
-            Ok(Outcome::Known(false)) => {
-                // Who had subscribed with proof does not do so without.
-                let is_as_good = procedure.session().is_some() || self.tickets.subscribed_without_proof();
-                if is_as_good && self.tickets.has_subscriptions() && !self.changes_subscriptions() {
+            Ok(Outcome::Known) => {
+                self.handle_answer(now);
+                self.record_known(now);
+            }
+            Ok(Outcome::Unknown { .. }) => {
+                self.handle_answer(now);
+                if self.tickets.has_subscriptions() && !self.changes_subscriptions() {
                     // Perhaps it knows nobody at this address, because it is a new one.
                     self.shared.address.request();
-                    let operation = self.tickets.resubscription();
-                    return self.begin(now, Owner::Restoration, operation);
+                    // Who had subscribed with proof does not do so without.
+                    if procedure.session().is_some() || self.tickets.subscribed_without_proof() {
+                        let operation = self.tickets.resubscription();
+                        return self.begin(now, Owner::Restoration, operation);
+                    }
+                    if !std::mem::replace(&mut self.restoration.is_forgotten, true) {
+                        self.report_subscriptions(SubscriptionEvent::Forgotten);
+                    }
                 }
             }
             Ok(_) => {
                 if let Some(operation) = self.tickets.unsubscription().filter(|_| !procedure.unsubscribes()) {
                     return self.begin(now, Owner::Restoration, operation);
                 }
-                let unknown_for = self.restoration.unknown_for(now);
-                self.restoration.record_known(now);
-                self.shared.events.push_back(Event::Subscriptions(SubscriptionEvent::Restored { unknown_for }));
+                let unknown_for = self.shared.unknown_for(now);
+                self.record_known(now);
+                self.report_subscriptions(SubscriptionEvent::Restored { unknown_for });
             }
             Err(error) if procedure.is_check() || !error.is_refusal() => {
+                if error.is_refused_by_server() {
+                    self.handle_answer(now);
+                } else if !error.is_refusal() && self.restoration.record_silence(now) {
+                    self.report_subscriptions(SubscriptionEvent::Silent);
+                }
                 self.shared.log(LogEvent::NotChecked { error });
             }
             Err(error) => {
+                self.restoration.record_answer(now);
                 self.restoration.refusals += 1;
                 if !std::mem::replace(&mut self.restoration.is_reported, true) {
-                    self.shared.events.push_back(Event::Subscriptions(SubscriptionEvent::NotRestored(error)));
+                    self.report_subscriptions(SubscriptionEvent::NotRestored(error));
                 }
             }
         }
         self.schedule_check(now);
+    }
+
+    /// Handles an answer of the server, whatever it says.
+    fn handle_answer(&mut self, now: Now) {
+        if self.restoration.record_answer(now) {
+            self.report_subscriptions(SubscriptionEvent::Answers);
+        }
+    }
+
+    fn report_subscriptions(&mut self, event: SubscriptionEvent) {
+        self.shared.events.push_back(Event::Subscriptions(event));
     }
 }
 

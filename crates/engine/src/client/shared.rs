@@ -1,12 +1,15 @@
 //! The state that all operations of a client share: its endpoint and policy, and its pending jobs and output.
 
 use super::{
-    Backlog, Endpoint, Event, Job, LogEvent, Message, exchange::OutgoingPacket, host_manager::StatusQuery,
+    Backlog, Endpoint, Event, Job, LogEvent, Message, Outcome, exchange::OutgoingPacket, host_manager::StatusQuery,
     verification::Verifier,
 };
 use crate::machine::Transmit;
 use bytes::Bytes;
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    time::{Duration, SystemTime},
+};
 use zephyr_core::{
     auth::{AuthError, Direction, Session},
     fragment::Cutter,
@@ -59,6 +62,8 @@ pub(super) struct Shared {
     pub(super) transmits: VecDeque<Transmit>,
     pub(super) events: VecDeque<Event>,
     pub(super) arrived: Backlog,
+    /// When the server last knew the client, as far as that is known.
+    pub(super) last_known: Option<Now>,
 }
 
 impl Shared {
@@ -76,7 +81,21 @@ impl Shared {
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             arrived: Backlog::default(),
+            last_known: None,
         }
+    }
+
+    /// The time since the server last knew the client, by the clock that says more: one of them stands still in suspended
+    /// machines.
+    pub(super) fn unknown_for(&self, now: Now) -> Duration {
+        let Some(last) = self.last_known else { return Duration::ZERO };
+        let by_wall = |last: SystemTime| now.wall.duration_since(last).unwrap_or_default();
+        now.monotonic.saturating_sub(last.monotonic).max(by_wall(last.wall))
+    }
+
+    /// The outcome that the server does not know the client.
+    pub(super) fn unknown(&self, now: Now) -> Outcome {
+        Outcome::Unknown { unknown_for: self.unknown_for(now) }
     }
 
     pub(super) fn log(&mut self, event: LogEvent) {

@@ -179,11 +179,12 @@ impl Server {
     }
 
     /// The requested subscriptions that the rules admit; and whether the policy, which tells that in its answer,
-    /// refuses some. The request gets a message about what is refused.
+    /// refuses some. The request gets a message about what is refused. `by_default`: nobody asked for them.
     pub(crate) fn permitted(
         &mut self,
         wanted: Vec<Destination>,
         request: &mut Request<'_>,
+        by_default: bool,
     ) -> (Vec<Destination>, bool) {
         let measures =
             Measures { policy: &self.config.policy, parties: self.parties(request.origin), rules: &self.config.rules };
@@ -210,6 +211,7 @@ impl Server {
                 sender: request.principal().into(),
                 class: destination.class().into(),
                 any_instance: *reason == Forbidden::AnyInstance,
+                by_default,
                 client: request.client_address(),
                 more: more.len(),
             });

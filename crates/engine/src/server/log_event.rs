@@ -38,8 +38,15 @@ pub enum LogEvent {
     /// A subscription to notices for somebody else, and so many more of the same request.
     RecipientRefused { sender: Box<[u8]>, recipient: Box<[u8]>, more: usize },
     /// A subscription that the class's list or the policy refuses, and so many more of the same request;
-    /// `any_instance`: because it is to all instances.
-    SubscriptionRefused { sender: Box<[u8]>, class: Box<[u8]>, any_instance: bool, client: SocketAddr, more: usize },
+    /// `any_instance`: because it is to all instances; `by_default`: of the default subscriptions, which nobody asked for.
+    SubscriptionRefused {
+        sender: Box<[u8]>,
+        class: Box<[u8]>,
+        any_instance: bool,
+        by_default: bool,
+        client: SocketAddr,
+        more: usize,
+    },
     /// Subscriptions of a client, so many, that new rules forbid.
     SubscriptionsEnded { principal: Box<[u8]>, client: SocketAddr, count: usize },
     /// A notice that the class's list refuses.
@@ -93,7 +100,11 @@ impl LogEvent {
     /// The severity of the event.
     pub const fn level(&self) -> Level {
         match self {
-            Self::Resent { .. } | Self::Copied { .. } | Self::HostFlushed { .. } | Self::Dropped { .. } => Level::Debug,
+            Self::Resent { .. }
+            | Self::Copied { .. }
+            | Self::HostFlushed { .. }
+            | Self::Dropped { .. }
+            | Self::SubscriptionRefused { by_default: true, .. } => Level::Debug,
             Self::CannotVerify { .. } => Level::Error,
             Self::FailedProof { .. }
             | Self::Unauthenticated { .. }
@@ -144,7 +155,7 @@ impl fmt::Display for LogEvent {
             Self::RecipientRefused { sender, recipient, more } => {
                 write!(f, "subscr unauth {} recipient {}{}", text(sender), text(recipient), And(*more))
             }
-            Self::SubscriptionRefused { sender, class, any_instance, client, more } => {
+            Self::SubscriptionRefused { sender, class, any_instance, by_default: _, client, more } => {
                 let wild = if *any_instance { " wild inst" } else { "" };
                 write!(f, "subscr unauth {} class {}{wild} ({client}){}", text(sender), text(class), And(*more))
             }

@@ -71,6 +71,10 @@ impl Server {
     }
 
     fn refuse_address(&mut self, request: &mut Request<'_>, id: ClientId) -> Reply {
+        if request.asks_for_client() {
+            // Who is without tickets for a while asks often, and takes nothing.
+            return Reply::Denied;
+        }
         request.message = Some(PORT_TAKEN.to_owned());
         let owner = self.clients.get(id).map_or_else(|| b""[..].into(), |client| client.principal.as_ref().into());
         self.report(LogEvent::PortTaken {

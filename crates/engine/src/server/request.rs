@@ -19,6 +19,7 @@ use zephyr_core::{
     auth::{Identity, Session, Verdict},
     fold::{FoldedName, NameTooLong},
     fragment::Span,
+    names,
     notice::{Claim, Notice, OwnedPacket, Packet},
     time::Now,
 };
@@ -154,6 +155,14 @@ impl<'a> Request<'a> {
     /// The way that its packet came.
     pub(crate) const fn path(&self) -> Path {
         Path { from: self.from, local: self.local }
+    }
+
+    /// Whether somebody without proof asks only whether there is a client at his address, by a request to unsubscribe from
+    /// nothing. So whose tickets have ended hears that he was forgotten; that he is known he cannot hear.
+    pub(crate) fn asks_for_client(&self) -> bool {
+        let notice = &self.notice;
+        let is_question = notice.opcode == names::UNSUBSCRIBE && notice.body.is_empty();
+        is_question && notice.class.eq_ignore_ascii_case(names::ZEPHYR_CTL) && self.verdict == Verdict::Unauthenticated
     }
 
     /// The client that it speaks for: where it came from, at the port that it names.

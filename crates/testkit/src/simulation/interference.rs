@@ -175,7 +175,8 @@ impl World {
         self.note(node, || match outcome {
             Ok(Outcome::Sent(receipt)) => format!("sent, delivered: {}", receipt.is_delivered()),
             Ok(Outcome::Subscriptions(list)) => format!("subscriptions: {list:?}"),
-            Ok(Outcome::Known(known)) => format!("known: {known:?}"),
+            Ok(Outcome::Known) => "known".to_owned(),
+            Ok(Outcome::Unknown { .. }) => "unknown".to_owned(),
             Ok(Outcome::Done { .. }) => "done".to_owned(),
             Err(error) => format!("error: {error}"),
         });

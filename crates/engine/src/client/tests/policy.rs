@@ -79,7 +79,7 @@ fn without_credentials_only_what_the_policy_allows_is_sent() {
         let id = harness.begin(at(0), operation);
         let error = harness.error(id);
         assert!(matches!(error, OperationError::CannotProve(AuthError::NoCredentials)), "{error:?}");
-        assert!(error.advice().is_some_and(|advice| advice.contains("takes nothing without proof")));
+        assert!(error.advice().is_some_and(|advice| advice.contains("demands proof of who you are for that")));
     }
 }
 

@@ -231,24 +231,69 @@ fn a_server_that_does_not_answer_has_not_forgotten_anybody() {
     scene.harness.datagram(at(scene.time), HM, &acknowledging(Kind::HmAck, check.uid, b""));
     let wait = scene.check(Kind::ServAck, b"SENT\0").unwrap();
     assert!((180..=210).contains(&wait), "{wait}");
-    assert_eq!(scene.events(), []);
+    assert_eq!(scene.events(), [SubscriptionEvent::Silent, SubscriptionEvent::Answers]);
+}
+
+#[test]
+fn that_nobody_answers_is_told_once_and_its_end_too() {
+    let unanswered = |scene: &mut Scene| {
+        scene.pass().unwrap();
+        let check = scene.request().unwrap();
+        scene.harness.datagram(at(scene.time), HM, &acknowledging(Kind::HmAck, check.uid, b""));
+        scene.time += 60;
+        scene.harness.input(at(scene.time), Input::Timeout);
+        scene.events()
+    };
+    let settings = Settings { subscription_check: Some(SUBSCRIPTION_CHECK), ..Settings::default() };
+    let client = Client::ready(endpoint(), Policy::KERBEROS, settings);
+    let mut scene =
+        Scene { harness: Harness::with_client(client, Credentials::with(7)), time: 0, port: endpoint().port };
+    scene.perform(SubscriptionRequest::Subscribe, &["a"]);
+    for _ in 0..2 {
+        let from = scene.time;
+        assert_eq!(unanswered(&mut scene), [SubscriptionEvent::Silent]);
+        assert!((100..=120).contains(&(scene.time - from)), "{}", scene.time - from);
+        assert_eq!(unanswered(&mut scene), []);
+        scene.check(Kind::ServAck, b"SENT\0").unwrap();
+        assert_eq!(scene.events(), [SubscriptionEvent::Answers]);
+        scene.check(Kind::ServAck, b"SENT\0").unwrap();
+        assert_eq!(scene.events(), []);
+    }
+}
+
+#[test]
+fn a_program_that_asks_hears_for_how_long_it_was_unknown() {
+    let mut scene = Scene::usual();
+    scene.time = 7_200;
+    let id = scene.harness.begin(at(scene.time), Operation::CheckSubscriptions);
+    let uid = scene.request().unwrap().uid;
+    scene.harness.datagram(at(scene.time), HM, &acknowledging(Kind::ServAck, uid, b"LOST\0"));
+    let unknown_for = Duration::from_secs(7_200);
+    assert_eq!(scene.harness.outcome(id), Some(Ok(Outcome::Unknown { unknown_for })));
 }
 
 /// A server tells who proves nothing nothing about a proven client.
 #[test]
 fn without_tickets_nothing_proven_is_replaced() {
-    let mut scene = Scene::new(Credentials::with(7), Policy::OPEN);
-    scene.harness.credentials = Credentials::none();
-    for (kind, body) in [(Kind::ServNak, &b"LOST\0"[..]), (Kind::ServAck, b"LOST\0")] {
-        scene.pass().unwrap();
-        let check = scene.request().unwrap();
-        assert!(!check.proven);
-        scene.harness.datagram(at(scene.time), HM, &acknowledging(kind, check.uid, body));
-        assert_eq!((scene.harness.sent.len(), scene.events()), (0, Vec::new()));
+    for policy in [Policy::OPEN, Policy::KERBEROS] {
+        let mut scene = Scene::new(Credentials::with(7), policy);
+        scene.harness.credentials = Credentials::none();
+        let (nak, lost) = ((Kind::ServNak, &b"LOST\0"[..]), (Kind::ServAck, &b"LOST\0"[..]));
+        for ((kind, body), told) in
+            [(nak, vec![]), (lost, vec![SubscriptionEvent::Forgotten]), (lost, vec![]), (nak, vec![]), (lost, vec![])]
+        {
+            scene.pass().unwrap();
+            let check = scene.request().unwrap();
+            assert!(!check.proven);
+            scene.harness.datagram(at(scene.time), HM, &acknowledging(kind, check.uid, body));
+            assert_eq!((scene.harness.sent.len(), scene.events()), (0, told), "told once");
+        }
+        scene.harness.credentials = Credentials::with(7);
+        scene.check(Kind::ServAck, b"LOST\0").unwrap();
+        assert_eq!(scene.answer(Kind::ServAck, b"SENT\0").map(|(opcode, _)| opcode).as_deref(), Some("SUBSCRIBE"));
+        let unknown_for = Duration::from_secs(scene.time);
+        assert_eq!(scene.events(), [SubscriptionEvent::Restored { unknown_for }], "since it was last known");
     }
-    let mut scene = Scene::usual();
-    scene.harness.credentials = Credentials::none();
-    assert_eq!(scene.pass(), None, "where proof is demanded nothing is asked without");
     // Where nobody proves anything, it is done as before.
     let mut scene = Scene::new(Credentials::none(), Policy::OPEN);
     scene.check(Kind::ServNak, b"LOST\0").unwrap();
@@ -281,5 +326,5 @@ fn who_has_not_subscribed_does_not_ask() {
     let id = harness.begin(at(0), Operation::CheckSubscriptions);
     let uid = Packet::parse(&harness.sent.pop_front().unwrap().payload).unwrap().notice.uid;
     harness.datagram(at(0), HM, &acknowledging(Kind::ServAck, uid, b"LOST\0"));
-    assert_eq!(harness.outcome(id), Some(Ok(Outcome::Known(false))));
+    assert_eq!(harness.outcome(id), Some(Ok(Outcome::Unknown { unknown_for: Duration::ZERO })));
 }

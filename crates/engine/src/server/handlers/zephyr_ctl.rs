@@ -44,8 +44,15 @@ impl Server {
             self.answer_with_list(request, &entries);
             return;
         }
-        if !self.may_receive_somewhere(request) && !self.allowed(request, Action::Receive) {
-            return;
+        if !self.may_receive_somewhere(request) {
+            if request.asks_for_client() {
+                let is_free = self.clients.at(request.client_address()).is_none();
+                self.reply(request, if is_free { Reply::Lost } else { Reply::Denied });
+                return;
+            }
+            if !self.allowed(request, Action::Receive) {
+                return;
+            }
         }
         let answer = match opcode {
             names::SUBSCRIBE => self.subscribe(request, true),
@@ -82,7 +89,7 @@ impl Server {
             request.message = Some(request::too_long(LONG_NAME));
         }
         let asked_for = wanted.len();
-        let (mut permitted, by_policy) = self.permitted(wanted, request);
+        let (mut permitted, by_policy) = self.permitted(wanted, request, false);
         let refused = permitted.is_empty() && asked_for > 0 && by_policy;
         permitted.extend(kept);
         if refused {
@@ -95,7 +102,8 @@ impl Server {
             // What was not asked for is not missed where it is not to be had.
             let message = request.message.take();
             let defaults = self.config.rules.clone();
-            permitted.extend(self.permitted(defaults.defaults.of(request.principal()).collect(), request).0);
+            let list = defaults.defaults.of(request.principal()).collect();
+            permitted.extend(self.permitted(list, request, true).0);
             request.message = message;
         }
         self.add_subscriptions(id, permitted, request)
