@@ -25,7 +25,7 @@ const OWN_NAME: &str = "127.0.1.1";
 /// Two machines, on one of which a server has all addresses.
 struct Site {
     // Dropped first to last.
-    _zephyrd: Daemon,
+    zephyrd: Daemon,
     server: Arc<Namespace>,
     other: Arc<Namespace>,
     folder: TempDir,
@@ -73,7 +73,7 @@ impl Site {
         command.args(["-n", "--hostname", "localhost", "--auth", "none", "--listen", &listen, "--config-dir"]);
         command.arg(config);
         let zephyrd = ready(command, folder.path().join("zephyrd.log"))?;
-        Ok(Some(Self { _zephyrd: zephyrd, server, other, folder }))
+        Ok(Some(Self { zephyrd, server, other, folder }))
     }
 
     /// The host manager of a machine, once the server at this address has answered it.
@@ -164,5 +164,40 @@ fn a_reader_who_was_killed_is_known_to_be_gone() -> Result<()> {
         let failed = sent.next().context("the reader is never known to be gone")??;
         assert!(failed.stderr.contains("No one subscribing"), "{failed}");
     }
+    Ok(())
+}
+
+/// Of many who were killed at once their host says only little at a time.
+#[test]
+fn many_readers_who_were_killed_at_once_are_known_to_be_gone() -> Result<()> {
+    let Some(site) = Site::open()? else { return Ok(()) };
+    let _zhms = (site.zhm(&site.server, OWN_NAME)?, site.zhm(&site.other, SERVER)?);
+    let alice = site.person(&site.server, "alice")?;
+    let bob = site.person(&site.other, "bob")?;
+    fs::write(bob.home().join(".zephyr.subs"), "crowd,*,*\n")?;
+    let start = |number: usize| {
+        let mut command = bob.command(bins::path("zwgc")?);
+        command.args(["-nofork", "-ttymode"]).env("WGFILE", bob.home().join(format!("port-{number}")));
+        Daemon::spawn(command, bob.home().join(format!("zwgc-{number}.log")))
+    };
+    let mut crowd = (0..12).map(start).collect::<Result<Vec<_>>>()?;
+    let send = || alice.zwrite(&["-d", "-c", "crowd", "-m", "anybody there?"]);
+    for zwgc in &crowd {
+        wait_until("a reader is there", TIMEOUT, || {
+            send()?;
+            Ok(zwgc.transcript().text().contains("anybody there?").then_some(()))
+        })?;
+    }
+    for zwgc in &mut crowd {
+        zwgc.signal(Signal::SIGKILL)?;
+        zwgc.wait_for_end(TIMEOUT)?;
+    }
+    send()?;
+    let mut gone = 0;
+    site.zephyrd.wait_for(TIMEOUT, |line| {
+        gone += usize::from(line.contains("nobody listens"));
+        gone == crowd.len()
+    })?;
+    assert!(send()?.stderr.contains("No one subscribing"));
     Ok(())
 }

@@ -398,8 +398,13 @@ impl Stage {
 
     /// Lets time pass, doing whatever becomes due exactly when it is due. Gives the seconds and the packets.
     pub fn wait(&mut self, seconds: u64) -> Vec<(u64, Received)> {
+        self.wait_for(Duration::from_secs(seconds))
+    }
+
+    /// The same for any time.
+    pub fn wait_for(&mut self, time: Duration) -> Vec<(u64, Received)> {
         let start = self.now.monotonic;
-        let end = start + Duration::from_secs(seconds);
+        let end = start + time;
         let mut received = Vec::new();
         while let Some(due) = self.engine.next_timeout(self.now).filter(|due| *due <= end) {
             assert!(due >= self.now.monotonic, "time does not go back");

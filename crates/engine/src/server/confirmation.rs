@@ -14,7 +14,7 @@ use crate::{
         pacer::Lane,
         state::{
             clients::{Client, ClientId},
-            deliveries::{DeliveryLimits, Full, Outgoing},
+            deliveries::{DeliveryLimits, Full, MAX_RELEASED_AT_ONCE, Outgoing},
             probes::ProbeDue,
             standing::Standing,
         },
@@ -37,7 +37,7 @@ use zephyr_core::{
 };
 
 /// Probes sent in one go, so that other work is done in between.
-const MAX_PROBES_AT_ONCE: usize = 64;
+pub(crate) const MAX_PROBES_AT_ONCE: usize = 64;
 /// Seconds after which one more packet may go to the unconfirmed addresses of a host, for one principal.
 const SECONDS_PER_PACKET: usize = 10;
 /// How many times as many packets as to one host may go to unconfirmed addresses in all, for one principal.
@@ -200,14 +200,11 @@ impl Server {
         }
         self.hosts.confirm(from.ip());
         self.changed(Change::ClientConfirmed { client: from });
-        for (uid, transmit) in self.deliveries.release(now.monotonic, id, standing) {
-            self.counters.delivered += 1;
-            self.pacer.push(Lane::Deliveries(uid), transmit);
-        }
+        self.release(now, id, MAX_RELEASED_AT_ONCE);
         true
     }
 
-    /// Sends a packet of a notice to a client, or holds it until the client is confirmed.
+    /// Sends a packet of a notice to a client, or holds it until the client is confirmed, or known to be there still.
     ///
     /// # Errors
     ///
@@ -222,6 +219,11 @@ impl Server {
             return Ok(());
         }
         let (to, uid) = packet.key;
+        if self.checks.hold(now.monotonic, to.ip(), id, silent) {
+            self.deliveries.hold_confirmed(id, packet, &limits)?;
+            self.counters.held += 1;
+            return Ok(());
+        }
         let transmit = Transmit { to, local: packet.local, payload: packet.payload.clone() };
         self.deliveries.remember(now.monotonic, packet, &limits)?;
         self.counters.delivered += 1;

@@ -163,13 +163,13 @@ numbers! {
         dead_clients => "zephyrd_dead_clients_total",
         /// Packets to ports at which, so the network says, nobody listens.
         ports_closed => "zephyrd_closed_ports_total",
-        /// Probes sent to confirmed clients because of that.
+        /// Confirmed clients that were probed because of that.
         checks => "zephyrd_checked_clients_total",
         /// Probes sent to clients that are not confirmed.
         probes => "zephyrd_probes_total",
         /// Clients that have acknowledged their probe.
         confirmed => "zephyrd_confirmed_clients_total",
-        /// Packets for subscribers held until their clients are confirmed.
+        /// Packets for subscribers held until their clients are confirmed, or known to be there still.
         held => "zephyrd_held_total",
         /// Unconfirmed clients forgotten because they never acknowledged a probe.
         unconfirmed_silent => "zephyrd_unconfirmed_clients_forgotten_total" reason = "silent",

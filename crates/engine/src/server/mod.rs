@@ -227,7 +227,8 @@ impl Server {
     /// The next timeout on the monotonic clock.
     fn next_timeout(&self, now: Now) -> Option<Duration> {
         let may_repeat = self.may_repeat(now);
-        let due = [self.deliveries.next_due(), self.probes.next_due()].into_iter().flatten().min();
+        let due =
+            [self.deliveries.next_due(), self.probes.next_due(), self.checks.next_due()].into_iter().flatten().min();
         let room = (!self.fan_outs.is_empty()).then(|| self.pacer.next_room());
         [due.filter(|_| may_repeat), room, self.pacer.next_chance()].into_iter().flatten().min()
     }
@@ -238,6 +239,7 @@ impl Server {
             return;
         }
         self.probe(now);
+        self.check(now);
         for _ in 0..MAX_DUE_PER_TIMEOUT {
             let Some(due) = self.deliveries.take_due(now.monotonic) else { break };
             let due = match due {
@@ -254,10 +256,13 @@ impl Server {
                 }
                 Due::Resend { uid, transmit, transmission } => {
                     let to = transmit.to;
-                    self.counters.resent += 1;
                     if let Some(client) = self.clients.at(to).and_then(|id| self.clients.get_mut(id)) {
                         client.silent = true;
                     }
+                    if self.put_off(now, to, uid) {
+                        continue;
+                    }
+                    self.counters.resent += 1;
                     self.report(LogEvent::Resent { client: to, transmission });
                     self.pacer.push(Lane::Repetitions(uid), transmit);
                 }
@@ -345,8 +350,8 @@ impl Server {
         }
         self.counters.acknowledged += 1;
         self.earn(from.ip(), packet.octets().len());
-        if let Some(client) = self.clients.at(from).and_then(|id| self.clients.get_mut(id)) {
-            client.acknowledged(now.monotonic);
+        if let Some(id) = self.clients.at(from) {
+            self.is_there(now, id);
         }
     }
 
@@ -364,7 +369,7 @@ impl Server {
         let payer = client.payer();
         self.subscriptions.leave(id, std::mem::take(&mut client.subscriptions), &payer);
         self.probes.end(id);
-        self.checks.end(id);
+        self.checks.end(client.address().ip(), id);
         self.deliveries.forget_client(client.address(), id);
         self.changed(Change::ClientGone { client: client.address() });
         Some(client)

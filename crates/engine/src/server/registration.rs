@@ -97,7 +97,7 @@ impl Server {
         let mut kept = Vec::new();
         let id = if let Claim::Own(id) = claim {
             // It may be a new program at the port of one that is gone: what becomes of a probe of that one is not about it.
-            self.checks.end(id);
+            self.checks.end(address.ip(), id);
             if let Some(session) = &request.session {
                 self.clients.set_session(id, session);
             }

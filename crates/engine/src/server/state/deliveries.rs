@@ -159,7 +159,7 @@ pub(crate) struct Outgoing {
 pub(crate) struct Deliveries {
     pending: BTreeMap<PacketKey, Pending>,
     due: BTreeSet<(Duration, PacketKey)>,
-    /// Packets of clients whose addresses are not confirmed, in order.
+    /// Packets that are held for clients, in order.
     held: HashMap<ClientId, Vec<PacketKey>>,
     per_destination: HashMap<(SocketAddr, Room), usize>,
     host_octets: HashMap<(IpAddr, Room), usize>,
@@ -171,8 +171,8 @@ pub(crate) struct Deliveries {
 
 /// Overhead in octets of an unacknowledged packet.
 const OVERHEAD: usize = 320;
-/// Packets that were held for a client and are sent at once when it is confirmed.
-const MAX_RELEASED_AT_ONCE: usize = 16;
+/// Packets that were held for a client and are sent at once when it is known to be there.
+pub(crate) const MAX_RELEASED_AT_ONCE: usize = 16;
 /// Packets of clients that are gone, forgotten in one go: nobody waits because somebody else had many.
 const MAX_FORGOTTEN_PER_STEP: usize = 64;
 
@@ -221,9 +221,33 @@ impl Deliveries {
         Ok(())
     }
 
-    /// The first packets that were held for a client, which are sent now. The others are due from now on, in order:
+    /// As [`hold`](Self::hold), for a client that is confirmed: the packet takes no room of those that are not.
+    ///
+    /// # Errors
+    ///
+    /// When a limit is reached; the packet is not remembered then.
+    pub(crate) fn hold_confirmed(
+        &mut self,
+        id: ClientId,
+        packet: Outgoing,
+        limits: &DeliveryLimits,
+    ) -> Result<(), Full> {
+        let (key, room) = (packet.key, Room::of(packet.addressee, packet.standing));
+        if self.insert(packet, room, limits)? {
+            self.held.entry(id).or_default().push(key);
+        }
+        Ok(())
+    }
+
+    /// The first packets that were held for a client, so many, which are sent now. The others are due from now on, in order:
     /// nobody waits because somebody else had many.
-    pub(crate) fn release(&mut self, now: Duration, client: ClientId, standing: Standing) -> Vec<(Uid, Transmit)> {
+    pub(crate) fn release(
+        &mut self,
+        now: Duration,
+        client: ClientId,
+        standing: Standing,
+        at_once: usize,
+    ) -> Vec<(Uid, Transmit)> {
         let mut held = self.held.remove(&client).unwrap_or_default();
         for key in &held {
             if let Some(mut pending) = self.pending.remove(key) {
@@ -233,7 +257,7 @@ impl Deliveries {
                 self.pending.insert(*key, pending);
             }
         }
-        let later = held.split_off(held.len().min(MAX_RELEASED_AT_ONCE));
+        let later = held.split_off(held.len().min(at_once));
         let mut due = now;
         for key in later {
             due += Duration::from_micros(1);
@@ -392,6 +416,17 @@ impl Deliveries {
         if self.pending.get(&packet).is_some_and(|pending| pending.transmissions == 1) {
             self.postpone(packet, now + wait_after(1));
         }
+    }
+
+    /// A packet to a client that was due is not sent again before this time; false when it is no such packet.
+    pub(crate) fn put_off(&mut self, until: Duration, packet: PacketKey) -> bool {
+        let Some(pending) = self.pending.get_mut(&packet) else { return false };
+        let is_to_client = matches!(pending.addressee, Addressee::Client(_));
+        if is_to_client {
+            pending.transmissions = pending.transmissions.saturating_sub(1);
+            self.postpone(packet, until);
+        }
+        is_to_client
     }
 
     pub(crate) fn len(&self) -> usize {
