@@ -76,8 +76,8 @@ fn look_up(own: String, full: fn(&str) -> Option<String>, bound: Option<Ipv4Addr
     }
 }
 
-/// What is doubtful about a name: that it is not the full one, that it has no address, or one that no other host can reach, and that clients take it for
-/// that of another realm. A server that listens on this machine alone is asked nothing.
+/// What is doubtful about a name: that it is not the full one, that it has no address, or one that no other host can reach,
+/// and that clients take it for that of another realm. A server that listens on this machine alone is asked nothing.
 pub(super) fn warnings(host: &HostName, listening: SocketAddr, served: Option<Served<'_>>) -> Vec<Problem> {
     let HostName { name, address, unresolved } = host;
     if listening.ip().is_loopback() {
