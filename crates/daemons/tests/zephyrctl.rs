@@ -309,7 +309,7 @@ fn bounds_are_read_again_and_the_rest_is_said_to_need_a_restart() {
     let _one = subscribed(&operated.server, "alice@OPEN.TEST", b"c\0*\0\0");
     let mut two = Program::new(operated.server.address, "bob@OPEN.TEST");
     two.send(acked(b"ZEPHYR_CTL", b"CLIENT", b"SUBSCRIBE_NODEFS", b"c\0*\0\0"));
-    assert_eq!(two.receive().2, b"LOST\0");
+    assert_eq!(two.receive().2, b"LOST\0the server takes no more clients of you or your host\0");
     let metrics = any_port(&operated.server.network);
     operated.write("zephyr.toml", &format!("[bounds]\nclients = 2\n[metrics]\nlisten = \"{metrics}\"\n"));
     assert!(

@@ -52,6 +52,7 @@ impl Machine {
         machine.names(&[])?;
         machine.name_service("")?;
         machine.boots(1)?;
+        fs::create_dir(machine.folder().join("etc-zephyr"))?;
         let mut setup = machine.namespace.command("sh");
         setup.args(["-c", SETUP]).env("FOLDER", machine.folder()).env("ADDRESSES", ADDRESSES.join(" "));
         process::run(setup, SETUP_TIMEOUT)?.success().context("cannot furnish the machine")?;
