@@ -242,6 +242,19 @@ fn a_policy_that_is_not_in_force_is_named() {
 }
 
 #[test]
+fn a_mistyped_realm_in_a_list_is_named() {
+    let site = Site::start();
+    site.write("acl/opstaff.acl", "*@OPNE.TEST\n");
+    let reloaded = site.ctl(&["reload"]);
+    assert_eq!(reloaded.status, Some(0));
+    let warning = "acl/opstaff.acl:1: a principal of realm OPNE.TEST: it is no realm that this machine knows; did you mean \
+                   OPEN.TEST?";
+    let path = site.folder.path().to_str().unwrap();
+    assert!(reloaded.out.contains(&format!("warning: {path}/{warning}\n")), "{reloaded:?}");
+    site.server.line_with(warning);
+}
+
+#[test]
 fn status_shows_the_policy_rule_by_rule() {
     let site = Site::start();
     let status = site.ctl(&["status"]).out;
