@@ -133,9 +133,15 @@ fn is_empty_device(about: &fs::Metadata) -> bool {
 }
 
 fn check_kind(about: &fs::Metadata) -> Result<(), FileError> {
-    let kind = about.file_type();
-    let what = if kind.is_file() {
-        return Ok(());
+    what_else(about.file_type()).map_or(Ok(()), |what| Err(FileError::NoFile(what)))
+}
+
+/// What something is that is no regular file, as in "a pipe"; `None` for a file.
+pub fn what_else(kind: fs::FileType) -> Option<&'static str> {
+    Some(if kind.is_file() {
+        return None;
+    } else if kind.is_symlink() {
+        "a symbolic link"
     } else if kind.is_dir() {
         "a directory"
     } else if kind.is_fifo() {
@@ -144,8 +150,7 @@ fn check_kind(about: &fs::Metadata) -> Result<(), FileError> {
         "a socket"
     } else {
         "a device"
-    };
-    Err(FileError::NoFile(what))
+    })
 }
 
 #[cfg(test)]

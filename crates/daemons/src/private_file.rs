@@ -5,9 +5,10 @@ use std::{
     fs::{self, OpenOptions},
     hash::{BuildHasher, RandomState},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
 };
+use zephyr_config::file::what_else;
 
 /// Writes a file atomically, readable by its owner alone. A file that was there before, and a symbolic link to one, is
 /// replaced and not written to.
@@ -46,24 +47,15 @@ fn replaceable(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    let what = if kind.is_file() {
-        return Ok(());
-    } else if kind.is_symlink() {
-        match fs::metadata(path) {
+    let Some(mut what) = what_else(kind) else { return Ok(()) };
+    if kind.is_symlink() {
+        what = match fs::metadata(path) {
             Ok(target) if target.is_file() => return Ok(()),
             Ok(_) => "a link to something that is no ordinary file",
             Err(error) if error.kind() == io::ErrorKind::NotFound => "a link that leads nowhere",
             Err(error) => return Err(error),
-        }
-    } else if kind.is_dir() {
-        "a folder"
-    } else if kind.is_fifo() {
-        "a pipe"
-    } else if kind.is_socket() {
-        "a socket"
-    } else {
-        "a device"
-    };
+        };
+    }
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what}, and only an ordinary file is replaced")))
 }
 
@@ -124,7 +116,7 @@ mod tests {
         let mut names = vec![
             ("pipe", "a pipe"),
             ("socket", "a socket"),
-            ("folder", "a folder"),
+            ("folder", "a directory"),
             ("to pipe", "a link to something that is no ordinary file"),
             ("to nothing", "a link that leads nowhere"),
         ];
