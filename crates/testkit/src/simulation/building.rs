@@ -3,6 +3,7 @@
 use super::{
     auth::Kdc,
     clock::WallClock,
+    disk::Disk,
     disturbance::Disturbance,
     invariants::Violation,
     mutant::Mutant,
@@ -17,7 +18,7 @@ use zephyr_core::realm::Realms;
 use zephyr_engine::{
     client::{self, Client, Settings},
     host_manager::{self, HostManager, Servers},
-    server::{self, Bounds, Neighbours, Server, ServerId, acl},
+    server::{self, Bounds, ChangeSource, Neighbours, Server, ServerId, acl},
 };
 
 /// The first port of clients; each start takes another one.
@@ -49,6 +50,15 @@ impl World {
             let at = self.random.between(Duration::from_secs(5), active);
             let disturbance = Disturbance::draw(self);
             self.later(at, Happening::Disturbance(disturbance));
+        }
+        for domain in 0..self.domains.len() {
+            let DomainPlan { servers, neighbours, disks, .. } = self.domains[domain].plan;
+            let most = if neighbours && servers > 1 { 8 } else { usize::from(disks) * 3 };
+            for _ in 0..self.random.below(most + 1) {
+                let at = self.random.between(Duration::from_secs(5), active);
+                let disturbance = Disturbance::draw_of_servers(self, domain);
+                self.later(at, Happening::Disturbance(disturbance));
+            }
         }
         for _ in 0..self.name_service.below(MAX_MOVES + 1) {
             let at = self.name_service.between(Duration::from_secs(5), active);
@@ -154,26 +164,44 @@ impl World {
         self.give(index, Stimulus::Timeout)
     }
 
-    fn new_server(&self, index: usize) -> Server {
+    /// A server with what its disk has of it.
+    fn new_server(&mut self, index: usize) -> Server {
+        let id = ServerId(self.random.number());
+        let domain = self.nodes[index].domain;
+        if self.domains[domain].plan.disks && self.nodes[index].disk.is_none() {
+            self.nodes[index].disk = Some(Disk::new(id));
+        }
+        let now = self.now_of(index);
+        let config = self.server_config(index, id);
+        self.nodes[index].state = Some(config.id);
+        let mut server = Server::new(config, now);
+        for changed in self.nodes[index].disk.iter().flat_map(Disk::load) {
+            server.apply(now, changed, ChangeSource::Kept);
+        }
+        server
+    }
+
+    fn server_config(&self, index: usize, new: ServerId) -> server::Config {
         let node = &self.nodes[index];
-        let Domain { realm, plan, .. } = &self.domains[node.domain];
+        let Domain { realm, plan, servers, .. } = &self.domains[node.domain];
+        let others = servers.iter().filter(|&&other| plan.neighbours && other != index);
+        let peers = others.map(|&other| self.address_of(other)).collect();
         let ignores = self.mutant == Some(Mutant::IgnoresBounds);
-        let config = server::Config {
+        server::Config {
             host: node.name.clone(),
             address: self.hosts[node.host].address,
             port: SERVER_PORT,
             version: "Zephyr Server simulated".to_owned(),
             realms: Realms::local_only(realm.as_bytes()),
-            neighbours: Neighbours::default(),
-            id: ServerId(u64::from(u32::from(self.hosts[node.host].address))),
+            neighbours: Neighbours { peers, realms: Vec::new() },
+            id: node.disk.as_ref().map_or(new, |disk| disk.id),
             policy: plan.policy.clone(),
             rules: Arc::new(acl::Rules::new(acl::Acl::default(), acl::Defaults::usual())),
             host_manager_port: 2104,
             probe_secret: server::ProbeSecret::new(&[7; 32]),
             bounds: if ignores { Bounds::default() } else { plan.bounds },
             in_flight: self.scenario.driver.in_flight,
-        };
-        Server::new(config, self.now_of(index))
+        }
     }
 
     fn new_host_manager(&mut self, index: usize) -> Option<HostManager> {
