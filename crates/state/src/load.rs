@@ -18,6 +18,7 @@ use zephyr_engine::server::{
     Change, Changed, Destination, Horizon, KeptAnswer, KeptDelivery, Located, ServerId, Stamp, UsedAuthenticator,
     VersionVector,
 };
+use zeroize::Zeroizing;
 
 /// What a file had.
 #[derive(Debug, Default)]
@@ -287,7 +288,9 @@ fn session(
     let (Some(kind), Some(label)) = (row.get::<_, Option<i32>>(6)?, row.get::<_, Option<String>>(7)?) else {
         return Ok(None);
     };
-    let Some(octets) = sealing.open(&label, blob(row, 8)?, bound_to) else { return Ok(None) };
+    let sealed = blob(row, 8)?;
+    let opened = if sealed.is_empty() { Some(Zeroizing::default()) } else { sealing.open(&label, sealed, bound_to) };
+    let Some(octets) = opened else { return Ok(None) };
     Ok(service.restore(&SessionKey { kind, octets }).ok())
 }
 
@@ -330,7 +333,7 @@ pub(crate) fn sealed_otherwise(
 ) -> Result<Vec<SealedOtherwise>, StateError> {
     let mut statement = connection.prepare(
         "SELECT address, principal, kind, label, key FROM clients \
-         WHERE address > ? AND key IS NOT NULL AND label != ? ORDER BY address LIMIT ?",
+         WHERE address > ? AND length(key) > 0 AND label != ? ORDER BY address LIMIT ?",
     )?;
     let rows = statement.query_map((after, newest, i64::try_from(max).unwrap_or(i64::MAX)), |row| {
         let address = blob(row, 0)?.to_vec();

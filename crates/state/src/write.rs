@@ -139,8 +139,10 @@ impl<'c> Writer<'c> {
     ) -> Result<(), StateError> {
         let key = session.and_then(|session| session.key());
         let kind = key.as_ref().map(|key| key.kind);
-        let sealed = key.and_then(|key| {
-            self.sealing.seal(&key.octets, &bound_to(client.address, client.principal, key.kind))
+        let sealed = key.and_then(|key| match key.octets.is_empty() {
+            // Where there is no authentication there is nothing to hide.
+            true => Some(Sealed { label: String::new(), octets: Vec::new() }),
+            false => self.sealing.seal(&key.octets, &bound_to(client.address, client.principal, key.kind)),
         });
         let (label, key) = sealed.map(|Sealed { label, octets }| (label, octets)).unzip();
         let values: [&dyn ToSql; 10] = [
