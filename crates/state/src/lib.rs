@@ -9,11 +9,10 @@
 //! * `write`, `load`, `store`: changes to rows, and rows to changes
 //! * `sealing`: session keys, which are encrypted with what is derived from the service's keys
 //! * `keeper`: the thread
-//! * [`examine`], [`export`]: what operators do with a file
+//! * [`examine`]: what operators see of a file
 
 mod error;
 pub mod examine;
-pub mod export;
 mod file;
 mod keeper;
 mod load;

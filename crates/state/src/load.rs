@@ -205,15 +205,15 @@ impl Load<'_> {
     }
 
     fn deliveries(&mut self) -> Result<(), StateError> {
-        let query = "SELECT client, uid, local, transmissions, payload FROM deliveries ORDER BY number";
+        let query = "SELECT client, uid, local, transmissions, due, payload FROM deliveries ORDER BY number";
         self.each(query, |kept, row| {
             let (Some(client), Some(uid)) = (octets::address(blob(row, 0)?), octets::uid(blob(row, 1)?)) else {
                 return Ok(None);
             };
             let Some(local) = host_or_none(row, 2)? else { return Ok(None) };
             let transmissions = row.get::<_, u32>(3)? as usize;
-            let payload = Bytes::copy_from_slice(blob(row, 4)?);
-            kept.deliveries.push(KeptDelivery { client, uid, local, transmissions, payload });
+            let (due, payload) = (time(row.get(4)?), Bytes::copy_from_slice(blob(row, 5)?));
+            kept.deliveries.push(KeptDelivery { client, uid, local, transmissions, due, payload });
             Ok(Some(()))
         })
     }

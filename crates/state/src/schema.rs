@@ -44,7 +44,7 @@ const UPGRADES: [&str; 1] = ["
     ) WITHOUT ROWID;
     CREATE TABLE deliveries (
         number INTEGER PRIMARY KEY, client BLOB NOT NULL, uid BLOB NOT NULL, local BLOB,
-        transmissions INTEGER NOT NULL, payload BLOB NOT NULL
+        transmissions INTEGER NOT NULL, due INTEGER NOT NULL, payload BLOB NOT NULL
     );
 "];
 

@@ -221,12 +221,13 @@ impl<'c> Writer<'c> {
     /// Writes a packet that waits for its acknowledgement.
     pub(crate) fn delivery(&mut self, delivery: &KeptDelivery) -> Result<(), StateError> {
         self.run(
-            "INSERT INTO deliveries (client, uid, local, transmissions, payload) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO deliveries (client, uid, local, transmissions, due, payload) VALUES (?, ?, ?, ?, ?, ?)",
             params![
                 of_address(delivery.client),
                 crate::octets::of_uid(delivery.uid),
                 delivery.local.map(of_host),
                 i64::try_from(delivery.transmissions).unwrap_or(i64::MAX),
+                of_time(delivery.due),
                 &delivery.payload[..]
             ],
         )?;
