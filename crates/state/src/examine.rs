@@ -88,3 +88,8 @@ fn of(connection: &Connection) -> Result<Examined, StateError> {
         counts: ELEMENTS.iter().map(count).collect::<Result<_, StateError>>()?,
     })
 }
+
+/// Whether a server uses a file.
+pub fn is_in_use(path: &Path) -> bool {
+    file::is_in_use(path)
+}

@@ -67,12 +67,19 @@ pub(crate) fn look(path: &Path) -> Result<bool, StateError> {
     Ok(fs::symlink_metadata(path).is_ok())
 }
 
+/// Whether a server uses a file.
+pub(crate) fn is_in_use(path: &Path) -> bool {
+    let file = OpenOptions::new().read(true).custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits()).open(path);
+    let lock = file.map(|file| Flock::lock(file, FlockArg::LockSharedNonblock));
+    matches!(lock, Ok(Err((_, nix::Error::EWOULDBLOCK))))
+}
+
 /// Moves a broken file away, with those beside it; gives its new name.
 ///
 /// # Errors
 ///
 /// When it cannot be moved.
-pub(crate) fn move_aside(path: &Path) -> io::Result<PathBuf> {
+pub fn move_aside(path: &Path) -> io::Result<PathBuf> {
     let free = |number: &usize| fs::symlink_metadata(renamed(path, &format!(".broken-{number}"))).is_err();
     let number = (1..=MAX_BROKEN).find(free).ok_or(io::ErrorKind::AlreadyExists)?;
     let to = renamed(path, &format!(".broken-{number}"));

@@ -64,7 +64,7 @@ pub enum Report {
     Out(String),
     /// It can write again, and wants all of the state: [`Keeper::give_all`].
     WantsAll,
-    /// Everything is kept again.
+    /// Everything is kept again; how much that is, follows.
     Back,
     /// Something else for the log.
     Says(String),
@@ -106,6 +106,7 @@ struct Inbox {
     handed_over: u64,
     /// Nothing is taken: all of the state is wanted first.
     is_out: bool,
+    out_since: Option<Instant>,
     /// All of the state has been asked for.
     asked: bool,
     /// All of the state, as it was after so many changes.
@@ -242,6 +243,7 @@ impl Inbox {
         self.status.dropped += self.changes.len() as u64;
         (self.changes, self.all, self.weight) = (Vec::new(), None, 0);
         (self.is_out, self.asked) = (true, false);
+        self.out_since = Some(Instant::now());
         self.status.failures += 1;
         self.status.out.get_or_insert_with(|| (SystemTime::now(), String::new())).1 = why;
     }
@@ -326,8 +328,15 @@ impl Worker {
                 self.next_retry = now + self.pace.retry;
                 return Work::Retry;
             }
-            if self.store.is_some() && inbox.is_out && !std::mem::replace(&mut inbox.asked, true) {
-                return Work::CatchUp;
+            let mut due = due;
+            if self.store.is_some() && inbox.is_out && !inbox.asked {
+                // Not at once: all of the state is much, and the disk may be slow all the time.
+                let may_ask = inbox.out_since.map_or(now, |since| since + self.pace.heartbeat);
+                if now >= may_ask {
+                    inbox.asked = true;
+                    return Work::CatchUp;
+                }
+                due = due.min(may_ask);
             }
             let waited = self.shared.news.wait_timeout(inbox, due.saturating_duration_since(now));
             inbox = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -353,8 +362,8 @@ impl Worker {
         inbox.status.out = None;
         inbox.status.transactions += 1;
         drop(inbox);
-        (self.report)(Report::Stored(up_to));
         (self.report)(Report::Back);
+        (self.report)(Report::Stored(up_to));
         Ok(())
     }
 

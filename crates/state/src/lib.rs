@@ -23,6 +23,7 @@ mod store;
 mod write;
 
 pub use error::StateError;
+pub use file::move_aside;
 pub use keeper::{Keeper, KeeperStatus, Opening, Pace, Report};
 pub use load::Kept;
 pub use schema::VERSION;

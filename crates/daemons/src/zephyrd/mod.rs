@@ -4,6 +4,7 @@
 //! * `start`, [`options`], [`configuration`], [`rule_files`], `stray_files`, `host_name`, `dump_file`: what it needs before
 //!   it can begin
 //! * [`verifier`]: doing the server's verification jobs; [`subscriber`]: who listens to its events
+//! * `kept_state`: what it knows, in a file
 //! * `log_lines`, `metrics`, `inspect`, `listeners`: what it tells about itself, and to whom
 
 pub mod configuration;
@@ -13,6 +14,7 @@ mod dump_signal;
 mod host_name;
 pub mod inspect;
 pub mod io_counters;
+mod kept_state;
 mod listeners;
 mod log_lines;
 mod metrics;

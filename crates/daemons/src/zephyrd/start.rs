@@ -7,6 +7,7 @@ use super::{
     configuration::{Parts, Sources},
     dump_file,
     host_name::{self, Served},
+    kept_state,
     listeners,
     options::Options,
 };
@@ -25,7 +26,7 @@ use std::{
 };
 use tokio::net::UdpSocket;
 use zephyr_core::{
-    auth::{Acceptor, AuthError},
+    auth::{Acceptor, AuthError, Service},
     realm::Realms,
 };
 use zephyr_domain::{
@@ -86,7 +87,7 @@ pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathe
         Gathered { settings: None, rules, domain: None, acceptor: None, socket: None, host: None, sources, findings };
     // What is whole is looked at, whatever is wrong elsewhere.
     let (readable, whole) = match &settings {
-        Some(settings) => (settings.clone(), WholeSections { zephyrd: true, control: true }),
+        Some(settings) => (settings.clone(), WholeSections { zephyrd: true, control: true, state: true }),
         None if !sources.folder => Default::default(),
         None => ServerSettings::load_in_part(&options.config_dir),
     };
@@ -100,6 +101,10 @@ pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathe
         }
         gathered.find_host(policies.as_ref(), server, address);
         gathered.findings.warnings.extend(dump_file::examine(&server.dump_file));
+    }
+    if whole.state {
+        let realm = gathered.domain.as_ref().map(|domain| &*domain.realm);
+        gathered.findings.warnings.extend(kept_state::examine(options, &readable, realm, running.is_some()));
     }
     gathered.findings.extend(listeners::examine(options, &readable, whole, running).await);
     if whole.zephyrd || options.listen.is_some() {
@@ -215,6 +220,11 @@ pub(super) fn acceptor(
     domain.acceptor(keytab(settings, config_dir))
 }
 
+/// The service of the domain.
+pub(super) fn service(domain: &ServerDomain, settings: &Server, config_dir: &Path) -> Result<Arc<dyn Service>, String> {
+    domain.service(keytab(settings, config_dir)).map_err(|error| in_one_line(&error))
+}
+
 fn keytab(settings: &Server, config_dir: &Path) -> PathBuf {
     settings.keytab.clone().unwrap_or_else(|| config_dir.join("krb5.keytab"))
 }
@@ -255,6 +265,7 @@ pub(super) fn engine_config(
     bounds: Bounds,
     rules: Arc<Rules>,
     socket: &UdpSocket,
+    id: ServerId,
 ) -> io::Result<Config> {
     let receive_buffer = socket::receive_buffer(socket)?;
     tracing::debug!("the socket's receive buffer has {receive_buffer} octets");
@@ -275,7 +286,7 @@ pub(super) fn engine_config(
         probe_secret: probe_secret()?,
         bounds,
         neighbours: Neighbours::default(),
-        id: server_id()?,
+        id,
         in_flight: acknowledgements_in_flight(receive_buffer),
     })
 }
@@ -286,7 +297,7 @@ fn probe_secret() -> io::Result<ProbeSecret> {
 }
 
 /// A new identity: nothing is kept of what the server before this one knew.
-fn server_id() -> io::Result<ServerId> {
+pub(super) fn server_id() -> io::Result<ServerId> {
     Ok(ServerId(u64::from_be_bytes(random_octets()?)))
 }
 

@@ -210,11 +210,16 @@ impl Server {
         }
     }
 
-    /// A keeper comes or goes. One that comes has all that was told until now, or gets it otherwise.
+    /// Somebody keeps all that is told from the beginning.
+    pub fn keep_with(&mut self, keeper: KeeperId) {
+        self.keeper(keeper, Presence::Here);
+    }
+
+    /// A keeper comes or goes. One that comes says itself how far it is.
     pub(crate) fn keeper(&mut self, id: KeeperId, presence: Presence) {
         match presence {
             Presence::Here => {
-                let progress = Progress { has: self.told, late_until: None };
+                let progress = Progress { has: 0, late_until: None };
                 self.held_answers.keepers.insert(id, progress);
             }
             Presence::Away => {

@@ -1,11 +1,13 @@
 //! The server's I/O: its socket, clock, signals, log and listeners.
 
 mod admin;
+mod state;
 
 use super::{
     configuration::Sources,
     dump_signal::DumpSignal,
     io_counters::IoCounters,
+    kept_state::{self, KeptState},
     listeners::{self, Listeners},
     log_lines::LogLines,
     options::Options,
@@ -85,7 +87,9 @@ async fn serve(
 ) -> io::Result<()> {
     let Ready { settings, rules, domain, acceptor, socket, host, sources, .. } = ready;
     let listening = socket.local_addr()?;
-    let config = start::engine_config(host, &domain, settings.bounds, rules, &socket)?;
+    let service = start::service(&domain, &settings.zephyrd, &options.config_dir);
+    let found = kept_state::find(options, &settings, &domain.realm, service, start::server_id()?);
+    let config = start::engine_config(host, &domain, settings.bounds, rules, &socket, found.id())?;
     let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
     tracing::info!(
         "serving realm {} with authentication {}, {}",
@@ -95,17 +99,20 @@ async fn serve(
     );
     tracing::info!("the policy is {}", domain.domain.origin());
     let clock = Clock::new();
+    let mut server = Server::new(config, clock.now());
+    let state = found.restore(&mut server, clock.now())?;
     let environment = DriverEnvironment {
         verifier: Verifier::new(acceptor, settings.zephyrd.verify_threads)?,
         log: LogLines::new(),
         published: PublishedCounters::default(),
+        state,
     };
     let mut shell = Shell {
         options: options.clone(),
         settings,
         sources,
         domain,
-        driver: Driver::new(Server::new(config, clock.now()), socket, clock),
+        driver: Driver::new(server, socket, clock),
         environment,
         io_counters: IoCounters::default(),
         listeners,
@@ -151,6 +158,7 @@ struct DriverEnvironment {
     verifier: Verifier,
     log: LogLines,
     published: PublishedCounters,
+    state: KeptState,
 }
 
 impl Environment<Server> for DriverEnvironment {
@@ -163,7 +171,7 @@ impl Environment<Server> for DriverEnvironment {
     }
 
     fn event(&mut self, event: Event) {
-        let subscribers: [&mut dyn Subscriber; 2] = [&mut self.log, &mut self.published];
+        let subscribers: [&mut dyn Subscriber; 3] = [&mut self.log, &mut self.published, &mut self.state];
         for subscriber in subscribers {
             subscriber.receive(&event);
         }
@@ -197,7 +205,9 @@ impl Shell {
             while let Some(verified) = self.environment.verifier.try_next() {
                 self.driver.handle(Input::Done(Done::Verified(verified)));
             }
+            self.hear_state();
             let turn = self.driver.turn(&mut self.environment);
+            self.hand_over();
             let now = Instant::now();
             self.environment.log.flush(now);
             self.manager.watchdog(now);
@@ -221,6 +231,7 @@ impl Shell {
                 },
                 () = dumps.next() => self.dump_to_file(None),
                 request = self.listeners.next() => self.serve_admin(request),
+                report = self.environment.state.next() => self.take_report(report),
                 verified = self.environment.verifier.next() => self.driver.handle(Input::Done(Done::Verified(verified))),
                 () = self.driver.wait(&turn, deadline.into_iter().flatten().min()) => {}
             }
@@ -231,6 +242,7 @@ impl Shell {
         self.manager.stopping();
         self.driver.handle(Input::Command(Command::Shutdown));
         self.driver.flush(&mut self.environment).await;
+        self.finish_state().await;
         tracing::info!("goodbye (sig {signal})");
     }
 }
