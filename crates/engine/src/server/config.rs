@@ -1,12 +1,20 @@
 //! Configuration of a server, and commands to it.
 
-use crate::server::{acl::Rules, confirmation::ProbeSecret, limits::bounds::Bounds, origin::Neighbours};
+use crate::server::{
+    acl::Rules,
+    confirmation::ProbeSecret,
+    limits::bounds::Bounds,
+    origin::{NeighbourRealm, Neighbours},
+    stamp::ServerId,
+};
 use std::{net::Ipv4Addr, sync::Arc};
 use zephyr_core::{policy::Policy, realm::Realms};
 
 /// The configuration of a server.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The identity of its state.
+    pub id: ServerId,
     /// Its host name, the sender of its own notices.
     pub host: String,
     /// Its address, for uids and for those who ask.
@@ -51,6 +59,9 @@ pub enum Command {
     },
     /// Other bounds from now on. What is there already stays.
     Rebound(Box<Bounds>),
+    /// These are all other realms from now on, with the addresses of their servers as far as they are known: after a
+    /// reload, and whenever addresses are found.
+    Realms(Vec<NeighbourRealm>),
     /// The server is about to end: tell the host managers.
     Shutdown,
 }

@@ -27,7 +27,7 @@ use zephyr_core::{charset::Charset, sanitize, time::Now};
 use zephyr_domain::server_domain::ServerDomain;
 use zephyr_engine::{
     machine::Input,
-    server::{Command, Event, Server, Verified, VerifyJob},
+    server::{Command, Done, Event, Job, Server},
 };
 use zephyr_net::{
     clock::Clock,
@@ -154,8 +154,12 @@ struct DriverEnvironment {
 }
 
 impl Environment<Server> for DriverEnvironment {
-    fn job(&mut self, now: Now, job: VerifyJob) -> Option<Verified> {
-        self.verifier.verify(now, job)
+    fn job(&mut self, now: Now, job: Job) -> Option<Done> {
+        match job {
+            Job::Verify(job) => self.verifier.verify(now, job).map(Done::Verified),
+            // There is no other server yet that it could be for.
+            Job::Stream(_) | Job::Realm(_) => None,
+        }
     }
 
     fn event(&mut self, event: Event) {
@@ -191,7 +195,7 @@ impl Shell {
     async fn work(&mut self, signals: &mut Signals, dumps: &DumpSignal) {
         loop {
             while let Some(verified) = self.environment.verifier.try_next() {
-                self.driver.handle(Input::Done(verified));
+                self.driver.handle(Input::Done(Done::Verified(verified)));
             }
             let turn = self.driver.turn(&mut self.environment);
             let now = Instant::now();
@@ -217,7 +221,7 @@ impl Shell {
                 },
                 () = dumps.next() => self.dump_to_file(None),
                 request = self.listeners.next() => self.serve_admin(request),
-                verified = self.environment.verifier.next() => self.driver.handle(Input::Done(verified)),
+                verified = self.environment.verifier.next() => self.driver.handle(Input::Done(Done::Verified(verified))),
                 () = self.driver.wait(&turn, deadline.into_iter().flatten().min()) => {}
             }
         }
