@@ -1,6 +1,6 @@
 //! Configuration of a server, and commands to it.
 
-use crate::server::{acl::Rules, confirmation::ProbeSecret, limits::bounds::Bounds, origin::Neighbours};
+use crate::server::{acl::Rules, confirmation::ProbeSecret, limits::bounds::Bounds, origin::{Belief, Neighbours, PeerServer}};
 use std::{net::Ipv4Addr, sync::Arc};
 use zephyr_core::{policy::Policy, realm::Realms};
 
@@ -51,6 +51,13 @@ pub enum Command {
     },
     /// Other bounds from now on. What is there already stays.
     Rebound(Box<Bounds>),
+    /// Other servers of the realm from now on, or at other addresses.
+    Peers {
+        /// They.
+        peers: Vec<PeerServer>,
+        /// What is believed of them.
+        believe: Belief,
+    },
     /// The server is about to end: tell the host managers.
     Shutdown,
 }

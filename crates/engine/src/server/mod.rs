@@ -41,7 +41,7 @@ pub use event::{Cause, Change, Event, Located, LogEntry, Published};
 pub use inspect::{ClientView, SubscriptionView};
 pub use limits::bounds::Bounds;
 pub use log_event::LogEvent;
-pub use origin::{NeighbourRealm, Neighbours, Origin, PeerId, RealmId};
+pub use origin::{Belief, NeighbourRealm, Neighbours, Origin, PeerId, PeerKind, PeerServer, RealmId};
 pub use pacer::acknowledgements_in_flight;
 pub use queue_lengths::QueueLengths;
 pub use server_class::ServerClass;
@@ -308,6 +308,10 @@ impl Server {
                 self.end_forbidden_subscriptions();
             }
             Command::Rebound(bounds) => self.config.bounds = *bounds,
+            Command::Peers { peers, believe } => {
+                self.config.neighbours.peers = peers;
+                self.config.neighbours.believe = believe;
+            }
             Command::Shutdown => self.say_goodbye_to_hosts(now),
         }
     }
