@@ -21,6 +21,7 @@ mod limits;
 mod log_event;
 mod origin;
 mod pacer;
+mod peers;
 mod policy_check;
 mod queue_lengths;
 mod recipients;

@@ -1,0 +1,3 @@
+//! The other servers of this realm.
+
+pub(crate) mod c;
