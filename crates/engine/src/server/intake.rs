@@ -10,7 +10,7 @@
 //! While one packet is verified others may be handled; if some were, the first two checks are made once more before it is.
 
 use crate::server::{
-    Change, Server,
+    Change, Job, Server,
     limits::{
         bounds::Bounds,
         digest::Digest,
@@ -219,7 +219,7 @@ impl Server {
             Examined::Known(judgement) => return self.verifications.wait(arrival, Progress::Known(Ok(judgement))),
             Examined::Unknown => {
                 let job = self.verifications.begin(arrival);
-                return self.jobs.push_back(job);
+                return self.jobs.push_back(Job::Verify(job));
             }
         }
         self.caused_by(told, from, &arrival.packet);

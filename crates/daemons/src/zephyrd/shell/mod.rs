@@ -28,7 +28,7 @@ use zephyr_core::{charset::Charset, sanitize, time::Now};
 use zephyr_domain::server_domain::ServerDomain;
 use zephyr_engine::{
     machine::Input,
-    server::{Command, Event, Neighbours, Server, Verified, VerifyJob},
+    server::{Command, Done, Event, Job, Neighbours, Server},
 };
 use zephyr_net::{
     clock::Clock,
@@ -158,8 +158,12 @@ struct DriverEnvironment {
 }
 
 impl Environment<Server> for DriverEnvironment {
-    fn job(&mut self, now: Now, job: VerifyJob) -> Option<Verified> {
-        self.verifier.verify(now, job)
+    fn job(&mut self, now: Now, job: Job) -> Option<Done> {
+        match job {
+            Job::Verify(job) => self.verifier.verify(now, job).map(Done::Verified),
+            // There is no peer yet that it could be for.
+            Job::Stream(_) => None,
+        }
     }
 
     fn event(&mut self, event: Event) {
@@ -197,7 +201,7 @@ impl Shell {
     async fn work(&mut self, signals: &mut Signals, dumps: &DumpSignal) {
         loop {
             while let Some(verified) = self.environment.verifier.try_next() {
-                self.driver.handle(Input::Done(verified));
+                self.driver.handle(Input::Done(Done::Verified(verified)));
             }
             let turn = self.driver.turn(&mut self.environment);
             let now = Instant::now();
@@ -226,7 +230,7 @@ impl Shell {
                 () = dumps.next() => self.dump_to_file(None),
                 request = self.listeners.next() => self.serve_admin(request),
                 answer = self.peers.next() => self.peer_named(answer),
-                verified = self.environment.verifier.next() => self.driver.handle(Input::Done(verified)),
+                verified = self.environment.verifier.next() => self.driver.handle(Input::Done(Done::Verified(verified))),
                 () = self.driver.wait(&turn, deadline.into_iter().flatten().min()) => {}
             }
         }
