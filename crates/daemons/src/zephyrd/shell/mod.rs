@@ -161,8 +161,8 @@ impl Environment<Server> for DriverEnvironment {
     fn job(&mut self, now: Now, job: Job) -> Option<Done> {
         match job {
             Job::Verify(job) => self.verifier.verify(now, job).map(Done::Verified),
-            // There is no peer yet that it could be for.
-            Job::Stream(_) => None,
+            // There is no other server yet that it could be for.
+            Job::Stream(_) | Job::Realm(_) => None,
         }
     }
 
