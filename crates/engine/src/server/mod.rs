@@ -43,7 +43,7 @@ pub use config::{Command, Config};
 pub use confirmation::ProbeSecret;
 pub use counters::{Counters, Gauges, Metric};
 pub use event::{Cause, Change, Changed, Event, Located, LogEntry, Published};
-pub use inspect::{ClientView, SubscriptionView};
+pub use inspect::{ClientView, PeerView, SubscriptionView};
 pub use job::{Done, Job};
 pub use limits::bounds::Bounds;
 pub use log_event::LogEvent;

@@ -302,7 +302,7 @@ pub(super) mod tests {
     #[test]
     fn what_was_not_asked_is_no_answer() {
         let good = answer_with(&asked(), &["one.test"]);
-        for (at, octet) in [(0, 0x13), (2, 0x01), (2, 0x89), (5, 2), (5, 0), (13, b'x'), (good.len() - 14, 1)] {
+        for (at, octet) in [(0, 0x13), (2, 0x01), (2, 0x89), (5, 2), (5, 0), (13, b'x'), (good.len() - 16, 1)] {
             let mut other = good.clone();
             assert_ne!(other[at], octet);
             other[at] = octet;
