@@ -4,6 +4,7 @@ use super::{
     file::{self, LoadedSettings},
     log::Log,
     metrics::Metrics,
+    peers::Peers,
     values::{absolute, at_least_one, listen_address, one_word},
 };
 use crate::problem::Findings;
@@ -41,6 +42,8 @@ pub struct ServerSettings {
     pub state: State,
     /// Section `metrics`: where the server's numbers are read.
     pub metrics: Metrics,
+    /// Section `peers`: the servers of the realm.
+    pub peers: Peers,
     /// Section `log`: where the log goes.
     pub log: Log,
 }
@@ -50,6 +53,7 @@ pub struct ServerSettings {
 pub(crate) struct WholeSections {
     pub(crate) zephyrd: bool,
     pub(crate) control: bool,
+    pub(crate) peers: bool,
     pub(crate) state: bool,
 }
 
@@ -146,9 +150,10 @@ impl ServerSettings {
                 &mut |top| settings.metrics.read(top.section("metrics")),
                 &mut |top| settings.state.read(top.section("state")),
                 &mut |top| settings.log.read(top.section("log")),
+                &mut |top| settings.peers.read(top.section("peers")),
             ],
         );
-        let [zephyrd, control, metrics, state, log] = whole;
+        let [zephyrd, control, metrics, state, log, peers] = whole;
         if !zephyrd {
             settings.zephyrd = Server::default();
         }
@@ -164,7 +169,10 @@ impl ServerSettings {
         if !log {
             settings.log = Log::default();
         }
-        (settings, WholeSections { zephyrd, control, state })
+        if !peers {
+            settings.peers = Peers::default();
+        }
+        (settings, WholeSections { zephyrd, control, peers, state })
     }
 
     /// Reads the server's own sections.
@@ -175,6 +183,7 @@ impl ServerSettings {
         settings.control.read(top.section("control"));
         settings.metrics.read(top.section("metrics"));
         settings.state.read(top.section("state"));
+        settings.peers.read(top.section("peers"));
         settings.log.read(top.section("log"));
         top.skip("zhm");
         settings

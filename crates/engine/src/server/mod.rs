@@ -46,12 +46,12 @@ pub use confirmation::ProbeSecret;
 pub use counters::{Counters, Gauges, Metric};
 pub use event::{Cause, Change, Changed, Event, Located, LogEntry, Published};
 pub use held_answers::{KeeperId, Presence};
-pub use inspect::{ClientView, SubscriptionView};
+pub use inspect::{ClientView, PeerView, SubscriptionView};
 pub use job::{Done, Job};
 pub use kept::{Horizon, KeptAnswer, KeptDelivery, UsedAuthenticator};
 pub use limits::bounds::Bounds;
 pub use log_event::LogEvent;
-pub use origin::{NeighbourRealm, Neighbours, Origin, PeerId, RealmId, RealmServer};
+pub use origin::{Belief, NeighbourRealm, Neighbours, Origin, PeerId, PeerKind, PeerServer, RealmId, RealmServer};
 pub use pacer::acknowledgements_in_flight;
 pub use queue_lengths::QueueLengths;
 pub use realms::{RealmDone, RealmJob};
@@ -342,6 +342,10 @@ impl Server {
             }
             Command::Realms(realms) => self.config.neighbours.realms = realms,
             Command::Rebound(bounds) => self.config.bounds = *bounds,
+            Command::Peers { peers, believe } => {
+                self.config.neighbours.peers = peers;
+                self.config.neighbours.believe = believe;
+            }
             Command::Stored { keeper, up_to } => self.stored(keeper, up_to),
             Command::Keeper { keeper, presence } => self.keeper(keeper, presence),
             Command::Shutdown => {

@@ -11,6 +11,7 @@ use super::{
     listeners::{self, Listeners},
     log_lines::LogLines,
     options::Options,
+    peer_names::{self, PeerNames},
     published_counters::PublishedCounters,
     start::{self, Ready},
     subscriber::Subscriber,
@@ -29,7 +30,7 @@ use zephyr_core::{charset::Charset, sanitize, time::Now};
 use zephyr_domain::server_domain::ServerDomain;
 use zephyr_engine::{
     machine::Input,
-    server::{Command, Done, Event, Job, Server},
+    server::{Command, Done, Event, Job, Neighbours, Server},
 };
 use zephyr_net::{
     clock::Clock,
@@ -85,11 +86,13 @@ async fn serve(
     debug: DebugSwitch,
     dumps: DumpSignal,
 ) -> io::Result<()> {
-    let Ready { settings, rules, domain, acceptor, socket, host, sources, .. } = ready;
+    let Ready { settings, rules, domain, acceptor, socket, host, peers, sources, .. } = ready;
     let listening = socket.local_addr()?;
     let service = start::service(&domain, &settings.zephyrd, &options.config_dir);
     let found = kept_state::find(options, &settings, &domain.realm, service, start::server_id()?);
-    let config = start::engine_config(host, &domain, settings.bounds, rules, &socket, found.id())?;
+    let neighbours =
+        Neighbours { peers: peers.peers(), believe: settings.peers.believe, ..Neighbours::default() };
+    let config = start::engine_config(host, &domain, settings.bounds, rules, &socket, start::Identity { neighbours, id: found.id() })?;
     let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
     tracing::info!(
         "serving realm {} with authentication {}, {}",
@@ -111,6 +114,7 @@ async fn serve(
         options: options.clone(),
         settings,
         sources,
+        peers,
         domain,
         driver: Driver::new(server, socket, clock),
         environment,
@@ -187,6 +191,8 @@ struct Shell {
     settings: ServerSettings,
     /// Which files are in force.
     sources: Sources,
+    /// The servers of the realm.
+    peers: PeerNames,
     /// The domain that is served.
     domain: ServerDomain,
     driver: Driver<Server>,
@@ -209,9 +215,11 @@ impl Shell {
             let turn = self.driver.turn(&mut self.environment);
             self.hand_over();
             let now = Instant::now();
+            self.peers.ask(now);
             self.environment.log.flush(now);
             self.manager.watchdog(now);
-            let deadline = [self.environment.log.next_summary(), self.manager.next_watchdog()];
+            let deadline =
+                [self.environment.log.next_summary(), self.manager.next_watchdog(), self.peers.next_due()];
             tokio::select! {
                 biased;
                 signal = signals.next() => match signal {
@@ -232,10 +240,25 @@ impl Shell {
                 () = dumps.next() => self.dump_to_file(None),
                 request = self.listeners.next() => self.serve_admin(request),
                 report = self.environment.state.next() => self.take_report(report),
+                answer = self.peers.next() => self.peer_named(answer),
                 verified = self.environment.verifier.next() => self.driver.handle(Input::Done(Done::Verified(verified))),
                 () = self.driver.wait(&turn, deadline.into_iter().flatten().min()) => {}
             }
         }
+    }
+
+    /// Takes the answer to a look-up of a server's name.
+    fn peer_named(&mut self, answer: peer_names::Answer) {
+        for warning in self.peers.take(Instant::now(), answer) {
+            tracing::warn!("{warning}");
+        }
+        self.tell_of_peers();
+    }
+
+    /// Tells the machine where the servers of the realm are.
+    fn tell_of_peers(&mut self) {
+        let (peers, believe) = (self.peers.peers(), self.settings.peers.believe);
+        self.driver.handle(Input::Command(Command::Peers { peers, believe }));
     }
 
     async fn stop(&mut self, signal: i32) {
