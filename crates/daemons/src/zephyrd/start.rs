@@ -7,8 +7,10 @@ use super::{
     configuration::{Parts, Sources},
     dump_file,
     host_name::{self, Served},
+    kept_state,
     listeners,
     options::Options,
+    peer_names::{Own, PeerNames},
 };
 use crate::{
     admin_protocol::Status,
@@ -25,7 +27,7 @@ use std::{
 };
 use tokio::net::UdpSocket;
 use zephyr_core::{
-    auth::{Acceptor, AuthError},
+    auth::{Acceptor, AuthError, Service},
     realm::Realms,
 };
 use zephyr_domain::{
@@ -46,6 +48,7 @@ pub(crate) struct Gathered {
     acceptor: Option<Arc<dyn Acceptor>>,
     socket: Option<UdpSocket>,
     host: Option<HostName>,
+    peers: Option<PeerNames>,
     sources: Sources,
     /// All that there is to say.
     pub(crate) findings: Findings,
@@ -60,6 +63,8 @@ pub(super) struct Ready {
     pub(super) acceptor: Arc<dyn Acceptor>,
     pub(super) socket: UdpSocket,
     pub(super) host: HostName,
+    /// The servers of the realm.
+    pub(super) peers: PeerNames,
     /// Which files it began with.
     pub(super) sources: Sources,
     /// What it can do without.
@@ -81,12 +86,21 @@ pub(super) struct HostName {
 ///
 /// The socket is bound last: what comes while it is gathered for a check is lost.
 pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathered {
-    let Parts { settings, rules, policies, realms, sources, findings } = Parts::read(&options.config_dir);
-    let mut gathered =
-        Gathered { settings: None, rules, domain: None, acceptor: None, socket: None, host: None, sources, findings };
+    let Parts { settings, rules, policies, servers, realms, sources, findings } = Parts::read(&options.config_dir);
+    let mut gathered = Gathered {
+        settings: None,
+        rules,
+        domain: None,
+        acceptor: None,
+        socket: None,
+        host: None,
+        peers: None,
+        sources,
+        findings,
+    };
     // What is whole is looked at, whatever is wrong elsewhere.
     let (readable, whole) = match &settings {
-        Some(settings) => (settings.clone(), WholeSections { zephyrd: true, control: true }),
+        Some(settings) => (settings.clone(), WholeSections { zephyrd: true, control: true, peers: true, state: true }),
         None if !sources.folder => Default::default(),
         None => ServerSettings::load_in_part(&options.config_dir),
     };
@@ -100,6 +114,15 @@ pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathe
         }
         gathered.find_host(policies.as_ref(), server, address);
         gathered.findings.warnings.extend(dump_file::examine(&server.dump_file));
+    }
+    if whole.state {
+        let realm = gathered.domain.as_ref().map(|domain| &*domain.realm);
+        gathered.findings.warnings.extend(kept_state::examine(options, &readable, realm, running.is_some()));
+    }
+    if let Some(servers) = servers.filter(|_| whole.zephyrd && whole.peers) {
+        let mut peers = PeerNames::new(servers, Own::of(address));
+        gathered.findings.warnings.extend(peers.settle().await);
+        gathered.peers = Some(peers);
     }
     gathered.findings.extend(listeners::examine(options, &readable, whole, running).await);
     if whole.zephyrd || options.listen.is_some() {
@@ -167,12 +190,13 @@ impl Gathered {
     ///
     /// All that there is to say, when anything is missing.
     pub(super) fn ready(self) -> Result<Ready, Findings> {
-        let Self { settings, rules, domain, acceptor, socket, host, sources, findings } = self;
-        match (settings, rules, domain, acceptor, socket, host) {
-            (Some(settings), Some(rules), Some(domain), Some(acceptor), Some(socket), Some(host))
+        let Self { settings, rules, domain, acceptor, socket, host, peers, sources, findings } = self;
+        match (settings, rules, domain, acceptor, socket, host, peers) {
+            (Some(settings), Some(rules), Some(domain), Some(acceptor), Some(socket), Some(host), Some(peers))
                 if findings.problems.is_empty() =>
             {
-                Ok(Ready { settings, rules, domain, acceptor, socket, host, sources, warnings: findings.warnings })
+                let warnings = findings.warnings;
+                Ok(Ready { settings, rules, domain, acceptor, socket, host, peers, sources, warnings })
             }
             _ => Err(findings),
         }
@@ -215,6 +239,11 @@ pub(super) fn acceptor(
     domain.acceptor(keytab(settings, config_dir))
 }
 
+/// The service of the domain.
+pub(super) fn service(domain: &ServerDomain, settings: &Server, config_dir: &Path) -> Result<Arc<dyn Service>, String> {
+    domain.service(keytab(settings, config_dir)).map_err(|error| in_one_line(&error))
+}
+
 fn keytab(settings: &Server, config_dir: &Path) -> PathBuf {
     settings.keytab.clone().unwrap_or_else(|| config_dir.join("krb5.keytab"))
 }
@@ -248,6 +277,14 @@ pub(super) fn list_warnings(
     warnings
 }
 
+/// Who a server is among others.
+pub(super) struct Identity {
+    /// The servers beside it.
+    pub(super) neighbours: Neighbours,
+    /// The identity of its state.
+    pub(super) id: ServerId,
+}
+
 /// The configuration of the engine.
 pub(super) fn engine_config(
     host: HostName,
@@ -255,6 +292,7 @@ pub(super) fn engine_config(
     bounds: Bounds,
     rules: Arc<Rules>,
     socket: &UdpSocket,
+    identity: Identity,
 ) -> io::Result<Config> {
     let receive_buffer = socket::receive_buffer(socket)?;
     tracing::debug!("the socket's receive buffer has {receive_buffer} octets");
@@ -274,8 +312,8 @@ pub(super) fn engine_config(
         rules,
         probe_secret: probe_secret()?,
         bounds,
-        neighbours: Neighbours::default(),
-        id: server_id()?,
+        neighbours: identity.neighbours,
+        id: identity.id,
         in_flight: acknowledgements_in_flight(receive_buffer),
     })
 }
@@ -286,7 +324,7 @@ fn probe_secret() -> io::Result<ProbeSecret> {
 }
 
 /// A new identity: nothing is kept of what the server before this one knew.
-fn server_id() -> io::Result<ServerId> {
+pub(super) fn server_id() -> io::Result<ServerId> {
     Ok(ServerId(u64::from_be_bytes(random_octets()?)))
 }
 

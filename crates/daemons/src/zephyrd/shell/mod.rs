@@ -1,14 +1,17 @@
 //! The server's I/O: its socket, clock, signals, log and listeners.
 
 mod admin;
+mod state;
 
 use super::{
     configuration::Sources,
     dump_signal::DumpSignal,
     io_counters::IoCounters,
+    kept_state::{self, KeptState},
     listeners::{self, Listeners},
     log_lines::LogLines,
     options::Options,
+    peer_names::{self, PeerNames},
     published_counters::PublishedCounters,
     start::{self, Ready},
     subscriber::Subscriber,
@@ -27,7 +30,7 @@ use zephyr_core::{charset::Charset, sanitize, time::Now};
 use zephyr_domain::server_domain::ServerDomain;
 use zephyr_engine::{
     machine::Input,
-    server::{Command, Done, Event, Job, Server},
+    server::{Command, Done, Event, Job, Neighbours, Server},
 };
 use zephyr_net::{
     clock::Clock,
@@ -83,9 +86,13 @@ async fn serve(
     debug: DebugSwitch,
     dumps: DumpSignal,
 ) -> io::Result<()> {
-    let Ready { settings, rules, domain, acceptor, socket, host, sources, .. } = ready;
+    let Ready { settings, rules, domain, acceptor, socket, host, peers, sources, .. } = ready;
     let listening = socket.local_addr()?;
-    let config = start::engine_config(host, &domain, settings.bounds, rules, &socket)?;
+    let service = start::service(&domain, &settings.zephyrd, &options.config_dir);
+    let found = kept_state::find(options, &settings, &domain.realm, service, start::server_id()?);
+    let neighbours =
+        Neighbours { peers: peers.peers(), believe: settings.peers.believe, ..Neighbours::default() };
+    let config = start::engine_config(host, &domain, settings.bounds, rules, &socket, start::Identity { neighbours, id: found.id() })?;
     let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
     tracing::info!(
         "serving realm {} with authentication {}, {}",
@@ -95,17 +102,21 @@ async fn serve(
     );
     tracing::info!("the policy is {}", domain.domain.origin());
     let clock = Clock::new();
+    let mut server = Server::new(config, clock.now());
+    let state = found.restore(&mut server, clock.now())?;
     let environment = DriverEnvironment {
         verifier: Verifier::new(acceptor, settings.zephyrd.verify_threads)?,
         log: LogLines::new(),
         published: PublishedCounters::default(),
+        state,
     };
     let mut shell = Shell {
         options: options.clone(),
         settings,
         sources,
+        peers,
         domain,
-        driver: Driver::new(Server::new(config, clock.now()), socket, clock),
+        driver: Driver::new(server, socket, clock),
         environment,
         io_counters: IoCounters::default(),
         listeners,
@@ -151,6 +162,7 @@ struct DriverEnvironment {
     verifier: Verifier,
     log: LogLines,
     published: PublishedCounters,
+    state: KeptState,
 }
 
 impl Environment<Server> for DriverEnvironment {
@@ -163,7 +175,7 @@ impl Environment<Server> for DriverEnvironment {
     }
 
     fn event(&mut self, event: Event) {
-        let subscribers: [&mut dyn Subscriber; 2] = [&mut self.log, &mut self.published];
+        let subscribers: [&mut dyn Subscriber; 3] = [&mut self.log, &mut self.published, &mut self.state];
         for subscriber in subscribers {
             subscriber.receive(&event);
         }
@@ -179,6 +191,8 @@ struct Shell {
     settings: ServerSettings,
     /// Which files are in force.
     sources: Sources,
+    /// The servers of the realm.
+    peers: PeerNames,
     /// The domain that is served.
     domain: ServerDomain,
     driver: Driver<Server>,
@@ -197,11 +211,15 @@ impl Shell {
             while let Some(verified) = self.environment.verifier.try_next() {
                 self.driver.handle(Input::Done(Done::Verified(verified)));
             }
+            self.hear_state();
             let turn = self.driver.turn(&mut self.environment);
+            self.hand_over();
             let now = Instant::now();
+            self.peers.ask(now);
             self.environment.log.flush(now);
             self.manager.watchdog(now);
-            let deadline = [self.environment.log.next_summary(), self.manager.next_watchdog()];
+            let deadline =
+                [self.environment.log.next_summary(), self.manager.next_watchdog(), self.peers.next_due()];
             tokio::select! {
                 biased;
                 signal = signals.next() => match signal {
@@ -221,16 +239,33 @@ impl Shell {
                 },
                 () = dumps.next() => self.dump_to_file(None),
                 request = self.listeners.next() => self.serve_admin(request),
+                report = self.environment.state.next() => self.take_report(report),
+                answer = self.peers.next() => self.peer_named(answer),
                 verified = self.environment.verifier.next() => self.driver.handle(Input::Done(Done::Verified(verified))),
                 () = self.driver.wait(&turn, deadline.into_iter().flatten().min()) => {}
             }
         }
     }
 
+    /// Takes the answer to a look-up of a server's name.
+    fn peer_named(&mut self, answer: peer_names::Answer) {
+        for warning in self.peers.take(Instant::now(), answer) {
+            tracing::warn!("{warning}");
+        }
+        self.tell_of_peers();
+    }
+
+    /// Tells the machine where the servers of the realm are.
+    fn tell_of_peers(&mut self) {
+        let (peers, believe) = (self.peers.peers(), self.settings.peers.believe);
+        self.driver.handle(Input::Command(Command::Peers { peers, believe }));
+    }
+
     async fn stop(&mut self, signal: i32) {
         self.manager.stopping();
         self.driver.handle(Input::Command(Command::Shutdown));
         self.driver.flush(&mut self.environment).await;
+        self.finish_state().await;
         tracing::info!("goodbye (sig {signal})");
     }
 }
