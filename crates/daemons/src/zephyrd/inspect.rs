@@ -1,7 +1,8 @@
 //! Answers to requests of operators about the server's state. What touches files is done by the shell.
 
 use crate::admin_protocol::{
-    AclCheck, AclRuling, Answer, ClientLine, ControlRequest, Listing, PolicyInForce, StateStatus, Status, SubscriptionLine, text,
+    AclCheck, AclRuling, Answer, ClientLine, ControlRequest, Listing, PolicyInForce, StateStatus, Status,
+    SubscriptionLine, text,
 };
 use std::{collections::BTreeMap, net::SocketAddr};
 use zephyr_core::{fold::fold, realm::completed, time::Now};

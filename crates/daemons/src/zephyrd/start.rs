@@ -7,8 +7,7 @@ use super::{
     configuration::{Parts, Sources},
     dump_file,
     host_name::{self, Served},
-    kept_state,
-    listeners,
+    kept_state, listeners,
     options::Options,
     peer_names::{Own, PeerNames},
 };

@@ -18,11 +18,13 @@ use zephyr_core::realm::Realms;
 use zephyr_engine::{
     client::{self, Client, Settings},
     host_manager::{self, HostManager, Servers},
-    server::{self, Bounds, ChangeSource, Neighbours, Server, ServerId, acl},
+    server::{self, Bounds, KeeperId, Neighbours, PeerKind, PeerServer, Server, ServerId, acl},
 };
 
 /// The first port of clients; each start takes another one.
 const FIRST_CLIENT_PORT: u16 = 10_000;
+/// The most seconds that the clock of a server's host is fast when it starts: units wait until the clock is set.
+const MAX_FAST_AT_START: i64 = 300;
 /// The most servers that get another address.
 const MAX_MOVES: usize = 3;
 
@@ -148,6 +150,11 @@ impl World {
             let number = u16::try_from(index).unwrap_or(0) * 200 + u16::try_from(node.starts % 200).unwrap_or(0);
             node.port = FIRST_CLIENT_PORT + number;
         }
+        let clock = &mut self.hosts[self.nodes[index].host].clock;
+        if self.nodes[index].role == Role::Server && clock.offset > MAX_FAST_AT_START {
+            // Else it takes all proofs for as old as its start until its clock, set right, has come so far.
+            clock.offset = 0;
+        }
         let process = match self.nodes[index].role {
             Role::Server => Process::Server(Box::new(self.new_server(index))),
             Role::HostManager => match self.new_host_manager(index) {
@@ -175,8 +182,9 @@ impl World {
         let config = self.server_config(index, id);
         self.nodes[index].state = Some(config.id);
         let mut server = Server::new(config, now);
-        for changed in self.nodes[index].disk.iter().flat_map(Disk::load) {
-            server.apply(now, changed, ChangeSource::Kept);
+        if let Some(disk) = &mut self.nodes[index].disk {
+            disk.restore(&mut server, now);
+            server.keep_with(KeeperId::Disk);
         }
         server
     }
@@ -185,7 +193,11 @@ impl World {
         let node = &self.nodes[index];
         let Domain { realm, plan, servers, .. } = &self.domains[node.domain];
         let others = servers.iter().filter(|&&other| plan.neighbours && other != index);
-        let peers = others.map(|&other| self.address_of(other)).collect();
+        let peers = others.map(|&other| PeerServer {
+            name: self.nodes[other].name.as_str().into(),
+            kind: PeerKind::Ours,
+            addresses: vec![self.address_of(other)],
+        });
         let ignores = self.mutant == Some(Mutant::IgnoresBounds);
         server::Config {
             host: node.name.clone(),
@@ -193,7 +205,7 @@ impl World {
             port: SERVER_PORT,
             version: "Zephyr Server simulated".to_owned(),
             realms: Realms::local_only(realm.as_bytes()),
-            neighbours: Neighbours { peers, realms: Vec::new() },
+            neighbours: Neighbours { peers: peers.collect(), ..Neighbours::default() },
             id: node.disk.as_ref().map_or(new, |disk| disk.id),
             policy: plan.policy.clone(),
             rules: Arc::new(acl::Rules::new(acl::Acl::default(), acl::Defaults::usual())),

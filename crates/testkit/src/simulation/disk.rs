@@ -5,9 +5,17 @@ use std::{
     collections::{BTreeMap, VecDeque},
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use zephyr_core::auth::Session;
-use zephyr_engine::server::{Change, Changed, Destination, Located, ServerId, Stamp, VersionVector};
+use zephyr_core::time::Now;
+use zephyr_engine::server::{
+    Change, ChangeSource, Changed, Destination, Horizon, KeptDelivery, Located, Server, ServerId, Stamp,
+    UsedAuthenticator, VersionVector,
+};
+
+/// What may have been used after the last moment of which it is known that a server ran that did not end in order.
+const UNKNOWN_AFTER_HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// A disk.
 #[derive(Default)]
@@ -19,7 +27,17 @@ pub(super) struct Disk {
     /// Those of them that are being written.
     pub writing: usize,
     /// Changes that this run of the server has told.
-    pub told: u64,
+    told: u64,
+    /// When it was last written to.
+    heartbeat: Option<SystemTime>,
+    /// What was written when the server ended in order.
+    rest: Option<Rest>,
+}
+
+/// What is only kept when a server ends in order.
+struct Rest {
+    horizons: Vec<Horizon>,
+    deliveries: Vec<KeptDelivery>,
 }
 
 /// A client as it is kept.
@@ -40,8 +58,7 @@ struct Tables {
     clients: BTreeMap<SocketAddr, Client>,
     locations: BTreeMap<(Arc<[u8]>, SocketAddr), (Located, Stamp)>,
     versions: VersionVector,
-    /// Which are as they were told.
-    others: Vec<Changed>,
+    authenticators: BTreeMap<[u8; 16], (UsedAuthenticator, Stamp)>,
 }
 
 impl Disk {
@@ -57,13 +74,15 @@ impl Disk {
         self.writing == 0
     }
 
-    /// Begins to write what waits.
-    pub(super) fn begin(&mut self) {
+    /// Begins to write what waits; gives how many of all changes of this run will be stored then.
+    pub(super) fn begin(&mut self) -> u64 {
         self.writing = self.waiting.len();
+        self.told
     }
 
     /// What was being written is stored; gives how many of all changes of this run are.
-    pub(super) fn stored(&mut self, mutant: Option<Mutant>) -> u64 {
+    pub(super) fn stored(&mut self, now: Now, mutant: Option<Mutant>) -> u64 {
+        self.heartbeat = Some(now.wall);
         for changed in self.waiting.drain(..std::mem::take(&mut self.writing)) {
             // What a server changes itself it knows.
             if changed.stamp.server == self.id {
@@ -79,15 +98,34 @@ impl Disk {
         !self.waiting.is_empty()
     }
 
-    /// The server is gone, and what was not stored is lost.
-    pub(super) fn crashed(&mut self) {
-        self.waiting.clear();
-        (self.writing, self.told) = (0, 0);
+    /// The server ends in order.
+    pub(super) fn ends(&mut self, server: &Server, now: Now, mutant: Option<Mutant>) {
+        self.begin();
+        self.stored(now, mutant);
+        self.rest = Some(Rest { horizons: server.horizons(), deliveries: server.deliveries(now) });
     }
 
-    /// The changes that make the state again.
-    pub(super) fn load(&self) -> Vec<Changed> {
-        self.tables.load()
+    /// The server is gone, and what was not stored is lost. It was last written down at this moment that it runs.
+    pub(super) fn crashed(&mut self, heartbeat: SystemTime) {
+        self.waiting.clear();
+        (self.writing, self.told) = (0, 0);
+        self.heartbeat = Some(heartbeat);
+    }
+
+    /// Makes the state again in a new server.
+    pub(super) fn restore(&mut self, server: &mut Server, now: Now) {
+        let Some(heartbeat) = self.heartbeat else { return };
+        let rest = self.rest.take();
+        // What was used while the clock was fast proves nothing now that it is right.
+        let unknown_until = (heartbeat + UNKNOWN_AFTER_HEARTBEAT).min(now.wall);
+        server.remember_since(if rest.is_some() { UNIX_EPOCH } else { unknown_until });
+        rest.iter().flat_map(|rest| &rest.horizons).for_each(|horizon| server.restore_horizon(horizon));
+        for changed in self.tables.load() {
+            server.apply(now, changed, ChangeSource::Kept);
+        }
+        for delivery in rest.into_iter().flat_map(|rest| rest.deliveries) {
+            server.restore_delivery(now, delivery);
+        }
     }
 }
 
@@ -135,7 +173,13 @@ impl Tables {
                 self.hosts.remove(&manager);
             }
             Change::VersionsKnown { versions } => self.versions.merge(&versions),
-            other => self.others.push(Changed { stamp, change: other }),
+            Change::AuthenticatorUsed(used) => {
+                self.authenticators.insert(used.authenticator, (used, stamp));
+            }
+            Change::ProofsUndone { host } => {
+                let of_host = self.authenticators.values_mut().map(|(used, _)| used);
+                of_host.filter(|used| used.of_host && used.sender.ip() == host).for_each(|used| used.undone = true);
+            }
         }
     }
 
@@ -150,9 +194,14 @@ impl Tables {
         let locations = locations
             .into_iter()
             .map(|(located, stamp)| Changed { stamp: *stamp, change: Change::Located(located.clone()) });
+        let mut authenticators: Vec<_> = self.authenticators.values().collect();
+        authenticators.sort_by_key(|(_, stamp)| *stamp);
+        let authenticators = authenticators
+            .into_iter()
+            .map(|(used, stamp)| Changed { stamp: *stamp, change: Change::AuthenticatorUsed(used.clone()) });
         let versions =
             Changed { stamp: Stamp::default(), change: Change::VersionsKnown { versions: self.versions.clone() } };
-        hosts.chain(clients).chain(locations).chain(self.others.iter().cloned()).chain([versions]).collect()
+        hosts.chain(clients).chain(locations).chain(authenticators).chain([versions]).collect()
     }
 }
 

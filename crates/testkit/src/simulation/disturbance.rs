@@ -170,6 +170,7 @@ impl World {
             Disturbance::Crash { node, back, orderly } => {
                 if orderly && self.nodes[node].role == Role::Server {
                     self.give(node, Stimulus::Server(server::Command::Shutdown))?;
+                    self.end_in_order(node);
                 }
                 if self.nodes[node].process.is_some() {
                     self.crash(node);

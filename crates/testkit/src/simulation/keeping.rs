@@ -4,14 +4,14 @@ use super::{
     history::Member,
     invariants::{Incarnation, Violation},
     mutant::Mutant,
-    node::{Domain, Role, SERVER_PORT},
+    node::{Domain, Node, Role, SERVER_PORT},
     process::{Process, Stimulus},
     streams::{Callee, Consequence, Party, Step, Surroundings},
     world::{Happening, World},
 };
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 use zephyr_engine::server::{
-    Changed,
+    Changed, Command, KeeperId,
     peers::stream::{StreamEvent, StreamOrder},
 };
 
@@ -35,22 +35,39 @@ impl World {
 
     fn begin_to_store(&mut self, node: usize) {
         let Some(disk) = &mut self.nodes[node].disk else { return };
-        disk.begin();
+        let up_to = disk.begin();
         let who = self.nodes[node].incarnation(node);
         let delay = self.random.millis(1, MAX_DISK_MILLIS);
         self.later(delay, Happening::Stored(who));
+        if self.mutant == Some(Mutant::DiskLies) {
+            self.later(Duration::ZERO, Happening::ToldStored(who, up_to));
+        }
     }
 
     /// A server's disk has stored what it was writing.
     pub(super) fn stored(&mut self, node: usize) -> Result<(), Violation> {
-        let mutant = self.mutant;
+        let (mutant, now) = (self.mutant, self.now_of(node));
         let Some(disk) = &mut self.nodes[node].disk else { return Ok(()) };
-        let stored = disk.stored(mutant);
+        let stored = disk.stored(now, mutant);
         if disk.is_behind() {
             self.begin_to_store(node);
         }
-        self.tell(node, || format!("has stored {stored} changes"));
-        Ok(())
+        self.told_stored(node, stored)
+    }
+
+    /// A server hears what its disk has stored.
+    pub(super) fn told_stored(&mut self, node: usize, up_to: u64) -> Result<(), Violation> {
+        self.tell(node, || format!("has stored {up_to} changes"));
+        self.give(node, Stimulus::Server(Command::Stored { keeper: KeeperId::Disk, up_to }))
+    }
+
+    /// A server ends in order, and keeps what it has.
+    pub(super) fn end_in_order(&mut self, node: usize) {
+        let (now, mutant) = (self.now_of(node), self.mutant);
+        let Node { process, disk, .. } = &mut self.nodes[node];
+        if let (Some(Process::Server(server)), Some(disk)) = (process, disk) {
+            disk.ends(server, now, mutant);
+        }
     }
 
     /// A server wants something of a stream.
@@ -134,8 +151,9 @@ impl World {
     /// A process is gone, and what its disk has not stored.
     pub(super) fn leave(&mut self, who: Incarnation) {
         self.with_streams(|streams, world| streams.crashed(who, world));
+        let heartbeat = self.now_of(who.node).wall - self.random.millis(0, 1000);
         match &mut self.nodes[who.node].disk {
-            Some(disk) => disk.crashed(),
+            Some(disk) => disk.crashed(heartbeat),
             None => self.state_is_lost(who.node),
         }
     }

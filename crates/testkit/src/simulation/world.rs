@@ -61,6 +61,8 @@ pub(super) enum Happening {
     StreamTold(Incarnation, StreamEvent),
     /// A server's disk has stored what it was writing.
     Stored(Incarnation),
+    /// A server hears that so many changes are stored.
+    ToldStored(Incarnation, u64),
     /// A program orders something.
     Order(Incarnation),
     /// A program starts.
@@ -244,12 +246,14 @@ impl World {
             }
             Happening::StreamTold(who, event) if self.runs(who) => self.hears_of_stream(who.node, event),
             Happening::Stored(who) if self.runs(who) => self.stored(who.node),
+            Happening::ToldStored(who, up_to) if self.runs(who) => self.told_stored(who.node, up_to),
             Happening::Writable(_)
             | Happening::Verified(..)
             | Happening::JobDone(..)
             | Happening::LookUpDone(..)
             | Happening::StreamTold(..)
             | Happening::Stored(_)
+            | Happening::ToldStored(..)
             | Happening::Order(_) => Ok(()),
             Happening::Start(node) => self.start(node),
             Happening::Disturbance(disturbance) => self.disturb(disturbance),

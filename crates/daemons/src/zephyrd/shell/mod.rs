@@ -90,9 +90,15 @@ async fn serve(
     let listening = socket.local_addr()?;
     let service = start::service(&domain, &settings.zephyrd, &options.config_dir);
     let found = kept_state::find(options, &settings, &domain.realm, service, start::server_id()?);
-    let neighbours =
-        Neighbours { peers: peers.peers(), believe: settings.peers.believe, ..Neighbours::default() };
-    let config = start::engine_config(host, &domain, settings.bounds, rules, &socket, start::Identity { neighbours, id: found.id() })?;
+    let neighbours = Neighbours { peers: peers.peers(), believe: settings.peers.believe, ..Neighbours::default() };
+    let config = start::engine_config(
+        host,
+        &domain,
+        settings.bounds,
+        rules,
+        &socket,
+        start::Identity { neighbours, id: found.id() },
+    )?;
     let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
     tracing::info!(
         "serving realm {} with authentication {}, {}",
@@ -218,8 +224,7 @@ impl Shell {
             self.peers.ask(now);
             self.environment.log.flush(now);
             self.manager.watchdog(now);
-            let deadline =
-                [self.environment.log.next_summary(), self.manager.next_watchdog(), self.peers.next_due()];
+            let deadline = [self.environment.log.next_summary(), self.manager.next_watchdog(), self.peers.next_due()];
             tokio::select! {
                 biased;
                 signal = signals.next() => match signal {
