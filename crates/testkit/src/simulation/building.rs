@@ -163,6 +163,9 @@ impl World {
             },
             Role::Client { raw, .. } => Process::Client(Box::new(self.new_client(index, raw))),
         };
+        if let Process::Server(server) = &process {
+            self.checked(index, self.history.check_restored(self.group_of(index), server))?;
+        }
         self.nodes[index].process = Some(process);
         self.tell(index, || "starts".to_owned());
         if let Role::Client { .. } = self.nodes[index].role {

@@ -65,6 +65,13 @@ pub(super) enum Disturbance {
         /// When it starts again.
         back: Duration,
     },
+    /// A server crashes when it has answered the next request that changes something.
+    CrashAfterAnswer {
+        /// The server.
+        node: usize,
+        /// When it starts again.
+        back: Duration,
+    },
     /// All servers of a domain crash at once.
     PowerCut {
         /// The domain.
@@ -136,7 +143,8 @@ impl Disturbance {
         let back = if random.chance(300) { random.seconds(20, 90) } else { random.millis(10, 8000) };
         let host = world.nodes[node].host;
         match random.below(10) {
-            0 | 1 => Self::Crash { node, back, orderly: random.chance(200) },
+            0 => Self::Crash { node, back, orderly: random.chance(300) },
+            1 => Self::CrashAfterAnswer { node, back },
             2 => Self::DiskLost { node, back },
             3 => Self::PowerCut { domain, back },
             4..=6 => {
@@ -184,6 +192,10 @@ impl World {
                     self.later(back, Happening::Start(node));
                 }
                 self.lose_disk(node);
+                Ok(())
+            }
+            Disturbance::CrashAfterAnswer { node, back } => {
+                self.nodes[node].dies_of_answer = Some(back);
                 Ok(())
             }
             Disturbance::PowerCut { domain, back } => {

@@ -127,21 +127,33 @@ impl History {
         }
     }
 
-    /// A server sends a packet, perhaps an answer.
-    pub(super) fn sent(&mut self, group: usize, who: Incarnation, payload: &[u8]) {
-        let Ok(packet) = Packet::parse(payload) else { return };
+    /// A server sends a packet; true when it is the first answer to a request that has changed something.
+    pub(super) fn sent(&mut self, group: usize, who: Incarnation, payload: &[u8]) -> bool {
+        let Ok(packet) = Packet::parse(payload) else { return false };
         let Notice { kind, uid, body, .. } = packet.notice;
         if kind != Kind::ServAck || !body.starts_with(names::SENT) {
-            return;
+            return false;
         }
-        let Some(request) = self.requests.get_mut(&(who, uid)).filter(|request| !request.is_answered) else { return };
+        let request = self.requests.get_mut(&(who, uid)).filter(|request| !request.is_answered);
+        let Some(request) = request else { return false };
         request.is_answered = true;
         self.groups.entry(group).or_default().answered.extend(request.changed);
+        request.changed.is_some()
     }
 
     /// The state of a server is lost.
     pub(super) fn lost(&mut self, group: usize, server: ServerId) {
         self.groups.entry(group).or_default().lost.insert(server);
+    }
+
+    /// Whether a server that has started again has what it must have by what it knows, and knows what it has answered.
+    pub(super) fn check_restored(&self, group: usize, server: &Server) -> Checked {
+        let Some(history) = self.groups.get(&group) else { return Ok(()) };
+        let (id, known) = (server.config().id, server.versions());
+        if let Some(stamp) = history.answered.iter().find(|it| it.server == id && !known.covers(**it)) {
+            return Err((Invariant::NoLoss, format!("it has answered, and does not know any more: {stamp:?}")));
+        }
+        history.check(&present(server), known)
     }
 
     /// Whether the servers of a group have what they must have, and agree. Otherwise: who has not.
@@ -153,11 +165,8 @@ impl History {
         let mut first: Option<(Member<'_>, HashMap<Element, (Stamp, String)>)> = None;
         for &member in members {
             let present = present(member.server);
-            if let Some(seen) = history.returned(&present, &known) {
-                return failed(member.node, Invariant::NoReturn, seen);
-            }
-            if let Some(seen) = history.missing(&present, &known) {
-                return failed(member.node, Invariant::NoLoss, seen);
+            if let Err((invariant, seen)) = history.check(&present, &known) {
+                return failed(member.node, invariant, seen);
             }
             match &first {
                 None => first = Some((member, present)),
@@ -189,6 +198,14 @@ impl Group {
         };
         let ends = [Some(element), client.as_ref()].into_iter().flatten().filter_map(|it| self.ended.get(it)).flatten();
         ends.into_iter().any(|end| end.known.covers(stamp) && known.covers(end.stamp))
+    }
+
+    /// Whether what is there is what must be, where so much is known.
+    fn check(&self, present: &HashMap<Element, (Stamp, String)>, known: &VersionVector) -> Checked {
+        if let Some(seen) = self.returned(present, known) {
+            return Err((Invariant::NoReturn, seen));
+        }
+        self.missing(present, known).map_or(Ok(()), |seen| Err((Invariant::NoLoss, seen)))
     }
 
     /// What is there although it has ended.

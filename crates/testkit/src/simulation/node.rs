@@ -81,6 +81,8 @@ pub(super) struct Node {
     pub begun: bool,
     /// What is kept when it ends, if it is a server that keeps anything.
     pub disk: Option<Disk>,
+    /// It crashes when it answers the next request that changes something, and is back after this long.
+    pub dies_of_answer: Option<Duration>,
     /// The identity of its state, if it is a server.
     pub state: Option<ServerId>,
 }
@@ -104,6 +106,7 @@ impl Node {
             operations: 0,
             begun: false,
             disk: None,
+            dies_of_answer: None,
             state: None,
         }
     }

@@ -41,6 +41,7 @@ impl World {
     pub(super) fn heal(&mut self) -> Result<(), Violation> {
         self.trace.add(self.now, "world", || "heals".to_owned());
         self.is_well = true;
+        self.nodes.iter_mut().for_each(|node| node.dies_of_answer = None);
         self.network.heal();
         self.hosts.iter_mut().for_each(|host| host.clock.offset = 0);
         for domain in 0..self.domains.len() {

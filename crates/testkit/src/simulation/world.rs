@@ -308,9 +308,9 @@ impl World {
         let to = *to;
         self.tell(node, || format!("sends to {to}: {}", described(payload)));
         let (host, port) = (self.nodes[node].host, self.nodes[node].port);
-        if self.nodes[node].role == Role::Server {
-            self.history.sent(self.group_of(node), self.nodes[node].incarnation(node), payload);
-        }
+        let is_server = self.nodes[node].role == Role::Server;
+        let has_answered =
+            is_server && self.history.sent(self.group_of(node), self.nodes[node].incarnation(node), payload);
         let here = &self.hosts[host];
         let own = if *local == Some(here.alias().into()) { here.alias() } else { here.address };
         let target = if to.ip().is_loopback() { Some(host) } else { self.host_at(to) };
@@ -321,6 +321,10 @@ impl World {
             self.overtake(from, to, payload);
         }
         self.carry(Path { from: host, to: target }, from, to, payload);
+        if has_answered && let Some(back) = self.nodes[node].dies_of_answer.take() {
+            self.crash(node);
+            self.later(back, Happening::Start(node));
+        }
     }
 
     /// Decides what becomes of a datagram, wherever it says it comes from.
