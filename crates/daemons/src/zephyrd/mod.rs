@@ -3,6 +3,7 @@
 //! * `shell`: the loop with the socket, the clock and the signals
 //! * `start`, [`options`], [`configuration`], [`rule_files`], `stray_files`, `host_name`, `dump_file`: what it needs before
 //!   it can begin
+//! * [`realms`]: the other realms that it talks with
 //! * [`verifier`]: doing the server's verification jobs; [`subscriber`]: who listens to its events
 //! * `log_lines`, `metrics`, `inspect`, `listeners`: what it tells about itself, and to whom
 
@@ -18,6 +19,7 @@ mod log_lines;
 mod metrics;
 pub mod options;
 pub mod published_counters;
+pub mod realms;
 pub mod rule_files;
 pub mod shell;
 pub(crate) mod start;
