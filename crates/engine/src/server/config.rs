@@ -1,6 +1,6 @@
 //! Configuration of a server, and commands to it.
 
-use crate::server::{acl::Rules, confirmation::ProbeSecret, limits::bounds::Bounds, origin::Neighbours};
+use crate::server::{acl::Rules, confirmation::ProbeSecret, limits::bounds::Bounds, origin::{NeighbourRealm, Neighbours}};
 use std::{net::Ipv4Addr, sync::Arc};
 use zephyr_core::{policy::Policy, realm::Realms};
 
@@ -51,6 +51,9 @@ pub enum Command {
     },
     /// Other bounds from now on. What is there already stays.
     Rebound(Box<Bounds>),
+    /// These are all other realms from now on, with the addresses of their servers as far as they are known: after a
+    /// reload, and whenever addresses are found.
+    Realms(Vec<NeighbourRealm>),
     /// The server is about to end: tell the host managers.
     Shutdown,
 }

@@ -23,6 +23,7 @@ mod origin;
 mod pacer;
 mod policy_check;
 mod queue_lengths;
+mod realms;
 mod recipients;
 mod registration;
 mod reply;
@@ -41,9 +42,10 @@ pub use event::{Cause, Change, Event, Located, LogEntry, Published};
 pub use inspect::{ClientView, SubscriptionView};
 pub use limits::bounds::Bounds;
 pub use log_event::LogEvent;
-pub use origin::{NeighbourRealm, Neighbours, Origin, PeerId, RealmId};
+pub use origin::{NeighbourRealm, Neighbours, Origin, PeerId, RealmId, RealmServer};
 pub use pacer::acknowledgements_in_flight;
 pub use queue_lengths::QueueLengths;
+pub use realms::{RealmDone, RealmJob};
 pub use server_class::ServerClass;
 pub use state::subscriptions::Destination;
 pub use verification::{Verified, VerifyId, VerifyJob};
@@ -307,6 +309,7 @@ impl Server {
                 (self.config.rules, self.config.policy) = (rules, *policy);
                 self.end_forbidden_subscriptions();
             }
+            Command::Realms(realms) => self.config.neighbours.realms = realms,
             Command::Rebound(bounds) => self.config.bounds = *bounds,
             Command::Shutdown => self.say_goodbye_to_hosts(now),
         }

@@ -35,13 +35,31 @@ pub struct Neighbours {
     pub realms: Vec<NeighbourRealm>,
 }
 
-/// Another realm, and where its servers listen.
-#[derive(Clone, Debug)]
+/// Another realm, and its servers in the order in which they are tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NeighbourRealm {
-    /// Its name.
+    /// Its name, in full.
     pub name: Box<[u8]>,
     /// Its servers.
-    pub servers: Vec<SocketAddr>,
+    pub servers: Vec<RealmServer>,
+}
+
+/// A server of another realm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RealmServer {
+    /// Its host name, for people.
+    pub name: String,
+    /// Where it listens, and where it sends from. Empty as long as nobody knows.
+    pub addresses: Vec<SocketAddr>,
+    /// Whether we send to it. From one to which we do not we receive all the same: `/host` in a realm list.
+    pub sends: bool,
+}
+
+impl NeighbourRealm {
+    /// Whether one of its servers sends from this address.
+    fn has(&self, from: SocketAddr) -> bool {
+        self.servers.iter().any(|server| server.addresses.contains(&from))
+    }
 }
 
 impl Neighbours {
@@ -50,7 +68,7 @@ impl Neighbours {
         if let Some(peer) = self.peers.iter().position(|&peer| peer == from) {
             return Origin::Peer(PeerId(peer));
         }
-        if let Some(realm) = self.realms.iter().position(|realm| realm.servers.contains(&from)) {
+        if let Some(realm) = self.realms.iter().position(|realm| realm.has(from)) {
             return Origin::Realm(RealmId(realm));
         }
         let for_hosts = class.is(names::ZEPHYR_CTL) && notice.instance.eq_ignore_ascii_case(names::HM);
@@ -75,7 +93,10 @@ mod tests {
         let at = |host: u8, port| SocketAddr::from(([10, 0, 0, host], port));
         let neighbours = Neighbours {
             peers: vec![at(1, 2103), at(2, 2103)],
-            realms: vec![NeighbourRealm { name: b"CS.TEST"[..].into(), servers: vec![at(9, 2103)] }],
+            realms: vec![NeighbourRealm {
+                name: b"CS.TEST"[..].into(),
+                servers: vec![RealmServer { name: "z9".to_owned(), addresses: vec![at(9, 2103)], sends: true }],
+            }],
         };
         let origin = |from, class: &'static [u8], instance: &'static [u8]| {
             let notice = Notice { class, instance, ..Notice::EMPTY };
