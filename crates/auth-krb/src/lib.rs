@@ -7,6 +7,7 @@
 //! * `apreq`, `authenticator`, `der`: that strict look
 //! * `derivation`, `mac`, `checksum`, `decryption`, `session`: the session key at work
 //! * `acceptor`, `keytab`, `known`, `enctype`: the server's side
+//! * `service`: the server as a client of other servers, and what it keeps
 //! * `initiator`, `gss`: the client's side
 //! * `ownership`: whose files caches and keytabs are
 //! * `binding`, `ticket`, `error`: libkrb5, what it hands out, and its errors
@@ -29,6 +30,7 @@ mod keytab;
 mod known;
 mod mac;
 mod ownership;
+mod service;
 mod session;
 mod ticket;
 
@@ -38,6 +40,7 @@ pub use enctype::{Enctype, UnknownEnctype};
 pub use gss::{Credentials, credentials};
 pub use initiator::KerberosInitiator;
 pub use keytab::{DEFAULT_KEYTAB, keytab_warnings};
+pub use service::KerberosService;
 pub use session::{KeySession, TicketSession};
 
 use zephyr_core::auth::AuthError;
