@@ -1,6 +1,7 @@
 //! The configuration of a server, from all its files: either all of them can be used, or every problem is reported.
 
 use super::{
+    realms::list::{self as realm_list, RealmList},
     rule_files::{self, Loaded},
     stray_files,
 };
@@ -24,6 +25,8 @@ pub struct Configuration {
     pub rules: Arc<Rules>,
     /// The realms that the lists name.
     pub realms: Vec<NamedRealm>,
+    /// The other realms that the server talks with.
+    pub realm_list: RealmList,
     /// `policy.toml`, or the file that takes its place.
     pub policies: PolicyFile,
     /// Which of these were found.
@@ -75,10 +78,11 @@ impl Configuration {
                 settings: Some(settings),
                 policies: Some(policies),
                 rules: Some(rules),
+                realm_list: Some(realm_list),
                 realms,
                 sources,
                 findings,
-            } => Ok(Self { settings, rules, realms, policies, sources, warnings: findings.warnings }),
+            } => Ok(Self { settings, rules, realms, realm_list, policies, sources, warnings: findings.warnings }),
             Parts { findings, .. } => Err(Problems(findings.problems)),
         }
     }
@@ -91,6 +95,7 @@ pub(super) struct Parts {
     pub(super) settings: Option<ServerSettings>,
     pub(super) rules: Option<Arc<Rules>>,
     pub(super) policies: Option<PolicyFile>,
+    pub(super) realm_list: Option<RealmList>,
     /// The realms that the lists name, as far as those can be used.
     pub(super) realms: Vec<NamedRealm>,
     pub(super) sources: Sources,
@@ -107,7 +112,15 @@ impl Parts {
             && (folder != Path::new(USUAL_FOLDER) || fs::symlink_metadata(folder).is_ok())
         {
             findings.problems.push(problem);
-            return Self { settings: None, rules: None, policies: None, realms: Vec::new(), sources, findings };
+            return Self {
+                settings: None,
+                rules: None,
+                policies: None,
+                realm_list: None,
+                realms: Vec::new(),
+                sources,
+                findings,
+            };
         }
         let settings = match ServerSettings::load(folder) {
             Ok(loaded) => {
@@ -140,8 +153,18 @@ impl Parts {
                 (None, Vec::new())
             }
         };
+        let realm_list = match realm_list::load(folder) {
+            Ok(realm_list::Loaded { list, warnings }) => {
+                findings.warnings.extend(warnings);
+                Some(list)
+            }
+            Err(found) => {
+                findings.extend(found);
+                None
+            }
+        };
         findings.warnings.extend(stray_files::warnings(folder));
-        Self { settings, rules, policies, realms, sources, findings }
+        Self { settings, rules, policies, realm_list, realms, sources, findings }
     }
 }
 
@@ -184,12 +207,14 @@ mod tests {
         write("default.subscriptions", "message,personal,%me%\noops\n");
         write("zephyr.toml", "[bounds]\nclients = -1\n");
         write("policy.toml", "[domain.A]\nsend = \"never\"\n");
+        write("realm.list", "OTHER.TEST\n");
         let Problems(problems) = Configuration::load(folder.path()).unwrap_err();
         let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
-        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert_eq!(lines.len(), 4, "{lines:?}");
         assert!(lines[0].contains("zephyr.toml:2:11: clients: "), "{lines:?}");
         assert!(lines[1].contains("policy.toml:2:8: send: "), "{lines:?}");
         assert!(lines[2].contains("default.subscriptions:2:1: "), "{lines:?}");
+        assert!(lines[3].contains("realm.list:1:1: expected REALM HOST"), "{lines:?}");
         assert_eq!(check(folder.path()).problems, problems);
     }
 

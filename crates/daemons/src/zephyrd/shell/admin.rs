@@ -111,9 +111,10 @@ impl Shell {
                 return Err(Problems(lost));
             }
             let (domain, acceptor) = self.verify_by(&configuration)?;
-            let Configuration { policies, realms, rules, warnings, .. } = &mut configuration;
-            warnings.extend(start::policy_warnings(&domain, policies));
-            warnings.extend(start::list_warnings(&domain, policies, realms, Some(rules)));
+            let Configuration { policies, realms, realm_list, rules, warnings, .. } = &mut configuration;
+            let listed = realm_list.named();
+            warnings.extend(start::policy_warnings(&domain, policies, &listed));
+            warnings.extend(start::list_warnings(&domain, policies, realms, &listed, Some(rules)));
             Ok((configuration, domain, acceptor))
         });
         let answer = match loaded {
@@ -173,6 +174,8 @@ impl Shell {
         let policy = Box::new(self.domain.domain.policy.clone());
         self.driver.handle(Input::Command(Command::Renew { rules, policy }));
         self.settings.bounds = settings.bounds;
+        self.realms.replace(configuration.realm_list);
+        self.tell_of_realms();
         self.io_counters.reloads += 1;
         tracing::info!("the policy is {}", self.domain.domain.origin());
         tracing::info!("reloaded: {}", plural::rules(reloaded.default_subscriptions, reloaded.restricted_classes));

@@ -10,6 +10,7 @@ use super::{
     log_lines::LogLines,
     options::Options,
     published_counters::PublishedCounters,
+    realms::names::{self, RealmNames},
     start::{self, Ready},
     subscriber::Subscriber,
     verifier::Verifier,
@@ -32,6 +33,7 @@ use zephyr_engine::{
 use zephyr_net::{
     clock::Clock,
     driver::{Driver, Environment, Failure},
+    services,
 };
 use zephyr_output::complain;
 
@@ -83,7 +85,7 @@ async fn serve(
     debug: DebugSwitch,
     dumps: DumpSignal,
 ) -> io::Result<()> {
-    let Ready { settings, rules, domain, acceptor, socket, host, sources, .. } = ready;
+    let Ready { settings, rules, domain, acceptor, service, realm_list, socket, host, sources, .. } = ready;
     let listening = socket.local_addr()?;
     let config = start::engine_config(host, &domain, settings.bounds, rules, &socket)?;
     let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
@@ -104,6 +106,7 @@ async fn serve(
         options: options.clone(),
         settings,
         sources,
+        realms: RealmNames::new(realm_list, &realm, services::port(services::ZEPHYR_CLT)),
         domain,
         driver: Driver::new(Server::new(config, clock.now()), socket, clock),
         environment,
@@ -113,6 +116,7 @@ async fn serve(
         manager: ServiceManager::new(),
         status: format!("Serving realm {realm} on {listening}"),
     };
+    shell.tell_of_realms();
     let mut signals = Signals::new()?;
     tracing::info!("Ready for action on {listening}");
     shell.manager.ready(&shell.status);
@@ -175,6 +179,8 @@ struct Shell {
     settings: ServerSettings,
     /// Which files are in force.
     sources: Sources,
+    /// The servers of other realms.
+    realms: RealmNames,
     /// The domain that is served.
     domain: ServerDomain,
     driver: Driver<Server>,
@@ -193,11 +199,15 @@ impl Shell {
             while let Some(verified) = self.environment.verifier.try_next() {
                 self.driver.handle(Input::Done(verified));
             }
+            if self.realms.ask(Instant::now()) {
+                self.tell_of_realms();
+            }
             let turn = self.driver.turn(&mut self.environment);
             let now = Instant::now();
             self.environment.log.flush(now);
             self.manager.watchdog(now);
-            let deadline = [self.environment.log.next_summary(), self.manager.next_watchdog()];
+            let deadline =
+                [self.environment.log.next_summary(), self.manager.next_watchdog(), self.realms.next_due()];
             tokio::select! {
                 biased;
                 signal = signals.next() => match signal {
@@ -217,10 +227,27 @@ impl Shell {
                 },
                 () = dumps.next() => self.dump_to_file(None),
                 request = self.listeners.next() => self.serve_admin(request),
+                answer = self.realms.next() => self.realm_found(answer),
                 verified = self.environment.verifier.next() => self.driver.handle(Input::Done(verified)),
                 () = self.driver.wait(&turn, deadline.into_iter().flatten().min()) => {}
             }
         }
+    }
+
+    /// Takes the answer to a look-up of a server of another realm.
+    fn realm_found(&mut self, answer: names::Answer) {
+        let names::Change { moved, warnings } = self.realms.take(Instant::now(), answer);
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        if moved {
+            self.tell_of_realms();
+        }
+    }
+
+    /// Tells the machine where the servers of other realms are.
+    fn tell_of_realms(&mut self) {
+        self.driver.handle(Input::Command(Command::Realms(self.realms.realms())));
     }
 
     async fn stop(&mut self, signal: i32) {
