@@ -34,7 +34,9 @@ use zephyr_domain::{
     scope::{self, NamedRealm},
     server_domain::ServerDomain,
 };
-use zephyr_engine::server::{Bounds, Config, Neighbours, ProbeSecret, acknowledgements_in_flight, acl::Rules};
+use zephyr_engine::server::{
+    Bounds, Config, Neighbours, ProbeSecret, ServerId, acknowledgements_in_flight, acl::Rules,
+};
 use zephyr_net::{services, socket};
 
 /// What a start has found: as much as there is of all that a server needs.
@@ -331,14 +333,24 @@ pub(super) fn engine_config(
         probe_secret: probe_secret()?,
         bounds,
         neighbours: Neighbours::default(),
+        id: server_id()?,
         in_flight: acknowledgements_in_flight(receive_buffer),
     })
 }
 
 /// A new secret for every run: nothing that was probed outlives the server.
 fn probe_secret() -> io::Result<ProbeSecret> {
-    let mut random = [0; 32];
+    Ok(ProbeSecret::new(&random_octets()?))
+}
+
+/// A new identity: nothing is kept of what the server before this one knew.
+fn server_id() -> io::Result<ServerId> {
+    Ok(ServerId(u64::from_be_bytes(random_octets()?)))
+}
+
+fn random_octets<const N: usize>() -> io::Result<[u8; N]> {
+    let mut random = [0; N];
     let filled = SystemRandom::new().fill(&mut random);
     filled.map_err(|_| io::Error::other("the system has no random octets"))?;
-    Ok(ProbeSecret::new(&random))
+    Ok(random)
 }

@@ -1,12 +1,20 @@
 //! Configuration of a server, and commands to it.
 
-use crate::server::{acl::Rules, confirmation::ProbeSecret, limits::bounds::Bounds, origin::{NeighbourRealm, Neighbours}};
+use crate::server::{
+    acl::Rules,
+    confirmation::ProbeSecret,
+    limits::bounds::Bounds,
+    origin::{NeighbourRealm, Neighbours},
+    stamp::ServerId,
+};
 use std::{net::Ipv4Addr, sync::Arc};
 use zephyr_core::{policy::Policy, realm::Realms};
 
 /// The configuration of a server.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The identity of its state.
+    pub id: ServerId,
     /// Its host name, the sender of its own notices.
     pub host: String,
     /// Its address, for uids and for those who ask.

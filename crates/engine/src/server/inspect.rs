@@ -63,8 +63,8 @@ impl Server {
 }
 
 fn of_class<'a>(client: &'a Client, class: &[u8]) -> Vec<SubscriptionView<'a>> {
-    let all = client.subscriptions.iter().filter_map(|destination| {
-        let mut names = destination.text().splitn(3, |&octet| octet == 0);
+    let all = client.subscriptions.iter().filter_map(|held| {
+        let mut names = held.destination.text().splitn(3, |&octet| octet == 0);
         let (held, instance, recipient) = (names.next()?, names.next()?, names.next()?);
         let view = SubscriptionView { instance, recipient, principal: &client.principal, client: client.address() };
         (held == class).then_some(view)

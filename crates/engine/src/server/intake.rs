@@ -10,7 +10,7 @@
 //! While one packet is verified others may be handled; if some were, the first two checks are made once more before it is.
 
 use crate::server::{
-    Change, Server,
+    Change, Job, Server,
     limits::{
         bounds::Bounds,
         digest::Digest,
@@ -220,7 +220,7 @@ impl Server {
             Examined::Unknown => {
                 let expected = arrival.packet.notice().sender.into();
                 let job = self.verifications.begin(arrival, expected);
-                return self.jobs.push_back(job);
+                return self.jobs.push_back(Job::Verify(job));
             }
         }
         self.caused_by(told, from, &arrival.packet);

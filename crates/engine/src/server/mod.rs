@@ -17,10 +17,12 @@ mod handlers;
 mod ingress;
 mod inspect;
 mod intake;
+mod job;
 mod limits;
 mod log_event;
 mod origin;
 mod pacer;
+pub mod peers;
 mod policy_check;
 mod queue_lengths;
 mod realms;
@@ -30,6 +32,8 @@ mod reply;
 mod request;
 mod routing;
 mod server_class;
+mod snapshot;
+mod stamp;
 mod state;
 mod unreachable;
 mod verification;
@@ -38,8 +42,9 @@ pub use acl_check::{Access, access};
 pub use config::{Command, Config};
 pub use confirmation::ProbeSecret;
 pub use counters::{Counters, Gauges, Metric};
-pub use event::{Cause, Change, Event, Located, LogEntry, Published};
+pub use event::{Cause, Change, Changed, Event, Located, LogEntry, Published};
 pub use inspect::{ClientView, SubscriptionView};
+pub use job::{Done, Job};
 pub use limits::bounds::Bounds;
 pub use log_event::LogEvent;
 pub use origin::{NeighbourRealm, Neighbours, Origin, PeerId, RealmId, RealmServer};
@@ -47,6 +52,8 @@ pub use pacer::acknowledgements_in_flight;
 pub use queue_lengths::QueueLengths;
 pub use realms::{RealmDone, RealmJob};
 pub use server_class::ServerClass;
+pub use snapshot::Source as ChangeSource;
+pub use stamp::{ServerId, Stamp, VersionVector};
 pub use state::subscriptions::Destination;
 pub use verification::{Verified, VerifyId, VerifyJob};
 
@@ -61,6 +68,7 @@ use crate::{
         },
         pacer::{Lane, Paced, Pacer},
         request::{Path, Source},
+        stamp::StampClock,
         state::{
             checks::Checks,
             clients::{Client, ClientId, Clients},
@@ -128,28 +136,37 @@ pub struct Server {
     verifications: Verifications,
     /// Requests handled since the start.
     handled: u64,
+    stamps: StampClock,
+    /// Which changes are known.
+    versions: VersionVector,
+    /// The time of what is being handled.
+    now: Now,
     pacer: Pacer,
-    jobs: VecDeque<VerifyJob>,
+    jobs: VecDeque<Job>,
     events: VecDeque<Event>,
 }
 
 impl Machine for Server {
     type Command = Command;
-    type Job = VerifyJob;
-    type Done = Verified;
+    type Job = Job;
+    type Done = Done;
     type Event = Event;
 
     fn handle(&mut self, now: Now, input: Input<'_, Self>) {
+        self.now = now;
         match input {
             Input::Datagram { from, local, octets } => self.receive(now, Path { from, local }, octets),
             Input::Unreachable { to, quoted } => self.unreachable(now, to, quoted),
-            Input::Done(verified) => self.verified(now, verified),
+            Input::Done(Done::Verified(verified)) => self.verified(now, verified),
+            // There is no other server yet that it could be of.
+            Input::Done(Done::Stream(_) | Done::Realm(_)) => {}
             Input::Timeout => self.handle_timeout(now),
             Input::Command(command) => self.command(now, command),
         }
     }
 
     fn poll(&mut self, now: Now) -> Output<Self> {
+        self.now = now;
         for _ in 0..MAX_PACKETS_PER_POLL {
             if let Some(output) = self.next_output(now) {
                 return output;
@@ -198,6 +215,9 @@ impl Server {
             ingress: FairQueue::default(),
             verifications: Verifications::default(),
             handled: 0,
+            stamps: StampClock::new(config.id),
+            versions: VersionVector::default(),
+            now,
             pacer: Pacer::new(config.in_flight),
             jobs: VecDeque::new(),
             events: VecDeque::new(),
@@ -368,13 +388,20 @@ impl Server {
     /// Forgets a client. From now on it gets nothing, and counts no longer; its traces are left to
     /// [`clear_up`](Self::clear_up), as there may be many.
     fn take_client(&mut self, id: ClientId) -> Option<Client> {
+        let client = self.drop_client(id)?;
+        self.changed(Change::ClientGone { client: client.address() });
+        Some(client)
+    }
+
+    /// The same without telling it.
+    fn drop_client(&mut self, id: ClientId) -> Option<Client> {
         let mut client = self.clients.remove(id)?;
         let payer = client.payer();
-        self.subscriptions.leave(id, std::mem::take(&mut client.subscriptions), &payer);
+        let held = std::mem::take(&mut client.subscriptions);
+        self.subscriptions.leave(id, held.into_iter().map(|held| held.destination).collect(), &payer);
         self.probes.end(id);
         self.checks.end(client.address().ip(), id);
         self.deliveries.forget_client(client.address(), id);
-        self.changed(Change::ClientGone { client: client.address() });
         Some(client)
     }
 

@@ -72,9 +72,13 @@ impl Tickets {
         Self { service, own, realms: HashMap::new(), waiting: VecDeque::new(), running: 0, results, queue }
     }
 
-    /// As another service from now on, as after a reload: whoever failed may be tried at once.
-    pub(crate) fn replace(&mut self, service: Arc<dyn Service>, now: Instant) {
+    /// As another service from now on.
+    pub(crate) fn replace(&mut self, service: Arc<dyn Service>) {
         self.service = service;
+    }
+
+    /// Whoever failed may be tried at once: somebody may have mended what was wrong.
+    pub(crate) fn retry(&mut self, now: Instant) {
         for realm in self.realms.values_mut() {
             match realm.state {
                 State::Again(_) => realm.state = State::Again(now),
@@ -149,11 +153,6 @@ impl Tickets {
             }
         }
         RealmDone::Session { realm, result }
-    }
-
-    /// Forgets realms that are not wanted any more, after a reload.
-    pub(crate) fn retain(&mut self, is_wanted: impl Fn(&[u8]) -> bool) {
-        self.realms.retain(|name, realm| realm.state == State::Under || is_wanted(name));
     }
 
     fn start(&mut self) {

@@ -10,7 +10,10 @@ use super::{
     log_lines::LogLines,
     options::Options,
     published_counters::PublishedCounters,
-    realms::names::{self, RealmNames},
+    realms::{
+        names::{self, RealmNames},
+        tickets::{self, Tickets},
+    },
     start::{self, Ready},
     subscriber::Subscriber,
     verifier::Verifier,
@@ -28,7 +31,7 @@ use zephyr_core::{charset::Charset, sanitize, time::Now};
 use zephyr_domain::server_domain::ServerDomain;
 use zephyr_engine::{
     machine::Input,
-    server::{Command, Event, Server, Verified, VerifyJob},
+    server::{Command, Done, Event, Job, Server},
 };
 use zephyr_net::{
     clock::Clock,
@@ -99,6 +102,7 @@ async fn serve(
     let clock = Clock::new();
     let environment = DriverEnvironment {
         verifier: Verifier::new(acceptor, settings.zephyrd.verify_threads)?,
+        tickets: Tickets::new(service, &realm),
         log: LogLines::new(),
         published: PublishedCounters::default(),
     };
@@ -153,13 +157,22 @@ async fn open_listeners(
 /// The environment of the server's driver: who does its jobs, and who listens to its events.
 struct DriverEnvironment {
     verifier: Verifier,
+    tickets: Tickets,
     log: LogLines,
     published: PublishedCounters,
 }
 
 impl Environment<Server> for DriverEnvironment {
-    fn job(&mut self, now: Now, job: VerifyJob) -> Option<Verified> {
-        self.verifier.verify(now, job)
+    fn job(&mut self, now: Now, job: Job) -> Option<Done> {
+        match job {
+            Job::Verify(job) => self.verifier.verify(now, job).map(Done::Verified),
+            Job::Realm(job) => {
+                self.tickets.begin(Instant::now(), job);
+                None
+            }
+            // There is no other server yet that it could be for.
+            Job::Stream(_) => None,
+        }
     }
 
     fn event(&mut self, event: Event) {
@@ -197,17 +210,22 @@ impl Shell {
     async fn work(&mut self, signals: &mut Signals, dumps: &DumpSignal) {
         loop {
             while let Some(verified) = self.environment.verifier.try_next() {
-                self.driver.handle(Input::Done(verified));
+                self.driver.handle(Input::Done(Done::Verified(verified)));
             }
             if self.realms.ask(Instant::now()) {
                 self.tell_of_realms();
             }
+            self.environment.tickets.go_on(Instant::now());
             let turn = self.driver.turn(&mut self.environment);
             let now = Instant::now();
             self.environment.log.flush(now);
             self.manager.watchdog(now);
-            let deadline =
-                [self.environment.log.next_summary(), self.manager.next_watchdog(), self.realms.next_due()];
+            let deadline = [
+                self.environment.log.next_summary(),
+                self.manager.next_watchdog(),
+                self.realms.next_due(),
+                self.environment.tickets.next_due(),
+            ];
             tokio::select! {
                 biased;
                 signal = signals.next() => match signal {
@@ -228,7 +246,8 @@ impl Shell {
                 () = dumps.next() => self.dump_to_file(None),
                 request = self.listeners.next() => self.serve_admin(request),
                 answer = self.realms.next() => self.realm_found(answer),
-                verified = self.environment.verifier.next() => self.driver.handle(Input::Done(verified)),
+                attempt = self.environment.tickets.next() => self.session_ended(attempt),
+                verified = self.environment.verifier.next() => self.driver.handle(Input::Done(Done::Verified(verified))),
                 () = self.driver.wait(&turn, deadline.into_iter().flatten().min()) => {}
             }
         }
@@ -243,6 +262,12 @@ impl Shell {
         if moved {
             self.tell_of_realms();
         }
+    }
+
+    /// Hands on what came of getting a session with another realm.
+    fn session_ended(&mut self, attempt: tickets::Attempt) {
+        let done = self.environment.tickets.ended(Instant::now(), attempt);
+        self.driver.handle(Input::Done(Done::Realm(done)));
     }
 
     /// Tells the machine where the servers of other realms are.

@@ -111,7 +111,7 @@ impl Server {
             self.changed(Change::HostGone { manager: given_up });
             self.report(LogEvent::Full { what: "hosts", from: given_up });
         }
-        self.changed(Change::HostKnown { manager });
+        self.changed(Change::HostKnown { manager, local: path.local });
     }
 
     fn flush_host(&mut self, manager: SocketAddr) {

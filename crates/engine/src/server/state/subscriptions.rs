@@ -1,9 +1,12 @@
 //! Subscriptions, and the lookup of a notice's subscribers, whose cost does not depend on how many subscriptions there
 //! are.
 
-use crate::server::state::{
-    clients::ClientId,
-    standing::{ByStanding, Standing},
+use crate::server::{
+    stamp::Stamp,
+    state::{
+        clients::ClientId,
+        standing::{ByStanding, Standing},
+    },
 };
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -102,6 +105,15 @@ impl Hash for Destination {
             }
         }
     }
+}
+
+/// A subscription, as its client has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Subscription {
+    /// To what.
+    pub(crate) destination: Destination,
+    /// Of which change.
+    pub(crate) stamp: Stamp,
 }
 
 /// The subscribers of one destination. Most things are wanted by one client, and a few by all.

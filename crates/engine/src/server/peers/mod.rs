@@ -1,0 +1,3 @@
+//! The other servers of the domain.
+
+pub mod stream;
