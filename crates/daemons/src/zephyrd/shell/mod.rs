@@ -11,6 +11,10 @@ use super::{
     options::Options,
     peer_names::{self, PeerNames},
     published_counters::PublishedCounters,
+    realms::{
+        names::{self, RealmNames},
+        tickets::{self, Tickets},
+    },
     start::{self, Ready},
     subscriber::Subscriber,
     verifier::Verifier,
@@ -33,6 +37,7 @@ use zephyr_engine::{
 use zephyr_net::{
     clock::Clock,
     driver::{Driver, Environment, Failure},
+    services,
 };
 use zephyr_output::complain;
 
@@ -84,10 +89,9 @@ async fn serve(
     debug: DebugSwitch,
     dumps: DumpSignal,
 ) -> io::Result<()> {
-    let Ready { settings, rules, domain, acceptor, socket, host, peers, sources, .. } = ready;
+    let Ready { settings, rules, domain, acceptor, service, realm_list, socket, host, peers, sources, .. } = ready;
     let listening = socket.local_addr()?;
-    let neighbours =
-        Neighbours { peers: peers.peers(), believe: settings.peers.believe, ..Neighbours::default() };
+    let neighbours = Neighbours { peers: peers.peers(), believe: settings.peers.believe, ..Neighbours::default() };
     let config = start::engine_config(host, &domain, settings.bounds, rules, &socket, neighbours)?;
     let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
     tracing::info!(
@@ -100,6 +104,7 @@ async fn serve(
     let clock = Clock::new();
     let environment = DriverEnvironment {
         verifier: Verifier::new(acceptor, settings.zephyrd.verify_threads)?,
+        tickets: Tickets::new(service, &realm),
         log: LogLines::new(),
         published: PublishedCounters::default(),
     };
@@ -108,6 +113,7 @@ async fn serve(
         settings,
         sources,
         peers,
+        realms: RealmNames::new(realm_list, &realm, services::port(services::ZEPHYR_CLT)),
         domain,
         driver: Driver::new(Server::new(config, clock.now()), socket, clock),
         environment,
@@ -117,6 +123,7 @@ async fn serve(
         manager: ServiceManager::new(),
         status: format!("Serving realm {realm} on {listening}"),
     };
+    shell.tell_of_realms();
     let mut signals = Signals::new()?;
     tracing::info!("Ready for action on {listening}");
     shell.manager.ready(&shell.status);
@@ -153,6 +160,7 @@ async fn open_listeners(
 /// The environment of the server's driver: who does its jobs, and who listens to its events.
 struct DriverEnvironment {
     verifier: Verifier,
+    tickets: Tickets,
     log: LogLines,
     published: PublishedCounters,
 }
@@ -161,8 +169,12 @@ impl Environment<Server> for DriverEnvironment {
     fn job(&mut self, now: Now, job: Job) -> Option<Done> {
         match job {
             Job::Verify(job) => self.verifier.verify(now, job).map(Done::Verified),
+            Job::Realm(job) => {
+                self.tickets.begin(Instant::now(), job);
+                None
+            }
             // There is no other server yet that it could be for.
-            Job::Stream(_) | Job::Realm(_) => None,
+            Job::Stream(_) => None,
         }
     }
 
@@ -185,6 +197,8 @@ struct Shell {
     sources: Sources,
     /// The servers of the realm.
     peers: PeerNames,
+    /// The servers of other realms.
+    realms: RealmNames,
     /// The domain that is served.
     domain: ServerDomain,
     driver: Driver<Server>,
@@ -203,13 +217,22 @@ impl Shell {
             while let Some(verified) = self.environment.verifier.try_next() {
                 self.driver.handle(Input::Done(Done::Verified(verified)));
             }
+            if self.realms.ask(Instant::now()) {
+                self.tell_of_realms();
+            }
+            self.environment.tickets.go_on(Instant::now());
             let turn = self.driver.turn(&mut self.environment);
             let now = Instant::now();
             self.peers.ask(now);
             self.environment.log.flush(now);
             self.manager.watchdog(now);
-            let deadline =
-                [self.environment.log.next_summary(), self.manager.next_watchdog(), self.peers.next_due()];
+            let deadline = [
+                self.environment.log.next_summary(),
+                self.manager.next_watchdog(),
+                self.peers.next_due(),
+                self.realms.next_due(),
+                self.environment.tickets.next_due(),
+            ];
             tokio::select! {
                 biased;
                 signal = signals.next() => match signal {
@@ -230,6 +253,8 @@ impl Shell {
                 () = dumps.next() => self.dump_to_file(None),
                 request = self.listeners.next() => self.serve_admin(request),
                 answer = self.peers.next() => self.peer_named(answer),
+                answer = self.realms.next() => self.realm_found(answer),
+                attempt = self.environment.tickets.next() => self.session_ended(attempt),
                 verified = self.environment.verifier.next() => self.driver.handle(Input::Done(Done::Verified(verified))),
                 () = self.driver.wait(&turn, deadline.into_iter().flatten().min()) => {}
             }
@@ -248,6 +273,28 @@ impl Shell {
     fn tell_of_peers(&mut self) {
         let (peers, believe) = (self.peers.peers(), self.settings.peers.believe);
         self.driver.handle(Input::Command(Command::Peers { peers, believe }));
+    }
+
+    /// Takes the answer to a look-up of a server of another realm.
+    fn realm_found(&mut self, answer: names::Answer) {
+        let names::Change { moved, warnings } = self.realms.take(Instant::now(), answer);
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        if moved {
+            self.tell_of_realms();
+        }
+    }
+
+    /// Hands on what came of getting a session with another realm.
+    fn session_ended(&mut self, attempt: tickets::Attempt) {
+        let done = self.environment.tickets.ended(Instant::now(), attempt);
+        self.driver.handle(Input::Done(Done::Realm(done)));
+    }
+
+    /// Tells the machine where the servers of other realms are.
+    fn tell_of_realms(&mut self) {
+        self.driver.handle(Input::Command(Command::Realms(self.realms.realms())));
     }
 
     async fn stop(&mut self, signal: i32) {
