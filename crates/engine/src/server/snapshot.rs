@@ -96,6 +96,7 @@ impl Server {
             Change::AuthenticatorUsed { .. } => false,
         };
         if let (Source::Peer(_), true) = (source, applied) {
+            self.c_peers.note(&change);
             self.events.push_back(Event::Changed(Changed { stamp, change }));
         }
         applied
