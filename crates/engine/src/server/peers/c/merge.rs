@@ -58,6 +58,9 @@ impl Server {
     /// Begins to take what a C server has told.
     pub(super) fn c_merge(&mut self, now: Now, stream: StreamId) {
         let Some((place, exchange)) = self.c_peers.of_stream(stream) else { return };
+        // What was kept of an earlier run says it, too.
+        let name = self.c_peers.peers.get(place).map(|peer| peer.name.clone()).unwrap_or_default();
+        let kept = self.synced_before(&name);
         let Some(peer) = self.c_peers.peers.get_mut(place) else { return };
         let Some(heard) = peer.exchanges.get_mut(exchange).map(|exchange| std::mem::take(&mut exchange.heard)) else {
             return;
@@ -69,7 +72,7 @@ impl Server {
             has: Inventory::of(&heard),
             clients: heard.clients.into(),
             locations: heard.locations.into(),
-            synced: peer.synced,
+            synced: peer.synced.max(kept),
             taken: 0,
         });
         self.c_merge_on(now, place);

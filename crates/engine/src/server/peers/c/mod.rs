@@ -104,7 +104,7 @@ enum Removed {
 }
 
 impl CPeer {
-    fn new(name: Box<str>, addresses: Vec<SocketAddr>, now: Duration, synced: u64) -> Self {
+    fn new(name: Box<str>, addresses: Vec<SocketAddr>, now: Duration) -> Self {
         Self {
             name,
             addresses,
@@ -121,7 +121,7 @@ impl CPeer {
             last_get: None,
             runs_since: None,
             answered: (0, 0),
-            synced,
+            synced: 0,
             synced_noted: now,
             removed: HashSet::new(),
         }
@@ -230,9 +230,8 @@ impl Server {
                     peer
                 }
                 None => {
-                    let synced = self.synced_before(&name);
                     self.report(LogEvent::PeerAdded { name: name.clone() });
-                    CPeer::new(name, addresses, now.monotonic, synced)
+                    CPeer::new(name, addresses, now.monotonic)
                 }
             };
             self.c_peers.peers.push(peer);
