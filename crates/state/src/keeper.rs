@@ -121,8 +121,14 @@ struct Inbox {
 
 /// What the thread is to do next.
 enum Work {
-    Write { changes: Vec<Changed>, up_to: u64 },
-    Replace { all: Vec<Changed>, up_to: u64 },
+    Write {
+        changes: Vec<Changed>,
+        up_to: u64,
+    },
+    Replace {
+        all: Vec<Changed>,
+        up_to: u64,
+    },
     Reseal(Vec<StorageKey>),
     Heartbeat,
     /// All of the state is to be asked for, as it can be written again.
@@ -388,7 +394,10 @@ impl Worker {
         };
         let resealed = store.reseal(&self.opening.keys)?;
         if resealed.done > 0 {
-            (self.report)(Report::Says(format!("{} session keys are sealed with the keytab's newest key now", resealed.done)));
+            (self.report)(Report::Says(format!(
+                "{} session keys are sealed with the keytab's newest key now",
+                resealed.done
+            )));
         }
         Ok(())
     }

@@ -121,9 +121,8 @@ mod tests {
         let sealed = old.seal(b"secret", b"row").unwrap();
         assert_eq!(sealed.label, "1 aes");
         assert!(!sealed.octets.windows(6).any(|octets| octets == b"secret"));
-        let open = |sealing: &Sealing, row: &[u8]| {
-            sealing.open(&sealed.label, &sealed.octets, row).map(|key| key.to_vec())
-        };
+        let open =
+            |sealing: &Sealing, row: &[u8]| sealing.open(&sealed.label, &sealed.octets, row).map(|key| key.to_vec());
         assert_eq!(open(&old, b"row").as_deref(), Some(&b"secret"[..]));
         assert_eq!(open(&old, b"other"), None, "it is moved to no other row");
         let rolled = Sealing::new(&[key("2 aes", 2), key("1 aes", 1)], &SALT);

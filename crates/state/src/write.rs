@@ -55,10 +55,7 @@ impl<'c> Writer<'c> {
                 let client = of_address(*client);
                 for destination in destinations {
                     let (name, _) = of_name(destination.text());
-                    self.run(
-                        "DELETE FROM subscriptions WHERE client = ? AND destination = ?",
-                        params![client, name],
-                    )?;
+                    self.run("DELETE FROM subscriptions WHERE client = ? AND destination = ?", params![client, name])?;
                 }
             }
             Change::ClientGone { client } => {

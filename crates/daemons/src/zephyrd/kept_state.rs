@@ -1,7 +1,9 @@
 //! What the server knows, kept in a file: read at the start, written while it runs, and told about.
 
 use super::{options::Options, subscriber::Subscriber};
-use crate::{admin_protocol::StateStatus, own_folder, plural, private_file, problem::Problem, settings::ServerSettings};
+use crate::{
+    admin_protocol::StateStatus, own_folder, plural, private_file, problem::Problem, settings::ServerSettings,
+};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -13,9 +15,13 @@ use zephyr_config::system_text;
 use zephyr_core::{auth::Service, time::Now};
 use zephyr_engine::{
     numbers,
-    server::{ChangeSource, Changed, Command, Event, Horizon, KeeperId, KeptDelivery, Metric, Presence, Server, ServerId},
+    server::{
+        ChangeSource, Changed, Command, Event, Horizon, KeeperId, KeptDelivery, Metric, Presence, Server, ServerId,
+    },
 };
-use zephyr_state::{Keeper, KeeperStatus, Kept, Opening, Owner, PURPOSE, Pace, Report, Rest, StateError, Store, examine};
+use zephyr_state::{
+    Keeper, KeeperStatus, Kept, Opening, Owner, PURPOSE, Pace, Report, Rest, StateError, Store, examine,
+};
 
 /// What may have been used after the last heartbeat of a server that did not end in order.
 const UNKNOWN_AFTER_HEARTBEAT: Duration = Duration::from_secs(2);
@@ -78,7 +84,8 @@ pub(super) fn find(
         return Found { path: None, opening: None, store: Err(String::new()), kept: Kept::default(), id: new_id };
     };
     let owner = Owner { realm: realm.to_owned(), new_id };
-    let keys = service.as_ref().map_err(Clone::clone).and_then(|it| it.storage_keys(PURPOSE).map_err(|e| e.to_string()));
+    let keys =
+        service.as_ref().map_err(Clone::clone).and_then(|it| it.storage_keys(PURPOSE).map_err(|e| e.to_string()));
     let mut opening = Opening { path: path.to_owned(), owner, keys: Vec::new() };
     let opened = keys.and_then(|keys| {
         opening.keys = keys;
@@ -121,14 +128,20 @@ fn moved_aside(path: &Path, error: &StateError) -> String {
 }
 
 /// Looks whether a server could keep its state, for a check: what is wrong keeps it from nothing else.
-pub(super) fn examine(options: &Options, settings: &ServerSettings, realm: Option<&str>, runs: bool) -> Option<Problem> {
+pub(super) fn examine(
+    options: &Options,
+    settings: &ServerSettings,
+    realm: Option<&str>,
+    runs: bool,
+) -> Option<Problem> {
     let path = options.state_file(settings)?;
     let usual = settings.state == crate::settings::State::default();
     if usual && !own_folder::folder_of(path).exists() {
         // The unit makes it.
         return None;
     }
-    let warning = |why: String| Some(Problem::of_machine(format!("the state cannot be kept in {}: {why}", path.display())));
+    let warning =
+        |why: String| Some(Problem::of_machine(format!("the state cannot be kept in {}: {why}", path.display())));
     if let Err(error) = own_folder::check_writable(path) {
         return warning(system_text(&error));
     }

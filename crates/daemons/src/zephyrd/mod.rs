@@ -3,6 +3,7 @@
 //! * `shell`: the loop with the socket, the clock and the signals
 //! * `start`, [`options`], [`configuration`], [`rule_files`], `server_list`, `peer_names`, `stray_files`, `host_name`, `dump_file`:
 //!   what it needs before it can begin
+//! * [`realms`]: the other realms that it talks with
 //! * [`verifier`]: doing the server's verification jobs; [`subscriber`]: who listens to its events
 //! * `kept_state`: what it knows, in a file
 //! * `log_lines`, `metrics`, `inspect`, `listeners`: what it tells about itself, and to whom
@@ -21,6 +22,7 @@ mod metrics;
 pub mod options;
 mod peer_names;
 pub mod published_counters;
+pub mod realms;
 pub mod rule_files;
 mod server_list;
 pub mod shell;

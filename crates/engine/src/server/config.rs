@@ -2,7 +2,8 @@
 
 use crate::server::{
     acl::Rules,
-    confirmation::ProbeSecret, held_answers::{KeeperId, Presence},
+    confirmation::ProbeSecret,
+    held_answers::{KeeperId, Presence},
     limits::bounds::Bounds,
     origin::{Belief, NeighbourRealm, Neighbours, PeerServer},
     stamp::ServerId,

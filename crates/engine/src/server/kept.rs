@@ -205,9 +205,8 @@ impl Server {
     /// The used authenticators, as changes.
     pub(crate) fn used_authenticators(&self) -> impl Iterator<Item = Changed> {
         let oldest = crate::server::Stamp { time: 0, server: self.config.id };
-        self.replay_cache.all().map(move |used| Changed {
-            stamp: oldest,
-            change: crate::server::Change::AuthenticatorUsed(used),
-        })
+        self.replay_cache
+            .all()
+            .map(move |used| Changed { stamp: oldest, change: crate::server::Change::AuthenticatorUsed(used) })
     }
 }

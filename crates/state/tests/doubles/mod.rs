@@ -11,17 +11,13 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use zephyr_core::{
-    auth::{
-        AuthError, Channel, Direction, Ends, Lifetime, PendingChannel, Service, Session, SessionKey, StorageKey,
-    },
+    auth::{AuthError, Channel, Direction, Ends, Lifetime, PendingChannel, Service, Session, SessionKey, StorageKey},
     exposure::Exposure,
     limits::Limits,
     notice::{Notice, Packet},
     time::Now,
 };
-use zephyr_engine::server::{
-    Change, Changed, Destination, KeptAnswer, Located, ServerId, Stamp, UsedAuthenticator,
-};
+use zephyr_engine::server::{Change, Changed, Destination, KeptAnswer, Located, ServerId, Stamp, UsedAuthenticator};
 use zephyr_state::{Owner, Store};
 
 pub const ALICE: &[u8] = b"alice@R";
@@ -72,10 +68,7 @@ impl Service for Keys {
 }
 
 pub fn storage_keys(numbers: &[u8]) -> Vec<StorageKey> {
-    numbers
-        .iter()
-        .map(|&number| StorageKey { label: format!("key {number}"), octets: [number; 32].into() })
-        .collect()
+    numbers.iter().map(|&number| StorageKey { label: format!("key {number}"), octets: [number; 32].into() }).collect()
 }
 
 pub fn owner() -> Owner {

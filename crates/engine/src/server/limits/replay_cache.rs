@@ -203,10 +203,8 @@ impl ReplayCache {
 
     /// Everybody's horizon, and those of principals.
     pub(crate) fn horizons(&self) -> Vec<Horizon> {
-        let everybody = Horizon {
-            principal: Box::default(),
-            lifetime: Lifetime { made: self.horizon, ends: self.horizon },
-        };
+        let everybody =
+            Horizon { principal: Box::default(), lifetime: Lifetime { made: self.horizon, ends: self.horizon } };
         let own = self.principals.iter().filter_map(|(principal, own)| {
             Some(Horizon { principal: principal.as_ref().into(), lifetime: own.horizon? })
         });

@@ -238,7 +238,8 @@ impl Deliveries {
         let is_of_client = |pending: &Pending| matches!(pending.addressee, Addressee::Client(_));
         let kept = |key: &PacketKey| {
             let pending = self.pending.get(key).filter(|pending| is_of_client(pending))?;
-            let wait = if pending.due == Duration::MAX { Duration::ZERO } else { pending.due.saturating_sub(now.monotonic) };
+            let wait =
+                if pending.due == Duration::MAX { Duration::ZERO } else { pending.due.saturating_sub(now.monotonic) };
             Some(KeptDelivery {
                 client: key.0,
                 uid: key.1,
