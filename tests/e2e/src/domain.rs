@@ -180,6 +180,11 @@ impl Domain {
         self.stations[number].host.name()
     }
 
+    /// How many machines with a host manager there are.
+    pub fn stations(&self) -> usize {
+        self.stations.len()
+    }
+
     /// Starts a server, which must not run; returns when it serves. What it finds of others, it finds by itself.
     ///
     /// # Errors
