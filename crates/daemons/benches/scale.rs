@@ -33,7 +33,7 @@ use zephyr_core::{
 };
 use zephyr_engine::{
     machine::{Input, Machine, Output, Transmit},
-    server::{self, Bounds, Config, Neighbours, ProbeSecret, Verified, acl::Rules},
+    server::{self, Bounds, Config, Done, Job, Neighbours, ProbeSecret, ServerId, Verified, acl::Rules},
 };
 
 /// Clients of one host.
@@ -93,6 +93,7 @@ impl Server {
             probe_secret: ProbeSecret::new(&[7; 32]),
             bounds,
             neighbours: Neighbours::default(),
+            id: ServerId(1),
             in_flight: usize::MAX,
         };
         let now = Now { monotonic: Duration::from_secs(1000), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
@@ -119,12 +120,12 @@ impl Server {
                         .handle(self.now, Input::Datagram { from: transmit.to, local: None, octets: &octets }),
                     None => sent.push(transmit),
                 },
-                Output::Job(job) => {
+                Output::Job(Job::Verify(job)) => {
                     let verdict = Verdict::Authentic(Identity::new(job.packet.notice().sender));
                     let result = Ok(Judgement { verdict, session: session.clone(), opened: None, lifetime: None });
-                    self.engine.handle(self.now, Input::Done(Verified { id: job.id, result }));
+                    self.engine.handle(self.now, Input::Done(Done::Verified(Verified { id: job.id, result })));
                 }
-                Output::Event(_) => {}
+                Output::Event(_) | Output::Job(_) => {}
                 Output::Wait(_) => return sent,
             }
         }

@@ -31,7 +31,7 @@ use zephyr_core::{
 };
 use zephyr_engine::{
     machine::{Input, Machine, Output},
-    server::{Bounds, Config, Neighbours, ProbeSecret, Server, acknowledgements_in_flight, acl::Rules},
+    server::{Bounds, Config, Neighbours, ProbeSecret, Server, ServerId, acknowledgements_in_flight, acl::Rules},
 };
 use zephyr_net::{
     batch::{BatchReceiver, MAX_BATCH},
@@ -196,6 +196,7 @@ impl Scene {
             probe_secret: ProbeSecret::new(&[7; 32]),
             bounds: Bounds::default(),
             neighbours: Neighbours::default(),
+            id: ServerId(1),
             in_flight: 0,
         };
         let now = Now { monotonic: Duration::from_secs(1000), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };

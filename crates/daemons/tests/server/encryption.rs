@@ -22,7 +22,7 @@ use zephyr_core::{
 };
 use zephyr_engine::{
     machine::{Input, Machine, Output},
-    server::{Bounds, Config, Neighbours, ProbeSecret, Server, Verified, acl::Rules},
+    server::{Bounds, Config, Done, Job, Neighbours, ProbeSecret, Server, ServerId, Verified, acl::Rules},
 };
 
 /// A key that encrypts bodies; the tag stands where others have a checksum.
@@ -100,6 +100,7 @@ fn server() -> Server {
         probe_secret: ProbeSecret::new(&[7; 32]),
         bounds: Bounds::default(),
         neighbours: Neighbours::default(),
+        id: ServerId(1),
         in_flight: 100,
     };
     Server::new(config, NOW)
@@ -121,11 +122,11 @@ fn give(server: &mut Server, from: SocketAddr, octets: &[u8]) -> Vec<(SocketAddr
                     sent.push((transmit.to, transmit.payload));
                 }
             }
-            Output::Job(job) => {
+            Output::Job(Job::Verify(job)) => {
                 let result = Ok(judge(&job.packet.packet()));
-                server.handle(NOW, Input::Done(Verified { id: job.id, result }));
+                server.handle(NOW, Input::Done(Done::Verified(Verified { id: job.id, result })));
             }
-            Output::Event(_) => {}
+            Output::Event(_) | Output::Job(_) => {}
             Output::Wait(_) => return sent,
         }
     }

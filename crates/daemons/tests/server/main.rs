@@ -28,6 +28,7 @@ mod policy;
 mod replay;
 #[path = "../running/mod.rs"]
 mod running;
+mod snapshot;
 mod stage;
 mod turns;
 mod verification;

@@ -12,7 +12,7 @@ use zephyr_core::time::Now;
 use zephyr_daemons::zephyrd::verifier::Verifier;
 use zephyr_engine::{
     machine::{Input, Machine, Output},
-    server::{Command, Config, Event, Server},
+    server::{Command, Config, Done, Event, Job, Server},
 };
 
 /// Whether packets go over sockets.
@@ -76,15 +76,16 @@ impl Transport {
             idle = if matches!(output, Output::Wait(_)) { idle + 1 } else { 0 };
             match output {
                 Output::Transmit(transmit) => received.push(transmit.into()),
-                Output::Job(job) => match self.verifier.verify(now, job) {
-                    Some(verified) => self.server.handle(now, Input::Done(verified)),
+                Output::Job(Job::Verify(job)) => match self.verifier.verify(now, job) {
+                    Some(verified) => self.server.handle(now, Input::Done(Done::Verified(verified))),
                     None => under_way += 1,
                 },
+                Output::Job(_) => {}
                 Output::Event(event) => events.push(event),
                 Output::Wait(_) if under_way > 0 => {
                     let verified = self.runtime.block_on(self.verifier.next());
                     under_way -= 1;
-                    self.server.handle(now, Input::Done(verified));
+                    self.server.handle(now, Input::Done(Done::Verified(verified)));
                 }
                 // It goes on bit by bit: not everything that it does in one poll can be seen.
                 Output::Wait(Some(until)) if until <= now.monotonic && idle < MAX_IDLE_POLLS => {}

@@ -53,13 +53,13 @@ impl Mirror {
                 let gone = self.locations.remove(&(user.to_vec(), *address));
                 assert!(gone.is_some(), "{} was not at {address}", user.escape_ascii());
             }
-            Change::HostKnown { manager } => {
+            Change::HostKnown { manager, .. } => {
                 self.hosts.insert(manager.ip(), manager.port());
             }
             Change::HostGone { manager } => {
                 assert_eq!(self.hosts.remove(&manager.ip()), Some(manager.port()), "{manager} was not known");
             }
-            Change::AuthenticatorUsed { .. } => {}
+            Change::AuthenticatorUsed(_) | Change::ProofsUndone { .. } | Change::VersionsKnown { .. } => {}
         }
     }
 

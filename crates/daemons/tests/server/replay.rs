@@ -14,7 +14,7 @@ use zephyr_core::{
 };
 use zephyr_engine::{
     machine::{Input, Machine, Output},
-    server::{Bounds, Verified},
+    server::{Bounds, Done, Job, Verified},
 };
 
 const THIEF: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 66, 0, 6)), 2104);
@@ -93,12 +93,14 @@ impl Timed {
                             .handle(now, Input::Datagram { from: transmit.to, local: None, octets: &ack.unwrap() });
                     }
                 }
-                Output::Job(job) => {
+                Output::Job(Job::Verify(job)) => {
                     let key = key_of(std::str::from_utf8(sender).unwrap());
                     let judgement = Judgement::authentic(Identity::new(sender), Arc::new(key)).within(lifetime);
-                    self.stage.engine.handle(now, Input::Done(Verified { id: job.id, result: Ok(judgement) }));
+                    self.stage
+                        .engine
+                        .handle(now, Input::Done(Done::Verified(Verified { id: job.id, result: Ok(judgement) })));
                 }
-                Output::Event(_) => {}
+                Output::Event(_) | Output::Job(_) => {}
                 Output::Wait(_) => return came,
             }
         }

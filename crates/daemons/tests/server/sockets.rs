@@ -17,7 +17,7 @@ use zephyr_core::{notice::Packet, time::Now};
 use zephyr_daemons::zephyrd::verifier::Verifier;
 use zephyr_engine::{
     machine::{Input, Machine, Output, Transmit},
-    server::{Command, Config, Event, Server},
+    server::{Command, Config, Done, Event, Job, Server},
 };
 use zephyr_net::{batch::BatchReceiver, datagram, socket};
 use zephyr_testkit::loopback::Network;
@@ -185,10 +185,11 @@ impl Transport {
                         sent.push(Received::from(transmit));
                     }
                 },
-                Output::Job(job) => {
+                Output::Job(Job::Verify(job)) => {
                     let verified = self.verifier.verify(now, job).expect("proofs are verified on the spot");
-                    self.server.handle(now, Input::Done(verified));
+                    self.server.handle(now, Input::Done(Done::Verified(verified)));
                 }
+                Output::Job(_) => {}
                 Output::Event(event) => events.push(event),
                 Output::Wait(_) => break,
             }

@@ -31,7 +31,7 @@ use zephyr_core::{
 use zephyr_engine::{
     machine::{Input, Machine, Transmit},
     server::{
-        Bounds, Change, Command, Config, Event, LogEvent, Neighbours, ProbeSecret, Published,
+        Bounds, Change, Changed, Command, Config, Event, LogEvent, Neighbours, ProbeSecret, Published, ServerId,
         acl::{Acl, ClassAcls, Defaults, Rules},
     },
 };
@@ -309,6 +309,7 @@ impl Stage {
             probe_secret: ProbeSecret::new(&[7; 32]),
             bounds: Bounds::default(),
             neighbours: Neighbours::default(),
+            id: ServerId(1),
             in_flight: usize::MAX,
         };
         change(&mut config);
@@ -455,7 +456,7 @@ impl Stage {
             match event {
                 Event::Log(entry) => self.events.push(entry.event),
                 Event::Published(published) => self.published.push(published),
-                Event::Changed(change) => {
+                Event::Changed(Changed { change, .. }) => {
                     self.mirror.apply(&change);
                     self.changes.push(change);
                 }

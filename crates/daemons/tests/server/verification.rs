@@ -9,7 +9,7 @@ use zephyr_core::{
 };
 use zephyr_engine::{
     machine::{Input, Machine, Output},
-    server::{Event, LogEvent, Published, Verified, VerifyJob},
+    server::{Done, Event, Job, LogEvent, Published, Verified, VerifyJob},
 };
 
 /// A host manager of another host.
@@ -40,7 +40,7 @@ impl Late {
     /// Finishes the job of this number, the rest close ranks; the bodies of what the server sends then.
     fn finish(&mut self, number: usize, result: Result<Judgement, AuthError>) -> Vec<String> {
         let id = self.jobs.remove(number).id;
-        self.stage.engine.handle(self.stage.now, Input::Done(Verified { id, result }));
+        self.stage.engine.handle(self.stage.now, Input::Done(Done::Verified(Verified { id, result })));
         self.received()
     }
 
@@ -58,10 +58,10 @@ impl Late {
                     let body = Packet::parse(&transmit.payload).unwrap().notice.body.to_vec();
                     bodies.push(String::from_utf8(body).unwrap().replace('\0', ""));
                 }
-                Output::Job(job) => self.jobs.push(job),
+                Output::Job(Job::Verify(job)) => self.jobs.push(job),
                 Output::Event(Event::Log(entry)) => self.events.push(entry.event),
                 Output::Event(Event::Published(published)) => self.published.push(published),
-                Output::Event(_) => {}
+                Output::Event(_) | Output::Job(_) => {}
                 Output::Wait(_) => return bodies,
             }
         }

@@ -9,7 +9,10 @@ use crate::server::{
     log_event::LogEvent,
     request::Request,
     server_class::ServerClass,
-    state::{clients::ClientId, subscriptions::Destination},
+    state::{
+        clients::ClientId,
+        subscriptions::{Destination, Subscription},
+    },
 };
 use std::collections::HashMap;
 use zephyr_core::{
@@ -236,8 +239,8 @@ impl Server {
             let principal = verdict.identity().map(Identity::principal);
             let who = Who { principal, address: Some(client.address().ip()) };
             let all = std::mem::take(&mut client.subscriptions);
-            let is_allowed = |destination: &Destination| {
-                let (class, everything) = about(destination);
+            let is_allowed = |held: &Subscription| {
+                let (class, everything) = about(&held.destination);
                 measures.forbid(class, everything, &verdict, who).is_none()
             };
             let (kept, ended): (Vec<_>, Vec<_>) = all.into_iter().partition(is_allowed);
@@ -246,6 +249,7 @@ impl Server {
                 continue;
             }
             let (principal, address, payer) = (client.principal.as_ref().into(), client.address(), client.payer());
+            let ended: Vec<Destination> = ended.into_iter().map(|held| held.destination).collect();
             for destination in &ended {
                 self.subscriptions.remove(destination, id, &payer);
             }

@@ -1,12 +1,21 @@
 //! Configuration of a server, and commands to it.
 
-use crate::server::{acl::Rules, confirmation::ProbeSecret, limits::bounds::Bounds, origin::Neighbours};
+use crate::server::{
+    acl::Rules,
+    confirmation::ProbeSecret,
+    held_answers::{KeeperId, Presence},
+    limits::bounds::Bounds,
+    origin::{Belief, NeighbourRealm, Neighbours, PeerServer},
+    stamp::ServerId,
+};
 use std::{net::Ipv4Addr, sync::Arc};
 use zephyr_core::{policy::Policy, realm::Realms};
 
 /// The configuration of a server.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The identity of its state.
+    pub id: ServerId,
     /// Its host name, the sender of its own notices.
     pub host: String,
     /// Its address, for uids and for those who ask.
@@ -51,6 +60,30 @@ pub enum Command {
     },
     /// Other bounds from now on. What is there already stays.
     Rebound(Box<Bounds>),
-    /// The server is about to end: tell the host managers.
+    /// Other servers of the realm from now on, or at other addresses.
+    Peers {
+        /// They.
+        peers: Vec<PeerServer>,
+        /// What is believed of them.
+        believe: Belief,
+    },
+    /// These are all other realms from now on, with the addresses of their servers as far as they are known: after a
+    /// reload, and whenever addresses are found.
+    Realms(Vec<NeighbourRealm>),
+    /// A keeper has so many of all changes that were [told](crate::server::Server::told).
+    Stored {
+        /// Who.
+        keeper: KeeperId,
+        /// How many.
+        up_to: u64,
+    },
+    /// Somebody keeps what is told from now on, or does so no longer.
+    Keeper {
+        /// Who.
+        keeper: KeeperId,
+        /// Which of both.
+        presence: Presence,
+    },
+    /// The server is about to end: tell the host managers. Notices under way are handed to all of their readers.
     Shutdown,
 }

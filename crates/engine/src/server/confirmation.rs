@@ -186,11 +186,9 @@ impl Server {
     /// Handles an acknowledgement that may be of a probe; true when it is.
     pub(crate) fn confirm(&mut self, now: Now, from: SocketAddr, uid: Uid) -> bool {
         let Some(id) = self.clients.at(from).filter(|&id| self.probes.is_answered(id, uid)) else { return false };
-        let probes = self.probes.end(id);
-        self.clients.confirm(id);
-        let Some(client) = self.clients.get_mut(id) else { return false };
-        client.acknowledged(now.monotonic);
+        let Some(client) = self.clients.get(id) else { return false };
         let (principal, standing) = (client.principal.clone(), client.standing());
+        let probes = self.confirmed(now, id);
         if standing == Standing::Proven {
             // It was no waste: who starts many programs is not held up by those that are there.
             let (of_host, in_all) = self.unconfirmed_rates();
@@ -198,10 +196,21 @@ impl Server {
             self.unconfirmed_of_principal.refund(&principal, units, &in_all);
             self.unconfirmed_of_host.refund(&(from.ip(), principal), units, &of_host);
         }
-        self.hosts.confirm(from.ip());
         self.changed(Change::ClientConfirmed { client: from });
         self.release(now, id, MAX_RELEASED_AT_ONCE);
         true
+    }
+
+    /// A client is known to receive at its address; gives how often it was probed.
+    pub(crate) fn confirmed(&mut self, now: Now, id: ClientId) -> usize {
+        let probes = self.probes.end(id);
+        self.clients.confirm(id);
+        if let Some(client) = self.clients.get_mut(id) {
+            client.acknowledged(now.monotonic);
+            let host = client.address().ip();
+            self.hosts.confirm(host);
+        }
+        probes
     }
 
     /// Sends a packet of a notice to a client, or holds it until the client is confirmed, or known to be there still.

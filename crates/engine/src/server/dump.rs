@@ -1,6 +1,9 @@
 //! The server's state as text (server behaviour, section 1.6).
 
-use crate::server::{Server, state::clients::Client};
+use crate::server::{
+    Server,
+    state::{clients::Client, subscriptions::Subscription},
+};
 use std::{collections::BTreeMap, fmt::Write as _, net::SocketAddr};
 use zephyr_core::{exposure::Exposure, sanitize};
 
@@ -33,7 +36,7 @@ impl Server {
         let mut interested: BTreeMap<&[u8], Vec<&Client>> = BTreeMap::new();
         for (_, client) in self.clients.by_address() {
             line(&mut dump, format_args!("{} ({}):", slashed(client.address()), escaped(&client.principal)));
-            for destination in &client.subscriptions {
+            for Subscription { destination, .. } in &client.subscriptions {
                 line(&mut dump, format_args!("\t{}", triplet(destination.text())));
                 interested.entry(destination.text()).or_default().push(client);
             }

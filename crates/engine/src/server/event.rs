@@ -3,11 +3,21 @@
 //! These are three types because three kinds of listeners want them: a history or a bus, a disk or another server, and
 //! a log. The server knows none of them.
 
-use crate::server::{log_event::LogEvent, request::Request, state::subscriptions::Destination};
+use crate::server::{
+    kept::UsedAuthenticator,
+    log_event::LogEvent,
+    request::Request,
+    stamp::{Stamp, VersionVector},
+    state::subscriptions::Destination,
+};
 use bytes::Bytes;
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 use zephyr_core::{
-    auth::{Lifetime, Session, Verdict},
+    auth::{Session, Verdict},
     exposure::Exposure,
     names,
     notice::{Notice, OwnedPacket},
@@ -19,7 +29,7 @@ pub enum Event {
     /// A notice was handed to whoever subscribed to it.
     Published(Published),
     /// The server's state has changed.
-    Changed(Change),
+    Changed(Changed),
     /// A line of the log.
     Log(LogEntry),
 }
@@ -64,6 +74,15 @@ impl Published {
     }
 }
 
+/// A change of a server's state, and when and where it was made.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// Its stamp, which what it made keeps.
+    pub stamp: Stamp,
+    /// The change.
+    pub change: Change,
+}
+
 /// A change of a server's state. All changes since its start, in their order, make its state.
 #[derive(Clone)]
 pub enum Change {
@@ -75,6 +94,10 @@ pub enum Change {
         principal: Arc<[u8]>,
         /// The key that notices for it are proven with; only when its owner is proven.
         session: Option<Arc<dyn Session>>,
+        /// The source port of its request: its host manager's, or its own.
+        through: u16,
+        /// The address of this host that its request came to, as far as is known.
+        local: Option<IpAddr>,
     },
     /// A client has shown that it receives where it says.
     ClientConfirmed {
@@ -113,22 +136,28 @@ pub enum Change {
     HostKnown {
         /// Its address and port.
         manager: SocketAddr,
+        /// The address of this host that it uses, as far as is known.
+        local: Option<IpAddr>,
     },
     /// A host's manager does not talk to this server any longer.
     HostGone {
         /// Its address and port.
         manager: SocketAddr,
     },
+    /// Everything that servers changed up to these stamps is known, whether or not anything of it is left. What a server changes
+    /// itself it knows without that.
+    VersionsKnown {
+        /// The latest known stamp of each.
+        versions: VersionVector,
+    },
     /// An authenticator has proved a notice, and proves no other.
-    AuthenticatorUsed {
-        /// The digest of the authenticator.
-        authenticator: [u8; 16],
-        /// The digest of the packet that it came with.
-        packet: [u8; 16],
-        /// Whose it is.
-        principal: Box<[u8]>,
-        /// For how long it could prove something, where it says that.
-        lifetime: Option<Lifetime>,
+    ///
+    /// It is told again with the answer where that was not known at first.
+    AuthenticatorUsed(UsedAuthenticator),
+    /// A host begins anew, and may have what it told of itself done again, with the same proofs.
+    ProofsUndone {
+        /// The host.
+        host: IpAddr,
     },
 }
 
@@ -155,7 +184,7 @@ impl fmt::Debug for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |octets: &[u8]| octets.escape_ascii().to_string();
         match self {
-            Self::ClientKnown { client, principal, session } => {
+            Self::ClientKnown { client, principal, session, .. } => {
                 let proof = if session.is_some() { "proven" } else { "not proven" };
                 write!(f, "ClientKnown({client}, {}, {proof})", text(principal))
             }
@@ -165,10 +194,12 @@ impl fmt::Debug for Change {
             Self::ClientGone { client } => write!(f, "ClientGone({client})"),
             Self::Located(located) => write!(f, "Located({}, {})", text(&located.user), located.address),
             Self::LocationGone { user, address } => write!(f, "LocationGone({}, {address})", text(user)),
-            Self::HostKnown { manager } => write!(f, "HostKnown({manager})"),
+            Self::HostKnown { manager, .. } => write!(f, "HostKnown({manager})"),
             Self::HostGone { manager } => write!(f, "HostGone({manager})"),
+            Self::VersionsKnown { versions } => write!(f, "VersionsKnown({versions:?})"),
             // A digest says nothing to anybody.
-            Self::AuthenticatorUsed { .. } => f.write_str("AuthenticatorUsed"),
+            Self::AuthenticatorUsed(_) => f.write_str("AuthenticatorUsed"),
+            Self::ProofsUndone { host } => write!(f, "ProofsUndone({host})"),
         }
     }
 }
@@ -203,9 +234,18 @@ impl crate::server::Server {
         self.events.push_back(Event::Log(LogEntry { event, cause: None }));
     }
 
-    /// Reports a change of the server's state.
-    pub(crate) fn changed(&mut self, change: Change) {
-        self.events.push_back(Event::Changed(change));
+    /// Reports a change of the server's state that is made here and now; gives its stamp.
+    pub(crate) fn changed(&mut self, change: Change) -> Stamp {
+        let stamp = self.stamps.next(self.now);
+        self.versions.raise(stamp);
+        self.tell(Changed { stamp, change });
+        stamp
+    }
+
+    /// Tells of a change.
+    pub(crate) fn tell(&mut self, changed: Changed) {
+        self.told += 1;
+        self.events.push_back(Event::Changed(changed));
     }
 
     /// Sets the cause of the log's lines since there were `told` events.

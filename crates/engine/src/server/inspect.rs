@@ -1,6 +1,6 @@
 //! Views of a server's state for operators.
 
-use crate::server::{Config, Server, state::clients::Client};
+use crate::server::{Config, PeerKind, Server, state::clients::Client};
 use std::{net::SocketAddr, time::Duration};
 use zephyr_core::{fold::fold, time::Now};
 
@@ -36,6 +36,23 @@ pub struct SubscriptionView<'a> {
     pub client: SocketAddr,
 }
 
+/// Another server of the realm, as operators see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerView {
+    /// Its name in the configuration.
+    pub name: Box<str>,
+    /// Which program it is.
+    pub kind: PeerKind,
+    /// Where it is, as far as is known.
+    pub addresses: Vec<SocketAddr>,
+    /// What is known of it, in a word or a few.
+    pub state: &'static str,
+    /// For how long it has been in this state.
+    pub since: Duration,
+    /// Changes that it is to be told and has not acknowledged.
+    pub behind: usize,
+}
+
 impl Server {
     /// The server's configuration.
     pub const fn config(&self) -> &Config {
@@ -63,8 +80,8 @@ impl Server {
 }
 
 fn of_class<'a>(client: &'a Client, class: &[u8]) -> Vec<SubscriptionView<'a>> {
-    let all = client.subscriptions.iter().filter_map(|destination| {
-        let mut names = destination.text().splitn(3, |&octet| octet == 0);
+    let all = client.subscriptions.iter().filter_map(|held| {
+        let mut names = held.destination.text().splitn(3, |&octet| octet == 0);
         let (held, instance, recipient) = (names.next()?, names.next()?, names.next()?);
         let view = SubscriptionView { instance, recipient, principal: &client.principal, client: client.address() };
         (held == class).then_some(view)

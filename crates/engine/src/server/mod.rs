@@ -14,21 +14,28 @@ mod dump;
 mod event;
 mod fan_outs;
 mod handlers;
+mod held_answers;
 mod ingress;
 mod inspect;
 mod intake;
+mod job;
+mod kept;
 mod limits;
 mod log_event;
 mod origin;
 mod pacer;
+pub mod peers;
 mod policy_check;
 mod queue_lengths;
+mod realms;
 mod recipients;
 mod registration;
 mod reply;
 mod request;
 mod routing;
 mod server_class;
+mod snapshot;
+mod stamp;
 mod state;
 mod unreachable;
 mod verification;
@@ -37,14 +44,20 @@ pub use acl_check::{Access, access};
 pub use config::{Command, Config};
 pub use confirmation::ProbeSecret;
 pub use counters::{Counters, Gauges, Metric};
-pub use event::{Cause, Change, Event, Located, LogEntry, Published};
-pub use inspect::{ClientView, SubscriptionView};
+pub use event::{Cause, Change, Changed, Event, Located, LogEntry, Published};
+pub use held_answers::{KeeperId, Presence};
+pub use inspect::{ClientView, PeerView, SubscriptionView};
+pub use job::{Done, Job};
+pub use kept::{Horizon, KeptAnswer, KeptDelivery, UsedAuthenticator};
 pub use limits::bounds::Bounds;
 pub use log_event::LogEvent;
-pub use origin::{NeighbourRealm, Neighbours, Origin, PeerId, RealmId};
+pub use origin::{Belief, NeighbourRealm, Neighbours, Origin, PeerId, PeerKind, PeerServer, RealmId, RealmServer};
 pub use pacer::acknowledgements_in_flight;
 pub use queue_lengths::QueueLengths;
+pub use realms::{RealmDone, RealmJob};
 pub use server_class::ServerClass;
+pub use snapshot::Source as ChangeSource;
+pub use stamp::{ServerId, Stamp, VersionVector};
 pub use state::subscriptions::Destination;
 pub use verification::{Verified, VerifyId, VerifyJob};
 
@@ -52,6 +65,7 @@ use crate::{
     machine::{Input, Machine, Output, Transmit},
     server::{
         fan_outs::FanOuts,
+        held_answers::HeldAnswers,
         ingress::FairQueue,
         limits::{
             amplification::Amplification, rate_limit::RateLimiter, replay_cache::ReplayCache,
@@ -59,6 +73,7 @@ use crate::{
         },
         pacer::{Lane, Paced, Pacer},
         request::{Path, Source},
+        stamp::StampClock,
         state::{
             checks::Checks,
             clients::{Client, ClientId, Clients},
@@ -126,28 +141,40 @@ pub struct Server {
     verifications: Verifications,
     /// Requests handled since the start.
     handled: u64,
+    /// Changes that were ever told.
+    told: u64,
+    held_answers: HeldAnswers,
+    stamps: StampClock,
+    /// Which changes are known.
+    versions: VersionVector,
+    /// The time of what is being handled.
+    now: Now,
     pacer: Pacer,
-    jobs: VecDeque<VerifyJob>,
+    jobs: VecDeque<Job>,
     events: VecDeque<Event>,
 }
 
 impl Machine for Server {
     type Command = Command;
-    type Job = VerifyJob;
-    type Done = Verified;
+    type Job = Job;
+    type Done = Done;
     type Event = Event;
 
     fn handle(&mut self, now: Now, input: Input<'_, Self>) {
+        self.now = now;
         match input {
             Input::Datagram { from, local, octets } => self.receive(now, Path { from, local }, octets),
             Input::Unreachable { to, quoted } => self.unreachable(now, to, quoted),
-            Input::Done(verified) => self.verified(now, verified),
+            Input::Done(Done::Verified(verified)) => self.verified(now, verified),
+            // There is no other server yet that it could be of.
+            Input::Done(Done::Stream(_) | Done::Realm(_)) => {}
             Input::Timeout => self.handle_timeout(now),
             Input::Command(command) => self.command(now, command),
         }
     }
 
     fn poll(&mut self, now: Now) -> Output<Self> {
+        self.now = now;
         for _ in 0..MAX_PACKETS_PER_POLL {
             if let Some(output) = self.next_output(now) {
                 return output;
@@ -196,6 +223,11 @@ impl Server {
             ingress: FairQueue::default(),
             verifications: Verifications::default(),
             handled: 0,
+            told: 0,
+            held_answers: HeldAnswers::default(),
+            stamps: StampClock::new(config.id),
+            versions: VersionVector::default(),
+            now,
             pacer: Pacer::new(config.in_flight),
             jobs: VecDeque::new(),
             events: VecDeque::new(),
@@ -230,11 +262,15 @@ impl Server {
         let due =
             [self.deliveries.next_due(), self.probes.next_due(), self.checks.next_due()].into_iter().flatten().min();
         let room = (!self.fan_outs.is_empty()).then(|| self.pacer.next_room());
-        [due.filter(|_| may_repeat), room, self.pacer.next_chance()].into_iter().flatten().min()
+        [due.filter(|_| may_repeat), room, self.pacer.next_chance(), self.held_answers.next_due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Handles what is due, as long as there is little to send. When much is due at once, some of it stays due.
     fn handle_timeout(&mut self, now: Now) {
+        self.answer_overdue(now);
         if self.deliveries.forget_some() || !self.may_repeat(now) {
             return;
         }
@@ -307,8 +343,18 @@ impl Server {
                 (self.config.rules, self.config.policy) = (rules, *policy);
                 self.end_forbidden_subscriptions();
             }
+            Command::Realms(realms) => self.config.neighbours.realms = realms,
             Command::Rebound(bounds) => self.config.bounds = *bounds,
-            Command::Shutdown => self.say_goodbye_to_hosts(now),
+            Command::Peers { peers, believe } => {
+                self.config.neighbours.peers = peers;
+                self.config.neighbours.believe = believe;
+            }
+            Command::Stored { keeper, up_to } => self.stored(keeper, up_to),
+            Command::Keeper { keeper, presence } => self.keeper(keeper, presence),
+            Command::Shutdown => {
+                self.finish_fan_outs(now);
+                self.say_goodbye_to_hosts(now);
+            }
         }
     }
 
@@ -335,6 +381,7 @@ impl Server {
             hosts: self.hosts.len(),
             recent: self.response_cache.len(),
             replays: self.replay_cache.len(),
+            held_answers: self.held_answers.len(),
         }
     }
 
@@ -365,13 +412,20 @@ impl Server {
     /// Forgets a client. From now on it gets nothing, and counts no longer; its traces are left to
     /// [`clear_up`](Self::clear_up), as there may be many.
     fn take_client(&mut self, id: ClientId) -> Option<Client> {
+        let client = self.drop_client(id)?;
+        self.changed(Change::ClientGone { client: client.address() });
+        Some(client)
+    }
+
+    /// The same without telling it.
+    fn drop_client(&mut self, id: ClientId) -> Option<Client> {
         let mut client = self.clients.remove(id)?;
         let payer = client.payer();
-        self.subscriptions.leave(id, std::mem::take(&mut client.subscriptions), &payer);
+        let held = std::mem::take(&mut client.subscriptions);
+        self.subscriptions.leave(id, held.into_iter().map(|held| held.destination).collect(), &payer);
         self.probes.end(id);
         self.checks.end(client.address().ip(), id);
         self.deliveries.forget_client(client.address(), id);
-        self.changed(Change::ClientGone { client: client.address() });
         Some(client)
     }
 

@@ -10,7 +10,7 @@ use crate::server::{
     reply::{PARTS, Reply},
     request::Request,
     state::{
-        clients::{ClientId, NewClient},
+        clients::{Client, ClientId, NewClient},
         standing::Standing,
         subscriptions::{Destination, Payer},
     },
@@ -112,7 +112,7 @@ impl Server {
             if let Claim::Weaker(weaker) = claim {
                 let own = self.clients.get(weaker).filter(|weaker| weaker.is_confirmed());
                 let own = own.filter(|weaker| *weaker.principal == *request.principal());
-                kept = own.map(|weaker| weaker.subscriptions.clone()).unwrap_or_default();
+                kept = own.map(Client::destinations).unwrap_or_default();
                 self.take_over(request, weaker);
             }
             let (path, session) = (request.path(), request.session.clone());
@@ -123,8 +123,10 @@ impl Server {
         };
         if let Some(client) = self.clients.get_mut(id) {
             client.subscribed(now.monotonic, request.path());
-            let principal = client.principal.clone();
-            self.changed(Change::ClientKnown { client: address, principal, session: request.session.clone() });
+            let (principal, session) = (client.principal.clone(), request.session.clone());
+            let (through, local) = (request.from.port(), request.local);
+            let stamp = self.changed(Change::ClientKnown { client: address, principal, session, through, local });
+            self.clients.set_stamp(id, stamp);
         }
         Ok((id, kept))
     }

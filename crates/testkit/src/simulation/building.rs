@@ -17,7 +17,7 @@ use zephyr_core::realm::Realms;
 use zephyr_engine::{
     client::{self, Client, Settings},
     host_manager::{self, HostManager, Servers},
-    server::{self, Bounds, Neighbours, Server, acl},
+    server::{self, Bounds, Neighbours, Server, ServerId, acl},
 };
 
 /// The first port of clients; each start takes another one.
@@ -165,6 +165,7 @@ impl World {
             version: "Zephyr Server simulated".to_owned(),
             realms: Realms::local_only(realm.as_bytes()),
             neighbours: Neighbours::default(),
+            id: ServerId(u64::from(u32::from(self.hosts[node.host].address))),
             policy: plan.policy.clone(),
             rules: Arc::new(acl::Rules::new(acl::Acl::default(), acl::Defaults::usual())),
             host_manager_port: 2104,

@@ -79,7 +79,7 @@ impl Process {
                     machine.handle(now, Input::Datagram { from, local: Some(to), octets });
                 }
                 Stimulus::Timeout => machine.handle(now, Input::Timeout),
-                Stimulus::Verified(verified) => machine.handle(now, Input::Done(verified)),
+                Stimulus::Verified(verified) => machine.handle(now, Input::Done(server::Done::Verified(verified))),
                 Stimulus::Server(command) => machine.handle(now, Input::Command(command)),
                 Stimulus::Done(_) | Stimulus::Client(_) | Stimulus::HostManager(_) | Stimulus::LookedUp(_) => {}
             },
@@ -107,11 +107,15 @@ impl Process {
     /// The next thing that the machine wants.
     pub(super) fn poll(&mut self, now: Now) -> Effect {
         match self {
-            Self::Server(machine) => match machine.poll(now) {
-                Output::Transmit(transmit) => Effect::Transmit(transmit),
-                Output::Job(job) => Effect::Verify(job),
-                Output::Event(event) => Effect::ServerTells(event),
-                Output::Wait(until) => Effect::Wait(until),
+            Self::Server(machine) => loop {
+                return match machine.poll(now) {
+                    Output::Transmit(transmit) => Effect::Transmit(transmit),
+                    Output::Job(server::Job::Verify(job)) => Effect::Verify(job),
+                    // No server here has peers.
+                    Output::Job(_) => continue,
+                    Output::Event(event) => Effect::ServerTells(event),
+                    Output::Wait(until) => Effect::Wait(until),
+                };
             },
             Self::HostManager(machine) => loop {
                 match machine.poll(now) {

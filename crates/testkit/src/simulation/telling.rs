@@ -28,7 +28,7 @@ impl World {
                 self.tell(node, || format!("logs {entry}"));
                 Ok(())
             }
-            server::Event::Changed(change) => {
+            server::Event::Changed(server::Changed { change, .. }) => {
                 self.tell(node, || format!("changes {change:?}"));
                 Ok(())
             }

@@ -24,7 +24,7 @@ use zephyr_core::{
 use zephyr_engine::{
     machine::{Input, Machine, Output, Transmit},
     server::{
-        Bounds, Config, Neighbours, ProbeSecret, Server, Verified,
+        Bounds, Config, Done, Job, Neighbours, ProbeSecret, Server, ServerId, Verified,
         acl::{Acl, ClassAcls, Rules},
     },
 };
@@ -53,6 +53,7 @@ impl Bench {
             rules: Arc::new(Rules::default()),
             bounds: Bounds::default(),
             neighbours: Neighbours::default(),
+            id: ServerId(1),
             in_flight: usize::MAX,
             host_manager_port: 2104,
             probe_secret: ProbeSecret::new(&[7; 32]),
@@ -74,14 +75,14 @@ impl Bench {
         loop {
             match self.server.poll(self.now) {
                 Output::Transmit(transmit) => sent.push(transmit),
-                Output::Job(job) => {
+                Output::Job(Job::Verify(job)) => {
                     let verdict = Verdict::Authentic(Identity::new(job.packet.notice().sender));
                     let judgement =
                         Judgement { verdict, session: Some(self.session.clone()), opened: None, lifetime: None };
                     let done = Verified { id: job.id, result: Ok(judgement) };
-                    self.server.handle(self.now, Input::Done(done));
+                    self.server.handle(self.now, Input::Done(Done::Verified(done)));
                 }
-                Output::Event(_) => {}
+                Output::Event(_) | Output::Job(_) => {}
                 Output::Wait(_) => return sent,
             }
         }

@@ -6,6 +6,7 @@ use crate::server::{
     log_event::LogEvent,
     reply::Reply,
     request::Request,
+    stamp::Stamp,
     state::{
         locations::{Kept, Stored, Told},
         standing::Standing,
@@ -131,9 +132,10 @@ impl Server {
             locations_per_host: self.share(bounds.locations_per_host, standing),
             ..bounds
         };
-        let stored = self.locations.set(&told, &shares);
+        let stored = self.locations.set(&told, Stamp::default(), &shares);
         if stored == Stored::Yes {
-            self.changed(Change::Located(told.located()));
+            let stamp = self.changed(Change::Located(told.located()));
+            self.locations.set_stamp(told.user, told.address, stamp);
         }
         match stored {
             Stored::Yes if exposure.is_announced() => {

@@ -165,10 +165,10 @@ impl Server {
             full = Some(format!("the server takes {bound}: those from class {class} on are left out"));
             break;
         }
-        let Some(client) = self.clients.get_mut(id) else { return Reply::Lost };
-        client.subscriptions.splice(0..0, added.iter().cloned());
         if !added.is_empty() {
-            self.changed(Change::Subscribed { client: address, destinations: added });
+            let stamp = self.changed(Change::Subscribed { client: address, destinations: added.clone() });
+            let Some(client) = self.clients.get_mut(id) else { return Reply::Lost };
+            client.add(added, stamp);
         }
         if full.is_some() {
             request.message = full;
@@ -265,7 +265,7 @@ impl Server {
                 // What anybody may have set up in a name is not told as the name's own.
                 if *client.principal == *request.principal() && client.standing() == request.standing() =>
             {
-                client.subscriptions.iter().map(listed).collect()
+                client.subscriptions.iter().map(|held| listed(&held.destination)).collect()
             }
             _ => Vec::new(),
         }

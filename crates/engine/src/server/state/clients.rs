@@ -4,9 +4,10 @@
 
 use crate::server::{
     request::Path,
+    stamp::Stamp,
     state::{
         standing::{ByStanding, Standing},
-        subscriptions::{Destination, Payer},
+        subscriptions::{Destination, Payer, Subscription},
     },
 };
 use std::{
@@ -87,7 +88,9 @@ pub(crate) struct Client {
     /// The key of its last subscription request; none when it is not proven. Which of both does not change.
     session: Option<Arc<dyn Session>>,
     /// Its subscriptions: newest request first, within one request as given.
-    pub(crate) subscriptions: Vec<Destination>,
+    pub(crate) subscriptions: Vec<Subscription>,
+    /// The stamp of its last subscription request.
+    pub(crate) stamp: Stamp,
     /// When it last acknowledged something, or subscribed; in milliseconds.
     last_ack: u64,
 }
@@ -150,16 +153,27 @@ impl Client {
         self.silent = false;
     }
 
+    /// To what it is subscribed.
+    pub(crate) fn destinations(&self) -> Vec<Destination> {
+        self.subscriptions.iter().map(|held| held.destination.clone()).collect()
+    }
+
+    /// Puts new subscriptions, of the change with this stamp, before those that it has.
+    pub(crate) fn add(&mut self, destinations: Vec<Destination>, stamp: Stamp) {
+        let added = destinations.into_iter().map(|destination| Subscription { destination, stamp });
+        self.subscriptions.splice(0..0, added);
+    }
+
     /// Takes ended subscriptions off its own list: with one look at the whole list, however many end.
     pub(crate) fn end(&mut self, ended: &[Destination]) {
         let left = self.subscriptions.len().saturating_sub(ended.len());
         let mut places: Vec<*const u8> = ended.iter().map(Destination::place).collect();
         places.sort_unstable();
-        self.subscriptions.retain(|held| places.binary_search(&held.place()).is_err());
+        self.subscriptions.retain(|held| places.binary_search(&held.destination.place()).is_err());
         if self.subscriptions.len() > left {
             // Whoever spells a recipient in his own way has a text of his own.
             let ended: HashSet<&Destination> = ended.iter().collect();
-            self.subscriptions.retain(|held| !ended.contains(held));
+            self.subscriptions.retain(|held| !ended.contains(&held.destination));
         }
     }
 }
@@ -261,6 +275,7 @@ impl Clients {
             principal: self.shared(principal),
             session,
             subscriptions: Vec::new(),
+            stamp: Stamp::default(),
             last_ack: milliseconds(now),
         };
         let (host, standing) = (address.ip(), client.standing());
@@ -301,6 +316,13 @@ impl Clients {
             && client.session.is_some()
         {
             client.session = Some(session.clone());
+        }
+    }
+
+    /// The stamp of a client's last subscription request.
+    pub(crate) fn set_stamp(&mut self, id: ClientId, stamp: Stamp) {
+        if let Some(client) = self.get_mut(id) {
+            client.stamp = stamp;
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::server::{
     Located,
     limits::bounds::Bounds,
+    stamp::Stamp,
     state::standing::{ByStanding, Standing},
 };
 use std::{
@@ -18,6 +19,8 @@ pub(crate) struct Location {
     /// Source address and port field of the notice that told of it.
     pub(crate) address: SocketAddr,
     pub(crate) exposure: Exposure,
+    /// Of the change that told of it.
+    pub(crate) stamp: Stamp,
     /// Whether it was told with proof.
     proven: bool,
     machine: Box<[u8]>,
@@ -26,6 +29,11 @@ pub(crate) struct Location {
 }
 
 impl Location {
+    /// Whether it was told with proof.
+    pub(crate) const fn is_proven(&self) -> bool {
+        self.proven
+    }
+
     /// Machine, time and terminal.
     pub(crate) fn texts(&self) -> [&[u8]; 3] {
         [&self.machine, &self.time, &self.tty]
@@ -111,17 +119,36 @@ impl Locations {
         self.by_user.iter().flat_map(|(user, locations)| locations.iter().map(|location| (user.as_ref(), location)))
     }
 
+    /// The locations of each user, newest first, in the order of the users' names.
+    pub(crate) fn lists(&self) -> impl Iterator<Item = (&Arc<[u8]>, &[Location])> {
+        self.by_user.iter().map(|(user, locations)| (user, locations.as_slice()))
+    }
+
+    /// The stamp of what was told of a user from an address.
+    pub(crate) fn stamp(&self, user: &[u8], address: SocketAddr) -> Option<Stamp> {
+        self.of(user).iter().find(|location| location.address == address).map(|location| location.stamp)
+    }
+
+    /// The location of a user that was told from an address has this stamp.
+    pub(crate) fn set_stamp(&mut self, user: &[u8], address: SocketAddr, stamp: Stamp) {
+        let of_user = self.by_user.get_mut(user).into_iter().flatten();
+        for location in of_user.filter(|location| location.address == address) {
+            location.stamp = stamp;
+        }
+    }
+
     /// A user's locations, newest first.
     pub(crate) fn of(&self, user: &[u8]) -> &[Location] {
         self.by_user.get(user).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Stores a location, within the bounds for those who are proven as it is, or not.
-    pub(crate) fn set(&mut self, told: &Told<'_>, bounds: &Bounds) -> Stored {
+    pub(crate) fn set(&mut self, told: &Told<'_>, stamp: Stamp, bounds: &Bounds) -> Stored {
         let Told { user, address, proven, exposure, place } = *told;
         let location = Location {
             address,
             exposure,
+            stamp,
             proven,
             machine: place.machine.into(),
             time: place.time.into(),
@@ -243,7 +270,7 @@ mod tests {
         for (user, address) in
             [(b"a", at(1, 5)), (b"a", at(2, 5)), (b"b", at(1, 6)), (b"b", at(3, 6)), (b"c", at(1, 5))]
         {
-            assert_eq!(locations.set(&told(user, address), &Bounds::default()), Stored::Yes);
+            assert_eq!(locations.set(&told(user, address), Stamp::default(), &Bounds::default()), Stored::Yes);
         }
         assert_eq!(locations.of(b"a")[0].address, at(2, 5), "newest first");
         locations.remove_address(at(1, 5), true);
@@ -270,17 +297,17 @@ mod tests {
             (b"c", at(2, 1), Stored::Yes),
             (b"d", at(3, 1), Stored::Full),
         ] {
-            assert_eq!(locations.set(&told(user, address), &bounds), stored, "{address}");
+            assert_eq!(locations.set(&told(user, address), Stamp::default(), &bounds), stored, "{address}");
         }
     }
 
     #[test]
     fn what_was_told_with_proof_is_not_changed_without() {
         let mut locations = Locations::default();
-        locations.set(&told(b"a", at(1, 1)), &Bounds::default());
+        locations.set(&told(b"a", at(1, 1)), Stamp::default(), &Bounds::default());
         let unproven = |address| Told { proven: false, ..told(b"a", address) };
-        assert_eq!(locations.set(&unproven(at(1, 1)), &Bounds::default()), Stored::Proven);
-        assert_eq!(locations.set(&unproven(at(1, 2)), &Bounds::default()), Stored::Yes);
+        assert_eq!(locations.set(&unproven(at(1, 1)), Stamp::default(), &Bounds::default()), Stored::Proven);
+        assert_eq!(locations.set(&unproven(at(1, 2)), Stamp::default(), &Bounds::default()), Stored::Yes);
         assert_eq!(locations.remove(b"a", at(1, 1), false), Err(Kept::Proven));
         locations.remove_user(b"a", Some(at(1, 1).ip()));
         assert_eq!(locations.of(b"a").len(), 1);

@@ -1,0 +1,55 @@
+//! All of a server's state as changes: another server that makes them is the same.
+
+use crate::stage::*;
+use zephyr_core::notice::Notice;
+use zephyr_engine::server::{Change, ChangeSource, Changed, ServerId, Stamp, VersionVector};
+
+const PLACE: &[u8] = b"machine\0Tue Nov 24 22:08:04 2026\0pts/1\0";
+
+/// A server with clients, subscriptions, locations and a host.
+fn busy() -> Stage {
+    let mut stage = Stage::new();
+    stage.subscribe(there(), ALICE, 5000, b"foo\0*\0\0bar\0x\0\0");
+    stage.subscribe(there(), ALICE, 5000, b"later\0*\0\0");
+    stage.subscribe(there(), BOB, 6000, b"foo\0*\0\0message\0personal\0bob@ATHENA.TEST\0");
+    for user in [ALICE, BOB] {
+        stage.ask(Notice { body: PLACE, ..notice("LOGIN", user, "NET-VISIBLE", user) }, Yes);
+    }
+    stage
+}
+
+fn state_of(stage: &Stage) -> Vec<String> {
+    stage.engine.snapshot().map(|Changed { stamp, change }| format!("{stamp:?} {change:?}")).collect()
+}
+
+#[test]
+fn a_server_made_of_anothers_state_is_the_same() {
+    let first = busy();
+    let mut second = Stage::new();
+    let now = second.now;
+    for changed in first.engine.snapshot() {
+        second.engine.apply(now, changed, ChangeSource::Kept);
+    }
+    assert_eq!(second.engine.dump(), first.engine.dump());
+    assert_eq!(state_of(&second), state_of(&first));
+    let (one, other) = (first.engine.gauges(), second.engine.gauges());
+    assert_eq!((one.clients, one.unconfirmed, one.hosts), (other.clients, other.unconfirmed, other.hosts));
+    assert_eq!((one.subscription_octets, one.locations), (other.subscription_octets, other.locations));
+}
+
+#[test]
+fn a_peer_removes_only_what_it_knew() {
+    let mut stage = busy();
+    let now = stage.now;
+    let stamps: Vec<Stamp> = stage.engine.versions().stamps().collect();
+    let gone = || Changed {
+        stamp: Stamp { time: u64::MAX / 2, server: ServerId(9) },
+        change: Change::ClientGone { client: at(there(), 5000) },
+    };
+    let nothing = VersionVector::default();
+    assert!(!stage.engine.apply(now, gone(), ChangeSource::Peer(&nothing)), "it has never known that client");
+    assert_eq!(stage.engine.gauges().clients, 2);
+    let all: VersionVector = stamps.into_iter().collect();
+    assert!(stage.engine.apply(now, gone(), ChangeSource::Peer(&all)));
+    assert_eq!((stage.engine.gauges().clients, stage.engine.gauges().subscriptions), (1, 2));
+}

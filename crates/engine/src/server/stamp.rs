@@ -1,0 +1,120 @@
+//! Stamps of changes: by which server a change was made, and in which order.
+//!
+//! Every change of state has a stamp, and every element of the state keeps the stamp of the change that made it. Servers of a
+//! domain hand on their changes, and after a time apart they compare what they have: an element that one has and the other
+//! has not was removed there if the other's [`VersionVector`] covers its stamp, and is new to it if not. So nothing must be
+//! remembered of what is gone. (The field calls this an observed-remove set without tombstones.)
+
+use std::{collections::BTreeMap, fmt, time::UNIX_EPOCH};
+use zephyr_core::time::Now;
+
+/// The identity of one server's state: a random number that is kept with the state, and is another one where nothing was kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServerId(pub u64);
+
+impl fmt::Display for ServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// When and by which server a change was made. Later changes have greater stamps, as far as servers know of each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Stamp {
+    /// Microseconds since 1970 by the server's clock; more where a greater stamp is known already.
+    pub time: u64,
+    /// The server.
+    pub server: ServerId,
+}
+
+/// For each server, up to which of its changes everything is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VersionVector(BTreeMap<ServerId, u64>);
+
+impl VersionVector {
+    /// Whether the change with this stamp is known: it is here, or was and is gone.
+    pub fn covers(&self, stamp: Stamp) -> bool {
+        self.0.get(&stamp.server).is_some_and(|&time| stamp.time <= time)
+    }
+
+    /// The change with this stamp is known, and all that its server made before it.
+    pub fn raise(&mut self, stamp: Stamp) {
+        let time = self.0.entry(stamp.server).or_default();
+        *time = stamp.time.max(*time);
+    }
+
+    /// What another vector covers is known, too.
+    pub fn merge(&mut self, other: &Self) {
+        other.stamps().for_each(|stamp| self.raise(stamp));
+    }
+
+    /// The latest known stamp of each server.
+    pub fn stamps(&self) -> impl Iterator<Item = Stamp> {
+        self.0.iter().map(|(&server, &time)| Stamp { time, server })
+    }
+}
+
+impl FromIterator<Stamp> for VersionVector {
+    fn from_iter<I: IntoIterator<Item = Stamp>>(stamps: I) -> Self {
+        let mut vector = Self::default();
+        stamps.into_iter().for_each(|stamp| vector.raise(stamp));
+        vector
+    }
+}
+
+/// Makes the stamps of one server's changes: a hybrid logical clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StampClock {
+    server: ServerId,
+    last: u64,
+}
+
+impl StampClock {
+    pub(crate) const fn new(server: ServerId) -> Self {
+        Self { server, last: 0 }
+    }
+
+    /// The stamp of a change that is made now: greater than all that were made or seen here.
+    pub(crate) fn next(&mut self, now: Now) -> Stamp {
+        let wall = now.wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+        self.last = u64::try_from(wall).unwrap_or(u64::MAX).max(self.last.saturating_add(1));
+        Stamp { time: self.last, server: self.server }
+    }
+
+    /// A stamp was seen, which is earlier than all that will be made.
+    pub(crate) fn saw(&mut self, stamp: Stamp) {
+        self.last = self.last.max(stamp.time);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn at(micros: u64) -> Now {
+        Now { monotonic: Duration::ZERO, wall: UNIX_EPOCH + Duration::from_micros(micros) }
+    }
+
+    #[test]
+    fn stamps_grow_whatever_the_clock_does() {
+        let mut clock = StampClock::new(ServerId(1));
+        let first = clock.next(at(500));
+        let back = clock.next(at(100));
+        clock.saw(Stamp { time: 900, server: ServerId(2) });
+        let seen = clock.next(at(600));
+        assert_eq!([first.time, back.time, seen.time], [500, 501, 901]);
+    }
+
+    #[test]
+    fn a_vector_covers_what_came_before_of_each_server() {
+        let stamp = |time, server| Stamp { time, server: ServerId(server) };
+        let mut vector: VersionVector = [stamp(5, 1), stamp(3, 2), stamp(4, 1)].into_iter().collect();
+        for (stamp, is_known) in [(stamp(5, 1), true), (stamp(6, 1), false), (stamp(4, 2), false), (stamp(1, 3), false)]
+        {
+            assert_eq!(vector.covers(stamp), is_known, "{stamp:?}");
+        }
+        vector.merge(&[stamp(4, 2), stamp(2, 1)].into_iter().collect());
+        assert_eq!(vector.stamps().collect::<Vec<_>>(), [stamp(5, 1), stamp(4, 2)]);
+    }
+}
