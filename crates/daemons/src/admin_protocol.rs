@@ -48,6 +48,8 @@ pub enum ControlRequest {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         address: Option<IpAddr>,
     },
+    /// How are the other realms?
+    Realms {},
     /// Read the configuration files again.
     Reload {},
 }
@@ -72,6 +74,8 @@ pub enum Answer {
     Subscriptions(Listing<SubscriptionLine>),
     /// Who may do what.
     AclCheck(AclCheck),
+    /// How the other realms are.
+    Realms(Vec<RealmLine>),
     /// The files are in use now.
     Reloaded(Reloaded),
     /// The files cannot be used; nothing changed.
@@ -184,6 +188,36 @@ pub struct SubscriptionLine {
     pub principal: String,
     /// The client that holds it.
     pub client: SocketAddr,
+}
+
+/// Another realm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RealmLine {
+    /// Its name.
+    pub realm: String,
+    /// How it is: `up`, `tardy`, `starting`, `dead`, or `new` as long as nobody knows where it is.
+    pub state: String,
+    /// Since when it is so.
+    pub seconds: u64,
+    /// Packets that it has not acknowledged yet.
+    pub waiting: usize,
+    /// Whether there is a ticket for it now.
+    pub ticket: bool,
+    /// Its servers.
+    pub servers: Vec<RealmServerLine>,
+}
+
+/// A server of another realm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RealmServerLine {
+    /// Its name, as in the list.
+    pub name: String,
+    /// Where it is, as far as that is known.
+    pub addresses: Vec<SocketAddr>,
+    /// Whether anything is sent to it; else it is only received from.
+    pub sends: bool,
+    /// Whether it is the one that is sent to first.
+    pub current: bool,
 }
 
 /// The access of a principal to a class.

@@ -11,8 +11,13 @@ use super::{
     listeners::{self, Listeners},
     log_lines::LogLines,
     options::Options,
+    peer_jobs::PeerJobs,
     peer_names::{self, PeerNames},
     published_counters::PublishedCounters,
+    realms::{
+        names::{self, RealmNames},
+        tickets::{self, Tickets},
+    },
     start::{self, Ready},
     subscriber::Subscriber,
     verifier::Verifier,
@@ -25,8 +30,8 @@ use crate::{
     settings::ServerSettings,
     signals::{Signal, Signals},
 };
-use std::{io, process::ExitCode, time::Instant};
-use zephyr_core::{charset::Charset, sanitize, time::Now};
+use std::{io, net::IpAddr, process::ExitCode, sync::Arc, time::Instant};
+use zephyr_core::{auth::Service, charset::Charset, sanitize, time::Now};
 use zephyr_domain::server_domain::ServerDomain;
 use zephyr_engine::{
     machine::Input,
@@ -35,6 +40,7 @@ use zephyr_engine::{
 use zephyr_net::{
     clock::Clock,
     driver::{Driver, Environment, Failure},
+    services,
 };
 use zephyr_output::complain;
 
@@ -86,19 +92,12 @@ async fn serve(
     debug: DebugSwitch,
     dumps: DumpSignal,
 ) -> io::Result<()> {
-    let Ready { settings, rules, domain, acceptor, socket, host, peers, sources, .. } = ready;
+    let Ready { settings, rules, domain, acceptor, service, realm_list, socket, host, peers, sources, .. } = ready;
     let listening = socket.local_addr()?;
-    let service = start::service(&domain, &settings.zephyrd, &options.config_dir);
-    let found = kept_state::find(options, &settings, &domain.realm, service, start::server_id()?);
+    let found = kept_state::find(options, &settings, &domain.realm, Ok(service.clone()), start::server_id()?);
     let neighbours = Neighbours { peers: peers.peers(), believe: settings.peers.believe, ..Neighbours::default() };
-    let config = start::engine_config(
-        host,
-        &domain,
-        settings.bounds,
-        rules,
-        &socket,
-        start::Identity { neighbours, id: found.id() },
-    )?;
+    let identity = start::Identity { neighbours, id: found.id() };
+    let config = start::engine_config(host, &domain, settings.bounds, rules, &socket, identity)?;
     let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
     tracing::info!(
         "serving realm {} with authentication {}, {}",
@@ -112,6 +111,10 @@ async fn serve(
     let state = found.restore(&mut server, clock.now())?;
     let environment = DriverEnvironment {
         verifier: Verifier::new(acceptor, settings.zephyrd.verify_threads)?,
+        tickets: Tickets::new(service.clone(), &realm),
+        service,
+        bound: (!listening.ip().is_unspecified()).then(|| listening.ip()),
+        peer_jobs: PeerJobs::new(),
         log: LogLines::new(),
         published: PublishedCounters::default(),
         state,
@@ -121,6 +124,7 @@ async fn serve(
         settings,
         sources,
         peers,
+        realms: RealmNames::new(realm_list, &realm, services::port(services::ZEPHYR_CLT)),
         domain,
         driver: Driver::new(server, socket, clock),
         environment,
@@ -130,6 +134,7 @@ async fn serve(
         manager: ServiceManager::new(),
         status: format!("Serving realm {realm} on {listening}"),
     };
+    shell.tell_of_realms();
     let mut signals = Signals::new()?;
     tracing::info!("Ready for action on {listening}");
     shell.manager.ready(&shell.status);
@@ -166,6 +171,11 @@ async fn open_listeners(
 /// The environment of the server's driver: who does its jobs, and who listens to its events.
 struct DriverEnvironment {
     verifier: Verifier,
+    tickets: Tickets,
+    service: Arc<dyn Service>,
+    /// The server's address, where it has one alone.
+    bound: Option<IpAddr>,
+    peer_jobs: PeerJobs,
     log: LogLines,
     published: PublishedCounters,
     state: KeptState,
@@ -175,8 +185,14 @@ impl Environment<Server> for DriverEnvironment {
     fn job(&mut self, now: Now, job: Job) -> Option<Done> {
         match job {
             Job::Verify(job) => self.verifier.verify(now, job).map(Done::Verified),
+            Job::Realm(job) => {
+                self.tickets.begin(Instant::now(), job);
+                None
+            }
+            Job::Restore(job) => self.peer_jobs.restore(&self.service, job),
+            Job::AskUptime(of) => self.peer_jobs.ask_uptime(now, self.bound, of),
             // There is no other server yet that it could be for.
-            Job::Stream(_) | Job::Realm(_) => None,
+            Job::Stream(_) => None,
         }
     }
 
@@ -199,6 +215,8 @@ struct Shell {
     sources: Sources,
     /// The servers of the realm.
     peers: PeerNames,
+    /// The servers of other realms.
+    realms: RealmNames,
     /// The domain that is served.
     domain: ServerDomain,
     driver: Driver<Server>,
@@ -217,6 +235,10 @@ impl Shell {
             while let Some(verified) = self.environment.verifier.try_next() {
                 self.driver.handle(Input::Done(Done::Verified(verified)));
             }
+            if self.realms.ask(Instant::now()) {
+                self.tell_of_realms();
+            }
+            self.environment.tickets.go_on(Instant::now());
             self.hear_state();
             let turn = self.driver.turn(&mut self.environment);
             self.hand_over();
@@ -224,7 +246,13 @@ impl Shell {
             self.peers.ask(now);
             self.environment.log.flush(now);
             self.manager.watchdog(now);
-            let deadline = [self.environment.log.next_summary(), self.manager.next_watchdog(), self.peers.next_due()];
+            let deadline = [
+                self.environment.log.next_summary(),
+                self.manager.next_watchdog(),
+                self.peers.next_due(),
+                self.realms.next_due(),
+                self.environment.tickets.next_due(),
+            ];
             tokio::select! {
                 biased;
                 signal = signals.next() => match signal {
@@ -246,6 +274,9 @@ impl Shell {
                 request = self.listeners.next() => self.serve_admin(request),
                 report = self.environment.state.next() => self.take_report(report),
                 answer = self.peers.next() => self.peer_named(answer),
+                answer = self.realms.next() => self.realm_found(answer),
+                attempt = self.environment.tickets.next() => self.session_ended(attempt),
+                done = self.environment.peer_jobs.next() => self.driver.handle(Input::Done(done)),
                 verified = self.environment.verifier.next() => self.driver.handle(Input::Done(Done::Verified(verified))),
                 () = self.driver.wait(&turn, deadline.into_iter().flatten().min()) => {}
             }
@@ -266,10 +297,42 @@ impl Shell {
         self.driver.handle(Input::Command(Command::Peers { peers, believe }));
     }
 
+    /// Takes the answer to a look-up of a server of another realm.
+    fn realm_found(&mut self, answer: names::Answer) {
+        let names::Change { moved, warnings } = self.realms.take(Instant::now(), answer);
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        if moved {
+            self.tell_of_realms();
+        }
+    }
+
+    /// Hands on what came of getting a session with another realm.
+    fn session_ended(&mut self, attempt: tickets::Attempt) {
+        let done = self.environment.tickets.ended(Instant::now(), attempt);
+        self.driver.handle(Input::Done(Done::Realm(done)));
+    }
+
+    /// Tells the machine where the servers of other realms are.
+    fn tell_of_realms(&mut self) {
+        self.driver.handle(Input::Command(Command::Realms(self.realms.realms())));
+    }
+
+    /// Waits until other servers have acknowledged what was forwarded to them, or for as long as the machine does.
+    async fn leave_peers(&mut self) {
+        while !self.driver.machine().has_left() {
+            let turn = self.driver.turn(&mut self.environment);
+            self.driver.wait(&turn, None).await;
+        }
+        self.driver.flush(&mut self.environment).await;
+    }
+
     async fn stop(&mut self, signal: i32) {
         self.manager.stopping();
         self.driver.handle(Input::Command(Command::Shutdown));
         self.driver.flush(&mut self.environment).await;
+        self.leave_peers().await;
         self.finish_state().await;
         tracing::info!("goodbye (sig {signal})");
     }
