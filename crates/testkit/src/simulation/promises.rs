@@ -14,15 +14,19 @@ use std::{
     net::SocketAddr,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use zephyr_core::{fold::fold, kind::Kind, names, realm::completed};
+use zephyr_core::{fold::fold, kind::Kind, names, realm::completed, uid::Uid};
 use zephyr_engine::server::{Change, Changed, Destination, Published};
 
 /// How long a reader must have been subscribed so that it is one for certain, whenever the notice came.
 const CERTAIN: Duration = Duration::from_secs(30);
 
+/// The longest body that goes to a reader in one packet for certain.
+const MAX_BODY: usize = 400;
+
 /// A notice that a reader is to be shown.
 #[derive(Debug)]
 pub(super) struct Promise {
+    uid: Uid,
     server: Incarnation,
     reader: Incarnation,
     heading: Heading,
@@ -37,7 +41,12 @@ impl World {
         let is_whole =
             notice.multinotice.is_empty() || notice.multinotice == format!("0/{}", notice.body.len()).as_bytes();
         let is_kept = !self.scenario.cramped && published.verdict.is_authentic() && published.readers > 0;
-        if !is_kept || !is_whole || notice.kind != Kind::Acked || notice.opcode == b"PING" {
+        if !is_kept
+            || !is_whole
+            || notice.body.len() > MAX_BODY
+            || notice.kind != Kind::Acked
+            || notice.opcode == b"PING"
+        {
             return;
         }
         let realm = &self.domains[self.nodes[node].domain].realm;
@@ -65,6 +74,7 @@ impl World {
         let server = self.nodes[node].incarnation(node);
         self.checker.numbers.promised += readers.len() as u64;
         self.promises.extend(readers.into_iter().map(|reader| Promise {
+            uid: notice.uid,
             server,
             reader,
             heading: heading.clone(),
@@ -85,10 +95,11 @@ impl World {
     /// All promises are kept by servers that live on to readers that are there.
     pub(super) fn check_promises(&self) -> Result<(), Violation> {
         for promise in &self.promises {
-            let Promise { server, reader, heading, body, at } = promise;
+            let Promise { uid, server, reader, heading, body, at } = promise;
             let address = self.address_of(reader.node);
             let is_void = !self.runs(*server)
                 || !self.runs(*reader)
+                || self.doubtful.contains(uid)
                 || self.history.client_ended_since(self.group_of(server.node), address, *at);
             if !is_void && !self.checker.has_shown(*reader, heading, body) {
                 let by = &self.nodes[server.node].name;

@@ -19,13 +19,18 @@ use super::{
     trace::{Trace, described},
 };
 use bytes::Bytes;
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    net::SocketAddr,
+    time::Duration,
+};
 use zephyr_core::{
     kind::Kind,
     limits::Limits,
     names,
     notice::{Claim, Notice, Packet},
     time::Now,
+    uid::Uid,
 };
 use zephyr_engine::{
     client::Job,
@@ -111,6 +116,8 @@ pub(super) struct World {
     pub(super) history: History,
     /// What readers are to be shown.
     pub(super) promises: Vec<Promise>,
+    /// Uids of packets that were damaged, or of which strangers have sent something.
+    pub(super) doubtful: HashSet<Uid>,
     pub(super) trace: Trace,
     pub(super) mutant: Option<Mutant>,
     /// Nothing goes wrong any more.
@@ -153,6 +160,7 @@ impl World {
             checker: Checker::default(),
             history: History::default(),
             promises: Vec::new(),
+            doubtful: HashSet::new(),
             trace: Trace::new(options.traces),
             mutant: options.mutant,
             is_well: false,
@@ -340,6 +348,13 @@ impl World {
         }
     }
 
+    /// Somebody may have acknowledged what is in this packet without having got it.
+    pub(super) fn doubt(&mut self, payload: &Bytes) {
+        if let Ok(packet) = Packet::parse(payload) {
+            self.doubtful.insert(packet.notice.uid);
+        }
+    }
+
     /// A fault: a reader's notice is acknowledged, and gone.
     fn swallows(&mut self, from: SocketAddr, to: SocketAddr, payload: &Bytes) -> bool {
         if self.mutant != Some(Mutant::SwallowsNotices) || self.is_well || !self.random.chance(200) {
@@ -366,6 +381,9 @@ impl World {
             Fate::Arrives(arrivals) => {
                 let copies = arrivals.len();
                 for arrival in arrivals {
+                    if arrival.corrupt {
+                        self.doubt(payload);
+                    }
                     if arrival.corrupt || copies > 1 {
                         let how = if arrival.corrupt { "is damaged" } else { "comes more than once" };
                         self.trace.add(self.now, "network", || format!("{from} to {to}: {how}"));
