@@ -54,8 +54,8 @@ impl World {
             self.later(at, Happening::Disturbance(disturbance));
         }
         for domain in 0..self.domains.len() {
-            let DomainPlan { servers, neighbours, disks, .. } = self.domains[domain].plan;
-            let most = if neighbours && servers > 1 { 8 } else { usize::from(disks) * 3 };
+            let plan = &self.domains[domain].plan;
+            let most = if plan.is_mutual() { 8 } else { usize::from(plan.disks) * 3 };
             for _ in 0..self.random.below(most + 1) {
                 let at = self.random.between(Duration::from_secs(5), active);
                 let disturbance = Disturbance::draw_of_servers(self, domain);
@@ -73,11 +73,20 @@ impl World {
         }
         self.later(active, Happening::Heal);
         self.later(active + recovery::CHECKING, Happening::CheckAll);
+        for domain in 0..self.domains.len() {
+            if self.domains[domain].plan.is_mutual() {
+                self.later(active + recovery::FAILING, Happening::FailAtLast(domain));
+            }
+        }
+        self.later(active + recovery::CHECKING_AGAIN, Happening::CheckAll);
         for node in 0..self.nodes.len() {
             // Two programs of one host that send in the same microsecond give what they send the same uid.
             let apart = Duration::from_millis(u64::try_from(node).unwrap_or(0));
             self.later(active + recovery::SUBSCRIBING + apart, Happening::SubscribeAtLast(node));
             self.later(active + recovery::SENDING + apart, Happening::SendAtLast(node));
+            if self.domains[self.nodes[node].domain].plan.is_mutual() {
+                self.later(active + recovery::SENDING_AGAIN + apart, Happening::SendAtLast(node));
+            }
         }
     }
 

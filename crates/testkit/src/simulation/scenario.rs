@@ -129,6 +129,11 @@ impl Scenario {
 }
 
 impl DomainPlan {
+    /// Whether there are several servers that know each other.
+    pub(super) const fn is_mutual(&self) -> bool {
+        self.neighbours && self.servers > 1
+    }
+
     fn draw(random: &mut Random, cramped: bool) -> Self {
         Self {
             servers: random.one_of(1, [1, 2, 2, 3, 3, 4, 5]),
