@@ -2,6 +2,7 @@
 
 mod admin;
 mod state;
+mod streams;
 
 use super::{
     configuration::Sources,
@@ -18,6 +19,7 @@ use super::{
         tickets::{self, Tickets},
     },
     start::{self, Ready},
+    streams::Streams,
     subscriber::Subscriber,
     verifier::Verifier,
 };
@@ -29,7 +31,7 @@ use crate::{
     settings::ServerSettings,
     signals::{Signal, Signals},
 };
-use std::{io, process::ExitCode, time::Instant};
+use std::{io, net::SocketAddr, process::ExitCode, time::Instant};
 use zephyr_core::{charset::Charset, sanitize, time::Now};
 use zephyr_domain::server_domain::ServerDomain;
 use zephyr_engine::{
@@ -91,8 +93,22 @@ async fn serve(
     debug: DebugSwitch,
     dumps: DumpSignal,
 ) -> io::Result<()> {
-    let Ready { settings, rules, domain, acceptor, service, realm_list, socket, host, peers, sources, .. } = ready;
+    let Ready {
+        settings,
+        rules,
+        domain,
+        acceptor,
+        service,
+        realm_list,
+        socket,
+        stream_listener,
+        host,
+        peers,
+        sources,
+        ..
+    } = ready;
     let listening = socket.local_addr()?;
+    let own = streams::own_address(listening, host.address.into());
     let found = kept_state::find(options, &settings, &domain.realm, Ok(service.clone()), start::server_id()?);
     let neighbours = Neighbours { peers: peers.peers(), believe: settings.peers.believe, ..Neighbours::default() };
     let identity = start::Identity { neighbours, id: found.id() };
@@ -110,7 +126,8 @@ async fn serve(
     let state = found.restore(&mut server, clock.now())?;
     let environment = DriverEnvironment {
         verifier: Verifier::new(acceptor, settings.zephyrd.verify_threads)?,
-        tickets: Tickets::new(service, &realm),
+        tickets: Tickets::new(service.clone(), &realm),
+        streams: streams::of_server(service, own, settings.peers.believe, clock),
         log: LogLines::new(),
         published: PublishedCounters::default(),
         state,
@@ -129,7 +146,10 @@ async fn serve(
         debug,
         manager: ServiceManager::new(),
         status: format!("Serving realm {realm} on {listening}"),
+        listening,
     };
+    shell.environment.streams.listen(stream_listener);
+    shell.tell_of_peers();
     shell.tell_of_realms();
     let mut signals = Signals::new()?;
     tracing::info!("Ready for action on {listening}");
@@ -168,6 +188,7 @@ async fn open_listeners(
 struct DriverEnvironment {
     verifier: Verifier,
     tickets: Tickets,
+    streams: Streams,
     log: LogLines,
     published: PublishedCounters,
     state: KeptState,
@@ -181,8 +202,10 @@ impl Environment<Server> for DriverEnvironment {
                 self.tickets.begin(Instant::now(), job);
                 None
             }
-            // There is no other server yet that it could be for.
-            Job::Stream(_) => None,
+            Job::Stream(order) => {
+                self.streams.order(order);
+                None
+            }
         }
     }
 
@@ -217,6 +240,8 @@ struct Shell {
     manager: ServiceManager,
     /// The status for the service manager.
     status: String,
+    /// Where it listens.
+    listening: SocketAddr,
 }
 
 impl Shell {
@@ -230,6 +255,7 @@ impl Shell {
             }
             self.environment.tickets.go_on(Instant::now());
             self.hear_state();
+            self.hear_streams();
             let turn = self.driver.turn(&mut self.environment);
             self.hand_over();
             let now = Instant::now();
@@ -267,6 +293,7 @@ impl Shell {
                 answer = self.realms.next() => self.realm_found(answer),
                 attempt = self.environment.tickets.next() => self.session_ended(attempt),
                 verified = self.environment.verifier.next() => self.driver.handle(Input::Done(Done::Verified(verified))),
+                event = self.environment.streams.next() => self.driver.handle(Input::Done(Done::Stream(event))),
                 () = self.driver.wait(&turn, deadline.into_iter().flatten().min()) => {}
             }
         }
@@ -283,6 +310,7 @@ impl Shell {
     /// Tells the machine where the servers of the realm are.
     fn tell_of_peers(&mut self) {
         let (peers, believe) = (self.peers.peers(), self.settings.peers.believe);
+        self.admit(&peers, believe);
         self.driver.handle(Input::Command(Command::Peers { peers, believe }));
     }
 
@@ -312,6 +340,7 @@ impl Shell {
         self.manager.stopping();
         self.driver.handle(Input::Command(Command::Shutdown));
         self.driver.flush(&mut self.environment).await;
+        self.environment.streams.finish().await;
         self.finish_state().await;
         tracing::info!("goodbye (sig {signal})");
     }
