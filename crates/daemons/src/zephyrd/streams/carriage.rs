@@ -69,8 +69,11 @@ async fn receive(
         };
         match opened {
             // While nobody takes the event, nothing more is read: the other end notices.
-            Ok(record) if tell(events, StreamEvent::Record { stream, record: record.into() }).await => {}
-            Ok(_) => return "the server is about to end".to_owned(),
+            Ok(record) => {
+                if !tell(events, StreamEvent::Record { stream, record: record.into() }).await {
+                    return "the server is about to end".to_owned();
+                }
+            }
             Err(why) => return why,
         }
     }
