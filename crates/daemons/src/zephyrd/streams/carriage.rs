@@ -3,7 +3,7 @@
 use super::{
     Limits,
     handshake::Established,
-    transfer::{self, End},
+    transfer,
 };
 use bytes::Bytes;
 use std::sync::{Mutex, PoisonError};
