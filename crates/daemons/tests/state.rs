@@ -197,7 +197,7 @@ fn a_stop_in_order_takes_along_what_nobody_has_acknowledged() {
     };
     assert_eq!(again, b"hello\0");
     stop(server);
-    let server = site.start();
+    let _server = site.start();
     assert_eq!(site.held(), [1, 1]);
     reader.socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
     assert!(reader.socket.recv_from(&mut buffer).is_err(), "what was acknowledged does not come again");

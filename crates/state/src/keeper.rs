@@ -352,8 +352,12 @@ impl Worker {
 
     fn write(&mut self, changes: &[Changed], up_to: u64) -> Result<(), StateError> {
         let Some(store) = &mut self.store else { return Ok(()) };
-        store.write(changes)?;
+        let written = store.write(changes);
         let mut inbox = self.shared.lock();
+        if let Err(error) = written {
+            inbox.status.dropped += changes.len() as u64;
+            return Err(error);
+        }
         inbox.status.written += changes.len() as u64;
         inbox.status.transactions += 1;
         drop(inbox);

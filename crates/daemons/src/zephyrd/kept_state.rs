@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use zephyr_config::system_text;
 use zephyr_core::{auth::Service, time::Now};
 use zephyr_engine::{
+    machine::{Input, Machine as _},
     numbers,
     server::{
         ChangeSource, Changed, Command, Event, Horizon, KeeperId, KeptDelivery, Metric, Presence, Server, ServerId,
@@ -177,6 +178,9 @@ impl Found {
                 state.lost = kept.without_key;
                 let begun = Instant::now();
                 give_back(server, now, kept);
+                // They may have been written anew while the server was away.
+                let (rules, policy) = (server.config().rules.clone(), Box::new(server.config().policy.clone()));
+                server.handle(now, Input::Command(Command::Renew { rules, policy }));
                 state.restored = server.gauges().clients;
                 tracing::info!(
                     "state {}: {}, {} and {} are known again, in {} ms",
