@@ -106,6 +106,7 @@ impl Server {
             }
         };
         if let (Source::Peer(_), true) = (source, applied) {
+            self.c_peers.note(&change);
             self.tell(Changed { stamp, change });
         }
         applied
