@@ -132,6 +132,7 @@ const TABLES: [Table; 9] = [
             ("realm", Octets),
             ("destination", Octets),
             ("spelt", Octets),
+            ("asker", Octets),
             ("time", Number),
             ("server", Server),
         ],

@@ -10,7 +10,7 @@ use crate::{
 };
 use std::{
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant, SystemTime},
@@ -32,10 +32,18 @@ pub struct Opening {
     pub owner: Owner,
     /// What its session keys are sealed with, the newest first.
     pub keys: Vec<StorageKey>,
+    /// Prepares its folder, and says whether nobody else can put anything there.
+    pub prepare: fn(&Path) -> io::Result<()>,
 }
 
 impl Opening {
-    fn open(&self) -> Result<(Store, Option<StateError>), StateError> {
+    /// Opens the file, or makes one; a damaged one is moved aside. Gives also what was wrong.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be used.
+    pub fn open(&self) -> Result<(Store, Option<StateError>), StateError> {
+        (self.prepare)(&self.path)?;
         Store::open_or_replace(&self.path, &self.owner, &self.keys)
     }
 }

@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 
 fn start(path: &Path) -> (Keeper, Receiver<Report>) {
     let (sender, reports) = channel();
-    let opening = Opening { path: path.to_owned(), owner: owner(), keys: storage_keys(&[1]) };
+    let opening = Opening { path: path.to_owned(), owner: owner(), keys: storage_keys(&[1]), prepare: |_| Ok(()) };
     let pace = Pace { heartbeat: Duration::from_millis(20), retry: Duration::from_millis(20) };
     let keeper = Keeper::start(Ok(open(path, &[1])), opening, pace, move |report| drop(sender.send(report))).unwrap();
     (keeper, reports)
