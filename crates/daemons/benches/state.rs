@@ -25,7 +25,8 @@ use std::{
 use zephyr_auth_krb::KeySession;
 use zephyr_core::{
     auth::{
-        AuthError, Channel, Ends, Identity, Judgement, Lifetime, PendingChannel, Service, Session, SessionKey, StorageKey,
+        AuthError, Channel, Ends, Identity, Judgement, Lifetime, PendingChannel, Service, Session, SessionKey,
+        StorageKey,
     },
     kind::Kind,
     limits::Limits,
@@ -60,7 +61,8 @@ impl Service for OneKey {
     }
 
     fn restore(&self, key: &SessionKey) -> Result<Arc<dyn Session>, AuthError> {
-        let session = KeySession::from_raw(key.kind, &key.octets).map_err(|error| AuthError::Backend(error.to_string()))?;
+        let session =
+            KeySession::from_raw(key.kind, &key.octets).map_err(|error| AuthError::Backend(error.to_string()))?;
         Ok(Arc::new(session).at_rest())
     }
 
@@ -248,7 +250,12 @@ fn opening(path: &Path) -> Opening {
 }
 
 /// Microseconds of one operation, on the server's thread.
-fn measure(file: Option<&Path>, count: u32, mut before: impl FnMut(&mut Kept), mut one: impl FnMut(&mut Kept, u32)) -> f64 {
+fn measure(
+    file: Option<&Path>,
+    count: u32,
+    mut before: impl FnMut(&mut Kept),
+    mut one: impl FnMut(&mut Kept, u32),
+) -> f64 {
     let mut kept = Kept::new(file);
     before(&mut kept);
     let start = cpu();
@@ -294,7 +301,8 @@ fn start() {
             };
             changes.push(changed(known));
             changes.push(changed(Change::ClientConfirmed { client: address }));
-            let text = |number| Destination::from_text(format!("class-{number}\0personal\0{}", user(client)).as_bytes());
+            let text =
+                |number| Destination::from_text(format!("class-{number}\0personal\0{}", user(client)).as_bytes());
             let destinations = (0..SUBSCRIPTIONS).map(|number| text(number).unwrap()).collect();
             changes.push(changed(Change::Subscribed { client: address, destinations }));
         }
@@ -325,17 +333,27 @@ fn start() {
 
 fn main() {
     println!("CPU time of the server's thread for one, without and with a state that is kept; best of {ROUNDS}");
-    compare("subscription to ten, by a new client", 20_000, |_| (), |kept, number| kept.subscribe(number, &session(number)));
+    compare(
+        "subscription to ten, by a new client",
+        20_000,
+        |_| (),
+        |kept, number| kept.subscribe(number, &session(number)),
+    );
     compare(
         "subscription to ten, again",
         20_000,
         |kept| (0..1000).for_each(|number| kept.subscribe(number, &session(number))),
         |kept, number| kept.subscribe(number % 1000, &session(number % 1000)),
     );
-    compare("notice to nobody, with proof", 50_000, |_| (), |kept, _| {
-        let session = session(0);
-        kept.notice(b"nobody", &session);
-    });
+    compare(
+        "notice to nobody, with proof",
+        50_000,
+        |_| (),
+        |kept, _| {
+            let session = session(0);
+            kept.notice(b"nobody", &session);
+        },
+    );
     compare(
         "notice to 1,000 readers, with proof",
         200,

@@ -271,11 +271,7 @@ fn a_full_disk_is_said_and_everything_is_kept_when_there_is_room_again() {
     let mut site = Site::new();
     let disk = site.folder.path().join("disk");
     fs::create_dir(&disk).unwrap();
-    let settings = format!(
-        "[state]\nfile = {:?}\n[control]\nsocket = {:?}\n",
-        disk.join("state.db"),
-        site.socket()
-    );
+    let settings = format!("[state]\nfile = {:?}\n[control]\nsocket = {:?}\n", disk.join("state.db"), site.socket());
     fs::write(site.folder.path().join("zephyr.toml"), settings).unwrap();
     let mount = format!("mount -t tmpfs -o size=400k,mode=0700 tmpfs {} && exec \"$@\"", disk.display());
     let server = site.start_by(&["unshare", "-m", "sh", "-c", &mount, "sh"]);
@@ -296,7 +292,8 @@ fn a_full_disk_is_said_and_everything_is_kept_when_there_is_room_again() {
     assert!(done.success());
     server.signal("HUP");
     server.line_with("everything is kept again");
-    let copy = format!("cat {0}/state.db > {0}/../state.db; cat {0}/state.db-wal > {0}/../state.db-wal", disk.display());
+    let copy =
+        format!("cat {0}/state.db > {0}/../state.db; cat {0}/state.db-wal > {0}/../state.db-wal", disk.display());
     assert!(Command::new("nsenter").args(["-t", &pid, "-m", "sh", "-c", &copy]).status().unwrap().success());
     kill(server);
     let settings = format!("[state]\nfile = {:?}\n[control]\nsocket = {:?}\n", site.file(), site.socket());

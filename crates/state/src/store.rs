@@ -188,10 +188,7 @@ impl Store {
     /// # Errors
     ///
     /// When there are elements already, and as `fill` says.
-    pub(crate) fn fill(
-        &mut self,
-        fill: impl FnOnce(&Connection) -> Result<(), StateError>,
-    ) -> Result<(), StateError> {
+    pub(crate) fn fill(&mut self, fill: impl FnOnce(&Connection) -> Result<(), StateError>) -> Result<(), StateError> {
         self.in_transaction(Durable::Yes, |transaction, _| {
             for (table, _) in schema::ELEMENTS {
                 let any = format!("SELECT EXISTS (SELECT 1 FROM {table})");

@@ -1,10 +1,6 @@
 //! An established connection: records in both directions, until one end has enough.
 
-use super::{
-    Limits,
-    handshake::Established,
-    transfer::{self, End},
-};
+use super::{Limits, handshake::Established, transfer};
 use bytes::Bytes;
 use std::sync::{Mutex, PoisonError};
 use tokio::{
@@ -69,8 +65,11 @@ async fn receive(
         };
         match opened {
             // While nobody takes the event, nothing more is read: the other end notices.
-            Ok(record) if tell(events, StreamEvent::Record { stream, record: record.into() }).await => {}
-            Ok(_) => return "the server is about to end".to_owned(),
+            Ok(record) => {
+                if !tell(events, StreamEvent::Record { stream, record: record.into() }).await {
+                    return "the server is about to end".to_owned();
+                }
+            }
             Err(why) => return why,
         }
     }
