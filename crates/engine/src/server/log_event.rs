@@ -259,7 +259,11 @@ impl fmt::Display for LogEvent {
             Self::DumpBegins { name } => write!(f, "dump with server {} begins", text(name.as_bytes())),
             Self::DumpTaken { name, taken, dropped } => {
                 let name = text(name.as_bytes());
-                write!(f, "dump of server {name}: {} new here, {dropped} ended there", Plural(*taken, "entry", "entries"))
+                write!(
+                    f,
+                    "dump of server {name}: {} new here, {dropped} ended there",
+                    Plural(*taken, "entry", "entries")
+                )
             }
             Self::DumpDone { name } => write!(f, "dump with server {} done", text(name.as_bytes())),
             Self::DumpFailed { name, why } => write!(f, "dump with server {} failed: {why}", text(name.as_bytes())),

@@ -274,10 +274,16 @@ impl Server {
         let due =
             [self.deliveries.next_due(), self.probes.next_due(), self.checks.next_due()].into_iter().flatten().min();
         let room = (!self.fan_outs.is_empty()).then(|| self.pacer.next_room());
-        [due.filter(|_| may_repeat), room, self.pacer.next_chance(), self.held_answers.next_due(), self.c_peers.next_due()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            due.filter(|_| may_repeat),
+            room,
+            self.pacer.next_chance(),
+            self.held_answers.next_due(),
+            self.c_peers.next_due(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Handles what is due, as long as there is little to send. When much is due at once, some of it stays due.

@@ -15,7 +15,9 @@ impl Server {
     pub(crate) fn dispatch(&mut self, request: &mut Request<'_>) -> bool {
         self.earn(request.from.ip(), request.octets);
         match request.origin {
-            Origin::Peer(peer) if self.config.neighbours.kind(peer) == Some(PeerKind::C) => self.c_request(request, peer),
+            Origin::Peer(peer) if self.config.neighbours.kind(peer) == Some(PeerKind::C) => {
+                self.c_request(request, peer)
+            }
             Origin::HostManager => self.hm_ctl(request),
             Origin::Client | Origin::Peer(_) | Origin::Realm(_) => return self.dispatch_class(request),
         }

@@ -21,17 +21,8 @@ use crate::server::{
         locations::{Stored, Told},
     },
 };
-use std::{
-    collections::VecDeque,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
-use zephyr_core::{
-    auth::Session,
-    body::Place,
-    time::Now,
-};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
+use zephyr_core::{auth::Session, body::Place, time::Now};
 
 /// Clients and locations taken in one step.
 const CLIENTS_PER_STEP: usize = 256;
@@ -102,8 +93,7 @@ impl Server {
         let Some(place) = self.c_peers.peers.iter().position(is_of) else { return };
         let Some(merge) = self.c_peers.peers.get_mut(place).and_then(|peer| peer.merge.as_mut()) else { return };
         let step = std::mem::take(&mut merge.step);
-        let locations: Vec<Located> =
-            merge.locations.drain(..merge.locations.len().min(LOCATIONS_PER_STEP)).collect();
+        let locations: Vec<Located> = merge.locations.drain(..merge.locations.len().min(LOCATIONS_PER_STEP)).collect();
         let synced = merge.synced;
         let mut sessions = restored.sessions.into_iter();
         let mut taken = 0;

@@ -18,7 +18,7 @@ mod status;
 mod talk;
 
 pub use records::{Key, Record, RecordError, Sender};
-pub use status::{Restored, RestoreJob, Uptime};
+pub use status::{RestoreJob, Restored, Uptime};
 
 use crate::server::{
     Change, Destination, Job, LogEvent, PeerKind, PeerServer, PeerView, Server,

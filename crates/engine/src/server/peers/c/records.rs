@@ -324,10 +324,10 @@ mod tests {
         let coded = |kind: u32, length: u32, key: &[u8]| {
             zcode::encoded(&[&kind.to_be_bytes()[..], &length.to_be_bytes(), key].concat())
         };
-        assert_eq!(read(names::CBLOCK, &coded(18, 2, b"ab")), Key::Session(SessionKey {
-            kind: 18,
-            octets: Zeroizing::new(b"ab".to_vec())
-        }));
+        assert_eq!(
+            read(names::CBLOCK, &coded(18, 2, b"ab")),
+            Key::Session(SessionKey { kind: 18, octets: Zeroizing::new(b"ab".to_vec()) })
+        );
         let long = vec![1; MAX_KEY + 1];
         let useless = [
             Vec::new(),

@@ -3,7 +3,6 @@
 use super::{
     CPeers, GET_INTERVAL, Liveness, OFFER_INTERVAL, Uptime,
     dump::{self, Cursor, Exchange, MAX_UNSENT, Phase, Role, Taken, Tells},
-
     records::{Key, Record, Sender},
 };
 use crate::{
@@ -92,8 +91,7 @@ impl Server {
         let is_dead = self.c_peers.peers.get(place).is_none_or(|peer| peer.hello.state() == Liveness::Dead);
         let (IpAddr::V4(_), false) = (client.ip(), is_dead) else { return };
         let (address, port) = (client.ip().to_string(), client.port().to_string());
-        let Some((uid, packet)) =
-            self.c_admin(now, names::KILL_CLIENT, b"", &[address.as_bytes(), port.as_bytes()])
+        let Some((uid, packet)) = self.c_admin(now, names::KILL_CLIENT, b"", &[address.as_bytes(), port.as_bytes()])
         else {
             return;
         };
@@ -454,4 +452,3 @@ pub(super) fn subscription(text: &[u8]) -> Option<Record<'_>> {
     let mut names = text.splitn(3, |&octet| octet == 0);
     Some(Record::Subscription([names.next()?, names.next()?, names.next()?]))
 }
-
