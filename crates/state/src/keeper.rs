@@ -207,7 +207,8 @@ impl Keeper {
         }
     }
 
-    /// Seals with other storage keys from now on, the newest first, and what is there already as well.
+    /// Seals with other storage keys from now on, the newest first, and what is there already as well. A file that cannot be
+    /// used is tried again.
     pub fn reseal(&self, keys: Vec<StorageKey>) {
         self.shared.lock().keys = Some(keys);
         self.shared.news.notify_all();
@@ -386,7 +387,11 @@ impl Worker {
 
     fn reseal(&mut self, keys: Vec<StorageKey>) -> Result<(), StateError> {
         self.opening.keys = keys;
-        let Some(store) = &mut self.store else { return Ok(()) };
+        let Some(store) = &mut self.store else {
+            // Whoever reads the keytab anew may have mended the disk as well.
+            self.next_retry = Instant::now();
+            return Ok(());
+        };
         let resealed = store.reseal(&self.opening.keys)?;
         if resealed.done > 0 {
             (self.report)(Report::Says(format!(

@@ -19,6 +19,7 @@ mod encryption;
 mod fairness;
 mod flood;
 mod forged_addresses;
+mod held_answers;
 mod hosts;
 mod local_addresses;
 mod locations;

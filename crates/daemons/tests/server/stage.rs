@@ -6,7 +6,7 @@
 
 pub(crate) use crate::transport::host;
 use crate::{
-    mirror::Mirror,
+    mirror::{Mirror, Restored},
     transport::{self, Transport},
 };
 use bytes::Bytes;
@@ -31,7 +31,7 @@ use zephyr_core::{
 use zephyr_engine::{
     machine::{Input, Machine, Transmit},
     server::{
-        Bounds, Change, Changed, Command, Config, Event, LogEvent, Neighbours, ProbeSecret, Published, ServerId,
+        Bounds, Change, Command, Config, Event, LogEvent, Neighbours, ProbeSecret, Published, ServerId,
         acl::{Acl, ClassAcls, Defaults, Rules},
     },
 };
@@ -247,6 +247,7 @@ pub struct Stage {
     pub published: Vec<Published>,
     pub changes: Vec<Change>,
     mirror: Mirror,
+    restored: Restored,
     /// Hosts at which nobody is. Elsewhere there is a program at every port, which acknowledges the server's probes.
     pub absent: Vec<IpAddr>,
     /// How often it was asked where a packet comes from.
@@ -314,6 +315,7 @@ impl Stage {
         };
         change(&mut config);
         Self {
+            restored: Restored::new(config.clone(), now),
             engine: Transport::new(config, now),
             now,
             events: Vec::new(),
@@ -442,6 +444,7 @@ impl Stage {
         let gauges = self.engine.gauges();
         if gauges.clients + gauges.subscriptions + gauges.locations < 50 {
             self.mirror.check(&self.engine.dump(), &gauges);
+            self.restored.check(&self.engine.dump(), &gauges);
         }
         received
     }
@@ -456,9 +459,10 @@ impl Stage {
             match event {
                 Event::Log(entry) => self.events.push(entry.event),
                 Event::Published(published) => self.published.push(published),
-                Event::Changed(Changed { change, .. }) => {
-                    self.mirror.apply(&change);
-                    self.changes.push(change);
+                Event::Changed(changed) => {
+                    self.mirror.apply(&changed.change);
+                    self.changes.push(changed.change.clone());
+                    self.restored.apply(self.now, changed);
                 }
             }
         }

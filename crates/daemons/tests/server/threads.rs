@@ -15,6 +15,7 @@ mod control;
 mod delivery;
 mod fairness;
 mod forged_addresses;
+mod held_answers;
 mod hosts;
 mod local_addresses;
 mod locations;

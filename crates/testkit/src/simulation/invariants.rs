@@ -30,6 +30,12 @@ pub enum Invariant {
     Timers,
     /// When the network is well again, notices are proven, taken and shown again.
     Recovery,
+    /// When it is quiet, all servers of a domain that know each other know the same.
+    Agreement,
+    /// What has ended does not come back.
+    NoReturn,
+    /// What was answered stays, as long as somebody lives on who knew it.
+    NoLoss,
 }
 
 /// Something that does not hold.

@@ -19,4 +19,10 @@ pub enum Mutant {
     LosesTimers,
     /// Servers ask for a timer that has expired already, again and again.
     NeverRests,
+    /// Streams between servers lose a record now and then.
+    LosesRecords,
+    /// Disks keep what has ended.
+    DiskKeepsWhatEnded,
+    /// Disks say that they have stored what they have not.
+    DiskLies,
 }

@@ -4,21 +4,28 @@ use super::{
     Options,
     clock::WallClock,
     disturbance::Disturbance,
+    history::History,
     interference::Interference,
     invariants::{Checked, Checker, Incarnation, Invariant, Violation},
     mutant::Mutant,
     network::{Fate, Network, Path},
-    node::{Domain, Host, Node},
+    node::{Domain, Host, Node, Role},
     process::Stimulus,
     random::Random,
     scenario::Scenario,
     stranger::Stranger,
+    streams::{self, Streams},
     trace::{Trace, described},
 };
 use bytes::Bytes;
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 use zephyr_core::{notice::Packet, time::Now};
-use zephyr_engine::{client::Job, host_manager::Lookup, machine::Transmit, server::VerifyJob};
+use zephyr_engine::{
+    client::Job,
+    host_manager::Lookup,
+    machine::Transmit,
+    server::{VerifyJob, peers::stream::StreamEvent},
+};
 
 /// A datagram on its way.
 #[derive(Clone, Debug)]
@@ -48,6 +55,14 @@ pub(super) enum Happening {
     JobDone(Incarnation, Job),
     /// A host manager's look-up ends.
     LookUpDone(Incarnation, Lookup),
+    /// Something happens to a stream.
+    Stream(streams::Step),
+    /// A server hears of its stream.
+    StreamTold(Incarnation, StreamEvent),
+    /// A server's disk has stored what it was writing.
+    Stored(Incarnation),
+    /// A server hears that so many changes are stored.
+    ToldStored(Incarnation, u64),
     /// A program orders something.
     Order(Incarnation),
     /// A program starts.
@@ -84,7 +99,9 @@ pub(super) struct World {
     pub(super) nodes: Vec<Node>,
     pub(super) domains: Vec<Domain>,
     pub(super) stranger: Stranger,
+    pub(super) streams: Streams,
     pub(super) checker: Checker,
+    pub(super) history: History,
     pub(super) trace: Trace,
     pub(super) mutant: Option<Mutant>,
     /// Nothing goes wrong any more.
@@ -123,7 +140,9 @@ impl World {
             nodes: Vec::new(),
             domains: Vec::new(),
             stranger: Stranger::default(),
+            streams: Streams::default(),
             checker: Checker::default(),
+            history: History::default(),
             trace: Trace::new(options.traces),
             mutant: options.mutant,
             is_well: false,
@@ -143,7 +162,8 @@ impl World {
     /// When an invariant does not hold.
     pub(super) fn run(&mut self) -> Result<(), Violation> {
         self.run_until(self.scenario.active + super::recovery::SETTLING)?;
-        self.check_quiescence()
+        self.check_quiescence()?;
+        self.check_servers()
     }
 
     /// Lets all happen that will until then.
@@ -220,10 +240,20 @@ impl World {
                 self.give(who.node, Stimulus::LookedUp(answer))
             }
             Happening::Order(who) if self.runs(who) && !self.is_well => self.order(who.node),
+            Happening::Stream(step) => {
+                self.stream_happens(step);
+                Ok(())
+            }
+            Happening::StreamTold(who, event) if self.runs(who) => self.hears_of_stream(who.node, event),
+            Happening::Stored(who) if self.runs(who) => self.stored(who.node),
+            Happening::ToldStored(who, up_to) if self.runs(who) => self.told_stored(who.node, up_to),
             Happening::Writable(_)
             | Happening::Verified(..)
             | Happening::JobDone(..)
             | Happening::LookUpDone(..)
+            | Happening::StreamTold(..)
+            | Happening::Stored(_)
+            | Happening::ToldStored(..)
             | Happening::Order(_) => Ok(()),
             Happening::Start(node) => self.start(node),
             Happening::Disturbance(disturbance) => self.disturb(disturbance),
@@ -248,6 +278,9 @@ impl World {
         if let Ok(packet) = Packet::parse(payload) {
             let who = self.nodes[node].incarnation(node);
             self.checker.came(who, self.now, &packet.notice);
+            if self.nodes[node].role == Role::Server {
+                self.history.came(who, *from, &packet);
+            }
         }
         self.give(node, Stimulus::Datagram(*from, to.ip(), payload))
     }
@@ -275,6 +308,9 @@ impl World {
         let to = *to;
         self.tell(node, || format!("sends to {to}: {}", described(payload)));
         let (host, port) = (self.nodes[node].host, self.nodes[node].port);
+        let is_server = self.nodes[node].role == Role::Server;
+        let has_answered =
+            is_server && self.history.sent(self.group_of(node), self.nodes[node].incarnation(node), payload);
         let here = &self.hosts[host];
         let own = if *local == Some(here.alias().into()) { here.alias() } else { here.address };
         let target = if to.ip().is_loopback() { Some(host) } else { self.host_at(to) };
@@ -285,6 +321,10 @@ impl World {
             self.overtake(from, to, payload);
         }
         self.carry(Path { from: host, to: target }, from, to, payload);
+        if has_answered && let Some(back) = self.nodes[node].dies_of_answer.take() {
+            self.crash(node);
+            self.later(back, Happening::Start(node));
+        }
     }
 
     /// Decides what becomes of a datagram, wherever it says it comes from.
