@@ -2,6 +2,7 @@
 //!
 //! * [`stack`]: a realm of our own on loopback: KDC, zephyrd, zhm
 //! * [`person`]: somebody in it, who runs zwrite, zwgc and the listener
+//! * [`agreement`]: what must be so in a domain of several servers
 //! * [`client`]: a client of theirs that does what the test says
 //! * [`domain`]: a domain with several servers of either make, each on a machine of its own
 //! * [`listener`]: what the `e2e-listener` program received, octet for octet
@@ -10,6 +11,7 @@
 //! * [`stranger`]: somebody without any rights, who sends whatever he likes
 //! * [`engines`]: on which KDCs a test runs
 
+pub mod agreement;
 pub mod client;
 pub mod domain;
 pub mod engines;

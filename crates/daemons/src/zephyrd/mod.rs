@@ -21,6 +21,7 @@ mod listeners;
 mod log_lines;
 mod metrics;
 pub mod options;
+mod peer_jobs;
 mod peer_names;
 pub mod published_counters;
 pub mod realms;

@@ -19,11 +19,13 @@ mod encryption;
 mod fairness;
 mod flood;
 mod forged_addresses;
+mod held_answers;
 mod hosts;
 mod local_addresses;
 mod locations;
 mod messages;
 mod mirror;
+mod peers_c;
 mod policy;
 mod replay;
 #[path = "../running/mod.rs"]

@@ -72,6 +72,7 @@ use crate::{
             response_cache::ResponseCache,
         },
         pacer::{Lane, Paced, Pacer},
+        peers::c::CPeers,
         request::{Path, Source},
         stamp::StampClock,
         state::{
@@ -141,6 +142,8 @@ pub struct Server {
     verifications: Verifications,
     /// Requests handled since the start.
     handled: u64,
+    /// Servers of the realm that are C programs.
+    c_peers: CPeers,
     /// Changes that were ever told.
     told: u64,
     held_answers: HeldAnswers,
@@ -167,8 +170,14 @@ impl Machine for Server {
             Input::Unreachable { to, quoted } => self.unreachable(now, to, quoted),
             Input::Done(Done::Verified(verified)) => self.verified(now, verified),
             // There is no other server yet that it could be of.
+            Input::Done(Done::Stream(event)) if CPeers::is_own(event.stream()) => self.c_stream(now, event),
+            Input::Done(Done::Restored(restored)) => self.c_restored(now, restored),
+            Input::Done(Done::Uptime(uptime)) => self.c_uptime(now, uptime),
             Input::Done(Done::Stream(_) | Done::Realm(_)) => {}
-            Input::Timeout => self.handle_timeout(now),
+            Input::Timeout => {
+                self.c_timeout(now);
+                self.handle_timeout(now);
+            }
             Input::Command(command) => self.command(now, command),
         }
     }
@@ -197,7 +206,7 @@ impl Machine for Server {
 impl Server {
     /// A server that knows nobody yet.
     pub fn new(config: Config, now: Now) -> Self {
-        Self {
+        let mut server = Self {
             uids: UidSource::new(config.address),
             started: now.monotonic,
             clients: Clients::default(),
@@ -223,6 +232,7 @@ impl Server {
             ingress: FairQueue::default(),
             verifications: Verifications::default(),
             handled: 0,
+            c_peers: CPeers::default(),
             told: 0,
             held_answers: HeldAnswers::default(),
             stamps: StampClock::new(config.id),
@@ -232,7 +242,9 @@ impl Server {
             jobs: VecDeque::new(),
             events: VecDeque::new(),
             config,
-        }
+        };
+        server.set_c_peers(now);
+        server
     }
 
     /// What is there to be told, done or sent.
@@ -262,10 +274,16 @@ impl Server {
         let due =
             [self.deliveries.next_due(), self.probes.next_due(), self.checks.next_due()].into_iter().flatten().min();
         let room = (!self.fan_outs.is_empty()).then(|| self.pacer.next_room());
-        [due.filter(|_| may_repeat), room, self.pacer.next_chance(), self.held_answers.next_due()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            due.filter(|_| may_repeat),
+            room,
+            self.pacer.next_chance(),
+            self.held_answers.next_due(),
+            self.c_peers.next_due(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Handles what is due, as long as there is little to send. When much is due at once, some of it stays due.
@@ -322,6 +340,7 @@ impl Server {
     /// Forgets a client that is gone without having said so, and its locations.
     fn forget_client(&mut self, client: ClientId) -> Option<Client> {
         let gone = self.remove_client(client)?;
+        self.c_kill(self.now, gone.address());
         self.counters.dead_clients += 1;
         let ended = self.locations.remove_address(gone.address(), gone.standing().is_proven());
         self.locations_gone(ended);
@@ -348,12 +367,14 @@ impl Server {
             Command::Peers { peers, believe } => {
                 self.config.neighbours.peers = peers;
                 self.config.neighbours.believe = believe;
+                self.set_c_peers(now);
             }
             Command::Stored { keeper, up_to } => self.stored(keeper, up_to),
             Command::Keeper { keeper, presence } => self.keeper(keeper, presence),
             Command::Shutdown => {
                 self.finish_fan_outs(now);
                 self.say_goodbye_to_hosts(now);
+                self.c_leave(now);
             }
         }
     }

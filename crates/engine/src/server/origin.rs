@@ -107,6 +107,11 @@ impl Neighbours {
         if class.is(names::HM_CTL) || for_hosts { Origin::HostManager } else { Origin::Client }
     }
 
+    /// Which program a peer is.
+    pub(crate) fn kind(&self, peer: PeerId) -> Option<PeerKind> {
+        self.peers.get(peer.0).map(|peer| peer.kind)
+    }
+
     /// The realm whose server vouches for what comes from there, when that is another than ours.
     pub(crate) fn relay(&self, origin: Origin) -> Option<&[u8]> {
         match origin {

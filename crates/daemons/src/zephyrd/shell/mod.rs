@@ -12,6 +12,7 @@ use super::{
     listeners::{self, Listeners},
     log_lines::LogLines,
     options::Options,
+    peer_jobs::PeerJobs,
     peer_names::{self, PeerNames},
     published_counters::PublishedCounters,
     realms::{
@@ -31,8 +32,14 @@ use crate::{
     settings::ServerSettings,
     signals::{Signal, Signals},
 };
-use std::{io, net::SocketAddr, process::ExitCode, time::Instant};
-use zephyr_core::{charset::Charset, sanitize, time::Now};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    process::ExitCode,
+    sync::Arc,
+    time::Instant,
+};
+use zephyr_core::{auth::Service, charset::Charset, sanitize, time::Now};
 use zephyr_domain::server_domain::ServerDomain;
 use zephyr_engine::{
     machine::Input,
@@ -127,7 +134,10 @@ async fn serve(
     let environment = DriverEnvironment {
         verifier: Verifier::new(acceptor, settings.zephyrd.verify_threads)?,
         tickets: Tickets::new(service.clone(), &realm),
-        streams: streams::of_server(service, own, settings.peers.believe, clock),
+        streams: streams::of_server(service.clone(), own, settings.peers.believe, clock),
+        service,
+        bound: (!listening.ip().is_unspecified()).then(|| listening.ip()),
+        peer_jobs: PeerJobs::new(),
         log: LogLines::new(),
         published: PublishedCounters::default(),
         state,
@@ -189,6 +199,10 @@ struct DriverEnvironment {
     verifier: Verifier,
     tickets: Tickets,
     streams: Streams,
+    service: Arc<dyn Service>,
+    /// The server's address, where it has one alone.
+    bound: Option<IpAddr>,
+    peer_jobs: PeerJobs,
     log: LogLines,
     published: PublishedCounters,
     state: KeptState,
@@ -202,6 +216,8 @@ impl Environment<Server> for DriverEnvironment {
                 self.tickets.begin(Instant::now(), job);
                 None
             }
+            Job::Restore(job) => self.peer_jobs.restore(&self.service, job),
+            Job::AskUptime(of) => self.peer_jobs.ask_uptime(now, self.bound, of),
             Job::Stream(order) => {
                 self.streams.order(order);
                 None
@@ -292,6 +308,7 @@ impl Shell {
                 answer = self.peers.next() => self.peer_named(answer),
                 answer = self.realms.next() => self.realm_found(answer),
                 attempt = self.environment.tickets.next() => self.session_ended(attempt),
+                done = self.environment.peer_jobs.next() => self.driver.handle(Input::Done(done)),
                 verified = self.environment.verifier.next() => self.driver.handle(Input::Done(Done::Verified(verified))),
                 event = self.environment.streams.next() => self.driver.handle(Input::Done(Done::Stream(event))),
                 () = self.driver.wait(&turn, deadline.into_iter().flatten().min()) => {}
@@ -336,10 +353,20 @@ impl Shell {
         self.driver.handle(Input::Command(Command::Realms(self.realms.realms())));
     }
 
+    /// Waits until other servers have acknowledged what was forwarded to them, or for as long as the machine does.
+    async fn leave_peers(&mut self) {
+        while !self.driver.machine().has_left() {
+            let turn = self.driver.turn(&mut self.environment);
+            self.driver.wait(&turn, None).await;
+        }
+        self.driver.flush(&mut self.environment).await;
+    }
+
     async fn stop(&mut self, signal: i32) {
         self.manager.stopping();
         self.driver.handle(Input::Command(Command::Shutdown));
         self.driver.flush(&mut self.environment).await;
+        self.leave_peers().await;
         self.environment.streams.finish().await;
         self.finish_state().await;
         tracing::info!("goodbye (sig {signal})");

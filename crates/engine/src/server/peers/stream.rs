@@ -49,6 +49,20 @@ pub enum StreamOrder {
     },
 }
 
+impl StreamEvent {
+    /// Which stream it is about.
+    pub const fn stream(&self) -> StreamId {
+        match self {
+            Self::Offered { stream, .. }
+            | Self::Open { stream }
+            | Self::Accepted { stream, .. }
+            | Self::Record { stream, .. }
+            | Self::Drained { stream, .. }
+            | Self::Closed { stream, .. } => *stream,
+        }
+    }
+}
+
 /// How long an offer waits for who it is made to, in seconds (server to server, section 3.1).
 pub const OFFER_SECONDS: u64 = 20;
 
