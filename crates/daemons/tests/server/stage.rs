@@ -28,7 +28,6 @@ use zephyr_core::{
     time::Now,
     uid::Uid,
 };
-use zeroize::Zeroizing;
 use zephyr_engine::{
     machine::{Input, Machine, Transmit},
     server::{
@@ -36,6 +35,7 @@ use zephyr_engine::{
         acl::{Acl, ClassAcls, Defaults, Rules},
     },
 };
+use zeroize::Zeroizing;
 
 pub const REALM: &str = "ATHENA.TEST";
 

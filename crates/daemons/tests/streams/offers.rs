@@ -1,6 +1,6 @@
 //! Offers: one connection of one host, at a port of its own.
 
-use crate::stage::{Host, NO_PROOF, ONE, SHORT, Stranger, without_authentication};
+use crate::stage::{Host, NO_PROOF, ONE, SHORT_OFFER, Stranger, without_authentication};
 use std::net::SocketAddr;
 use zephyr_core::framing;
 use zephyr_engine::server::{
@@ -58,7 +58,7 @@ async fn others_do_not_disturb_an_offer() {
 #[tokio::test]
 async fn an_offer_ends() {
     let network = Network::claim().unwrap();
-    let mut one = Host::with(&network, 1, without_authentication(), Belief::Addresses, SHORT);
+    let mut one = Host::with(&network, 1, without_authentication(), Belief::Addresses, SHORT_OFFER);
     let address = offered(&mut one, &network).await;
     assert_eq!(one.closed(ONE).await, "nobody came within 0 seconds");
     assert!(tokio::net::TcpStream::connect(address).await.is_err(), "the port is closed");

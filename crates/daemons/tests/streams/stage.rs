@@ -28,14 +28,15 @@ pub(crate) const ONE: StreamId = StreamId(1);
 /// What servers without Kerberos say to each other at first.
 pub(crate) const NO_PROOF: &[u8] = b"no proof";
 
-/// Limits that a test need not wait for long, where it waits for one of them.
-pub(crate) const SHORT: Limits = Limits {
-    connect: Duration::from_millis(500),
-    handshake: Duration::from_millis(500),
-    offer: Duration::from_millis(500),
-    stall: Duration::from_millis(500),
-    ..Limits::USUAL
-};
+/// A time that a test need not wait long for. Nothing that must succeed is limited by it.
+const SHORT: Duration = Duration::from_millis(300);
+
+/// The limits of servers who wait only a moment for a proof.
+pub(crate) const SHORT_HANDSHAKE: Limits = Limits { handshake: SHORT, ..Limits::USUAL };
+/// For who an offer is made to, and for its proof.
+pub(crate) const SHORT_OFFER: Limits = Limits { offer: SHORT, handshake: SHORT, ..Limits::USUAL };
+/// For an open stream to go on.
+pub(crate) const SHORT_STALL: Limits = Limits { stall: SHORT, ..Limits::USUAL };
 
 pub(crate) fn without_authentication() -> Arc<dyn Service> {
     Backend::NONE.service(&AcceptorOptions::default()).unwrap()
