@@ -33,6 +33,8 @@ const SHORT: Duration = Duration::from_millis(300);
 
 /// The limits of servers who wait only a moment for a proof.
 pub(crate) const SHORT_HANDSHAKE: Limits = Limits { handshake: SHORT, ..Limits::USUAL };
+/// And of servers who wait longer than any test.
+pub(crate) const LONG_HANDSHAKE: Limits = Limits { handshake: Duration::from_secs(3600), ..Limits::USUAL };
 /// For who an offer is made to, and for its proof.
 pub(crate) const SHORT_OFFER: Limits = Limits { offer: SHORT, handshake: SHORT, ..Limits::USUAL };
 /// For an open stream to go on.
