@@ -435,7 +435,7 @@ impl Stage {
     }
 
     /// What the server sends now, without probes that programs have acknowledged.
-    fn receive(&mut self) -> Vec<Received> {
+    pub fn receive(&mut self) -> Vec<Received> {
         let mut received = self.drain();
         while let Some(place) = received.iter().position(|packet| packet.is_probe() && self.is_there(packet)) {
             let probe = received.remove(place);
