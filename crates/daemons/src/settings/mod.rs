@@ -11,6 +11,7 @@ mod file;
 mod host_manager;
 mod log;
 mod metrics;
+mod peers;
 mod server;
 mod server_name;
 mod values;
@@ -19,8 +20,9 @@ pub use file::{LoadedSettings, check};
 pub use host_manager::{HostManager, HostManagerSettings};
 pub use log::{Facility, Log, LogTarget};
 pub use metrics::{Metrics, StreamAddress};
+pub use peers::Peers;
 pub(crate) use server::WholeSections;
-pub use server::{Control, Server, ServerSettings};
+pub use server::{Control, Server, ServerSettings, State};
 pub use server_name::ServerName;
 pub(crate) use values::{listen_address, name};
 

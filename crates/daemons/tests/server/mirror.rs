@@ -69,7 +69,7 @@ impl Mirror {
                     assert!(held.remove(it), "{} has no {it:?}", realm.escape_ascii());
                 }
             }
-            Change::AuthenticatorUsed { .. } | Change::VersionsKnown { .. } => {}
+            Change::AuthenticatorUsed(_) | Change::ProofsUndone { .. } | Change::VersionsKnown { .. } => {}
         }
     }
 

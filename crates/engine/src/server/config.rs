@@ -3,8 +3,9 @@
 use crate::server::{
     acl::Rules,
     confirmation::ProbeSecret,
+    held_answers::{KeeperId, Presence},
     limits::bounds::Bounds,
-    origin::{NeighbourRealm, Neighbours},
+    origin::{Belief, NeighbourRealm, Neighbours, PeerServer},
     stamp::ServerId,
 };
 use std::{net::Ipv4Addr, sync::Arc};
@@ -59,9 +60,30 @@ pub enum Command {
     },
     /// Other bounds from now on. What is there already stays.
     Rebound(Box<Bounds>),
+    /// Other servers of the realm from now on, or at other addresses.
+    Peers {
+        /// They.
+        peers: Vec<PeerServer>,
+        /// What is believed of them.
+        believe: Belief,
+    },
     /// These are all other realms from now on, with the addresses of their servers as far as they are known: after a
     /// reload, and whenever addresses are found.
     Realms(Vec<NeighbourRealm>),
-    /// The server is about to end: tell the host managers.
+    /// A keeper has so many of all changes that were [told](crate::server::Server::told).
+    Stored {
+        /// Who.
+        keeper: KeeperId,
+        /// How many.
+        up_to: u64,
+    },
+    /// Somebody keeps what is told from now on, or does so no longer.
+    Keeper {
+        /// Who.
+        keeper: KeeperId,
+        /// Which of both.
+        presence: Presence,
+    },
+    /// The server is about to end: tell the host managers. Notices under way are handed to all of their readers.
     Shutdown,
 }

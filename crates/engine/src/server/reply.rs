@@ -5,7 +5,7 @@ use crate::{
     acknowledgement::acknowledgement,
     machine::Transmit,
     server::{
-        Server,
+        Change, Server,
         fan_outs::FanOut,
         intake::KnownBy,
         log_event::LogEvent,
@@ -111,7 +111,7 @@ impl Reply {
 }
 
 impl Server {
-    /// Answers a request.
+    /// Answers a request: at once, or when it is handled and what it changes is kept.
     pub(crate) fn reply(&mut self, request: &mut Request<'_>, answer: Reply) {
         if answer == Reply::Later {
             return;
@@ -125,44 +125,50 @@ impl Server {
         self.count_answer(answer);
         if let Some(packet) = &request.answer {
             self.amplification.spend(request.from.ip(), packet.len());
-            self.send(request.path().back(packet.clone()));
+            request.waits = self.may_wait(request);
+            if !request.waits {
+                self.send(request.path().back(packet.clone()));
+            }
         }
     }
 
     /// Answers a notice that could not be answered when it was handled.
-    pub(crate) fn reply_later(&mut self, fan_out: &FanOut, known_by: KnownBy, answer: Reply) {
+    pub(crate) fn reply_later(&mut self, now: Now, fan_out: &FanOut, known_by: KnownBy, answer: Reply) {
         let packet = fan_out.published.packet().packet();
         let notice = Notice { recipient: &fan_out.recipient, ..fan_out.published.notice() };
         let path = Path { from: fan_out.published.from, local: fan_out.local };
-        self.reply_late(&Late { path, known_by, notice, claim: packet.claim }, answer, "");
+        self.reply_late(now, &Late { path, known_by, notice, claim: packet.claim }, answer, "");
     }
 
     /// The same for any notice; with a reason, if there is one.
-    pub(crate) fn reply_late(&mut self, late: &Late<'_>, answer: Reply, reason: &str) {
+    pub(crate) fn reply_late(&mut self, now: Now, late: &Late<'_>, answer: Reply, reason: &str) {
         let written = self.answer_packet(&late.notice, &late.claim, answer, reason);
         let written = written.or_else(|| self.answer_packet(&late.notice, &late.claim, answer, ""));
-        self.send_late(late, answer, written);
+        self.send_late(now, late, answer, written);
     }
 
     /// Hands on what another server answers, in its own words.
-    pub(crate) fn relay_answer(&mut self, late: &Late<'_>, kind: Kind, body: &[u8]) {
+    pub(crate) fn relay_answer(&mut self, now: Now, late: &Late<'_>, kind: Kind, body: &[u8]) {
         let answer = Reply::of(kind, body);
         let recipient = completed(late.notice.recipient, self.config.realms.local());
         let written = acknowledgement(&Notice { kind, recipient: &recipient, body, ..late.notice }, &late.claim);
         let written = written.or_else(|| self.answer_packet(&late.notice, &late.claim, answer, ""));
-        self.send_late(late, answer, written);
+        self.send_late(now, late, answer, written);
     }
 
-    fn send_late(&mut self, late: &Late<'_>, answer: Reply, written: Option<Bytes>) {
+    fn send_late(&mut self, now: Now, late: &Late<'_>, answer: Reply, written: Option<Bytes>) {
         let Late { path, known_by, .. } = late;
         self.count_answer(answer);
-        if let Some(authenticator) = &known_by.authenticator {
-            self.replay_cache.answered(authenticator, answer);
+        let before = self.told();
+        if let Some(authenticator) = &known_by.authenticator
+            && let Some(used) = self.replay_cache.answered(authenticator, answer)
+        {
+            self.changed(Change::AuthenticatorUsed(used));
         }
         if let Some(written) = written {
             self.response_cache.answered(&known_by.print, written.clone());
             self.amplification.spend(path.from.ip(), written.len());
-            self.send(path.back(written));
+            self.send_when_kept(now, path.back(written), *known_by, before);
         }
     }
 

@@ -2,7 +2,7 @@
 //! from another server of the domain.
 
 use crate::server::{
-    Bounds, Change, Changed, Event, Located, Server,
+    Bounds, Change, Changed, Located, Server,
     realms::theirs::{Added, Room},
     request::Path,
     stamp::{Stamp, VersionVector},
@@ -57,7 +57,8 @@ impl Server {
             })
         });
         let versions = Changed { stamp: oldest, change: Change::VersionsKnown { versions: self.versions.clone() } };
-        hosts.chain(clients).chain(locations).chain(realms).chain([versions])
+        let used = self.used_authenticators();
+        hosts.chain(clients).chain(locations).chain(realms).chain(used).chain([versions])
     }
 
     /// Which changes are known here.
@@ -111,11 +112,14 @@ impl Server {
                 self.versions.merge(&versions);
                 true
             }
-            // The list of those is the disk's and the peers' own matter.
-            Change::AuthenticatorUsed { .. } => false,
+            Change::AuthenticatorUsed(used) => self.apply_authenticator(now, &used, source),
+            Change::ProofsUndone { host } => {
+                self.forget_packets_of(host);
+                true
+            }
         };
         if let (Source::Peer(_), true) = (source, applied) {
-            self.events.push_back(Event::Changed(Changed { stamp, change }));
+            self.tell(Changed { stamp, change });
         }
         applied
     }

@@ -50,7 +50,7 @@ impl Server {
                 let notice = Notice { recipient: &waiting.recipient, ..packet.notice };
                 let late = Late { path: waiting.path, known_by: waiting.known_by, notice, claim: packet.claim };
                 let body = answer.body.get(..MAX_ANSWER_BODY).unwrap_or(answer.body);
-                self.relay_answer(&late, answer.kind, body);
+                self.relay_answer(now, &late, answer.kind, body);
             }
             Purpose::Wish(client, destination) if answer.kind == Kind::ServAck => {
                 self.realms.wishes.received(now.monotonic, *client, destination);

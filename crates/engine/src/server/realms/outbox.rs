@@ -291,6 +291,11 @@ impl Outbox {
         self.entries.range((realm, FIRST)..=(realm, LAST)).map(|(key, _)| *key).collect()
     }
 
+    /// The packets whose senders wait for their answers.
+    pub(crate) fn waiting(&self) -> Vec<Key> {
+        self.entries.iter().filter(|(_, entry)| entry.waiting().is_some()).map(|(key, _)| *key).collect()
+    }
+
     /// A packet whose turn it is.
     pub(crate) fn due(&self, now: Duration) -> Option<Key> {
         self.due.first().filter(|(due, _)| *due <= now).map(|&(_, key)| key)

@@ -420,11 +420,17 @@ impl Server {
         }
     }
 
+    /// This server ends: who waits for another realm is answered.
+    pub(crate) fn end_all_hand_offs(&mut self) {
+        let waiting = self.realms.outbox.waiting();
+        waiting.into_iter().for_each(|key| self.end_lost(key, "this server ends"));
+    }
+
     fn answer_waiting(&mut self, waiting: &Waiting, answer: Reply, reason: &str) {
         let packet = waiting.packet.packet();
         let notice = Notice { recipient: &waiting.recipient, ..packet.notice };
         let late = Late { path: waiting.path, known_by: waiting.known_by, notice, claim: packet.claim };
-        self.reply_late(&late, answer, reason);
+        self.reply_late(self.now, &late, answer, reason);
     }
 
     /// A packet has had all its turns.
