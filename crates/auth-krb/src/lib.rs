@@ -7,7 +7,9 @@
 //! * `apreq`, `authenticator`, `der`: that strict look
 //! * `derivation`, `mac`, `checksum`, `decryption`, `session`: the session key at work
 //! * `acceptor`, `keytab`, `known`, `enctype`: the server's side
-//! * `service`: the server as a client of other servers, and what it keeps
+//! * `service`, `channel`, `storage`: the server as a client of other servers, its connections with them, and the keys for
+//!   what it keeps
+//! * `ticket_search`: which ticket servers and clients use
 //! * `initiator`, `gss`: the client's side
 //! * `ownership`: whose files caches and keytabs are
 //! * `binding`, `ticket`, `error`: libkrb5, what it hands out, and its errors
@@ -16,6 +18,7 @@ mod acceptor;
 mod apreq;
 mod authenticator;
 mod binding;
+mod channel;
 mod checksum;
 mod decryption;
 mod der;
@@ -32,7 +35,9 @@ mod mac;
 mod ownership;
 mod service;
 mod session;
+mod storage;
 mod ticket;
+mod ticket_search;
 
 pub use acceptor::KerberosAcceptor;
 pub use checksum::KeyError;

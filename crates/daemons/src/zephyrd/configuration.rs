@@ -3,6 +3,7 @@
 use super::{
     realms::list::{self as realm_list, RealmList},
     rule_files::{self, Loaded},
+    server_list::ServerList,
     stray_files,
 };
 use crate::{
@@ -29,6 +30,8 @@ pub struct Configuration {
     pub realm_list: RealmList,
     /// `policy.toml`, or the file that takes its place.
     pub policies: PolicyFile,
+    /// The servers of the realm.
+    pub(super) servers: ServerList,
     /// Which of these were found.
     pub(super) sources: Sources,
     /// The warnings: what is valid, but probably a mistake.
@@ -79,10 +82,14 @@ impl Configuration {
                 policies: Some(policies),
                 rules: Some(rules),
                 realm_list: Some(realm_list),
+                servers: Some(servers),
                 realms,
                 sources,
                 findings,
-            } => Ok(Self { settings, rules, realms, realm_list, policies, sources, warnings: findings.warnings }),
+            } => {
+                let warnings = findings.warnings;
+                Ok(Self { settings, rules, realms, realm_list, policies, servers, sources, warnings })
+            }
             Parts { findings, .. } => Err(Problems(findings.problems)),
         }
     }
@@ -96,6 +103,7 @@ pub(super) struct Parts {
     pub(super) rules: Option<Arc<Rules>>,
     pub(super) policies: Option<PolicyFile>,
     pub(super) realm_list: Option<RealmList>,
+    pub(super) servers: Option<ServerList>,
     /// The realms that the lists name, as far as those can be used.
     pub(super) realms: Vec<NamedRealm>,
     pub(super) sources: Sources,
@@ -117,6 +125,7 @@ impl Parts {
                 rules: None,
                 policies: None,
                 realm_list: None,
+                servers: None,
                 realms: Vec::new(),
                 sources,
                 findings,
@@ -153,18 +162,10 @@ impl Parts {
                 (None, Vec::new())
             }
         };
-        let realm_list = match realm_list::load(folder) {
-            Ok(realm_list::Loaded { list, warnings }) => {
-                findings.warnings.extend(warnings);
-                Some(list)
-            }
-            Err(found) => {
-                findings.extend(found);
-                None
-            }
-        };
+        let realm_list = load_realms(folder, &mut findings);
+        let servers = load_servers(folder, settings.as_ref(), &mut findings);
         findings.warnings.extend(stray_files::warnings(folder));
-        Self { settings, rules, policies, realm_list, realms, sources, findings }
+        Self { settings, rules, policies, realm_list, servers, realms, sources, findings }
     }
 }
 
@@ -185,6 +186,36 @@ fn look_for(folder: &Path) -> Result<(), Problem> {
         Ok(about) if about.is_dir() => Ok(()),
         Ok(_) => Err(Problem::whole_file(folder, "this is no folder")),
         Err(error) => Err(Problem::whole_file(folder, error)),
+    }
+}
+
+/// The servers of the realm; the file that names them is looked at, whatever is wrong in the settings.
+fn load_servers(folder: &Path, settings: Option<&ServerSettings>, findings: &mut Findings) -> Option<ServerList> {
+    let part = || ServerSettings::load_in_part(folder).0.peers;
+    let peers = settings.map_or_else(part, |settings| settings.peers.clone());
+    match ServerList::load(folder, &peers) {
+        Ok((servers, warnings)) => {
+            findings.warnings.extend(warnings);
+            Some(servers)
+        }
+        Err(found) => {
+            findings.extend(found);
+            None
+        }
+    }
+}
+
+/// The other realms.
+fn load_realms(folder: &Path, findings: &mut Findings) -> Option<RealmList> {
+    match realm_list::load(folder) {
+        Ok(realm_list::Loaded { list, warnings }) => {
+            findings.warnings.extend(warnings);
+            Some(list)
+        }
+        Err(found) => {
+            findings.extend(found);
+            None
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     host_name::{self, Served},
     listeners,
     options::Options,
+    peer_names::{Own, PeerNames},
     realms::{list::RealmList, names::RealmNames},
 };
 use crate::{
@@ -50,6 +51,7 @@ pub(crate) struct Gathered {
     realm_list: Option<RealmList>,
     socket: Option<UdpSocket>,
     host: Option<HostName>,
+    peers: Option<PeerNames>,
     sources: Sources,
     /// All that there is to say.
     pub(crate) findings: Findings,
@@ -66,6 +68,8 @@ pub(super) struct Ready {
     pub(super) realm_list: RealmList,
     pub(super) socket: UdpSocket,
     pub(super) host: HostName,
+    /// The servers of the realm.
+    pub(super) peers: PeerNames,
     /// Which files it began with.
     pub(super) sources: Sources,
     /// What it can do without.
@@ -87,7 +91,8 @@ pub(super) struct HostName {
 ///
 /// The socket is bound last: what comes while it is gathered for a check is lost.
 pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathered {
-    let Parts { settings, rules, policies, realm_list, realms, sources, findings } = Parts::read(&options.config_dir);
+    let Parts { settings, rules, policies, realm_list, servers, realms, sources, findings } =
+        Parts::read(&options.config_dir);
     let mut gathered = Gathered {
         settings: None,
         rules,
@@ -97,12 +102,13 @@ pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathe
         realm_list,
         socket: None,
         host: None,
+        peers: None,
         sources,
         findings,
     };
     // What is whole is looked at, whatever is wrong elsewhere.
     let (readable, whole) = match &settings {
-        Some(settings) => (settings.clone(), WholeSections { zephyrd: true, control: true }),
+        Some(settings) => (settings.clone(), WholeSections { zephyrd: true, control: true, peers: true }),
         None if !sources.folder => Default::default(),
         None => ServerSettings::load_in_part(&options.config_dir),
     };
@@ -116,6 +122,11 @@ pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathe
         }
         gathered.find_host(policies.as_ref(), server, address);
         gathered.findings.warnings.extend(dump_file::examine(&server.dump_file));
+    }
+    if let Some(servers) = servers.filter(|_| whole.zephyrd && whole.peers) {
+        let mut peers = PeerNames::new(servers, Own::of(address));
+        gathered.findings.warnings.extend(peers.settle().await);
+        gathered.peers = Some(peers);
     }
     gathered.findings.extend(listeners::examine(options, &readable, whole, running).await);
     if whole.zephyrd || options.listen.is_some() {
@@ -205,11 +216,22 @@ impl Gathered {
                 realm_list: Some(realm_list),
                 socket: Some(socket),
                 host: Some(host),
+                peers: Some(peers),
                 sources,
                 findings: Findings { problems, warnings },
-            } if problems.is_empty() => {
-                Ok(Ready { settings, rules, domain, acceptor, service, realm_list, socket, host, sources, warnings })
-            }
+            } if problems.is_empty() => Ok(Ready {
+                settings,
+                rules,
+                domain,
+                acceptor,
+                service,
+                realm_list,
+                socket,
+                host,
+                peers,
+                sources,
+                warnings,
+            }),
             Self { findings, .. } => Err(findings),
         }
     }
@@ -313,6 +335,7 @@ pub(super) fn engine_config(
     bounds: Bounds,
     rules: Arc<Rules>,
     socket: &UdpSocket,
+    neighbours: Neighbours,
 ) -> io::Result<Config> {
     let receive_buffer = socket::receive_buffer(socket)?;
     tracing::debug!("the socket's receive buffer has {receive_buffer} octets");
@@ -332,7 +355,7 @@ pub(super) fn engine_config(
         rules,
         probe_secret: probe_secret()?,
         bounds,
-        neighbours: Neighbours::default(),
+        neighbours,
         id: server_id()?,
         in_flight: acknowledgements_in_flight(receive_buffer),
     })

@@ -43,11 +43,11 @@ pub use config::{Command, Config};
 pub use confirmation::ProbeSecret;
 pub use counters::{Counters, Gauges, Metric};
 pub use event::{Cause, Change, Changed, Event, Located, LogEntry, Published};
-pub use inspect::{ClientView, SubscriptionView};
+pub use inspect::{ClientView, PeerView, SubscriptionView};
 pub use job::{Done, Job};
 pub use limits::bounds::Bounds;
 pub use log_event::LogEvent;
-pub use origin::{NeighbourRealm, Neighbours, Origin, PeerId, RealmId, RealmServer};
+pub use origin::{Belief, NeighbourRealm, Neighbours, Origin, PeerId, PeerKind, PeerServer, RealmId, RealmServer};
 pub use pacer::acknowledgements_in_flight;
 pub use queue_lengths::QueueLengths;
 pub use realms::{RealmDone, RealmJob};
@@ -331,6 +331,10 @@ impl Server {
             }
             Command::Realms(realms) => self.config.neighbours.realms = realms,
             Command::Rebound(bounds) => self.config.bounds = *bounds,
+            Command::Peers { peers, believe } => {
+                self.config.neighbours.peers = peers;
+                self.config.neighbours.believe = believe;
+            }
             Command::Shutdown => self.say_goodbye_to_hosts(now),
         }
     }

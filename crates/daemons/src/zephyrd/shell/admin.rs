@@ -166,6 +166,7 @@ impl Shell {
             tracing::warn!("{warning}");
         }
         let (settings, rules) = (self.options.overrule(configuration.settings), configuration.rules);
+        self.peers.replace(configuration.servers);
         let reloaded = Reloaded {
             default_subscriptions: rules.defaults.len(),
             restricted_classes: rules.registered(),
@@ -183,6 +184,8 @@ impl Shell {
         // The KDCs may have been mended as well.
         self.environment.tickets.retry(Instant::now());
         self.tell_of_realms();
+        self.settings.peers = settings.peers;
+        self.tell_of_peers();
         self.io_counters.reloads += 1;
         tracing::info!("the policy is {}", self.domain.domain.origin());
         tracing::info!("reloaded: {}", plural::rules(reloaded.default_subscriptions, reloaded.restricted_classes));

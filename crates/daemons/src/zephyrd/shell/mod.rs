@@ -9,6 +9,7 @@ use super::{
     listeners::{self, Listeners},
     log_lines::LogLines,
     options::Options,
+    peer_names::{self, PeerNames},
     published_counters::PublishedCounters,
     realms::{
         names::{self, RealmNames},
@@ -31,7 +32,7 @@ use zephyr_core::{charset::Charset, sanitize, time::Now};
 use zephyr_domain::server_domain::ServerDomain;
 use zephyr_engine::{
     machine::Input,
-    server::{Command, Done, Event, Job, Server},
+    server::{Command, Done, Event, Job, Neighbours, Server},
 };
 use zephyr_net::{
     clock::Clock,
@@ -88,9 +89,11 @@ async fn serve(
     debug: DebugSwitch,
     dumps: DumpSignal,
 ) -> io::Result<()> {
-    let Ready { settings, rules, domain, acceptor, service, realm_list, socket, host, sources, .. } = ready;
+    let Ready { settings, rules, domain, acceptor, service, realm_list, socket, host, peers, sources, .. } = ready;
     let listening = socket.local_addr()?;
-    let config = start::engine_config(host, &domain, settings.bounds, rules, &socket)?;
+    let neighbours =
+        Neighbours { peers: peers.peers(), believe: settings.peers.believe, ..Neighbours::default() };
+    let config = start::engine_config(host, &domain, settings.bounds, rules, &socket, neighbours)?;
     let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
     tracing::info!(
         "serving realm {} with authentication {}, {}",
@@ -111,6 +114,7 @@ async fn serve(
         settings,
         sources,
         realms: RealmNames::new(realm_list, &realm, services::port(services::ZEPHYR_CLT)),
+        peers,
         domain,
         driver: Driver::new(Server::new(config, clock.now()), socket, clock),
         environment,
@@ -194,6 +198,8 @@ struct Shell {
     sources: Sources,
     /// The servers of other realms.
     realms: RealmNames,
+    /// The servers of the realm.
+    peers: PeerNames,
     /// The domain that is served.
     domain: ServerDomain,
     driver: Driver<Server>,
@@ -218,11 +224,13 @@ impl Shell {
             self.environment.tickets.go_on(Instant::now());
             let turn = self.driver.turn(&mut self.environment);
             let now = Instant::now();
+            self.peers.ask(now);
             self.environment.log.flush(now);
             self.manager.watchdog(now);
             let deadline = [
                 self.environment.log.next_summary(),
                 self.manager.next_watchdog(),
+                self.peers.next_due(),
                 self.realms.next_due(),
                 self.environment.tickets.next_due(),
             ];
@@ -247,6 +255,7 @@ impl Shell {
                 request = self.listeners.next() => self.serve_admin(request),
                 answer = self.realms.next() => self.realm_found(answer),
                 attempt = self.environment.tickets.next() => self.session_ended(attempt),
+                answer = self.peers.next() => self.peer_named(answer),
                 verified = self.environment.verifier.next() => self.driver.handle(Input::Done(Done::Verified(verified))),
                 () = self.driver.wait(&turn, deadline.into_iter().flatten().min()) => {}
             }
@@ -273,6 +282,20 @@ impl Shell {
     /// Tells the machine where the servers of other realms are.
     fn tell_of_realms(&mut self) {
         self.driver.handle(Input::Command(Command::Realms(self.realms.realms())));
+    }
+
+    /// Takes the answer to a look-up of a server's name.
+    fn peer_named(&mut self, answer: peer_names::Answer) {
+        for warning in self.peers.take(Instant::now(), answer) {
+            tracing::warn!("{warning}");
+        }
+        self.tell_of_peers();
+    }
+
+    /// Tells the machine where the servers of the realm are.
+    fn tell_of_peers(&mut self) {
+        let (peers, believe) = (self.peers.peers(), self.settings.peers.believe);
+        self.driver.handle(Input::Command(Command::Peers { peers, believe }));
     }
 
     async fn stop(&mut self, signal: i32) {
