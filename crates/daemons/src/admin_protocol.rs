@@ -103,12 +103,26 @@ pub struct Status {
     /// Where it offers metrics, as in the settings.
     #[serde(default)]
     pub metrics: Option<String>,
+    /// Whether what it knows is kept.
+    #[serde(default)]
+    pub state: StateStatus,
     /// Since it began.
     pub seconds_operational: u64,
     /// How much it holds.
     pub holds: BTreeMap<String, u64>,
     /// What it counted since it began.
     pub counts: BTreeMap<String, u64>,
+}
+
+/// The file that a server keeps its state in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateStatus {
+    /// Its name; `None` where nothing is kept.
+    pub file: Option<String>,
+    /// For how long what happens has been in memory only; `None` when it is kept.
+    pub seconds_in_memory: Option<u64>,
+    /// Why.
+    pub why: Option<String>,
 }
 
 /// The policy that a server judges by.

@@ -73,12 +73,18 @@ fn a_reload_takes_a_list_as_a_whole_or_not_at_all() {
     site.write(BROKEN);
     let (status, told) = site.ctl(&["reload"]);
     assert_eq!(status, Some(1));
-    assert!(ERRORS.iter().all(|error| told.contains(error)) && told.ends_with("nothing changed: 2 problems\n"), "{told}");
+    assert!(
+        ERRORS.iter().all(|error| told.contains(error)) && told.ends_with("nothing changed: 2 problems\n"),
+        "{told}"
+    );
     // Our own realm is a warning, and so is a host that is not found: the server works on.
     site.write("OPEN.TEST z.open.test\nOTHER.TEST no-such-host.invalid\nOTHER.TEST 192.0.2.1\n");
     let (status, told) = site.ctl(&["reload"]);
     assert_eq!(status, Some(0), "{told}");
-    assert!(told.contains("realm.list:1: OPEN.TEST is the server's own realm, so this line says nothing here"), "{told}");
+    assert!(
+        told.contains("realm.list:1: OPEN.TEST is the server's own realm, so this line says nothing here"),
+        "{told}"
+    );
     let line = server.line_with("no address of no-such-host.invalid is known: ");
     assert!(line.contains("WARN") && line.contains("realm.list:2: "), "{line}");
     assert_eq!(site.ctl(&["reload"]).0, Some(0), "it works on");

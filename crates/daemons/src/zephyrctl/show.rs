@@ -1,7 +1,9 @@
 //! Human-readable output of answers.
 
 use crate::{
-    admin_protocol::{AclCheck, Answer, Listing, PolicyInForce, PolicyRule, RealmLine, RealmServerLine, Status},
+    admin_protocol::{
+        AclCheck, Answer, Listing, PolicyInForce, PolicyRule, RealmLine, RealmServerLine, StateStatus, Status,
+    },
     plural,
     problem::Problem,
 };
@@ -102,6 +104,7 @@ fn status(status: &Status) -> String {
         pair("server", &format_args!("{} ({})", status.host, status.address)),
         pair("realm", &status.realm),
         pair("authentication", &status.authentication),
+        pair("state", &state(&status.state)),
         pair("operational", &duration(status.seconds_operational)),
     ];
     let numbers = |numbers: &BTreeMap<String, u64>, least| -> Vec<[String; 2]> {
@@ -116,6 +119,19 @@ fn status(status: &Status) -> String {
         table(&numbers(&status.holds, 0), "  "),
         table(&numbers(&status.counts, 1), "  ")
     )
+}
+
+/// Where what a server knows is kept.
+fn state(state: &StateStatus) -> String {
+    match (&state.file, state.seconds_in_memory) {
+        (None, _) => "in memory only, as the settings say".to_owned(),
+        (Some(file), None) => format!("kept in {file}"),
+        (Some(file), Some(seconds)) => format!(
+            "in memory only for {}: {file}: {}",
+            duration(seconds),
+            state.why.as_deref().unwrap_or("the server does not say why")
+        ),
+    }
 }
 
 /// A policy rule by rule; nothing from a server that does not tell.
@@ -265,8 +281,12 @@ mod tests {
             ticket: true,
             servers,
         };
-        let servers = vec![server("z1.a.test", &[[10, 0, 0, 1]], true, true), server("z2", &[[10, 0, 0, 2]], false, false)];
-        let all = vec![realm("A.TEST", "up", 65, servers), realm("LONG.TEST", "new", 3, vec![server("x\u{1b}", &[], true, false)])];
+        let servers =
+            vec![server("z1.a.test", &[[10, 0, 0, 1]], true, true), server("z2", &[[10, 0, 0, 2]], false, false)];
+        let all = vec![
+            realm("A.TEST", "up", 65, servers),
+            realm("LONG.TEST", "new", 3, vec![server("x\u{1b}", &[], true, false)]),
+        ];
         assert_eq!(
             answer(&Answer::Realms(all)),
             "REALM      STATE  SINCE      WAITING  TICKET\n\

@@ -81,15 +81,21 @@ impl Configuration {
                 settings: Some(settings),
                 policies: Some(policies),
                 rules: Some(rules),
-                realm_list: Some(realm_list),
                 servers: Some(servers),
+                realm_list: Some(realm_list),
                 realms,
                 sources,
                 findings,
-            } => {
-                let warnings = findings.warnings;
-                Ok(Self { settings, rules, realms, realm_list, policies, servers, sources, warnings })
-            }
+            } => Ok(Self {
+                settings,
+                rules,
+                realms,
+                realm_list,
+                policies,
+                servers,
+                sources,
+                warnings: findings.warnings,
+            }),
             Parts { findings, .. } => Err(Problems(findings.problems)),
         }
     }
@@ -102,8 +108,8 @@ pub(super) struct Parts {
     pub(super) settings: Option<ServerSettings>,
     pub(super) rules: Option<Arc<Rules>>,
     pub(super) policies: Option<PolicyFile>,
-    pub(super) realm_list: Option<RealmList>,
     pub(super) servers: Option<ServerList>,
+    pub(super) realm_list: Option<RealmList>,
     /// The realms that the lists name, as far as those can be used.
     pub(super) realms: Vec<NamedRealm>,
     pub(super) sources: Sources,
@@ -124,8 +130,8 @@ impl Parts {
                 settings: None,
                 rules: None,
                 policies: None,
-                realm_list: None,
                 servers: None,
+                realm_list: None,
                 realms: Vec::new(),
                 sources,
                 findings,
@@ -162,10 +168,19 @@ impl Parts {
                 (None, Vec::new())
             }
         };
-        let realm_list = load_realms(folder, &mut findings);
         let servers = load_servers(folder, settings.as_ref(), &mut findings);
+        let realm_list = match realm_list::load(folder) {
+            Ok(realm_list::Loaded { list, warnings }) => {
+                findings.warnings.extend(warnings);
+                Some(list)
+            }
+            Err(found) => {
+                findings.extend(found);
+                None
+            }
+        };
         findings.warnings.extend(stray_files::warnings(folder));
-        Self { settings, rules, policies, realm_list, servers, realms, sources, findings }
+        Self { settings, rules, policies, servers, realm_list, realms, sources, findings }
     }
 }
 
@@ -197,20 +212,6 @@ fn load_servers(folder: &Path, settings: Option<&ServerSettings>, findings: &mut
         Ok((servers, warnings)) => {
             findings.warnings.extend(warnings);
             Some(servers)
-        }
-        Err(found) => {
-            findings.extend(found);
-            None
-        }
-    }
-}
-
-/// The other realms.
-fn load_realms(folder: &Path, findings: &mut Findings) -> Option<RealmList> {
-    match realm_list::load(folder) {
-        Ok(realm_list::Loaded { list, warnings }) => {
-            findings.warnings.extend(warnings);
-            Some(list)
         }
         Err(found) => {
             findings.extend(found);

@@ -1,7 +1,8 @@
 //! Answers to requests of operators about the server's state. What touches files is done by the shell.
 
 use crate::admin_protocol::{
-    AclCheck, AclRuling, Answer, ClientLine, ControlRequest, Listing, PolicyInForce, RealmLine, RealmServerLine, Status, SubscriptionLine, text,
+    AclCheck, AclRuling, Answer, ClientLine, ControlRequest, Listing, PolicyInForce, RealmLine, RealmServerLine,
+    StateStatus, Status, SubscriptionLine, text,
 };
 use std::{collections::BTreeMap, net::SocketAddr};
 use zephyr_core::{fold::fold, realm::completed, time::Now};
@@ -46,6 +47,7 @@ impl Inspector<'_> {
             authentication: String::new(),
             policy: PolicyInForce::default(),
             metrics: None,
+            state: StateStatus::default(),
             seconds_operational: self.0.uptime(now).as_secs(),
             holds: by_field(&self.0.gauges().metrics()),
             counts: by_field(&self.0.counters().metrics()),

@@ -5,6 +5,7 @@
 //!   what it needs before it can begin
 //! * [`realms`]: the other realms that it talks with
 //! * [`verifier`]: doing the server's verification jobs; [`subscriber`]: who listens to its events
+//! * `kept_state`: what it knows, in a file
 //! * `log_lines`, `metrics`, `inspect`, `listeners`: what it tells about itself, and to whom
 
 pub mod configuration;
@@ -14,6 +15,7 @@ mod dump_signal;
 mod host_name;
 pub mod inspect;
 pub mod io_counters;
+mod kept_state;
 mod listeners;
 mod log_lines;
 mod metrics;

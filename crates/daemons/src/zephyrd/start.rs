@@ -7,7 +7,7 @@ use super::{
     configuration::{Parts, Sources},
     dump_file,
     host_name::{self, Served},
-    listeners,
+    kept_state, listeners,
     options::Options,
     peer_names::{Own, PeerNames},
     realms::{list::RealmList, names::RealmNames},
@@ -91,7 +91,7 @@ pub(super) struct HostName {
 ///
 /// The socket is bound last: what comes while it is gathered for a check is lost.
 pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathered {
-    let Parts { settings, rules, policies, realm_list, servers, realms, sources, findings } =
+    let Parts { settings, rules, policies, servers, realm_list, realms, sources, findings } =
         Parts::read(&options.config_dir);
     let mut gathered = Gathered {
         settings: None,
@@ -108,7 +108,7 @@ pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathe
     };
     // What is whole is looked at, whatever is wrong elsewhere.
     let (readable, whole) = match &settings {
-        Some(settings) => (settings.clone(), WholeSections { zephyrd: true, control: true, peers: true }),
+        Some(settings) => (settings.clone(), WholeSections { zephyrd: true, control: true, peers: true, state: true }),
         None if !sources.folder => Default::default(),
         None => ServerSettings::load_in_part(&options.config_dir),
     };
@@ -122,6 +122,10 @@ pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathe
         }
         gathered.find_host(policies.as_ref(), server, address);
         gathered.findings.warnings.extend(dump_file::examine(&server.dump_file));
+    }
+    if whole.state {
+        let realm = gathered.domain.as_ref().map(|domain| &*domain.realm);
+        gathered.findings.warnings.extend(kept_state::examine(options, &readable, realm, running.is_some()));
     }
     if let Some(servers) = servers.filter(|_| whole.zephyrd && whole.peers) {
         let mut peers = PeerNames::new(servers, Own::of(address));
@@ -294,11 +298,7 @@ fn known_realms(policies: &PolicyFile, listed: &[NamedRealm]) -> Vec<String> {
 }
 
 /// What of the policy file and of the list of other realms is not in force, although its author may think so.
-pub(super) fn policy_warnings(
-    domain: &ServerDomain,
-    policies: &PolicyFile,
-    listed: &[NamedRealm],
-) -> Vec<Problem> {
+pub(super) fn policy_warnings(domain: &ServerDomain, policies: &PolicyFile, listed: &[NamedRealm]) -> Vec<Problem> {
     let mut warnings = scope::warnings(policies, domain, &known_realms(policies, listed));
     warnings.extend(scope::neighbour_warnings(policies, domain, &scope::known_realms(policies), listed));
     // Where nobody can prove anything, nobody compares realms.
@@ -328,6 +328,14 @@ pub(super) fn list_warnings(
     warnings
 }
 
+/// Who a server is among others.
+pub(super) struct Identity {
+    /// The servers beside it.
+    pub(super) neighbours: Neighbours,
+    /// The identity of its state.
+    pub(super) id: ServerId,
+}
+
 /// The configuration of the engine.
 pub(super) fn engine_config(
     host: HostName,
@@ -335,7 +343,7 @@ pub(super) fn engine_config(
     bounds: Bounds,
     rules: Arc<Rules>,
     socket: &UdpSocket,
-    neighbours: Neighbours,
+    identity: Identity,
 ) -> io::Result<Config> {
     let receive_buffer = socket::receive_buffer(socket)?;
     tracing::debug!("the socket's receive buffer has {receive_buffer} octets");
@@ -355,8 +363,8 @@ pub(super) fn engine_config(
         rules,
         probe_secret: probe_secret()?,
         bounds,
-        neighbours,
-        id: server_id()?,
+        neighbours: identity.neighbours,
+        id: identity.id,
         in_flight: acknowledgements_in_flight(receive_buffer),
     })
 }
@@ -367,7 +375,7 @@ fn probe_secret() -> io::Result<ProbeSecret> {
 }
 
 /// A new identity: nothing is kept of what the server before this one knew.
-fn server_id() -> io::Result<ServerId> {
+pub(super) fn server_id() -> io::Result<ServerId> {
     Ok(ServerId(u64::from_be_bytes(random_octets()?)))
 }
 

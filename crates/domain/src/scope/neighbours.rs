@@ -46,7 +46,8 @@ pub fn neighbour_warnings(
         {
             let place = server.domain.place_within(Section::Foreign(number)).map(Place::to_string).unwrap_or_default();
             warnings.extend(lines.iter().take(1).map(|&line| {
-                let text = format!("the policy lets realm {shown} speak for nobody ({place}), so nobody of it is believed");
+                let text =
+                    format!("the policy lets realm {shown} speak for nobody ({place}), so nobody of it is believed");
                 in_line(file, line, text)
             }));
         }
@@ -54,7 +55,8 @@ pub fn neighbour_warnings(
     if server.domain.backend == Backend::NONE
         && let Some(first) = listed.first()
     {
-        let text = "without Kerberos no other realm can prove anything, so nothing is exchanged with those in this list";
+        let text =
+            "without Kerberos no other realm can prove anything, so nothing is exchanged with those in this list";
         warnings.push(Problem::whole_file(&first.file, text));
     }
     warnings
@@ -122,10 +124,7 @@ mod tests {
                     "r:5: realm STAFF.EXAMPLE.NTE is not known to this machine; did you mean STAFF.EXAMPLE.NET?",
                 ],
             ),
-            (
-                "FAR.NET",
-                &["r:2: the policy lets realm FAR.NET speak for nobody (p:3), so nobody of it is believed"],
-            ),
+            ("FAR.NET", &["r:2: the policy lets realm FAR.NET speak for nobody (p:3), so nobody of it is believed"]),
         ] {
             assert_eq!(warned(POLICY, None, realm), expected, "{realm}");
         }
@@ -140,7 +139,8 @@ mod tests {
 
     #[test]
     fn realms_need_proof() {
-        let text = "r: without Kerberos no other realm can prove anything, so nothing is exchanged with those in this list";
+        let text =
+            "r: without Kerberos no other realm can prove anything, so nothing is exchanged with those in this list";
         assert_eq!(warned("", Some(Backend::NONE), "CS.EXAMPLE.ORG"), [text]);
     }
 }

@@ -1,6 +1,6 @@
 //! Events that the server logs.
 
-use crate::{level::Level, plural::Plural};
+use crate::{level::Level, plural::Plural, server::held_answers::KeeperId};
 use std::{fmt, net::SocketAddr};
 use zephyr_core::{
     auth::{AuthError, Reason},
@@ -72,6 +72,8 @@ pub enum LogEvent {
     UnknownOpcode { class: &'static str, opcode: Box<[u8]>, from: SocketAddr },
     /// A limit is reached.
     Full { what: &'static str, from: SocketAddr },
+    /// What was changed is not kept in time: answers no longer wait for that.
+    KeeperLate { keeper: KeeperId },
     /// A notice that cannot be written for this client.
     NotWritten { client: SocketAddr, reason: String },
     /// A packet is sent again.
@@ -191,6 +193,9 @@ impl fmt::Display for LogEvent {
                 write!(f, "unknown {class} opcode {} from {from}", text(opcode))
             }
             Self::Full { what, from } => write!(f, "too many {what}, refused {from}"),
+            Self::KeeperLate { keeper } => {
+                write!(f, "{keeper} does not keep changes in time: answers do not wait for it until it has caught up")
+            }
             Self::NotWritten { client, reason } => write!(f, "no notice for {client}: {reason}"),
             Self::Resent { client, transmission } => write!(f, "rexmit {client} #{transmission}"),
             Self::ClientDead { client, principal } => {

@@ -14,10 +14,12 @@ mod dump;
 mod event;
 mod fan_outs;
 mod handlers;
+mod held_answers;
 mod ingress;
 mod inspect;
 mod intake;
 mod job;
+mod kept;
 mod limits;
 mod log_event;
 mod origin;
@@ -43,8 +45,10 @@ pub use config::{Command, Config};
 pub use confirmation::ProbeSecret;
 pub use counters::{Counters, Gauges, Metric};
 pub use event::{Cause, Change, Changed, Event, Located, LogEntry, Published};
+pub use held_answers::{KeeperId, Presence};
 pub use inspect::{ClientView, PeerView, SubscriptionView};
 pub use job::{Done, Job};
+pub use kept::{Horizon, KeptAnswer, KeptDelivery, UsedAuthenticator};
 pub use limits::bounds::Bounds;
 pub use log_event::LogEvent;
 pub use origin::{Belief, NeighbourRealm, Neighbours, Origin, PeerId, PeerKind, PeerServer, RealmId, RealmServer};
@@ -61,6 +65,7 @@ use crate::{
     machine::{Input, Machine, Output, Transmit},
     server::{
         fan_outs::FanOuts,
+        held_answers::HeldAnswers,
         ingress::FairQueue,
         limits::{
             amplification::Amplification, rate_limit::RateLimiter, replay_cache::ReplayCache,
@@ -136,6 +141,9 @@ pub struct Server {
     verifications: Verifications,
     /// Requests handled since the start.
     handled: u64,
+    /// Changes that were ever told.
+    told: u64,
+    held_answers: HeldAnswers,
     stamps: StampClock,
     /// Which changes are known.
     versions: VersionVector,
@@ -215,6 +223,8 @@ impl Server {
             ingress: FairQueue::default(),
             verifications: Verifications::default(),
             handled: 0,
+            told: 0,
+            held_answers: HeldAnswers::default(),
             stamps: StampClock::new(config.id),
             versions: VersionVector::default(),
             now,
@@ -252,11 +262,15 @@ impl Server {
         let due =
             [self.deliveries.next_due(), self.probes.next_due(), self.checks.next_due()].into_iter().flatten().min();
         let room = (!self.fan_outs.is_empty()).then(|| self.pacer.next_room());
-        [due.filter(|_| may_repeat), room, self.pacer.next_chance()].into_iter().flatten().min()
+        [due.filter(|_| may_repeat), room, self.pacer.next_chance(), self.held_answers.next_due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Handles what is due, as long as there is little to send. When much is due at once, some of it stays due.
     fn handle_timeout(&mut self, now: Now) {
+        self.answer_overdue(now);
         if self.deliveries.forget_some() || !self.may_repeat(now) {
             return;
         }
@@ -335,7 +349,12 @@ impl Server {
                 self.config.neighbours.peers = peers;
                 self.config.neighbours.believe = believe;
             }
-            Command::Shutdown => self.say_goodbye_to_hosts(now),
+            Command::Stored { keeper, up_to } => self.stored(keeper, up_to),
+            Command::Keeper { keeper, presence } => self.keeper(keeper, presence),
+            Command::Shutdown => {
+                self.finish_fan_outs(now);
+                self.say_goodbye_to_hosts(now);
+            }
         }
     }
 
@@ -362,6 +381,7 @@ impl Server {
             hosts: self.hosts.len(),
             recent: self.response_cache.len(),
             replays: self.replay_cache.len(),
+            held_answers: self.held_answers.len(),
         }
     }
 

@@ -2,7 +2,7 @@
 //! from another server of the domain.
 
 use crate::server::{
-    Bounds, Change, Changed, Event, Located, Server,
+    Bounds, Change, Changed, Located, Server,
     request::Path,
     stamp::{Stamp, VersionVector},
     state::{
@@ -44,7 +44,7 @@ impl Server {
         // The newest is the first, and what is added later is put before it.
         let locations = self.locations.lists().flat_map(|(user, list)| list.iter().rev().map(|it| change_of(user, it)));
         let versions = Changed { stamp: oldest, change: Change::VersionsKnown { versions: self.versions.clone() } };
-        hosts.chain(clients).chain(locations).chain([versions])
+        hosts.chain(clients).chain(locations).chain(self.used_authenticators()).chain([versions])
     }
 
     /// Which changes are known here.
@@ -92,11 +92,14 @@ impl Server {
                 self.versions.merge(&versions);
                 true
             }
-            // The list of those is the disk's and the peers' own matter.
-            Change::AuthenticatorUsed { .. } => false,
+            Change::AuthenticatorUsed(used) => self.apply_authenticator(now, &used, source),
+            Change::ProofsUndone { host } => {
+                self.forget_packets_of(host);
+                true
+            }
         };
         if let (Source::Peer(_), true) = (source, applied) {
-            self.events.push_back(Event::Changed(Changed { stamp, change }));
+            self.tell(Changed { stamp, change });
         }
         applied
     }

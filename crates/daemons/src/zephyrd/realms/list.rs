@@ -197,7 +197,8 @@ impl Reader<'_> {
 
 /// What stands before a `#` at the beginning of a line or after white space.
 fn without_comment(line: &[u8]) -> &[u8] {
-    let begins = |at: &usize| line.get(*at) == Some(&b'#') && at.checked_sub(1).is_none_or(|before| is_blank(line, before));
+    let begins =
+        |at: &usize| line.get(*at) == Some(&b'#') && at.checked_sub(1).is_none_or(|before| is_blank(line, before));
     let end = (0..line.len()).find(begins).unwrap_or(line.len());
     line.get(..end).unwrap_or(line)
 }

@@ -195,7 +195,8 @@ impl RealmNames {
 
     /// The realms, with the addresses of their servers as far as those are known.
     pub(crate) fn realms(&self) -> Vec<NeighbourRealm> {
-        let addresses = |name: &ServerName| self.hosts.iter().find(|host| host.name == *name).map(|host| &host.addresses);
+        let addresses =
+            |name: &ServerName| self.hosts.iter().find(|host| host.name == *name).map(|host| &host.addresses);
         let server = |server: &ListedServer| RealmServer {
             name: server.host.to_string(),
             addresses: addresses(&server.host).cloned().unwrap_or_default(),
@@ -319,9 +320,8 @@ mod tests {
         assert!(!names.ask(begun + RETRY_INTERVAL - Duration::from_secs(1)) && names.running == 0);
         assert_eq!(settle(&mut names, begun + RETRY_INTERVAL), Change::default(), "told already");
         // What was found is asked about a day later, and what is known stays known.
-        let host = |names: &mut RealmNames, name: &str| {
-            names.hosts.iter().position(|host| host.name.host == name).unwrap()
-        };
+        let host =
+            |names: &mut RealmNames, name: &str| names.hosts.iter().position(|host| host.name.host == name).unwrap();
         let found = host(&mut names, "1.known");
         assert_eq!(names.hosts[found].asking, Asking::At(Some(begun + FOUND_INTERVAL)));
         names.running = 1;
@@ -360,6 +360,8 @@ mod tests {
     async fn a_check_tells_of_hosts_without_address() {
         let warnings = names("A.TEST 1.known\nA.TEST gone\n").check().await;
         assert_eq!(warnings.len(), 1);
-        assert!(warnings[0].to_string().ends_with("realm.list:2: no address of gone is known: Name or service not known"));
+        assert!(
+            warnings[0].to_string().ends_with("realm.list:2: no address of gone is known: Name or service not known")
+        );
     }
 }

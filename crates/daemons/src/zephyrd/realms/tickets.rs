@@ -188,9 +188,13 @@ fn failure(realm: &str, own: &str, error: &AuthError) -> String {
             "Check as the server does, with kinit -k -t KEYTAB zephyr/zephyr@{own} and then kvno zephyr/zephyr@{realm}: both KDCs \
              must have krbtgt/{realm}@{own} with the same key, and krb5.conf must say where the KDC of {realm} is"
         ),
-        error => error.advice().map_or_else(|| "It is tried again".to_owned(), |advice| advice.trim_end_matches('.').to_owned()),
+        error => error
+            .advice()
+            .map_or_else(|| "It is tried again".to_owned(), |advice| advice.trim_end_matches('.').to_owned()),
     };
-    format!("realm {realm}: nothing can be sent there, as there is no ticket for zephyr/zephyr@{realm}: {error}. {advice}")
+    format!(
+        "realm {realm}: nothing can be sent there, as there is no ticket for zephyr/zephyr@{realm}: {error}. {advice}"
+    )
 }
 
 #[cfg(test)]
@@ -306,7 +310,11 @@ mod tests {
     #[test]
     fn what_is_said_names_the_command_and_the_principal() {
         let said = failure("A.TEST", "HERE.TEST", &no());
-        assert!(said.starts_with("realm A.TEST: nothing can be sent there, as there is no ticket for zephyr/zephyr@A.TEST: "));
+        assert!(
+            said.starts_with(
+                "realm A.TEST: nothing can be sent there, as there is no ticket for zephyr/zephyr@A.TEST: "
+            )
+        );
         for part in ["kvno zephyr/zephyr@A.TEST", "krbtgt/A.TEST@HERE.TEST", "Server not found in database"] {
             assert!(said.contains(part), "{said}");
         }

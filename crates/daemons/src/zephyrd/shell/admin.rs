@@ -49,6 +49,7 @@ impl Shell {
             Answer::Status(mut status) => {
                 status.authentication = self.domain.domain.backend.to_string();
                 status.policy = policy_words::in_force(&self.domain.domain);
+                status.state = self.environment.state.status();
                 status.metrics = self.settings.metrics.listen.as_ref().map(ToString::to_string);
                 let io_counters = self.io_counters().into_iter();
                 status.counts.extend(io_counters.map(|metric| (metric.field.to_owned(), metric.value)));
@@ -71,6 +72,7 @@ impl Shell {
             self.driver.machine().counters().metrics(),
             self.driver.machine().gauges().metrics(),
             self.io_counters(),
+            self.environment.state.metrics(),
             vec![uptime],
         ]
         .concat()
@@ -176,16 +178,18 @@ impl Shell {
         for setting in &reloaded.needs_restart {
             tracing::warn!("section {setting} of the settings has changed, which takes a restart");
         }
+        let service = start::service(&self.domain, &self.settings.zephyrd, &self.options.config_dir);
+        self.environment.state.reseal(service.map_err(|error| error.to_string()));
         self.driver.handle(Input::Command(Command::Rebound(Box::new(settings.bounds))));
         let policy = Box::new(self.domain.domain.policy.clone());
         self.driver.handle(Input::Command(Command::Renew { rules, policy }));
         self.settings.bounds = settings.bounds;
+        self.settings.peers = settings.peers;
+        self.tell_of_peers();
         self.realms.replace(configuration.realm_list);
         // The KDCs may have been mended as well.
         self.environment.tickets.retry(Instant::now());
         self.tell_of_realms();
-        self.settings.peers = settings.peers;
-        self.tell_of_peers();
         self.io_counters.reloads += 1;
         tracing::info!("the policy is {}", self.domain.domain.origin());
         tracing::info!("reloaded: {}", plural::rules(reloaded.default_subscriptions, reloaded.restricted_classes));
@@ -199,6 +203,7 @@ fn needs_restart(used: &ServerSettings, read: &ServerSettings) -> Vec<String> {
         ("zephyrd", used.zephyrd == read.zephyrd),
         ("control", used.control == read.control),
         ("metrics", used.metrics == read.metrics),
+        ("state", used.state == read.state),
         ("log", used.log == read.log),
     ];
     sections.into_iter().filter(|(_, same)| !same).map(|(name, _)| name.to_owned()).collect()

@@ -1,11 +1,13 @@
 //! The server's I/O: its socket, clock, signals, log and listeners.
 
 mod admin;
+mod state;
 
 use super::{
     configuration::Sources,
     dump_signal::DumpSignal,
     io_counters::IoCounters,
+    kept_state::{self, KeptState},
     listeners::{self, Listeners},
     log_lines::LogLines,
     options::Options,
@@ -91,9 +93,10 @@ async fn serve(
 ) -> io::Result<()> {
     let Ready { settings, rules, domain, acceptor, service, realm_list, socket, host, peers, sources, .. } = ready;
     let listening = socket.local_addr()?;
-    let neighbours =
-        Neighbours { peers: peers.peers(), believe: settings.peers.believe, ..Neighbours::default() };
-    let config = start::engine_config(host, &domain, settings.bounds, rules, &socket, neighbours)?;
+    let found = kept_state::find(options, &settings, &domain.realm, Ok(service.clone()), start::server_id()?);
+    let neighbours = Neighbours { peers: peers.peers(), believe: settings.peers.believe, ..Neighbours::default() };
+    let identity = start::Identity { neighbours, id: found.id() };
+    let config = start::engine_config(host, &domain, settings.bounds, rules, &socket, identity)?;
     let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
     tracing::info!(
         "serving realm {} with authentication {}, {}",
@@ -103,20 +106,23 @@ async fn serve(
     );
     tracing::info!("the policy is {}", domain.domain.origin());
     let clock = Clock::new();
+    let mut server = Server::new(config, clock.now());
+    let state = found.restore(&mut server, clock.now())?;
     let environment = DriverEnvironment {
         verifier: Verifier::new(acceptor, settings.zephyrd.verify_threads)?,
         tickets: Tickets::new(service, &realm),
         log: LogLines::new(),
         published: PublishedCounters::default(),
+        state,
     };
     let mut shell = Shell {
         options: options.clone(),
         settings,
         sources,
-        realms: RealmNames::new(realm_list, &realm, services::port(services::ZEPHYR_CLT)),
         peers,
+        realms: RealmNames::new(realm_list, &realm, services::port(services::ZEPHYR_CLT)),
         domain,
-        driver: Driver::new(Server::new(config, clock.now()), socket, clock),
+        driver: Driver::new(server, socket, clock),
         environment,
         io_counters: IoCounters::default(),
         listeners,
@@ -164,6 +170,7 @@ struct DriverEnvironment {
     tickets: Tickets,
     log: LogLines,
     published: PublishedCounters,
+    state: KeptState,
 }
 
 impl Environment<Server> for DriverEnvironment {
@@ -180,7 +187,7 @@ impl Environment<Server> for DriverEnvironment {
     }
 
     fn event(&mut self, event: Event) {
-        let subscribers: [&mut dyn Subscriber; 2] = [&mut self.log, &mut self.published];
+        let subscribers: [&mut dyn Subscriber; 3] = [&mut self.log, &mut self.published, &mut self.state];
         for subscriber in subscribers {
             subscriber.receive(&event);
         }
@@ -196,10 +203,10 @@ struct Shell {
     settings: ServerSettings,
     /// Which files are in force.
     sources: Sources,
-    /// The servers of other realms.
-    realms: RealmNames,
     /// The servers of the realm.
     peers: PeerNames,
+    /// The servers of other realms.
+    realms: RealmNames,
     /// The domain that is served.
     domain: ServerDomain,
     driver: Driver<Server>,
@@ -222,7 +229,9 @@ impl Shell {
                 self.tell_of_realms();
             }
             self.environment.tickets.go_on(Instant::now());
+            self.hear_state();
             let turn = self.driver.turn(&mut self.environment);
+            self.hand_over();
             let now = Instant::now();
             self.peers.ask(now);
             self.environment.log.flush(now);
@@ -253,13 +262,28 @@ impl Shell {
                 },
                 () = dumps.next() => self.dump_to_file(None),
                 request = self.listeners.next() => self.serve_admin(request),
+                report = self.environment.state.next() => self.take_report(report),
+                answer = self.peers.next() => self.peer_named(answer),
                 answer = self.realms.next() => self.realm_found(answer),
                 attempt = self.environment.tickets.next() => self.session_ended(attempt),
-                answer = self.peers.next() => self.peer_named(answer),
                 verified = self.environment.verifier.next() => self.driver.handle(Input::Done(Done::Verified(verified))),
                 () = self.driver.wait(&turn, deadline.into_iter().flatten().min()) => {}
             }
         }
+    }
+
+    /// Takes the answer to a look-up of a server's name.
+    fn peer_named(&mut self, answer: peer_names::Answer) {
+        for warning in self.peers.take(Instant::now(), answer) {
+            tracing::warn!("{warning}");
+        }
+        self.tell_of_peers();
+    }
+
+    /// Tells the machine where the servers of the realm are.
+    fn tell_of_peers(&mut self) {
+        let (peers, believe) = (self.peers.peers(), self.settings.peers.believe);
+        self.driver.handle(Input::Command(Command::Peers { peers, believe }));
     }
 
     /// Takes the answer to a look-up of a server of another realm.
@@ -284,24 +308,11 @@ impl Shell {
         self.driver.handle(Input::Command(Command::Realms(self.realms.realms())));
     }
 
-    /// Takes the answer to a look-up of a server's name.
-    fn peer_named(&mut self, answer: peer_names::Answer) {
-        for warning in self.peers.take(Instant::now(), answer) {
-            tracing::warn!("{warning}");
-        }
-        self.tell_of_peers();
-    }
-
-    /// Tells the machine where the servers of the realm are.
-    fn tell_of_peers(&mut self) {
-        let (peers, believe) = (self.peers.peers(), self.settings.peers.believe);
-        self.driver.handle(Input::Command(Command::Peers { peers, believe }));
-    }
-
     async fn stop(&mut self, signal: i32) {
         self.manager.stopping();
         self.driver.handle(Input::Command(Command::Shutdown));
         self.driver.flush(&mut self.environment).await;
+        self.finish_state().await;
         tracing::info!("goodbye (sig {signal})");
     }
 }
