@@ -25,6 +25,7 @@ mod locations;
 mod messages;
 mod mirror;
 mod policy;
+mod realms;
 mod replay;
 #[path = "../running/mod.rs"]
 mod running;

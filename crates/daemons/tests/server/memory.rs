@@ -8,11 +8,14 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use zephyr_core::time::Now;
+use zephyr_core::{
+    auth::{AuthError, Session},
+    time::Now,
+};
 use zephyr_daemons::zephyrd::verifier::Verifier;
 use zephyr_engine::{
     machine::{Input, Machine, Output},
-    server::{Command, Config, Done, Event, Job, Server},
+    server::{Command, Config, Done, Event, Job, RealmDone, RealmJob, Server},
 };
 
 /// Whether packets go over sockets.
@@ -38,6 +41,18 @@ pub(crate) struct Transport {
     double: Arc<Double>,
     verifier: Verifier,
     runtime: tokio::runtime::Runtime,
+    /// What becomes of jobs about other realms.
+    pub(crate) sessions: Sessions,
+}
+
+/// Sessions with other realms.
+pub(crate) enum Sessions {
+    /// They are given at once, with this session.
+    Given(Arc<dyn Session>),
+    /// There are none.
+    Refused,
+    /// Nobody has an answer; with the realms that were asked for.
+    Awaited(Vec<Arc<[u8]>>),
 }
 
 impl Transport {
@@ -46,7 +61,7 @@ impl Transport {
         let verifier = Verifier::new(double.clone(), crate::VERIFY_THREADS).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let asked = config.address.into();
-        Self { server: Server::new(config, now), asked, double, verifier, runtime }
+        Self { server: Server::new(config, now), asked, double, verifier, runtime, sessions: Sessions::Refused }
     }
 
     /// How many packets were verified.
@@ -80,6 +95,18 @@ impl Transport {
                     Some(verified) => self.server.handle(now, Input::Done(Done::Verified(verified))),
                     None => under_way += 1,
                 },
+                Output::Job(Job::Realm(RealmJob::Session(realm))) => {
+                    let result = match &mut self.sessions {
+                        Sessions::Given(session) => Ok(session.clone()),
+                        Sessions::Refused => Err(AuthError::Backend("there is none".to_owned())),
+                        Sessions::Awaited(asked) => {
+                            asked.push(realm);
+                            continue;
+                        }
+                    };
+                    let done = Done::Realm(RealmDone::Session { realm, result });
+                    self.server.handle(now, Input::Done(done));
+                }
                 Output::Job(_) => {}
                 Output::Event(event) => events.push(event),
                 Output::Wait(_) if under_way > 0 => {

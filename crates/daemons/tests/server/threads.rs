@@ -21,4 +21,5 @@ mod locations;
 mod messages;
 mod mirror;
 mod policy;
+mod realms;
 mod stage;

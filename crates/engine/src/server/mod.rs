@@ -54,7 +54,7 @@ pub use log_event::LogEvent;
 pub use origin::{Belief, NeighbourRealm, Neighbours, Origin, PeerId, PeerKind, PeerServer, RealmId, RealmServer};
 pub use pacer::acknowledgements_in_flight;
 pub use queue_lengths::QueueLengths;
-pub use realms::{RealmDone, RealmJob};
+pub use realms::{RealmDone, RealmJob, RealmState, RealmView};
 pub use server_class::ServerClass;
 pub use snapshot::Source as ChangeSource;
 pub use stamp::{ServerId, Stamp, VersionVector};
@@ -72,6 +72,7 @@ use crate::{
             response_cache::ResponseCache,
         },
         pacer::{Lane, Paced, Pacer},
+        realms::OtherRealms,
         request::{Path, Source},
         stamp::StampClock,
         state::{
@@ -152,6 +153,7 @@ pub struct Server {
     pacer: Pacer,
     jobs: VecDeque<Job>,
     events: VecDeque<Event>,
+    realms: OtherRealms,
 }
 
 impl Machine for Server {
@@ -166,8 +168,9 @@ impl Machine for Server {
             Input::Datagram { from, local, octets } => self.receive(now, Path { from, local }, octets),
             Input::Unreachable { to, quoted } => self.unreachable(now, to, quoted),
             Input::Done(Done::Verified(verified)) => self.verified(now, verified),
+            Input::Done(Done::Realm(done)) => self.realm_done(now, done),
             // There is no other server yet that it could be of.
-            Input::Done(Done::Stream(_) | Done::Realm(_)) => {}
+            Input::Done(Done::Stream(_)) => {}
             Input::Timeout => self.handle_timeout(now),
             Input::Command(command) => self.command(now, command),
         }
@@ -196,8 +199,9 @@ impl Machine for Server {
 
 impl Server {
     /// A server that knows nobody yet.
-    pub fn new(config: Config, now: Now) -> Self {
-        Self {
+    pub fn new(mut config: Config, now: Now) -> Self {
+        let realms = std::mem::take(&mut config.neighbours.realms);
+        let mut server = Self {
             uids: UidSource::new(config.address),
             started: now.monotonic,
             clients: Clients::default(),
@@ -231,8 +235,11 @@ impl Server {
             pacer: Pacer::new(config.in_flight),
             jobs: VecDeque::new(),
             events: VecDeque::new(),
+            realms: OtherRealms::default(),
             config,
-        }
+        };
+        server.set_realms(now, realms);
+        server
     }
 
     /// What is there to be told, done or sent.
@@ -262,15 +269,14 @@ impl Server {
         let due =
             [self.deliveries.next_due(), self.probes.next_due(), self.checks.next_due()].into_iter().flatten().min();
         let room = (!self.fan_outs.is_empty()).then(|| self.pacer.next_room());
-        [due.filter(|_| may_repeat), room, self.pacer.next_chance(), self.held_answers.next_due()]
-            .into_iter()
-            .flatten()
-            .min()
+        let others = [self.pacer.next_chance(), self.held_answers.next_due(), self.realms.next_due()];
+        [due.filter(|_| may_repeat), room].into_iter().chain(others).flatten().min()
     }
 
     /// Handles what is due, as long as there is little to send. When much is due at once, some of it stays due.
     fn handle_timeout(&mut self, now: Now) {
         self.answer_overdue(now);
+        self.go_on_with_realms(now);
         if self.deliveries.forget_some() || !self.may_repeat(now) {
             return;
         }
@@ -343,7 +349,7 @@ impl Server {
                 (self.config.rules, self.config.policy) = (rules, *policy);
                 self.end_forbidden_subscriptions();
             }
-            Command::Realms(realms) => self.config.neighbours.realms = realms,
+            Command::Realms(realms) => self.set_realms(now, realms),
             Command::Rebound(bounds) => self.config.bounds = *bounds,
             Command::Peers { peers, believe } => {
                 self.config.neighbours.peers = peers;
@@ -353,6 +359,7 @@ impl Server {
             Command::Keeper { keeper, presence } => self.keeper(keeper, presence),
             Command::Shutdown => {
                 self.finish_fan_outs(now);
+                self.end_all_hand_offs();
                 self.say_goodbye_to_hosts(now);
             }
         }
@@ -377,6 +384,10 @@ impl Server {
             subscription_octets: self.subscriptions.octets(),
             pending: self.deliveries.len(),
             pending_octets: self.deliveries.octets(),
+            realm_pending: self.realms.outbox.len(),
+            realm_pending_octets: self.realms.outbox.octets(),
+            realm_subscriptions: self.realms.theirs.len(),
+            realm_wishes: self.realms.wishes.len(),
             locations: self.locations.len(),
             hosts: self.hosts.len(),
             recent: self.response_cache.len(),
@@ -423,6 +434,7 @@ impl Server {
         let payer = client.payer();
         let held = std::mem::take(&mut client.subscriptions);
         self.subscriptions.leave(id, held.into_iter().map(|held| held.destination).collect(), &payer);
+        self.end_wishes_of(id);
         self.probes.end(id);
         self.checks.end(client.address().ip(), id);
         self.deliveries.forget_client(client.address(), id);
@@ -431,7 +443,7 @@ impl Server {
 
     /// Clears up some of what clients have left that are gone; true when there is more.
     fn clear_up(&mut self) -> bool {
-        self.subscriptions.end_some() | self.deliveries.forget_some()
+        self.subscriptions.end_some() | self.deliveries.forget_some() | self.tell_of_orphans()
     }
 
     /// Reports which locations are gone.
