@@ -7,7 +7,7 @@ use crate::server::{
     log_event::LogEvent,
     origin::RealmId,
     realms::{
-        asking::grant,
+        asking::{ToRealm, grant},
         outbox::Purpose,
         outgoing::payer_of,
         theirs::{Added, Room},
@@ -25,6 +25,7 @@ use zephyr_core::{
     body::{SubscriptionList, first_text},
     coding::ascii,
     names,
+    notice::Notice,
 };
 
 /// A list of subscriptions that is about one client of one realm.
@@ -98,7 +99,11 @@ impl Server {
         let refusals = refused.iter().filter(|refused| **refused).count();
         if refusals > 0 {
             self.counters.subscription_refused += refusals as u64;
-            self.report(LogEvent::RealmSubscriptionRefused { sender: asker.as_ref().into(), from: request.from, count: refusals });
+            self.report(LogEvent::RealmSubscriptionRefused {
+                sender: asker.as_ref().into(),
+                from: request.from,
+                count: refusals,
+            });
         }
         if permitted.is_empty() && refusals > 0 {
             return Reply::Denied;
@@ -114,7 +119,10 @@ impl Server {
         }
         let limits = self.outbox_limits(request.standing());
         if self.realms.outbox.has_room(realm, &payer_of(request), 1, body.len(), &limits) {
-            self.send_control(request.now, realm, grant(&request.notice, &body), Purpose::Answer(request.from));
+            let uid = self.uids.next(&request.now);
+            let notice = Notice { uid, multiuid: uid, ..grant(&request.notice, &body) };
+            let to = ToRealm { purpose: Purpose::Answer(request.from), payer: payer_of(request) };
+            self.send_to_realm(request.now, realm, &notice, to);
         }
         Reply::Sent
     }
