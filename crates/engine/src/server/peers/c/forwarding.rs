@@ -26,6 +26,7 @@ impl Server {
     /// acknowledgement whatever becomes of it: C servers repeat for ever what is refused.
     pub(crate) fn c_request(&mut self, request: &mut Request<'_>, peer: PeerId) {
         let from = request.reply_to.from;
+        self.counters.from_peers += 1;
         let Some(place) = self.c_peers.at(from) else { return };
         if let Some(peer) = self.c_peers.peers.get_mut(place) {
             (peer.last_from, peer.local) = (Some(from), request.reply_to.local);
@@ -72,7 +73,7 @@ impl Server {
         let mut changed = false;
         for change in changes {
             changed = true;
-            if let Change::ClientGone { client } | Change::Unsubscribed { client, .. } = change {
+            if let Change::ClientGone { client, .. } | Change::Unsubscribed { client, .. } = change {
                 gone.insert(*client);
             }
         }
@@ -95,6 +96,7 @@ impl Server {
                 continue;
             }
             if is_carried && peer.forwards.push(notice.uid, concerned, arrival.packet.octets().clone()) {
+                self.counters.forwarded += 1;
                 self.c_pump(now, place);
                 continue;
             }

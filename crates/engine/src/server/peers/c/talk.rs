@@ -320,6 +320,7 @@ impl Server {
         if peer.hello.state() != Liveness::Dead {
             peer.offer_due = Some(now.monotonic + OFFER_INTERVAL);
         }
+        self.counters.dumps_failed += 1;
         self.report(LogEvent::DumpFailed { name, why: why.into() });
         self.c_act(now, place, before, acts);
     }
@@ -417,6 +418,7 @@ impl Server {
             peer.told_all = true;
             let name = peer.name.clone();
             let acts = peer.hello.dumped(now.monotonic);
+            self.counters.dumps += 1;
             self.report(LogEvent::DumpDone { name });
             self.c_act(now, place, before, acts);
             self.c_pump(now, place);
