@@ -62,7 +62,7 @@ impl Server {
     /// Hands on what somebody has told this server, if it has changed anything: told are the changes since there were so many
     /// events.
     pub(crate) fn c_forward(&mut self, now: Now, arrival: &Arrival, request: &Request<'_>, told: usize) {
-        if self.c_peers.peers.is_empty() || !matches!(request.origin, Origin::Client | Origin::HostManager) {
+        if self.c_peers.peers.is_empty() || matches!(request.origin, Origin::Peer(_)) {
             return;
         }
         let changes = self.events.iter().skip(told).filter_map(|event| match event {
@@ -86,6 +86,7 @@ impl Server {
         let is_anywhere = notice.opcode == names::FLUSHSUBS && request.origin == Origin::Client;
         let concerned = match request.origin {
             Origin::HostManager => Concerned::Host(observed),
+            Origin::Realm(_) => Concerned::Host(observed),
             _ if is_anywhere => Concerned::Host(observed),
             _ => Concerned::Client(request.client_address()),
         };
@@ -163,12 +164,14 @@ fn is_forwarded(request: &Request<'_>, changed: bool) -> bool {
         return (opcode == names::BOOT || opcode == names::ATTACH) && greets || opcode == names::FLUSH && changed;
     }
     match ServerClass::of(&request.names.class) {
+        // What a realm asks for, gives back or grants.
+        Some(ServerClass::ZephyrCtl) if matches!(request.origin, Origin::Realm(_)) => changed,
         Some(ServerClass::ZephyrCtl) => {
             let subscriptions: [&[u8]; 5] =
                 [names::SUBSCRIBE, names::SUBSCRIBE_NODEFS, names::UNSUBSCRIBE, names::CLEARSUB, names::FLUSHSUBS];
             done && subscriptions.contains(&opcode)
         }
-        Some(ServerClass::Login) => changed,
+        Some(ServerClass::Login) => changed && !matches!(request.origin, Origin::Realm(_)),
         _ => false,
     }
 }
