@@ -202,7 +202,10 @@ fn s132_a_notice_is_handed_off_as_our_service_and_the_answer_relayed_once() {
     assert_eq!(sent.iter().map(|it| it.to).collect::<Vec<_>>(), [other()], "nobody is answered yet");
     let packet = sent[0].packet();
     assert_eq!(packet.notice.recipient, b"bob@OTHER.TEST", "the other realm gets its whole name");
-    assert_eq!((packet.notice.sender, packet.notice.class, packet.notice.kind), (ALICE.as_bytes(), &b"MESSAGE"[..], Kind::Acked));
+    assert_eq!(
+        (packet.notice.sender, packet.notice.class, packet.notice.kind),
+        (ALICE.as_bytes(), &b"MESSAGE"[..], Kind::Acked)
+    );
     assert!(packet.claim.auth == 1 && packet.claim.authenticator.starts_with(AUTHENTICATOR), "{:?}", packet.claim);
     // From anywhere else, and for anything else, it is no answer.
     for from in [third(), second(), at(other(), 2104), here()] {
@@ -412,10 +415,14 @@ fn s7_1_only_so_much_is_on_its_way_of_one_sender_and_to_one_realm() {
 fn s7_1_nobody_takes_anothers_answer_by_his_uid() {
     let mut stage = up();
     let sent = stage.tell("bob@OTHER.TEST");
-    let notice = Notice { uid: sent[0].notice().uid, recipient: b"eve@OTHER.TEST", sender: BOB.as_bytes(), ..message() };
+    let notice =
+        Notice { uid: sent[0].notice().uid, recipient: b"eve@OTHER.TEST", sender: BOB.as_bytes(), ..message() };
     let octets = notice.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap();
     let refused = stage.give(there(), &octets, No);
-    assert_eq!(refused.iter().map(|it| (it.to, it.answer())).collect::<Vec<_>>(), [(there(), "SERVACK LOST".to_owned())]);
+    assert_eq!(
+        refused.iter().map(|it| (it.to, it.answer())).collect::<Vec<_>>(),
+        [(there(), "SERVACK LOST".to_owned())]
+    );
     assert_eq!(stage.answer(&sent[0], Kind::ServAck, b"SENT\0")[0].to, here());
 }
 
@@ -438,7 +445,8 @@ fn s8_what_outgrows_a_packet_with_our_proof_is_cut_again() {
     });
     let joined: Vec<u8> = pieces.iter().flat_map(|it| it.notice().body.to_vec()).collect();
     assert_eq!(joined, body);
-    let answers: Vec<_> = pieces.iter().flat_map(|it| stage.answer(it, Kind::ServAck, b"SENT\0")).filter(is_answer).collect();
+    let answers: Vec<_> =
+        pieces.iter().flat_map(|it| stage.answer(it, Kind::ServAck, b"SENT\0")).filter(is_answer).collect();
     assert_eq!(answers.iter().map(Received::answer).collect::<Vec<_>>(), ["SERVACK SENT"], "one answer for all");
     // What is lost is lost as a whole.
     stage.send(here(), Notice { recipient: b"bob@OTHER.TEST", body: &body, ..message() }, Yes);
@@ -464,7 +472,10 @@ fn s137_a_realm_subscribes_and_gets_copies_of_what_is_to_all() {
     let (answer, sent) = stage.control("REQ_SUBSCRIBE", EVE, &body);
     assert_eq!((answer.as_str(), opcodes(&sent)), ("SERVACK SENT", vec!["ADD_SUBSCRIBE".to_owned()]));
     let granted = sent[0].notice();
-    assert_eq!((sent[0].to, granted.sender, granted.instance, granted.port), (other(), EVE.as_bytes(), &b"REALM"[..], 2103));
+    assert_eq!(
+        (sent[0].to, granted.sender, granted.instance, granted.port),
+        (other(), EVE.as_bytes(), &b"REALM"[..], 2103)
+    );
     assert_eq!(sent[0].body(), as_here("127.77.0.2|0x9C40|foo|*||bar|x||"), "not what is for somebody else");
     assert!(sent[0].packet().claim.authenticator.starts_with(AUTHENTICATOR));
     stage.answer(&sent[0], Kind::ServAck, b"SENT\0");
@@ -513,7 +524,8 @@ fn s138_to_s141_control_notices_count_with_proof_and_from_the_realm_only() {
     for (class, instance, opcode) in
         [("ZEPHYR_CTL", "CLIENT", "SUBSCRIBE"), ("ZEPHYR_CTL", "HM", "BOOT"), ("HM_CTL", "x", "BOOT")]
     {
-        let received = stage.send(other(), Notice { body: b"foo\0*\0\0", ..notice(class, instance, opcode, EVE) }, SERVICE);
+        let received =
+            stage.send(other(), Notice { body: b"foo\0*\0\0", ..notice(class, instance, opcode, EVE) }, SERVICE);
         assert_eq!(received.iter().map(Received::answer).collect::<Vec<_>>(), ["SERVACK LOST"], "{class}");
     }
     let gauges = stage.engine.gauges();
@@ -590,12 +602,18 @@ fn what_realms_subscribed_to_is_state() {
     }
     assert_eq!(again.engine.dump(), stage.engine.dump());
     let told = |stage: &Stage| {
-        let mut all: Vec<String> = stage.engine.snapshot().map(|it| format!("{:?} {:?}", it.stamp, it.change)).collect();
+        let mut all: Vec<String> =
+            stage.engine.snapshot().map(|it| format!("{:?} {:?}", it.stamp, it.change)).collect();
         all.sort();
         all
     };
     assert_eq!(told(&again), told(&stage));
-    assert!(stage.engine.dump().contains(&as_here("0:OTHER.TEST\n\t127.77.0.200 gotaddr\n\t'bar' 'x' ''\n\t'foo' '*' ''\n")));
+    assert!(
+        stage
+            .engine
+            .dump()
+            .contains(&as_here("0:OTHER.TEST\n\t127.77.0.200 gotaddr\n\t'bar' 'x' ''\n\t'foo' '*' ''\n"))
+    );
 }
 
 #[test]
@@ -620,7 +638,13 @@ fn s142_whom_a_notice_of_a_realm_reaches() {
     stage.wants(ALICE, 5000, b"foo\0*\0@OTHER.TEST\0");
     stage.grant(ALICE, 5000);
     stage.subscribe(there(), BOB, 6000, b"foo\0*\0\0foo\0*\0bob@ATHENA.TEST\0");
-    stage.control_from(third(), By("zephyr/zephyr@THIRD.TEST"), "REQ_SUBSCRIBE", "x@THIRD.TEST", &of_client(there(), 7, b"foo\0*\0\0"));
+    stage.control_from(
+        third(),
+        By("zephyr/zephyr@THIRD.TEST"),
+        "REQ_SUBSCRIBE",
+        "x@THIRD.TEST",
+        &of_client(there(), 7, b"foo\0*\0\0"),
+    );
     for (recipient, reached, shown) in [
         ("", vec![5000], "@OTHER.TEST"),
         ("@other.test", vec![5000], "@OTHER.TEST"),
@@ -643,7 +667,11 @@ fn s142_whom_a_notice_of_a_realm_reaches() {
         assert!(sent.iter().all(|it| it.notice().recipient == shown.as_bytes()), "{recipient}");
         assert!(sent.iter().all(|it| it.packet().claim.auth == 1), "the realm speaks for its own");
         for copy in &copies {
-            assert_eq!((copy.to, copy.packet().claim), (third(), Claim::NONE), "we do not vouch for other realms' people");
+            assert_eq!(
+                (copy.to, copy.packet().claim),
+                (third(), Claim::NONE),
+                "we do not vouch for other realms' people"
+            );
         }
         sent.iter().for_each(|it| stage.acknowledge(it));
         copies.iter().for_each(|it| drop(stage.answer(it, Kind::ServAck, b"SENT\0")));
@@ -723,7 +751,10 @@ fn s133_a_subscription_there_is_in_force_when_it_is_granted() {
     let asked = stage.wants(ALICE, 0x9C40, b"Foo\0*\0@oth\0bar\0x\0\0");
     assert_eq!(opcodes(&asked), ["REQ_SUBSCRIBE"]);
     let request = asked[0].notice();
-    assert_eq!((asked[0].to, request.sender, request.recipient, request.port), (other(), ALICE.as_bytes(), &b""[..], 2103));
+    assert_eq!(
+        (asked[0].to, request.sender, request.recipient, request.port),
+        (other(), ALICE.as_bytes(), &b""[..], 2103)
+    );
     assert_eq!(asked[0].body(), as_here("127.77.0.2|0x9C40|foo|*|@OTHER.TEST|"));
     assert_eq!(request.instance, b"REALM");
     assert_eq!(asked[0].packet().claim.auth, 1);
@@ -939,7 +970,10 @@ fn s135_a_question_goes_to_the_realm_and_its_answer_to_who_asked_once() {
     let (answers, sent): (Vec<_>, Vec<_>) = received.into_iter().partition(is_answer);
     assert_eq!(answers[0].answer(), "SERVACK SENT", "at once");
     let asked = sent[0].notice();
-    assert_eq!((sent[0].to, asked.opcode, asked.instance, asked.port), (other(), &b"REQ_LOCATE"[..], &b"bob@OTHER.TEST"[..], 5000));
+    assert_eq!(
+        (sent[0].to, asked.opcode, asked.instance, asked.port),
+        (other(), &b"REQ_LOCATE"[..], &b"bob@OTHER.TEST"[..], 5000)
+    );
     assert_eq!((asked.uid, asked.sender, sent[0].packet().claim.auth), (answers[0].notice().uid, ALICE.as_bytes(), 1));
     let answer = |uid, instance: &'static str| Notice {
         uid,
@@ -974,7 +1008,10 @@ fn s135_a_question_goes_to_the_realm_and_its_answer_to_who_asked_once() {
     let (answers, told): (Vec<_>, Vec<_>) = received.into_iter().partition(is_answer);
     assert_eq!((answers[0].to, answers[0].answer().as_str()), (other(), "SERVACK SENT"));
     let location = told[0].notice();
-    assert_eq!((told.len(), told[0].to, location.opcode, location.kind), (1, at(here(), 5000), &b"LOCATE"[..], Kind::Acked));
+    assert_eq!(
+        (told.len(), told[0].to, location.opcode, location.kind),
+        (1, at(here(), 5000), &b"LOCATE"[..], Kind::Acked)
+    );
     assert_eq!((told[0].body().as_str(), location.instance, location.uid), ("m|t|y|", &b"bob@oth"[..], asked.uid));
     assert_eq!(told[0].packet().claim, Claim::NONE);
     stage.acknowledge(&told[0]);
@@ -995,7 +1032,10 @@ fn s7_3_a_question_is_not_kept_for_ever_and_we_vouch_for_no_stranger() {
     let claim = Claim { auth: 1, authent_len: 3, authenticator: b"Zlate", checksum: b"Zsum" };
     let octets = answer.write(&claim, Limits::WHOLE_PACKET).unwrap();
     assert_eq!(stage.give(other(), &octets, SERVICE)[0].answer(), "SERVACK LOST");
-    assert_eq!(stage.send(here(), Notice { instance: b"bob@", ..question }, Yes).iter().filter(|it| it.to == other()).count(), 0);
+    assert_eq!(
+        stage.send(here(), Notice { instance: b"bob@", ..question }, Yes).iter().filter(|it| it.to == other()).count(),
+        0
+    );
 }
 
 #[test]
@@ -1017,7 +1057,11 @@ fn s7_3_another_realm_hears_only_what_everybody_may_know() {
         assert_eq!(sent[0].packet().claim.auth, 1);
         stage.answer(&sent[0], Kind::ServAck, b"SENT\0");
     }
-    assert_eq!(stage.ask(notice("USER_LOCATE", ALICE, "REQ_LOCATE", EVE), SERVICE), "SERVACK LOST", "of no realm's server");
+    assert_eq!(
+        stage.ask(notice("USER_LOCATE", ALICE, "REQ_LOCATE", EVE), SERVICE),
+        "SERVACK LOST",
+        "of no realm's server"
+    );
 }
 
 #[test]
@@ -1025,9 +1069,13 @@ fn the_status_and_the_view_tell_how_realms_are() {
     let mut stage = up();
     let received = stage.send(here(), notice("ZEPHYR_ADMIN", "", "STATUS", ALICE), Yes);
     let status = received.iter().find(|it| !is_answer(it)).unwrap().body();
-    assert!(status.contains(&as_here("OTHER.TEST(127.77.0.200)/REALM_UP|THIRD.TEST(127.77.0.210)/REALM_UP|")), "{status}");
+    assert!(
+        status.contains(&as_here("OTHER.TEST(127.77.0.200)/REALM_UP|THIRD.TEST(127.77.0.210)/REALM_UP|")),
+        "{status}"
+    );
     stage.tell("bob@OTHER.TEST");
-    let views: Vec<_> = stage.engine.other_realms(stage.now).map(|it| (it.name.to_vec(), it.pending, it.current)).collect();
+    let views: Vec<_> =
+        stage.engine.other_realms(stage.now).map(|it| (it.name.to_vec(), it.pending, it.current)).collect();
     assert_eq!(views, [(OTHER.into(), 1, Some(other())), (b"THIRD.TEST".to_vec(), 0, Some(third()))]);
     assert_eq!(stage.engine.counters().realm_handed_off, 1);
 }

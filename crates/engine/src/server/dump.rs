@@ -4,7 +4,11 @@ use crate::server::{
     Server,
     state::{clients::Client, subscriptions::Subscription},
 };
-use std::{collections::{BTreeMap, BTreeSet}, fmt::Write as _, net::SocketAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    net::SocketAddr,
+};
 use zephyr_core::{exposure::Exposure, sanitize};
 
 /// A text between quotes, as C servers write it.

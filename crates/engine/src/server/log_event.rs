@@ -123,6 +123,8 @@ impl LogEvent {
             | Self::HostFlushed { .. }
             | Self::Dropped { .. }
             | Self::SubscriptionRefused { by_default: true, .. } => Level::Debug,
+            // Whoever got none has said so, and what to do.
+            Self::NoRealmSession { .. } => Level::Debug,
             Self::CannotVerify { .. } => Level::Error,
             Self::FailedProof { .. }
             | Self::Unauthenticated { .. }
@@ -229,7 +231,11 @@ impl fmt::Display for LogEvent {
             }
             Self::RealmState { realm, state } => write!(f, "realm {} is now {state}", text(realm)),
             Self::NoRealmSession { realm, error } => {
-                write!(f, "no session with realm {}: {error}; what is for it waits, and is lost after 8 seconds", text(realm))
+                write!(
+                    f,
+                    "no session with realm {}: {error}; what is for it waits, and is lost after 8 seconds",
+                    text(realm)
+                )
             }
             Self::NotWrittenToRealm { reason } => write!(f, "no notice for another realm: {reason}"),
             Self::Unasked { realm, what, from } => {

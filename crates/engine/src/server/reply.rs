@@ -300,13 +300,7 @@ impl Server {
 
     /// Sends the answer to a query, and retransmits it until it is acknowledged. What cannot be
     /// remembered is not sent.
-    pub(crate) fn send_packets(
-        &mut self,
-        now: Now,
-        asker: &Asker,
-        packets: Vec<(Uid, Bytes)>,
-        addressee: Addressee,
-    ) {
+    pub(crate) fn send_packets(&mut self, now: Now, asker: &Asker, packets: Vec<(Uid, Bytes)>, addressee: Addressee) {
         let Asker { to, local, standing, .. } = *asker;
         let owner = matches!(addressee, Addressee::Asker { .. }).then(|| asker.principal.clone());
         let limits = self.delivery_limits(Standing::Proven);

@@ -104,9 +104,7 @@ impl Server {
             Change::RealmSubscribed { realm, asker, destinations } => {
                 self.apply_realm_subscriptions(&realm, &asker, &destinations, stamp)
             }
-            Change::RealmUnsubscribed { realm, destinations } => {
-                self.apply_realm_end(&realm, &destinations, is_known)
-            }
+            Change::RealmUnsubscribed { realm, destinations } => self.apply_realm_end(&realm, &destinations, is_known),
             Change::VersionsKnown { versions } => {
                 versions.stamps().for_each(|stamp| self.stamps.saw(stamp));
                 self.versions.merge(&versions);

@@ -1,6 +1,11 @@
 //! Class ZEPHYR_ADMIN, from senders that are no servers (server behaviour, section 10).
 
-use crate::server::{Server, log_event::LogEvent, reply::{Asker, Reply}, request::Request};
+use crate::server::{
+    Server,
+    log_event::LogEvent,
+    reply::{Asker, Reply},
+    request::Request,
+};
 use zephyr_core::{kind::Kind, names, notice::Notice, sanitize};
 
 /// Realms of which the status tells: it is one packet.

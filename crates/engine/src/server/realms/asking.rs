@@ -48,7 +48,8 @@ impl Server {
         wanted: Vec<Destination>,
         request: &mut Request<'_>,
     ) -> Vec<Destination> {
-        let (foreign, mut here): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|it| self.realm_of(it.recipient()).is_some());
+        let (foreign, mut here): (Vec<_>, Vec<_>) =
+            wanted.into_iter().partition(|it| self.realm_of(it.recipient()).is_some());
         let mut asked = Vec::new();
         for destination in foreign {
             let Some(realm) = self.realm_of(destination.recipient()) else { continue };
@@ -159,7 +160,12 @@ impl Server {
                     return;
                 }
                 let body = body::of_texts([destination.class(), destination.instance(), b""]);
-                self.send_control(now, id, Notice { body: &body, ..of_realms(names::RLM_UNSUBSCRIBE) }, Purpose::Control);
+                self.send_control(
+                    now,
+                    id,
+                    Notice { body: &body, ..of_realms(names::RLM_UNSUBSCRIBE) },
+                    Purpose::Control,
+                );
             }
         }
     }
@@ -217,7 +223,8 @@ impl Server {
             return false;
         }
         self.realms.wishes.end(id, destination);
-        let Some(payer) = self.clients.get(id).filter(|client| self.may_hold(client, destination)).map(Client::payer) else {
+        let Some(payer) = self.clients.get(id).filter(|client| self.may_hold(client, destination)).map(Client::payer)
+        else {
             self.no_longer_wanted(std::slice::from_ref(destination));
             return true;
         };

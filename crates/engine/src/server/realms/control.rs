@@ -98,7 +98,11 @@ impl Server {
         let refusals = refused.iter().filter(|refused| **refused).count();
         if refusals > 0 {
             self.counters.subscription_refused += refusals as u64;
-            self.report(LogEvent::RealmSubscriptionRefused { sender: asker.as_ref().into(), from: request.from, count: refusals });
+            self.report(LogEvent::RealmSubscriptionRefused {
+                sender: asker.as_ref().into(),
+                from: request.from,
+                count: refusals,
+            });
         }
         if permitted.is_empty() && refusals > 0 {
             return Reply::Denied;

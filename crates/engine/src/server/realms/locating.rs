@@ -111,7 +111,11 @@ impl Server {
         let is_known = self.realms.table.get(realm).is_some_and(|known| !known.targets.is_empty());
         let limits = self.outbox_limits(request.standing());
         let has_room = self.realms.outbox.has_room(realm, &payer_of(request), 1, request.octets, &limits);
-        if !is_known || !has_room || self.realms.outbox.get(&key).is_some() || !self.realms.questions.has_room(&key, &source) {
+        if !is_known
+            || !has_room
+            || self.realms.outbox.get(&key).is_some()
+            || !self.realms.questions.has_room(&key, &source)
+        {
             self.counters.realm_refused += 1;
             request.message = Some("that realm cannot be asked now".to_owned());
             return Reply::Lost;
@@ -169,7 +173,8 @@ impl Server {
             return;
         }
         self.reply(request, Reply::Sent);
-        let notice = Notice { kind: Kind::Acked, opcode: names::ANS_LOCATE, multinotice: b"", body: b"", ..request.notice };
+        let notice =
+            Notice { kind: Kind::Acked, opcode: names::ANS_LOCATE, multinotice: b"", body: b"", ..request.notice };
         let header = notice.write(&Claim::NONE, Limits::WHOLE_PACKET).map_or(MAX_PACKET, |packet| packet.len());
         let max = MAX_PACKET.saturating_sub(header + ROOM_FOR_PROOF);
         let mut body = Vec::new();
@@ -191,7 +196,8 @@ impl Server {
     /// Another realm answers a question of ours: who asked gets it, once.
     fn answered_question(&mut self, request: &mut Request<'_>, realm: RealmId) {
         let key = (realm, request.notice.uid);
-        let is_asked = self.realms.questions.get(&key).is_some_and(|question| *question.user == *request.notice.instance);
+        let is_asked =
+            self.realms.questions.get(&key).is_some_and(|question| *question.user == *request.notice.instance);
         let Some(question) = is_asked.then(|| self.realms.questions.end(&key)).flatten() else {
             self.counters.realm_unasked += 1;
             if let Some(name) = self.realms.table.get(realm).map(|known| known.name.clone()) {

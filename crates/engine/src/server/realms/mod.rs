@@ -23,9 +23,7 @@ use crate::server::{
     Server,
     log_event::LogEvent,
     origin::{NeighbourRealm, RealmId},
-    realms::{
-        locating::Questions, outbox::Outbox, table::Table, theirs::RealmSubscriptions, wishes::Wishes,
-    },
+    realms::{locating::Questions, outbox::Outbox, table::Table, theirs::RealmSubscriptions, wishes::Wishes},
     state::subscriptions::Destination,
 };
 use std::{fmt, sync::Arc, time::Duration};

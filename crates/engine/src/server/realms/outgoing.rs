@@ -15,7 +15,7 @@ use crate::{
         origin::RealmId,
         realms::{
             RealmDone, RealmJob,
-            outbox::{ANSWER_TIMEOUT, Key, Outgoing, OutboxLimits, Payer, Purpose, Waiting},
+            outbox::{ANSWER_TIMEOUT, Key, OutboxLimits, Outgoing, Payer, Purpose, Waiting},
             table::RealmState,
         },
         reply::{Late, Reply},

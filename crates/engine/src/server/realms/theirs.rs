@@ -127,7 +127,8 @@ impl RealmSubscriptions {
             return Vec::new();
         }
         let of = |instance: &[u8]| self.interested.get(&Destination::of_folded(class, instance, b""));
-        let all: BTreeSet<RealmId> = [of(instance), of(ANY_INSTANCE)].into_iter().flatten().flatten().copied().collect();
+        let all: BTreeSet<RealmId> =
+            [of(instance), of(ANY_INSTANCE)].into_iter().flatten().flatten().copied().collect();
         all.into_iter().collect()
     }
 }
