@@ -91,6 +91,28 @@ pub const ANS_LOCATE: &[u8] = b"ANS_LOCATE";
 pub const ZEPHYR_ADMIN: &[u8] = b"ZEPHYR_ADMIN";
 /// Opcode of [`ZEPHYR_ADMIN`]: how is the server?
 pub const STATUS: &[u8] = b"STATUS";
+/// Opcode of [`ZEPHYR_ADMIN`]: are you there?
+pub const HELLO: &[u8] = b"HELLO";
+/// Opcode of [`ZEPHYR_ADMIN`]: I am.
+pub const IHEARDYOU: &[u8] = b"IHEARDYOU";
+/// Opcode of [`ZEPHYR_ADMIN`]: I am shutting down.
+pub const GOODBYE: &[u8] = b"GOODBYE";
+/// Opcode of [`ZEPHYR_ADMIN`]: all that I know is to be had at this address and port; its instance is [`DUMP_VERSION`].
+pub const DUMP_AVAIL: &[u8] = b"DUMP_AVAIL";
+/// The version of dumps.
+pub const DUMP_VERSION: &[u8] = b"1.2";
+/// Opcode of [`ZEPHYR_ADMIN`]: this client was given up.
+pub const KILL_CLIENT: &[u8] = b"KILL_CLIENT";
+/// Opcode in a dump: a client, whose subscriptions follow.
+pub const NEXT_CLIENT: &[u8] = b"NEXT_CLIENT";
+/// Instance of [`NEXT_CLIENT`] where a key follows.
+pub const CBLOCK: &[u8] = b"CBLOCK";
+/// Opcode in a dump: another realm, whose subscriptions here follow.
+pub const NEXT_REALM: &[u8] = b"NEXT_REALM";
+/// Opcode in a dump: a subscription of another realm here.
+pub const RLM_SUBSCRIBE: &[u8] = b"RLM_SUBSCRIBE";
+/// Opcode in a dump: that is all.
+pub const DUMP_DONE: &[u8] = b"DUMP_DONE";
 /// Class of control notices to a windowgram client.
 pub const WG_CTL: &[u8] = b"WG_CTL";
 /// Instance of [`WG_CTL`].

@@ -183,6 +183,24 @@ impl Store {
         })
     }
 
+    /// Fills a file without elements: with all of it, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// When there are elements already, and as `fill` says.
+    pub(crate) fn fill(&mut self, fill: impl FnOnce(&Connection) -> Result<(), StateError>) -> Result<(), StateError> {
+        self.in_transaction(Durable::Yes, |transaction, _| {
+            for (table, _) in schema::ELEMENTS {
+                let any = format!("SELECT EXISTS (SELECT 1 FROM {table})");
+                if transaction.query_row(&any, [], |row| row.get(0))? {
+                    return Err(StateError::NotEmpty);
+                }
+            }
+            transaction.execute_batch("DELETE FROM versions; DELETE FROM horizons")?;
+            fill(transaction)
+        })
+    }
+
     /// The server lives at this moment: all that was written before outlasts a power cut from now on. Authenticators that
     /// have ended are forgotten.
     ///

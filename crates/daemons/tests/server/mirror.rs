@@ -5,8 +5,8 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     net::{IpAddr, SocketAddr},
 };
-use zephyr_core::{exposure::Exposure, sanitize};
-use zephyr_engine::server::{Change, Destination, Gauges, Located};
+use zephyr_core::{exposure::Exposure, sanitize, time::Now};
+use zephyr_engine::server::{Change, ChangeSource, Changed, Config, Destination, Gauges, Located, Server};
 
 /// A server's clients, subscriptions, locations and hosts.
 #[derive(Debug, Default)]
@@ -114,6 +114,31 @@ impl Mirror {
             ));
         }
         lines
+    }
+}
+
+/// A server that is given what the other one tells, as one that starts again.
+pub(crate) struct Restored(Server);
+
+impl Restored {
+    pub(crate) fn new(config: Config, now: Now) -> Self {
+        Self(Server::new(config, now))
+    }
+
+    pub(crate) fn apply(&mut self, now: Now, changed: Changed) {
+        self.0.apply(now, changed, ChangeSource::Kept);
+    }
+
+    /// It holds the same as the other one, in the same order.
+    pub(crate) fn check(&self, dump: &str, gauges: &Gauges) {
+        assert_eq!(self.0.dump(), dump, "what a server holds after a restart, and before");
+        let state = |gauges: &Gauges| {
+            [gauges.clients, gauges.unconfirmed, gauges.subscriptions, gauges.subscription_octets]
+                .into_iter()
+                .chain([gauges.locations, gauges.hosts, gauges.replays])
+                .collect::<Vec<usize>>()
+        };
+        assert_eq!(state(&self.0.gauges()), state(gauges));
     }
 }
 

@@ -260,6 +260,7 @@ impl crate::server::Server {
     pub(crate) fn changed(&mut self, change: Change) -> Stamp {
         let stamp = self.stamps.next(self.now);
         self.versions.raise(stamp);
+        self.c_peers.note(&change);
         self.tell(Changed { stamp, change });
         stamp
     }

@@ -196,6 +196,7 @@ impl Server {
                 }
                 // Nothing was asked of anybody: whoever sends this has made it up, and it never reaches a class
                 // handler.
+                Kind::ServAck | Kind::ServNak if self.c_answered(now, from, &read.notice) => {}
                 Kind::ServAck | Kind::ServNak if self.realm_answered(now, path, &read) => {}
                 Kind::ServAck | Kind::ServNak | Kind::HmAck | Kind::ClientAck => {
                     self.counters.stray_answers += 1;
@@ -262,7 +263,9 @@ impl Server {
 
     /// Refuses a notice with a class or instance that is too long: `what` says which. It is not worth a proof.
     fn refuse_name(&mut self, now: Now, arrival: &Arrival, what: &'static str) {
-        let mut request = Request::new(now, arrival, None, Origin::Client, Names::none());
+        let names = Names::none();
+        let origin = self.config.neighbours.origin_of(arrival.from(), &arrival.packet.notice(), &names.class);
+        let mut request = Request::new(now, arrival, None, origin, names);
         self.counters.names_too_long += 1;
         let (sender, from) = (request.notice.sender.into(), request.from);
         self.report(LogEvent::NameTooLong { what, sender, from, more: 0 });
@@ -365,8 +368,10 @@ impl Server {
         self.handled += 1;
         self.counters.replayed += u64::from(verdict == Verdict::Failed(Reason::Replayed));
         let mut request = Request { verdict, session, ..Request::new(now, arrival, opened.as_ref(), origin, names) };
+        let told = self.events.len();
         request.told_before = self.told();
         let of_host = self.serve(&mut request);
+        self.c_forward(now, arrival, &request, told);
         let bounds = self.config.bounds;
         if let Some(authenticator) = arrival.authenticator
             && let Some(identity) = request.vouched_by.as_ref().or_else(|| request.verdict.identity())

@@ -104,6 +104,30 @@ pub enum LogEvent {
     RealmSubscriptionsEnded { realm: Box<[u8]>, count: usize },
     /// A host manager has started or flushed; so many clients are gone.
     HostFlushed { host: SocketAddr, clients: usize },
+    /// Another server of the realm is named in the configuration.
+    PeerAdded { name: Box<str> },
+    /// Another server of the realm is no longer named.
+    PeerRemoved { name: Box<str> },
+    /// Another server of the realm is in another state than before.
+    PeerState { name: Box<str>, state: &'static str },
+    /// Another server of the realm refuses what was forwarded to it.
+    PeerRefuses { name: Box<str>, opcode: Box<[u8]>, sender: Box<[u8]> },
+    /// Another server of the realm, or somebody from its address, sends what servers do not forward.
+    PeerNotice { class: Box<[u8]>, from: SocketAddr },
+    /// A client that nobody knows is said to be gone.
+    NoSuchClient { client: SocketAddr },
+    /// A dump of a version that nobody understands is offered.
+    DumpVersion { version: Box<[u8]>, from: SocketAddr },
+    /// Dumps are exchanged with another server.
+    DumpBegins { name: Box<str> },
+    /// So much of another server's dump was new here, and so much has ended there.
+    DumpTaken { name: Box<str>, taken: usize, dropped: usize },
+    /// Dumps were exchanged.
+    DumpDone { name: Box<str> },
+    /// An exchange of dumps has come to nothing.
+    DumpFailed { name: Box<str>, why: Box<str> },
+    /// An exchange of dumps has not begun.
+    NoDump { name: Box<str>, why: Box<str> },
 }
 
 impl LogEvent {
@@ -121,6 +145,7 @@ impl LogEvent {
             Self::Resent { .. }
             | Self::Copied { .. }
             | Self::HostFlushed { .. }
+            | Self::NoDump { .. }
             | Self::Dropped { .. }
             | Self::SubscriptionRefused { by_default: true, .. } => Level::Debug,
             // Whoever got none has said so, and what to do.
@@ -131,6 +156,13 @@ impl LogEvent {
             | Self::ClientDead { .. }
             | Self::PortClosed { .. }
             | Self::NeverConfirmed { .. }
+            | Self::PeerAdded { .. }
+            | Self::PeerRemoved { .. }
+            | Self::PeerState { .. }
+            | Self::NoSuchClient { .. }
+            | Self::DumpBegins { .. }
+            | Self::DumpTaken { .. }
+            | Self::DumpDone { .. }
             | Self::RealmState { .. } => Level::Info,
             _ => Level::Warning,
         }
@@ -252,6 +284,29 @@ impl fmt::Display for LogEvent {
             Self::HostFlushed { host, clients } => {
                 write!(f, "host {} flushed, {} gone", host.ip(), Plural(*clients, "client", "clients"))
             }
+            Self::PeerAdded { name } => write!(f, "adding server {}", text(name.as_bytes())),
+            Self::PeerRemoved { name } => write!(f, "flushing server {}", text(name.as_bytes())),
+            Self::PeerState { name, state } => write!(f, "server {} is {state}", text(name.as_bytes())),
+            Self::PeerRefuses { name, opcode, sender } => {
+                write!(f, "server {} refuses {} of {}", text(name.as_bytes()), text(opcode), text(sender))
+            }
+            Self::PeerNotice { class, from } => write!(f, "srv_disp: pkt cls {} from {from}", text(class)),
+            Self::NoSuchClient { client } => write!(f, "kill_clt: no such client ({client})"),
+            Self::DumpVersion { version, from } => {
+                write!(f, "bdump_get: Incompatible bdump version '{}' from {from}", text(version))
+            }
+            Self::DumpBegins { name } => write!(f, "dump with server {} begins", text(name.as_bytes())),
+            Self::DumpTaken { name, taken, dropped } => {
+                let name = text(name.as_bytes());
+                write!(
+                    f,
+                    "dump of server {name}: {} new here, {dropped} ended there",
+                    Plural(*taken, "entry", "entries")
+                )
+            }
+            Self::DumpDone { name } => write!(f, "dump with server {} done", text(name.as_bytes())),
+            Self::DumpFailed { name, why } => write!(f, "dump with server {} failed: {why}", text(name.as_bytes())),
+            Self::NoDump { name, why } => write!(f, "no dump with server {}: {why}", text(name.as_bytes())),
         }
     }
 }

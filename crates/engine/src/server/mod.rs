@@ -72,6 +72,7 @@ use crate::{
             response_cache::ResponseCache,
         },
         pacer::{Lane, Paced, Pacer},
+        peers::c::CPeers,
         realms::OtherRealms,
         request::{Path, Source},
         stamp::StampClock,
@@ -142,6 +143,8 @@ pub struct Server {
     verifications: Verifications,
     /// Requests handled since the start.
     handled: u64,
+    /// Servers of the realm that are C programs.
+    c_peers: CPeers,
     /// Changes that were ever told.
     told: u64,
     held_answers: HeldAnswers,
@@ -170,8 +173,14 @@ impl Machine for Server {
             Input::Done(Done::Verified(verified)) => self.verified(now, verified),
             Input::Done(Done::Realm(done)) => self.realm_done(now, done),
             // There is no other server yet that it could be of.
+            Input::Done(Done::Stream(event)) if CPeers::is_own(event.stream()) => self.c_stream(now, event),
+            Input::Done(Done::Restored(restored)) => self.c_restored(now, restored),
+            Input::Done(Done::Uptime(uptime)) => self.c_uptime(now, uptime),
             Input::Done(Done::Stream(_)) => {}
-            Input::Timeout => self.handle_timeout(now),
+            Input::Timeout => {
+                self.c_timeout(now);
+                self.handle_timeout(now);
+            }
             Input::Command(command) => self.command(now, command),
         }
     }
@@ -227,6 +236,7 @@ impl Server {
             ingress: FairQueue::default(),
             verifications: Verifications::default(),
             handled: 0,
+            c_peers: CPeers::default(),
             told: 0,
             held_answers: HeldAnswers::default(),
             stamps: StampClock::new(config.id),
@@ -238,6 +248,7 @@ impl Server {
             realms: OtherRealms::default(),
             config,
         };
+        server.set_c_peers(now);
         server.set_realms(now, realms);
         server
     }
@@ -269,7 +280,8 @@ impl Server {
         let due =
             [self.deliveries.next_due(), self.probes.next_due(), self.checks.next_due()].into_iter().flatten().min();
         let room = (!self.fan_outs.is_empty()).then(|| self.pacer.next_room());
-        let others = [self.pacer.next_chance(), self.held_answers.next_due(), self.realms.next_due()];
+        let others =
+            [self.pacer.next_chance(), self.held_answers.next_due(), self.c_peers.next_due(), self.realms.next_due()];
         [due.filter(|_| may_repeat), room].into_iter().chain(others).flatten().min()
     }
 
@@ -328,6 +340,7 @@ impl Server {
     /// Forgets a client that is gone without having said so, and its locations.
     fn forget_client(&mut self, client: ClientId) -> Option<Client> {
         let gone = self.remove_client(client)?;
+        self.c_kill(self.now, gone.address());
         self.counters.dead_clients += 1;
         let ended = self.locations.remove_address(gone.address(), gone.standing().is_proven());
         self.locations_gone(ended);
@@ -354,6 +367,7 @@ impl Server {
             Command::Peers { peers, believe } => {
                 self.config.neighbours.peers = peers;
                 self.config.neighbours.believe = believe;
+                self.set_c_peers(now);
             }
             Command::Stored { keeper, up_to } => self.stored(keeper, up_to),
             Command::Keeper { keeper, presence } => self.keeper(keeper, presence),
@@ -361,6 +375,7 @@ impl Server {
                 self.finish_fan_outs(now);
                 self.end_all_hand_offs();
                 self.say_goodbye_to_hosts(now);
+                self.c_leave(now);
             }
         }
     }

@@ -101,6 +101,11 @@ impl Neighbours {
         let for_hosts = class.is(names::ZEPHYR_CTL) && notice.instance.eq_ignore_ascii_case(names::HM);
         if class.is(names::HM_CTL) || for_hosts { Origin::HostManager } else { Origin::Client }
     }
+
+    /// Which program a peer is.
+    pub(crate) fn kind(&self, peer: PeerId) -> Option<PeerKind> {
+        self.peers.get(peer.0).map(|peer| peer.kind)
+    }
 }
 
 #[cfg(test)]

@@ -99,6 +99,14 @@ impl Reply {
         }
     }
 
+    /// The same for a C server, which takes only an acknowledgement for an answer.
+    const fn for_c_servers(self) -> Self {
+        match self {
+            Self::Sent | Self::SentWithLongHeaders => Self::Sent,
+            Self::Lost | Self::Denied | Self::NotFound | Self::Later => Self::Lost,
+        }
+    }
+
     fn body(self) -> Vec<u8> {
         let fields: &[&[u8]] = match self {
             Self::Sent => &[names::SENT],
@@ -116,6 +124,8 @@ impl Server {
         if answer == Reply::Later {
             return;
         }
+        // C servers repeat for ever what is refused.
+        let answer = if self.is_of_c_peer(request) { answer.for_c_servers() } else { answer };
         request.answered = Some(answer);
         let reason = request.message.as_deref().unwrap_or_default();
         // The result matters more than the reason.
@@ -124,10 +134,10 @@ impl Server {
             .or_else(|| self.answer_packet(&request.notice, &request.claim, answer, ""));
         self.count_answer(answer);
         if let Some(packet) = &request.answer {
-            self.amplification.spend(request.from.ip(), packet.len());
+            self.amplification.spend(request.reply_to.from.ip(), packet.len());
             request.waits = self.may_wait(request);
             if !request.waits {
-                self.send(request.path().back(packet.clone()));
+                self.send(request.reply_to.back(packet.clone()));
             }
         }
     }
@@ -194,6 +204,8 @@ impl Server {
 
     /// Answers a retransmitted packet as it was answered.
     pub(crate) fn answer_copy(&mut self, path: Path, packet: &Packet<'_>, answer: Option<Reply>) {
+        let is_of_c_peer = self.c_peers.has(path.from);
+        let answer = if is_of_c_peer { Some(answer.unwrap_or(Reply::Lost).for_c_servers()) } else { answer };
         if let Some(packet) = answer.and_then(|answer| self.answer_packet(&packet.notice, &packet.claim, answer, "")) {
             self.send(path.back(packet));
         }

@@ -81,9 +81,11 @@ pub(crate) enum Reach {
 /// A request that is being handled.
 pub(crate) struct Request<'a> {
     pub(crate) now: Now,
-    /// The source address, to which its answer goes.
+    /// The way that its packet came, and that its answer goes.
+    pub(crate) reply_to: Path,
+    /// Whose it is: who has sent it, or for whom somebody else has.
     pub(crate) from: SocketAddr,
-    /// The address of this host that it came to, from which its answer goes.
+    /// The address of this host that it came to, from which what is sent to whose it is goes.
     pub(crate) local: Option<IpAddr>,
     pub(crate) origin: Origin,
     /// By what its packet is known when it comes again.
@@ -128,6 +130,7 @@ impl<'a> Request<'a> {
         let body = opened.map_or(packet.notice.body, |body| &body[..]);
         Self {
             now,
+            reply_to: arrival.path,
             from: arrival.path.from,
             local: arrival.path.local,
             known_by: arrival.known_by(),

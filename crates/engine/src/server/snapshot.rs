@@ -15,6 +15,9 @@ use crate::server::{
 use std::{net::SocketAddr, sync::Arc};
 use zephyr_core::{auth::Session, body::Place, time::Now};
 
+/// Octets that a client has sent at least that was known before the start.
+const KEPT_REQUEST: usize = 160;
+
 /// Where changes come from that were not made just now and here.
 #[derive(Clone, Copy, Debug)]
 pub enum Source<'a> {
@@ -80,6 +83,10 @@ impl Server {
         let applied = match change.clone() {
             Change::ClientKnown { client: address, principal, session, through, local } => {
                 let path = Path { from: SocketAddr::new(address.ip(), through), local };
+                if let Source::Kept = source {
+                    // It has sent something before, so that one that is not confirmed can be sent a probe.
+                    self.earn(address.ip(), KEPT_REQUEST);
+                }
                 self.apply_client(now, Known { address, principal, session, path }, stamp)
             }
             Change::ClientConfirmed { client } => self.apply_confirmation(now, client),
@@ -117,6 +124,7 @@ impl Server {
             }
         };
         if let (Source::Peer(_), true) = (source, applied) {
+            self.c_peers.note(&change);
             self.tell(Changed { stamp, change });
         }
         applied

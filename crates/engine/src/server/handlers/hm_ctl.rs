@@ -74,6 +74,20 @@ impl Server {
         }
     }
 
+    /// Handles a notice from a host manager that talks to another server, which has forwarded it: from now on it is that
+    /// server's to tell it that it ends.
+    pub(crate) fn hm_ctl_elsewhere(&mut self, request: &mut Request<'_>) {
+        match request.notice.opcode {
+            names::FLUSH | names::BOOT if self.may_flush(request) => self.flush_host(request.from),
+            names::FLUSH | names::BOOT => self.drop_flood(request.from),
+            names::ATTACH => {}
+            opcode => self.report(LogEvent::UnknownOpcode { class: "hm", opcode: opcode.into(), from: request.from }),
+        }
+        if self.hosts.leave(request.from) {
+            self.changed(Change::HostGone { manager: request.from });
+        }
+    }
+
     /// Where the host manager of the host of `from` usually is.
     const fn usual(&self, from: SocketAddr) -> SocketAddr {
         SocketAddr::new(from.ip(), self.config.host_manager_port)

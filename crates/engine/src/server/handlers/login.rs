@@ -27,7 +27,7 @@ impl Server {
         }
         // What is announced is a notice to many, and counts as one.
         let announced = action == Action::Logout || Exposure::from_opcode(opcode).is_some_and(Exposure::is_announced);
-        if announced && !self.within_measure(request) {
+        if announced && !self.is_of_c_peer(request) && !self.within_measure(request) {
             return;
         }
         // Without proof a logout may be from anybody: it is believed for the place that it comes from.
@@ -65,7 +65,8 @@ impl Server {
     /// Announces a login or logout to subscribers, as far as the lists of class LOGIN allow.
     fn announce(&mut self, request: &mut Request<'_>) -> Reply {
         let authentic = request.verdict.is_authentic();
-        if !self.is_allowed_in_class(request, Action::Send) {
+        // The server that was told of it announces it.
+        if self.is_of_c_peer(request) || !self.is_allowed_in_class(request, Action::Send) {
             return Reply::Sent;
         }
         // Unproven logouts come this far only where the domain believes them, from the very place that is left. The

@@ -13,7 +13,7 @@ use crate::server::{
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     net::{IpAddr, Ipv6Addr, SocketAddr},
-    ops::RangeInclusive,
+    ops::{Bound, RangeInclusive},
     sync::Arc,
     time::Duration,
 };
@@ -348,6 +348,12 @@ impl Clients {
     /// All clients, in the order of their addresses.
     pub(crate) fn by_address(&self) -> impl Iterator<Item = (ClientId, &Client)> {
         self.by_address.values().filter_map(|&id| Some((id, self.get(id)?)))
+    }
+
+    /// The clients behind this address, in the order of their addresses.
+    pub(crate) fn after(&self, address: Option<SocketAddr>) -> impl Iterator<Item = &Client> {
+        let first = address.map_or(Bound::Unbounded, |address| Bound::Excluded(Address::from(address)));
+        self.by_address.range((first, Bound::Unbounded)).filter_map(|(_, &id)| self.get(id))
     }
 
     /// All clients.

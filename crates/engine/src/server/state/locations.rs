@@ -9,6 +9,7 @@ use crate::server::{
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
+    ops::Bound,
     sync::Arc,
 };
 use zephyr_core::{body::Place, exposure::Exposure};
@@ -122,6 +123,13 @@ impl Locations {
     /// The locations of each user, newest first, in the order of the users' names.
     pub(crate) fn lists(&self) -> impl Iterator<Item = (&Arc<[u8]>, &[Location])> {
         self.by_user.iter().map(|(user, locations)| (user, locations.as_slice()))
+    }
+
+    /// The same of the users after this one.
+    pub(crate) fn lists_after(&self, user: Option<&[u8]>) -> impl Iterator<Item = (&Arc<[u8]>, &[Location])> {
+        let first = user.map_or(Bound::Unbounded, Bound::Excluded);
+        let users = self.by_user.range::<[u8], _>((first, Bound::Unbounded));
+        users.map(|(user, locations)| (user, locations.as_slice()))
     }
 
     /// The stamp of what was told of a user from an address.
