@@ -392,6 +392,7 @@ impl Server {
 
     /// The current size of the server's state.
     pub fn gauges(&self) -> Gauges {
+        let peers = self.peers(self.now);
         Gauges {
             clients: self.clients.len(),
             unconfirmed: self.clients.unconfirmed(),
@@ -408,6 +409,9 @@ impl Server {
             recent: self.response_cache.len(),
             replays: self.replay_cache.len(),
             held_answers: self.held_answers.len(),
+            peers: peers.len(),
+            peers_up: peers.iter().filter(|peer| peer.state == "up").count(),
+            peers_behind: peers.iter().map(|peer| peer.behind).sum(),
         }
     }
 
