@@ -246,7 +246,7 @@ fn open(path: &Path) -> Store {
 }
 
 fn opening(path: &Path) -> Opening {
-    Opening { path: path.to_owned(), owner: owner(), keys: OneKey.storage_keys(b"").unwrap() }
+    Opening { path: path.to_owned(), owner: owner(), keys: OneKey.storage_keys(b"").unwrap(), prepare: |_| Ok(()) }
 }
 
 /// Microseconds of one operation, on the server's thread.

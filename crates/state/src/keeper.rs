@@ -10,7 +10,7 @@ use crate::{
 };
 use std::{
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant, SystemTime},
@@ -32,10 +32,18 @@ pub struct Opening {
     pub owner: Owner,
     /// What its session keys are sealed with, the newest first.
     pub keys: Vec<StorageKey>,
+    /// Prepares its folder, and says whether nobody else can put anything there.
+    pub prepare: fn(&Path) -> io::Result<()>,
 }
 
 impl Opening {
-    fn open(&self) -> Result<(Store, Option<StateError>), StateError> {
+    /// Opens the file, or makes one; a damaged one is moved aside. Gives also what was wrong.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be used.
+    pub fn open(&self) -> Result<(Store, Option<StateError>), StateError> {
+        (self.prepare)(&self.path)?;
         Store::open_or_replace(&self.path, &self.owner, &self.keys)
     }
 }
@@ -352,8 +360,12 @@ impl Worker {
 
     fn write(&mut self, changes: &[Changed], up_to: u64) -> Result<(), StateError> {
         let Some(store) = &mut self.store else { return Ok(()) };
-        store.write(changes)?;
+        let written = store.write(changes);
         let mut inbox = self.shared.lock();
+        if let Err(error) = written {
+            inbox.status.dropped += changes.len() as u64;
+            return Err(error);
+        }
         inbox.status.written += changes.len() as u64;
         inbox.status.transactions += 1;
         drop(inbox);

@@ -20,6 +20,12 @@ use zephyr_engine::server::{
 };
 use zeroize::Zeroizing;
 
+// Both in the order of their keys, so that they are read side by side, and nothing is sorted.
+const CLIENTS: &str = "SELECT time, server, address, principal, proven, confirmed, kind, label, key, through, local \
+                       FROM clients ORDER BY address";
+const SUBSCRIPTIONS: &str =
+    "SELECT time, server, coalesce(spelt, destination), client, place FROM subscriptions ORDER BY client";
+
 /// What a file had.
 #[derive(Debug, Default)]
 pub struct Kept {
@@ -102,13 +108,9 @@ impl Load<'_> {
 
     /// Clients, each with its subscriptions behind it.
     fn clients(&mut self, sealing: &Sealing, service: &dyn Service) -> Result<(), StateError> {
-        let mut subscriptions = self.connection.prepare(
-            "SELECT time, server, coalesce(spelt, destination), client, place FROM subscriptions ORDER BY client",
-        )?;
+        let mut subscriptions = self.connection.prepare(SUBSCRIPTIONS)?;
         let mut subscriptions = Subscriptions { rows: subscriptions.query([])?, next: None, unreadable: 0 };
-        let query = "SELECT time, server, address, principal, proven, confirmed, kind, label, key, through, local \
-                     FROM clients ORDER BY address";
-        self.each(query, |kept, row| {
+        self.each(CLIENTS, |kept, row| {
             let held = subscriptions.of(blob(row, 2)?)?;
             let Some(address) = octets::address(blob(row, 2)?) else { return Ok(None) };
             let Some(local) = host_or_none(row, 10)? else { return Ok(None) };
@@ -344,4 +346,21 @@ pub(crate) fn sealed_otherwise(
         Ok(SealedOtherwise { address, label: row.get(3)?, key: blob(row, 4)?.to_vec(), bound_to })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_clients_are_read_without_sorting_them() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        crate::schema::upgrade(&mut connection).unwrap();
+        for query in [CLIENTS, SUBSCRIPTIONS] {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+            let steps = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
+            let steps: Vec<String> = steps.map(Result::unwrap).collect();
+            assert!(steps.len() == 1 && steps[0].starts_with("SCAN "), "{steps:?}");
+        }
+    }
 }

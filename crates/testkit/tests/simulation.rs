@@ -91,6 +91,11 @@ fn bounds_that_are_ignored_are_found() {
 }
 
 #[test]
+fn notices_that_never_reach_their_readers_are_found() {
+    is_found(Mutant::SwallowsNotices, Invariant::NoLostNotice);
+}
+
+#[test]
 fn disks_that_keep_what_has_ended_or_lie_are_found() {
     is_found(Mutant::DiskKeepsWhatEnded, Invariant::NoReturn);
     is_found(Mutant::DiskLies, Invariant::NoLoss);

@@ -25,6 +25,7 @@ mod local_addresses;
 mod locations;
 mod messages;
 mod mirror;
+mod peers_c;
 mod policy;
 mod replay;
 #[path = "../running/mod.rs"]

@@ -1,7 +1,7 @@
 //! A server without sockets: what it sends is received at once. Its proofs are verified as the program around it does
 //! that.
 
-use super::stage::{Double, Proof, Received};
+use super::stage::{Double, Proof, Received, session_of};
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     ops::{Deref, DerefMut},
@@ -12,7 +12,7 @@ use zephyr_core::time::Now;
 use zephyr_daemons::zephyrd::verifier::Verifier;
 use zephyr_engine::{
     machine::{Input, Machine, Output},
-    server::{Command, Config, Done, Event, Job, Server},
+    server::{Command, Config, Done, Event, Job, Server, peers::c::Restored},
 };
 
 /// Whether packets go over sockets.
@@ -37,6 +37,8 @@ pub(crate) struct Transport {
     pub(crate) asked: IpAddr,
     double: Arc<Double>,
     verifier: Verifier,
+    /// Jobs that are somebody else's.
+    pub(crate) jobs: Vec<Job>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -46,7 +48,7 @@ impl Transport {
         let verifier = Verifier::new(double.clone(), crate::VERIFY_THREADS).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let asked = config.address.into();
-        Self { server: Server::new(config, now), asked, double, verifier, runtime }
+        Self { server: Server::new(config, now), asked, double, verifier, jobs: Vec::new(), runtime }
     }
 
     /// How many packets were verified.
@@ -80,7 +82,12 @@ impl Transport {
                     Some(verified) => self.server.handle(now, Input::Done(Done::Verified(verified))),
                     None => under_way += 1,
                 },
-                Output::Job(_) => {}
+                Output::Job(Job::Restore(job)) => {
+                    let sessions = job.keys.iter().map(session_of).collect();
+                    let restored = Restored { id: job.id, sessions };
+                    self.server.handle(now, Input::Done(Done::Restored(restored)));
+                }
+                Output::Job(job) => self.jobs.push(job),
                 Output::Event(event) => events.push(event),
                 Output::Wait(_) if under_way > 0 => {
                     let verified = self.runtime.block_on(self.verifier.next());

@@ -19,7 +19,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 use zephyr_core::{
-    auth::{Acceptor, AuthError, Direction, Identity, Judgement, Reason, Session, Verdict},
+    auth::{Acceptor, AuthError, Direction, Identity, Judgement, Reason, Session, SessionKey, Verdict},
     kind::Kind,
     limits::Limits,
     notice::{Claim, Notice, Packet},
@@ -28,6 +28,7 @@ use zephyr_core::{
     time::Now,
     uid::Uid,
 };
+use zeroize::Zeroizing;
 use zephyr_engine::{
     machine::{Input, Machine, Transmit},
     server::{
@@ -91,6 +92,10 @@ impl Session for Key {
         zephyr_core::coding::zcode::encode(&self.checksum(packet.covered()?, direction), &mut expected);
         (packet.claim.checksum == expected).then_some(Cow::Borrowed(packet.notice.body))
     }
+
+    fn key(&self) -> Option<SessionKey> {
+        Some(SessionKey { kind: 99, octets: Zeroizing::new(self.0.to_be_bytes().to_vec()) })
+    }
 }
 
 /// What a packet proves.
@@ -102,6 +107,12 @@ pub enum Proof {
     Failed,
 }
 pub use Proof::{Failed, No, Yes};
+
+/// The session that a key is of.
+pub fn session_of(key: &SessionKey) -> Option<Arc<dyn Session>> {
+    let octets = key.octets.as_slice().try_into().ok().filter(|_| key.kind == 99)?;
+    Some(Arc::new(Key(u64::from_be_bytes(octets))))
+}
 
 /// Rules that restrict nothing, with these default subscriptions.
 pub fn with_defaults(file: &[u8]) -> Arc<Rules> {
@@ -419,6 +430,11 @@ impl Stage {
         }
         self.pass_to(end);
         received
+    }
+
+    /// What the server sends now, after the test has told it something itself.
+    pub fn settle(&mut self) -> Vec<Received> {
+        self.receive()
     }
 
     pub fn command(&mut self, command: Command) -> Vec<Received> {

@@ -21,5 +21,6 @@ mod local_addresses;
 mod locations;
 mod messages;
 mod mirror;
+mod peers_c;
 mod policy;
 mod stage;

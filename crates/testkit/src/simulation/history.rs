@@ -14,6 +14,7 @@ use std::{
     hash::Hash,
     net::SocketAddr,
     sync::Arc,
+    time::Duration,
 };
 use zephyr_core::{
     kind::Kind,
@@ -44,6 +45,7 @@ impl fmt::Debug for Element {
 /// An end of an element, and what was known to who ended it.
 struct End {
     stamp: Stamp,
+    at: Duration,
     known: VersionVector,
 }
 
@@ -100,8 +102,14 @@ impl History {
         self.cause = cause;
     }
 
+    /// Whether a client has ended at a server of this group since then.
+    pub(super) fn client_ended_since(&self, group: usize, client: SocketAddr, since: Duration) -> bool {
+        let ended = self.groups.get(&group).and_then(|group| group.ended.get(&Element::Client(client)));
+        ended.is_some_and(|ends| ends.iter().any(|end| end.at >= since))
+    }
+
     /// A server tells of a change.
-    pub(super) fn changed(&mut self, group: usize, server: &Server, changed: &Changed) {
+    pub(super) fn changed(&mut self, group: usize, now: Duration, server: &Server, changed: &Changed) {
         let stamp = changed.stamp;
         if stamp.server != server.config().id {
             return;
@@ -120,7 +128,7 @@ impl History {
                 // It may have made other changes since, of which it tells next.
                 let others = server.versions().stamps().filter(|it| it.server != stamp.server);
                 let known = others.chain([stamp]).collect();
-                group.ended.entry(element).or_default().push(End { stamp, known });
+                group.ended.entry(element).or_default().push(End { stamp, at: now, known });
             } else {
                 group.begun.entry(element).or_default().push(stamp);
             }

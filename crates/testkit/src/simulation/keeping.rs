@@ -23,8 +23,9 @@ const CLOCK_SKEW: u64 = 300;
 impl World {
     /// A server's change goes to its disk.
     pub(super) fn keep(&mut self, node: usize, changed: &Changed) -> Result<(), Violation> {
+        self.checker.numbers.changes += 1;
         if let Some(Process::Server(server)) = &self.nodes[node].process {
-            self.history.changed(self.group_of(node), server, changed);
+            self.history.changed(self.group_of(node), self.now, server, changed);
         }
         let is_first = self.nodes[node].disk.as_mut().is_some_and(|disk| disk.take(changed.clone()));
         if is_first {

@@ -37,6 +37,7 @@ mod network;
 mod node;
 mod process;
 mod program;
+mod promises;
 mod random;
 mod recovery;
 mod scenario;

@@ -19,6 +19,8 @@ pub enum Mutant {
     LosesTimers,
     /// Servers ask for a timer that has expired already, again and again.
     NeverRests,
+    /// Notices are now and then acknowledged in their readers' place, who never get them.
+    SwallowsNotices,
     /// Streams between servers lose a record now and then.
     LosesRecords,
     /// Disks keep what has ended.

@@ -21,6 +21,7 @@ impl World {
                     let notice = published.notice();
                     format!("publishes {} for {} readers: {:?}", notice.uid, published.readers, published.verdict)
                 });
+                self.promise(node, published);
                 self.checked(node, self.checker.published(published))
             }
             server::Event::Log(entry) => {

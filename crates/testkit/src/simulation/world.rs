@@ -11,6 +11,7 @@ use super::{
     network::{Fate, Network, Path},
     node::{Domain, Host, Node, Role},
     process::Stimulus,
+    promises::Promise,
     random::Random,
     scenario::Scenario,
     stranger::Stranger,
@@ -18,8 +19,19 @@ use super::{
     trace::{Trace, described},
 };
 use bytes::Bytes;
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
-use zephyr_core::{notice::Packet, time::Now};
+use std::{
+    collections::{BTreeMap, HashSet},
+    net::SocketAddr,
+    time::Duration,
+};
+use zephyr_core::{
+    kind::Kind,
+    limits::Limits,
+    names,
+    notice::{Claim, Notice, Packet},
+    time::Now,
+    uid::Uid,
+};
 use zephyr_engine::{
     client::Job,
     host_manager::Lookup,
@@ -102,6 +114,10 @@ pub(super) struct World {
     pub(super) streams: Streams,
     pub(super) checker: Checker,
     pub(super) history: History,
+    /// What readers are to be shown.
+    pub(super) promises: Vec<Promise>,
+    /// Uids of packets that were damaged, or of which strangers have sent something.
+    pub(super) doubtful: HashSet<Uid>,
     pub(super) trace: Trace,
     pub(super) mutant: Option<Mutant>,
     /// Nothing goes wrong any more.
@@ -143,6 +159,8 @@ impl World {
             streams: Streams::default(),
             checker: Checker::default(),
             history: History::default(),
+            promises: Vec::new(),
+            doubtful: HashSet::new(),
             trace: Trace::new(options.traces),
             mutant: options.mutant,
             is_well: false,
@@ -163,6 +181,7 @@ impl World {
     pub(super) fn run(&mut self) -> Result<(), Violation> {
         self.run_until(self.scenario.active + super::recovery::SETTLING)?;
         self.check_quiescence()?;
+        self.check_promises()?;
         self.check_servers()
     }
 
@@ -320,11 +339,39 @@ impl World {
             self.stranger.sees(from, to, payload, &mut self.random);
             self.overtake(from, to, payload);
         }
-        self.carry(Path { from: host, to: target }, from, to, payload);
+        if !(is_server && self.swallows(from, to, payload)) {
+            self.carry(Path { from: host, to: target }, from, to, payload);
+        }
         if has_answered && let Some(back) = self.nodes[node].dies_of_answer.take() {
             self.crash(node);
             self.later(back, Happening::Start(node));
         }
+    }
+
+    /// Somebody may have acknowledged what is in this packet without having got it.
+    pub(super) fn doubt(&mut self, payload: &Bytes) {
+        if let Ok(packet) = Packet::parse(payload) {
+            self.doubtful.insert(packet.notice.uid);
+        }
+    }
+
+    /// A fault: a reader's notice is acknowledged, and gone.
+    fn swallows(&mut self, from: SocketAddr, to: SocketAddr, payload: &Bytes) -> bool {
+        if self.mutant != Some(Mutant::SwallowsNotices) || self.is_well || !self.random.chance(200) {
+            return false;
+        }
+        let Ok(packet) = Packet::parse(payload) else { return false };
+        let Notice { kind, class, .. } = packet.notice;
+        if kind != Kind::Acked || class == names::ZEPHYR_CTL {
+            return false;
+        }
+        let answer = Notice { kind: Kind::ClientAck, body: b"", ..packet.notice };
+        let (Ok(payload), Some(host)) = (answer.write(&Claim::NONE, Limits::WHOLE_PACKET), self.host_at(from)) else {
+            return false;
+        };
+        let datagram = Datagram { from: to, host, to: from, payload };
+        self.later(Duration::from_millis(1), Happening::Arrival(Box::new(datagram)));
+        true
     }
 
     /// Decides what becomes of a datagram, wherever it says it comes from.
@@ -334,6 +381,9 @@ impl World {
             Fate::Arrives(arrivals) => {
                 let copies = arrivals.len();
                 for arrival in arrivals {
+                    if arrival.corrupt {
+                        self.doubt(payload);
+                    }
                     if arrival.corrupt || copies > 1 {
                         let how = if arrival.corrupt { "is damaged" } else { "comes more than once" };
                         self.trace.add(self.now, "network", || format!("{from} to {to}: {how}"));

@@ -126,7 +126,8 @@ impl Shell {
             Ok((configuration, domain, keys)) => {
                 if let Some((acceptor, service)) = keys {
                     self.environment.verifier.replace(acceptor);
-                    self.environment.tickets.replace(service);
+                    self.environment.tickets.replace(service.clone());
+                    self.environment.streams.prove_by(service);
                 }
                 self.domain = domain;
                 self.take_over(configuration)

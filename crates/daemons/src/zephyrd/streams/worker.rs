@@ -112,9 +112,8 @@ impl Worker {
                     Some(Command::Order(order)) => self.order(order),
                     Some(Command::Peers(peers)) => self.set_peers(peers).await,
                     Some(Command::Listen(listener)) => self.listen(listener),
-                    Some(Command::Prove(service, belief)) => {
-                        (self.options.service, self.options.belief) = (service, belief);
-                    }
+                    Some(Command::Prove(service)) => self.options.service = service,
+                    Some(Command::Believe(belief)) => self.options.belief = belief,
                     Some(Command::Finish(done)) => return self.finish(done).await,
                     None => return,
                 },

@@ -76,12 +76,12 @@ pub enum StreamEvent {
         /// The port.
         port: u16,
     },
-    /// The other end has proven itself.
+    /// The other end has proven itself. Where both are servers of ours, the one that connected has to send the first record.
     Open {
         /// Which stream.
         stream: StreamId,
     },
-    /// Another server has connected, and proven itself.
+    /// Another server has connected, and proven itself, which its first record was part of: that is told next.
     Accepted {
         /// The stream.
         stream: StreamId,

@@ -110,6 +110,7 @@ impl Server {
         if let Some(merge) = self.c_peers.peers.get_mut(place).and_then(|peer| peer.merge.as_mut()) {
             merge.taken += taken;
         }
+        self.probe(now);
         self.c_merge_on(now, place);
     }
 
