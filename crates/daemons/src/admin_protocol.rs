@@ -106,6 +106,12 @@ pub struct Status {
     /// Whether what it knows is kept.
     #[serde(default)]
     pub state: StateStatus,
+    /// Other realms that it talks with.
+    #[serde(default)]
+    pub realms: usize,
+    /// How many of these answer.
+    #[serde(default)]
+    pub realms_up: usize,
     /// Since it began.
     pub seconds_operational: u64,
     /// How much it holds.
@@ -197,12 +203,12 @@ pub struct RealmLine {
     pub realm: String,
     /// How it is: `up`, `tardy`, `starting`, `dead`, or `new` as long as nobody knows where it is.
     pub state: String,
-    /// Since when it is so.
-    pub seconds: u64,
+    /// Since it last answered; before it has, since it was first asked.
+    pub seconds_silent: u64,
     /// Packets that it has not acknowledged yet.
     pub waiting: usize,
-    /// Whether there is a ticket for it now.
-    pub ticket: bool,
+    /// What it subscribed to here.
+    pub subscriptions: usize,
     /// Its servers.
     pub servers: Vec<RealmServerLine>,
 }

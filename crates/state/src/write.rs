@@ -109,6 +109,8 @@ impl<'c> Writer<'c> {
                 }
             }
             Change::AuthenticatorUsed(used) => self.authenticator(used, stamp)?,
+            // Realms ask again after a start.
+            Change::RealmSubscribed { .. } | Change::RealmUnsubscribed { .. } => {}
             Change::ProofsUndone { host } => {
                 self.run(
                     "UPDATE authenticators SET undone = 1 WHERE substr(sender, 1, 16) = ? AND of_host",

@@ -45,7 +45,7 @@ fn who_stands_still_over_a_restart_gets_what_he_has_not_acknowledged() -> Result
     let Some((lan, mut domain)) = domain::alone(&[Make::Ours], Keeps::State)? else { return Ok(()) };
     domain.add_station(&lan, Make::Ours, &[0])?;
     let (alice, bob) = (domain.login(0, "alice")?, domain.login(0, "bob")?);
-    let zwgc = bob.zwgc(&NEWS)?;
+    let mut zwgc = bob.zwgc(&NEWS)?;
     alice.send(&["-c", "news", "-m", "before"])?;
     shows(&zwgc, "before")?;
     zwgc.signal(Signal::SIGSTOP)?;

@@ -100,9 +100,14 @@ fn lines(problems: &[Problem]) -> String {
 
 fn status(status: &Status) -> String {
     let pair = |name: &str, value: &dyn Display| [name.to_owned(), printable(&value.to_string())];
+    let realms = match status.realms {
+        0 => "none".to_owned(),
+        realms => format!("{realms}, of which {} answer", status.realms_up),
+    };
     let head = [
         pair("server", &format_args!("{} ({})", status.host, status.address)),
         pair("realm", &status.realm),
+        pair("other realms", &realms),
         pair("authentication", &status.authentication),
         pair("state", &state(&status.state)),
         pair("operational", &duration(status.seconds_operational)),
@@ -173,14 +178,14 @@ fn realms(realms: &[RealmLine]) -> String {
     if realms.is_empty() {
         return "none\n".to_owned();
     }
-    let header = ["REALM", "STATE", "SINCE", "WAITING", "TICKET"].map(str::to_owned);
+    let header = ["REALM", "STATE", "SILENT", "WAITING", "SUBSCRIPTIONS"].map(str::to_owned);
     let line = |realm: &RealmLine| {
         [
             printable(&realm.realm),
             printable(&realm.state),
-            duration(realm.seconds),
+            duration(realm.seconds_silent),
             realm.waiting.to_string(),
-            yes(realm.ticket),
+            realm.subscriptions.to_string(),
         ]
     };
     let rows: Vec<_> = std::iter::once(header).chain(realms.iter().map(line)).collect();
@@ -273,12 +278,12 @@ mod tests {
             sends,
             current,
         };
-        let realm = |realm: &str, state: &str, seconds, servers| RealmLine {
+        let realm = |realm: &str, state: &str, seconds_silent, servers| RealmLine {
             realm: realm.to_owned(),
             state: state.to_owned(),
-            seconds,
+            seconds_silent,
             waiting: 2,
-            ticket: true,
+            subscriptions: 7,
             servers,
         };
         let servers =
@@ -289,11 +294,11 @@ mod tests {
         ];
         assert_eq!(
             answer(&Answer::Realms(all)),
-            "REALM      STATE  SINCE      WAITING  TICKET\n\
-             A.TEST     up     1 min 5 s  2        yes\n\
+            "REALM      STATE  SILENT     WAITING  SUBSCRIPTIONS\n\
+             A.TEST     up     1 min 5 s  2        7\n\
              \x20 * z1.a.test  10.0.0.1:2103\n\
              \x20 - z2         10.0.0.2:2103  only received from\n\
-             LONG.TEST  new    3 s        2        yes\n\
+             LONG.TEST  new    3 s        2        7\n\
              \x20 - x\\u{1b}  no address is known\n"
         );
         assert_eq!(answer(&Answer::Realms(Vec::new())), "none\n");

@@ -27,6 +27,7 @@ mod messages;
 mod mirror;
 mod peers_c;
 mod policy;
+mod realms;
 mod replay;
 #[path = "../running/mod.rs"]
 mod running;

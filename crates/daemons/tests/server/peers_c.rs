@@ -413,12 +413,8 @@ const BAR: Record<'static> = Record::Subscription([b"bar", b"*", b""]);
 fn what_a_dump_brings_is_here() {
     let mut stage = with_peer();
     let place = Place { machine: b"m", time: b"t", tty: b"y" };
-    let location = Record::Location {
-        user: BOB.as_bytes(),
-        exposure: Exposure::NetVisible,
-        address: client(6000),
-        place,
-    };
+    let location =
+        Record::Location { user: BOB.as_bytes(), exposure: Exposure::NetVisible, address: client(6000), place };
     let without = Record::Client { principal: b"eve@R", address: client(6001), key: Key::None };
     let useless = Record::Client { principal: b"eve@R", address: client(6002), key: Key::Useless };
     meet(&mut stage, &[location, known(BOB, 6000), FOO, without, FOO, useless, FOO, Record::Realm(b"X")]);
@@ -445,7 +441,10 @@ fn a_record_without_a_key_takes_none_from_a_client() {
     let received = stage.send(here(), notice("foo", "x", "", ALICE), Yes);
     let delivered = received.iter().find(|it| it.to == SocketAddr::V4(client(6000))).expect("it is sent");
     assert!(key_of(BOB).check(&delivered.packet(), Direction::ToClient));
-    assert_eq!(told(&orders(&mut stage), id), [format!("{BOB} {}", client(6000)), "sub bar".into(), "sub foo".into(), "Done".into()]);
+    assert_eq!(
+        told(&orders(&mut stage), id),
+        [format!("{BOB} {}", client(6000)), "sub bar".into(), "sub foo".into(), "Done".into()]
+    );
 }
 
 /// Until the C server is dead, and there again: gives the stream that is offered to it.
@@ -639,7 +638,11 @@ fn who_takes_nothing_is_told_little_at_once() {
     let mut stage = together();
     for port in 0..500 {
         let body = format!("class-{port}\0*\0\0{}\0*\0\0", "x".repeat(200));
-        let packet = made_at(&mut stage, host(2), Notice { port: 6000 + port, ..control("SUBSCRIBE_NODEFS", BOB, body.as_bytes()) });
+        let packet = made_at(
+            &mut stage,
+            host(2),
+            Notice { port: 6000 + port, ..control("SUBSCRIBE_NODEFS", BOB, body.as_bytes()) },
+        );
         let received = stage.give(there(), &packet, Yes);
         received.iter().filter(|it| it.to == c_server()).for_each(|it| drop(acknowledges(&mut stage, it)));
     }

@@ -23,4 +23,5 @@ mod messages;
 mod mirror;
 mod peers_c;
 mod policy;
+mod realms;
 mod stage;

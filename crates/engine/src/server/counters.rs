@@ -183,6 +183,28 @@ numbers! {
         taken_over => "zephyrd_taken_over_clients_total",
         /// Notices that could not be written for a subscriber.
         not_written => "zephyrd_not_written_total",
+        /// Notices and questions handed off to other realms.
+        realm_handed_off => "zephyrd_realm_notices_total" to = "one",
+        /// Copies of notices to all sent to realms that subscribed.
+        realm_copies => "zephyrd_realm_notices_total" to = "subscribed",
+        /// Notices to other realms that nobody answered in time, which is what their senders were told.
+        realm_lost => "zephyrd_realm_not_sent_total" reason = "silent",
+        /// Notices and subscriptions to other realms refused because nobody knows where, or too much waits already.
+        realm_refused => "zephyrd_realm_not_sent_total" reason = "refused",
+        /// Packets to other realms given up after their last repetition.
+        realm_given_up => "zephyrd_realm_not_sent_total" reason = "given_up",
+        /// Packets sent to other realms, the first time each.
+        realm_sent => "zephyrd_realm_sent_total",
+        /// Packets sent to other realms again.
+        realm_resent => "zephyrd_realm_retransmitted_total",
+        /// Answers of other realms that something waited for.
+        realm_answered => "zephyrd_realm_answered_total",
+        /// Proven control notices of other realms.
+        realm_control => "zephyrd_realm_control_total",
+        /// Answers of other realms to what they were not asked.
+        realm_unasked => "zephyrd_realm_unasked_total",
+        /// Sessions with other realms that could not be had.
+        realm_no_session => "zephyrd_realm_sessions_failed_total",
         /// Hosts whose clients and locations were forgotten because the host asked for it.
         host_flushes => "zephyrd_host_flushes_total",
     }
@@ -220,6 +242,14 @@ numbers! {
         pending => "zephyrd_pending_packets",
         /// Octets of these packets.
         pending_octets => "zephyrd_pending_octets",
+        /// Packets on their way to other realms.
+        realm_pending => "zephyrd_realm_pending_packets",
+        /// Octets that these packets take.
+        realm_pending_octets => "zephyrd_realm_pending_octets",
+        /// Subscriptions of other realms.
+        realm_subscriptions => "zephyrd_realm_subscriptions",
+        /// Subscriptions of clients that other realms have not granted yet.
+        realm_wishes => "zephyrd_realm_subscriptions_wanted",
         /// Locations.
         locations => "zephyrd_locations",
         /// Known hosts.

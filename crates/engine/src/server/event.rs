@@ -150,6 +150,22 @@ pub enum Change {
         /// The latest known stamp of each.
         versions: VersionVector,
     },
+    /// Another realm has subscribed to more, for somebody of its own.
+    RealmSubscribed {
+        /// The realm.
+        realm: Arc<[u8]>,
+        /// For whom, as the realm says.
+        asker: Arc<[u8]>,
+        /// To what: notices to all.
+        destinations: Vec<Destination>,
+    },
+    /// Subscriptions of another realm have ended.
+    RealmUnsubscribed {
+        /// The realm.
+        realm: Arc<[u8]>,
+        /// To what it was subscribed.
+        destinations: Vec<Destination>,
+    },
     /// An authenticator has proved a notice, and proves no other.
     ///
     /// It is told again with the answer where that was not known at first.
@@ -196,6 +212,12 @@ impl fmt::Debug for Change {
             Self::LocationGone { user, address } => write!(f, "LocationGone({}, {address})", text(user)),
             Self::HostKnown { manager, .. } => write!(f, "HostKnown({manager})"),
             Self::HostGone { manager } => write!(f, "HostGone({manager})"),
+            Self::RealmSubscribed { realm, asker, destinations } => {
+                write!(f, "RealmSubscribed({}, {}, {destinations:?})", text(realm), text(asker))
+            }
+            Self::RealmUnsubscribed { realm, destinations } => {
+                write!(f, "RealmUnsubscribed({}, {destinations:?})", text(realm))
+            }
             Self::VersionsKnown { versions } => write!(f, "VersionsKnown({versions:?})"),
             // A digest says nothing to anybody.
             Self::AuthenticatorUsed(_) => f.write_str("AuthenticatorUsed"),

@@ -1,6 +1,10 @@
 //! Events that the server logs.
 
-use crate::{level::Level, plural::Plural, server::held_answers::KeeperId};
+use crate::{
+    level::Level,
+    plural::Plural,
+    server::{held_answers::KeeperId, realms::RealmState},
+};
 use std::{fmt, net::SocketAddr};
 use zephyr_core::{
     auth::{AuthError, Reason},
@@ -86,6 +90,18 @@ pub enum LogEvent {
     NeverConfirmed { client: SocketAddr, principal: Box<[u8]> },
     /// A proven principal takes the address of a client that is not proven, or of which nothing shows that it is there.
     TakenOver { sender: Box<[u8]>, owner: Box<[u8]>, client: SocketAddr },
+    /// Another realm is otherwise than before.
+    RealmState { realm: Box<[u8]>, state: RealmState },
+    /// There is no session with the servers of another realm.
+    NoRealmSession { realm: Box<[u8]>, error: AuthError },
+    /// A packet to another realm cannot be written.
+    NotWrittenToRealm { reason: String },
+    /// A server of another realm answers what it was not asked; `what` it would tell.
+    Unasked { realm: Box<[u8]>, what: &'static str, from: SocketAddr },
+    /// Subscriptions, so many, that another realm wants for somebody and may not have.
+    RealmSubscriptionRefused { sender: Box<[u8]>, from: SocketAddr, count: usize },
+    /// Subscriptions of another realm, so many, that new rules forbid.
+    RealmSubscriptionsEnded { realm: Box<[u8]>, count: usize },
     /// A host manager has started or flushed; so many clients are gone.
     HostFlushed { host: SocketAddr, clients: usize },
     /// Another server of the realm is named in the configuration.
@@ -144,7 +160,8 @@ impl LogEvent {
             | Self::NoSuchClient { .. }
             | Self::DumpBegins { .. }
             | Self::DumpTaken { .. }
-            | Self::DumpDone { .. } => Level::Info,
+            | Self::DumpDone { .. }
+            | Self::RealmState { .. } => Level::Info,
             _ => Level::Warning,
         }
     }
@@ -241,6 +258,26 @@ impl fmt::Display for LogEvent {
             }
             Self::TakenOver { sender, owner, client } => {
                 write!(f, "{} takes the port of {} ({client})", text(sender), text(owner))
+            }
+            Self::RealmState { realm, state } => write!(f, "realm {} is now {state}", text(realm)),
+            Self::NoRealmSession { realm, error } => {
+                write!(
+                    f,
+                    "no session with realm {}: {error}; what is for it waits, and is lost after 8 seconds",
+                    text(realm)
+                )
+            }
+            Self::NotWrittenToRealm { reason } => write!(f, "no notice for another realm: {reason}"),
+            Self::Unasked { realm, what, from } => {
+                write!(f, "realm {} ({from}) tells {what} that nobody has asked it for, passed over", text(realm))
+            }
+            Self::RealmSubscriptionRefused { sender, from, count } => {
+                let subscriptions = Plural(*count, "subscription", "subscriptions");
+                write!(f, "{subscriptions} of another realm for {} refused ({from})", text(sender))
+            }
+            Self::RealmSubscriptionsEnded { realm, count } => {
+                let subscriptions = Plural(*count, "subscription", "subscriptions");
+                write!(f, "{subscriptions} of realm {} ended by the new rules", text(realm))
             }
             Self::HostFlushed { host, clients } => {
                 write!(f, "host {} flushed, {} gone", host.ip(), Plural(*clients, "client", "clients"))

@@ -54,7 +54,7 @@ pub use log_event::LogEvent;
 pub use origin::{Belief, NeighbourRealm, Neighbours, Origin, PeerId, PeerKind, PeerServer, RealmId, RealmServer};
 pub use pacer::acknowledgements_in_flight;
 pub use queue_lengths::QueueLengths;
-pub use realms::{RealmDone, RealmJob};
+pub use realms::{RealmDone, RealmJob, RealmState, RealmView};
 pub use server_class::ServerClass;
 pub use snapshot::Source as ChangeSource;
 pub use stamp::{ServerId, Stamp, VersionVector};
@@ -73,6 +73,7 @@ use crate::{
         },
         pacer::{Lane, Paced, Pacer},
         peers::c::CPeers,
+        realms::OtherRealms,
         request::{Path, Source},
         stamp::StampClock,
         state::{
@@ -155,6 +156,7 @@ pub struct Server {
     pacer: Pacer,
     jobs: VecDeque<Job>,
     events: VecDeque<Event>,
+    realms: OtherRealms,
 }
 
 impl Machine for Server {
@@ -169,11 +171,12 @@ impl Machine for Server {
             Input::Datagram { from, local, octets } => self.receive(now, Path { from, local }, octets),
             Input::Unreachable { to, quoted } => self.unreachable(now, to, quoted),
             Input::Done(Done::Verified(verified)) => self.verified(now, verified),
+            Input::Done(Done::Realm(done)) => self.realm_done(now, done),
             // There is no other server yet that it could be of.
             Input::Done(Done::Stream(event)) if CPeers::is_own(event.stream()) => self.c_stream(now, event),
             Input::Done(Done::Restored(restored)) => self.c_restored(now, restored),
             Input::Done(Done::Uptime(uptime)) => self.c_uptime(now, uptime),
-            Input::Done(Done::Stream(_) | Done::Realm(_)) => {}
+            Input::Done(Done::Stream(_)) => {}
             Input::Timeout => {
                 self.c_timeout(now);
                 self.handle_timeout(now);
@@ -205,7 +208,8 @@ impl Machine for Server {
 
 impl Server {
     /// A server that knows nobody yet.
-    pub fn new(config: Config, now: Now) -> Self {
+    pub fn new(mut config: Config, now: Now) -> Self {
+        let realms = std::mem::take(&mut config.neighbours.realms);
         let mut server = Self {
             uids: UidSource::new(config.address),
             started: now.monotonic,
@@ -241,9 +245,11 @@ impl Server {
             pacer: Pacer::new(config.in_flight),
             jobs: VecDeque::new(),
             events: VecDeque::new(),
+            realms: OtherRealms::default(),
             config,
         };
         server.set_c_peers(now);
+        server.set_realms(now, realms);
         server
     }
 
@@ -274,21 +280,15 @@ impl Server {
         let due =
             [self.deliveries.next_due(), self.probes.next_due(), self.checks.next_due()].into_iter().flatten().min();
         let room = (!self.fan_outs.is_empty()).then(|| self.pacer.next_room());
-        [
-            due.filter(|_| may_repeat),
-            room,
-            self.pacer.next_chance(),
-            self.held_answers.next_due(),
-            self.c_peers.next_due(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let others =
+            [self.pacer.next_chance(), self.held_answers.next_due(), self.c_peers.next_due(), self.realms.next_due()];
+        [due.filter(|_| may_repeat), room].into_iter().chain(others).flatten().min()
     }
 
     /// Handles what is due, as long as there is little to send. When much is due at once, some of it stays due.
     fn handle_timeout(&mut self, now: Now) {
         self.answer_overdue(now);
+        self.go_on_with_realms(now);
         if self.deliveries.forget_some() || !self.may_repeat(now) {
             return;
         }
@@ -362,7 +362,7 @@ impl Server {
                 (self.config.rules, self.config.policy) = (rules, *policy);
                 self.end_forbidden_subscriptions();
             }
-            Command::Realms(realms) => self.config.neighbours.realms = realms,
+            Command::Realms(realms) => self.set_realms(now, realms),
             Command::Rebound(bounds) => self.config.bounds = *bounds,
             Command::Peers { peers, believe } => {
                 self.config.neighbours.peers = peers;
@@ -373,6 +373,7 @@ impl Server {
             Command::Keeper { keeper, presence } => self.keeper(keeper, presence),
             Command::Shutdown => {
                 self.finish_fan_outs(now);
+                self.end_all_hand_offs();
                 self.say_goodbye_to_hosts(now);
                 self.c_leave(now);
             }
@@ -398,6 +399,10 @@ impl Server {
             subscription_octets: self.subscriptions.octets(),
             pending: self.deliveries.len(),
             pending_octets: self.deliveries.octets(),
+            realm_pending: self.realms.outbox.len(),
+            realm_pending_octets: self.realms.outbox.octets(),
+            realm_subscriptions: self.realms.theirs.len(),
+            realm_wishes: self.realms.wishes.len(),
             locations: self.locations.len(),
             hosts: self.hosts.len(),
             recent: self.response_cache.len(),
@@ -444,6 +449,7 @@ impl Server {
         let payer = client.payer();
         let held = std::mem::take(&mut client.subscriptions);
         self.subscriptions.leave(id, held.into_iter().map(|held| held.destination).collect(), &payer);
+        self.end_wishes_of(id);
         self.probes.end(id);
         self.checks.end(client.address().ip(), id);
         self.deliveries.forget_client(client.address(), id);
@@ -452,7 +458,7 @@ impl Server {
 
     /// Clears up some of what clients have left that are gone; true when there is more.
     fn clear_up(&mut self) -> bool {
-        self.subscriptions.end_some() | self.deliveries.forget_some()
+        self.subscriptions.end_some() | self.deliveries.forget_some() | self.tell_of_orphans()
     }
 
     /// Reports which locations are gone.

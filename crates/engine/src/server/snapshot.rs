@@ -3,6 +3,7 @@
 
 use crate::server::{
     Bounds, Change, Changed, Located, Server,
+    realms::theirs::{Added, Room},
     request::Path,
     stamp::{Stamp, VersionVector},
     state::{
@@ -46,8 +47,21 @@ impl Server {
         let clients = self.clients.by_address().flat_map(|(_, client)| changes_of(client));
         // The newest is the first, and what is added later is put before it.
         let locations = self.locations.lists().flat_map(|(user, list)| list.iter().rev().map(|it| change_of(user, it)));
+        let realms = self.realms.table.listed().flat_map(|(id, realm)| {
+            self.realms.theirs.of(id).flat_map(|(destination, held)| {
+                held.askers.iter().map(|asker| Changed {
+                    stamp: held.stamp,
+                    change: Change::RealmSubscribed {
+                        realm: realm.name.clone(),
+                        asker: asker.clone(),
+                        destinations: vec![destination.clone()],
+                    },
+                })
+            })
+        });
         let versions = Changed { stamp: oldest, change: Change::VersionsKnown { versions: self.versions.clone() } };
-        hosts.chain(clients).chain(locations).chain(self.used_authenticators()).chain([versions])
+        let used = self.used_authenticators();
+        hosts.chain(clients).chain(locations).chain(realms).chain(used).chain([versions])
     }
 
     /// Which changes are known here.
@@ -94,6 +108,10 @@ impl Server {
                 true
             }
             Change::HostGone { manager } => self.hosts.leave(manager),
+            Change::RealmSubscribed { realm, asker, destinations } => {
+                self.apply_realm_subscriptions(&realm, &asker, &destinations, stamp)
+            }
+            Change::RealmUnsubscribed { realm, destinations } => self.apply_realm_end(&realm, &destinations, is_known),
             Change::VersionsKnown { versions } => {
                 versions.stamps().for_each(|stamp| self.stamps.saw(stamp));
                 self.versions.merge(&versions);
@@ -179,6 +197,39 @@ impl Server {
             client.end(&ended);
         }
         !ended.is_empty()
+    }
+
+    /// Of a realm that is listed: others get nothing.
+    fn apply_realm_subscriptions(
+        &mut self,
+        realm: &[u8],
+        asker: &Arc<[u8]>,
+        destinations: &[Destination],
+        stamp: Stamp,
+    ) -> bool {
+        let Some(realm) = self.realms.table.named(realm) else { return false };
+        let room = Room { count: usize::MAX, octets: usize::MAX };
+        let theirs = &mut self.realms.theirs;
+        let added = destinations.iter().filter(|it| theirs.add(realm, it, asker, room) == Added::Yes).count();
+        theirs.set_stamp(realm, destinations, stamp);
+        added > 0
+    }
+
+    fn apply_realm_end(
+        &mut self,
+        realm: &[u8],
+        destinations: &[Destination],
+        is_known: impl Fn(Stamp) -> bool,
+    ) -> bool {
+        let Some(realm) = self.realms.table.named(realm) else { return false };
+        let theirs = &mut self.realms.theirs;
+        let mut ended = false;
+        for destination in destinations {
+            if theirs.get(realm, destination).is_some_and(|held| is_known(held.stamp)) {
+                ended |= theirs.remove(realm, destination);
+            }
+        }
+        ended
     }
 
     fn apply_location(&mut self, located: &Located, stamp: Stamp) -> bool {

@@ -172,6 +172,8 @@ impl Tables {
             Change::HostGone { manager } => {
                 self.hosts.remove(&manager);
             }
+            // No realm here knows another.
+            Change::RealmSubscribed { .. } | Change::RealmUnsubscribed { .. } => {}
             Change::VersionsKnown { versions } => self.versions.merge(&versions),
             Change::AuthenticatorUsed(used) => {
                 self.authenticators.insert(used.authenticator, (used, stamp));

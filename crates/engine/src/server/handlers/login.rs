@@ -5,7 +5,7 @@ use crate::server::{
     acl::Who,
     log_event::LogEvent,
     reply::Reply,
-    request::Request,
+    request::{Reach, Request},
     stamp::Stamp,
     state::{
         locations::{Kept, Stored, Told},
@@ -58,6 +58,7 @@ impl Server {
         let (user, address) = (request.notice.instance, request.client_address());
         let Ok(exposure) = self.locations.remove(user, address, true) else { return Reply::NotFound };
         self.locations_gone(vec![(user.into(), address)]);
+        request.reach = reach_of(exposure);
         if exposure.is_announced() { self.announce(request) } else { Reply::Sent }
     }
 
@@ -142,6 +143,7 @@ impl Server {
             Stored::Yes if exposure.is_announced() => {
                 request.notice.opcode = names::USER_LOGIN;
                 request.announced = true;
+                request.reach = reach_of(exposure);
                 self.announce(request)
             }
             Stored::Yes => Reply::Sent,
@@ -152,5 +154,17 @@ impl Server {
                 Reply::Lost
             }
         }
+    }
+}
+
+/// How far a login or logout is announced.
+const fn reach_of(exposure: Exposure) -> Reach {
+    match exposure {
+        Exposure::NetAnnounced => Reach::Realms,
+        Exposure::None
+        | Exposure::OpStaff
+        | Exposure::RealmVisible
+        | Exposure::RealmAnnounced
+        | Exposure::NetVisible => Reach::Here,
     }
 }
