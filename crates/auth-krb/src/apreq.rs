@@ -1,5 +1,5 @@
 //! A strict parser of AP-REQ messages, run before libkrb5 sees them. Nothing but what a client of this service sends
-//! gets through.
+//! gets through, or another server that connects to it.
 
 use crate::{
     binding::SERVICE,
@@ -7,6 +7,7 @@ use crate::{
     der::{Reader, unsigned},
 };
 use rasn_kerberos::{ApReq, EncryptedData};
+use zephyr_core::auth::MAX_TOKEN;
 
 /// The largest authenticator, in octets: a packet holds no more.
 pub(crate) const MAX_AUTHENTICATOR: usize = zephyr_core::limits::MAX_PACKET;
@@ -33,6 +34,8 @@ pub(crate) enum Refusal {
     MessageType(String),
     #[error("AP options are set")]
     Options,
+    #[error("AP options other than mutual authentication")]
+    NotMutual,
     #[error("a ticket for another service")]
     OtherService,
     #[error("a ticket for the service of another realm")]
@@ -52,9 +55,24 @@ pub(crate) struct Enctypes {
     pub(crate) session: i32,
 }
 
-/// Parses an AP-REQ for the service of `realm`.
+/// Mutual authentication, among the AP options.
+const MUTUAL_REQUIRED: u32 = 1 << (31 - 2);
+
+/// Parses an AP-REQ of a notice for the service of `realm`.
 pub(crate) fn inspect(octets: &[u8], realm: &[u8]) -> Result<Enctypes, Refusal> {
-    if octets.len() > MAX_AUTHENTICATOR {
+    let (enctypes, options) = parse(octets, realm, MAX_AUTHENTICATOR)?;
+    if options == Some(0) { Ok(enctypes) } else { Err(Refusal::Options) }
+}
+
+/// Parses an AP-REQ by which another server connects to that of `realm`.
+pub(crate) fn inspect_mutual(octets: &[u8], realm: &[u8]) -> Result<Enctypes, Refusal> {
+    let (enctypes, options) = parse(octets, realm, MAX_TOKEN)?;
+    if options == Some(MUTUAL_REQUIRED) { Ok(enctypes) } else { Err(Refusal::NotMutual) }
+}
+
+/// The types of its keys, and its options where they are so many as they must be.
+fn parse(octets: &[u8], realm: &[u8], max_len: usize) -> Result<(Enctypes, Option<u32>), Refusal> {
+    if octets.len() > max_len {
         return Err(Refusal::TooLong(octets.len()));
     }
     let request: ApReq = rasn::der::decode(octets).map_err(|_| Refusal::NotAnApReq)?;
@@ -72,9 +90,7 @@ pub(crate) fn inspect(octets: &[u8], realm: &[u8]) -> Result<Enctypes, Refusal> 
         return Err(Refusal::MessageType(request.msg_type.to_string()));
     }
     let options = &request.ap_options.0;
-    if options.len() != 32 || options.any() {
-        return Err(Refusal::Options);
-    }
+    let options = (options.len() == 32).then(|| options.iter().fold(0, |number, bit| number << 1 | u32::from(*bit)));
     let name = &request.ticket.sname.string;
     if !name.iter().map(|part| -> &[u8] { part.as_ref() }).eq(SERVICE.map(std::ffi::CStr::to_bytes)) {
         return Err(Refusal::OtherService);
@@ -85,7 +101,7 @@ pub(crate) fn inspect(octets: &[u8], realm: &[u8]) -> Result<Enctypes, Refusal> 
     }
     encrypted(&request.ticket.enc_part, |enctype| checksum::is_known(enctype) || enctype == RC4_EXPORT)?;
     encrypted(&request.authenticator, checksum::is_known)?;
-    Ok(Enctypes { ticket: request.ticket.enc_part.etype, session: request.authenticator.etype })
+    Ok((Enctypes { ticket: request.ticket.enc_part.etype, session: request.authenticator.etype }, options))
 }
 
 fn encrypted(data: &EncryptedData, is_known: impl Fn(i32) -> bool) -> Result<(), Refusal> {
@@ -188,6 +204,29 @@ mod tests {
         assert_eq!(said_of(|request| request.ticket.enc_part.cipher.clear()), Err(Refusal::Empty));
         assert_eq!(said_of(|request| request.authenticator.cipher.clear()), Err(Refusal::Empty));
         let long = said_of(|request| request.authenticator.cipher = vec![0; 1024]);
+        assert!(matches!(long, Err(Refusal::TooLong(_))), "{long:?}");
+    }
+
+    #[test]
+    fn who_connects_asks_for_mutual_authentication_and_nothing_else() {
+        let said_of = |change: fn(&mut kerberos_asn1::ApReq)| {
+            let mut request = request();
+            request.ap_options.flags = MUTUAL_REQUIRED;
+            change(&mut request);
+            inspect_mutual(&request.build(), REALM)
+        };
+        assert_eq!(said_of(|_| ()), Ok(Enctypes { ticket: 18, session: 18 }));
+        for change in [
+            |request: &mut kerberos_asn1::ApReq| request.ap_options.flags = 0,
+            |request| request.ap_options.flags |= 1 << 30,
+            |request| request.ap_options.flags |= 1,
+        ] {
+            assert_eq!(said_of(change), Err(Refusal::NotMutual));
+        }
+        assert_eq!(said_of(|request| request.ticket.realm = "OTHER".into()), Err(Refusal::OtherRealm));
+        // Longer than a packet, as tickets with a PAC are.
+        assert!(said_of(|request| request.authenticator.cipher = vec![1; 4000]).is_ok());
+        let long = said_of(|request| request.authenticator.cipher = vec![1; MAX_TOKEN]);
         assert!(matches!(long, Err(Refusal::TooLong(_))), "{long:?}");
     }
 

@@ -74,9 +74,14 @@ impl Permitted {
         Self(enctypes.iter().map(|enctype| enctype.0).collect())
     }
 
+    /// Whether a type is permitted.
+    pub(crate) fn has(&self, enctype: i32) -> bool {
+        self.0.contains(&enctype)
+    }
+
     /// The refusal of a type, or `None` when it is permitted.
     pub(crate) fn refusal(&self, what: &str, enctype: i32) -> Option<String> {
-        if self.0.contains(&enctype) {
+        if self.has(enctype) {
             return None;
         }
         Some(format!("{what} is of type {}, which is not permitted here", name_of(enctype)))

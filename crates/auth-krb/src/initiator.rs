@@ -1,13 +1,13 @@
 //! The user's tickets: the client's side of the backend (authentication, sections 2 and 4; wire format, section 8).
 
 use crate::{
-    binding::{Cache, Context, Lookup, Principal},
-    checksum,
+    binding::{Cache, Context},
     error::{self, Error, code},
     gss,
     ownership::{self, NotOwn},
     session::TicketSession,
     ticket::ServiceTicket,
+    ticket_search::Search,
 };
 use std::{
     collections::HashMap,
@@ -19,13 +19,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use zephyr_core::auth::{AuthError, Initiator, Session};
-
-/// Session keys that C programs can use, most wanted first: AES with SHA-1, Camellia, and what old realms have.
-const KNOWN_TO_C: [i32; 6] = [18, 17, 26, 25, 23, 16];
-/// Of these, what is asked of a KDC before it may choose.
-const ASKED_FOR: [i32; 2] = [18, 17];
-/// The library's "any enctype".
-const ANY: i32 = 0;
 
 /// Proves notices with the tickets in the user's default credential cache.
 ///
@@ -143,39 +136,5 @@ fn best_ticket(
     known: Option<&ServiceTicket>,
 ) -> Result<ServiceTicket, Error> {
     let client = context.principal_of(cache)?;
-    let search = Search { context, cache, client: &client, realm: realm.as_bytes() };
-    let cached = |enctype| search.by(Lookup::Cached, enctype).ok();
-
-    if let Some(ticket) = KNOWN_TO_C.into_iter().find_map(cached) {
-        return Ok(ticket);
-    }
-    // One of another type is in use only because the KDC gives no better one: do not ask again.
-    let other = cached(ANY).filter(|ticket| checksum::is_known(ticket.key.enctype));
-    if let Some(ticket) = other.as_ref().filter(|ticket| Some(*ticket) == known) {
-        return Ok(ticket.clone());
-    }
-    for enctype in ASKED_FOR {
-        match search.by(Lookup::Kdc, enctype) {
-            Err(error) if is_about_enctype(&error) => {}
-            outcome => return outcome,
-        }
-    }
-    other.map_or_else(|| search.by(Lookup::Kdc, ANY), Ok)
-}
-
-fn is_about_enctype(error: &Error) -> bool {
-    matches!(error.code, code::ETYPE_NOSUPP | code::PROG_ETYPE_NOSUPP | code::CONFIG_ETYPE_NOSUPP)
-}
-
-struct Search<'a> {
-    context: &'a Context,
-    cache: &'a Cache<'a>,
-    client: &'a Principal<'a>,
-    realm: &'a [u8],
-}
-
-impl Search<'_> {
-    fn by(&self, lookup: Lookup, enctype: i32) -> Result<ServiceTicket, Error> {
-        self.context.ticket(lookup, self.cache, self.client, self.realm, enctype)
-    }
+    Search { context, cache, client: &client, realm: realm.as_bytes() }.best(known)
 }

@@ -7,6 +7,9 @@
 //! * `apreq`, `authenticator`, `der`: that strict look
 //! * `derivation`, `mac`, `checksum`, `decryption`, `session`: the session key at work
 //! * `acceptor`, `keytab`, `known`, `enctype`: the server's side
+//! * `service`, `channel`, `storage`: the server as a client of other servers, its connections with them, and the keys for
+//!   what it keeps
+//! * `ticket_search`: which ticket servers and clients use
 //! * `initiator`, `gss`: the client's side
 //! * `ownership`: whose files caches and keytabs are
 //! * `binding`, `ticket`, `error`: libkrb5, what it hands out, and its errors
@@ -15,6 +18,7 @@ mod acceptor;
 mod apreq;
 mod authenticator;
 mod binding;
+mod channel;
 mod checksum;
 mod decryption;
 mod der;
@@ -29,8 +33,11 @@ mod keytab;
 mod known;
 mod mac;
 mod ownership;
+mod service;
 mod session;
+mod storage;
 mod ticket;
+mod ticket_search;
 
 pub use acceptor::KerberosAcceptor;
 pub use checksum::KeyError;
@@ -38,6 +45,7 @@ pub use enctype::{Enctype, UnknownEnctype};
 pub use gss::{Credentials, credentials};
 pub use initiator::KerberosInitiator;
 pub use keytab::{DEFAULT_KEYTAB, keytab_warnings};
+pub use service::KerberosService;
 pub use session::{KeySession, TicketSession};
 
 use zephyr_core::auth::AuthError;

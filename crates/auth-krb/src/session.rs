@@ -15,7 +15,7 @@ use std::{
     time::SystemTime,
 };
 use zephyr_core::{
-    auth::{AuthError, Direction, Session},
+    auth::{AuthError, Direction, Session, SessionKey},
     coding::zcode,
     limits::Limits,
     notice::{Notice, Packet},
@@ -88,6 +88,11 @@ impl Session for KeySession {
         });
         holds.then_some(Cow::Borrowed(packet.notice.body))
     }
+
+    fn key(&self) -> Option<SessionKey> {
+        let Key { enctype, octets } = self.checksums.key();
+        Some(SessionKey { kind: *enctype, octets: octets.clone() })
+    }
 }
 
 /// A compact session key, for a server that keeps one of every client: it takes a fraction of the octets that one at
@@ -109,9 +114,12 @@ impl RestingKey {
         Some(Self { octets, len: u8::try_from(key.octets.len()).ok()?, enctype: key.enctype })
     }
 
+    fn octets(&self) -> &[u8] {
+        self.octets.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
     fn at_work(&self) -> Result<KeySession, KeyError> {
-        let octets = self.octets.get(..usize::from(self.len)).unwrap_or_default();
-        KeySession::from_raw(self.enctype, octets)
+        KeySession::from_raw(self.enctype, self.octets())
     }
 }
 
@@ -123,6 +131,10 @@ impl Session for RestingKey {
 
     fn open<'a>(&self, packet: &Packet<'a>, direction: Direction) -> Option<Cow<'a, [u8]>> {
         self.at_work().ok()?.open(packet, direction)
+    }
+
+    fn key(&self) -> Option<SessionKey> {
+        Some(SessionKey { kind: self.enctype, octets: self.octets().to_vec().into() })
     }
 }
 

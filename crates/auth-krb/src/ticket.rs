@@ -75,6 +75,8 @@ impl Made {
 pub(crate) struct Accepted {
     /// The principal's text.
     pub(crate) client: Vec<u8>,
+    /// Whether the principal is the service that accepted it.
+    pub(crate) is_service: bool,
     /// The ticket's session key.
     pub(crate) key: Key,
     /// When the ticket is good.

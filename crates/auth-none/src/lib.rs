@@ -7,17 +7,20 @@
 //! Realms, which belong to Kerberos, are made from host names here; see [`realm_of_host`].
 
 mod realm;
+mod service;
 
 pub use realm::{default_realm, realm_of_host};
+pub use service::NullService;
 
 use bytes::Bytes;
 use std::{borrow::Cow, sync::Arc};
 use zephyr_core::{
-    auth::{Acceptor, AuthError, Direction, Identity, Initiator, Judgement, Session, Verdict},
+    auth::{Acceptor, AuthError, Direction, Identity, Initiator, Judgement, Session, SessionKey, Verdict},
     limits::Limits,
     notice::{Claim, Notice, Packet},
     time::Now,
 };
+use zeroize::Zeroizing;
 
 /// The acceptor of the null backend: believes nobody, or everybody.
 #[derive(Clone, Copy, Debug, Default)]
@@ -88,6 +91,9 @@ struct NullSession {
     believing: bool,
 }
 
+/// The type of a key of no octets: Kerberos's null encryption.
+const NO_KEY: i32 = 0;
+
 impl Session for NullSession {
     fn seal(&self, notice: &Notice<'_>, _: Direction, limits: Limits, _: Now) -> Result<Bytes, AuthError> {
         Ok(notice.write(&Claim { auth: u32::from(self.believing), ..Claim::NONE }, limits)?)
@@ -95,6 +101,11 @@ impl Session for NullSession {
 
     fn open<'a>(&self, packet: &Packet<'a>, _: Direction) -> Option<Cow<'a, [u8]>> {
         (self.believing && packet.claim.auth != 0).then_some(Cow::Borrowed(packet.notice.body))
+    }
+
+    /// A key of no octets, where it is a session at all.
+    fn key(&self) -> Option<SessionKey> {
+        self.believing.then(|| SessionKey { kind: NO_KEY, octets: Zeroizing::default() })
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
 };
 use std::{fmt, str::FromStr, sync::Arc};
 use zephyr_core::{
-    auth::{Acceptor, AuthError, Initiator},
+    auth::{Acceptor, AuthError, Initiator, Service},
     policy::Policy,
 };
 
@@ -94,6 +94,16 @@ impl Backend {
     /// When there is no realm to serve, or the keytab cannot be read or lacks the service's key.
     pub fn acceptor(self, options: &AcceptorOptions) -> Result<Arc<dyn Acceptor>, AuthError> {
         (self.0.acceptor)(options)
+    }
+
+    /// The service of a domain, with the options of its acceptor: what a server does with its own keys. Whatever it needs on
+    /// this machine is read now; a KDC is only asked when it is needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backend::acceptor`].
+    pub fn service(self, options: &AcceptorOptions) -> Result<Arc<dyn Service>, AuthError> {
+        (self.0.service)(options)
     }
 
     /// The client's side of a domain, for this user. Credentials are only looked at when they are needed.

@@ -6,10 +6,10 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use zephyr_auth_krb::{KerberosAcceptor, KerberosInitiator};
-use zephyr_auth_none::{NullAcceptor, NullInitiator};
+use zephyr_auth_krb::{KerberosAcceptor, KerberosInitiator, KerberosService};
+use zephyr_auth_none::{NullAcceptor, NullInitiator, NullService};
 use zephyr_core::{
-    auth::{Acceptor, AuthError, Initiator},
+    auth::{Acceptor, AuthError, Initiator, Service},
     policy::Policy,
 };
 
@@ -37,6 +37,11 @@ pub(crate) static KERBEROS: Provider = Provider {
         let permitted = options.permitted_enctypes.as_deref().unwrap_or(&Enctype::DEFAULT);
         Ok(Arc::new(acceptor.permitting(permitted)))
     },
+    service: |options| {
+        let service = KerberosService::new(options.realm.as_deref(), options.keytab.as_deref())?;
+        let permitted = options.permitted_enctypes.as_deref().unwrap_or(&Enctype::DEFAULT);
+        Ok(Arc::new(service.permitting(permitted)))
+    },
     initiator: |_| Ok(Arc::new(KerberosInitiator::new())),
 };
 
@@ -52,6 +57,12 @@ pub(crate) static NONE: Provider = Provider {
         Ok(Arc::new(match options.believe_unproven {
             true => NullAcceptor::believing_unproven_senders(),
             false => NullAcceptor::new(),
+        }))
+    },
+    service: |options| {
+        Ok(Arc::new(match options.believe_unproven {
+            true => NullService::believing_unproven_senders(),
+            false => NullService::new(),
         }))
     },
     initiator: |options| {
@@ -78,6 +89,8 @@ pub struct Provider {
     pub acceptor_warnings: fn(&AcceptorOptions) -> Vec<String>,
     /// Creates an acceptor: the server's side of a domain.
     pub acceptor: fn(&AcceptorOptions) -> Result<Arc<dyn Acceptor>, AuthError>,
+    /// Creates the service itself, with the options of its acceptor: what a server does with its own keys.
+    pub service: fn(&AcceptorOptions) -> Result<Arc<dyn Service>, AuthError>,
     /// Creates an initiator for the user of this process: the client's side of a domain.
     pub initiator: fn(&InitiatorOptions) -> Result<Arc<dyn Initiator>, AuthError>,
 }

@@ -1,11 +1,11 @@
-//! The domain of a server, and the acceptor of its notices.
+//! The domain of a server, the acceptor of its notices, and its service.
 
 use crate::{
     AcceptorOptions, Backend,
     policy_file::{Domain, PolicyFile},
 };
 use std::{path::PathBuf, sync::Arc};
-use zephyr_core::auth::{Acceptor, AuthError};
+use zephyr_core::auth::{Acceptor, AuthError, Service};
 
 /// The domain of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,15 @@ impl ServerDomain {
     /// When the keytab cannot be read or lacks the service's key.
     pub fn acceptor(&self, keytab: PathBuf) -> Result<Arc<dyn Acceptor>, AuthError> {
         self.domain.backend.acceptor(&self.acceptor_options(keytab))
+    }
+
+    /// The service of the domain itself, with its keys in `keytab`.
+    ///
+    /// # Errors
+    ///
+    /// As [`ServerDomain::acceptor`].
+    pub fn service(&self, keytab: PathBuf) -> Result<Arc<dyn Service>, AuthError> {
+        self.domain.backend.service(&self.acceptor_options(keytab))
     }
 
     /// What the acceptor with this keytab reads that is valid, but probably a mistake.

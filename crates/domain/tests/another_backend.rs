@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::{path::Path, sync::Arc};
-use zephyr_auth_none::{NullAcceptor, NullInitiator};
+use zephyr_auth_none::{NullAcceptor, NullInitiator, NullService};
 use zephyr_core::{
     auth::AuthError,
     policy::{Demand, Policy},
@@ -31,6 +31,7 @@ static BADGES: Provider = Provider {
         Some("BADGES.TEST") => Ok(Arc::new(NullAcceptor::new())),
         _ => Err(AuthError::Backend("no badges of that realm".to_owned())),
     },
+    service: |_| Ok(Arc::new(NullService::new())),
     initiator: |_| Ok(Arc::new(NullInitiator::new())),
 };
 
@@ -93,6 +94,7 @@ fn servers_and_clients_use_it() {
     let server = ServerDomain::find(&file, None, None, None).unwrap();
     assert_eq!((server.realm.as_str(), server.domain.backend), ("BADGES.TEST", badges()));
     assert!(server.acceptor("/no/keytab".into()).is_ok());
+    assert!(server.service("/no/keytab".into()).is_ok_and(|service| !service.proves()));
     let elsewhere = ServerDomain::find(&file, Some(badges()), Some("ELSEWHERE"), None).unwrap();
     assert_eq!(elsewhere.acceptor("/no/keytab".into()).err().unwrap().to_string(), "no badges of that realm");
 

@@ -3,6 +3,7 @@
 //! The structures are as they have been since the 1990s; whatever is not listed stays opaque.
 
 use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
+use zeroize::Zeroize;
 
 macro_rules! opaque {
     ($($name:ident)*) => {$(
@@ -127,6 +128,32 @@ pub(crate) struct Transited {
     pub(crate) contents: Data,
 }
 
+#[repr(C)]
+pub(crate) struct Address {
+    pub(crate) magic: i32,
+    pub(crate) kind: i32,
+    pub(crate) length: c_uint,
+    pub(crate) contents: *mut u8,
+}
+
+/// The encrypted part of an AP-REP.
+#[repr(C)]
+pub(crate) struct ApRepEncPart {
+    pub(crate) magic: i32,
+    pub(crate) ctime: i32,
+    pub(crate) cusec: i32,
+    pub(crate) subkey: *mut Keyblock,
+    pub(crate) seq_number: u32,
+}
+
+impl Address {
+    /// The library's view of `octets`, which it does not write to.
+    pub(crate) fn of(kind: i32, octets: &[u8]) -> Self {
+        let length = c_uint::try_from(octets.len()).unwrap_or(c_uint::MAX);
+        Self { magic: 0, kind, length, contents: octets.as_ptr().cast_mut() }
+    }
+}
+
 impl Data {
     pub(crate) const EMPTY: Self = Self { magic: 0, length: 0, data: std::ptr::null_mut() };
 
@@ -134,6 +161,20 @@ impl Data {
     pub(crate) fn of(octets: &[u8]) -> Self {
         let length = c_uint::try_from(octets.len()).unwrap_or(c_uint::MAX);
         Self { magic: 0, length, data: octets.as_ptr().cast_mut().cast() }
+    }
+
+    /// Overwrites the octets.
+    ///
+    /// # Safety
+    ///
+    /// The library allocated them, and nobody else has them.
+    pub(super) unsafe fn wipe(&mut self) {
+        if let Ok(length) = usize::try_from(self.length)
+            && !self.data.is_null()
+        {
+            // SAFETY: the caller's promise.
+            unsafe { std::slice::from_raw_parts_mut(self.data.cast::<u8>(), length) }.zeroize();
+        }
     }
 }
 
@@ -167,6 +208,19 @@ impl Creds {
         }
     }
 }
+
+/// `AP_OPTS_MUTUAL_REQUIRED`: the acceptor must prove itself, too.
+pub(crate) const MUTUAL_REQUIRED: i32 = 0x2000_0000;
+/// `AP_OPTS_USE_SUBKEY`: a key for this connection alone, chosen by the connector.
+pub(crate) const NEW_SUBKEY: i32 = 1;
+/// `KRB5_AUTH_CONTEXT_DO_SEQUENCE`: messages are numbered.
+pub(crate) const DO_SEQUENCE: i32 = 4;
+/// `KRB5_AUTH_CONTEXT_USE_SUBKEY`: the acceptor chooses another key for the connection.
+pub(crate) const USE_SUBKEY: i32 = 0x20;
+/// `ADDRTYPE_INET`, `ADDRTYPE_INET6` and `ADDRTYPE_IPPORT`.
+pub(crate) const ADDRESS_IPV4: i32 = 2;
+pub(crate) const ADDRESS_IPV6: i32 = 24;
+pub(crate) const ADDRESS_PORT: i32 = 0x101;
 
 /// `KRB5_GC_CACHED`: look only into the credential cache.
 pub(crate) const GC_CACHED: i32 = 2;
@@ -228,6 +282,20 @@ unsafe extern "C" {
     pub(crate) fn krb5_free_principal(context: *mut Context, principal: *mut Principal);
 
     pub(crate) fn krb5_cc_default(context: *mut Context, cache: *mut *mut Cache) -> c_int;
+    pub(crate) fn krb5_cc_resolve(context: *mut Context, name: *const c_char, cache: *mut *mut Cache) -> c_int;
+    pub(crate) fn krb5_cc_initialize(context: *mut Context, cache: *mut Cache, principal: *mut Principal) -> c_int;
+    pub(crate) fn krb5_cc_store_cred(context: *mut Context, cache: *mut Cache, creds: *mut Creds) -> c_int;
+    pub(crate) fn krb5_cc_destroy(context: *mut Context, cache: *mut Cache) -> c_int;
+    pub(crate) fn krb5_get_init_creds_keytab(
+        context: *mut Context,
+        creds: *mut Creds,
+        client: *mut Principal,
+        keytab: *mut Keytab,
+        start: i32,
+        service: *const c_char,
+        options: *mut c_void,
+    ) -> c_int;
+    pub(crate) fn krb5_free_cred_contents(context: *mut Context, creds: *mut Creds);
     pub(crate) fn krb5_cc_get_principal(
         context: *mut Context,
         cache: *mut Cache,
@@ -286,6 +354,50 @@ unsafe extern "C" {
         keytab: *mut Keytab,
         options: *mut i32,
         ticket: *mut *mut Ticket,
+    ) -> c_int;
+    pub(crate) fn krb5_mk_rep(context: *mut Context, auth: *mut AuthContext, reply: *mut Data) -> c_int;
+    pub(crate) fn krb5_rd_rep(
+        context: *mut Context,
+        auth: *mut AuthContext,
+        reply: *const Data,
+        inside: *mut *mut ApRepEncPart,
+    ) -> c_int;
+    pub(crate) fn krb5_free_ap_rep_enc_part(context: *mut Context, inside: *mut ApRepEncPart);
+    pub(crate) fn krb5_mk_priv(
+        context: *mut Context,
+        auth: *mut AuthContext,
+        plain: *const Data,
+        message: *mut Data,
+        replay: *mut c_void,
+    ) -> c_int;
+    pub(crate) fn krb5_rd_priv(
+        context: *mut Context,
+        auth: *mut AuthContext,
+        message: *const Data,
+        plain: *mut Data,
+        replay: *mut c_void,
+    ) -> c_int;
+    pub(crate) fn krb5_auth_con_setaddrs(
+        context: *mut Context,
+        auth: *mut AuthContext,
+        local: *mut Address,
+        remote: *mut Address,
+    ) -> c_int;
+    pub(crate) fn krb5_auth_con_setports(
+        context: *mut Context,
+        auth: *mut AuthContext,
+        local: *mut Address,
+        remote: *mut Address,
+    ) -> c_int;
+    pub(crate) fn krb5_auth_con_getsendsubkey(
+        context: *mut Context,
+        auth: *mut AuthContext,
+        key: *mut *mut Keyblock,
+    ) -> c_int;
+    pub(crate) fn krb5_auth_con_getrecvsubkey(
+        context: *mut Context,
+        auth: *mut AuthContext,
+        key: *mut *mut Keyblock,
     ) -> c_int;
     pub(crate) fn krb5_free_ticket(context: *mut Context, ticket: *mut Ticket);
     pub(crate) fn krb5_check_clockskew(context: *mut Context, date: i32) -> c_int;

@@ -1,7 +1,10 @@
 //! The service's keys: read from a keytab file, held in the library's memory.
 
-use super::{Context, Release, ffi};
-use crate::error::{Error, code};
+use super::{Context, Release, copied_key, ffi};
+use crate::{
+    error::{Error, code},
+    ticket::Key,
+};
 use std::{
     collections::BTreeSet,
     ffi::{CString, OsString},
@@ -31,13 +34,23 @@ pub(crate) enum KeytabError {
 /// Principals named at most, where the service is not among them.
 const MAX_OTHERS: usize = 3;
 
+/// One of the service's keys.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct ServiceKey {
+    /// Its version number.
+    pub(crate) version: u32,
+    pub(crate) key: Key,
+}
+
 /// The service's keys, in the library's memory and visible to all threads.
 pub(crate) struct MemoryKeytab {
     pub(super) name: CString,
+    /// The keys for ourselves, in the order of the file.
+    pub(crate) keys: Vec<ServiceKey>,
     /// The types of its keys.
     pub(crate) enctypes: BTreeSet<i32>,
     /// Keeps the keys alive; they are gone when the last one who opened them closes them.
-    _keys: Mutex<HeldKeytab>,
+    _held: Mutex<HeldKeytab>,
 }
 
 struct HeldKeytab {
@@ -65,18 +78,19 @@ impl MemoryKeytab {
         let raw = keytab.raw;
         // From here on the guard below closes it.
         std::mem::forget(keytab);
-        let keys = HeldKeytab { context, keytab: raw };
-        let (enctypes, others) = keys.copy_from(path, realm)?;
-        if enctypes.is_empty() {
+        let held = HeldKeytab { context, keytab: raw };
+        let (copied, others) = held.copy_from(path, realm)?;
+        if copied.is_empty() {
             return Err(KeytabError::NoKey(others));
         }
-        Ok(Self { name, enctypes, _keys: Mutex::new(keys) })
+        let enctypes = copied.iter().map(|key| key.key.enctype).collect();
+        Ok(Self { name, keys: copied, enctypes, _held: Mutex::new(held) })
     }
 }
 
 impl HeldKeytab {
-    /// Copies the service's keys; gives their types, and the first of the others who have keys.
-    fn copy_from(&self, path: &Path, realm: &[u8]) -> Result<(BTreeSet<i32>, Vec<String>), KeytabError> {
+    /// Copies the service's keys; gives them, and the first of the others who have keys.
+    fn copy_from(&self, path: &Path, realm: &[u8]) -> Result<(Vec<ServiceKey>, Vec<String>), KeytabError> {
         let context = &self.context;
         let service = context.service(realm)?;
         let mut name = OsString::from("FILE:");
@@ -89,7 +103,7 @@ impl HeldKeytab {
         // SAFETY: the keytab is open, and `cursor` is a place for the position.
         let begun = unsafe { ffi::krb5_kt_start_seq_get(context.raw(), file.raw(), &raw mut cursor) };
         context.checked(begun).map_err(unreadable)?;
-        let (mut copied, mut others) = (BTreeSet::new(), Vec::new());
+        let (mut copied, mut others) = (Vec::new(), Vec::new());
         let outcome = loop {
             let mut entry = ffi::KeytabEntry {
                 magic: 0,
@@ -105,7 +119,8 @@ impl HeldKeytab {
             }
             // SAFETY: both principals are the library's and open.
             let ours = unsafe { ffi::krb5_principal_compare(context.raw(), entry.principal, service.0.raw()) } != 0;
-            let enctype = entry.key.enctype;
+            // SAFETY: the library filled the entry.
+            let key = ServiceKey { version: entry.vno, key: unsafe { copied_key(&entry.key) } };
             let added = if ours {
                 // SAFETY: the keytab is open; the entry is copied.
                 unsafe { ffi::krb5_kt_add_entry(context.raw(), self.keytab.as_ptr(), &raw mut entry) }
@@ -124,7 +139,7 @@ impl HeldKeytab {
                 break Err(error);
             }
             if ours {
-                copied.insert(enctype);
+                copied.push(key);
             }
         };
         // SAFETY: begun above, ended once.

@@ -21,11 +21,15 @@ use zeroize::Zeroizing;
 /// The service that every Zephyr server is.
 pub(crate) const SERVICE: [&CStr; 2] = [c"zephyr", c"zephyr"];
 
+mod association;
+mod credentials;
 mod ffi;
 mod keys;
 mod realms;
 
-pub(crate) use keys::{KeytabError, MemoryKeytab};
+pub(crate) use association::{Association, Part};
+pub(crate) use credentials::OwnCredentials;
+pub(crate) use keys::{KeytabError, MemoryKeytab, ServiceKey};
 
 // The sizes that a C compiler gives these structures where pointers have eight octets.
 #[cfg(target_pointer_width = "64")]
@@ -35,6 +39,7 @@ const _: () = {
     assert!(size_of::<ffi::Authenticator>() == 56 && size_of::<ffi::KeytabEntry>() == 48);
     assert!(size_of::<ffi::EncryptedData>() == 32 && std::mem::offset_of!(ffi::Ticket, enc_part2) == 48);
     assert!(std::mem::offset_of!(ffi::EncTicketPart, times) == 48);
+    assert!(size_of::<ffi::Address>() == 24);
 };
 
 /// The library with its configuration. One thread at a time may use it.
@@ -81,6 +86,7 @@ released_by! {
     Ticket: krb5_free_ticket,
     Keyblock: krb5_free_keyblock,
     Authenticator: krb5_free_authenticator,
+    ApRepEncPart: krb5_free_ap_rep_enc_part,
 }
 
 impl Release for ffi::Profile {
@@ -238,6 +244,12 @@ impl Context {
         self.receive(|context, out| unsafe { ffi::krb5_cc_default(context, out) }).map(Cache)
     }
 
+    /// The cache of this name, whether or not there is anything in it.
+    fn resolve_cache(&self, name: &CStr) -> Result<Cache<'_>, Error> {
+        // SAFETY: the name ends in NUL; the place is for one cache, which `Owned` gives back.
+        self.receive(|context, out| unsafe { ffi::krb5_cc_resolve(context, name.as_ptr(), out) }).map(Cache)
+    }
+
     /// The cache's name with its type: `FILE:/tmp/krb5cc_0`.
     pub(crate) fn name_of(&self, cache: &Cache<'_>) -> Result<CString, Error> {
         let mut raw = ptr::null_mut();
@@ -286,9 +298,7 @@ impl Context {
         let found = self.receive(|context, out| unsafe {
             ffi::krb5_get_credentials(context, options, cache.0.raw(), &raw mut wanted, out)
         })?;
-        let (mut kdc_ahead, mut micros) = (0, 0);
-        // SAFETY: two places for the results.
-        self.checked(unsafe { ffi::krb5_get_time_offsets(self.raw(), &raw mut kdc_ahead, &raw mut micros) })?;
+        let kdc_ahead = self.kdc_ahead()?;
         // SAFETY: the library made and filled the structure, nobody else has it, and it lives as long as its owner.
         let (key, octets, ends) = unsafe {
             let found = found.raw.as_ref();
@@ -304,31 +314,54 @@ impl Context {
         })
     }
 
-    /// A fresh AP-REQ: no options, no subkey, no checksum, no sequence number.
-    pub(crate) fn make_request(&self, ticket: &ServiceTicket, now: SystemTime) -> Result<Vec<u8>, Error> {
-        let client = self.principal(&ticket.client)?;
-        let service = self.service(&ticket.realm)?;
+    /// The offset of the KDC's clock from ours in seconds, as far as the library has learned it.
+    fn kdc_ahead(&self) -> Result<i32, Error> {
+        let (mut seconds, mut micros) = (0, 0);
+        // SAFETY: two places for the results.
+        self.checked(unsafe { ffi::krb5_get_time_offsets(self.raw(), &raw mut seconds, &raw mut micros) })?;
+        Ok(seconds)
+    }
+
+    /// Sets the library's time to that of a KDC whose clock is so many seconds ahead of ours.
+    pub(crate) fn follow(&self, kdc_ahead: i32, now: SystemTime) -> Result<(), Error> {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let seconds = u32::try_from(since.as_secs()).unwrap_or(u32::MAX).cast_signed();
-        self.set_time(seconds.wrapping_add(ticket.kdc_ahead), since.subsec_micros().cast_signed())?;
+        self.set_time(seconds.wrapping_add(kdc_ahead), since.subsec_micros().cast_signed())
+    }
+
+    /// A fresh AP-REQ: no options, no subkey, no checksum, no sequence number.
+    pub(crate) fn make_request(&self, ticket: &ServiceTicket, now: SystemTime) -> Result<Vec<u8>, Error> {
+        let auth = self.auth_context()?;
+        // SAFETY: the authentication context is open.
+        unsafe { self.request(auth.raw, 0, ticket, now) }
+    }
+
+    /// A fresh AP-REQ with these options.
+    ///
+    /// # Safety
+    ///
+    /// The authentication context is open.
+    unsafe fn request(
+        &self,
+        auth: NonNull<ffi::AuthContext>,
+        options: i32,
+        ticket: &ServiceTicket,
+        now: SystemTime,
+    ) -> Result<Vec<u8>, Error> {
+        let client = self.principal(&ticket.client)?;
+        let service = self.service(&ticket.realm)?;
+        self.follow(ticket.kdc_ahead, now)?;
 
         let mut creds = ffi::Creds::wanted(client.0.raw(), service.0.raw(), 0);
         creds.keyblock = ffi::Keyblock::of(&ticket.key);
         creds.ticket = ffi::Data::of(&ticket.ticket);
         creds.times.ends = ticket.ends.cast_signed();
-        let mut request = ffi::Data::EMPTY;
-        let auth = self.auth_context()?;
-        let mut slot = auth.raw();
+        let mut slot = auth.as_ptr();
         // SAFETY: `creds` is made of views of things that outlive the call and that the library does not write to; with
-        // an existing authentication context it is used as it is, and `request` is a place for the result.
-        self.checked(unsafe {
-            ffi::krb5_mk_req_extended(self.raw(), &raw mut slot, 0, ptr::null_mut(), &raw mut creds, &raw mut request)
-        })?;
-        // SAFETY: the library filled `request`.
-        let octets = unsafe { copied(&request) };
-        // SAFETY: the library allocated the contents, and they are given back once.
-        unsafe { ffi::krb5_free_data_contents(self.raw(), &raw mut request) }
-        Ok(octets)
+        // an existing authentication context it is used as it is, and the place is for octets, which are given back.
+        self.octets(|context, out| unsafe {
+            ffi::krb5_mk_req_extended(context, &raw mut slot, options, ptr::null_mut(), &raw mut creds, out)
+        })
     }
 
     /// Verifies an AP-REQ by all of the library's rules as if it had arrived at `now`, without a replay cache: the same
@@ -340,28 +373,46 @@ impl Context {
         keytab: &MemoryKeytab,
         now: Now,
     ) -> Result<Accepted, Error> {
+        let auth = self.auth_context()?;
+        // SAFETY: the authentication context is open.
+        unsafe { self.read_request(auth.raw, request, realm, keytab, now) }
+    }
+
+    /// Verifies an AP-REQ.
+    ///
+    /// # Safety
+    ///
+    /// The authentication context is open.
+    unsafe fn read_request(
+        &self,
+        auth: NonNull<ffi::AuthContext>,
+        request: &[u8],
+        realm: &[u8],
+        keytab: &MemoryKeytab,
+        now: Now,
+    ) -> Result<Accepted, Error> {
         let (seconds, micros) = now.unix();
         self.set_time(seconds.cast_signed(), micros.cast_signed())?;
         let service = self.service(realm)?;
         let keytab = self.open_keytab(&keytab.name)?;
-        let auth = self.auth_context()?;
-        let mut slot = auth.raw();
+        let auth = auth.as_ptr();
+        let mut slot = auth;
         let request = ffi::Data::of(request);
         // SAFETY: all arguments are open and outlive the call; the place is for one ticket, which `Owned` gives back.
         let ticket = self.receive(|context, out| unsafe {
             let (service, keytab) = (service.0.raw(), keytab.raw());
             ffi::krb5_rd_req(context, &raw mut slot, &raw const request, service, keytab, ptr::null_mut(), out)
         })?;
-        let auth = auth.raw();
         // SAFETY: `auth` is open; the places are for one thing each, which `Owned` gives back.
         let key = self.receive(|context, out| unsafe { ffi::krb5_auth_con_getkey(context, auth, out) })?;
         // SAFETY: as above.
         let maker = self.receive(|context, out| unsafe { ffi::krb5_auth_con_getauthenticator(context, auth, out) })?;
         // SAFETY: the library made the structures, nobody else has them, and they live as long as their owners.
-        let (key, maker, made) = unsafe {
+        let (key, maker, is_service, made) = unsafe {
             let maker = maker.raw.as_ref();
             let made = Made { seconds: maker.ctime.cast_unsigned(), micros: maker.cusec.cast_unsigned() };
-            (copied_key(key.raw.as_ref()), self.text_of(maker.client)?, made)
+            let is_service = ffi::krb5_principal_compare(self.raw(), maker.client, service.0.raw()) != 0;
+            (copied_key(key.raw.as_ref()), self.text_of(maker.client)?, is_service, made)
         };
         // SAFETY: as above; what is inside was decrypted, or is not there.
         let inside = unsafe { ticket.raw.as_ref().enc_part2.as_ref() }.map(|enc_part2| {
@@ -375,7 +426,7 @@ impl Context {
         });
         let (validity, way) =
             inside.ok_or_else(|| Error::invalid("the Kerberos library hides what is in the ticket"))?;
-        Ok(Accepted { client: maker.into_bytes(), key, validity, way, made })
+        Ok(Accepted { client: maker.into_bytes(), is_service, key, validity, way, made })
     }
 
     /// The maximum clock skew in seconds, by the library's configuration.

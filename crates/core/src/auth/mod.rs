@@ -1,7 +1,13 @@
 //! The interface of authentication backends: verdicts about a notice's origin, and the traits of a backend.
 //!
-//! A backend is a crate that implements [`Acceptor`] for servers, [`Initiator`] for clients and [`Session`] for both.
-//! Nothing here, and nothing that uses it, knows which backend is at work.
+//! A backend is a crate that implements [`Acceptor`] and [`Service`] for servers, [`Initiator`] for clients and [`Session`]
+//! for both. Nothing here, and nothing that uses it, knows which backend is at work.
+
+mod service;
+
+pub use service::{
+    Channel, Ends, MAX_RECORD, MAX_SEALED_RECORD, MAX_TOKEN, PendingChannel, Service, SessionKey, StorageKey,
+};
 
 use crate::{
     limits::Limits,
@@ -143,6 +149,11 @@ pub trait Session: Send + Sync {
 
     /// The expiry of the session, by this machine's clock; `None` when that has no end.
     fn ends(&self) -> Option<SystemTime> {
+        None
+    }
+
+    /// Its key, from which [`Service::restore`] makes it again; `None` when it cannot be kept.
+    fn key(&self) -> Option<SessionKey> {
         None
     }
 }
