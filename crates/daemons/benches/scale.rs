@@ -125,7 +125,7 @@ impl Server {
                     let result = Ok(Judgement { verdict, session: session.clone(), opened: None, lifetime: None });
                     self.engine.handle(self.now, Input::Done(Done::Verified(Verified { id: job.id, result })));
                 }
-                Output::Event(_) | Output::Job(Job::Stream(_)) => {}
+                Output::Event(_) | Output::Job(_) => {}
                 Output::Wait(_) => return sent,
             }
         }

@@ -65,6 +65,17 @@ pub fn resolve_all(host: &str, port: u16) -> io::Result<(SocketAddrV4, Vec<Socke
     Ok((first, others))
 }
 
+/// The IPv4 addresses of this machine's interfaces.
+///
+/// # Errors
+///
+/// When the system does not tell.
+pub fn own() -> io::Result<Vec<Ipv4Addr>> {
+    let interfaces = nix::ifaddrs::getifaddrs()?;
+    let addresses = interfaces.filter_map(|interface| Some(interface.address?.as_sockaddr_in()?.ip()));
+    Ok(addresses.collect())
+}
+
 /// Where Linux has the settings of its interfaces for IPv4.
 const INTERFACES: &str = "/proc/sys/net/ipv4/conf";
 
@@ -102,6 +113,11 @@ mod tests {
         fs::remove_dir_all(&folder)?;
         assert!(refuses_own(&folder).is_err());
         Ok(())
+    }
+
+    #[test]
+    fn this_machine_knows_its_loopback_address() {
+        assert!(own().is_ok_and(|addresses| addresses.contains(&Ipv4Addr::LOCALHOST)));
     }
 
     #[test]

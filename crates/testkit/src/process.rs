@@ -153,6 +153,16 @@ impl Daemon {
         Ok(Self { label, child, lifeline, transcript, ended: None })
     }
 
+    /// Writes a line to the standard input of a program that was started [with a lifeline](Daemon::spawn_with_lifeline).
+    ///
+    /// # Errors
+    ///
+    /// When it has none, or does not take it.
+    pub fn write_line(&mut self, line: &str) -> Result<()> {
+        let input = self.lifeline.as_mut().with_context(|| format!("{} has no input", self.label))?;
+        writeln!(input, "{line}").with_context(|| format!("{} takes no input", self.label))
+    }
+
     /// The process ID.
     pub fn pid(&self) -> u32 {
         self.child.id()

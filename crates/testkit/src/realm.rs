@@ -115,8 +115,13 @@ impl Realm {
 
     /// As [`Realm::start`], natively and inside a namespace, whose 127.0.0.1 is its own and where every port is free.
     pub(crate) fn start_in_namespace(place: Place, options: &RealmOptions) -> Result<Self> {
-        let here = Ipv4Addr::LOCALHOST;
-        let address = SocketAddrV4::new(here, ports::free_udp_and_tcp(here)?);
+        Self::start_at(place, Ipv4Addr::LOCALHOST, options)
+    }
+
+    /// As [`Realm::start_in_namespace`], at an address that other namespaces reach.
+    pub(crate) fn start_at(place: Place, address: Ipv4Addr, options: &RealmOptions) -> Result<Self> {
+        // Random, so that several realms may be at one address.
+        let address = SocketAddrV4::new(address, ports::free_udp_and_tcp(Ipv4Addr::LOCALHOST)?);
         Self::launch(Engine::Native, options, place, address, None)
     }
 

@@ -2,12 +2,16 @@
 //!
 //! * [`stack`]: a realm of our own on loopback: KDC, zephyrd, zhm
 //! * [`person`]: somebody in it, who runs zwrite, zwgc and the listener
+//! * [`client`]: a client of theirs that does what the test says
+//! * [`domain`]: a domain with several servers of either make, each on a machine of its own
 //! * [`listener`]: what the `e2e-listener` program received, octet for octet
 //! * [`machine`]: a machine whose names, addresses and boots the test decides
 //! * [`middle`]: somebody between host manager and server, who changes what passes
 //! * [`stranger`]: somebody without any rights, who sends whatever he likes
 //! * [`engines`]: on which KDCs a test runs
 
+pub mod client;
+pub mod domain;
 pub mod engines;
 pub mod listener;
 pub mod machine;

@@ -3,6 +3,7 @@
 use crate::person::TIMEOUT;
 use anyhow::{Context, Result, bail};
 use std::{path::PathBuf, process::Command};
+use zephyr_client::Verdict;
 use zephyr_testkit::process::Daemon;
 
 /// Said by the listener when its subscriptions are in force, before its port number.
@@ -50,6 +51,25 @@ pub struct Received {
 }
 
 impl Received {
+    /// What a client has received.
+    pub fn of(message: &zephyr_client::Received) -> Self {
+        let notice = message.notice();
+        let text = |octets: &[u8]| octets.escape_ascii().to_string();
+        Self {
+            origin: match message.verdict() {
+                Verdict::Authentic(_) => Origin::Authentic,
+                Verdict::Unauthenticated => Origin::Unauthenticated,
+                Verdict::Failed(_) => Origin::Failed,
+            },
+            sender: text(notice.sender),
+            class: text(notice.class),
+            instance: text(notice.instance),
+            opcode: text(notice.opcode),
+            recipient: text(notice.recipient),
+            body: notice.body.to_vec(),
+        }
+    }
+
     /// The line that says this.
     pub fn line(&self) -> String {
         let body: String = self.body.iter().map(|octet| format!("{octet:02x}")).collect();

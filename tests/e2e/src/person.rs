@@ -1,6 +1,6 @@
 //! A user in a test domain, and the programs that they run.
 
-use crate::listener::Listener;
+use crate::{client::Client, listener::Listener};
 use anyhow::{Context, Result};
 use std::{
     ffi::OsStr,
@@ -236,6 +236,26 @@ impl Person {
             command.args([class, instance, recipient]);
         }
         Listener::start(command, self.log("listener"))
+    }
+
+    /// Starts a client that does what it is told, and never asks whether its server still knows it.
+    ///
+    /// # Errors
+    /// When it does not start in time; shows what it said.
+    pub fn client(&self) -> Result<Client> {
+        let mut command = self.command(bins::path("e2e-client")?);
+        command.env("ZEPHYR_CHECK", "0");
+        Client::start(command, self.log("client"))
+    }
+
+    /// Runs another program of this person's make to its end.
+    ///
+    /// # Errors
+    /// When it cannot be run or takes too long; that it fails is none.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> Result<Output> {
+        let mut command = self.command(self.make.program(program)?);
+        command.args(arguments);
+        process::run(command, TIMEOUT)
     }
 
     fn log(&self, program: &str) -> PathBuf {

@@ -4,6 +4,7 @@ use super::{
     file::{self, LoadedSettings},
     log::Log,
     metrics::Metrics,
+    peers::Peers,
     values::{absolute, at_least_one, listen_address, one_word},
 };
 use crate::problem::Findings;
@@ -39,6 +40,8 @@ pub struct ServerSettings {
     pub control: Control,
     /// Section `metrics`: where the server's numbers are read.
     pub metrics: Metrics,
+    /// Section `peers`: the servers of the realm.
+    pub peers: Peers,
     /// Section `log`: where the log goes.
     pub log: Log,
 }
@@ -48,6 +51,7 @@ pub struct ServerSettings {
 pub(crate) struct WholeSections {
     pub(crate) zephyrd: bool,
     pub(crate) control: bool,
+    pub(crate) peers: bool,
 }
 
 /// Section `zephyrd`.
@@ -129,9 +133,10 @@ impl ServerSettings {
                 &mut |top| settings.control.read(top.section("control")),
                 &mut |top| settings.metrics.read(top.section("metrics")),
                 &mut |top| settings.log.read(top.section("log")),
+                &mut |top| settings.peers.read(top.section("peers")),
             ],
         );
-        let [zephyrd, control, metrics, log] = whole;
+        let [zephyrd, control, metrics, log, peers] = whole;
         if !zephyrd {
             settings.zephyrd = Server::default();
         }
@@ -144,7 +149,10 @@ impl ServerSettings {
         if !log {
             settings.log = Log::default();
         }
-        (settings, WholeSections { zephyrd, control })
+        if !peers {
+            settings.peers = Peers::default();
+        }
+        (settings, WholeSections { zephyrd, control, peers })
     }
 
     /// Reads the server's own sections.
@@ -154,6 +162,7 @@ impl ServerSettings {
         read_bounds(&mut settings.bounds, top.section("bounds"));
         settings.control.read(top.section("control"));
         settings.metrics.read(top.section("metrics"));
+        settings.peers.read(top.section("peers"));
         settings.log.read(top.section("log"));
         top.skip("zhm");
         settings

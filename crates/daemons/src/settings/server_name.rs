@@ -1,4 +1,4 @@
-//! Names of servers, as a host manager's options and settings give them.
+//! Names of servers, as options, settings and lists give them.
 
 use std::{fmt, num::NonZeroU16, str::FromStr};
 
@@ -28,6 +28,13 @@ impl FromStr for ServerName {
         let is_host =
             (1..=MAX_HOST).contains(&host.len()) && host.chars().all(is_plain) && !host.starts_with(['-', '.']);
         if is_host { Ok(Self { host: host.to_owned(), port }) } else { Err(invalid()) }
+    }
+}
+
+impl ServerName {
+    /// Whether both are the same name; names of hosts differ not only in case.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.host.eq_ignore_ascii_case(&other.host) && self.port == other.port
     }
 }
 

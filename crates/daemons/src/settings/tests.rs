@@ -79,14 +79,14 @@ fn every_section_can_be_added_to_the_example() {
         }
         sections += 1;
     }
-    assert_eq!(sections, 6);
+    assert_eq!(sections, 7);
 }
 
 #[test]
 fn a_setting_without_its_section_is_explained() {
     let content = EXAMPLE.replacen("#verify-threads = 0", "verify-threads = 0", 1);
     let [problem] = problems(&content).try_into().unwrap();
-    let sections = "there are bounds, control, log, metrics, zephyrd, zhm";
+    let sections = "there are bounds, control, log, metrics, peers, zephyrd, zhm";
     assert!(problem.ends_with(&format!(": setting verify-threads is below no section; {sections}")), "{problem}");
     let content = EXAMPLE.replacen("#listen = ", "listen = ", 1);
     let [problem] = problems(&content).try_into().unwrap();

@@ -2,6 +2,7 @@
 
 use super::{
     rule_files::{self, Loaded},
+    server_list::ServerList,
     stray_files,
 };
 use crate::{
@@ -26,6 +27,8 @@ pub struct Configuration {
     pub realms: Vec<NamedRealm>,
     /// `policy.toml`, or the file that takes its place.
     pub policies: PolicyFile,
+    /// The servers of the realm.
+    pub(super) servers: ServerList,
     /// Which of these were found.
     pub(super) sources: Sources,
     /// The warnings: what is valid, but probably a mistake.
@@ -75,10 +78,11 @@ impl Configuration {
                 settings: Some(settings),
                 policies: Some(policies),
                 rules: Some(rules),
+                servers: Some(servers),
                 realms,
                 sources,
                 findings,
-            } => Ok(Self { settings, rules, realms, policies, sources, warnings: findings.warnings }),
+            } => Ok(Self { settings, rules, realms, policies, servers, sources, warnings: findings.warnings }),
             Parts { findings, .. } => Err(Problems(findings.problems)),
         }
     }
@@ -91,6 +95,7 @@ pub(super) struct Parts {
     pub(super) settings: Option<ServerSettings>,
     pub(super) rules: Option<Arc<Rules>>,
     pub(super) policies: Option<PolicyFile>,
+    pub(super) servers: Option<ServerList>,
     /// The realms that the lists name, as far as those can be used.
     pub(super) realms: Vec<NamedRealm>,
     pub(super) sources: Sources,
@@ -107,7 +112,7 @@ impl Parts {
             && (folder != Path::new(USUAL_FOLDER) || fs::symlink_metadata(folder).is_ok())
         {
             findings.problems.push(problem);
-            return Self { settings: None, rules: None, policies: None, realms: Vec::new(), sources, findings };
+            return Self { settings: None, rules: None, policies: None, servers: None, realms: Vec::new(), sources, findings };
         }
         let settings = match ServerSettings::load(folder) {
             Ok(loaded) => {
@@ -140,8 +145,9 @@ impl Parts {
                 (None, Vec::new())
             }
         };
+        let servers = load_servers(folder, settings.as_ref(), &mut findings);
         findings.warnings.extend(stray_files::warnings(folder));
-        Self { settings, rules, policies, realms, sources, findings }
+        Self { settings, rules, policies, servers, realms, sources, findings }
     }
 }
 
@@ -162,6 +168,22 @@ fn look_for(folder: &Path) -> Result<(), Problem> {
         Ok(about) if about.is_dir() => Ok(()),
         Ok(_) => Err(Problem::whole_file(folder, "this is no folder")),
         Err(error) => Err(Problem::whole_file(folder, error)),
+    }
+}
+
+/// The servers of the realm; the file that names them is looked at, whatever is wrong in the settings.
+fn load_servers(folder: &Path, settings: Option<&ServerSettings>, findings: &mut Findings) -> Option<ServerList> {
+    let part = || ServerSettings::load_in_part(folder).0.peers;
+    let peers = settings.map_or_else(part, |settings| settings.peers.clone());
+    match ServerList::load(folder, &peers) {
+        Ok((servers, warnings)) => {
+            findings.warnings.extend(warnings);
+            Some(servers)
+        }
+        Err(found) => {
+            findings.extend(found);
+            None
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The server's program: its I/O around [`zephyr_engine::server`], its files and its log.
 //!
 //! * `shell`: the loop with the socket, the clock and the signals
-//! * `start`, [`options`], [`configuration`], [`rule_files`], `stray_files`, `host_name`, `dump_file`: what it needs before
-//!   it can begin
+//! * `start`, [`options`], [`configuration`], [`rule_files`], `server_list`, `peer_names`, `stray_files`, `host_name`, `dump_file`:
+//!   what it needs before it can begin
 //! * [`verifier`]: doing the server's verification jobs; [`subscriber`]: who listens to its events
 //! * `log_lines`, `metrics`, `inspect`, `listeners`: what it tells about itself, and to whom
 
@@ -17,8 +17,10 @@ mod listeners;
 mod log_lines;
 mod metrics;
 pub mod options;
+mod peer_names;
 pub mod published_counters;
 pub mod rule_files;
+mod server_list;
 pub mod shell;
 pub(crate) mod start;
 mod stray_files;

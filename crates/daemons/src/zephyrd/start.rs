@@ -9,6 +9,7 @@ use super::{
     host_name::{self, Served},
     listeners,
     options::Options,
+    peer_names::{Own, PeerNames},
 };
 use crate::{
     admin_protocol::Status,
@@ -46,6 +47,7 @@ pub(crate) struct Gathered {
     acceptor: Option<Arc<dyn Acceptor>>,
     socket: Option<UdpSocket>,
     host: Option<HostName>,
+    peers: Option<PeerNames>,
     sources: Sources,
     /// All that there is to say.
     pub(crate) findings: Findings,
@@ -60,6 +62,8 @@ pub(super) struct Ready {
     pub(super) acceptor: Arc<dyn Acceptor>,
     pub(super) socket: UdpSocket,
     pub(super) host: HostName,
+    /// The servers of the realm.
+    pub(super) peers: PeerNames,
     /// Which files it began with.
     pub(super) sources: Sources,
     /// What it can do without.
@@ -81,12 +85,21 @@ pub(super) struct HostName {
 ///
 /// The socket is bound last: what comes while it is gathered for a check is lost.
 pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathered {
-    let Parts { settings, rules, policies, realms, sources, findings } = Parts::read(&options.config_dir);
-    let mut gathered =
-        Gathered { settings: None, rules, domain: None, acceptor: None, socket: None, host: None, sources, findings };
+    let Parts { settings, rules, policies, servers, realms, sources, findings } = Parts::read(&options.config_dir);
+    let mut gathered = Gathered {
+        settings: None,
+        rules,
+        domain: None,
+        acceptor: None,
+        socket: None,
+        host: None,
+        peers: None,
+        sources,
+        findings,
+    };
     // What is whole is looked at, whatever is wrong elsewhere.
     let (readable, whole) = match &settings {
-        Some(settings) => (settings.clone(), WholeSections { zephyrd: true, control: true }),
+        Some(settings) => (settings.clone(), WholeSections { zephyrd: true, control: true, peers: true }),
         None if !sources.folder => Default::default(),
         None => ServerSettings::load_in_part(&options.config_dir),
     };
@@ -100,6 +113,11 @@ pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathe
         }
         gathered.find_host(policies.as_ref(), server, address);
         gathered.findings.warnings.extend(dump_file::examine(&server.dump_file));
+    }
+    if let Some(servers) = servers.filter(|_| whole.zephyrd && whole.peers) {
+        let mut peers = PeerNames::new(servers, Own::of(address));
+        gathered.findings.warnings.extend(peers.settle().await);
+        gathered.peers = Some(peers);
     }
     gathered.findings.extend(listeners::examine(options, &readable, whole, running).await);
     if whole.zephyrd || options.listen.is_some() {
@@ -167,12 +185,13 @@ impl Gathered {
     ///
     /// All that there is to say, when anything is missing.
     pub(super) fn ready(self) -> Result<Ready, Findings> {
-        let Self { settings, rules, domain, acceptor, socket, host, sources, findings } = self;
-        match (settings, rules, domain, acceptor, socket, host) {
-            (Some(settings), Some(rules), Some(domain), Some(acceptor), Some(socket), Some(host))
+        let Self { settings, rules, domain, acceptor, socket, host, peers, sources, findings } = self;
+        match (settings, rules, domain, acceptor, socket, host, peers) {
+            (Some(settings), Some(rules), Some(domain), Some(acceptor), Some(socket), Some(host), Some(peers))
                 if findings.problems.is_empty() =>
             {
-                Ok(Ready { settings, rules, domain, acceptor, socket, host, sources, warnings: findings.warnings })
+                let warnings = findings.warnings;
+                Ok(Ready { settings, rules, domain, acceptor, socket, host, peers, sources, warnings })
             }
             _ => Err(findings),
         }
@@ -255,6 +274,7 @@ pub(super) fn engine_config(
     bounds: Bounds,
     rules: Arc<Rules>,
     socket: &UdpSocket,
+    neighbours: Neighbours,
 ) -> io::Result<Config> {
     let receive_buffer = socket::receive_buffer(socket)?;
     tracing::debug!("the socket's receive buffer has {receive_buffer} octets");
@@ -274,7 +294,7 @@ pub(super) fn engine_config(
         rules,
         probe_secret: probe_secret()?,
         bounds,
-        neighbours: Neighbours::default(),
+        neighbours,
         id: server_id()?,
         in_flight: acknowledgements_in_flight(receive_buffer),
     })

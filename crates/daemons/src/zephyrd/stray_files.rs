@@ -16,7 +16,8 @@ const SUFFIX: &str = ".acl";
 /// The files in the folder of access control lists, but for those of classes.
 const ACL_FILES: [&str; 2] = ["class-registry.acl", "opstaff.acl"];
 /// What is in the configuration folder.
-const FILES: [&str; 5] = ["default.subscriptions", "krb5.keytab", "policy.toml", "zephyr.toml", ACL_FOLDER];
+const FILES: [&str; 6] =
+    ["default.subscriptions", "krb5.keytab", "policy.toml", "server.list", "zephyr.toml", ACL_FOLDER];
 /// What ends the names of copies that editors, packages and people keep on purpose.
 const BACKUPS: [&str; 17] = [
     "augnew", "augsave", "bak", "backup", "disabled", "dist", "example", "new", "off", "old", "orig", "pacnew",

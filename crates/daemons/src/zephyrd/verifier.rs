@@ -103,12 +103,12 @@ fn work_off(wanted: &Mutex<Receiver<Work>>, done: &UnboundedSender<Verified>) {
 }
 
 impl Work {
-    /// Verifies that a packet is from its sender. A backend that breaks down says nothing about it, and must not leave
+    /// Verifies that a packet is from who must have made it. A backend that breaks down says nothing about it, and must not leave
     /// what the same source sends waiting for ever.
     fn done(self) -> Verified {
         let Self { acceptor, now, job } = self;
         let packet = job.packet.packet();
-        let judge = || acceptor.judge(&packet, packet.notice.sender, now);
+        let judge = || acceptor.judge(&packet, &job.expected, now);
         let result: Result<Judgement, AuthError> = catch_unwind(AssertUnwindSafe(judge))
             .unwrap_or_else(|_| Err(AuthError::Backend("the authentication backend broke down".to_owned())));
         Verified { id: job.id, result }

@@ -126,7 +126,7 @@ fn give(server: &mut Server, from: SocketAddr, octets: &[u8]) -> Vec<(SocketAddr
                 let result = Ok(judge(&job.packet.packet()));
                 server.handle(NOW, Input::Done(Done::Verified(Verified { id: job.id, result })));
             }
-            Output::Event(_) | Output::Job(Job::Stream(_)) => {}
+            Output::Event(_) | Output::Job(_) => {}
             Output::Wait(_) => return sent,
         }
     }

@@ -80,7 +80,7 @@ impl Transport {
                     Some(verified) => self.server.handle(now, Input::Done(Done::Verified(verified))),
                     None => under_way += 1,
                 },
-                Output::Job(Job::Stream(_)) => {}
+                Output::Job(_) => {}
                 Output::Event(event) => events.push(event),
                 Output::Wait(_) if under_way > 0 => {
                     let verified = self.runtime.block_on(self.verifier.next());

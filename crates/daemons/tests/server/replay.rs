@@ -100,7 +100,7 @@ impl Timed {
                         .engine
                         .handle(now, Input::Done(Done::Verified(Verified { id: job.id, result: Ok(judgement) })));
                 }
-                Output::Event(_) | Output::Job(Job::Stream(_)) => {}
+                Output::Event(_) | Output::Job(_) => {}
                 Output::Wait(_) => return came,
             }
         }

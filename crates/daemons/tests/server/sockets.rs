@@ -189,7 +189,7 @@ impl Transport {
                     let verified = self.verifier.verify(now, job).expect("proofs are verified on the spot");
                     self.server.handle(now, Input::Done(Done::Verified(verified)));
                 }
-                Output::Job(Job::Stream(_)) => {}
+                Output::Job(_) => {}
                 Output::Event(event) => events.push(event),
                 Output::Wait(_) => break,
             }

@@ -61,7 +61,7 @@ impl Late {
                 Output::Job(Job::Verify(job)) => self.jobs.push(job),
                 Output::Event(Event::Log(entry)) => self.events.push(entry.event),
                 Output::Event(Event::Published(published)) => self.published.push(published),
-                Output::Event(_) | Output::Job(Job::Stream(_)) => {}
+                Output::Event(_) | Output::Job(_) => {}
                 Output::Wait(_) => return bodies,
             }
         }

@@ -1,7 +1,11 @@
 //! Configuration of a server, and commands to it.
 
 use crate::server::{
-    acl::Rules, confirmation::ProbeSecret, limits::bounds::Bounds, origin::Neighbours, stamp::ServerId,
+    acl::Rules,
+    confirmation::ProbeSecret,
+    limits::bounds::Bounds,
+    origin::{Belief, NeighbourRealm, Neighbours, PeerServer},
+    stamp::ServerId,
 };
 use std::{net::Ipv4Addr, sync::Arc};
 use zephyr_core::{policy::Policy, realm::Realms};
@@ -55,6 +59,16 @@ pub enum Command {
     },
     /// Other bounds from now on. What is there already stays.
     Rebound(Box<Bounds>),
+    /// Other servers of the realm from now on, or at other addresses.
+    Peers {
+        /// They.
+        peers: Vec<PeerServer>,
+        /// What is believed of them.
+        believe: Belief,
+    },
+    /// These are all other realms from now on, with the addresses of their servers as far as they are known: after a
+    /// reload, and whenever addresses are found.
+    Realms(Vec<NeighbourRealm>),
     /// The server is about to end: tell the host managers.
     Shutdown,
 }

@@ -1,6 +1,6 @@
 //! Views of a server's state for operators.
 
-use crate::server::{Config, Server, state::clients::Client};
+use crate::server::{Config, PeerKind, Server, state::clients::Client};
 use std::{net::SocketAddr, time::Duration};
 use zephyr_core::{fold::fold, time::Now};
 
@@ -34,6 +34,23 @@ pub struct SubscriptionView<'a> {
     pub principal: &'a [u8],
     /// Where its client receives.
     pub client: SocketAddr,
+}
+
+/// Another server of the realm, as operators see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerView {
+    /// Its name in the configuration.
+    pub name: Box<str>,
+    /// Which program it is.
+    pub kind: PeerKind,
+    /// Where it is, as far as is known.
+    pub addresses: Vec<SocketAddr>,
+    /// What is known of it, in a word or a few.
+    pub state: &'static str,
+    /// For how long it has been in this state.
+    pub since: Duration,
+    /// Changes that it is to be told and has not acknowledged.
+    pub behind: usize,
 }
 
 impl Server {

@@ -218,7 +218,8 @@ impl Server {
             Examined::Done => {}
             Examined::Known(judgement) => return self.verifications.wait(arrival, Progress::Known(Ok(judgement))),
             Examined::Unknown => {
-                let job = self.verifications.begin(arrival);
+                let expected = arrival.packet.notice().sender.into();
+                let job = self.verifications.begin(arrival, expected);
                 return self.jobs.push_back(Job::Verify(job));
             }
         }

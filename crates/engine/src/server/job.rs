@@ -2,6 +2,7 @@
 
 use crate::server::{
     peers::stream::{StreamEvent, StreamOrder},
+    realms::{RealmDone, RealmJob},
     verification::{Verified, VerifyJob},
 };
 
@@ -12,6 +13,8 @@ pub enum Job {
     Verify(VerifyJob),
     /// To do something with a stream to another server.
     Stream(StreamOrder),
+    /// To do something about another realm.
+    Realm(RealmJob),
 }
 
 /// What has come of a job.
@@ -20,4 +23,6 @@ pub enum Done {
     Verified(Verified),
     /// Something has happened to a stream.
     Stream(StreamEvent),
+    /// A job about another realm is done.
+    Realm(RealmDone),
 }

@@ -25,6 +25,7 @@ mod pacer;
 pub mod peers;
 mod policy_check;
 mod queue_lengths;
+mod realms;
 mod recipients;
 mod registration;
 mod reply;
@@ -42,13 +43,14 @@ pub use config::{Command, Config};
 pub use confirmation::ProbeSecret;
 pub use counters::{Counters, Gauges, Metric};
 pub use event::{Cause, Change, Changed, Event, Located, LogEntry, Published};
-pub use inspect::{ClientView, SubscriptionView};
+pub use inspect::{ClientView, PeerView, SubscriptionView};
 pub use job::{Done, Job};
 pub use limits::bounds::Bounds;
 pub use log_event::LogEvent;
-pub use origin::{NeighbourRealm, Neighbours, Origin, PeerId, RealmId};
+pub use origin::{Belief, NeighbourRealm, Neighbours, Origin, PeerId, PeerKind, PeerServer, RealmId, RealmServer};
 pub use pacer::acknowledgements_in_flight;
 pub use queue_lengths::QueueLengths;
+pub use realms::{RealmDone, RealmJob};
 pub use server_class::ServerClass;
 pub use snapshot::Source as ChangeSource;
 pub use stamp::{ServerId, Stamp, VersionVector};
@@ -156,8 +158,8 @@ impl Machine for Server {
             Input::Datagram { from, local, octets } => self.receive(now, Path { from, local }, octets),
             Input::Unreachable { to, quoted } => self.unreachable(now, to, quoted),
             Input::Done(Done::Verified(verified)) => self.verified(now, verified),
-            // There is no peer yet that it could be of.
-            Input::Done(Done::Stream(_)) => {}
+            // There is no other server yet that it could be of.
+            Input::Done(Done::Stream(_) | Done::Realm(_)) => {}
             Input::Timeout => self.handle_timeout(now),
             Input::Command(command) => self.command(now, command),
         }
@@ -327,7 +329,12 @@ impl Server {
                 (self.config.rules, self.config.policy) = (rules, *policy);
                 self.end_forbidden_subscriptions();
             }
+            Command::Realms(realms) => self.config.neighbours.realms = realms,
             Command::Rebound(bounds) => self.config.bounds = *bounds,
+            Command::Peers { peers, believe } => {
+                self.config.neighbours.peers = peers;
+                self.config.neighbours.believe = believe;
+            }
             Command::Shutdown => self.say_goodbye_to_hosts(now),
         }
     }

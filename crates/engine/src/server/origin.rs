@@ -26,31 +26,81 @@ pub enum Origin {
     Realm(RealmId),
 }
 
+/// Another server of this realm, as the configuration names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerServer {
+    /// Its name in the configuration. Lists that follow each other know it by that again.
+    pub name: Box<str>,
+    /// Which program it is.
+    pub kind: PeerKind,
+    /// Where it is, the preferred address first; none while its name has no address.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// Which program another server of this realm is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PeerKind {
+    /// This one.
+    Ours,
+    /// The C program, with its own protocol.
+    C,
+}
+
+/// What is believed of other servers of this realm beyond what they prove.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Belief {
+    /// Nothing, but for what the protocol of C programs cannot do without.
+    #[default]
+    Proven,
+    /// What comes from their addresses.
+    Addresses,
+}
+
 /// The other servers that this server knows.
 #[derive(Clone, Debug, Default)]
 pub struct Neighbours {
     /// The other servers of this realm.
-    pub peers: Vec<SocketAddr>,
+    pub peers: Vec<PeerServer>,
+    /// What is believed of them.
+    pub believe: Belief,
     /// Other realms.
     pub realms: Vec<NeighbourRealm>,
 }
 
-/// Another realm, and where its servers listen.
-#[derive(Clone, Debug)]
+/// Another realm, and its servers in the order in which they are tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NeighbourRealm {
-    /// Its name.
+    /// Its name, in full.
     pub name: Box<[u8]>,
     /// Its servers.
-    pub servers: Vec<SocketAddr>,
+    pub servers: Vec<RealmServer>,
+}
+
+/// A server of another realm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RealmServer {
+    /// Its host name, for people.
+    pub name: String,
+    /// Where it listens, and where it sends from. Empty as long as nobody knows.
+    pub addresses: Vec<SocketAddr>,
+    /// Whether we send to it. From one to which we do not we receive all the same: `/host` in a realm list.
+    pub sends: bool,
+}
+
+impl NeighbourRealm {
+    /// Whether one of its servers sends from this address.
+    fn has(&self, from: SocketAddr) -> bool {
+        self.servers.iter().any(|server| server.addresses.contains(&from))
+    }
 }
 
 impl Neighbours {
     /// The origin of a notice of this class from this address and port.
     pub(crate) fn origin_of(&self, from: SocketAddr, notice: &Notice<'_>, class: &FoldedName) -> Origin {
-        if let Some(peer) = self.peers.iter().position(|&peer| peer == from) {
+        if let Some(peer) = self.peers.iter().position(|peer| peer.addresses.contains(&from)) {
             return Origin::Peer(PeerId(peer));
         }
-        if let Some(realm) = self.realms.iter().position(|realm| realm.servers.contains(&from)) {
+        if let Some(realm) = self.realms.iter().position(|realm| realm.has(from)) {
             return Origin::Realm(RealmId(realm));
         }
         let for_hosts = class.is(names::ZEPHYR_CTL) && notice.instance.eq_ignore_ascii_case(names::HM);
@@ -73,9 +123,14 @@ mod tests {
     #[test]
     fn known_servers_are_told_by_their_addresses_and_host_managers_by_what_they_say() {
         let at = |host: u8, port| SocketAddr::from(([10, 0, 0, host], port));
+        let peer = |addresses| PeerServer { name: "z".into(), kind: PeerKind::Ours, addresses };
         let neighbours = Neighbours {
-            peers: vec![at(1, 2103), at(2, 2103)],
-            realms: vec![NeighbourRealm { name: b"CS.TEST"[..].into(), servers: vec![at(9, 2103)] }],
+            peers: vec![peer(vec![at(1, 2103)]), peer(vec![at(3, 2103), at(2, 2103)])],
+            believe: Belief::Proven,
+            realms: vec![NeighbourRealm {
+                name: b"CS.TEST"[..].into(),
+                servers: vec![RealmServer { name: "z9".to_owned(), addresses: vec![at(9, 2103)], sends: true }],
+            }],
         };
         let origin = |from, class: &'static [u8], instance: &'static [u8]| {
             let notice = Notice { class, instance, ..Notice::EMPTY };

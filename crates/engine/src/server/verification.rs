@@ -19,13 +19,15 @@ const MAX_JOBS: usize = 1024;
 /// Maximum number of packets of one source verified at a time.
 const MAX_PER_SOURCE: usize = 64;
 
-/// A verification job: whether a packet was made by the principal that it names as its sender.
+/// A verification job: whether a packet was made by who must have made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyJob {
     /// Which job.
     pub id: VerifyId,
-    /// The packet. Its sender must have made it.
+    /// The packet.
     pub packet: OwnedPacket,
+    /// The principal that must have made it: its sender, or the servers of another realm.
+    pub expected: Box<[u8]>,
 }
 
 /// The identifier of a job; says whose packet it is about.
@@ -87,10 +89,10 @@ impl Verifications {
     }
 
     /// Queues a packet until its result has come; gives the job that brings it.
-    pub(crate) fn begin(&mut self, arrival: Arrival) -> VerifyJob {
+    pub(crate) fn begin(&mut self, arrival: Arrival, expected: Box<[u8]>) -> VerifyJob {
         self.last_number += 1;
         let id = VerifyId { source: arrival.from().ip(), number: self.last_number };
-        let job = VerifyJob { id, packet: arrival.packet.clone() };
+        let job = VerifyJob { id, packet: arrival.packet.clone(), expected };
         self.wait(arrival, Progress::Asked(id.number));
         job
     }

@@ -26,18 +26,28 @@ pub fn available() -> Result<()> {
     process::run(trial, TRIAL_TIMEOUT)?.success().context("this system makes no namespaces").map(drop)
 }
 
-/// Starts a lab; `None` where that is not possible, so that the caller can skip the test: prints why. In continuous
-/// integration (`CI=true`) that is an error: nothing is skipped there.
+/// Whether tests that need the C programs are skipped, because they cannot run here: prints why. In continuous integration
+/// (`CI=true`) that is an error: nothing is skipped there.
+///
+/// # Errors
+///
+/// The reason why they cannot run, where they must.
+pub fn is_skipped() -> Result<bool> {
+    let Err(reason) = available() else { return Ok(false) };
+    if env::var("CI").is_ok_and(|value| value == "true") {
+        return Err(reason);
+    }
+    eprintln!("skipped: {reason:#}");
+    Ok(true)
+}
+
+/// Starts a lab, unless that [is skipped](is_skipped).
 ///
 /// # Errors
 ///
 /// When a lab does not start, or is required and not possible.
 pub fn or_skip(options: LabOptions) -> Result<Option<Lab>> {
-    if let Err(reason) = available() {
-        if env::var("CI").is_ok_and(|value| value == "true") {
-            return Err(reason);
-        }
-        eprintln!("skipped: {reason:#}");
+    if is_skipped()? {
         return Ok(None);
     }
     Lab::start(options).map(Some)

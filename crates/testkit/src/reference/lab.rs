@@ -73,12 +73,7 @@ impl Lab {
         }
         fs::write(folder.path().join("hosts"), hosts)?;
         fs::write(folder.path().join("server.list"), format!("{host_name}\n"))?;
-        let syslog = Syslog::listen(&folder.path().join("syslog.socket"))?;
-
-        let namespace = Namespace::new(folder.path())?;
-        let lab = folder.path().display().to_string();
-        let environment = [("LAB", lab.as_str()), ("HOST", &options.host), ("ADDRESSES", &addresses)];
-        namespace.script(include_str!("setup.sh"), &environment).context("cannot furnish the lab")?;
+        let (namespace, syslog) = super::furnish(folder.path(), &options.host, &addresses)?;
 
         let realm = Realm::start_in_namespace(namespace.place(), &options.realm)?;
         // Written, not replaced: these two are mounted, or in a mounted directory.

@@ -16,7 +16,7 @@ impl World {
         let fails = !self.is_well && self.random.chance(self.scenario.driver.failed_jobs);
         let kdc = &self.domains[self.nodes[node].domain].kdc;
         let packet = job.packet.packet();
-        let result = if fails { Err(failure()) } else { kdc.judge(&packet, packet.notice.sender, now) };
+        let result = if fails { Err(failure()) } else { kdc.judge(&packet, &job.expected, now) };
         self.tell(node, || format!("has verified {}: {result:?}", job.packet.notice().uid));
         Verified { id: job.id, result }
     }

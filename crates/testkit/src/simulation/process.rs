@@ -112,7 +112,7 @@ impl Process {
                     Output::Transmit(transmit) => Effect::Transmit(transmit),
                     Output::Job(server::Job::Verify(job)) => Effect::Verify(job),
                     // No server here has peers.
-                    Output::Job(server::Job::Stream(_)) => continue,
+                    Output::Job(_) => continue,
                     Output::Event(event) => Effect::ServerTells(event),
                     Output::Wait(until) => Effect::Wait(until),
                 };

@@ -82,7 +82,7 @@ impl Bench {
                     let done = Verified { id: job.id, result: Ok(judgement) };
                     self.server.handle(self.now, Input::Done(Done::Verified(done)));
                 }
-                Output::Event(_) | Output::Job(Job::Stream(_)) => {}
+                Output::Event(_) | Output::Job(_) => {}
                 Output::Wait(_) => return sent,
             }
         }

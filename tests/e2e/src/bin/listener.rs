@@ -3,8 +3,8 @@
 
 use anyhow::{Result, bail};
 use std::{env, io::Write as _};
-use zephyr_client::{Subscription, Verdict, block_on};
-use zephyr_e2e::listener::{Origin, Received, SUBSCRIBED};
+use zephyr_client::{Subscription, block_on};
+use zephyr_e2e::listener::{Received, SUBSCRIBED};
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -24,22 +24,7 @@ async fn listen(subscriptions: Vec<Subscription>) -> Result<()> {
         if message.hidden().is_some() {
             continue;
         }
-        let notice = message.notice();
-        let text = |octets: &[u8]| octets.escape_ascii().to_string();
-        let received = Received {
-            origin: match message.verdict() {
-                Verdict::Authentic(_) => Origin::Authentic,
-                Verdict::Unauthenticated => Origin::Unauthenticated,
-                Verdict::Failed(_) => Origin::Failed,
-            },
-            sender: text(notice.sender),
-            class: text(notice.class),
-            instance: text(notice.instance),
-            opcode: text(notice.opcode),
-            recipient: text(notice.recipient),
-            body: notice.body.to_vec(),
-        };
-        writeln!(out, "{}", received.line())?;
+        writeln!(out, "{}", Received::of(&message).line())?;
     }
     Ok(())
 }

@@ -160,6 +160,7 @@ impl Shell {
             tracing::warn!("{warning}");
         }
         let (settings, rules) = (self.options.overrule(configuration.settings), configuration.rules);
+        self.peers.replace(configuration.servers);
         let reloaded = Reloaded {
             default_subscriptions: rules.defaults.len(),
             restricted_classes: rules.registered(),
@@ -173,6 +174,8 @@ impl Shell {
         let policy = Box::new(self.domain.domain.policy.clone());
         self.driver.handle(Input::Command(Command::Renew { rules, policy }));
         self.settings.bounds = settings.bounds;
+        self.settings.peers = settings.peers;
+        self.tell_of_peers();
         self.io_counters.reloads += 1;
         tracing::info!("the policy is {}", self.domain.domain.origin());
         tracing::info!("reloaded: {}", plural::rules(reloaded.default_subscriptions, reloaded.restricted_classes));

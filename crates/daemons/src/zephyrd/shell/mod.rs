@@ -9,6 +9,7 @@ use super::{
     listeners::{self, Listeners},
     log_lines::LogLines,
     options::Options,
+    peer_names::{self, PeerNames},
     published_counters::PublishedCounters,
     start::{self, Ready},
     subscriber::Subscriber,
@@ -27,7 +28,7 @@ use zephyr_core::{charset::Charset, sanitize, time::Now};
 use zephyr_domain::server_domain::ServerDomain;
 use zephyr_engine::{
     machine::Input,
-    server::{Command, Done, Event, Job, Server},
+    server::{Command, Done, Event, Job, Neighbours, Server},
 };
 use zephyr_net::{
     clock::Clock,
@@ -83,9 +84,11 @@ async fn serve(
     debug: DebugSwitch,
     dumps: DumpSignal,
 ) -> io::Result<()> {
-    let Ready { settings, rules, domain, acceptor, socket, host, sources, .. } = ready;
+    let Ready { settings, rules, domain, acceptor, socket, host, peers, sources, .. } = ready;
     let listening = socket.local_addr()?;
-    let config = start::engine_config(host, &domain, settings.bounds, rules, &socket)?;
+    let neighbours =
+        Neighbours { peers: peers.peers(), believe: settings.peers.believe, ..Neighbours::default() };
+    let config = start::engine_config(host, &domain, settings.bounds, rules, &socket, neighbours)?;
     let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
     tracing::info!(
         "serving realm {} with authentication {}, {}",
@@ -104,6 +107,7 @@ async fn serve(
         options: options.clone(),
         settings,
         sources,
+        peers,
         domain,
         driver: Driver::new(Server::new(config, clock.now()), socket, clock),
         environment,
@@ -157,8 +161,8 @@ impl Environment<Server> for DriverEnvironment {
     fn job(&mut self, now: Now, job: Job) -> Option<Done> {
         match job {
             Job::Verify(job) => self.verifier.verify(now, job).map(Done::Verified),
-            // There is no peer yet that it could be for.
-            Job::Stream(_) => None,
+            // There is no other server yet that it could be for.
+            Job::Stream(_) | Job::Realm(_) => None,
         }
     }
 
@@ -179,6 +183,8 @@ struct Shell {
     settings: ServerSettings,
     /// Which files are in force.
     sources: Sources,
+    /// The servers of the realm.
+    peers: PeerNames,
     /// The domain that is served.
     domain: ServerDomain,
     driver: Driver<Server>,
@@ -199,9 +205,11 @@ impl Shell {
             }
             let turn = self.driver.turn(&mut self.environment);
             let now = Instant::now();
+            self.peers.ask(now);
             self.environment.log.flush(now);
             self.manager.watchdog(now);
-            let deadline = [self.environment.log.next_summary(), self.manager.next_watchdog()];
+            let deadline =
+                [self.environment.log.next_summary(), self.manager.next_watchdog(), self.peers.next_due()];
             tokio::select! {
                 biased;
                 signal = signals.next() => match signal {
@@ -221,10 +229,25 @@ impl Shell {
                 },
                 () = dumps.next() => self.dump_to_file(None),
                 request = self.listeners.next() => self.serve_admin(request),
+                answer = self.peers.next() => self.peer_named(answer),
                 verified = self.environment.verifier.next() => self.driver.handle(Input::Done(Done::Verified(verified))),
                 () = self.driver.wait(&turn, deadline.into_iter().flatten().min()) => {}
             }
         }
+    }
+
+    /// Takes the answer to a look-up of a server's name.
+    fn peer_named(&mut self, answer: peer_names::Answer) {
+        for warning in self.peers.take(Instant::now(), answer) {
+            tracing::warn!("{warning}");
+        }
+        self.tell_of_peers();
+    }
+
+    /// Tells the machine where the servers of the realm are.
+    fn tell_of_peers(&mut self) {
+        let (peers, believe) = (self.peers.peers(), self.settings.peers.believe);
+        self.driver.handle(Input::Command(Command::Peers { peers, believe }));
     }
 
     async fn stop(&mut self, signal: i32) {

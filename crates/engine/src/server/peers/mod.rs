@@ -1,3 +1,4 @@
 //! The other servers of the domain.
 
+pub(crate) mod c;
 pub mod stream;

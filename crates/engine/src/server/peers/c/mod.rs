@@ -1,0 +1,3 @@
+//! Peers that are C's programs (server to server, sections 2 to 4).
+
+pub(crate) mod hello;

@@ -1,0 +1,386 @@
+//! A domain with several servers, ours or C's, and machines whose host managers use them. Each is a machine of its own, on
+//! a local network that may have a second domain.
+
+use crate::{
+    person::{Make, Person, TIMEOUT},
+    stack::READY,
+};
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
+use std::{fs, net::Ipv4Addr};
+use zephyr_testkit::{
+    bins,
+    deadline::wait_until,
+    process::Daemon,
+    realm::{Realm, RealmOptions},
+    reference::{self, HOST_MANAGER_PORT, Host, LabOptions, Lan, SERVER_PORT},
+};
+
+/// The realm of a domain that is alone.
+pub const REALM: &str = "ATHENA.TEST";
+/// The realm of the second one.
+pub const OTHER_REALM: &str = "OTHER.TEST";
+
+/// The number of machines with a host manager of each domain.
+const STATIONS: usize = 3;
+const MAX_SERVERS: usize = 5;
+
+/// Whether our servers keep their state on a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeps {
+    /// They forget everything when they end.
+    Nothing,
+    /// In a file, which their next start reads.
+    State,
+}
+
+/// A server and its machine.
+#[derive(Debug)]
+pub struct Server {
+    daemon: Option<Daemon>,
+    /// Whose program runs there, from the next start on.
+    pub make: Make,
+    host: Host,
+}
+
+/// A machine with a host manager.
+#[derive(Debug)]
+pub struct Station {
+    zhm: Daemon,
+    host: Host,
+}
+
+/// A domain. All that runs in it ends when it is dropped.
+#[derive(Debug)]
+pub struct Domain {
+    // Dropped in this order.
+    stations: Vec<Station>,
+    servers: Vec<Server>,
+    realm: Realm,
+    keeps: Keeps,
+}
+
+/// One domain on a network of its own, with servers of these makes, which run; `None` where that cannot be, so that the caller
+/// can skip the test. Drop the network last.
+///
+/// # Errors
+/// When something does not start; shows what it said.
+pub fn alone(makes: &[Make], keeps: Keeps) -> Result<Option<(Lan, Domain)>> {
+    let Some((lan, mut domain)) = quiet(makes, keeps)? else { return Ok(None) };
+    for number in 0..makes.len() {
+        domain.start(number)?;
+    }
+    Ok(Some((lan, domain)))
+}
+
+/// As [`alone`], and no server runs yet.
+///
+/// # Errors
+/// As [`alone`].
+pub fn quiet(makes: &[Make], keeps: Keeps) -> Result<Option<(Lan, Domain)>> {
+    if reference::is_skipped()? {
+        return Ok(None);
+    }
+    let lan = lan(&[REALM])?;
+    let domain = Domain::furnish(&lan, REALM, makes, keeps)?;
+    Ok(Some((lan, domain)))
+}
+
+/// Two domains that know and trust each other, with servers of these makes, which run; as [`alone`].
+///
+/// # Errors
+/// As [`alone`].
+pub fn neighbours(one: &[Make], other: &[Make]) -> Result<Option<(Lan, Domain, Domain)>> {
+    if reference::is_skipped()? {
+        return Ok(None);
+    }
+    let lan = lan(&[REALM, OTHER_REALM])?;
+    let mut domains = [
+        Domain::furnish(&lan, REALM, one, Keeps::Nothing)?,
+        Domain::furnish(&lan, OTHER_REALM, other, Keeps::Nothing)?,
+    ];
+    let [here, there] = &domains;
+    lan.marry(&here.realm, &there.realm)?;
+    here.knows(there)?;
+    there.knows(here)?;
+    for domain in &mut domains {
+        (0..domain.servers.len()).try_for_each(|number| domain.start(number))?;
+    }
+    let [one, other] = domains;
+    Ok(Some((lan, one, other)))
+}
+
+/// A network with the machines of all domains that may be on it.
+fn lan(realms: &[&str]) -> Result<Lan> {
+    let names = realms.iter().flat_map(|realm| {
+        let servers = (0..MAX_SERVERS).map(|number| server_name(realm, number));
+        servers.chain((0..STATIONS).map(|number| station_name(realm, number)))
+    });
+    let names: Vec<String> = names.collect();
+    Lan::new(&names.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn server_name(realm: &str, number: usize) -> String {
+    format!("s{}.{}", number + 1, realm.to_lowercase())
+}
+
+fn station_name(realm: &str, number: usize) -> String {
+    format!("h{}.{}", number + 1, realm.to_lowercase())
+}
+
+impl Domain {
+    fn furnish(lan: &Lan, realm: &str, makes: &[Make], keeps: Keeps) -> Result<Self> {
+        // Without a PAC, as with it notices outgrow what the C programs send.
+        let options = RealmOptions { realm: realm.to_owned(), ..LabOptions::default().realm };
+        let realm = lan.realm(&options)?;
+        let mut domain = Self { stations: Vec::new(), servers: Vec::new(), realm, keeps };
+        for (number, &make) in makes.iter().enumerate() {
+            let host = lan.host(&server_name(domain.realm.name(), number))?;
+            host.enrol(&domain.realm)?;
+            host.entrust(&domain.realm)?;
+            domain.servers.push(Server { daemon: None, make, host });
+        }
+        let list: String = domain.servers.iter().map(|server| format!("{}\n", server.host.name())).collect();
+        for server in &domain.servers {
+            fs::write(server.host.etc_zephyr().join("server.list"), &list)?;
+        }
+        Ok(domain)
+    }
+
+    /// Makes this domain's servers know the other's.
+    fn knows(&self, other: &Self) -> Result<()> {
+        let names = other.servers.iter().map(|server| format!("{} {}\n", other.realm.name(), server.host.name()));
+        let list: String = names.collect();
+        for server in &self.servers {
+            fs::write(server.host.etc_zephyr().join("realm.list"), &list)?;
+            server.host.enrol(&self.realm)?;
+        }
+        Ok(())
+    }
+
+    /// Its realm.
+    pub fn realm(&self) -> &Realm {
+        &self.realm
+    }
+
+    /// One of its servers.
+    pub fn server(&mut self, number: usize) -> &mut Server {
+        &mut self.servers[number]
+    }
+
+    /// One of its machines with a host manager.
+    pub fn station(&mut self, number: usize) -> &mut Station {
+        &mut self.stations[number]
+    }
+
+    /// The name of the machine that a person is found at.
+    pub fn station_name(&self, number: usize) -> &str {
+        self.stations[number].host.name()
+    }
+
+    /// Starts a server, which must not run; returns when it serves. What it finds of others, it finds by itself.
+    ///
+    /// # Errors
+    /// When it does not serve; shows what it said.
+    pub fn start(&mut self, number: usize) -> Result<()> {
+        self.configure(number)?;
+        let server = &self.servers[number];
+        ensure!(server.daemon.is_none(), "{} runs already", server.host.name());
+        let daemon = match server.make {
+            Make::C => {
+                let mut command = server.host.command(&self.realm, "/usr/sbin/zephyrd");
+                command.args(["-n", "-d"]);
+                server.host.spawn_at_port("c-zephyrd", command, SERVER_PORT)?
+            }
+            Make::Ours => {
+                let mut command = server.host.command(&self.realm, bins::path("zephyrd")?);
+                command.args(["-n", "-d"]);
+                let daemon = server.host.spawn_at_port("zephyrd", command, SERVER_PORT)?;
+                daemon.wait_for(TIMEOUT, |line| line.contains(READY))?;
+                daemon
+            }
+        };
+        self.servers[number].daemon = Some(daemon);
+        Ok(())
+    }
+
+    /// Writes the configuration of ours: which servers are C's, and where state is kept. C's reads none of it.
+    fn configure(&self, number: usize) -> Result<()> {
+        let server = &self.servers[number];
+        let state = match self.keeps {
+            Keeps::Nothing => "none".to_owned(),
+            Keeps::State => server.host.folder().join("state.db").display().to_string(),
+        };
+        let strangers = self.servers.iter().filter(|other| other.make == Make::C);
+        let strangers: Vec<String> = strangers.map(|other| format!("{:?}", other.host.name())).collect();
+        let mut text = format!("[state]\nfile = {state:?}\n");
+        if !strangers.is_empty() {
+            text += &format!("\n[peers]\nc = [{}]\n", strangers.join(", "));
+        }
+        Ok(fs::write(server.host.etc_zephyr().join("zephyr.toml"), text)?)
+    }
+
+    /// Makes one more machine with a host manager of this make, which uses these servers, the first for preference; returns
+    /// when that one has answered it.
+    ///
+    /// # Errors
+    /// When it does not; shows what it said.
+    pub fn add_station(&mut self, lan: &Lan, make: Make, servers: &[usize]) -> Result<usize> {
+        let host = lan.host(&station_name(self.realm.name(), self.stations.len()))?;
+        host.enrol(&self.realm)?;
+        let names: Vec<&str> = servers.iter().map(|&number| self.servers[number].host.name()).collect();
+        let program = match make {
+            Make::C => "/usr/sbin/zhm".into(),
+            Make::Ours => bins::path("zhm")?,
+        };
+        let mut command = host.command(&self.realm, program);
+        command.args(["-n", "-d"]).args(names);
+        let zhm = host.spawn_at_port("zhm", command, HOST_MANAGER_PORT)?;
+        if make == Make::Ours {
+            zhm.wait_for(TIMEOUT, |line| line.ends_with("answers"))?;
+        }
+        self.stations.push(Station { zhm, host });
+        Ok(self.stations.len() - 1)
+    }
+
+    /// A person at one of the machines, with a fresh ticket and our programs.
+    ///
+    /// # Errors
+    /// When the KDC gives none.
+    pub fn login(&self, station: usize, name: &str) -> Result<Person> {
+        let user = self.stations[station].host.login(&self.realm, name)?;
+        Ok(Person::of_realm(user, Vec::new()))
+    }
+
+    /// Waits until what a client tells one of these two servers is known at the other, and the other way round. There must be a
+    /// machine for each, whose host managers use nobody else.
+    ///
+    /// # Errors
+    /// When it never is; shows what the servers said.
+    pub fn agree(&self, stations: &[usize]) -> Result<()> {
+        for &here in stations {
+            for &there in stations.iter().filter(|&&there| there != here) {
+                let class = format!("agree-{here}-{there}");
+                let mut reader = self.login(here, "carol")?.client()?;
+                let mut writer = self.login(there, "carol")?.client()?;
+                reader.subscribe((&class, "*", "*"))?;
+                wait_until(&format!("what station {here} says is known to station {there}"), TIMEOUT, || {
+                    Ok((writer.send(&class, "probe", "", "probe")? == "sent").then_some(()))
+                })
+                .with_context(|| self.said())?;
+                reader.order(&["cancel"])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What its servers have said, for messages.
+    pub fn said(&self) -> String {
+        self.servers.iter().map(|server| format!("== {}:\n{}\n", server.host.name(), server.said())).collect()
+    }
+}
+
+impl Server {
+    /// Its machine.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// What it has said, to its output and to the syslog.
+    pub fn said(&self) -> String {
+        let output = self.daemon.as_ref().map(|daemon| daemon.transcript().text()).unwrap_or_default();
+        output + &self.host.syslog().text()
+    }
+
+    /// Its process, which must be there.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn daemon(&mut self) -> Result<&mut Daemon> {
+        self.daemon.as_mut().with_context(|| format!("{} does not run", self.host.name()))
+    }
+
+    /// Ends it as an operator does: SIGTERM.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn stop(&mut self) -> Result<()> {
+        self.daemon()?.signal(Signal::SIGTERM)?;
+        self.daemon()?.wait_for_end(TIMEOUT)?;
+        self.daemon = None;
+        Ok(())
+    }
+
+    /// Ends it as a fault does: SIGKILL.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn kill(&mut self) -> Result<()> {
+        self.daemon()?.signal(Signal::SIGKILL)?;
+        self.daemon()?.wait_for_end(TIMEOUT)?;
+        self.daemon = None;
+        Ok(())
+    }
+
+    /// Stops it where it is: its socket stays, and nothing is answered.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn freeze(&mut self) -> Result<()> {
+        self.daemon()?.signal(Signal::SIGSTOP)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn thaw(&mut self) -> Result<()> {
+        self.daemon()?.signal(Signal::SIGCONT)
+    }
+
+    /// All that a C server knows, as it writes it down: peers, locations, clients, triplets, realms.
+    ///
+    /// # Errors
+    /// When it writes nothing in time.
+    pub fn dump(&mut self) -> Result<String> {
+        let mark = self.host.syslog().mark();
+        self.daemon()?.signal(Signal::SIGFPE)?;
+        self.host.syslog().wait_after(mark, TIMEOUT, |line| line.contains("dump done"))?;
+        Ok(fs::read_to_string(self.host.folder().join("vartmp/zephyr.db"))?)
+    }
+
+    /// Waits until a C server says that another one is up.
+    ///
+    /// # Errors
+    /// When it never does; shows what it knows.
+    pub fn wait_for_peer(&mut self, peer: Ipv4Addr) -> Result<()> {
+        let line = format!("{peer}/SERV_UP");
+        let mut dump = String::new();
+        wait_until(&line, TIMEOUT, || {
+            dump = self.dump()?;
+            Ok(dump.lines().any(|known| known.ends_with(&line)).then_some(()))
+        })
+        .with_context(|| format!("{} knows:\n{dump}\nand said:\n{}", self.host.name(), self.said()))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A frozen one would not hear anything else, and nobody waits for what it would say at its end.
+        if let Some(daemon) = &mut self.daemon {
+            let _ = daemon.signal(Signal::SIGKILL);
+        }
+    }
+}
+
+impl Station {
+    /// Its machine.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Its host manager.
+    pub fn zhm(&mut self) -> &mut Daemon {
+        &mut self.zhm
+    }
+}
