@@ -112,7 +112,15 @@ impl Parts {
             && (folder != Path::new(USUAL_FOLDER) || fs::symlink_metadata(folder).is_ok())
         {
             findings.problems.push(problem);
-            return Self { settings: None, rules: None, policies: None, servers: None, realms: Vec::new(), sources, findings };
+            return Self {
+                settings: None,
+                rules: None,
+                policies: None,
+                servers: None,
+                realms: Vec::new(),
+                sources,
+                findings,
+            };
         }
         let settings = match ServerSettings::load(folder) {
             Ok(loaded) => {

@@ -81,8 +81,16 @@ impl PeerNames {
     /// The servers of a list, of which nothing is known yet.
     pub(super) fn new(list: ServerList, own: Own) -> Self {
         let (answers, queue) = mpsc::unbounded_channel();
-        let mut names =
-            Self { list: list.clone(), own, servers: Vec::new(), hesiod: None, generation: 0, renegade: false, answers, queue };
+        let mut names = Self {
+            list: list.clone(),
+            own,
+            servers: Vec::new(),
+            hesiod: None,
+            generation: 0,
+            renegade: false,
+            answers,
+            queue,
+        };
         names.replace(list);
         names
     }
@@ -177,7 +185,8 @@ impl PeerNames {
             }
             About::List(Err(error)) => {
                 self.hesiod = Some(Asking::At(Some(now + RETRY_INTERVAL)));
-                let known = if self.servers.is_empty() { "this server is alone" } else { "the servers stay as they were" };
+                let known =
+                    if self.servers.is_empty() { "this server is alone" } else { "the servers stay as they were" };
                 vec![Problem::of_machine(format!("{} names no servers, so {known}: {error}", self.list.source))]
             }
             About::Server(name, found) => {
@@ -371,7 +380,8 @@ mod tests {
         let mut names = PeerNames::new(list(&["127.0.7.1", "127.0.7.2", "127.0.7.1:2104"], &["127.0.7.2"]), own(1));
         assert_eq!(settled(&mut names).await, [""; 0]);
         let other = |name: &str, kind, at| (name.to_owned(), kind, vec![at]);
-        let expected = [other("127.0.7.2", PeerKind::C, at(2, 2103)), other("127.0.7.1:2104", PeerKind::Ours, at(1, 2104))];
+        let expected =
+            [other("127.0.7.2", PeerKind::C, at(2, 2103)), other("127.0.7.1:2104", PeerKind::Ours, at(1, 2104))];
         assert_eq!(peers(&names), expected);
         // Where it listens everywhere, every loopback address is its own.
         let mut names = PeerNames::new(list(&["localhost", "192.0.2.1"], &[]), Own { bound: None, port: 2103 });

@@ -86,7 +86,8 @@ impl ServerList {
         if !matches!(source, Source::Hesiod(_)) && findings.problems.is_empty() {
             for missing in peers.not_listed(&names) {
                 let text = format!("c: {missing} is not among the servers of {source}");
-                let text = if source == Source::Nobody { format!("c: {missing} is in no list of servers") } else { text };
+                let text =
+                    if source == Source::Nobody { format!("c: {missing} is in no list of servers") } else { text };
                 findings.problems.push(Problem::whole_file(&settings, text));
             }
         }

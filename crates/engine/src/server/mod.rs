@@ -42,7 +42,7 @@ pub use acl_check::{Access, access};
 pub use config::{Command, Config};
 pub use confirmation::ProbeSecret;
 pub use counters::{Counters, Gauges, Metric};
-pub use event::{Cause, Change, Changed, Event, Located, LogEntry, Published};
+pub use event::{Cause, Change, Changed, Event, Gone, Located, LogEntry, Owner, Published};
 pub use inspect::{ClientView, PeerView, SubscriptionView};
 pub use job::{Done, Job};
 pub use limits::bounds::Bounds;
@@ -67,6 +67,7 @@ use crate::{
             response_cache::ResponseCache,
         },
         pacer::{Lane, Paced, Pacer},
+        peers::ours::{Ours, ended::Element},
         request::{Path, Source},
         stamp::StampClock,
         state::{
@@ -74,7 +75,7 @@ use crate::{
             clients::{Client, ClientId, Clients},
             deliveries::{Deliveries, Due},
             hosts::Hosts,
-            locations::{Gone, Locations},
+            locations::{GoneLocation, Locations},
             probes::Probes,
             standing::ByStanding,
             subscriptions::Subscriptions,
@@ -136,6 +137,8 @@ pub struct Server {
     verifications: Verifications,
     /// Requests handled since the start.
     handled: u64,
+    /// The other servers of ours.
+    ours: Ours,
     stamps: StampClock,
     /// Which changes are known.
     versions: VersionVector,
@@ -215,6 +218,7 @@ impl Server {
             ingress: FairQueue::default(),
             verifications: Verifications::default(),
             handled: 0,
+            ours: Ours::default(),
             stamps: StampClock::new(config.id),
             versions: VersionVector::default(),
             now,
@@ -300,14 +304,14 @@ impl Server {
 
     /// Gives up a client that answers no longer.
     fn give_up(&mut self, client: ClientId) {
-        if let Some(gone) = self.forget_client(client) {
+        if let Some(gone) = self.forget_client(client, Gone::Silent) {
             self.report(LogEvent::ClientDead { client: gone.address(), principal: gone.principal.as_ref().into() });
         }
     }
 
     /// Forgets a client that is gone without having said so, and its locations.
-    fn forget_client(&mut self, client: ClientId) -> Option<Client> {
-        let gone = self.remove_client(client)?;
+    fn forget_client(&mut self, client: ClientId, why: Gone) -> Option<Client> {
+        let gone = self.remove_client(client, why)?;
         self.counters.dead_clients += 1;
         let ended = self.locations.remove_address(gone.address(), gone.standing().is_proven());
         self.locations_gone(ended);
@@ -383,17 +387,19 @@ impl Server {
     }
 
     /// Forgets a client, its subscriptions and what waits for it.
-    fn remove_client(&mut self, id: ClientId) -> Option<Client> {
-        let client = self.take_client(id);
+    fn remove_client(&mut self, id: ClientId, why: Gone) -> Option<Client> {
+        let client = self.take_client(id, why);
         self.clear_up();
         client
     }
 
     /// Forgets a client. From now on it gets nothing, and counts no longer; its traces are left to
     /// [`clear_up`](Self::clear_up), as there may be many.
-    fn take_client(&mut self, id: ClientId) -> Option<Client> {
+    fn take_client(&mut self, id: ClientId, why: Gone) -> Option<Client> {
+        let stamps = self.clients.get(id)?.stamps();
         let client = self.drop_client(id)?;
-        self.changed(Change::ClientGone { client: client.address() });
+        self.ours.ended_client(&self.versions, client.address(), &stamps);
+        self.changed(Change::ClientGone { client: client.address(), stamps, why });
         Some(client)
     }
 
@@ -415,9 +421,10 @@ impl Server {
     }
 
     /// Reports which locations are gone.
-    fn locations_gone(&mut self, gone: Vec<Gone>) {
-        for (user, address) in gone {
-            self.changed(Change::LocationGone { user, address });
+    fn locations_gone(&mut self, gone: Vec<GoneLocation>) {
+        for GoneLocation { user, address, stamp, .. } in gone {
+            self.ours.ended(&self.versions, stamp, || Element::Location(user.clone(), address));
+            self.changed(Change::LocationGone { user, address, stamp });
         }
     }
 }

@@ -8,7 +8,10 @@
 use std::{collections::BTreeMap, fmt, time::UNIX_EPOCH};
 use zephyr_core::time::Now;
 
-/// The identity of one server's state: a random number that is kept with the state, and is another one where nothing was kept.
+/// The identity of one run of a server: a random number, another one at each start.
+///
+/// Not of its state, which is kept: what it had told others just before it ended may not have been kept any more, and a server
+/// that goes on as the same would say that it knows all of that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServerId(pub u64);
 

@@ -310,15 +310,13 @@ mod tests {
     #[test]
     fn servers_are_those_of_the_answer_to_what_was_asked() {
         let network = Network::claim().unwrap();
-        let forged: Vec<fn(&[u8]) -> Vec<u8>> = vec![
-            |_| b"junk".to_vec(),
-            |query| {
-                let mut forged = message::tests::answer_with(query, &["spy.test"]);
-                forged[1] ^= 1;
-                forged
-            },
-        ];
-        let server = name_server(&network, forged, |query| message::tests::answer_with(query, &["one.test", "two.test"]));
+        let forged: Vec<fn(&[u8]) -> Vec<u8>> = vec![|_| b"junk".to_vec(), |query| {
+            let mut forged = message::tests::answer_with(query, &["spy.test"]);
+            forged[1] ^= 1;
+            forged
+        }];
+        let server =
+            name_server(&network, forged, |query| message::tests::answer_with(query, &["one.test", "two.test"]));
         assert_eq!(hesiod(server).servers().unwrap(), ["one.test", "two.test"]);
     }
 

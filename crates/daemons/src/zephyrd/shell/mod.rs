@@ -86,8 +86,7 @@ async fn serve(
 ) -> io::Result<()> {
     let Ready { settings, rules, domain, acceptor, socket, host, peers, sources, .. } = ready;
     let listening = socket.local_addr()?;
-    let neighbours =
-        Neighbours { peers: peers.peers(), believe: settings.peers.believe, ..Neighbours::default() };
+    let neighbours = Neighbours { peers: peers.peers(), believe: settings.peers.believe, ..Neighbours::default() };
     let config = start::engine_config(host, &domain, settings.bounds, rules, &socket, neighbours)?;
     let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
     tracing::info!(
@@ -208,8 +207,7 @@ impl Shell {
             self.peers.ask(now);
             self.environment.log.flush(now);
             self.manager.watchdog(now);
-            let deadline =
-                [self.environment.log.next_summary(), self.manager.next_watchdog(), self.peers.next_due()];
+            let deadline = [self.environment.log.next_summary(), self.manager.next_watchdog(), self.peers.next_due()];
             tokio::select! {
                 biased;
                 signal = signals.next() => match signal {

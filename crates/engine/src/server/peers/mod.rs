@@ -1,4 +1,5 @@
 //! The other servers of the domain.
 
 pub(crate) mod c;
+pub mod ours;
 pub mod stream;

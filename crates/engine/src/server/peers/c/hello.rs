@@ -293,7 +293,11 @@ mod tests {
         assert_eq!(hello.asked(at(5)), [IHeardYou, Drop, Ask]);
         assert_eq!((hello.state(), hello.next_due()), (Dead, at(905)));
         let mut hello = up(0);
-        assert_eq!((hello.asked(at(5)), hello.next_due()), (vec![IHeardYou], at(60)), "it says nothing of the one who asks");
+        assert_eq!(
+            (hello.asked(at(5)), hello.next_due()),
+            (vec![IHeardYou], at(60)),
+            "it says nothing of the one who asks"
+        );
     }
 
     #[test]
