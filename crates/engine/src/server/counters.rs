@@ -153,6 +153,10 @@ numbers! {
         answers_held => "zephyrd_held_answers_total",
         /// How often the disk or another server took too long to keep that.
         keepers_late => "zephyrd_late_keepers_total",
+        /// How often another server of ours was connected.
+        peers_connected => "zephyrd_peers_connected_total",
+        /// How often another server of ours was lost.
+        peers_lost => "zephyrd_peers_lost_total",
         /// Packets sent to subscribers, the first time each.
         delivered => "zephyrd_delivered_total",
         /// Packets not sent because too many to the same client are unacknowledged.
