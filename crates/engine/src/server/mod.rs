@@ -432,7 +432,7 @@ impl Server {
             replays: self.replay_cache.len(),
             held_answers: self.held_answers.len(),
             peers: peers.len(),
-            peers_up: peers.iter().filter(|peer| peer.state == "up").count(),
+            peers_up: peers.iter().filter(|peer| matches!(peer.state, "up" | "tardy")).count(),
             peers_behind: peers.iter().map(|peer| peer.behind).sum(),
         }
     }
