@@ -216,11 +216,12 @@ mod tests {
             inspect_mutual(&request.build(), REALM)
         };
         assert_eq!(said_of(|_| ()), Ok(Enctypes { ticket: 18, session: 18 }));
-        for change in [
-            |request: &mut kerberos_asn1::ApReq| request.ap_options.flags = 0,
+        let changes: [fn(&mut kerberos_asn1::ApReq); 3] = [
+            |request| request.ap_options.flags = 0,
             |request| request.ap_options.flags |= 1 << 30,
             |request| request.ap_options.flags |= 1,
-        ] {
+        ];
+        for change in changes {
             assert_eq!(said_of(change), Err(Refusal::NotMutual));
         }
         assert_eq!(said_of(|request| request.ticket.realm = "OTHER".into()), Err(Refusal::OtherRealm));

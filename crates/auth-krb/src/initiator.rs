@@ -86,7 +86,7 @@ pub(crate) fn owner_of_cache() -> Result<String, AuthError> {
 }
 
 /// The best ticket for the servers of `realm`, preferring one whose key C programs know, and one that the user has.
-fn ticket_for(realm: &str, known: Option<&ServiceTicket>) -> Result<ServiceTicket, AuthError> {
+pub(crate) fn ticket_for(realm: &str, known: Option<&ServiceTicket>) -> Result<ServiceTicket, AuthError> {
     with_own_cache(realm, |context, cache| best_ticket(context, cache, realm, known))
 }
 

@@ -4,13 +4,19 @@ use crate::{
     apreq::{self, Parts},
     authenticator::Authenticator,
     binding::{Checksum, Context, MemoryKeytab},
+    channel::KerberosPending,
     checksum,
     decryption::Decryption,
-    derivation, error,
+    derivation,
+    enctype::{Enctype, Permitted},
+    error, initiator,
     ticket::Key,
 };
-use std::path::Path;
-use zephyr_core::{auth::AuthError, time::Now};
+use std::{path::Path, sync::Arc};
+use zephyr_core::{
+    auth::{AuthError, Ends, PendingChannel},
+    time::Now,
+};
 
 /// libkrb5 alone, without anything of ours before or after it: what C servers have.
 pub struct Library {
@@ -64,6 +70,19 @@ impl Library {
         let claimed = Checksum { kind: proof.checksum_type, octets: claimed };
         Context::with_own(|context| context.verify(claimed, &proof.key, TO_SERVER, covered)).unwrap_or(false)
     }
+}
+
+/// Begins a connection to the service of `realm` with the tickets of this process's user: what somebody does who is not the
+/// service.
+///
+/// # Errors
+///
+/// When the user has no ticket for it.
+pub fn connect_as_user(realm: &str, ends: Ends, now: Now) -> Result<(Vec<u8>, Box<dyn PendingChannel>), AuthError> {
+    let ticket = initiator::ticket_for(realm, None)?;
+    let permitted = Arc::new(Permitted::new(&Enctype::DEFAULT));
+    let (request, pending) = KerberosPending::begin(&ticket, permitted, ends, now)?;
+    Ok((request, Box::new(pending)))
 }
 
 /// The strict look at an AP-REQ: the types of the service's key and of the session key.

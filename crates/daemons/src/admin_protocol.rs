@@ -48,6 +48,8 @@ pub enum ControlRequest {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         address: Option<IpAddr>,
     },
+    /// How are the other realms?
+    Realms {},
     /// Read the configuration files again.
     Reload {},
 }
@@ -72,6 +74,8 @@ pub enum Answer {
     Subscriptions(Listing<SubscriptionLine>),
     /// Who may do what.
     AclCheck(AclCheck),
+    /// How the other realms are.
+    Realms(Vec<RealmLine>),
     /// The files are in use now.
     Reloaded(Reloaded),
     /// The files cannot be used; nothing changed.
@@ -99,12 +103,26 @@ pub struct Status {
     /// Where it offers metrics, as in the settings.
     #[serde(default)]
     pub metrics: Option<String>,
+    /// Whether what it knows is kept.
+    #[serde(default)]
+    pub state: StateStatus,
     /// Since it began.
     pub seconds_operational: u64,
     /// How much it holds.
     pub holds: BTreeMap<String, u64>,
     /// What it counted since it began.
     pub counts: BTreeMap<String, u64>,
+}
+
+/// The file that a server keeps its state in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateStatus {
+    /// Its name; `None` where nothing is kept.
+    pub file: Option<String>,
+    /// For how long what happens has been in memory only; `None` when it is kept.
+    pub seconds_in_memory: Option<u64>,
+    /// Why.
+    pub why: Option<String>,
 }
 
 /// The policy that a server judges by.
@@ -170,6 +188,36 @@ pub struct SubscriptionLine {
     pub principal: String,
     /// The client that holds it.
     pub client: SocketAddr,
+}
+
+/// Another realm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RealmLine {
+    /// Its name.
+    pub realm: String,
+    /// How it is: `up`, `tardy`, `starting`, `dead`, or `new` as long as nobody knows where it is.
+    pub state: String,
+    /// Since when it is so.
+    pub seconds: u64,
+    /// Packets that it has not acknowledged yet.
+    pub waiting: usize,
+    /// Whether there is a ticket for it now.
+    pub ticket: bool,
+    /// Its servers.
+    pub servers: Vec<RealmServerLine>,
+}
+
+/// A server of another realm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RealmServerLine {
+    /// Its name, as in the list.
+    pub name: String,
+    /// Where it is, as far as that is known.
+    pub addresses: Vec<SocketAddr>,
+    /// Whether anything is sent to it; else it is only received from.
+    pub sends: bool,
+    /// Whether it is the one that is sent to first.
+    pub current: bool,
 }
 
 /// The access of a principal to a class.

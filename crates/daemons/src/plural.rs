@@ -14,6 +14,11 @@ pub(crate) const fn problems(count: usize) -> Plural {
     Plural(count, "problem", "problems")
 }
 
+/// So many of something whose plural has an s.
+pub(crate) fn count(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -23,5 +28,6 @@ mod tests {
         assert_eq!(rules(0, 1), "0 default subscriptions, 1 restricted class");
         assert_eq!(rules(1, 2), "1 default subscription, 2 restricted classes");
         assert_eq!(problems(1).to_string(), "1 problem");
+        assert_eq!([count(1, "client"), count(2, "client")], ["1 client", "2 clients"]);
     }
 }

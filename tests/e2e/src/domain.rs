@@ -7,7 +7,7 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
-use std::{fs, net::Ipv4Addr};
+use std::{fs, thread, time::Duration};
 use zephyr_testkit::{
     bins,
     deadline::wait_until,
@@ -24,6 +24,8 @@ pub const OTHER_REALM: &str = "OTHER.TEST";
 /// The number of machines with a host manager of each domain.
 const STATIONS: usize = 3;
 const MAX_SERVERS: usize = 5;
+/// The time after which a C server is told again to write its state down.
+const DUMP_WAIT: Duration = Duration::from_millis(300);
 
 /// Whether our servers keep their state on a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,7 +192,11 @@ impl Domain {
             Make::C => {
                 let mut command = server.host.command(&self.realm, "/usr/sbin/zephyrd");
                 command.args(["-n", "-d"]);
-                server.host.spawn_at_port("c-zephyrd", command, SERVER_PORT)?
+                let mark = server.host.syslog().mark();
+                let daemon = server.host.spawn_at_port("c-zephyrd", command, SERVER_PORT)?;
+                // Signals end it before that.
+                server.host.syslog().wait_after(mark, TIMEOUT, |line| line.contains("Ready for action"))?;
+                daemon
             }
             Make::Ours => {
                 let mut command = server.host.command(&self.realm, bins::path("zephyrd")?);
@@ -344,23 +350,31 @@ impl Server {
     /// When it writes nothing in time.
     pub fn dump(&mut self) -> Result<String> {
         let mark = self.host.syslog().mark();
-        self.daemon()?.signal(Signal::SIGFPE)?;
-        self.host.syslog().wait_after(mark, TIMEOUT, |line| line.contains("dump done"))?;
+        let is_done = |line: &str| line.contains("dump done");
+        wait_until("a C server's dump", TIMEOUT, || {
+            // It looks for what a signal has ordered before it waits for packets, and so may miss it until one comes.
+            self.daemon()?.signal(Signal::SIGFPE)?;
+            Ok(self.host.syslog().wait_after(mark, DUMP_WAIT, is_done).ok())
+        })?;
         Ok(fs::read_to_string(self.host.folder().join("vartmp/zephyr.db"))?)
     }
 
-    /// Waits until a C server says that another one is up.
+    /// Waits until what a C server writes down has all of these texts, each in a line.
     ///
     /// # Errors
-    /// When it never does; shows what it knows.
-    pub fn wait_for_peer(&mut self, peer: Ipv4Addr) -> Result<()> {
-        let line = format!("{peer}/SERV_UP");
-        let mut dump = String::new();
-        wait_until(&line, TIMEOUT, || {
-            dump = self.dump()?;
-            Ok(dump.lines().any(|known| known.ends_with(&line)).then_some(()))
+    /// When it never has; shows what it knows.
+    pub fn wait_to_know(&mut self, wanted: &[&str]) -> Result<()> {
+        let mut known = String::new();
+        wait_until(&wanted.join(", "), TIMEOUT, || {
+            known = self.dump()?;
+            if wanted.iter().all(|wanted| known.contains(wanted)) {
+                return Ok(Some(()));
+            }
+            // Writing takes it from its work.
+            thread::sleep(DUMP_WAIT);
+            Ok(None)
         })
-        .with_context(|| format!("{} knows:\n{dump}\nand said:\n{}", self.host.name(), self.said()))
+        .with_context(|| format!("{} knows:\n{known}\nand said:\n{}", self.host.name(), self.said()))
     }
 }
 

@@ -224,6 +224,11 @@ impl Policy {
         pattern::most_specific(&self.classes, |rules| &rules.classes, class)
     }
 
+    /// The rule about a foreign realm, if there is one, and its number. Without one a realm speaks for its own users.
+    pub fn foreign_rule(&self, realm: &[u8]) -> Option<(usize, &ForeignRule)> {
+        pattern::most_specific(&self.foreign, |rule| &rule.realms, realm)
+    }
+
     /// A verdict as this domain sees it: where a foreign realm has spoken for somebody whom it may not speak for, the
     /// proof has failed. With it the number of the foreign rule that says so, if one does.
     pub fn trusted<'v>(&self, verdict: &'v Verdict, parties: &Parties<'_>) -> (Cow<'v, Verdict>, Option<usize>) {
@@ -235,7 +240,7 @@ impl Policy {
         if speaker == parties.home {
             return (Cow::Borrowed(verdict), None);
         }
-        let (rule, trusted) = match pattern::most_specific(&self.foreign, |rule| &rule.realms, speaker) {
+        let (rule, trusted) = match self.foreign_rule(speaker) {
             None => (None, own == speaker),
             Some((number, rule)) => {
                 let covers = |pattern: &NamePattern| match pattern.text().contains(&b'@') {

@@ -50,7 +50,7 @@ impl HostManagerSettings {
     /// Reads the host manager's own sections.
     pub(super) fn read_sections(top: &mut Section<'_, '_>) -> Self {
         let mut settings = Self::default();
-        for of_server in ["zephyrd", "bounds", "control", "metrics", "peers"] {
+        for of_server in ["zephyrd", "bounds", "control", "metrics", "peers", "state"] {
             top.skip(of_server);
         }
         settings.log.read(top.section("log"));

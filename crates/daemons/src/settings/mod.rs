@@ -22,7 +22,7 @@ pub use log::{Facility, Log, LogTarget};
 pub use metrics::{Metrics, StreamAddress};
 pub use peers::Peers;
 pub(crate) use server::WholeSections;
-pub use server::{Control, Server, ServerSettings};
+pub use server::{Control, Server, ServerSettings, State};
 pub use server_name::ServerName;
 pub(crate) use values::{listen_address, name};
 

@@ -38,6 +38,8 @@ pub struct ServerSettings {
     pub bounds: Bounds,
     /// Section `control`: where operators reach the server.
     pub control: Control,
+    /// Section `state`: where what the server knows is kept.
+    pub state: State,
     /// Section `metrics`: where the server's numbers are read.
     pub metrics: Metrics,
     /// Section `peers`: the servers of the realm.
@@ -52,6 +54,7 @@ pub(crate) struct WholeSections {
     pub(crate) zephyrd: bool,
     pub(crate) control: bool,
     pub(crate) peers: bool,
+    pub(crate) state: bool,
 }
 
 /// Section `zephyrd`.
@@ -103,6 +106,19 @@ impl Default for Control {
     }
 }
 
+/// Section `state`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The file; `None`: nothing is kept.
+    pub file: Option<PathBuf>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { file: Some(PathBuf::from("/var/lib/zephyr/state.db")) }
+    }
+}
+
 impl ServerSettings {
     /// The settings of this configuration folder; the defaults when it has no such file.
     ///
@@ -132,11 +148,12 @@ impl ServerSettings {
                 &mut |top| settings.zephyrd.read(top.section("zephyrd")),
                 &mut |top| settings.control.read(top.section("control")),
                 &mut |top| settings.metrics.read(top.section("metrics")),
+                &mut |top| settings.state.read(top.section("state")),
                 &mut |top| settings.log.read(top.section("log")),
                 &mut |top| settings.peers.read(top.section("peers")),
             ],
         );
-        let [zephyrd, control, metrics, log, peers] = whole;
+        let [zephyrd, control, metrics, state, log, peers] = whole;
         if !zephyrd {
             settings.zephyrd = Server::default();
         }
@@ -146,13 +163,16 @@ impl ServerSettings {
         if !metrics {
             settings.metrics = Metrics::default();
         }
+        if !state {
+            settings.state = State::default();
+        }
         if !log {
             settings.log = Log::default();
         }
         if !peers {
             settings.peers = Peers::default();
         }
-        (settings, WholeSections { zephyrd, control, peers })
+        (settings, WholeSections { zephyrd, control, peers, state })
     }
 
     /// Reads the server's own sections.
@@ -162,6 +182,7 @@ impl ServerSettings {
         read_bounds(&mut settings.bounds, top.section("bounds"));
         settings.control.read(top.section("control"));
         settings.metrics.read(top.section("metrics"));
+        settings.state.read(top.section("state"));
         settings.peers.read(top.section("peers"));
         settings.log.read(top.section("log"));
         top.skip("zhm");
@@ -199,6 +220,16 @@ fn read_bounds(bounds: &mut Bounds, mut section: Section<'_, '_>) {
 impl Control {
     fn read(&mut self, mut section: Section<'_, '_>) {
         section.read_text("socket", &mut self.socket, absolute);
+        section.finish();
+    }
+}
+
+impl State {
+    fn read(&mut self, mut section: Section<'_, '_>) {
+        section.read_checked("file", &mut self.file, |path: String| match &*path {
+            "" | "none" => Ok(None),
+            path => absolute(path).map(Some),
+        });
         section.finish();
     }
 }

@@ -86,7 +86,7 @@ fn every_section_can_be_added_to_the_example() {
 fn a_setting_without_its_section_is_explained() {
     let content = EXAMPLE.replacen("#verify-threads = 0", "verify-threads = 0", 1);
     let [problem] = problems(&content).try_into().unwrap();
-    let sections = "there are bounds, control, log, metrics, peers, zephyrd, zhm";
+    let sections = "there are bounds, control, log, metrics, peers, state, zephyrd, zhm";
     assert!(problem.ends_with(&format!(": setting verify-threads is below no section; {sections}")), "{problem}");
     let content = EXAMPLE.replacen("#listen = ", "listen = ", 1);
     let [problem] = problems(&content).try_into().unwrap();

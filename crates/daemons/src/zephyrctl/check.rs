@@ -48,10 +48,13 @@ pub(super) fn run(options: &Options, check: &Check) -> ExitCode {
             return USAGE.into();
         }
     };
-    let needs = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map(|runtime| runtime.block_on(start::gather(&server, running(&server).as_deref())).findings);
+    let gather = async {
+        let mut gathered = start::gather(&server, running(&server).as_deref()).await;
+        gathered.look_for_realms().await;
+        gathered.findings
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let needs = runtime.map(|runtime| runtime.block_on(gather));
     findings.add_new(configuration::check(&server.config_dir));
     match needs {
         Ok(needs) => findings.add_new(needs),

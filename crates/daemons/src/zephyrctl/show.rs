@@ -1,7 +1,9 @@
 //! Human-readable output of answers.
 
 use crate::{
-    admin_protocol::{AclCheck, Answer, Listing, PolicyInForce, PolicyRule, Status},
+    admin_protocol::{
+        AclCheck, Answer, Listing, PolicyInForce, PolicyRule, RealmLine, RealmServerLine, StateStatus, Status,
+    },
     plural,
     problem::Problem,
 };
@@ -62,6 +64,7 @@ pub(super) fn answer(answer: &Answer) -> String {
             })
         }
         Answer::AclCheck(check) => acl_check(check),
+        Answer::Realms(realms) => self::realms(realms),
         Answer::Reloaded(reloaded) => {
             let mut lines =
                 format!("reloaded: {}\n", plural::rules(reloaded.default_subscriptions, reloaded.restricted_classes));
@@ -101,6 +104,7 @@ fn status(status: &Status) -> String {
         pair("server", &format_args!("{} ({})", status.host, status.address)),
         pair("realm", &status.realm),
         pair("authentication", &status.authentication),
+        pair("state", &state(&status.state)),
         pair("operational", &duration(status.seconds_operational)),
     ];
     let numbers = |numbers: &BTreeMap<String, u64>, least| -> Vec<[String; 2]> {
@@ -115,6 +119,19 @@ fn status(status: &Status) -> String {
         table(&numbers(&status.holds, 0), "  "),
         table(&numbers(&status.counts, 1), "  ")
     )
+}
+
+/// Where what a server knows is kept.
+fn state(state: &StateStatus) -> String {
+    match (&state.file, state.seconds_in_memory) {
+        (None, _) => "in memory only, as the settings say".to_owned(),
+        (Some(file), None) => format!("kept in {file}"),
+        (Some(file), Some(seconds)) => format!(
+            "in memory only for {}: {file}: {}",
+            duration(seconds),
+            state.why.as_deref().unwrap_or("the server does not say why")
+        ),
+    }
 }
 
 /// A policy rule by rule; nothing from a server that does not tell.
@@ -149,6 +166,40 @@ fn acl_check(check: &AclCheck) -> String {
         .map(|ruling| [printable(&ruling.act), yes(ruling.allowed), printable(&ruling.why)])
         .collect();
     table(&rows, "")
+}
+
+/// The realms, each followed by its servers.
+fn realms(realms: &[RealmLine]) -> String {
+    if realms.is_empty() {
+        return "none\n".to_owned();
+    }
+    let header = ["REALM", "STATE", "SINCE", "WAITING", "TICKET"].map(str::to_owned);
+    let line = |realm: &RealmLine| {
+        [
+            printable(&realm.realm),
+            printable(&realm.state),
+            duration(realm.seconds),
+            realm.waiting.to_string(),
+            yes(realm.ticket),
+        ]
+    };
+    let rows: Vec<_> = std::iter::once(header).chain(realms.iter().map(line)).collect();
+    let aligned = table(&rows, "");
+    let mut lines = aligned.lines();
+    let mut text = format!("{}\n", lines.next().unwrap_or_default());
+    for (line, realm) in lines.zip(realms) {
+        text += &format!("{line}\n");
+        text += &table(&realm.servers.iter().map(realm_server).collect::<Vec<_>>(), "  ");
+    }
+    text
+}
+
+fn realm_server(server: &RealmServerLine) -> [String; 3] {
+    let addresses: Vec<String> = server.addresses.iter().map(ToString::to_string).collect();
+    let place = if addresses.is_empty() { "no address is known".to_owned() } else { addresses.join(" ") };
+    let only_from = if server.sends { "" } else { "only received from" };
+    let mark = if server.current { "*" } else { "-" };
+    [format!("{mark} {}", printable(&server.name)), place, only_from.to_owned()]
 }
 
 fn yes(yes: bool) -> String {
@@ -212,6 +263,40 @@ mod tests {
              and 3 more; see --limit\n"
         );
         assert_eq!(answer(&Answer::Clients(Listing { total: 0, entries: Vec::new() })), "none\n");
+    }
+
+    #[test]
+    fn a_realm_is_followed_by_its_servers() {
+        let server = |name: &str, addresses: &[[u8; 4]], sends, current| RealmServerLine {
+            name: name.to_owned(),
+            addresses: addresses.iter().map(|&address| (address, 2103).into()).collect(),
+            sends,
+            current,
+        };
+        let realm = |realm: &str, state: &str, seconds, servers| RealmLine {
+            realm: realm.to_owned(),
+            state: state.to_owned(),
+            seconds,
+            waiting: 2,
+            ticket: true,
+            servers,
+        };
+        let servers =
+            vec![server("z1.a.test", &[[10, 0, 0, 1]], true, true), server("z2", &[[10, 0, 0, 2]], false, false)];
+        let all = vec![
+            realm("A.TEST", "up", 65, servers),
+            realm("LONG.TEST", "new", 3, vec![server("x\u{1b}", &[], true, false)]),
+        ];
+        assert_eq!(
+            answer(&Answer::Realms(all)),
+            "REALM      STATE  SINCE      WAITING  TICKET\n\
+             A.TEST     up     1 min 5 s  2        yes\n\
+             \x20 * z1.a.test  10.0.0.1:2103\n\
+             \x20 - z2         10.0.0.2:2103  only received from\n\
+             LONG.TEST  new    3 s        2        yes\n\
+             \x20 - x\\u{1b}  no address is known\n"
+        );
+        assert_eq!(answer(&Answer::Realms(Vec::new())), "none\n");
     }
 
     #[test]

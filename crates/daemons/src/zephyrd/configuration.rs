@@ -1,6 +1,7 @@
 //! The configuration of a server, from all its files: either all of them can be used, or every problem is reported.
 
 use super::{
+    realms::list::{self as realm_list, RealmList},
     rule_files::{self, Loaded},
     server_list::ServerList,
     stray_files,
@@ -25,6 +26,8 @@ pub struct Configuration {
     pub rules: Arc<Rules>,
     /// The realms that the lists name.
     pub realms: Vec<NamedRealm>,
+    /// The other realms that the server talks with.
+    pub realm_list: RealmList,
     /// `policy.toml`, or the file that takes its place.
     pub policies: PolicyFile,
     /// The servers of the realm.
@@ -79,10 +82,20 @@ impl Configuration {
                 policies: Some(policies),
                 rules: Some(rules),
                 servers: Some(servers),
+                realm_list: Some(realm_list),
                 realms,
                 sources,
                 findings,
-            } => Ok(Self { settings, rules, realms, policies, servers, sources, warnings: findings.warnings }),
+            } => Ok(Self {
+                settings,
+                rules,
+                realms,
+                realm_list,
+                policies,
+                servers,
+                sources,
+                warnings: findings.warnings,
+            }),
             Parts { findings, .. } => Err(Problems(findings.problems)),
         }
     }
@@ -96,6 +109,7 @@ pub(super) struct Parts {
     pub(super) rules: Option<Arc<Rules>>,
     pub(super) policies: Option<PolicyFile>,
     pub(super) servers: Option<ServerList>,
+    pub(super) realm_list: Option<RealmList>,
     /// The realms that the lists name, as far as those can be used.
     pub(super) realms: Vec<NamedRealm>,
     pub(super) sources: Sources,
@@ -117,6 +131,7 @@ impl Parts {
                 rules: None,
                 policies: None,
                 servers: None,
+                realm_list: None,
                 realms: Vec::new(),
                 sources,
                 findings,
@@ -154,8 +169,18 @@ impl Parts {
             }
         };
         let servers = load_servers(folder, settings.as_ref(), &mut findings);
+        let realm_list = match realm_list::load(folder) {
+            Ok(realm_list::Loaded { list, warnings }) => {
+                findings.warnings.extend(warnings);
+                Some(list)
+            }
+            Err(found) => {
+                findings.extend(found);
+                None
+            }
+        };
         findings.warnings.extend(stray_files::warnings(folder));
-        Self { settings, rules, policies, servers, realms, sources, findings }
+        Self { settings, rules, policies, servers, realm_list, realms, sources, findings }
     }
 }
 
@@ -214,12 +239,14 @@ mod tests {
         write("default.subscriptions", "message,personal,%me%\noops\n");
         write("zephyr.toml", "[bounds]\nclients = -1\n");
         write("policy.toml", "[domain.A]\nsend = \"never\"\n");
+        write("realm.list", "OTHER.TEST\n");
         let Problems(problems) = Configuration::load(folder.path()).unwrap_err();
         let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
-        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert_eq!(lines.len(), 4, "{lines:?}");
         assert!(lines[0].contains("zephyr.toml:2:11: clients: "), "{lines:?}");
         assert!(lines[1].contains("policy.toml:2:8: send: "), "{lines:?}");
         assert!(lines[2].contains("default.subscriptions:2:1: "), "{lines:?}");
+        assert!(lines[3].contains("realm.list:1:1: expected REALM HOST"), "{lines:?}");
         assert_eq!(check(folder.path()).problems, problems);
     }
 

@@ -1,12 +1,13 @@
 //! Answers to requests of operators about the server's state. What touches files is done by the shell.
 
 use crate::admin_protocol::{
-    AclCheck, AclRuling, Answer, ClientLine, ControlRequest, Listing, PolicyInForce, Status, SubscriptionLine, text,
+    AclCheck, AclRuling, Answer, ClientLine, ControlRequest, Listing, PolicyInForce, RealmLine, RealmServerLine,
+    StateStatus, Status, SubscriptionLine, text,
 };
 use std::{collections::BTreeMap, net::SocketAddr};
 use zephyr_core::{fold::fold, realm::completed, time::Now};
 use zephyr_engine::server::{
-    Access, ClientView, Metric, Server, ServerClass, SubscriptionView, access,
+    Access, ClientView, Metric, NeighbourRealm, RealmServer, Server, ServerClass, SubscriptionView, access,
     acl::{AclDecision, Act, ListDecision, Ruling, Who},
 };
 
@@ -32,6 +33,7 @@ impl Inspector<'_> {
                 let principal = principal.map(|principal| completed(principal, self.0.config().realms.local()));
                 Answer::AclCheck(self.check_access(class, Who { principal: principal.as_deref(), address: *address }))
             }
+            ControlRequest::Realms {} => Answer::Realms(self.realms()),
             ControlRequest::Dump { here: false } | ControlRequest::Reload {} => return None,
         })
     }
@@ -45,10 +47,29 @@ impl Inspector<'_> {
             authentication: String::new(),
             policy: PolicyInForce::default(),
             metrics: None,
+            state: StateStatus::default(),
             seconds_operational: self.0.uptime(now).as_secs(),
             holds: by_field(&self.0.gauges().metrics()),
             counts: by_field(&self.0.counters().metrics()),
         }
+    }
+
+    fn realms(&self) -> Vec<RealmLine> {
+        let server = |server: &RealmServer| RealmServerLine {
+            name: server.name.clone(),
+            addresses: server.addresses.clone(),
+            sends: server.sends,
+            current: false,
+        };
+        let realm = |realm: &NeighbourRealm| RealmLine {
+            realm: text(&realm.name),
+            state: "new".to_owned(),
+            seconds: 0,
+            waiting: 0,
+            ticket: false,
+            servers: realm.servers.iter().map(server).collect(),
+        };
+        self.0.config().neighbours.realms.iter().map(realm).collect()
     }
 
     fn check_access(&self, class: &str, who: Who<'_>) -> AclCheck {

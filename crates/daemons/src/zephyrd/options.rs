@@ -1,8 +1,11 @@
 //! The server's command line.
 
-use crate::settings::{Control, ServerSettings, listen_address, name};
+use crate::settings::{Control, ServerSettings, State, listen_address, name};
 use clap::Parser;
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 use zephyr_domain::Backend;
 
 /// The Zephyr server: hands notices to whoever subscribed to them.
@@ -66,6 +69,12 @@ impl Options {
     /// one's.
     pub(super) fn wants_control(&self, settings: &ServerSettings) -> bool {
         self.listen.is_none() || settings.control != Control::default()
+    }
+
+    /// The file that this server keeps its state in: an additional server does not take the usual one's.
+    pub(crate) fn state_file<'a>(&self, settings: &'a ServerSettings) -> Option<&'a Path> {
+        let is_own = self.listen.is_none() || settings.state != State::default();
+        settings.state.file.as_deref().filter(|_| is_own)
     }
 }
 

@@ -7,9 +7,10 @@ use super::{
     configuration::{Parts, Sources},
     dump_file,
     host_name::{self, Served},
-    listeners,
+    kept_state, listeners,
     options::Options,
     peer_names::{Own, PeerNames},
+    realms::{list::RealmList, names::RealmNames},
 };
 use crate::{
     admin_protocol::Status,
@@ -26,7 +27,7 @@ use std::{
 };
 use tokio::net::UdpSocket;
 use zephyr_core::{
-    auth::{Acceptor, AuthError},
+    auth::{Acceptor, AuthError, Service},
     realm::Realms,
 };
 use zephyr_domain::{
@@ -45,6 +46,9 @@ pub(crate) struct Gathered {
     rules: Option<Arc<Rules>>,
     domain: Option<ServerDomain>,
     acceptor: Option<Arc<dyn Acceptor>>,
+    service: Option<Arc<dyn Service>>,
+    /// The other realms.
+    realm_list: Option<RealmList>,
     socket: Option<UdpSocket>,
     host: Option<HostName>,
     peers: Option<PeerNames>,
@@ -60,6 +64,8 @@ pub(super) struct Ready {
     pub(super) rules: Arc<Rules>,
     pub(super) domain: ServerDomain,
     pub(super) acceptor: Arc<dyn Acceptor>,
+    pub(super) service: Arc<dyn Service>,
+    pub(super) realm_list: RealmList,
     pub(super) socket: UdpSocket,
     pub(super) host: HostName,
     /// The servers of the realm.
@@ -85,12 +91,15 @@ pub(super) struct HostName {
 ///
 /// The socket is bound last: what comes while it is gathered for a check is lost.
 pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathered {
-    let Parts { settings, rules, policies, servers, realms, sources, findings } = Parts::read(&options.config_dir);
+    let Parts { settings, rules, policies, servers, realm_list, realms, sources, findings } =
+        Parts::read(&options.config_dir);
     let mut gathered = Gathered {
         settings: None,
         rules,
         domain: None,
         acceptor: None,
+        service: None,
+        realm_list,
         socket: None,
         host: None,
         peers: None,
@@ -99,7 +108,7 @@ pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathe
     };
     // What is whole is looked at, whatever is wrong elsewhere.
     let (readable, whole) = match &settings {
-        Some(settings) => (settings.clone(), WholeSections { zephyrd: true, control: true, peers: true }),
+        Some(settings) => (settings.clone(), WholeSections { zephyrd: true, control: true, peers: true, state: true }),
         None if !sources.folder => Default::default(),
         None => ServerSettings::load_in_part(&options.config_dir),
     };
@@ -113,6 +122,10 @@ pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathe
         }
         gathered.find_host(policies.as_ref(), server, address);
         gathered.findings.warnings.extend(dump_file::examine(&server.dump_file));
+    }
+    if whole.state {
+        let realm = gathered.domain.as_ref().map(|domain| &*domain.realm);
+        gathered.findings.warnings.extend(kept_state::examine(options, &readable, realm, running.is_some()));
     }
     if let Some(servers) = servers.filter(|_| whole.zephyrd && whole.peers) {
         let mut peers = PeerNames::new(servers, Own::of(address));
@@ -132,10 +145,15 @@ impl Gathered {
     fn find_domain(&mut self, policies: &PolicyFile, realms: &[NamedRealm], server: &Server, config_dir: &Path) {
         let Some(domain) = self.unless_wrong(domain(server, policies)) else { return };
         self.acceptor = self.unless_wrong(acceptor(&domain, server, config_dir));
+        if self.acceptor.is_some() {
+            // It reads the same keys, so what is wrong with those is not said twice.
+            self.service = self.unless_wrong(service(&domain, server, config_dir));
+        }
         let of_keytab = domain.acceptor_warnings(keytab(server, config_dir));
         self.findings.warnings.extend(of_keytab.into_iter().map(Problem::of_machine));
-        self.findings.warnings.extend(policy_warnings(&domain, policies));
-        self.findings.warnings.extend(list_warnings(&domain, policies, realms, self.rules.as_deref()));
+        let listed = self.realm_list.as_ref().map(RealmList::named).unwrap_or_default();
+        self.findings.warnings.extend(policy_warnings(&domain, policies, &listed));
+        self.findings.warnings.extend(list_warnings(&domain, policies, realms, &listed, self.rules.as_deref()));
         self.domain = Some(domain);
     }
 
@@ -179,21 +197,46 @@ impl Gathered {
         found.map_err(|error| self.findings.problems.push(Problem::of_machine(in_one_line(&error)))).ok()
     }
 
+    /// Warns of servers of other realms that have no address. A server that begins does not wait for the name service.
+    pub(crate) async fn look_for_realms(&mut self) {
+        let Some(list) = self.realm_list.clone() else { return };
+        let own = self.domain.as_ref().map(|domain| domain.realm.clone()).unwrap_or_default();
+        self.findings.warnings.extend(RealmNames::new(list, &own, 0).check().await);
+    }
+
     /// What a server begins with.
     ///
     /// # Errors
     ///
     /// All that there is to say, when anything is missing.
     pub(super) fn ready(self) -> Result<Ready, Findings> {
-        let Self { settings, rules, domain, acceptor, socket, host, peers, sources, findings } = self;
-        match (settings, rules, domain, acceptor, socket, host, peers) {
-            (Some(settings), Some(rules), Some(domain), Some(acceptor), Some(socket), Some(host), Some(peers))
-                if findings.problems.is_empty() =>
-            {
-                let warnings = findings.warnings;
-                Ok(Ready { settings, rules, domain, acceptor, socket, host, peers, sources, warnings })
-            }
-            _ => Err(findings),
+        match self {
+            Self {
+                settings: Some(settings),
+                rules: Some(rules),
+                domain: Some(domain),
+                acceptor: Some(acceptor),
+                service: Some(service),
+                realm_list: Some(realm_list),
+                socket: Some(socket),
+                host: Some(host),
+                peers: Some(peers),
+                sources,
+                findings: Findings { problems, warnings },
+            } if problems.is_empty() => Ok(Ready {
+                settings,
+                rules,
+                domain,
+                acceptor,
+                service,
+                realm_list,
+                socket,
+                host,
+                peers,
+                sources,
+                warnings,
+            }),
+            Self { findings, .. } => Err(findings),
         }
     }
 }
@@ -234,13 +277,30 @@ pub(super) fn acceptor(
     domain.acceptor(keytab(settings, config_dir))
 }
 
+/// The service of the domain itself.
+pub(super) fn service(
+    domain: &ServerDomain,
+    settings: &Server,
+    config_dir: &Path,
+) -> Result<Arc<dyn Service>, AuthError> {
+    domain.service(keytab(settings, config_dir))
+}
+
 fn keytab(settings: &Server, config_dir: &Path) -> PathBuf {
     settings.keytab.clone().unwrap_or_else(|| config_dir.join("krb5.keytab"))
 }
 
-/// What of the policy file is not in force, although its author may think so.
-pub(super) fn policy_warnings(domain: &ServerDomain, policies: &PolicyFile) -> Vec<Problem> {
-    let mut warnings = scope::warnings(policies, domain, &scope::known_realms(policies));
+/// The realms that the configurations on this machine name, with those that the server talks with.
+fn known_realms(policies: &PolicyFile, listed: &[NamedRealm]) -> Vec<String> {
+    let mut realms = scope::known_realms(policies);
+    realms.extend(listed.iter().map(|listed| listed.realm.clone()));
+    realms
+}
+
+/// What of the policy file and of the list of other realms is not in force, although its author may think so.
+pub(super) fn policy_warnings(domain: &ServerDomain, policies: &PolicyFile, listed: &[NamedRealm]) -> Vec<Problem> {
+    let mut warnings = scope::warnings(policies, domain, &known_realms(policies, listed));
+    warnings.extend(scope::neighbour_warnings(policies, domain, &scope::known_realms(policies), listed));
     // Where nobody can prove anything, nobody compares realms.
     if domain.domain.policy.provable
         && let Ok(realms) = domain.domain.backend.configured_realms()
@@ -259,12 +319,21 @@ pub(super) fn list_warnings(
     domain: &ServerDomain,
     policies: &PolicyFile,
     realms: &[NamedRealm],
+    listed: &[NamedRealm],
     rules: Option<&Rules>,
 ) -> Vec<Problem> {
-    let mut warnings = scope::list_warnings(policies, domain, &scope::known_realms(policies), realms);
+    let mut warnings = scope::list_warnings(policies, domain, &known_realms(policies, listed), realms);
     let classes: Vec<&[u8]> = rules.into_iter().flat_map(Rules::classes).collect();
     warnings.extend(scope::class_warnings(domain, &classes));
     warnings
+}
+
+/// Who a server is among others.
+pub(super) struct Identity {
+    /// The servers beside it.
+    pub(super) neighbours: Neighbours,
+    /// The identity of its state.
+    pub(super) id: ServerId,
 }
 
 /// The configuration of the engine.
@@ -274,7 +343,7 @@ pub(super) fn engine_config(
     bounds: Bounds,
     rules: Arc<Rules>,
     socket: &UdpSocket,
-    neighbours: Neighbours,
+    identity: Identity,
 ) -> io::Result<Config> {
     let receive_buffer = socket::receive_buffer(socket)?;
     tracing::debug!("the socket's receive buffer has {receive_buffer} octets");
@@ -294,8 +363,8 @@ pub(super) fn engine_config(
         rules,
         probe_secret: probe_secret()?,
         bounds,
-        neighbours,
-        id: server_id()?,
+        neighbours: identity.neighbours,
+        id: identity.id,
         in_flight: acknowledgements_in_flight(receive_buffer),
     })
 }
@@ -306,7 +375,7 @@ fn probe_secret() -> io::Result<ProbeSecret> {
 }
 
 /// A new identity: nothing is kept of what the server before this one knew.
-fn server_id() -> io::Result<ServerId> {
+pub(super) fn server_id() -> io::Result<ServerId> {
     Ok(ServerId(u64::from_be_bytes(random_octets()?)))
 }
 

@@ -16,8 +16,8 @@ const SUFFIX: &str = ".acl";
 /// The files in the folder of access control lists, but for those of classes.
 const ACL_FILES: [&str; 2] = ["class-registry.acl", "opstaff.acl"];
 /// What is in the configuration folder.
-const FILES: [&str; 6] =
-    ["default.subscriptions", "krb5.keytab", "policy.toml", "server.list", "zephyr.toml", ACL_FOLDER];
+const FILES: [&str; 7] =
+    ["default.subscriptions", "krb5.keytab", "policy.toml", "realm.list", "server.list", "zephyr.toml", ACL_FOLDER];
 /// What ends the names of copies that editors, packages and people keep on purpose.
 const BACKUPS: [&str; 17] = [
     "augnew", "augsave", "bak", "backup", "disabled", "dist", "example", "new", "off", "old", "orig", "pacnew",
@@ -159,6 +159,7 @@ mod tests {
             "policy.toml.dpkg-old",
             "krb5.conf",
             "server.list",
+            "realm.list",
             "README",
             "acl/README",
             "acl/opstaff.acl",
@@ -215,6 +216,11 @@ mod tests {
             ("zephyrd.conf", "did you mean zephyr.toml?"),
             ("acls", "did you mean acl?"),
             ("acl.d", "did you mean acl?"),
+            ("realms.list", "did you mean realm.list?"),
+            ("Realm.list", "did you mean realm.list?"),
+            ("realm.lst", "did you mean realm.list?"),
+            ("realm.list.txt", "did you mean realm.list?"),
+            ("acl/realm.list", "did you mean it for the folder above?"),
             ("ACL", "did you mean acl?"),
         ] {
             let file = folder.path().join(name);

@@ -61,7 +61,7 @@ impl Mirror {
             Change::HostGone { manager } => {
                 assert_eq!(self.hosts.remove(&manager.ip()), Some(manager.port()), "{manager} was not known");
             }
-            Change::AuthenticatorUsed { .. } | Change::VersionsKnown { .. } => {}
+            Change::AuthenticatorUsed(_) | Change::ProofsUndone { .. } | Change::VersionsKnown { .. } => {}
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::server::{
     acl::Rules,
     confirmation::ProbeSecret,
+    held_answers::{KeeperId, Presence},
     limits::bounds::Bounds,
     origin::{Belief, NeighbourRealm, Neighbours, PeerServer},
     stamp::ServerId,
@@ -69,6 +70,20 @@ pub enum Command {
     /// These are all other realms from now on, with the addresses of their servers as far as they are known: after a
     /// reload, and whenever addresses are found.
     Realms(Vec<NeighbourRealm>),
-    /// The server is about to end: tell the host managers.
+    /// A keeper has so many of all changes that were [told](crate::server::Server::told).
+    Stored {
+        /// Who.
+        keeper: KeeperId,
+        /// How many.
+        up_to: u64,
+    },
+    /// Somebody keeps what is told from now on, or does so no longer.
+    Keeper {
+        /// Who.
+        keeper: KeeperId,
+        /// Which of both.
+        presence: Presence,
+    },
+    /// The server is about to end: tell the host managers. Notices under way are handed to all of their readers.
     Shutdown,
 }

@@ -141,6 +141,14 @@ numbers! {
         operator_refused => "zephyrd_refused_total" reason = "not_operator",
         /// Subscriptions ended because new rules forbid them.
         subscriptions_ended => "zephyrd_subscriptions_ended_total",
+        /// Answers that waited until what their requests changed was kept.
+        answers_held => "zephyrd_held_answers_total",
+        /// How often the disk or another server took too long to keep that.
+        keepers_late => "zephyrd_late_keepers_total",
+        /// How often another server of ours was connected.
+        peers_connected => "zephyrd_peers_connected_total",
+        /// How often another server of ours was lost.
+        peers_lost => "zephyrd_peers_lost_total",
         /// Packets sent to subscribers, the first time each.
         delivered => "zephyrd_delivered_total",
         /// Packets not sent because too many to the same client are unacknowledged.
@@ -224,5 +232,7 @@ numbers! {
         recent => "zephyrd_recent_packets",
         /// Authenticators remembered in order to be recognised.
         replays => "zephyrd_remembered_authenticators",
+        /// Answers that wait until what their requests changed is kept.
+        held_answers => "zephyrd_waiting_answers",
     }
 }

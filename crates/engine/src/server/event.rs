@@ -4,8 +4,8 @@
 //! a log. The server knows none of them.
 
 use crate::server::{
+    kept::UsedAuthenticator,
     log_event::LogEvent,
-    peers::stream::StreamId,
     request::Request,
     stamp::{Stamp, VersionVector},
     state::subscriptions::Destination,
@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
 };
 use zephyr_core::{
-    auth::{Lifetime, Session, Verdict},
+    auth::{Session, Verdict},
     exposure::Exposure,
     names,
     notice::{Notice, OwnedPacket},
@@ -163,15 +163,13 @@ pub enum Change {
         versions: VersionVector,
     },
     /// An authenticator has proved a notice, and proves no other.
-    AuthenticatorUsed {
-        /// The digest of the authenticator.
-        authenticator: [u8; 16],
-        /// The digest of the packet that it came with.
-        packet: [u8; 16],
-        /// Whose it is.
-        principal: Box<[u8]>,
-        /// For how long it could prove something, where it says that.
-        lifetime: Option<Lifetime>,
+    ///
+    /// It is told again with the answer where that was not known at first.
+    AuthenticatorUsed(UsedAuthenticator),
+    /// A host begins anew, and may have what it told of itself done again, with the same proofs.
+    ProofsUndone {
+        /// The host.
+        host: IpAddr,
     },
 }
 
@@ -230,7 +228,8 @@ impl fmt::Debug for Change {
             Self::HostGone { manager } => write!(f, "HostGone({manager})"),
             Self::VersionsKnown { versions } => write!(f, "VersionsKnown({versions:?})"),
             // A digest says nothing to anybody.
-            Self::AuthenticatorUsed { .. } => f.write_str("AuthenticatorUsed"),
+            Self::AuthenticatorUsed(_) => f.write_str("AuthenticatorUsed"),
+            Self::ProofsUndone { host } => write!(f, "ProofsUndone({host})"),
         }
     }
 }
@@ -269,12 +268,16 @@ impl crate::server::Server {
     pub(crate) fn changed(&mut self, change: Change) -> Stamp {
         let stamp = self.stamps.next(self.now);
         self.versions.raise(stamp);
-        self.events.push_back(Event::Changed(Changed { stamp, change }));
+        let changed = Changed { stamp, change };
+        // The number that it has when it is told.
+        self.ours.log(&changed, None, self.told + 1);
+        self.tell(changed);
         stamp
     }
 
-    /// Reports a change that another server has made, which the stream brings.
-    pub(crate) fn tell_on(&mut self, changed: Changed, _stream: StreamId) {
+    /// Tells of a change.
+    pub(crate) fn tell(&mut self, changed: Changed) {
+        self.told += 1;
         self.events.push_back(Event::Changed(changed));
     }
 

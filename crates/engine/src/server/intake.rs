@@ -10,7 +10,7 @@
 //! While one packet is verified others may be handled; if some were, the first two checks are made once more before it is.
 
 use crate::server::{
-    Change, Job, Server,
+    Change, Job, KeptAnswer, Server, UsedAuthenticator,
     limits::{
         bounds::Bounds,
         digest::Digest,
@@ -261,6 +261,7 @@ impl Server {
         let (sender, from) = (request.notice.sender.into(), request.from);
         self.report(LogEvent::NameTooLong { what, sender, from, more: 0 });
         request.message = Some(too_long(what));
+        request.told_before = self.told();
         self.reply(&mut request, Reply::Denied);
         let handled = Handled { answer: request.answer, standing: Standing::Unproven, of_host: false };
         let max = self.config.bounds.response_cache_entries;
@@ -271,7 +272,8 @@ impl Server {
     fn known(&mut self, arrival: &Arrival) -> Known {
         if let Some(answer) = self.response_cache.answer(&arrival.print) {
             self.counters.repeated += 1;
-            if let Some(answer) = answer {
+            // Not earlier than the answer that it repeats.
+            if let Some(answer) = answer.filter(|_| !self.held_answers.holds(&arrival.known_by())) {
                 self.send(arrival.path.back(answer));
             }
             return Known::Answered;
@@ -283,7 +285,9 @@ impl Server {
                 self.counters.copies += 1;
                 let packet = arrival.packet.packet();
                 self.report(LogEvent::Copied { sender: packet.notice.sender.into(), from: arrival.from() });
-                self.answer_copy(arrival.path, &packet, answer);
+                if !self.held_answers.holds(&arrival.known_by()) {
+                    self.answer_copy(arrival.path, &packet, answer);
+                }
                 Known::Answered
             }
         }
@@ -352,6 +356,7 @@ impl Server {
         self.handled += 1;
         self.counters.replayed += u64::from(verdict == Verdict::Failed(Reason::Replayed));
         let mut request = Request { verdict, session, ..Request::new(now, arrival, opened.as_ref(), origin, names) };
+        request.told_before = self.told();
         let of_host = self.serve(&mut request);
         let bounds = self.config.bounds;
         if let Some(authenticator) = arrival.authenticator
@@ -364,18 +369,29 @@ impl Server {
             if self.replay_cache.remember(now, authenticator, used, &room) {
                 self.counters.replays_forgotten += 1;
             }
-            let (authenticator, packet) = (authenticator.octets(), arrival.print.octets.octets());
-            self.changed(Change::AuthenticatorUsed { authenticator, packet, principal: principal.into(), lifetime });
+            self.changed(Change::AuthenticatorUsed(UsedAuthenticator {
+                authenticator: authenticator.octets(),
+                packet: arrival.print.octets.octets(),
+                principal: principal.into(),
+                sender: arrival.from(),
+                answer: request.answered.and_then(KeptAnswer::of),
+                of_host,
+                undone: false,
+                lifetime,
+            }));
+        }
+        if let Some(answer) = request.answer.clone().filter(|_| request.waits) {
+            self.send_when_kept(now, request.path().back(answer), request.known_by, request.told_before);
         }
         let standing = request.standing();
         let handled = Handled { answer: request.answer, standing, of_host };
         self.response_cache.remember(now.monotonic, arrival.print, handled, bounds.response_cache_entries);
     }
 
-    /// Forgets which packets a host has sent about itself, as it begins anew.
-    pub(crate) fn forget_packets_of(&mut self, host: IpAddr) {
+    /// Forgets which packets a host has sent about itself, as it begins anew; true when any of them was proven.
+    pub(crate) fn forget_packets_of(&mut self, host: IpAddr) -> bool {
         self.response_cache.forget_host(host);
-        self.replay_cache.undo_host(host);
+        self.replay_cache.undo_host(host)
     }
 
     /// Dispatches a request, unless the domain refuses it; true when that was something about its own host.
@@ -410,7 +426,7 @@ impl Server {
     }
 }
 
-const fn replay_room(bounds: &Bounds) -> Room {
+pub(crate) const fn replay_room(bounds: &Bounds) -> Room {
     Room {
         entries: bounds.replay_cache_entries,
         per_principal: bounds.replay_cache_entries_per_principal,

@@ -1,6 +1,6 @@
 //! Events that the server logs.
 
-use crate::{level::Level, plural::Plural};
+use crate::{level::Level, plural::Plural, server::held_answers::KeeperId};
 use std::{fmt, net::SocketAddr};
 use zephyr_core::{
     auth::{AuthError, Reason},
@@ -72,6 +72,8 @@ pub enum LogEvent {
     UnknownOpcode { class: &'static str, opcode: Box<[u8]>, from: SocketAddr },
     /// A limit is reached.
     Full { what: &'static str, from: SocketAddr },
+    /// What was changed is not kept in time: answers no longer wait for that.
+    KeeperLate { keeper: KeeperId },
     /// A notice that cannot be written for this client.
     NotWritten { client: SocketAddr, reason: String },
     /// A packet is sent again.
@@ -84,6 +86,14 @@ pub enum LogEvent {
     NeverConfirmed { client: SocketAddr, principal: Box<[u8]> },
     /// A proven principal takes the address of a client that is not proven, or of which nothing shows that it is there.
     TakenOver { sender: Box<[u8]>, owner: Box<[u8]>, client: SocketAddr },
+    /// Another server of ours is there, and is sent the state.
+    PeerConnected { name: Box<str>, program: Box<str> },
+    /// Another server of ours knows all that this one knows.
+    PeerCaughtUp { name: Box<str> },
+    /// Another server of ours is not there any more.
+    PeerLost { name: Box<str>, why: Box<str> },
+    /// Another server of ours cannot be reached; told once, until it was there.
+    PeerNotReached { name: Box<str>, why: Box<str> },
     /// A host manager has started or flushed; so many clients are gone.
     HostFlushed { host: SocketAddr, clients: usize },
 }
@@ -110,6 +120,8 @@ impl LogEvent {
             | Self::Unauthenticated { .. }
             | Self::ClientDead { .. }
             | Self::PortClosed { .. }
+            | Self::PeerConnected { .. }
+            | Self::PeerCaughtUp { .. }
             | Self::NeverConfirmed { .. } => Level::Info,
             _ => Level::Warning,
         }
@@ -191,6 +203,9 @@ impl fmt::Display for LogEvent {
                 write!(f, "unknown {class} opcode {} from {from}", text(opcode))
             }
             Self::Full { what, from } => write!(f, "too many {what}, refused {from}"),
+            Self::KeeperLate { keeper } => {
+                write!(f, "{keeper} does not keep changes in time: answers do not wait for it until it has caught up")
+            }
             Self::NotWritten { client, reason } => write!(f, "no notice for {client}: {reason}"),
             Self::Resent { client, transmission } => write!(f, "rexmit {client} #{transmission}"),
             Self::ClientDead { client, principal } => {
@@ -204,6 +219,14 @@ impl fmt::Display for LogEvent {
             }
             Self::TakenOver { sender, owner, client } => {
                 write!(f, "{} takes the port of {} ({client})", text(sender), text(owner))
+            }
+            Self::PeerConnected { name, program } => {
+                write!(f, "server {name} is connected ({})", text(program.as_bytes()))
+            }
+            Self::PeerCaughtUp { name } => write!(f, "server {name} has caught up"),
+            Self::PeerLost { name, why } => write!(f, "server {name} is lost: {}", text(why.as_bytes())),
+            Self::PeerNotReached { name, why } => {
+                write!(f, "server {name} cannot be reached: {}", text(why.as_bytes()))
             }
             Self::HostFlushed { host, clients } => {
                 write!(f, "host {} flushed, {} gone", host.ip(), Plural(*clients, "client", "clients"))

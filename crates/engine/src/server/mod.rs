@@ -14,10 +14,12 @@ mod dump;
 mod event;
 mod fan_outs;
 mod handlers;
+mod held_answers;
 mod ingress;
 mod inspect;
 mod intake;
 mod job;
+mod kept;
 mod limits;
 mod log_event;
 mod origin;
@@ -43,12 +45,15 @@ pub use config::{Command, Config};
 pub use confirmation::ProbeSecret;
 pub use counters::{Counters, Gauges, Metric};
 pub use event::{Cause, Change, Changed, Event, Gone, Located, LogEntry, Owner, Published};
+pub use held_answers::{KeeperId, Presence};
 pub use inspect::{ClientView, PeerView, SubscriptionView};
 pub use job::{Done, Job};
+pub use kept::{Horizon, KeptAnswer, KeptDelivery, UsedAuthenticator};
 pub use limits::bounds::Bounds;
 pub use log_event::LogEvent;
 pub use origin::{Belief, NeighbourRealm, Neighbours, Origin, PeerId, PeerKind, PeerServer, RealmId, RealmServer};
 pub use pacer::acknowledgements_in_flight;
+pub use peers::ours::SessionMaker;
 pub use queue_lengths::QueueLengths;
 pub use realms::{RealmDone, RealmJob};
 pub use server_class::ServerClass;
@@ -61,13 +66,17 @@ use crate::{
     machine::{Input, Machine, Output, Transmit},
     server::{
         fan_outs::FanOuts,
+        held_answers::HeldAnswers,
         ingress::FairQueue,
         limits::{
             amplification::Amplification, rate_limit::RateLimiter, replay_cache::ReplayCache,
             response_cache::ResponseCache,
         },
         pacer::{Lane, Paced, Pacer},
-        peers::ours::{Ours, ended::Element},
+        peers::{
+            ours::{Ours, ended::Element},
+            stream::StreamNumbers,
+        },
         request::{Path, Source},
         stamp::StampClock,
         state::{
@@ -139,6 +148,10 @@ pub struct Server {
     handled: u64,
     /// The other servers of ours.
     ours: Ours,
+    streams: StreamNumbers,
+    /// Changes that were ever told.
+    told: u64,
+    held_answers: HeldAnswers,
     stamps: StampClock,
     /// Which changes are known.
     versions: VersionVector,
@@ -161,8 +174,11 @@ impl Machine for Server {
             Input::Datagram { from, local, octets } => self.receive(now, Path { from, local }, octets),
             Input::Unreachable { to, quoted } => self.unreachable(now, to, quoted),
             Input::Done(Done::Verified(verified)) => self.verified(now, verified),
-            // There is no other server yet that it could be of.
-            Input::Done(Done::Stream(_) | Done::Realm(_)) => {}
+            Input::Done(Done::Stream(event)) => {
+                self.ours_stream(now, &event);
+            }
+            // There is no other realm yet that it could be of.
+            Input::Done(Done::Realm(_)) => {}
             Input::Timeout => self.handle_timeout(now),
             Input::Command(command) => self.command(now, command),
         }
@@ -171,13 +187,16 @@ impl Machine for Server {
     fn poll(&mut self, now: Now) -> Output<Self> {
         self.now = now;
         for _ in 0..MAX_PACKETS_PER_POLL {
+            if self.ours.wants_turn() {
+                self.serve_ours(now);
+            }
             if let Some(output) = self.next_output(now) {
                 return output;
             }
             // Both in turn: neither what is to be delivered nor what has come waits for the other.
             let went_on = self.go_on(now);
             if !self.handle_next(now) && !went_on {
-                let has_more = self.clear_up();
+                let has_more = self.clear_up() || self.ours.wants_turn();
                 return Output::Wait(if has_more { Some(now.monotonic) } else { self.next_timeout(now) });
             }
         }
@@ -192,7 +211,7 @@ impl Machine for Server {
 impl Server {
     /// A server that knows nobody yet.
     pub fn new(config: Config, now: Now) -> Self {
-        Self {
+        let mut server = Self {
             uids: UidSource::new(config.address),
             started: now.monotonic,
             clients: Clients::default(),
@@ -219,6 +238,9 @@ impl Server {
             verifications: Verifications::default(),
             handled: 0,
             ours: Ours::default(),
+            streams: StreamNumbers::default(),
+            told: 0,
+            held_answers: HeldAnswers::default(),
             stamps: StampClock::new(config.id),
             versions: VersionVector::default(),
             now,
@@ -226,7 +248,9 @@ impl Server {
             jobs: VecDeque::new(),
             events: VecDeque::new(),
             config,
-        }
+        };
+        server.arrange_ours(now);
+        server
     }
 
     /// What is there to be told, done or sent.
@@ -256,11 +280,15 @@ impl Server {
         let due =
             [self.deliveries.next_due(), self.probes.next_due(), self.checks.next_due()].into_iter().flatten().min();
         let room = (!self.fan_outs.is_empty()).then(|| self.pacer.next_room());
-        [due.filter(|_| may_repeat), room, self.pacer.next_chance()].into_iter().flatten().min()
+        let waiting = [self.held_answers.next_due(), self.next_ours_due()];
+        let sending = [due.filter(|_| may_repeat), room, self.pacer.next_chance()];
+        sending.into_iter().chain(waiting).flatten().min()
     }
 
     /// Handles what is due, as long as there is little to send. When much is due at once, some of it stays due.
     fn handle_timeout(&mut self, now: Now) {
+        self.answer_overdue(now);
+        self.ours_timeout(now);
         if self.deliveries.forget_some() || !self.may_repeat(now) {
             return;
         }
@@ -338,8 +366,14 @@ impl Server {
             Command::Peers { peers, believe } => {
                 self.config.neighbours.peers = peers;
                 self.config.neighbours.believe = believe;
+                self.arrange_ours(now);
             }
-            Command::Shutdown => self.say_goodbye_to_hosts(now),
+            Command::Stored { keeper, up_to } => self.stored(keeper, up_to),
+            Command::Keeper { keeper, presence } => self.keeper(keeper, presence),
+            Command::Shutdown => {
+                self.finish_fan_outs(now);
+                self.say_goodbye_to_hosts(now);
+            }
         }
     }
 
@@ -366,6 +400,7 @@ impl Server {
             hosts: self.hosts.len(),
             recent: self.response_cache.len(),
             replays: self.replay_cache.len(),
+            held_answers: self.held_answers.len(),
         }
     }
 

@@ -5,7 +5,7 @@ use crate::{
     acknowledgement::acknowledgement,
     machine::Transmit,
     server::{
-        Server,
+        Change, Server,
         fan_outs::FanOut,
         intake::KnownBy,
         log_event::LogEvent,
@@ -76,7 +76,7 @@ impl Reply {
 }
 
 impl Server {
-    /// Answers a request.
+    /// Answers a request: at once, or when it is handled and what it changes is kept.
     pub(crate) fn reply(&mut self, request: &mut Request<'_>, answer: Reply) {
         if answer == Reply::Later {
             return;
@@ -90,24 +90,30 @@ impl Server {
         self.count_answer(answer);
         if let Some(packet) = &request.answer {
             self.amplification.spend(request.from.ip(), packet.len());
-            self.send(request.path().back(packet.clone()));
+            request.waits = self.may_wait(request);
+            if !request.waits {
+                self.send(request.path().back(packet.clone()));
+            }
         }
     }
 
     /// Answers a notice that could not be answered when it was handled.
-    pub(crate) fn reply_later(&mut self, fan_out: &FanOut, known_by: KnownBy, answer: Reply) {
+    pub(crate) fn reply_later(&mut self, now: Now, fan_out: &FanOut, known_by: KnownBy, answer: Reply) {
         let packet = fan_out.published.packet().packet();
         let notice = Notice { recipient: &fan_out.recipient, ..fan_out.published.notice() };
         let written = self.answer_packet(&notice, &packet.claim, answer, "");
         self.count_answer(answer);
-        if let Some(authenticator) = &known_by.authenticator {
-            self.replay_cache.answered(authenticator, answer);
+        let before = self.told();
+        if let Some(authenticator) = &known_by.authenticator
+            && let Some(used) = self.replay_cache.answered(authenticator, answer)
+        {
+            self.changed(Change::AuthenticatorUsed(used));
         }
         if let Some(written) = written {
             let path = Path { from: fan_out.published.from, local: fan_out.local };
             self.response_cache.answered(&known_by.print, written.clone());
             self.amplification.spend(path.from.ip(), written.len());
-            self.send(path.back(written));
+            self.send_when_kept(now, path.back(written), known_by, before);
         }
     }
 

@@ -100,6 +100,10 @@ pub(crate) struct Request<'a> {
     pub(crate) answered: Option<Reply>,
     /// The packet of the answer.
     pub(crate) answer: Option<Bytes>,
+    /// Changes that had been told before it was handled.
+    pub(crate) told_before: u64,
+    /// Its answer waits until what it changes is kept.
+    pub(crate) waits: bool,
     /// Octets of its packet.
     pub(crate) octets: usize,
 }
@@ -127,6 +131,8 @@ impl<'a> Request<'a> {
             message: None,
             answered: None,
             answer: None,
+            told_before: 0,
+            waits: false,
             octets: packet.octets().len(),
         }
     }

@@ -96,30 +96,47 @@ impl Server {
         let told = self.events.len();
         if let Next::Reader(reader) = turn.next {
             self.deliver(now, &mut turn.fan_out, reader);
-            self.answer_if_reached(&mut turn.fan_out);
+            self.answer_if_reached(now, &mut turn.fan_out);
         }
         self.caused_by(told, turn.fan_out.published.from, turn.fan_out.published.packet());
         if turn.fan_out.left() > 0 {
             self.fan_outs.give_back(turn);
         } else {
             self.fan_outs.done(&turn);
-            self.finish(*turn.fan_out);
+            self.finish(now, *turn.fan_out);
         }
         true
     }
 
-    fn answer_if_reached(&mut self, fan_out: &mut FanOut) {
+    /// Hands out all notices under way to all of their readers, whether or not there is room to send them now: what is not
+    /// sent waits as all does that is not acknowledged.
+    pub(crate) fn finish_fan_outs(&mut self, now: Now) {
+        while let Some(mut turn) = self.fan_outs.take(&self.clients) {
+            if let Next::Reader(reader) = turn.next {
+                self.deliver(now, &mut turn.fan_out, reader);
+                self.answer_if_reached(now, &mut turn.fan_out);
+            }
+            if turn.fan_out.left() > 0 {
+                self.fan_outs.give_back(turn);
+            } else {
+                self.fan_outs.done(&turn);
+                self.finish(now, *turn.fan_out);
+            }
+        }
+    }
+
+    fn answer_if_reached(&mut self, now: Now, fan_out: &mut FanOut) {
         if fan_out.published.readers > 0
             && let Some(known_by) = fan_out.unanswered.take()
         {
-            self.reply_later(fan_out, known_by, Reply::Sent);
+            self.reply_later(now, fan_out, known_by, Reply::Sent);
         }
     }
 
     /// A notice has reached all of its readers that are there.
-    fn finish(&mut self, mut fan_out: FanOut) {
+    fn finish(&mut self, now: Now, mut fan_out: FanOut) {
         if let Some(known_by) = fan_out.unanswered.take() {
-            self.reply_later(&fan_out, known_by, Reply::Lost);
+            self.reply_later(now, &fan_out, known_by, Reply::Lost);
         }
         self.events.push_back(Event::Published(fan_out.published));
     }

@@ -67,7 +67,7 @@ impl Server {
         // The newest is the first, and what is added later is put before it.
         let locations = self.locations.lists().flat_map(|(user, list)| list.iter().rev().map(|it| change_of(user, it)));
         let versions = Changed { stamp: oldest, change: Change::VersionsKnown { versions: self.versions.clone() } };
-        hosts.chain(clients).chain(locations).chain([versions])
+        hosts.chain(clients).chain(locations).chain(self.used_authenticators()).chain([versions])
     }
 
     /// Which changes are known here.
@@ -85,43 +85,64 @@ impl Server {
         if self.is_old(stamp, &change, source) {
             return false;
         }
-        let applied = match change.clone() {
+        let effect = match change.clone() {
             Change::ClientKnown { client: address, principal, session, through, local } => {
                 let path = Path { from: SocketAddr::new(address.ip(), through), local };
                 let owner = Owner { principal, proven: session.is_some() };
-                self.apply_client(now, Known { address, owner, session, path }, stamp, source)
+                let path = if source == Source::Kept { path } else { Path { local: None, ..path } };
+                let (principal, known) = (owner.principal.clone(), session.clone());
+                if self.apply_client(now, Known { address, owner, session, path }, stamp, source) {
+                    let (session, local) = (known, path.local);
+                    let known = Change::ClientKnown { client: address, principal, session, through, local };
+                    Effect { here: Some(known), is_news: true }
+                } else {
+                    Effect::NONE
+                }
             }
-            Change::ClientConfirmed { client, owner } => self.apply_confirmation(now, client, &owner),
+            Change::ClientConfirmed { client, owner } => {
+                Effect::of(&change, self.apply_confirmation(now, client, &owner))
+            }
             Change::Subscribed { client, owner, destinations } => {
                 self.apply_subscriptions(Wanted { client, owner, destinations }, stamp, source)
             }
             Change::Unsubscribed { client, destinations, stamps } => self.apply_end(client, &destinations, &stamps),
-            Change::ClientGone { client, stamps, why } => {
-                // Whatever becomes of it is told there, as far as that is more than what was told here.
-                match self.apply_client_end(now, client, &stamps, why, source) {
-                    Told::Already => return true,
-                    Told::ToBe(has_changed) => has_changed,
-                }
-            }
-            Change::Located(located) => self.apply_location(&located, stamp, source),
+            Change::ClientGone { client, stamps, why } => self.apply_client_end(now, client, &stamps, why, source),
+            Change::Located(located) => Effect::of(&change, self.apply_location(&located, stamp, source)),
             Change::LocationGone { user, address, stamp } => self.apply_location_end(&user, address, stamp),
             Change::HostKnown { manager, local } => return self.apply_host(Path { from: manager, local }, source),
-            Change::HostGone { manager } => source == Source::Kept && self.hosts.leave(manager),
+            Change::HostGone { manager } => return source == Source::Kept && self.hosts.leave(manager),
             Change::VersionsKnown { versions } => {
                 self.learn_versions(&versions);
-                true
+                return true;
             }
-            // The list of those is the disk's and the peers' own matter.
-            Change::AuthenticatorUsed { .. } => false,
+            Change::AuthenticatorUsed(used) => Effect::of(&change, self.apply_authenticator(now, &used, source)),
+            Change::ProofsUndone { host } => Effect::of(&change, self.forget_packets_of(host)),
         };
-        if let (Source::Peer(stream), true) = (source, applied) {
-            self.tell_on(Changed { stamp, change }, stream);
+        let applied = effect.here.is_some();
+        if let Source::Peer(stream) = source {
+            self.tell_on(Changed { stamp, change }, effect, stream);
         }
         // Not before that: who gets both must have what is there now before he is told that what was there before is gone.
         for change in std::mem::take(&mut self.ours.replaced) {
+            if let Change::ClientGone { client, .. } = &change
+                && let Some(client) = self.clients.at(*client).and_then(|id| self.clients.get(id))
+                && let Some(known) = changes_of(client).into_iter().next()
+            {
+                self.ours.log(&known, None, self.told);
+            }
             self.changed(change);
         }
         applied
+    }
+
+    /// Tells of a change that another server has told, as far as it has changed anything.
+    fn tell_on(&mut self, changed: Changed, effect: Effect, from: StreamId) {
+        if effect.is_news {
+            self.ours.log(&changed, Some(from), self.told);
+        }
+        if let Some(change) = effect.here {
+            self.tell(Changed { change, ..changed });
+        }
     }
 
     /// Whether a change of another server is known already. What has no stamp of its own is looked at each time.
@@ -148,8 +169,14 @@ impl Server {
 
     fn apply_client(&mut self, now: Now, known: Known, stamp: Stamp, source: Source) -> bool {
         let Known { address, owner, session, path } = known;
-        let path = if source == Source::Kept { path } else { Path { local: None, ..path } };
         if self.ours.has_ended(stamp, || Element::Client(address)) {
+            // Whoever tells of it does not know that.
+            self.end_elsewhere(address, stamp, source);
+            return false;
+        }
+        let held = self.clients.at(address).and_then(|id| self.clients.get(id)).map(|client| client.stamp);
+        if held != Some(stamp) && self.ours.is_behind_client(address, stamp) {
+            self.end_elsewhere(address, stamp, source);
             return false;
         }
         if let Some(id) = self.clients.at(address)
@@ -217,31 +244,37 @@ impl Server {
         true
     }
 
-    fn apply_subscriptions(&mut self, wanted: Wanted, stamp: Stamp, source: Source) -> bool {
+    fn apply_subscriptions(&mut self, wanted: Wanted, stamp: Stamp, source: Source) -> Effect {
         let Wanted { client: address, owner, destinations } = wanted;
         let has_ended = |it: &Destination| {
             self.ours.has_ended(stamp, || Element::Request(address))
                 || self.ours.has_ended(stamp, || Element::Subscription(address, it.clone()))
         };
-        let destinations: Vec<_> = destinations.into_iter().filter(|it| !has_ended(it)).collect();
+        let (ended, destinations): (Vec<_>, Vec<_>) = destinations.into_iter().partition(has_ended);
+        self.end_subscriptions_elsewhere(address, ended, vec![stamp], source);
         let of_owner = |&id: &ClientId| self.clients.get(id).is_some_and(|client| client.owner() == owner);
         let Some(id) = self.clients.at(address).filter(of_owner) else {
             // Of a client that has ended here: so have they.
             self.end_subscriptions_elsewhere(address, destinations, vec![stamp], source);
-            return false;
+            return Effect::NONE;
         };
-        let Some(client) = self.clients.get(id) else { return false };
+        let Some(client) = self.clients.get(id) else { return Effect::NONE };
         let payer = client.payer();
-        let (known, new): (Vec<_>, Vec<_>) =
+        let order: HashMap<Destination, usize> =
+            destinations.iter().enumerate().map(|(place, it)| (it.clone(), place)).collect();
+        let is_behind = self.ours.is_behind_client(address, stamp);
+        let (known, mut new): (Vec<_>, Vec<_>) =
             destinations.into_iter().partition(|it| self.subscriptions.contains(it, id));
         let held: HashMap<&Destination, Stamp> = match known.is_empty() {
             true => HashMap::new(),
             false => client.subscriptions.iter().map(|held| (&held.destination, held.stamp)).collect(),
         };
+        let mut late = if is_behind { std::mem::take(&mut new) } else { Vec::new() };
         let mut added: Vec<_> = new.into_iter().filter_map(|it| self.subscriptions.add(it, id, &payer)).collect();
-        let (mut again, mut late, mut news) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut again, mut news) = (Vec::new(), Vec::new());
         for destination in known {
             match held.get(&destination) {
+                Some(&before) if before != stamp && is_behind => late.push(destination),
                 Some(&before) if before > stamp => late.push(destination),
                 Some(&before) if before < stamp => {
                     if self.is_news(before, source) {
@@ -254,7 +287,8 @@ impl Server {
         }
         self.end_held(id, &again, |_| true);
         added.extend(again);
-        let has_changed = !added.is_empty();
+        added.sort_by_key(|it| order.get(it).copied());
+        let here = (!added.is_empty()).then(|| added.clone());
         if let Some(client) = self.clients.get_mut(id) {
             client.add(added, stamp);
         }
@@ -262,7 +296,8 @@ impl Server {
         for (destination, before) in news {
             self.end_subscriptions_elsewhere(address, vec![destination], vec![before], source);
         }
-        has_changed
+        let here = here.map(|destinations| Change::Subscribed { client: address, owner, destinations });
+        Effect { is_news: here.is_some(), here }
     }
 
     /// Subscriptions that were made elsewhere have ended, which others may not know.
@@ -292,46 +327,60 @@ impl Server {
         is_new
     }
 
-    fn apply_end(&mut self, address: SocketAddr, destinations: &[Destination], stamps: &[Stamp]) -> bool {
-        let is_new = self.remember_ended(address, destinations, stamps);
-        let Some(id) = self.clients.at(address) else { return is_new };
-        let Some(payer) = self.clients.get(id).map(Client::payer) else { return is_new };
-        let (ended, _) = self.end_held(id, destinations, |held| stamps.contains(&held));
-        for destination in &ended {
-            self.subscriptions.remove(destination, id, &payer);
-        }
-        is_new || !ended.is_empty()
+    fn apply_end(&mut self, address: SocketAddr, destinations: &[Destination], stamps: &[Stamp]) -> Effect {
+        let is_news = self.remember_ended(address, destinations, stamps);
+        let here = self.clients.at(address).and_then(|id| self.end_subscriptions(id, destinations, stamps));
+        Effect { is_news: is_news || here.is_some(), here }
     }
 
-    fn apply_client_end(&mut self, now: Now, address: SocketAddr, stamps: &[Stamp], why: Gone, source: Source) -> Told {
-        let is_new = self.ours.ended_client(&self.versions, address, stamps);
-        let Some(id) = self.clients.at(address) else { return Told::ToBe(is_new) };
-        let Some(client) = self.clients.get(id) else { return Told::ToBe(is_new) };
+    /// Ends those of a client's subscriptions to these destinations that changes with these stamps have made.
+    pub(crate) fn end_subscriptions(
+        &mut self,
+        id: ClientId,
+        destinations: &[Destination],
+        stamps: &[Stamp],
+    ) -> Option<Change> {
+        let client = self.clients.get(id)?;
+        let (payer, client) = (client.payer(), client.address());
+        let (destinations, stamps) = self.end_held(id, destinations, |held| stamps.contains(&held));
+        for destination in &destinations {
+            self.subscriptions.remove(destination, id, &payer);
+        }
+        (!destinations.is_empty()).then_some(Change::Unsubscribed { client, destinations, stamps })
+    }
+
+    fn apply_client_end(
+        &mut self,
+        now: Now,
+        address: SocketAddr,
+        stamps: &[Stamp],
+        why: Gone,
+        source: Source,
+    ) -> Effect {
+        let is_news = self.ours.ended_client(&self.versions, address, stamps);
+        let known = self.clients.at(address).and_then(|id| Some((id, self.clients.get(id)?)));
+        let Some((id, client)) = known else { return Effect { is_news, here: None } };
         if !stamps.contains(&client.stamp) {
             // It has subscribed since. What it had before is gone.
-            let of_client = client.destinations();
-            let payer = client.payer();
-            let (ended, _) = self.end_held(id, &of_client, |held| stamps.contains(&held));
-            for destination in &ended {
-                self.subscriptions.remove(destination, id, &payer);
-            }
-            return Told::ToBe(is_new || !ended.is_empty());
+            let here = self.end_subscriptions(id, &client.destinations(), stamps);
+            return Effect { is_news: is_news || here.is_some(), here };
         }
-        if source == Source::Kept {
-            // Without telling it twice.
-            return Told::ToBe(self.drop_client(id).is_some());
-        }
-        if why == Gone::Silent && client.is_confirmed() && self.is_alive(id, now) {
+        if source != Source::Kept && why == Gone::Silent && client.is_confirmed() && self.is_alive(id, now) {
             self.renew_client(id);
-            return Told::ToBe(false);
+            return Effect { is_news, here: None };
         }
-        if client.stamps().iter().all(|stamp| stamps.contains(stamp)) {
-            self.drop_client(id);
-            return Told::ToBe(true);
+        // With what it has subscribed to and the other server did not know.
+        let all = client.stamps();
+        let has_more = source != Source::Kept && !all.iter().all(|stamp| stamps.contains(stamp));
+        self.drop_client(id);
+        self.clear_up();
+        if has_more {
+            self.ours.ended_client(&self.versions, address, &all);
+            let change = Change::ClientGone { client: address, stamps: all.clone(), why: Gone::Ended };
+            self.ours.replaced.push(change);
         }
-        // With what it subscribed to and the other server did not know.
-        self.remove_client(id, Gone::Ended);
-        Told::Already
+        let here = Some(Change::ClientGone { client: address, stamps: stamps.to_vec(), why }).filter(|_| !has_more);
+        Effect { is_news: true, here }
     }
 
     /// Another server has given up a client that this one has heard of: all of it is told anew.
@@ -364,9 +413,15 @@ impl Server {
     fn apply_location(&mut self, located: &Located, stamp: Stamp, source: Source) -> bool {
         let Located { user, address, exposure, proven, machine, time, tty } = located;
         if self.ours.has_ended(stamp, || Element::Location(user.clone(), *address)) {
+            self.end_location_elsewhere(user, *address, stamp, source);
             return false;
         }
-        if let Some((known, known_proven)) = self.locations.stamp(user, *address) {
+        let held = self.locations.stamp(user, *address);
+        if held.is_none_or(|(held, _)| held != stamp) && self.ours.is_behind_location(*address, user, stamp) {
+            self.end_location_elsewhere(user, *address, stamp, source);
+            return false;
+        }
+        if let Some((known, known_proven)) = held {
             if known == stamp {
                 return false;
             }
@@ -398,10 +453,12 @@ impl Server {
         }
     }
 
-    fn apply_location_end(&mut self, user: &Arc<[u8]>, address: SocketAddr, stamp: Stamp) -> bool {
-        let is_new = self.ours.ended(&self.versions, stamp, || Element::Location(user.clone(), address));
+    fn apply_location_end(&mut self, user: &Arc<[u8]>, address: SocketAddr, stamp: Stamp) -> Effect {
+        let is_news = self.ours.ended(&self.versions, stamp, || Element::Location(user.clone(), address));
         let is_it = self.locations.stamp(user, address).is_some_and(|(held, _)| held == stamp);
-        is_it && self.locations.remove(user, address, true).is_ok() || is_new
+        let is_gone = is_it && self.locations.remove(user, address, true).is_ok();
+        let here = is_gone.then(|| Change::LocationGone { user: user.clone(), address, stamp });
+        Effect { is_news: is_news || is_gone, here }
     }
 
     /// A host's manager listens here, or talks to another server now.
@@ -423,12 +480,20 @@ impl Server {
     }
 }
 
-/// What others are to be told of a change that another server has told.
-enum Told {
-    /// More than that, and they were.
-    Already,
-    /// The change itself, when it has changed anything here.
-    ToBe(bool),
+/// What has come of a change that another server has told.
+struct Effect {
+    /// What has changed here.
+    here: Option<Change>,
+    /// Whether others are to be told what the other server has told.
+    is_news: bool,
+}
+
+impl Effect {
+    const NONE: Self = Self { here: None, is_news: false };
+
+    fn of(change: &Change, applied: bool) -> Self {
+        Self { here: applied.then(|| change.clone()), is_news: applied }
+    }
 }
 
 /// The changes that make a client.

@@ -8,6 +8,9 @@
 use std::{collections::BTreeMap, fmt, time::UNIX_EPOCH};
 use zephyr_core::time::Now;
 
+/// Maximum number of runs of servers that a vector knows. Those that changed nothing for longest are forgotten first.
+const MAX_SERVERS: usize = 1024;
+
 /// The identity of one run of a server: a random number, another one at each start.
 ///
 /// Not of its state, which is kept: what it had told others just before it ended may not have been kept any more, and a server
@@ -44,6 +47,11 @@ impl VersionVector {
     pub fn raise(&mut self, stamp: Stamp) {
         let time = self.0.entry(stamp.server).or_default();
         *time = stamp.time.max(*time);
+        if self.0.len() > MAX_SERVERS
+            && let Some(oldest) = self.0.iter().min_by_key(|(_, time)| **time).map(|(&server, _)| server)
+        {
+            self.0.remove(&oldest);
+        }
     }
 
     /// What another vector covers is known, too.

@@ -9,10 +9,10 @@ use crate::{
     settings::ServerSettings,
     zephyrd::{configuration::Configuration, dump_file, inspect, listeners::AdminRequest, metrics, start},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 use tokio::sync::oneshot;
 use zephyr_config::system_text;
-use zephyr_core::auth::{Acceptor, AuthError};
+use zephyr_core::auth::{Acceptor, AuthError, Service};
 use zephyr_domain::{
     policy_file::{self, PolicyFile},
     server_domain::ServerDomain,
@@ -21,6 +21,9 @@ use zephyr_engine::{
     machine::Input,
     server::{Command, Metric},
 };
+
+/// What judges packets, and the service that others know us as: both use the service's keys.
+type Keys = (Arc<dyn Acceptor>, Arc<dyn Service>);
 
 impl Shell {
     /// Answers a request. Somebody who no longer waits for the answer is no failure.
@@ -46,6 +49,7 @@ impl Shell {
             Answer::Status(mut status) => {
                 status.authentication = self.domain.domain.backend.to_string();
                 status.policy = policy_words::in_force(&self.domain.domain);
+                status.state = self.environment.state.status();
                 status.metrics = self.settings.metrics.listen.as_ref().map(ToString::to_string);
                 let io_counters = self.io_counters().into_iter();
                 status.counts.extend(io_counters.map(|metric| (metric.field.to_owned(), metric.value)));
@@ -68,6 +72,7 @@ impl Shell {
             self.driver.machine().counters().metrics(),
             self.driver.machine().gauges().metrics(),
             self.io_counters(),
+            self.environment.state.metrics(),
             vec![uptime],
         ]
         .concat()
@@ -110,16 +115,18 @@ impl Shell {
             if !lost.is_empty() {
                 return Err(Problems(lost));
             }
-            let (domain, acceptor) = self.verify_by(&configuration)?;
-            let Configuration { policies, realms, rules, warnings, .. } = &mut configuration;
-            warnings.extend(start::policy_warnings(&domain, policies));
-            warnings.extend(start::list_warnings(&domain, policies, realms, Some(rules)));
-            Ok((configuration, domain, acceptor))
+            let (domain, keys) = self.verify_by(&configuration)?;
+            let Configuration { policies, realms, realm_list, rules, warnings, .. } = &mut configuration;
+            let listed = realm_list.named();
+            warnings.extend(start::policy_warnings(&domain, policies, &listed));
+            warnings.extend(start::list_warnings(&domain, policies, realms, &listed, Some(rules)));
+            Ok((configuration, domain, keys))
         });
         let answer = match loaded {
-            Ok((configuration, domain, acceptor)) => {
-                if let Some(acceptor) = acceptor {
+            Ok((configuration, domain, keys)) => {
+                if let Some((acceptor, service)) = keys {
                     self.environment.verifier.replace(acceptor);
+                    self.environment.tickets.replace(service);
                 }
                 self.domain = domain;
                 self.take_over(configuration)
@@ -137,9 +144,9 @@ impl Shell {
         answer
     }
 
-    /// The domain as a new policy has it, and an acceptor if that takes another one. The realm stays: it takes a
+    /// The domain as a new policy has it, and an acceptor and a service if that takes others. The realm stays: it takes a
     /// restart.
-    fn verify_by(&self, configuration: &Configuration) -> Result<(ServerDomain, Option<Arc<dyn Acceptor>>), Problems> {
+    fn verify_by(&self, configuration: &Configuration) -> Result<(ServerDomain, Option<Keys>), Problems> {
         let settings = &self.settings.zephyrd;
         let error = |error: AuthError| {
             let file = PolicyFile::path(&self.options.config_dir.join(policy_file::FILE_NAME));
@@ -151,7 +158,8 @@ impl Shell {
             return Ok((domain, None));
         }
         let acceptor = start::acceptor(&domain, settings, &self.options.config_dir).map_err(error)?;
-        Ok((domain, Some(acceptor)))
+        let service = start::service(&domain, settings, &self.options.config_dir).map_err(error)?;
+        Ok((domain, Some((acceptor, service))))
     }
 
     fn take_over(&mut self, configuration: Configuration) -> Answer {
@@ -170,12 +178,18 @@ impl Shell {
         for setting in &reloaded.needs_restart {
             tracing::warn!("section {setting} of the settings has changed, which takes a restart");
         }
+        let service = start::service(&self.domain, &self.settings.zephyrd, &self.options.config_dir);
+        self.environment.state.reseal(service.map_err(|error| error.to_string()));
         self.driver.handle(Input::Command(Command::Rebound(Box::new(settings.bounds))));
         let policy = Box::new(self.domain.domain.policy.clone());
         self.driver.handle(Input::Command(Command::Renew { rules, policy }));
         self.settings.bounds = settings.bounds;
         self.settings.peers = settings.peers;
         self.tell_of_peers();
+        self.realms.replace(configuration.realm_list);
+        // The KDCs may have been mended as well.
+        self.environment.tickets.retry(Instant::now());
+        self.tell_of_realms();
         self.io_counters.reloads += 1;
         tracing::info!("the policy is {}", self.domain.domain.origin());
         tracing::info!("reloaded: {}", plural::rules(reloaded.default_subscriptions, reloaded.restricted_classes));
@@ -189,6 +203,7 @@ fn needs_restart(used: &ServerSettings, read: &ServerSettings) -> Vec<String> {
         ("zephyrd", used.zephyrd == read.zephyrd),
         ("control", used.control == read.control),
         ("metrics", used.metrics == read.metrics),
+        ("state", used.state == read.state),
         ("log", used.log == read.log),
     ];
     sections.into_iter().filter(|(_, same)| !same).map(|(name, _)| name.to_owned()).collect()

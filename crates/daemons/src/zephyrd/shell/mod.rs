@@ -1,16 +1,22 @@
 //! The server's I/O: its socket, clock, signals, log and listeners.
 
 mod admin;
+mod state;
 
 use super::{
     configuration::Sources,
     dump_signal::DumpSignal,
     io_counters::IoCounters,
+    kept_state::{self, KeptState},
     listeners::{self, Listeners},
     log_lines::LogLines,
     options::Options,
     peer_names::{self, PeerNames},
     published_counters::PublishedCounters,
+    realms::{
+        names::{self, RealmNames},
+        tickets::{self, Tickets},
+    },
     start::{self, Ready},
     subscriber::Subscriber,
     verifier::Verifier,
@@ -33,6 +39,7 @@ use zephyr_engine::{
 use zephyr_net::{
     clock::Clock,
     driver::{Driver, Environment, Failure},
+    services,
 };
 use zephyr_output::complain;
 
@@ -84,10 +91,12 @@ async fn serve(
     debug: DebugSwitch,
     dumps: DumpSignal,
 ) -> io::Result<()> {
-    let Ready { settings, rules, domain, acceptor, socket, host, peers, sources, .. } = ready;
+    let Ready { settings, rules, domain, acceptor, service, realm_list, socket, host, peers, sources, .. } = ready;
     let listening = socket.local_addr()?;
+    let found = kept_state::find(options, &settings, &domain.realm, Ok(service.clone()), start::server_id()?);
     let neighbours = Neighbours { peers: peers.peers(), believe: settings.peers.believe, ..Neighbours::default() };
-    let config = start::engine_config(host, &domain, settings.bounds, rules, &socket, neighbours)?;
+    let identity = start::Identity { neighbours, id: found.id() };
+    let config = start::engine_config(host, &domain, settings.bounds, rules, &socket, identity)?;
     let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
     tracing::info!(
         "serving realm {} with authentication {}, {}",
@@ -97,18 +106,23 @@ async fn serve(
     );
     tracing::info!("the policy is {}", domain.domain.origin());
     let clock = Clock::new();
+    let mut server = Server::new(config, clock.now());
+    let state = found.restore(&mut server, clock.now())?;
     let environment = DriverEnvironment {
         verifier: Verifier::new(acceptor, settings.zephyrd.verify_threads)?,
+        tickets: Tickets::new(service, &realm),
         log: LogLines::new(),
         published: PublishedCounters::default(),
+        state,
     };
     let mut shell = Shell {
         options: options.clone(),
         settings,
         sources,
         peers,
+        realms: RealmNames::new(realm_list, &realm, services::port(services::ZEPHYR_CLT)),
         domain,
-        driver: Driver::new(Server::new(config, clock.now()), socket, clock),
+        driver: Driver::new(server, socket, clock),
         environment,
         io_counters: IoCounters::default(),
         listeners,
@@ -116,6 +130,7 @@ async fn serve(
         manager: ServiceManager::new(),
         status: format!("Serving realm {realm} on {listening}"),
     };
+    shell.tell_of_realms();
     let mut signals = Signals::new()?;
     tracing::info!("Ready for action on {listening}");
     shell.manager.ready(&shell.status);
@@ -152,21 +167,27 @@ async fn open_listeners(
 /// The environment of the server's driver: who does its jobs, and who listens to its events.
 struct DriverEnvironment {
     verifier: Verifier,
+    tickets: Tickets,
     log: LogLines,
     published: PublishedCounters,
+    state: KeptState,
 }
 
 impl Environment<Server> for DriverEnvironment {
     fn job(&mut self, now: Now, job: Job) -> Option<Done> {
         match job {
             Job::Verify(job) => self.verifier.verify(now, job).map(Done::Verified),
+            Job::Realm(job) => {
+                self.tickets.begin(Instant::now(), job);
+                None
+            }
             // There is no other server yet that it could be for.
-            Job::Stream(_) | Job::Realm(_) => None,
+            Job::Stream(_) => None,
         }
     }
 
     fn event(&mut self, event: Event) {
-        let subscribers: [&mut dyn Subscriber; 2] = [&mut self.log, &mut self.published];
+        let subscribers: [&mut dyn Subscriber; 3] = [&mut self.log, &mut self.published, &mut self.state];
         for subscriber in subscribers {
             subscriber.receive(&event);
         }
@@ -184,6 +205,8 @@ struct Shell {
     sources: Sources,
     /// The servers of the realm.
     peers: PeerNames,
+    /// The servers of other realms.
+    realms: RealmNames,
     /// The domain that is served.
     domain: ServerDomain,
     driver: Driver<Server>,
@@ -202,12 +225,24 @@ impl Shell {
             while let Some(verified) = self.environment.verifier.try_next() {
                 self.driver.handle(Input::Done(Done::Verified(verified)));
             }
+            if self.realms.ask(Instant::now()) {
+                self.tell_of_realms();
+            }
+            self.environment.tickets.go_on(Instant::now());
+            self.hear_state();
             let turn = self.driver.turn(&mut self.environment);
+            self.hand_over();
             let now = Instant::now();
             self.peers.ask(now);
             self.environment.log.flush(now);
             self.manager.watchdog(now);
-            let deadline = [self.environment.log.next_summary(), self.manager.next_watchdog(), self.peers.next_due()];
+            let deadline = [
+                self.environment.log.next_summary(),
+                self.manager.next_watchdog(),
+                self.peers.next_due(),
+                self.realms.next_due(),
+                self.environment.tickets.next_due(),
+            ];
             tokio::select! {
                 biased;
                 signal = signals.next() => match signal {
@@ -227,7 +262,10 @@ impl Shell {
                 },
                 () = dumps.next() => self.dump_to_file(None),
                 request = self.listeners.next() => self.serve_admin(request),
+                report = self.environment.state.next() => self.take_report(report),
                 answer = self.peers.next() => self.peer_named(answer),
+                answer = self.realms.next() => self.realm_found(answer),
+                attempt = self.environment.tickets.next() => self.session_ended(attempt),
                 verified = self.environment.verifier.next() => self.driver.handle(Input::Done(Done::Verified(verified))),
                 () = self.driver.wait(&turn, deadline.into_iter().flatten().min()) => {}
             }
@@ -248,10 +286,33 @@ impl Shell {
         self.driver.handle(Input::Command(Command::Peers { peers, believe }));
     }
 
+    /// Takes the answer to a look-up of a server of another realm.
+    fn realm_found(&mut self, answer: names::Answer) {
+        let names::Change { moved, warnings } = self.realms.take(Instant::now(), answer);
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        if moved {
+            self.tell_of_realms();
+        }
+    }
+
+    /// Hands on what came of getting a session with another realm.
+    fn session_ended(&mut self, attempt: tickets::Attempt) {
+        let done = self.environment.tickets.ended(Instant::now(), attempt);
+        self.driver.handle(Input::Done(Done::Realm(done)));
+    }
+
+    /// Tells the machine where the servers of other realms are.
+    fn tell_of_realms(&mut self) {
+        self.driver.handle(Input::Command(Command::Realms(self.realms.realms())));
+    }
+
     async fn stop(&mut self, signal: i32) {
         self.manager.stopping();
         self.driver.handle(Input::Command(Command::Shutdown));
         self.driver.flush(&mut self.environment).await;
+        self.finish_state().await;
         tracing::info!("goodbye (sig {signal})");
     }
 }

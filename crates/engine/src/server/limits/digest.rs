@@ -19,3 +19,10 @@ impl Digest {
         Self(digest.as_ref().first_chunk().copied().unwrap_or_default())
     }
 }
+
+/// A digest that was made before.
+impl From<[u8; 16]> for Digest {
+    fn from(octets: [u8; 16]) -> Self {
+        Self(octets)
+    }
+}

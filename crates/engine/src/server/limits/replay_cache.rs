@@ -16,12 +16,14 @@
 //! is the start of the server, or later what was forgotten at its time, should a clock be set back.
 
 use crate::server::{
+    kept::{Horizon, UsedAuthenticator},
     limits::{digest::Digest, response_cache::Fingerprint},
     reply::Reply,
 };
 use std::{
     collections::{BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
+    ops::Bound,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -30,14 +32,14 @@ use zephyr_core::{auth::Lifetime, time::Now};
 /// A notice that an authenticator has proved.
 #[derive(Debug)]
 pub(crate) struct Served {
-    notice: Digest,
+    pub(crate) notice: Digest,
     /// Where it came from.
-    from: SocketAddr,
-    answer: Option<Reply>,
+    pub(crate) from: SocketAddr,
+    pub(crate) answer: Option<Reply>,
     /// It changed what the server knows of its host, and not only handed a notice to others.
-    of_host: bool,
+    pub(crate) of_host: bool,
     /// Its host has begun anew and may have it done again.
-    undone: bool,
+    pub(crate) undone: bool,
 }
 
 impl Served {
@@ -70,10 +72,10 @@ pub(crate) enum Seen {
 
 /// An authenticator in the list.
 #[derive(Debug)]
-struct Entry {
-    served: Served,
-    principal: Arc<[u8]>,
-    lifetime: Lifetime,
+pub(crate) struct Entry {
+    pub(crate) served: Served,
+    pub(crate) principal: Arc<[u8]>,
+    pub(crate) lifetime: Lifetime,
     seen: Duration,
 }
 
@@ -167,20 +169,86 @@ impl ReplayCache {
         true
     }
 
-    /// The notice that an authenticator has proved has got its answer.
-    pub(crate) fn answered(&mut self, authenticator: &Digest, answer: Reply) {
-        if let Some(entry) = self.served.get_mut(authenticator) {
-            entry.served.answer = Some(answer);
+    /// The notice that an authenticator has proved has got its answer; gives what is known of it now.
+    pub(crate) fn answered(&mut self, authenticator: &Digest, answer: Reply) -> Option<UsedAuthenticator> {
+        let entry = self.served.get_mut(authenticator)?;
+        entry.served.answer = Some(answer);
+        Some(UsedAuthenticator::of(authenticator, entry))
+    }
+
+    /// The answer is known of what an authenticator has proved; true if it was not before.
+    pub(crate) fn learn_answer(&mut self, authenticator: &Digest, answer: Reply) -> bool {
+        let unknown = self.served.get_mut(authenticator).filter(|entry| entry.served.answer.is_none());
+        unknown.map(|entry| entry.served.answer = Some(answer)).is_some()
+    }
+
+    /// Whether an authenticator is remembered.
+    pub(crate) fn contains(&self, authenticator: &Digest) -> bool {
+        self.served.contains_key(authenticator)
+    }
+
+    /// The authenticator behind this one, or the first, in the order in which they end.
+    pub(crate) fn next_after(
+        &self,
+        place: Option<(SystemTime, Digest)>,
+    ) -> Option<((SystemTime, Digest), UsedAuthenticator)> {
+        let first = place.map_or(Bound::Unbounded, Bound::Excluded);
+        let following = self.ends.range((first, Bound::Unbounded));
+        let mut known = following.filter_map(|place| Some((place, self.served.get(&place.1)?)));
+        known.next().map(|(&place, entry)| (place, UsedAuthenticator::of(&place.1, entry)))
+    }
+
+    /// All authenticators.
+    pub(crate) fn all(&self) -> impl Iterator<Item = UsedAuthenticator> {
+        self.served.iter().map(|(authenticator, entry)| UsedAuthenticator::of(authenticator, entry))
+    }
+
+    /// Everybody's horizon is another one than the start.
+    pub(crate) const fn set_horizon(&mut self, horizon: SystemTime) {
+        self.horizon = horizon;
+    }
+
+    /// Everybody's horizon is no earlier than this.
+    pub(crate) fn raise_horizon(&mut self, made: SystemTime) {
+        self.horizon = self.horizon.max(made);
+    }
+
+    /// Everybody's horizon, and those of principals.
+    pub(crate) fn horizons(&self) -> Vec<Horizon> {
+        let everybody =
+            Horizon { principal: Box::default(), lifetime: Lifetime { made: self.horizon, ends: self.horizon } };
+        let own = self.principals.iter().filter_map(|(principal, own)| {
+            Some(Horizon { principal: principal.as_ref().into(), lifetime: own.horizon? })
+        });
+        std::iter::once(everybody).chain(own).collect()
+    }
+
+    /// Restores one of [those](Self::horizons).
+    pub(crate) fn restore_horizon(&mut self, horizon: &Horizon) {
+        if horizon.principal.is_empty() {
+            return self.raise_horizon(horizon.lifetime.made);
+        }
+        let principal: Arc<[u8]> = horizon.principal.as_ref().into();
+        let own = self.principals.entry(principal.clone()).or_default();
+        if own.horizon.is_none_or(|known| known.made < horizon.lifetime.made) {
+            if let Some(known) = own.horizon.replace(horizon.lifetime) {
+                self.horizons.remove(&(known.ends, principal.clone()));
+            }
+            self.horizons.insert((horizon.lifetime.ends, principal));
         }
     }
 
-    /// Forgets what a rebooted host has proved: what it has told of itself is undone, and it may tell it again.
-    pub(crate) fn undo_host(&mut self, host: IpAddr) {
+    /// Forgets what a rebooted host has proved: what it has told of itself is undone, and it may tell it again. True when there
+    /// was anything.
+    pub(crate) fn undo_host(&mut self, host: IpAddr) -> bool {
+        let mut has_undone = false;
         for (_, authenticator) in self.of_hosts.extract_if((host, Digest::FIRST)..=(host, Digest::LAST), |_| true) {
             if let Some(entry) = self.served.get_mut(&authenticator) {
                 entry.served.undone = true;
+                has_undone = true;
             }
         }
+        has_undone
     }
 
     pub(crate) fn len(&self) -> usize {

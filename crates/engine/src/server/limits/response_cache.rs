@@ -20,7 +20,7 @@ use zephyr_core::schedule::DUPLICATE_MEMORY;
 /// The fingerprint of a packet: its source and its octets.
 ///
 /// The source belongs to it, because what a packet without proof means depends on where it comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Fingerprint {
     pub(crate) from: SocketAddr,
     pub(crate) octets: Digest,

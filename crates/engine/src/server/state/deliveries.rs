@@ -3,6 +3,7 @@
 use crate::{
     machine::Transmit,
     server::{
+        kept::KeptDelivery,
         reply::PARTS,
         state::{clients::ClientId, standing::Standing},
     },
@@ -17,6 +18,7 @@ use std::{
 };
 use zephyr_core::{
     schedule::{CLIENT_SILENCE, TO_CLIENT},
+    time::Now,
     uid::Uid,
 };
 
@@ -206,6 +208,48 @@ impl Deliveries {
             self.sent_first(now, key);
         }
         Ok(())
+    }
+
+    /// Remembers a packet that was sent so many times before this server began, and is due then.
+    ///
+    /// # Errors
+    ///
+    /// When a limit is reached; the packet is not remembered then.
+    pub(crate) fn restore(
+        &mut self,
+        packet: Outgoing,
+        transmissions: usize,
+        due: Duration,
+        limits: &DeliveryLimits,
+    ) -> Result<(), Full> {
+        let key = packet.key;
+        let room = Room::of(packet.addressee, packet.standing);
+        if self.insert(packet, room, limits)?
+            && let Some(pending) = self.pending.get_mut(&key)
+        {
+            (pending.transmissions, pending.due) = (transmissions, due);
+            self.due.insert((due, key));
+        }
+        Ok(())
+    }
+
+    /// All packets for clients that wait, those that are due first in front, and each client's held ones in their order.
+    pub(crate) fn kept(&self, now: Now) -> Vec<KeptDelivery> {
+        let is_of_client = |pending: &Pending| matches!(pending.addressee, Addressee::Client(_));
+        let kept = |key: &PacketKey| {
+            let pending = self.pending.get(key).filter(|pending| is_of_client(pending))?;
+            let wait =
+                if pending.due == Duration::MAX { Duration::ZERO } else { pending.due.saturating_sub(now.monotonic) };
+            Some(KeptDelivery {
+                client: key.0,
+                uid: key.1,
+                local: pending.local,
+                transmissions: pending.transmissions,
+                due: now.wall + wait,
+                payload: pending.payload.clone(),
+            })
+        };
+        self.due.iter().map(|(_, key)| key).chain(self.held.values().flatten()).filter_map(kept).collect()
     }
 
     /// As [`remember`](Self::remember), but the packet is not sent before its client is [released](Self::release).

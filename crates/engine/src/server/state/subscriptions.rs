@@ -17,6 +17,7 @@ use std::{
 };
 use zephyr_core::{
     fold::{FoldedName, NameTooLong},
+    limits::MAX_PACKET,
     names::ANY_INSTANCE,
 };
 
@@ -44,13 +45,20 @@ impl Destination {
         Ok(Self(text.into()))
     }
 
+    /// The destination with this [text](Self::text), which was made by a server; `None` when it is none. No text is longer than
+    /// that of a destination made of names can be.
+    pub fn from_text(text: &[u8]) -> Option<Self> {
+        let of_names = text.iter().filter(|&&octet| octet == 0).count() == 2;
+        (of_names && text.len() <= 3 * MAX_PACKET).then(|| Self(text.into()))
+    }
+
     /// The destination of a class and an instance that are folded already.
     pub(crate) fn of_folded(class: &[u8], instance: &[u8], recipient: &[u8]) -> Self {
         Self([class, b"\0", instance, b"\0", recipient].concat().into())
     }
 
     /// Class, NUL, instance, NUL, recipient.
-    pub(crate) fn text(&self) -> &[u8] {
+    pub fn text(&self) -> &[u8] {
         &self.0
     }
 

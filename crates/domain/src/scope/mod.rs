@@ -1,5 +1,9 @@
 //! The scope of a policy file: a domain whose realm is mistyped enforces nothing, and nobody would notice.
 
+mod neighbours;
+
+pub use neighbours::neighbour_warnings;
+
 use crate::{
     policy_file::{Domain, PolicyFile},
     server_domain::ServerDomain,

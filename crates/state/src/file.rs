@@ -1,0 +1,184 @@
+//! The state file among other files: nobody else can read it or put another one in its place, and one server uses it.
+//!
+//! SQLite gives its write-ahead log and the index of that the owner and mode of the file itself.
+
+use crate::StateError;
+use nix::{
+    fcntl::{Flock, FlockArg, OFlag},
+    unistd::geteuid,
+};
+use std::{
+    fs::{self, File, OpenOptions, Permissions},
+    io,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+use zephyr_config::file::what_else;
+
+/// What SQLite adds to the file's name for the files beside it.
+const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+/// Only the owner may read and write it.
+const MODE: u32 = 0o600;
+/// What anybody else may do with a file.
+const OTHERS: u32 = 0o077;
+/// Broken files that are kept.
+const MAX_BROKEN: usize = 1000;
+
+/// The lock of a state file that is in use, as long as this is there.
+#[derive(Debug)]
+pub(crate) struct InUse(#[expect(dead_code, reason = "it is there to be dropped")] Flock<File>);
+
+/// Takes the file, which is made when there is none.
+///
+/// # Errors
+///
+/// When it is not this user's alone, no ordinary file, or in use.
+pub(crate) fn take(path: &Path) -> Result<InUse, StateError> {
+    for name in names(path) {
+        check(&name)?;
+    }
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(flags.bits());
+    let file = match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => options.create_new(true).mode(MODE).open(path)?,
+        file => file?,
+    };
+    check_about(&file.metadata()?)?;
+    if file.metadata()?.mode() & OTHERS != 0 {
+        file.set_permissions(Permissions::from_mode(MODE))?;
+    }
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(InUse(lock)),
+        Err((_, nix::Error::EWOULDBLOCK)) => Err(StateError::InUse),
+        Err((_, error)) => Err(io::Error::from(error).into()),
+    }
+}
+
+/// Checks a file that is only read. True when it is there.
+///
+/// # Errors
+///
+/// As [`take`], unless it is in use.
+pub(crate) fn look(path: &Path) -> Result<bool, StateError> {
+    for name in names(path) {
+        check(&name)?;
+    }
+    Ok(fs::symlink_metadata(path).is_ok())
+}
+
+/// Whether a server uses a file.
+pub(crate) fn is_in_use(path: &Path) -> bool {
+    let file = OpenOptions::new().read(true).custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits()).open(path);
+    let lock = file.map(|file| Flock::lock(file, FlockArg::LockSharedNonblock));
+    matches!(lock, Ok(Err((_, nix::Error::EWOULDBLOCK))))
+}
+
+/// Moves a broken file away, with those beside it; gives its new name.
+///
+/// # Errors
+///
+/// When it cannot be moved.
+pub fn move_aside(path: &Path) -> io::Result<PathBuf> {
+    let free = |number: &usize| fs::symlink_metadata(renamed(path, &format!(".broken-{number}"))).is_err();
+    let number = (1..=MAX_BROKEN).find(free).ok_or(io::ErrorKind::AlreadyExists)?;
+    let to = renamed(path, &format!(".broken-{number}"));
+    fs::rename(path, &to)?;
+    for beside in BESIDE {
+        match fs::rename(renamed(path, beside), renamed(&to, beside)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(to)
+}
+
+/// The file and those beside it.
+pub(crate) fn names(path: &Path) -> Vec<PathBuf> {
+    [""].into_iter().chain(BESIDE).map(|beside| renamed(path, beside)).collect()
+}
+
+fn renamed(path: &Path, beside: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(beside);
+    name.into()
+}
+
+/// Checks what has this name, if anything has: links are not followed.
+fn check(path: &Path) -> Result<(), StateError> {
+    match fs::symlink_metadata(path) {
+        Ok(about) => check_about(&about),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn check_about(about: &fs::Metadata) -> Result<(), StateError> {
+    if let Some(what) = what_else(about.file_type()) {
+        return Err(StateError::NoFile(what));
+    }
+    let own = geteuid();
+    // Root looks at what is the server's.
+    if about.uid() != own.as_raw() && !own.is_root() {
+        return Err(StateError::NotOwn(format!("it belongs to uid {}, and this is uid {own}", about.uid())));
+    }
+    if about.nlink() > 1 {
+        return Err(StateError::NotOwn("it has another name as well, by a hard link".to_owned()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_and_what_is_no_file_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let victim = folder.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        for beside in ["", "-wal", "-shm"] {
+            let link = renamed(&path, beside);
+            symlink(&victim, &link).unwrap();
+            assert_eq!(take(&path).unwrap_err().to_string(), "it is a symbolic link, not a file", "{beside}");
+            fs::remove_file(&link).unwrap();
+            fs::hard_link(&victim, &link).unwrap();
+            assert!(matches!(take(&path), Err(StateError::NotOwn(_))), "{beside}");
+            fs::remove_file(&link).unwrap();
+        }
+        fs::create_dir(&path).unwrap();
+        assert_eq!(take(&path).unwrap_err().to_string(), "it is a directory, not a file");
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+    }
+
+    #[test]
+    fn only_the_owner_reads_it_and_only_one_uses_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let mode = || fs::metadata(&path).unwrap().mode() & 0o777;
+        let taken = take(&path).unwrap();
+        assert_eq!(mode(), MODE);
+        assert!(matches!(take(&path), Err(StateError::InUse)));
+        drop(taken);
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        take(&path).unwrap();
+        assert_eq!(mode(), MODE, "what was readable is no longer");
+    }
+
+    #[test]
+    fn a_broken_file_is_moved_and_not_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        for number in 1..=2 {
+            fs::write(&path, format!("{number}")).unwrap();
+            fs::write(renamed(&path, "-wal"), "log").unwrap();
+            let to = move_aside(&path).unwrap();
+            assert_eq!(to, folder.path().join(format!("state.db.broken-{number}")));
+            assert_eq!(fs::read_to_string(&to).unwrap(), format!("{number}"));
+            assert_eq!(fs::read_to_string(renamed(&to, "-wal")).unwrap(), "log");
+        }
+        assert!(!path.exists() && !renamed(&path, "-wal").exists());
+    }
+}

@@ -1,0 +1,230 @@
+//! What is written is read, whatever becomes of whoever wrote it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod doubles;
+
+use doubles::*;
+use std::{
+    fs,
+    time::{Duration, UNIX_EPOCH},
+};
+use zephyr_engine::server::{Change, Destination, Horizon, KeptDelivery, ServerId};
+use zephyr_state::{Rest, StateError, Store, examine};
+
+#[test]
+fn what_was_written_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let (mut store, keys) = (open(&path, &[1]), Keys(vec![1]));
+    store.begin(at(1)).unwrap();
+    store.write(&some_changes()).unwrap();
+    let id = store.id();
+    drop(store);
+
+    let store = open(&path, &[1]);
+    assert_eq!(store.id(), id);
+    let kept = store.load(&keys).unwrap();
+    assert!(!kept.is_complete && kept.heartbeat == Some(at(1)));
+    assert_eq!((kept.without_key, kept.unreadable), (0, 0));
+    let shown: Vec<String> = kept.changes.iter().map(|it| format!("{:?}", it.change)).collect();
+    assert_eq!(
+        shown,
+        [
+            "HostKnown(10.0.0.1:2104)",
+            "ClientKnown(10.0.0.1:5000, alice@R, proven)",
+            "ClientConfirmed(10.0.0.1:5000)",
+            "Subscribed(10.0.0.1:5000, [Destination(b\\x00*\\x00)])",
+            "Subscribed(10.0.0.1:5000, [Destination(c\\x00d\\x00Me@R), Destination(a\\x00d\\x00)])",
+            "ClientKnown(10.0.0.2:5000, bob@R, not proven)",
+            "Located(alice@R, 10.0.0.1:5000)",
+            "AuthenticatorUsed",
+            "VersionsKnown(VersionVector({ServerId(7): 12}))",
+        ]
+    );
+    let key = kept.changes.iter().find_map(|it| match &it.change {
+        Change::ClientKnown { session: Some(session), .. } => session.key(),
+        _ => None,
+    });
+    assert_eq!(key.unwrap().octets.as_slice(), SECRET);
+}
+
+#[test]
+fn what_ended_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let mut store = open(&path, &[1]);
+    store.write(&some_changes()).unwrap();
+    // Recipients are the same however they are spelt.
+    let other = Destination::from_text(b"c\0d\0mE@r").unwrap();
+    store.write(&[changed(20, Change::Unsubscribed { client: client(1), destinations: vec![other] })]).unwrap();
+    let held = store.load(&Keys(vec![1])).unwrap().changes;
+    assert!(!held.iter().any(|it| format!("{it:?}").contains("Me@R")), "{held:?}");
+    store.write(&[changed(21, Change::ClientGone { client: client(1) })]).unwrap();
+    store.write(&[changed(22, Change::LocationGone { user: ALICE.into(), address: client(1) })]).unwrap();
+    store.write(&[changed(23, Change::HostGone { manager: "10.0.0.1:2104".parse().unwrap() })]).unwrap();
+    let counts = examine::look(&path).unwrap().counts;
+    let left: Vec<_> = counts.into_iter().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(left, [("clients", 1), ("used authenticators", 1)]);
+}
+
+#[test]
+fn an_end_in_order_keeps_the_rest_until_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let mut store = open(&path, &[1]);
+    store.write(&some_changes()).unwrap();
+    let lifetime = zephyr_core::auth::Lifetime { made: at(1), ends: at(9) };
+    let rest = Rest {
+        horizons: vec![Horizon { principal: Box::default(), lifetime }],
+        deliveries: vec![KeptDelivery {
+            client: client(1),
+            uid: zephyr_core::uid::Uid { address: [10, 0, 0, 9].into(), seconds: 5, micros: 6 },
+            local: Some([10, 0, 0, 9].into()),
+            transmissions: 2,
+            due: at(7),
+            payload: b"a packet"[..].into(),
+        }],
+    };
+    store.end(at(5), &rest).unwrap();
+    drop(store);
+    assert!(!folder.path().join("state.db-wal").exists(), "all is in the file itself");
+    let mut store = open(&path, &[1]);
+    let kept = store.load(&Keys(vec![1])).unwrap();
+    assert!(kept.is_complete && kept.heartbeat == Some(at(5)));
+    assert_eq!((kept.horizons, kept.deliveries), (rest.horizons, rest.deliveries));
+    store.begin(at(6)).unwrap();
+    let kept = store.load(&Keys(vec![1])).unwrap();
+    assert!(!kept.is_complete && kept.deliveries.is_empty() && kept.horizons.is_empty());
+}
+
+#[test]
+fn a_copy_without_the_keytab_reveals_no_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let mut store = open(&path, &[1]);
+    store.write(&some_changes()).unwrap();
+    let grep = || {
+        let files = fs::read_dir(folder.path()).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
+        let all: Vec<Vec<u8>> = files.collect();
+        assert!(all.iter().any(|octets| octets.windows(ALICE.len()).any(|it| it == ALICE)), "they are looked at");
+        all.iter().any(|octets| octets.windows(SECRET.len()).any(|it| it == SECRET))
+    };
+    assert!(!grep(), "not in the log");
+    store.end(at(5), &Rest::default()).unwrap();
+    assert!(!grep(), "nor in the file");
+    drop(store);
+    let kept = open(&path, &[2]).load(&Keys(vec![2])).unwrap();
+    assert_eq!(kept.without_key, 1);
+    let shown = format!("{:?}", kept.changes);
+    assert!(!shown.contains("10.0.0.1:5000, alice") && shown.contains("bob"), "{shown}");
+}
+
+#[test]
+fn keys_are_sealed_anew_when_the_keytab_rolls() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let mut store = open(&path, &[1]);
+    store.write(&some_changes()).unwrap();
+    let resealed = store.reseal(&storage_keys(&[2, 1])).unwrap();
+    assert_eq!((resealed.done, resealed.lost), (1, 0));
+    assert_eq!(store.reseal(&storage_keys(&[2, 1])).unwrap().done, 0, "once");
+    drop(store);
+    // The old key has left the keytab.
+    let mut store = open(&path, &[2]);
+    assert_eq!(store.load(&Keys(vec![2])).unwrap().without_key, 0);
+    assert_eq!(store.reseal(&storage_keys(&[3])).unwrap().lost, 1);
+}
+
+#[test]
+fn a_key_moved_to_another_row_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let mut store = open(&path, &[1]);
+    store.write(&some_changes()).unwrap();
+    drop(store);
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database.execute("UPDATE clients SET principal = ? WHERE key IS NOT NULL", [b"mallory@R"]).unwrap();
+    drop(database);
+    assert_eq!(open(&path, &[1]).load(&Keys(vec![1])).unwrap().without_key, 1);
+}
+
+#[test]
+fn all_of_the_state_takes_the_place_of_what_there_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let mut store = open(&path, &[1]);
+    store.write(&some_changes()).unwrap();
+    let bob = Change::ClientKnown {
+        client: client(2),
+        principal: b"bob@R"[..].into(),
+        session: None,
+        through: 2104,
+        local: None,
+    };
+    store.replace(&[changed(30, bob)]).unwrap();
+    let kept = store.load(&Keys(vec![1])).unwrap();
+    assert_eq!(kept.changes.len(), 2, "{:?}", kept.changes);
+}
+
+#[test]
+fn what_is_no_file_of_ours_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let refused = |path| Store::open(path, &owner(), &storage_keys(&[1])).err().unwrap();
+
+    rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+    let before = fs::read(&path).unwrap();
+    assert!(matches!(refused(&path), StateError::Foreign));
+    assert_eq!(fs::read(&path).unwrap(), before);
+    fs::remove_file(&path).unwrap();
+
+    drop(open(&path, &[1]));
+    let mut elsewhere = owner();
+    elsewhere.realm = "OTHER".to_owned();
+    let error = Store::open(&path, &elsewhere, &[]).err().unwrap();
+    assert_eq!(error.to_string(), "it is the state of a server of realm R");
+
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(refused(&path).to_string().contains("made by a newer zephyrd"));
+}
+
+#[test]
+fn a_broken_file_is_moved_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    fs::write(&path, "this is no database, and was one perhaps. ".repeat(200)).unwrap();
+    let (store, moved) = Store::open_or_replace(&path, &owner(), &storage_keys(&[1])).unwrap();
+    let moved = moved.unwrap().to_string();
+    assert!(moved.contains("state.db.broken-1"), "{moved}");
+    assert!(fs::read_to_string(folder.path().join("state.db.broken-1")).unwrap().starts_with("this is no database"));
+    assert!(store.load(&Keys(vec![1])).unwrap().heartbeat.is_none());
+}
+
+#[test]
+fn a_file_of_the_first_version_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let fixture = include_str!("version-1.sql");
+    rusqlite::Connection::open(&path).unwrap().execute_batch(fixture).unwrap();
+    let kept = open(&path, &[1]).load(&Keys(vec![1])).unwrap();
+    assert_eq!((kept.without_key, kept.unreadable), (0, 0));
+    assert_eq!(kept.changes.len(), 9, "{:?}", kept.changes);
+}
+
+#[test]
+fn old_authenticators_are_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(&folder.path().join("state.db"), &[1]);
+    store.write(&some_changes()).unwrap();
+    let count = |store: &Store| {
+        let kept = store.load(&Keys(vec![1])).unwrap();
+        kept.changes.iter().filter(|it| matches!(it.change, Change::AuthenticatorUsed(_))).count()
+    };
+    store.heartbeat(UNIX_EPOCH + Duration::from_secs(299)).unwrap();
+    assert_eq!(count(&store), 1);
+    store.heartbeat(UNIX_EPOCH + Duration::from_secs(301)).unwrap();
+    assert_eq!(count(&store), 0);
+    assert_eq!(store.tidy().unwrap(), 0);
+    assert_eq!(store.id(), ServerId(7));
+}
