@@ -61,9 +61,14 @@ impl Own {
     }
 
     fn is_fresh(&self) -> bool {
-        let life = u64::from(self.credentials.ends.saturating_sub(self.credentials.starts));
-        self.remaining() > RENEWAL.min(life / 4)
+        let life = self.credentials.ends.saturating_sub(self.credentials.starts);
+        is_fresh(life.into(), self.remaining())
     }
+}
+
+/// Whether a ticket of this life, with so much of it remaining, need not be replaced; both in seconds.
+fn is_fresh(life: u64, remaining: u64) -> bool {
+    remaining > RENEWAL.min(life / 4)
 }
 
 impl KerberosService {
@@ -154,5 +159,25 @@ impl Service for KerberosService {
 
     fn accept(&self, ends: Ends, token: &[u8], now: Now) -> Result<(Vec<u8>, Box<dyn Channel>), AuthError> {
         channel::accept(token, &self.realm, &self.keytab.keys().keytab, &self.permitted, ends, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_is_replaced_before_its_end() {
+        for (life, remaining, fresh) in [
+            (36_000, 36_000, true),
+            (36_000, 901, true),
+            (36_000, 900, false),
+            (36_000, 0, false),
+            (8, 3, true),
+            (8, 2, false),
+            (0, 0, false),
+        ] {
+            assert_eq!(is_fresh(life, remaining), fresh, "{remaining} s of {life} s");
+        }
     }
 }

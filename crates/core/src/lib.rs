@@ -11,6 +11,7 @@
 //! * [`shares`]: who holds how much of a room that all share
 //! * [`auth`]: the traits that an authentication backend implements, and what is known about a notice's origin
 //! * [`policy`]: what a domain demands
+//! * [`framing`]: connections between servers
 //! * [`fold`], [`principal`], [`realm`]: when two names are the same
 //! * [`body`], [`exposure`]: bodies and opcodes whose form the protocol fixes
 //! * [`sanitize`], [`screen`]: what makes foreign text safe to print, and keeps it from the beginning of a row
@@ -27,6 +28,7 @@ pub mod duplicate;
 pub mod exposure;
 pub mod fold;
 pub mod fragment;
+pub mod framing;
 mod horizon;
 pub mod inbox;
 pub mod kind;

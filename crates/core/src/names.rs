@@ -18,6 +18,18 @@ pub const ZEPHYR_CTL: &[u8] = b"ZEPHYR_CTL";
 pub const CLIENT: &[u8] = b"CLIENT";
 /// Instance of [`ZEPHYR_CTL`] that host managers use.
 pub const HM: &[u8] = b"HM";
+/// Instance of [`ZEPHYR_CTL`] that servers of other realms use.
+pub const REALM: &[u8] = b"REALM";
+/// Opcode of a realm's server: subscribe the realm to notices to all, for a client of its own.
+pub const REQ_SUBSCRIBE: &[u8] = b"REQ_SUBSCRIBE";
+/// Opcode of a realm's server: what was asked for by [`REQ_SUBSCRIBE`] is granted.
+pub const ADD_SUBSCRIBE: &[u8] = b"ADD_SUBSCRIBE";
+/// Opcode of a realm's server: nobody there wants it any more.
+pub const RLM_UNSUBSCRIBE: &[u8] = b"RLM_UNSUBSCRIBE";
+/// Opcode of a realm's server: it has started, and knows of no subscriptions.
+pub const SENDSUBS: &[u8] = b"SENDSUBS";
+/// The service whose principal all servers of a realm are.
+pub const SERVICE: &[u8] = b"zephyr/zephyr";
 /// Opcode: subscribe, and add the server's default subscriptions.
 pub const SUBSCRIBE: &[u8] = b"SUBSCRIBE";
 /// Opcode: subscribe to what is listed, no more.
@@ -71,10 +83,36 @@ pub const USER_LOGOUT: &[u8] = b"USER_LOGOUT";
 pub const USER_LOCATE: &[u8] = b"USER_LOCATE";
 /// Opcode of [`USER_LOCATE`]: where is the user?
 pub const LOCATE: &[u8] = b"LOCATE";
+/// Opcode of [`USER_LOCATE`] between realms: where is the user?
+pub const REQ_LOCATE: &[u8] = b"REQ_LOCATE";
+/// Opcode of [`USER_LOCATE`] between realms: there.
+pub const ANS_LOCATE: &[u8] = b"ANS_LOCATE";
 /// Class of administration between servers, and of status queries.
 pub const ZEPHYR_ADMIN: &[u8] = b"ZEPHYR_ADMIN";
 /// Opcode of [`ZEPHYR_ADMIN`]: how is the server?
 pub const STATUS: &[u8] = b"STATUS";
+/// Opcode of [`ZEPHYR_ADMIN`]: are you there?
+pub const HELLO: &[u8] = b"HELLO";
+/// Opcode of [`ZEPHYR_ADMIN`]: I am.
+pub const IHEARDYOU: &[u8] = b"IHEARDYOU";
+/// Opcode of [`ZEPHYR_ADMIN`]: I am shutting down.
+pub const GOODBYE: &[u8] = b"GOODBYE";
+/// Opcode of [`ZEPHYR_ADMIN`]: all that I know is to be had at this address and port; its instance is [`DUMP_VERSION`].
+pub const DUMP_AVAIL: &[u8] = b"DUMP_AVAIL";
+/// The version of dumps.
+pub const DUMP_VERSION: &[u8] = b"1.2";
+/// Opcode of [`ZEPHYR_ADMIN`]: this client was given up.
+pub const KILL_CLIENT: &[u8] = b"KILL_CLIENT";
+/// Opcode in a dump: a client, whose subscriptions follow.
+pub const NEXT_CLIENT: &[u8] = b"NEXT_CLIENT";
+/// Instance of [`NEXT_CLIENT`] where a key follows.
+pub const CBLOCK: &[u8] = b"CBLOCK";
+/// Opcode in a dump: another realm, whose subscriptions here follow.
+pub const NEXT_REALM: &[u8] = b"NEXT_REALM";
+/// Opcode in a dump: a subscription of another realm here.
+pub const RLM_SUBSCRIBE: &[u8] = b"RLM_SUBSCRIBE";
+/// Opcode in a dump: that is all.
+pub const DUMP_DONE: &[u8] = b"DUMP_DONE";
 /// Class of control notices to a windowgram client.
 pub const WG_CTL: &[u8] = b"WG_CTL";
 /// Instance of [`WG_CTL`].

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     hash::{BuildHasher, RandomState},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -65,6 +65,11 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
         Some(folder) if !folder.exists() => fs::DirBuilder::new().mode(0o700).create(folder),
         _ => Ok(()),
     }
+}
+
+/// A new file, readable by its owner alone. There must be nothing of its name.
+pub(crate) fn create_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {

@@ -9,10 +9,11 @@
 //! * `write`, `load`, `store`: changes to rows, and rows to changes
 //! * `sealing`: session keys, which are encrypted with what is derived from the service's keys
 //! * `keeper`: the thread
-//! * [`examine`]: what operators see of a file
+//! * [`examine`], [`export`]: what operators do with a file
 
 mod error;
 pub mod examine;
+pub mod export;
 mod file;
 mod keeper;
 mod load;

@@ -15,10 +15,16 @@ use zephyr_core::{
     exposure::Exposure,
 };
 use zephyr_engine::server::{
-    Change, Changed, Destination, Horizon, KeptAnswer, KeptDelivery, Located, Owner, ServerId, Stamp,
+    Change, Changed, ClientOwner, Destination, Horizon, KeptAnswer, KeptDelivery, Located, ServerId, Stamp,
     UsedAuthenticator, VersionVector,
 };
 use zeroize::Zeroizing;
+
+// Both in the order of their keys, so that they are read side by side, and nothing is sorted.
+const CLIENTS: &str = "SELECT time, server, address, principal, proven, confirmed, kind, label, key, through, local \
+                       FROM clients ORDER BY address";
+const SUBSCRIPTIONS: &str =
+    "SELECT time, server, coalesce(spelt, destination), client, place FROM subscriptions ORDER BY client";
 
 /// What a file had.
 #[derive(Debug, Default)]
@@ -52,6 +58,7 @@ pub(crate) fn load(connection: &Connection, sealing: &Sealing, service: &dyn Ser
     load.hosts()?;
     load.clients(sealing, service)?;
     load.locations()?;
+    load.realms()?;
     load.authenticators()?;
     load.versions()?;
     if load.kept.is_complete {
@@ -102,13 +109,9 @@ impl Load<'_> {
 
     /// Clients, each with its subscriptions behind it.
     fn clients(&mut self, sealing: &Sealing, service: &dyn Service) -> Result<(), StateError> {
-        let mut subscriptions = self.connection.prepare(
-            "SELECT time, server, coalesce(spelt, destination), client, place FROM subscriptions ORDER BY client",
-        )?;
+        let mut subscriptions = self.connection.prepare(SUBSCRIPTIONS)?;
         let mut subscriptions = Subscriptions { rows: subscriptions.query([])?, next: None, unreadable: 0 };
-        let query = "SELECT time, server, address, principal, proven, confirmed, kind, label, key, through, local \
-                     FROM clients ORDER BY address";
-        self.each(query, |kept, row| {
+        self.each(CLIENTS, |kept, row| {
             let held = subscriptions.of(blob(row, 2)?)?;
             let Some(address) = octets::address(blob(row, 2)?) else { return Ok(None) };
             let Some(local) = host_or_none(row, 10)? else { return Ok(None) };
@@ -124,7 +127,7 @@ impl Load<'_> {
             };
             let stamp = stamp(row)?;
             let through = row.get(9)?;
-            let owner = Owner { principal: principal.clone(), proven: session.is_some() };
+            let owner = ClientOwner { principal: principal.clone(), proven: session.is_some() };
             let known = Change::ClientKnown { client: address, principal, session, through, local };
             kept.changes.push(Changed { stamp, change: known });
             if row.get(5)? {
@@ -157,6 +160,19 @@ impl Load<'_> {
                 tty: blob(row, 8)?.into(),
             };
             kept.changes.push(Changed { stamp: stamp(row)?, change: Change::Located(located) });
+            Ok(Some(()))
+        })
+    }
+
+    /// What other realms have subscribed to, each by itself.
+    fn realms(&mut self) -> Result<(), StateError> {
+        let query = "SELECT time, server, realm, asker, coalesce(spelt, destination) FROM realm_subscriptions \
+                     ORDER BY realm, time";
+        self.each(query, |kept, row| {
+            let Some(destination) = Destination::from_text(blob(row, 4)?) else { return Ok(None) };
+            let (realm, asker) = (blob(row, 2)?.into(), blob(row, 3)?.into());
+            let change = Change::RealmSubscribed { realm, asker, destinations: vec![destination] };
+            kept.changes.push(Changed { stamp: stamp(row)?, change });
             Ok(Some(()))
         })
     }
@@ -346,4 +362,21 @@ pub(crate) fn sealed_otherwise(
         Ok(SealedOtherwise { address, label: row.get(3)?, key: blob(row, 4)?.to_vec(), bound_to })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_clients_are_read_without_sorting_them() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        crate::schema::upgrade(&mut connection).unwrap();
+        for query in [CLIENTS, SUBSCRIPTIONS] {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+            let steps = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
+            let steps: Vec<String> = steps.map(Result::unwrap).collect();
+            assert!(steps.len() == 1 && steps[0].starts_with("SCAN "), "{steps:?}");
+        }
+    }
 }

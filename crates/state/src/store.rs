@@ -3,7 +3,7 @@
 use crate::{
     StateError, file,
     load::{self, Kept},
-    octets::{number, of_number, of_time, time},
+    octets::{of_number, of_time, time},
     schema,
     sealing::{self, SALT_LEN, Sealing},
     write::Writer,
@@ -180,6 +180,24 @@ impl Store {
             }
             transaction.execute_batch("DELETE FROM versions")?;
             write_all(writer, snapshot, id)
+        })
+    }
+
+    /// Fills a file without elements: with all of it, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// When there are elements already, and as `fill` says.
+    pub(crate) fn fill(&mut self, fill: impl FnOnce(&Connection) -> Result<(), StateError>) -> Result<(), StateError> {
+        self.in_transaction(Durable::Yes, |transaction, _| {
+            for (table, _) in schema::ELEMENTS {
+                let any = format!("SELECT EXISTS (SELECT 1 FROM {table})");
+                if transaction.query_row(&any, [], |row| row.get(0))? {
+                    return Err(StateError::NotEmpty);
+                }
+            }
+            transaction.execute_batch("DELETE FROM versions; DELETE FROM horizons")?;
+            fill(transaction)
         })
     }
 

@@ -91,6 +91,17 @@ fn bounds_that_are_ignored_are_found() {
 }
 
 #[test]
+fn notices_that_never_reach_their_readers_are_found() {
+    is_found(Mutant::SwallowsNotices, Invariant::NoLostNotice);
+}
+
+#[test]
+fn disks_that_keep_what_has_ended_or_lie_are_found() {
+    is_found(Mutant::DiskKeepsWhatEnded, Invariant::NoReturn);
+    is_found(Mutant::DiskLies, Invariant::NoLoss);
+}
+
+#[test]
 fn timers_that_are_lost_or_never_rest_are_found() {
     is_found(Mutant::LosesTimers, Invariant::Timers);
     is_found(Mutant::NeverRests, Invariant::Timers);

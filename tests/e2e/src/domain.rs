@@ -5,13 +5,13 @@ use crate::{
     person::{Make, Person, TIMEOUT},
     stack::READY,
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use std::{fs, thread, time::Duration};
 use zephyr_testkit::{
     bins,
     deadline::wait_until,
-    process::Daemon,
+    process::{self, Daemon, Output},
     realm::{Realm, RealmOptions},
     reference::{self, HOST_MANAGER_PORT, Host, LabOptions, Lan, SERVER_PORT},
 };
@@ -102,7 +102,7 @@ pub fn neighbours(one: &[Make], other: &[Make]) -> Result<Option<(Lan, Domain, D
         Domain::furnish(&lan, OTHER_REALM, other, Keeps::Nothing)?,
     ];
     let [here, there] = &domains;
-    lan.marry(&here.realm, &there.realm)?;
+    lan.introduce(&here.realm, &there.realm)?;
     here.knows(there)?;
     there.knows(here)?;
     for domain in &mut domains {
@@ -180,34 +180,58 @@ impl Domain {
         self.stations[number].host.name()
     }
 
+    /// How many machines with a host manager there are.
+    pub fn stations(&self) -> usize {
+        self.stations.len()
+    }
+
     /// Starts a server, which must not run; returns when it serves. What it finds of others, it finds by itself.
     ///
     /// # Errors
     /// When it does not serve; shows what it said.
     pub fn start(&mut self, number: usize) -> Result<()> {
         self.configure(number)?;
-        let server = &self.servers[number];
-        ensure!(server.daemon.is_none(), "{} runs already", server.host.name());
-        let daemon = match server.make {
-            Make::C => {
-                let mut command = server.host.command(&self.realm, "/usr/sbin/zephyrd");
-                command.args(["-n", "-d"]);
-                let mark = server.host.syslog().mark();
-                let daemon = server.host.spawn_at_port("c-zephyrd", command, SERVER_PORT)?;
-                // Signals end it before that.
-                server.host.syslog().wait_after(mark, TIMEOUT, |line| line.contains("Ready for action"))?;
-                daemon
-            }
-            Make::Ours => {
-                let mut command = server.host.command(&self.realm, bins::path("zephyrd")?);
-                command.args(["-n", "-d"]);
-                let daemon = server.host.spawn_at_port("zephyrd", command, SERVER_PORT)?;
-                daemon.wait_for(TIMEOUT, |line| line.contains(READY))?;
-                daemon
-            }
-        };
-        self.servers[number].daemon = Some(daemon);
-        Ok(())
+        self.servers[number].start(&self.realm)
+    }
+
+    /// Starts all servers at the same moment.
+    ///
+    /// # Errors
+    /// When one does not serve; shows what it said.
+    pub fn start_all(&mut self) -> Result<()> {
+        (0..self.servers.len()).try_for_each(|number| self.configure(number))?;
+        let realm = &self.realm;
+        thread::scope(|scope| {
+            let starting: Vec<_> =
+                self.servers.iter_mut().map(|server| scope.spawn(move || server.start(realm))).collect();
+            starting.into_iter().try_for_each(|start| start.join().unwrap_or_else(|_| bail!("a start has panicked")))
+        })
+    }
+
+    /// Loses all that two servers send each other, and nothing else.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn part(&self, one: usize, other: usize) -> Result<()> {
+        self.servers[one].host.part_from(&self.servers[other].host)
+    }
+
+    /// Undoes [`Domain::part`].
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn meet(&self, one: usize, other: usize) -> Result<()> {
+        self.servers[one].host.meet(&self.servers[other].host)
+    }
+
+    /// Runs zephyrctl on the machine of a server of ours.
+    ///
+    /// # Errors
+    /// When it cannot be run; that it fails is none.
+    pub fn zephyrctl(&self, number: usize, arguments: &[&str]) -> Result<Output> {
+        let mut command = self.servers[number].host.command(&self.realm, bins::path("zephyrctl")?);
+        command.args(arguments);
+        process::run(command, TIMEOUT)
     }
 
     /// Writes the configuration of ours: which servers are C's, and where state is kept. C's reads none of it.
@@ -287,6 +311,25 @@ impl Domain {
 }
 
 impl Server {
+    fn start(&mut self, realm: &Realm) -> Result<()> {
+        ensure!(self.daemon.is_none(), "{} runs already", self.host.name());
+        let program = match self.make {
+            Make::C => "/usr/sbin/zephyrd".into(),
+            Make::Ours => bins::path("zephyrd")?,
+        };
+        let mut command = self.host.command(realm, program);
+        command.args(["-n", "-d"]);
+        let mark = self.host.syslog().mark();
+        let daemon = self.host.spawn_at_port("zephyrd", command, SERVER_PORT)?;
+        // C's is ended by signals before it says so.
+        match self.make {
+            Make::C => drop(self.host.syslog().wait_after(mark, TIMEOUT, |line| line.contains("Ready for action"))?),
+            Make::Ours => drop(daemon.wait_for(TIMEOUT, |line| line.contains(READY))?),
+        }
+        self.daemon = Some(daemon);
+        Ok(())
+    }
+
     /// Its machine.
     pub fn host(&self) -> &Host {
         &self.host

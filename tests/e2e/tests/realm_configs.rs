@@ -14,12 +14,14 @@ use zephyr_core::{
 use zephyr_e2e::{
     listener::{Listener, Origin},
     middle::{Way, contains, places, unchanged},
+    neighbours,
     person::{Person, TIMEOUT},
     stack::Stack,
     stranger::Stranger,
 };
 use zephyr_testkit::{
     bins,
+    deadline::wait_until,
     process::Daemon,
     realm::{Engine, Keys, Realm, RealmOptions},
 };
@@ -301,17 +303,20 @@ fn visitor(home: &Realm, stack: &Stack, name: &str) -> Result<Person> {
     Ok(Person::of_realm(home.login(name)?, environment))
 }
 
+const NORTH: &str = "NORTH.EXAMPLE.ORG";
+const SOUTH: &str = "SOUTH.EXAMPLE.ORG";
+
+fn people_of(realm: &str) -> RealmOptions {
+    RealmOptions { people: ["alice", "bob", "staff-ann"].map(str::to_owned).to_vec(), ..of_realm(realm) }
+}
+
 #[test]
 fn cross_realm_believes_whom_it_names() -> Result<()> {
-    const NORTH: &str = "NORTH.EXAMPLE.ORG";
-    const SOUTH: &str = "SOUTH.EXAMPLE.ORG";
-    let people =
-        |realm| RealmOptions { people: ["alice", "bob", "staff-ann"].map(str::to_owned).to_vec(), ..of_realm(realm) };
     for (here, there, believed, other) in
         [(NORTH, SOUTH, &["bob", "staff-ann"][..], None), (SOUTH, NORTH, &["staff-ann"], Some("bob"))]
     {
-        let home = Realm::start_on(Engine::Native, people(there))?;
-        let stack = stack("cross-realm", people(here))?;
+        let home = Realm::start_on(Engine::Native, people_of(there))?;
+        let stack = stack("cross-realm", people_of(here))?;
         stack.realm()?.trust(&home)?;
         let listener = personal(&stack.login("alice")?)?;
         for name in believed {
@@ -327,6 +332,58 @@ fn cross_realm_believes_whom_it_names() -> Result<()> {
             assert!(refused.stderr.contains(&format!("realm {there} may not speak for this sender")), "{refused}");
         }
     }
+    Ok(())
+}
+
+/// Both domains of the folder, as its README has them: one `realm.list` for both, in which the hosts are those of this machine.
+fn north_and_south() -> Result<(Stack, Stack)> {
+    let (mut north, mut south) = (stack("cross-realm", people_of(NORTH))?, stack("cross-realm", people_of(SOUTH))?);
+    neighbours::marry(&north, &south)?;
+    let shipped = fs::read_to_string(folder("cross-realm").join("realm.list"))?;
+    let here = shipped
+        .replace("zephyr.north.example.org", &north.server().to_string())
+        .replace("zephyr.south.example.org", &south.server().to_string());
+    assert_ne!(here, shipped);
+    for stack in [&mut north, &mut south] {
+        neighbours::list(stack, &here)?;
+    }
+    neighbours::wait_for_realm(&north, SOUTH, "up")?;
+    neighbours::wait_for_realm(&south, NORTH, "up")?;
+    Ok((north, south))
+}
+
+/// Everybody uses his own server, and is believed in the other domain as far as that says.
+#[test]
+fn cross_realm_hands_notices_from_server_to_server() -> Result<()> {
+    let (north, south) = north_and_south()?;
+    let (alice, ann, bob) = (north.login("alice")?, north.login("staff-ann")?, south.login("bob")?);
+    let (at_alice, at_bob) = (personal(&alice)?, personal(&bob)?);
+    // The south is careful: of the north, only the staff.
+    ann.send(&["bob@SOUTH.EXAMPLE.ORG", "-m", "from the staff"])?;
+    let received = at_bob.expect("from the staff", Origin::Authentic)?;
+    assert_eq!(received.sender, "staff-ann@NORTH.EXAMPLE.ORG");
+    let refused = alice.zwrite(&["bob@SOUTH.EXAMPLE.ORG", "-m", "from anybody"])?;
+    assert_eq!(refused.status.code(), Some(1), "{refused}");
+    assert!(refused.stdout.contains("Received authorization failure"), "{refused}");
+    assert!(refused.stderr.contains("realm NORTH.EXAMPLE.ORG may not speak for this sender"), "{refused}");
+    // The north believes everybody of the south, and nobody without proof.
+    bob.send(&["alice@NORTH.EXAMPLE.ORG", "-m", "from the south"])?;
+    at_alice.expect("from the south", Origin::Authentic)?;
+    let unaware = carefree(south.person("staff-ann")?)?;
+    let refused = unaware.zwrite(&["-d", "alice@NORTH.EXAMPLE.ORG", "-m", "psst"])?;
+    assert_eq!(refused.status.code(), Some(1), "{refused}");
+    bob.send(&["alice@NORTH.EXAMPLE.ORG", "-m", "end"])?;
+    let before = at_alice.all_before("end")?;
+    assert!(before.iter().all(|received| received.message() != "psst"), "{before:?}");
+
+    // What is sent to everybody in one domain, somebody of the other reads who asked for it.
+    let reader = bob.listen(&[("talk", "*", "*@NORTH.EXAMPLE.ORG")])?;
+    wait_until("the south gets the north's talk", TIMEOUT, || {
+        ann.zwrite(&["-c", "talk", "-m", "to everybody"])?;
+        Ok(reader.all().iter().find(|received| received.message() == "to everybody").cloned())
+    })?;
+    let received = reader.expect("to everybody", Origin::Authentic)?;
+    assert_eq!((&*received.sender, &*received.recipient), ("staff-ann@NORTH.EXAMPLE.ORG", "@NORTH.EXAMPLE.ORG"));
     Ok(())
 }
 

@@ -114,6 +114,75 @@ fn locations(here: Make, there: Make) -> Result<()> {
     Ok(())
 }
 
+/// Of two servers of a realm one is enough, whichever it is; a notice arrives once.
+fn another_server_of_the_realm(here: Make, there: Make) -> Result<()> {
+    for killed in [0, 1] {
+        let Some((lan, mut one, mut other)) = domain::neighbours(&[here], &[there, there])? else { return Ok(()) };
+        one.add_station(&lan, OURS, &[0])?;
+        (0..2).try_for_each(|server| other.add_station(&lan, OURS, &[server]).map(drop))?;
+        other.agree(&[0, 1])?;
+        let bob = format!("bob@{}", other.realm().name());
+        let mut reader = other.login(1 - killed, "bob")?.client()?;
+        reader.subscribe(("MESSAGE", "*", &bob))?;
+        answers(&mut other.login(killed, "alice")?.client()?, ("MESSAGE", &bob), "first", "sent")?;
+        let mut writer = one.login(0, "alice")?.client()?;
+        answers(&mut writer, ("MESSAGE", &bob), "while both are there", "sent")?;
+        reader.receive("while both are there")?;
+        other.server(killed).kill()?;
+        assert_eq!(writer.send("MESSAGE", "PERSONAL", &bob, "to the one that is left")?, "sent", "{}", one.said());
+        reader.receive("to the one that is left")?;
+        let count = reader.messages().iter().filter(|message| *message == "to the one that is left").count();
+        assert_eq!(count, 1);
+    }
+    Ok(())
+}
+
+/// What is for a realm that is silent is answered in time, and neither the host manager nor anybody else takes their server for
+/// dead; when the realm is back, notices arrive.
+fn a_silent_realm_is_told(there: Make) -> Result<()> {
+    let Some((_lan, mut one, mut other)) = realms(OURS, there)? else { return Ok(()) };
+    let bob = format!("bob@{}", other.realm().name());
+    let mut reader = other.login(0, "bob")?.client()?;
+    reader.subscribe(("MESSAGE", "*", &bob))?;
+    let mut writer = one.login(0, "alice")?.client()?;
+    answers(&mut writer, ("MESSAGE", &bob), "before", "sent")?;
+    let mark = one.station(0).zhm().transcript().mark();
+    other.server(0).freeze()?;
+    let told = writer.begin(&["send", "MESSAGE", "PERSONAL", &bob, "to a silent realm"])?;
+    // Those at home notice nothing.
+    assert_eq!(writer.send("news", "today", "", "at home")?, "nobody");
+    let outcome = writer.outcome(told)?;
+    assert!(!outcome.starts_with("failed"), "no answer in time: {outcome}");
+    let lines = one.station(0).zhm().transcript().lines_after(mark);
+    assert!(!lines.iter().any(|line| line.contains("went down")), "{lines:?}");
+    other.server(0).thaw()?;
+    answers(&mut writer, ("MESSAGE", &bob), "after", "sent")?;
+    reader.receive("after")?;
+    let count = reader.messages().iter().filter(|message| *message == "to a silent realm").count();
+    assert!(count <= 1, "{count} times");
+    Ok(())
+}
+
+#[test]
+fn a_silent_realm_of_ours_is_told() -> Result<()> {
+    a_silent_realm_is_told(OURS)
+}
+
+#[test]
+fn a_silent_realm_of_c_is_told() -> Result<()> {
+    a_silent_realm_is_told(C)
+}
+
+#[test]
+fn another_server_of_the_realm_ours_and_ours() -> Result<()> {
+    another_server_of_the_realm(OURS, OURS)
+}
+
+#[test]
+fn another_server_of_the_realm_ours_and_c() -> Result<()> {
+    another_server_of_the_realm(OURS, C)
+}
+
 macro_rules! between {
     ($module:ident, $here:expr, $there:expr) => {
         mod $module {

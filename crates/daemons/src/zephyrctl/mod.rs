@@ -7,6 +7,7 @@ mod check;
 pub mod options;
 mod policy;
 mod show;
+mod state;
 
 use crate::{
     admin_protocol::{Answer, ControlRequest},
@@ -66,14 +67,17 @@ pub fn run(options: &Options) -> ExitCode {
             return print(&text, outcome).into();
         }
         Verb::Check(check) => return check::run(options, &check),
+        Verb::State(verb) => return state::run(options, &verb).into(),
         Verb::Status => ControlRequest::Status {},
         Verb::Dump { file } => ControlRequest::Dump { here: file.is_some() },
         Verb::Clients { limit } => ControlRequest::Clients { limit },
         Verb::Subscriptions { class, limit } => ControlRequest::Subscriptions { class, limit },
+        Verb::Peers => ControlRequest::Peers {},
         Verb::Realms => ControlRequest::Realms {},
         Verb::Acl(AclVerb::Check { principal, class, address, .. }) => {
             ControlRequest::AclCheck { principal, class, address }
         }
+        Verb::Drain => ControlRequest::Drain {},
         Verb::Reload => ControlRequest::Reload {},
     };
     let (socket, timeout) = (socket(options), Duration::from_secs(options.timeout.into()));

@@ -56,6 +56,8 @@ pub enum Verb {
         #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_ENTRIES, value_parser = whole_number)]
         limit: usize,
     },
+    /// List the other servers of the realm, and how they are
+    Peers,
     /// List the other realms that the server talks with, and how they are
     Realms,
     /// Ask the server's access control lists
@@ -64,6 +66,11 @@ pub enum Verb {
     /// Check a policy file, or ask it what it decides; needs no server
     #[command(subcommand)]
     Policy(PolicyVerb),
+    /// Look at the file that the server keeps its state in, or move what is in it; needs no server
+    #[command(subcommand)]
+    State(StateVerb),
+    /// Make all host managers go to another server, before this one is stopped
+    Drain,
     /// Make the server read its configuration files again; when one is broken, it goes on with the old ones
     Reload,
     /// Look for all that would keep the server from starting, as the user that runs it; needs no server
@@ -99,6 +106,36 @@ pub enum AclVerb {
         /// Ask for this alone
         #[arg(long, value_name = "LIST")]
         act: Option<Act>,
+    },
+}
+
+/// What can be done with the file of a state.
+#[derive(Clone, Debug, Subcommand)]
+pub enum StateVerb {
+    /// Look at every page of it, and say how much it holds; also while a server uses it
+    Check {
+        /// The file [default: that of zephyr.toml, /var/lib/zephyr/state.db]
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Write all that is in it as lines of JSON; also while a server uses it
+    Export {
+        /// The file [default: that of zephyr.toml, /var/lib/zephyr/state.db]
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// With session keys, sealed as they are in the file
+        #[arg(long)]
+        keys: bool,
+        /// Where to, a new file [default: standard output]
+        to: Option<PathBuf>,
+    },
+    /// Fill a file that is new or empty with such lines
+    Import {
+        /// The file [default: that of zephyr.toml, /var/lib/zephyr/state.db]
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// The lines; - for standard input
+        from: PathBuf,
     },
 }
 

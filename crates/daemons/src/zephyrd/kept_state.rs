@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use zephyr_config::system_text;
 use zephyr_core::{auth::Service, time::Now};
 use zephyr_engine::{
+    machine::{Input, Machine as _},
     numbers,
     server::{
         ChangeSource, Changed, Command, Event, Horizon, KeeperId, KeptDelivery, Metric, Presence, Server, ServerId,
@@ -86,7 +87,7 @@ pub(super) fn find(
     let owner = Owner { realm: realm.to_owned(), new_id };
     let keys =
         service.as_ref().map_err(Clone::clone).and_then(|it| it.storage_keys(PURPOSE).map_err(|e| e.to_string()));
-    let mut opening = Opening { path: path.to_owned(), owner, keys: Vec::new() };
+    let mut opening = Opening { path: path.to_owned(), owner, keys: Vec::new(), prepare };
     let opened = keys.and_then(|keys| {
         opening.keys = keys;
         open(&opening)
@@ -111,13 +112,17 @@ pub(super) fn find(
 
 fn open(opening: &Opening) -> Result<Store, String> {
     let path = &opening.path;
-    private_file::make_folder(path).and_then(|()| own_folder::check(path)).map_err(|error| system_text(&error))?;
-    let opened = Store::open_or_replace(path, &opening.owner, &opening.keys);
-    let (store, replaced) = opened.map_err(|error| error.to_string())?;
+    let (store, replaced) = opening.open().map_err(|error| error.to_string())?;
     if let Some(replaced) = replaced {
         tracing::error!("state {}: {replaced}; what the server knew is lost", path.display());
     }
     Ok(store)
+}
+
+/// Makes the folder when only that one is missing; it must be one in which nobody else has a hand.
+fn prepare(path: &Path) -> io::Result<()> {
+    private_file::make_folder(path)?;
+    own_folder::check(path)
 }
 
 fn moved_aside(path: &Path, error: &StateError) -> String {
@@ -177,6 +182,9 @@ impl Found {
                 state.lost = kept.without_key;
                 let begun = Instant::now();
                 give_back(server, now, kept);
+                // They may have been written anew while the server was away.
+                let (rules, policy) = (server.config().rules.clone(), Box::new(server.config().policy.clone()));
+                server.handle(now, Input::Command(Command::Renew { rules, policy }));
                 state.restored = server.gauges().clients;
                 tracing::info!(
                     "state {}: {}, {} and {} are known again, in {} ms",

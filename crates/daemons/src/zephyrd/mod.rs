@@ -6,6 +6,7 @@
 //! * [`realms`]: the other realms that it talks with
 //! * [`verifier`]: doing the server's verification jobs; [`subscriber`]: who listens to its events
 //! * `kept_state`: what it knows, in a file
+//! * [`streams`]: connections with the realm's other servers
 //! * `log_lines`, `metrics`, `inspect`, `listeners`: what it tells about itself, and to whom
 
 pub mod configuration;
@@ -20,6 +21,7 @@ mod listeners;
 mod log_lines;
 mod metrics;
 pub mod options;
+mod peer_jobs;
 mod peer_names;
 pub mod published_counters;
 pub mod realms;
@@ -28,5 +30,6 @@ mod server_list;
 pub mod shell;
 pub(crate) mod start;
 mod stray_files;
+pub mod streams;
 pub mod subscriber;
 pub mod verifier;

@@ -19,12 +19,15 @@ mod encryption;
 mod fairness;
 mod flood;
 mod forged_addresses;
+mod held_answers;
 mod hosts;
 mod local_addresses;
 mod locations;
 mod messages;
 mod mirror;
+mod peers_c;
 mod policy;
+mod realms;
 mod replay;
 #[path = "../running/mod.rs"]
 mod running;

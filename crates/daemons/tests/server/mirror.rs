@@ -5,8 +5,8 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     net::{IpAddr, SocketAddr},
 };
-use zephyr_core::{exposure::Exposure, sanitize};
-use zephyr_engine::server::{Change, Destination, Gauges, Located};
+use zephyr_core::{exposure::Exposure, sanitize, time::Now};
+use zephyr_engine::server::{Change, ChangeSource, Changed, Config, Destination, Gauges, Located, Server};
 
 /// A server's clients, subscriptions, locations and hosts.
 #[derive(Debug, Default)]
@@ -14,6 +14,7 @@ pub(crate) struct Mirror {
     clients: BTreeMap<SocketAddr, Client>,
     locations: BTreeMap<(Vec<u8>, SocketAddr), Located>,
     hosts: BTreeMap<IpAddr, u16>,
+    realms: BTreeMap<Vec<u8>, HashSet<Destination>>,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +62,15 @@ impl Mirror {
             Change::HostGone { manager } => {
                 assert_eq!(self.hosts.remove(&manager.ip()), Some(manager.port()), "{manager} was not known");
             }
+            Change::RealmSubscribed { realm, destinations, .. } => {
+                self.realms.entry(realm.to_vec()).or_default().extend(destinations.iter().cloned());
+            }
+            Change::RealmUnsubscribed { realm, destinations } => {
+                let held = self.realms.get_mut(realm.as_ref()).expect("a known realm unsubscribes");
+                for it in destinations {
+                    assert!(held.remove(it), "{} has no {it:?}", realm.escape_ascii());
+                }
+            }
             Change::AuthenticatorUsed(_) | Change::ProofsUndone { .. } | Change::VersionsKnown { .. } => {}
         }
     }
@@ -68,7 +78,9 @@ impl Mirror {
     /// Compares with what the server says of itself.
     pub(crate) fn check(&self, dump: &str, gauges: &Gauges) {
         let (mut held, mut client) = (BTreeSet::new(), "");
-        for line in dump.lines().skip(2).take_while(|line| !line.starts_with("Triplet ")) {
+        let is_realm = |line: &str| line.split_once(':').is_some_and(|(number, _)| number.parse::<u8>().is_ok());
+        let is_ours = |line: &&str| !line.starts_with("Triplet ") && !is_realm(line);
+        for line in dump.lines().skip(2).take_while(is_ours) {
             if line.starts_with('\t') {
                 held.insert(format!("{client}{line}"));
             } else {
@@ -78,6 +90,7 @@ impl Mirror {
         }
         assert_eq!(self.lines(), held, "what changed, and what the server holds");
         assert_eq!(self.hosts.len(), gauges.hosts);
+        assert_eq!(self.realms.values().map(HashSet::len).sum::<usize>(), gauges.realm_subscriptions);
         assert_eq!(self.clients.values().filter(|client| !client.confirmed).count(), gauges.unconfirmed);
     }
 
@@ -103,6 +116,31 @@ impl Mirror {
             ));
         }
         lines
+    }
+}
+
+/// A server that is given what the other one tells, as one that starts again.
+pub(crate) struct Restored(Server);
+
+impl Restored {
+    pub(crate) fn new(config: Config, now: Now) -> Self {
+        Self(Server::new(config, now))
+    }
+
+    pub(crate) fn apply(&mut self, now: Now, changed: Changed) {
+        self.0.apply(now, changed, ChangeSource::Kept);
+    }
+
+    /// It holds the same as the other one, in the same order.
+    pub(crate) fn check(&self, dump: &str, gauges: &Gauges) {
+        assert_eq!(self.0.dump(), dump, "what a server holds after a restart, and before");
+        let state = |gauges: &Gauges| {
+            [gauges.clients, gauges.unconfirmed, gauges.subscriptions, gauges.subscription_octets]
+                .into_iter()
+                .chain([gauges.locations, gauges.hosts, gauges.replays])
+                .collect::<Vec<usize>>()
+        };
+        assert_eq!(state(&self.0.gauges()), state(gauges));
     }
 }
 

@@ -14,7 +14,7 @@ use zephyr_core::{
 };
 use zephyr_engine::{
     machine::{Input, Machine, Output},
-    server::{Bounds, Done, Job, Verified},
+    server::{Bounds, ChangeSource, Changed, Done, Job, Verified},
 };
 
 const THIEF: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 66, 0, 6)), 2104);
@@ -119,8 +119,20 @@ impl Timed {
     fn restart(&mut self) {
         let mut stage = Stage::starting(self.stage.now, |config| small(&mut config.bounds));
         // Its packets differ from those before.
-        (0..100).for_each(|_| drop(stage.packet(notice("x", "x", "", ALICE), No)));
+        (0..1000).for_each(|_| drop(stage.packet(notice("x", "x", "", ALICE), No)));
         self.stage = stage;
+    }
+}
+
+impl Timed {
+    /// The server is killed and begins again with what it has told; it lived last at this moment.
+    fn restart_with_state(&mut self, last: SystemTime) {
+        let kept: Vec<Changed> = self.stage.engine.snapshot().collect();
+        self.restart();
+        self.stage.engine.remember_since(last);
+        for changed in kept {
+            self.stage.engine.apply(self.stage.now, changed, ChangeSource::Kept);
+        }
     }
 }
 
@@ -204,6 +216,60 @@ fn what_was_heard_before_a_restart_proves_nothing_after_it() {
     assert_eq!(timed.stage.engine.counters().failed_not_remembered, 1);
     let next = timed.notice(BOB);
     assert_eq!(timed.give(there(), &next), AUTHENTIC);
+}
+
+#[test]
+fn what_was_heard_before_a_restart_with_its_state_does_nothing_after_it() {
+    let mut timed = Timed::new(300, small);
+    let heard = timed.notice(BOB);
+    assert_eq!(timed.give(there(), &heard), AUTHENTIC);
+    let used = Bytes::from(heard.octets.to_vec());
+    timed.pass(2 * SECOND);
+    let last = timed.stage.now.wall;
+    // While it is away, bob's host manager keeps a notice for it; and somebody has one that nobody knows to be used.
+    timed.pass(SECOND);
+    let unknown = timed.make(notice("foo", "bar", "", BOB), 2 * SECOND);
+    let meanwhile = timed.notice(BOB);
+    timed.pass(SECOND);
+    timed.restart_with_state(last);
+    assert_eq!(timed.give(THIEF, &heard), ["SERVACK SENT"], "alice is still there, and gets nothing");
+    let another = timed.make(notice("foo", "other", "", BOB), Duration::ZERO);
+    assert_ne!(another.octets, used);
+    assert_eq!(timed.give(there(), &meanwhile), AUTHENTIC, "what came while it was away is believed");
+    assert_eq!(timed.give(THIEF, &unknown), UNPROVEN, "what may have been used is not");
+    assert_eq!(timed.stage.engine.counters().failed_not_remembered, 1);
+}
+
+#[test]
+fn what_each_has_forgotten_is_refused_after_an_end_in_order_too() {
+    let mut timed = Timed::new(300, small);
+    let heard = timed.notice(BOB);
+    assert_eq!(timed.give(there(), &heard), AUTHENTIC);
+    timed.flood(BOB, 100);
+    let horizons = timed.stage.engine.horizons();
+    assert_eq!(horizons.iter().filter(|horizon| *horizon.principal == *BOB.as_bytes()).count(), 1);
+    timed.restart_with_state(std::time::UNIX_EPOCH);
+    horizons.iter().for_each(|horizon| timed.stage.engine.restore_horizon(horizon));
+    assert_eq!(timed.stage.engine.horizons(), horizons);
+    assert_eq!(timed.give(THIEF, &heard), UNPROVEN);
+    let behind = timed.make(notice("foo", "bar", "", MALLORY), Duration::from_millis(1));
+    assert_eq!(timed.give(there(), &behind), AUTHENTIC, "nobody else pays for it");
+}
+
+#[test]
+fn a_proof_that_was_undone_is_undone_after_a_restart() {
+    let mut timed = Timed::new(300, small);
+    let subscription =
+        timed.make(Notice { port: 5001, ..control("SUBSCRIBE_NODEFS", BOB, b"x\0*\0\0") }, Duration::ZERO);
+    assert_eq!(timed.give(here(), &subscription), ["SERVACK SENT"]);
+    let boot = timed.stage.packet(Notice { kind: Kind::HmCtl, ..notice("HM_CTL", "x", "BOOT", "HM") }, No);
+    let now = timed.stage.now.wall;
+    timed.give(here(), &Made { octets: boot, at: now });
+    timed.restart_with_state(now);
+    assert_eq!(timed.give(THIEF, &subscription), ["SERVACK SENT"]);
+    assert_eq!(timed.stage.engine.gauges().clients, 0);
+    assert_eq!(timed.give(here(), &subscription), ["SERVACK SENT"]);
+    assert_eq!(timed.stage.engine.gauges().clients, 1);
 }
 
 #[test]

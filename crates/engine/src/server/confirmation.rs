@@ -267,6 +267,7 @@ impl Server {
     /// Forgets a client that never showed that it is there. Nothing else is known to have ended.
     pub(crate) fn forget_unconfirmed(&mut self, id: ClientId) -> Option<Client> {
         let gone = self.remove_client(id, Gone::Silent)?;
+        self.c_kill(self.now, gone.address());
         self.report(LogEvent::NeverConfirmed { client: gone.address(), principal: gone.principal.as_ref().into() });
         Some(gone)
     }

@@ -104,14 +104,14 @@ pub enum Change {
         /// Where it receives.
         client: SocketAddr,
         /// Whose it is.
-        owner: Owner,
+        owner: ClientOwner,
     },
     /// A client has subscribed to more; where there are other servers, also to what it was subscribed to already.
     Subscribed {
         /// Where it receives.
         client: SocketAddr,
         /// Whose it is.
-        owner: Owner,
+        owner: ClientOwner,
         /// To what.
         destinations: Vec<Destination>,
     },
@@ -162,6 +162,22 @@ pub enum Change {
         /// The latest known stamp of each.
         versions: VersionVector,
     },
+    /// Another realm has subscribed to more, for somebody of its own.
+    RealmSubscribed {
+        /// The realm.
+        realm: Arc<[u8]>,
+        /// For whom, as the realm says.
+        asker: Arc<[u8]>,
+        /// To what: notices to all.
+        destinations: Vec<Destination>,
+    },
+    /// Subscriptions of another realm have ended.
+    RealmUnsubscribed {
+        /// The realm.
+        realm: Arc<[u8]>,
+        /// To what it was subscribed.
+        destinations: Vec<Destination>,
+    },
     /// An authenticator has proved a notice, and proves no other.
     ///
     /// It is told again with the answer where that was not known at first.
@@ -175,7 +191,7 @@ pub enum Change {
 
 /// Whose a client is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
+pub struct ClientOwner {
     /// The principal.
     pub principal: Arc<[u8]>,
     /// Whether that is proven.
@@ -226,6 +242,12 @@ impl fmt::Debug for Change {
             Self::LocationGone { user, address, .. } => write!(f, "LocationGone({}, {address})", text(user)),
             Self::HostKnown { manager, .. } => write!(f, "HostKnown({manager})"),
             Self::HostGone { manager } => write!(f, "HostGone({manager})"),
+            Self::RealmSubscribed { realm, asker, destinations } => {
+                write!(f, "RealmSubscribed({}, {}, {destinations:?})", text(realm), text(asker))
+            }
+            Self::RealmUnsubscribed { realm, destinations } => {
+                write!(f, "RealmUnsubscribed({}, {destinations:?})", text(realm))
+            }
             Self::VersionsKnown { versions } => write!(f, "VersionsKnown({versions:?})"),
             // A digest says nothing to anybody.
             Self::AuthenticatorUsed(_) => f.write_str("AuthenticatorUsed"),
@@ -268,6 +290,7 @@ impl crate::server::Server {
     pub(crate) fn changed(&mut self, change: Change) -> Stamp {
         let stamp = self.stamps.next(self.now);
         self.versions.raise(stamp);
+        self.c_peers.note(&change);
         let changed = Changed { stamp, change };
         // The number that it has when it is told.
         self.ours.log(&changed, None, self.told + 1);

@@ -1,10 +1,15 @@
 //! Jobs of a server: what its driver does for it, and what comes of that.
 
 use crate::server::{
-    peers::stream::{StreamEvent, StreamOrder},
+    peers::{
+        c::{RestoreJob, Restored, Uptime},
+        stream::{StreamEvent, StreamOrder},
+    },
     realms::{RealmDone, RealmJob},
     verification::{Verified, VerifyJob},
 };
+
+use std::net::SocketAddr;
 
 /// Something that the driver is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +20,10 @@ pub enum Job {
     Stream(StreamOrder),
     /// To do something about another realm.
     Realm(RealmJob),
+    /// To make sessions of keys.
+    Restore(RestoreJob),
+    /// To ask a C server for how long it has been running.
+    AskUptime(SocketAddr),
 }
 
 /// What has come of a job.
@@ -25,4 +34,8 @@ pub enum Done {
     Stream(StreamEvent),
     /// A job about another realm is done.
     Realm(RealmDone),
+    /// Sessions are made.
+    Restored(Restored),
+    /// A C server was asked.
+    Uptime(Uptime),
 }

@@ -1,6 +1,10 @@
 //! Events that the server logs.
 
-use crate::{level::Level, plural::Plural, server::held_answers::KeeperId};
+use crate::{
+    level::Level,
+    plural::Plural,
+    server::{held_answers::KeeperId, realms::RealmState},
+};
 use std::{fmt, net::SocketAddr};
 use zephyr_core::{
     auth::{AuthError, Reason},
@@ -94,8 +98,46 @@ pub enum LogEvent {
     PeerLost { name: Box<str>, why: Box<str> },
     /// Another server of ours cannot be reached; told once, until it was there.
     PeerNotReached { name: Box<str>, why: Box<str> },
+    /// Another realm is otherwise than before.
+    RealmState { realm: Box<[u8]>, state: RealmState },
+    /// There is no session with the servers of another realm.
+    NoRealmSession { realm: Box<[u8]>, error: AuthError },
+    /// A packet to another realm cannot be written.
+    NotWrittenToRealm { reason: String },
+    /// A server of another realm answers what it was not asked; `what` it would tell.
+    Unasked { realm: Box<[u8]>, what: &'static str, from: SocketAddr },
+    /// Subscriptions, so many, that another realm wants for somebody and may not have.
+    RealmSubscriptionRefused { sender: Box<[u8]>, from: SocketAddr, count: usize },
+    /// Subscriptions of another realm, so many, that new rules forbid.
+    RealmSubscriptionsEnded { realm: Box<[u8]>, count: usize },
+    /// All host managers have gone to other servers, as they were asked to.
+    Drained,
     /// A host manager has started or flushed; so many clients are gone.
     HostFlushed { host: SocketAddr, clients: usize },
+    /// Another server of the realm is named in the configuration.
+    PeerAdded { name: Box<str> },
+    /// Another server of the realm is no longer named.
+    PeerRemoved { name: Box<str> },
+    /// Another server of the realm is in another state than before.
+    PeerState { name: Box<str>, state: &'static str },
+    /// Another server of the realm refuses what was forwarded to it.
+    PeerRefuses { name: Box<str>, opcode: Box<[u8]>, sender: Box<[u8]> },
+    /// Another server of the realm, or somebody from its address, sends what servers do not forward.
+    PeerNotice { class: Box<[u8]>, from: SocketAddr },
+    /// A client that nobody knows is said to be gone.
+    NoSuchClient { client: SocketAddr },
+    /// A dump of a version that nobody understands is offered.
+    DumpVersion { version: Box<[u8]>, from: SocketAddr },
+    /// Dumps are exchanged with another server.
+    DumpBegins { name: Box<str> },
+    /// So much of another server's dump was new here, and so much has ended there.
+    DumpTaken { name: Box<str>, taken: usize, dropped: usize },
+    /// Dumps were exchanged.
+    DumpDone { name: Box<str> },
+    /// An exchange of dumps has come to nothing.
+    DumpFailed { name: Box<str>, why: Box<str> },
+    /// An exchange of dumps has not begun.
+    NoDump { name: Box<str>, why: Box<str> },
 }
 
 impl LogEvent {
@@ -113,16 +155,28 @@ impl LogEvent {
             Self::Resent { .. }
             | Self::Copied { .. }
             | Self::HostFlushed { .. }
+            | Self::NoDump { .. }
             | Self::Dropped { .. }
             | Self::SubscriptionRefused { by_default: true, .. } => Level::Debug,
+            // Whoever got none has said so, and what to do.
+            Self::NoRealmSession { .. } => Level::Debug,
             Self::CannotVerify { .. } => Level::Error,
             Self::FailedProof { .. }
             | Self::Unauthenticated { .. }
             | Self::ClientDead { .. }
             | Self::PortClosed { .. }
+            | Self::NeverConfirmed { .. }
             | Self::PeerConnected { .. }
+            | Self::Drained
             | Self::PeerCaughtUp { .. }
-            | Self::NeverConfirmed { .. } => Level::Info,
+            | Self::PeerAdded { .. }
+            | Self::PeerRemoved { .. }
+            | Self::PeerState { .. }
+            | Self::NoSuchClient { .. }
+            | Self::DumpBegins { .. }
+            | Self::DumpTaken { .. }
+            | Self::DumpDone { .. }
+            | Self::RealmState { .. } => Level::Info,
             _ => Level::Warning,
         }
     }
@@ -228,9 +282,53 @@ impl fmt::Display for LogEvent {
             Self::PeerNotReached { name, why } => {
                 write!(f, "server {name} cannot be reached: {}", text(why.as_bytes()))
             }
+            Self::RealmState { realm, state } => write!(f, "realm {} is now {state}", text(realm)),
+            Self::NoRealmSession { realm, error } => {
+                write!(
+                    f,
+                    "no session with realm {}: {error}; what is for it waits, and is lost after 8 seconds",
+                    text(realm)
+                )
+            }
+            Self::NotWrittenToRealm { reason } => write!(f, "no notice for another realm: {reason}"),
+            Self::Unasked { realm, what, from } => {
+                write!(f, "realm {} ({from}) tells {what} that nobody has asked it for, passed over", text(realm))
+            }
+            Self::RealmSubscriptionRefused { sender, from, count } => {
+                let subscriptions = Plural(*count, "subscription", "subscriptions");
+                write!(f, "{subscriptions} of another realm for {} refused ({from})", text(sender))
+            }
+            Self::RealmSubscriptionsEnded { realm, count } => {
+                let subscriptions = Plural(*count, "subscription", "subscriptions");
+                write!(f, "{subscriptions} of realm {} ended by the new rules", text(realm))
+            }
+            Self::Drained => f.write_str("no host uses this server any longer"),
             Self::HostFlushed { host, clients } => {
                 write!(f, "host {} flushed, {} gone", host.ip(), Plural(*clients, "client", "clients"))
             }
+            Self::PeerAdded { name } => write!(f, "adding server {}", text(name.as_bytes())),
+            Self::PeerRemoved { name } => write!(f, "flushing server {}", text(name.as_bytes())),
+            Self::PeerState { name, state } => write!(f, "server {} is {state}", text(name.as_bytes())),
+            Self::PeerRefuses { name, opcode, sender } => {
+                write!(f, "server {} refuses {} of {}", text(name.as_bytes()), text(opcode), text(sender))
+            }
+            Self::PeerNotice { class, from } => write!(f, "srv_disp: pkt cls {} from {from}", text(class)),
+            Self::NoSuchClient { client } => write!(f, "kill_clt: no such client ({client})"),
+            Self::DumpVersion { version, from } => {
+                write!(f, "bdump_get: Incompatible bdump version '{}' from {from}", text(version))
+            }
+            Self::DumpBegins { name } => write!(f, "dump with server {} begins", text(name.as_bytes())),
+            Self::DumpTaken { name, taken, dropped } => {
+                let name = text(name.as_bytes());
+                write!(
+                    f,
+                    "dump of server {name}: {} new here, {dropped} ended there",
+                    Plural(*taken, "entry", "entries")
+                )
+            }
+            Self::DumpDone { name } => write!(f, "dump with server {} done", text(name.as_bytes())),
+            Self::DumpFailed { name, why } => write!(f, "dump with server {} failed: {why}", text(name.as_bytes())),
+            Self::NoDump { name, why } => write!(f, "no dump with server {}: {why}", text(name.as_bytes())),
         }
     }
 }

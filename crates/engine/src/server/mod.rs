@@ -44,7 +44,7 @@ pub use acl_check::{Access, access};
 pub use config::{Command, Config};
 pub use confirmation::ProbeSecret;
 pub use counters::{Counters, Gauges, Metric};
-pub use event::{Cause, Change, Changed, Event, Gone, Located, LogEntry, Owner, Published};
+pub use event::{Cause, Change, Changed, ClientOwner, Event, Gone, Located, LogEntry, Published};
 pub use held_answers::{KeeperId, Presence};
 pub use inspect::{ClientView, PeerView, SubscriptionView};
 pub use job::{Done, Job};
@@ -55,7 +55,7 @@ pub use origin::{Belief, NeighbourRealm, Neighbours, Origin, PeerId, PeerKind, P
 pub use pacer::acknowledgements_in_flight;
 pub use peers::ours::SessionMaker;
 pub use queue_lengths::QueueLengths;
-pub use realms::{RealmDone, RealmJob};
+pub use realms::{RealmDone, RealmJob, RealmState, RealmView};
 pub use server_class::ServerClass;
 pub use snapshot::Source as ChangeSource;
 pub use stamp::{ServerId, Stamp, VersionVector};
@@ -74,9 +74,11 @@ use crate::{
         },
         pacer::{Lane, Paced, Pacer},
         peers::{
+            c::CPeers,
             ours::{Ours, ended::Element},
             stream::StreamNumbers,
         },
+        realms::OtherRealms,
         request::{Path, Source},
         stamp::StampClock,
         state::{
@@ -149,6 +151,10 @@ pub struct Server {
     /// The other servers of ours.
     ours: Ours,
     streams: StreamNumbers,
+    /// Host managers were asked to go elsewhere.
+    is_draining: bool,
+    /// Servers of the realm that are C programs.
+    c_peers: CPeers,
     /// Changes that were ever told.
     told: u64,
     held_answers: HeldAnswers,
@@ -160,6 +166,7 @@ pub struct Server {
     pacer: Pacer,
     jobs: VecDeque<Job>,
     events: VecDeque<Event>,
+    realms: OtherRealms,
 }
 
 impl Machine for Server {
@@ -174,12 +181,17 @@ impl Machine for Server {
             Input::Datagram { from, local, octets } => self.receive(now, Path { from, local }, octets),
             Input::Unreachable { to, quoted } => self.unreachable(now, to, quoted),
             Input::Done(Done::Verified(verified)) => self.verified(now, verified),
+            Input::Done(Done::Realm(done)) => self.realm_done(now, done),
+            Input::Done(Done::Stream(event)) if CPeers::is_own(event.stream()) => self.c_stream(now, event),
             Input::Done(Done::Stream(event)) => {
                 self.ours_stream(now, &event);
             }
-            // There is no other realm yet that it could be of.
-            Input::Done(Done::Realm(_)) => {}
-            Input::Timeout => self.handle_timeout(now),
+            Input::Done(Done::Restored(restored)) => self.c_restored(now, restored),
+            Input::Done(Done::Uptime(uptime)) => self.c_uptime(now, uptime),
+            Input::Timeout => {
+                self.c_timeout(now);
+                self.handle_timeout(now);
+            }
             Input::Command(command) => self.command(now, command),
         }
     }
@@ -190,6 +202,7 @@ impl Machine for Server {
             if self.ours.wants_turn() {
                 self.serve_ours(now);
             }
+            self.go_on_with_realms(now);
             if let Some(output) = self.next_output(now) {
                 return output;
             }
@@ -210,7 +223,8 @@ impl Machine for Server {
 
 impl Server {
     /// A server that knows nobody yet.
-    pub fn new(config: Config, now: Now) -> Self {
+    pub fn new(mut config: Config, now: Now) -> Self {
+        let realms = std::mem::take(&mut config.neighbours.realms);
         let mut server = Self {
             uids: UidSource::new(config.address),
             started: now.monotonic,
@@ -239,6 +253,8 @@ impl Server {
             handled: 0,
             ours: Ours::default(),
             streams: StreamNumbers::default(),
+            is_draining: false,
+            c_peers: CPeers::default(),
             told: 0,
             held_answers: HeldAnswers::default(),
             stamps: StampClock::new(config.id),
@@ -247,9 +263,12 @@ impl Server {
             pacer: Pacer::new(config.in_flight),
             jobs: VecDeque::new(),
             events: VecDeque::new(),
+            realms: OtherRealms::default(),
             config,
         };
         server.arrange_ours(now);
+        server.set_c_peers(now);
+        server.set_realms(now, realms);
         server
     }
 
@@ -280,9 +299,14 @@ impl Server {
         let due =
             [self.deliveries.next_due(), self.probes.next_due(), self.checks.next_due()].into_iter().flatten().min();
         let room = (!self.fan_outs.is_empty()).then(|| self.pacer.next_room());
-        let waiting = [self.held_answers.next_due(), self.next_ours_due()];
-        let sending = [due.filter(|_| may_repeat), room, self.pacer.next_chance()];
-        sending.into_iter().chain(waiting).flatten().min()
+        let others = [
+            self.pacer.next_chance(),
+            self.held_answers.next_due(),
+            self.c_peers.next_due(),
+            self.realms.next_due(),
+            self.next_ours_due(),
+        ];
+        [due.filter(|_| may_repeat), room].into_iter().chain(others).flatten().min()
     }
 
     /// Handles what is due, as long as there is little to send. When much is due at once, some of it stays due.
@@ -340,6 +364,7 @@ impl Server {
     /// Forgets a client that is gone without having said so, and its locations.
     fn forget_client(&mut self, client: ClientId, why: Gone) -> Option<Client> {
         let gone = self.remove_client(client, why)?;
+        self.c_kill(self.now, gone.address());
         self.counters.dead_clients += 1;
         let ended = self.locations.remove_address(gone.address(), gone.standing().is_proven());
         self.locations_gone(ended);
@@ -361,18 +386,22 @@ impl Server {
                 (self.config.rules, self.config.policy) = (rules, *policy);
                 self.end_forbidden_subscriptions();
             }
-            Command::Realms(realms) => self.config.neighbours.realms = realms,
+            Command::Realms(realms) => self.set_realms(now, realms),
             Command::Rebound(bounds) => self.config.bounds = *bounds,
             Command::Peers { peers, believe } => {
                 self.config.neighbours.peers = peers;
                 self.config.neighbours.believe = believe;
                 self.arrange_ours(now);
+                self.set_c_peers(now);
             }
             Command::Stored { keeper, up_to } => self.stored(keeper, up_to),
             Command::Keeper { keeper, presence } => self.keeper(keeper, presence),
+            Command::Drain => self.drain(now),
             Command::Shutdown => {
                 self.finish_fan_outs(now);
+                self.end_all_hand_offs();
                 self.say_goodbye_to_hosts(now);
+                self.c_leave(now);
             }
         }
     }
@@ -389,6 +418,7 @@ impl Server {
 
     /// The current size of the server's state.
     pub fn gauges(&self) -> Gauges {
+        let peers = self.peers(self.now);
         Gauges {
             clients: self.clients.len(),
             unconfirmed: self.clients.unconfirmed(),
@@ -396,11 +426,18 @@ impl Server {
             subscription_octets: self.subscriptions.octets(),
             pending: self.deliveries.len(),
             pending_octets: self.deliveries.octets(),
+            realm_pending: self.realms.outbox.len(),
+            realm_pending_octets: self.realms.outbox.octets(),
+            realm_subscriptions: self.realms.theirs.len(),
+            realm_wishes: self.realms.wishes.len(),
             locations: self.locations.len(),
             hosts: self.hosts.len(),
             recent: self.response_cache.len(),
             replays: self.replay_cache.len(),
             held_answers: self.held_answers.len(),
+            peers: peers.len(),
+            peers_up: peers.iter().filter(|peer| peer.state == "up").count(),
+            peers_behind: peers.iter().map(|peer| peer.behind).sum(),
         }
     }
 
@@ -444,6 +481,7 @@ impl Server {
         let payer = client.payer();
         let held = std::mem::take(&mut client.subscriptions);
         self.subscriptions.leave(id, held.into_iter().map(|held| held.destination).collect(), &payer);
+        self.end_wishes_of(id);
         self.probes.end(id);
         self.checks.end(client.address().ip(), id);
         self.deliveries.forget_client(client.address(), id);
@@ -452,7 +490,7 @@ impl Server {
 
     /// Clears up some of what clients have left that are gone; true when there is more.
     fn clear_up(&mut self) -> bool {
-        self.subscriptions.end_some() | self.deliveries.forget_some()
+        self.subscriptions.end_some() | self.deliveries.forget_some() | self.tell_of_orphans()
     }
 
     /// Reports which locations are gone.

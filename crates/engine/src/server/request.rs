@@ -69,12 +69,23 @@ impl Path {
     }
 }
 
+/// How far a notice goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// To readers here.
+    Here,
+    /// Also to other realms.
+    Realms,
+}
+
 /// A request that is being handled.
 pub(crate) struct Request<'a> {
     pub(crate) now: Now,
-    /// The source address, to which its answer goes.
+    /// The way that its packet came, and that its answer goes.
+    pub(crate) reply_to: Path,
+    /// Whose it is: who has sent it, or for whom somebody else has.
     pub(crate) from: SocketAddr,
-    /// The address of this host that it came to, from which its answer goes.
+    /// The address of this host that it came to, from which what is sent to whose it is goes.
     pub(crate) local: Option<IpAddr>,
     pub(crate) origin: Origin,
     /// By what its packet is known when it comes again.
@@ -89,6 +100,10 @@ pub(crate) struct Request<'a> {
     /// The notice's class and instance in the form in which they are compared.
     pub(crate) names: Names,
     pub(crate) verdict: Verdict,
+    /// The other realm's server that is proven to have sent it, and says who the sender is.
+    pub(crate) vouched_by: Option<Identity>,
+    /// How far its notice goes.
+    pub(crate) reach: Reach,
     pub(crate) session: Option<Arc<dyn Session>>,
     /// Octets of the whole notice, of which the packet may be a part.
     pub(crate) total: usize,
@@ -115,6 +130,7 @@ impl<'a> Request<'a> {
         let body = opened.map_or(packet.notice.body, |body| &body[..]);
         Self {
             now,
+            reply_to: arrival.path,
             from: arrival.path.from,
             local: arrival.path.local,
             known_by: arrival.known_by(),
@@ -125,6 +141,8 @@ impl<'a> Request<'a> {
             claim: packet.claim,
             names,
             verdict: Verdict::Unauthenticated,
+            vouched_by: None,
+            reach: if matches!(origin, Origin::Realm(_)) { Reach::Here } else { Reach::Realms },
             session: None,
             total: Span::of(&packet).map_or(0, |span| span.total),
             announced: false,
@@ -155,7 +173,9 @@ impl<'a> Request<'a> {
     /// Who is charged for what it causes. Who proves who he is pays for himself alone: others of his host, and those who
     /// forge its address, do not spend what is his.
     pub(crate) fn source(&self) -> Source {
-        (self.from.ip(), self.verdict.identity().map_or(&b""[..], Identity::principal).into())
+        // A realm pays as one, whomever it speaks for.
+        let payer = self.vouched_by.as_ref().or_else(|| self.verdict.identity());
+        (self.from.ip(), payer.map_or(&b""[..], Identity::principal).into())
     }
 
     /// The way that its packet came.

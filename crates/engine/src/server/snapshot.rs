@@ -2,8 +2,9 @@
 //! from another server of the domain.
 
 use crate::server::{
-    Bounds, Change, Changed, Gone, Located, Owner, Server,
+    Bounds, Change, Changed, ClientOwner, Gone, Located, Server,
     peers::{ours::ended::Element, stream::StreamId},
+    realms::theirs::{Added, Room},
     request::Path,
     stamp::{Stamp, VersionVector},
     state::{
@@ -20,6 +21,8 @@ use zephyr_core::{auth::Session, body::Place, time::Now};
 
 /// A client that another server knows is probed by that one for so long.
 const PROBED_ELSEWHERE: Duration = Duration::from_secs(15);
+/// Octets that a client has sent at least that was known before the start.
+const KEPT_REQUEST: usize = 160;
 
 /// Where changes come from that were not made just now and here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +45,7 @@ impl Source {
 /// A client as another server, or an earlier run of this one, knows it.
 struct Known {
     address: SocketAddr,
-    owner: Owner,
+    owner: ClientOwner,
     session: Option<Arc<dyn Session>>,
     path: Path,
 }
@@ -50,7 +53,7 @@ struct Known {
 /// A list of subscriptions as another server, or an earlier run of this one, knows it.
 struct Wanted {
     client: SocketAddr,
-    owner: Owner,
+    owner: ClientOwner,
     destinations: Vec<Destination>,
 }
 
@@ -66,8 +69,21 @@ impl Server {
         let clients = self.clients.by_address().flat_map(|(_, client)| changes_of(client));
         // The newest is the first, and what is added later is put before it.
         let locations = self.locations.lists().flat_map(|(user, list)| list.iter().rev().map(|it| change_of(user, it)));
+        let realms = self.realms.table.listed().flat_map(|(id, realm)| {
+            self.realms.theirs.of(id).flat_map(|(destination, held)| {
+                held.askers.iter().map(|asker| Changed {
+                    stamp: held.stamp,
+                    change: Change::RealmSubscribed {
+                        realm: realm.name.clone(),
+                        asker: asker.clone(),
+                        destinations: vec![destination.clone()],
+                    },
+                })
+            })
+        });
         let versions = Changed { stamp: oldest, change: Change::VersionsKnown { versions: self.versions.clone() } };
-        hosts.chain(clients).chain(locations).chain(self.used_authenticators()).chain([versions])
+        let used = self.used_authenticators();
+        hosts.chain(clients).chain(locations).chain(realms).chain(used).chain([versions])
     }
 
     /// Which changes are known here.
@@ -88,7 +104,11 @@ impl Server {
         let effect = match change.clone() {
             Change::ClientKnown { client: address, principal, session, through, local } => {
                 let path = Path { from: SocketAddr::new(address.ip(), through), local };
-                let owner = Owner { principal, proven: session.is_some() };
+                if source == Source::Kept {
+                    // It has sent something before, so that one that is not confirmed can be sent a probe.
+                    self.earn(address.ip(), KEPT_REQUEST);
+                }
+                let owner = ClientOwner { principal, proven: session.is_some() };
                 let path = if source == Source::Kept { path } else { Path { local: None, ..path } };
                 let (principal, known) = (owner.principal.clone(), session.clone());
                 if self.apply_client(now, Known { address, owner, session, path }, stamp, source) {
@@ -111,6 +131,12 @@ impl Server {
             Change::LocationGone { user, address, stamp } => self.apply_location_end(&user, address, stamp),
             Change::HostKnown { manager, local } => return self.apply_host(Path { from: manager, local }, source),
             Change::HostGone { manager } => return source == Source::Kept && self.hosts.leave(manager),
+            Change::RealmSubscribed { realm, asker, destinations } => {
+                return source == Source::Kept && self.apply_realm_subscriptions(&realm, &asker, &destinations, stamp);
+            }
+            Change::RealmUnsubscribed { realm, destinations } => {
+                return source == Source::Kept && self.apply_realm_end(&realm, &destinations, |_| true);
+            }
             Change::VersionsKnown { versions } => {
                 self.learn_versions(&versions);
                 return true;
@@ -141,6 +167,7 @@ impl Server {
             self.ours.log(&changed, Some(from), self.told);
         }
         if let Some(change) = effect.here {
+            self.c_peers.note(&change);
             self.tell(Changed { change, ..changed });
         }
     }
@@ -234,7 +261,7 @@ impl Server {
         }
     }
 
-    fn apply_confirmation(&mut self, now: Now, address: SocketAddr, owner: &Owner) -> bool {
+    fn apply_confirmation(&mut self, now: Now, address: SocketAddr, owner: &ClientOwner) -> bool {
         let Some(id) = self.clients.at(address) else { return false };
         if self.clients.get(id).is_none_or(|client| client.is_confirmed() || client.owner() != *owner) {
             return false;
@@ -410,6 +437,39 @@ impl Server {
         }
     }
 
+    /// Of a realm that is listed: others get nothing.
+    fn apply_realm_subscriptions(
+        &mut self,
+        realm: &[u8],
+        asker: &Arc<[u8]>,
+        destinations: &[Destination],
+        stamp: Stamp,
+    ) -> bool {
+        let Some(realm) = self.realms.table.named(realm) else { return false };
+        let room = Room { count: usize::MAX, octets: usize::MAX };
+        let theirs = &mut self.realms.theirs;
+        let added = destinations.iter().filter(|it| theirs.add(realm, it, asker, room) == Added::Yes).count();
+        theirs.set_stamp(realm, destinations, stamp);
+        added > 0
+    }
+
+    fn apply_realm_end(
+        &mut self,
+        realm: &[u8],
+        destinations: &[Destination],
+        is_known: impl Fn(Stamp) -> bool,
+    ) -> bool {
+        let Some(realm) = self.realms.table.named(realm) else { return false };
+        let theirs = &mut self.realms.theirs;
+        let mut ended = false;
+        for destination in destinations {
+            if theirs.get(realm, destination).is_some_and(|held| is_known(held.stamp)) {
+                ended |= theirs.remove(realm, destination);
+            }
+        }
+        ended
+    }
+
     fn apply_location(&mut self, located: &Located, stamp: Stamp, source: Source) -> bool {
         let Located { user, address, exposure, proven, machine, time, tty } = located;
         if self.ours.has_ended(stamp, || Element::Location(user.clone(), *address)) {
@@ -472,7 +532,7 @@ impl Server {
                 let gone = self.hosts.managers().find(|known| known.from.ip() == path.from.ip());
                 gone.is_some_and(|gone| {
                     self.hosts.leave(gone.from);
-                    self.changed(Change::HostGone { manager: gone.from });
+                    self.host_left(gone.from);
                     true
                 })
             }

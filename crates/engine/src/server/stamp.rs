@@ -92,6 +92,11 @@ impl StampClock {
         Stamp { time: self.last, server: self.server }
     }
 
+    /// The greatest time of a stamp that was made or seen.
+    pub(crate) const fn last(&self) -> u64 {
+        self.last
+    }
+
     /// A stamp was seen, which is earlier than all that will be made.
     pub(crate) fn saw(&mut self, stamp: Stamp) {
         self.last = self.last.max(stamp.time);

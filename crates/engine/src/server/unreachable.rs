@@ -52,6 +52,17 @@ impl Server {
         self.go_on_checking(now, host);
     }
 
+    /// Somebody says that a client is gone: it is asked.
+    pub(crate) fn doubt(&mut self, now: Now, id: ClientId) {
+        let Some(client) = self.clients.get(id) else { return };
+        let host = client.address().ip();
+        // One that is not confirmed is probed anyway.
+        if client.is_confirmed() {
+            self.checks.doubt(now.monotonic, host, id);
+            self.go_on_checking(now, host);
+        }
+    }
+
     /// Goes on with the checks that are due. When many are due at once, some of them stay due.
     pub(crate) fn check(&mut self, now: Now) {
         for _ in 0..MAX_PROBES_AT_ONCE {

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
@@ -278,7 +278,7 @@ impl World {
                     self.nodes[number].server.as_mut().unwrap().handle(self.now, Input::Done(done));
                 }
                 Output::Job(Job::Stream(order)) => self.order(number, order),
-                Output::Job(Job::Realm(_)) => {}
+                Output::Job(_) => {}
             }
         }
     }
@@ -469,6 +469,25 @@ impl World {
         self.give(number, manager(host), &packet);
     }
 
+    pub(crate) fn message(&mut self, number: usize, from: Client<'_>, class: &str, body: &[u8]) {
+        let notice = Notice {
+            kind: Kind::Acked,
+            port: from.port,
+            class: class.as_bytes(),
+            instance: b"x",
+            sender: from.who.as_bytes(),
+            body,
+            ..Notice::EMPTY
+        };
+        self.send(number, manager(from.host), notice);
+    }
+
+    /// Something happens to a stream of a server.
+    pub(crate) fn stream(&mut self, number: usize, event: StreamEvent) {
+        self.happens(number, event);
+        self.settle(number);
+    }
+
     pub(crate) fn command(&mut self, number: usize, command: Command) {
         let now = self.now;
         if let Some(server) = &mut self.nodes[number].server {
@@ -536,5 +555,3 @@ impl Client<'_> {
         SocketAddr::new(manager(self.host).ip(), self.port)
     }
 }
-
-pub(crate) type Counts = BTreeMap<&'static str, usize>;

@@ -35,7 +35,9 @@ impl Lan {
         let switch = Namespace::new(folder.path())?;
         let lan = Self { switch, folder, names: names.iter().map(|&name| name.to_owned()).collect() };
         let address = format!("{}/24", address(SWITCH));
-        let script = "PATH=$PATH:/usr/sbin:/sbin; ip link set lo up; ip link add switch type bridge\n\
+        // With a hardware address of its own: otherwise it takes that of a machine, and another one when the next is plugged in.
+        let script = "PATH=$PATH:/usr/sbin:/sbin; ip link set lo up\n\
+                      ip link add switch address 02:00:00:00:00:01 type bridge\n\
                       ip addr add $ADDRESS dev switch; ip link set switch up";
         lan.switch.script(script, &[("ADDRESS", &address)]).context("cannot make a switch")?;
         Ok(lan)
@@ -55,7 +57,7 @@ impl Lan {
     /// # Errors
     ///
     /// When kadmin reports an error.
-    pub fn marry(&self, one: &Realm, other: &Realm) -> Result<()> {
+    pub fn introduce(&self, one: &Realm, other: &Realm) -> Result<()> {
         one.trust(other)?;
         other.trust(one)?;
         for (here, there) in [(one, other), (other, one)] {

@@ -3,6 +3,7 @@
 use super::{
     auth::Kdc,
     clock::WallClock,
+    disk::Disk,
     disturbance::Disturbance,
     invariants::Violation,
     mutant::Mutant,
@@ -17,11 +18,13 @@ use zephyr_core::realm::Realms;
 use zephyr_engine::{
     client::{self, Client, Settings},
     host_manager::{self, HostManager, Servers},
-    server::{self, Bounds, Neighbours, Server, ServerId, acl},
+    server::{self, Bounds, KeeperId, Neighbours, PeerKind, PeerServer, Server, ServerId, acl},
 };
 
 /// The first port of clients; each start takes another one.
 const FIRST_CLIENT_PORT: u16 = 10_000;
+/// The most seconds that the clock of a server's host is fast when it starts: units wait until the clock is set.
+const MAX_FAST_AT_START: i64 = 300;
 /// The most servers that get another address.
 const MAX_MOVES: usize = 3;
 
@@ -49,6 +52,15 @@ impl World {
             let at = self.random.between(Duration::from_secs(5), active);
             let disturbance = Disturbance::draw(self);
             self.later(at, Happening::Disturbance(disturbance));
+        }
+        for domain in 0..self.domains.len() {
+            let DomainPlan { servers, neighbours, disks, .. } = self.domains[domain].plan;
+            let most = if neighbours && servers > 1 { 8 } else { usize::from(disks) * 3 };
+            for _ in 0..self.random.below(most + 1) {
+                let at = self.random.between(Duration::from_secs(5), active);
+                let disturbance = Disturbance::draw_of_servers(self, domain);
+                self.later(at, Happening::Disturbance(disturbance));
+            }
         }
         for _ in 0..self.name_service.below(MAX_MOVES + 1) {
             let at = self.name_service.between(Duration::from_secs(5), active);
@@ -138,6 +150,11 @@ impl World {
             let number = u16::try_from(index).unwrap_or(0) * 200 + u16::try_from(node.starts % 200).unwrap_or(0);
             node.port = FIRST_CLIENT_PORT + number;
         }
+        let clock = &mut self.hosts[self.nodes[index].host].clock;
+        if self.nodes[index].role == Role::Server && clock.offset > MAX_FAST_AT_START {
+            // Else it takes all proofs for as old as its start until its clock, set right, has come so far.
+            clock.offset = 0;
+        }
         let process = match self.nodes[index].role {
             Role::Server => Process::Server(Box::new(self.new_server(index))),
             Role::HostManager => match self.new_host_manager(index) {
@@ -146,6 +163,9 @@ impl World {
             },
             Role::Client { raw, .. } => Process::Client(Box::new(self.new_client(index, raw))),
         };
+        if let Process::Server(server) = &process {
+            self.checked(index, self.history.check_restored(self.group_of(index), server))?;
+        }
         self.nodes[index].process = Some(process);
         self.tell(index, || "starts".to_owned());
         if let Role::Client { .. } = self.nodes[index].role {
@@ -154,26 +174,49 @@ impl World {
         self.give(index, Stimulus::Timeout)
     }
 
-    fn new_server(&self, index: usize) -> Server {
+    /// A server with what its disk has of it.
+    fn new_server(&mut self, index: usize) -> Server {
+        let id = ServerId(self.random.number());
+        let domain = self.nodes[index].domain;
+        if self.domains[domain].plan.disks && self.nodes[index].disk.is_none() {
+            self.nodes[index].disk = Some(Disk::new(id));
+        }
+        let now = self.now_of(index);
+        let config = self.server_config(index, id);
+        self.nodes[index].state = Some(config.id);
+        let mut server = Server::new(config, now);
+        if let Some(disk) = &mut self.nodes[index].disk {
+            disk.restore(&mut server, now);
+            server.keep_with(KeeperId::Disk);
+        }
+        server
+    }
+
+    fn server_config(&self, index: usize, new: ServerId) -> server::Config {
         let node = &self.nodes[index];
-        let Domain { realm, plan, .. } = &self.domains[node.domain];
+        let Domain { realm, plan, servers, .. } = &self.domains[node.domain];
+        let others = servers.iter().filter(|&&other| plan.neighbours && other != index);
+        let peers = others.map(|&other| PeerServer {
+            name: self.nodes[other].name.as_str().into(),
+            kind: PeerKind::Ours,
+            addresses: vec![self.address_of(other)],
+        });
         let ignores = self.mutant == Some(Mutant::IgnoresBounds);
-        let config = server::Config {
+        server::Config {
             host: node.name.clone(),
             address: self.hosts[node.host].address,
             port: SERVER_PORT,
             version: "Zephyr Server simulated".to_owned(),
             realms: Realms::local_only(realm.as_bytes()),
-            neighbours: Neighbours::default(),
-            id: ServerId(u64::from(u32::from(self.hosts[node.host].address))),
+            neighbours: Neighbours { peers: peers.collect(), ..Neighbours::default() },
+            id: node.disk.as_ref().map_or(new, |disk| disk.id),
             policy: plan.policy.clone(),
             rules: Arc::new(acl::Rules::new(acl::Acl::default(), acl::Defaults::usual())),
             host_manager_port: 2104,
             probe_secret: server::ProbeSecret::new(&[7; 32]),
             bounds: if ignores { Bounds::default() } else { plan.bounds },
             in_flight: self.scenario.driver.in_flight,
-        };
-        Server::new(config, self.now_of(index))
+        }
     }
 
     fn new_host_manager(&mut self, index: usize) -> Option<HostManager> {

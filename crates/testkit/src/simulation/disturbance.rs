@@ -2,7 +2,7 @@
 
 use super::{
     invariants::Violation,
-    network::Cut,
+    network::{Cut, SlowLink},
     node::{HOST_MANAGER_PORT, Role},
     process::{ROOT_PORT, Stimulus},
     world::{Datagram, Happening, World},
@@ -58,6 +58,36 @@ pub(super) enum Disturbance {
         /// Its host manager, if that node is one.
         node: usize,
     },
+    /// A program crashes, and its disk is lost, if it has one.
+    DiskLost {
+        /// Which.
+        node: usize,
+        /// When it starts again.
+        back: Duration,
+    },
+    /// A server crashes when it has answered the next request that changes something.
+    CrashAfterAnswer {
+        /// The server.
+        node: usize,
+        /// When it starts again.
+        back: Duration,
+    },
+    /// All servers of a domain crash at once.
+    PowerCut {
+        /// The domain.
+        domain: usize,
+        /// When the first starts again.
+        back: Duration,
+    },
+    /// Two servers do not reach each other for this long, or one of them a host.
+    Split(Cut),
+    /// A host is slow to reach.
+    Slow(SlowLink),
+    /// A stream of a server breaks.
+    StreamBroken {
+        /// The server.
+        node: usize,
+    },
     /// The host of a server gets another address, which its name has from then on.
     Move {
         /// The server.
@@ -103,6 +133,35 @@ impl Disturbance {
 }
 
 impl Disturbance {
+    /// Something that could go wrong with a domain of several servers.
+    pub(super) fn draw_of_servers(world: &mut World, domain: usize) -> Self {
+        let patient = world.scenario.patient;
+        let servers = &world.domains[domain].servers;
+        let random = &mut world.random;
+        let node = random.pick(servers).copied().unwrap_or_default();
+        let other = random.pick(servers).copied().unwrap_or_default();
+        let back = if random.chance(300) { random.seconds(20, 90) } else { random.millis(10, 8000) };
+        let host = world.nodes[node].host;
+        match random.below(10) {
+            0 => Self::Crash { node, back, orderly: random.chance(300) },
+            1 => Self::CrashAfterAnswer { node, back },
+            2 => Self::DiskLost { node, back },
+            3 => Self::PowerCut { domain, back },
+            4..=6 => {
+                let until = if patient { random.seconds(20, 600) } else { random.seconds(1, 80) };
+                let far = if random.chance(700) { world.nodes[other].host } else { random.below(world.hosts.len()) };
+                let [outward, inward] = random.one_of([true, true], [[true, true], [true, false], [false, true]]);
+                Self::Split(Cut { host, other: Some(far), outward, inward, until })
+            }
+            7 => Self::Slow(SlowLink { host, by: random.millis(50, 3000), until: random.seconds(5, 60) }),
+            8 => {
+                let far = random.one_of(1, [30, 200, 4000]);
+                Self::ClockJump { host, by: if random.chance(500) { far } else { -far } }
+            }
+            _ => Self::StreamBroken { node },
+        }
+    }
+
     /// A server that gets another address.
     pub(super) fn draw_move(world: &mut World) -> Self {
         let domain = world.name_service.below(world.domains.len());
@@ -119,6 +178,7 @@ impl World {
             Disturbance::Crash { node, back, orderly } => {
                 if orderly && self.nodes[node].role == Role::Server {
                     self.give(node, Stimulus::Server(server::Command::Shutdown))?;
+                    self.end_in_order(node);
                 }
                 if self.nodes[node].process.is_some() {
                     self.crash(node);
@@ -126,7 +186,37 @@ impl World {
                 }
                 Ok(())
             }
-            Disturbance::Partition(cut) => {
+            Disturbance::DiskLost { node, back } => {
+                if self.nodes[node].process.is_some() {
+                    self.crash(node);
+                    self.later(back, Happening::Start(node));
+                }
+                self.lose_disk(node);
+                Ok(())
+            }
+            Disturbance::CrashAfterAnswer { node, back } => {
+                self.nodes[node].dies_of_answer = Some(back);
+                Ok(())
+            }
+            Disturbance::PowerCut { domain, back } => {
+                for node in self.domains[domain].servers.clone() {
+                    if self.nodes[node].process.is_some() {
+                        self.crash(node);
+                        let back = back + self.random.millis(0, 5000);
+                        self.later(back, Happening::Start(node));
+                    }
+                }
+                Ok(())
+            }
+            Disturbance::Slow(link) => {
+                self.network.slow_down(SlowLink { until: self.now + link.until, ..link });
+                Ok(())
+            }
+            Disturbance::StreamBroken { node } => {
+                self.break_stream(node);
+                Ok(())
+            }
+            Disturbance::Partition(cut) | Disturbance::Split(cut) => {
                 self.network.cut(Cut { until: self.now + cut.until, ..cut });
                 Ok(())
             }
@@ -148,7 +238,10 @@ impl World {
                 Ok(())
             }
             Disturbance::Move { node } => {
-                self.move_host(self.nodes[node].host);
+                // Servers that know each other know where they are.
+                if !self.domains[self.nodes[node].domain].plan.neighbours {
+                    self.move_host(self.nodes[node].host);
+                }
                 Ok(())
             }
             Disturbance::Flush { node } => self.give(node, Stimulus::HostManager(host_manager::Command::Flush)),

@@ -16,6 +16,9 @@ impl World {
     /// Hands something to a node's program, and does what it wants then.
     pub(super) fn give(&mut self, node: usize, stimulus: Stimulus<'_>) -> Result<(), Violation> {
         let now = self.now_of(node);
+        if !matches!(stimulus, Stimulus::Datagram(..) | Stimulus::Verified(_)) {
+            self.history.goes_on(None);
+        }
         let idle = !self.is_well && self.random.chance(self.scenario.driver.idle_timeouts);
         let Some(process) = &mut self.nodes[node].process else { return Ok(()) };
         process.handle(now, stimulus);
@@ -50,6 +53,7 @@ impl World {
                         self.hand(node, Stimulus::Verified(verified));
                     }
                 },
+                Effect::Stream(order) => self.order_stream(node, order),
                 Effect::Job(job) => match self.job_delay() {
                     Some(delay) => {
                         let who = self.begin_job(node);

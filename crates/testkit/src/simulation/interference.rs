@@ -244,7 +244,8 @@ impl World {
         self.a_node(|role| matches!(role, Role::Client { .. }))
     }
 
-    fn address_of(&self, node: usize) -> SocketAddr {
+    /// The address and port of a node.
+    pub(super) fn address_of(&self, node: usize) -> SocketAddr {
         (self.hosts[self.nodes[node].host].address, self.nodes[node].port).into()
     }
 

@@ -30,6 +30,14 @@ pub enum Invariant {
     Timers,
     /// When the network is well again, notices are proven, taken and shown again.
     Recovery,
+    /// When it is quiet, all servers of a domain that know each other know the same.
+    Agreement,
+    /// A notice that a server has handed out reaches its readers, as long as both are there.
+    NoLostNotice,
+    /// What has ended does not come back.
+    NoReturn,
+    /// What was answered stays, as long as somebody lives on who knew it.
+    NoLoss,
 }
 
 /// Something that does not hold.
@@ -80,6 +88,10 @@ pub struct Numbers {
     pub shown: u64,
     /// Those among them that were shown as authentic.
     pub authentic: u64,
+    /// Notices that servers had handed out to readers, each counted for each of them.
+    pub promised: u64,
+    /// Changes that servers have told.
+    pub changes: u64,
     /// Packets that came again after the time for which a client remembers them.
     pub forgotten: u64,
 }
@@ -94,6 +106,8 @@ impl Numbers {
             succeeded: self.succeeded + other.succeeded,
             shown: self.shown + other.shown,
             authentic: self.authentic + other.authentic,
+            promised: self.promised + other.promised,
+            changes: self.changes + other.changes,
             forgotten: self.forgotten + other.forgotten,
         }
     }

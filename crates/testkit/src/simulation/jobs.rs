@@ -18,6 +18,7 @@ impl World {
         let packet = job.packet.packet();
         let result = if fails { Err(failure()) } else { kdc.judge(&packet, &job.expected, now) };
         self.tell(node, || format!("has verified {}: {result:?}", job.packet.notice().uid));
+        self.history.goes_on(Some((self.nodes[node].incarnation(node), job.packet.notice().uid)));
         Verified { id: job.id, result }
     }
 

@@ -19,4 +19,12 @@ pub enum Mutant {
     LosesTimers,
     /// Servers ask for a timer that has expired already, again and again.
     NeverRests,
+    /// Notices are now and then acknowledged in their readers' place, who never get them.
+    SwallowsNotices,
+    /// Streams between servers lose a record now and then.
+    LosesRecords,
+    /// Disks keep what has ended.
+    DiskKeepsWhatEnded,
+    /// Disks say that they have stored what they have not.
+    DiskLies,
 }

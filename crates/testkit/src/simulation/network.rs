@@ -93,6 +93,17 @@ impl Cut {
     }
 }
 
+/// A host to and from which everything takes longer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SlowLink {
+    /// The host.
+    pub host: usize,
+    /// By how much.
+    pub by: Duration,
+    /// Until when.
+    pub until: Duration,
+}
+
 /// What becomes of a datagram.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -118,12 +129,18 @@ pub(super) struct Arrival {
 pub(super) struct Network {
     conditions: Conditions,
     cuts: Vec<Cut>,
+    slow: Vec<SlowLink>,
 }
+
+/// The least time after which what a stream has lost is sent again.
+const STREAM_REPETITION: Duration = Duration::from_millis(200);
+/// How often a part of a stream is lost at most before it arrives.
+const MAX_STREAM_LOSSES: u32 = 4;
 
 impl Network {
     /// A network under these conditions.
     pub(super) const fn new(conditions: Conditions) -> Self {
-        Self { conditions, cuts: Vec::new() }
+        Self { conditions, cuts: Vec::new(), slow: Vec::new() }
     }
 
     /// Cuts hosts off.
@@ -131,9 +148,15 @@ impl Network {
         self.cuts.push(cut);
     }
 
+    /// Makes a host slow to reach.
+    pub(super) fn slow_down(&mut self, link: SlowLink) {
+        self.slow.push(link);
+    }
+
     /// From now on everything arrives, once and soon.
     pub(super) fn heal(&mut self) {
         self.cuts.clear();
+        self.slow.clear();
         self.conditions = Conditions::GOOD;
     }
 
@@ -147,15 +170,42 @@ impl Network {
             let delay = random.between(LOCAL_LATENCY, LOCAL_LATENCY + local_jitter);
             return Fate::Arrives(vec![Arrival { delay, payload: payload.clone(), corrupt: false }]);
         }
-        self.cuts.retain(|cut| cut.until > now);
-        if self.cuts.iter().any(|cut| cut.blocks(path)) {
+        if self.is_cut(now, path) {
             return Fate::Lost("no way there");
         }
         if random.chance(loss) {
             return Fate::Lost("lost");
         }
         let copies = if random.chance(duplication) { 2 + random.below(2) } else { 1 };
-        Fate::Arrives((0..copies).map(|_| self.arrival(payload, random)).collect())
+        let slow = self.slowness(now, path);
+        let arrivals = (0..copies).map(|_| self.arrival(payload, random));
+        Fate::Arrives(arrivals.map(|arrival| Arrival { delay: arrival.delay + slow, ..arrival }).collect())
+    }
+
+    fn is_cut(&mut self, now: Duration, path: Path) -> bool {
+        self.cuts.retain(|cut| cut.until > now);
+        self.cuts.iter().any(|cut| cut.blocks(path))
+    }
+
+    fn slowness(&mut self, now: Duration, path: Path) -> Duration {
+        self.slow.retain(|link| link.until > now);
+        self.slow.iter().filter(|link| link.host == path.from || link.host == path.to).map(|link| link.by).sum()
+    }
+
+    /// How long a part of a stream takes, which is sent again where it is lost; `None`: there is no way now.
+    pub(super) fn stream_delay(&mut self, now: Duration, path: Path, random: &mut Random) -> Option<Duration> {
+        if path.from == path.to {
+            return Some(LOCAL_LATENCY);
+        }
+        // What arrives must be acknowledged.
+        let back = Path { from: path.to, to: path.from };
+        if self.is_cut(now, path) || self.is_cut(now, back) {
+            return None;
+        }
+        let Conditions { latency, jitter, loss, .. } = self.conditions;
+        let losses = (0..MAX_STREAM_LOSSES).take_while(|_| random.chance(loss)).count();
+        let repeated = (0..losses).map(|number| STREAM_REPETITION * (1 << number)).sum::<Duration>();
+        Some(random.between(latency, latency + jitter) + repeated + self.slowness(now, path))
     }
 
     fn arrival(&self, payload: &Bytes, random: &mut Random) -> Arrival {
@@ -206,5 +256,18 @@ mod tests {
         assert!(arrives(&mut network, 20, PATH) && !arrives(&mut network, 20, Path { from: 3, to: 2 }));
         network.heal();
         assert!(arrives(&mut network, 20, Path { from: 3, to: 2 }));
+    }
+
+    #[test]
+    fn streams_wait_where_there_is_no_way_and_are_slow_where_links_are() {
+        let mut network = Network::new(Conditions::EXACT);
+        let delay =
+            |network: &mut Network, path| network.stream_delay(Duration::from_secs(1), path, &mut Random::new(1));
+        assert_eq!(delay(&mut network, PATH), Some(Duration::from_millis(1)));
+        let until = Duration::from_secs(10);
+        network.slow_down(SlowLink { host: 2, by: Duration::from_secs(2), until });
+        assert_eq!(delay(&mut network, PATH), Some(Duration::from_millis(2001)));
+        network.cut(Cut { host: 2, other: None, outward: true, inward: false, until });
+        assert_eq!(delay(&mut network, PATH), None, "nothing is acknowledged");
     }
 }

@@ -3,11 +3,13 @@
 use super::{
     auth::{Kdc, Ticket},
     clock::WallClock,
+    disk::Disk,
     invariants::Incarnation,
     process::Process,
     scenario::DomainPlan,
 };
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use zephyr_engine::server::ServerId;
 
 /// The port of all servers.
 pub(super) const SERVER_PORT: u16 = 2103;
@@ -77,6 +79,12 @@ pub(super) struct Node {
     pub operations: u64,
     /// A server has acknowledged that its host has started, if it is a host manager.
     pub begun: bool,
+    /// What is kept when it ends, if it is a server that keeps anything.
+    pub disk: Option<Disk>,
+    /// It crashes when it answers the next request that changes something, and is back after this long.
+    pub dies_of_answer: Option<Duration>,
+    /// The identity of its state, if it is a server.
+    pub state: Option<ServerId>,
 }
 
 impl Node {
@@ -97,6 +105,9 @@ impl Node {
             wakes: (0, 0),
             operations: 0,
             begun: false,
+            disk: None,
+            dies_of_answer: None,
+            state: None,
         }
     }
 

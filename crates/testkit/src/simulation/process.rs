@@ -9,7 +9,10 @@ use zephyr_engine::{
     client::{self, Client},
     host_manager::{self, HostManager, Lookup, Owner},
     machine::{Input, Machine, Output, Transmit},
-    server::{self, Server, Verified, VerifyJob},
+    server::{
+        self, Server, Verified, VerifyJob,
+        peers::stream::{StreamEvent, StreamOrder},
+    },
 };
 
 /// The port of a program of root's.
@@ -33,6 +36,8 @@ pub(super) enum Stimulus<'a> {
     Timeout,
     /// A packet of a server's is verified.
     Verified(Verified),
+    /// Something has happened to a server's stream.
+    Stream(StreamEvent),
     /// A client's job is done.
     Done(client::Done),
     /// An order to a client.
@@ -51,6 +56,8 @@ pub(super) enum Effect {
     Transmit(Transmit),
     /// To have a packet verified.
     Verify(VerifyJob),
+    /// To have something done with a stream.
+    Stream(StreamOrder),
     /// To have a client's job done.
     Job(client::Job),
     /// To have a server's name looked up.
@@ -80,6 +87,7 @@ impl Process {
                 }
                 Stimulus::Timeout => machine.handle(now, Input::Timeout),
                 Stimulus::Verified(verified) => machine.handle(now, Input::Done(server::Done::Verified(verified))),
+                Stimulus::Stream(event) => machine.handle(now, Input::Done(server::Done::Stream(event))),
                 Stimulus::Server(command) => machine.handle(now, Input::Command(command)),
                 Stimulus::Done(_) | Stimulus::Client(_) | Stimulus::HostManager(_) | Stimulus::LookedUp(_) => {}
             },
@@ -90,7 +98,11 @@ impl Process {
                 Stimulus::Timeout => machine.handle(now, Input::Timeout),
                 Stimulus::HostManager(command) => machine.handle(now, Input::Command(command)),
                 Stimulus::LookedUp(answer) => machine.handle(now, Input::Done(host_manager::Done::Lookup(answer))),
-                Stimulus::Verified(_) | Stimulus::Done(_) | Stimulus::Client(_) | Stimulus::Server(_) => {}
+                Stimulus::Verified(_)
+                | Stimulus::Stream(_)
+                | Stimulus::Done(_)
+                | Stimulus::Client(_)
+                | Stimulus::Server(_) => {}
             },
             Self::Client(machine) => match stimulus {
                 Stimulus::Datagram(from, to, octets) => {
@@ -99,7 +111,11 @@ impl Process {
                 Stimulus::Timeout => machine.handle(now, Input::Timeout),
                 Stimulus::Done(done) => machine.handle(now, Input::Done(done)),
                 Stimulus::Client(command) => machine.handle(now, Input::Command(command)),
-                Stimulus::Verified(_) | Stimulus::HostManager(_) | Stimulus::LookedUp(_) | Stimulus::Server(_) => {}
+                Stimulus::Verified(_)
+                | Stimulus::Stream(_)
+                | Stimulus::HostManager(_)
+                | Stimulus::LookedUp(_)
+                | Stimulus::Server(_) => {}
             },
         }
     }
@@ -111,7 +127,8 @@ impl Process {
                 return match machine.poll(now) {
                     Output::Transmit(transmit) => Effect::Transmit(transmit),
                     Output::Job(server::Job::Verify(job)) => Effect::Verify(job),
-                    // No server here has peers.
+                    Output::Job(server::Job::Stream(order)) => Effect::Stream(order),
+                    // No server here knows another realm.
                     Output::Job(_) => continue,
                     Output::Event(event) => Effect::ServerTells(event),
                     Output::Wait(until) => Effect::Wait(until),

@@ -41,6 +41,7 @@ impl World {
     pub(super) fn heal(&mut self) -> Result<(), Violation> {
         self.trace.add(self.now, "world", || "heals".to_owned());
         self.is_well = true;
+        self.nodes.iter_mut().for_each(|node| node.dies_of_answer = None);
         self.network.heal();
         self.hosts.iter_mut().for_each(|host| host.clock.offset = 0);
         for domain in 0..self.domains.len() {
@@ -119,8 +120,12 @@ impl World {
             let notice = word.message.notice();
             let sender = self.principal_of(word.who.node).as_bytes().to_vec();
             let heading = Heading { sender, ..Heading::of(&notice) };
+            let domain = |who: Incarnation| self.nodes[who.node].domain;
             let missing = self.last_words.iter().find(|reader| {
-                reader.server == word.server && !self.checker.has_shown(reader.who, &heading, notice.body)
+                let is_near = self.domains[domain(word.who)].plan.neighbours || reader.server == word.server;
+                is_near
+                    && domain(reader.who) == domain(word.who)
+                    && !self.checker.has_shown(reader.who, &heading, notice.body)
             });
             if let Some(reader) = missing {
                 let seen = format!("the last notice was not shown: {:?}", beginning(notice.body));

@@ -6,12 +6,15 @@ use zephyr_core::policy::{Demand, FailedProof, Policy};
 use zephyr_engine::server::Bounds;
 
 /// A domain: servers that share keys, users, and hosts whose host managers know all of its servers.
-///
-/// Servers do not know each other: a domain with several is one whose hosts go over to another server when theirs is gone.
 #[derive(Clone, Debug)]
 pub struct DomainPlan {
     /// Its servers.
     pub servers: usize,
+    /// Whether its servers know each other. Where they do not, its hosts go over to another server when theirs is gone, and
+    /// that is all.
+    pub neighbours: bool,
+    /// Whether its servers have disks.
+    pub disks: bool,
     /// Its users.
     pub users: usize,
     /// Its hosts: how many clients each has.
@@ -99,8 +102,16 @@ impl Scenario {
         let hosts = (0..2 + random.below(2)).map(|_| 1 + random.below(2)).collect();
         // Strangers may try everything.
         let policy = Policy { receive: Demand::Optional, login: Demand::Optional, ..policy(random) };
-        let plan =
-            DomainPlan { servers: 1, users: 3, hosts, policy, bounds: calm_bounds(), encrypts: random.chance(300) };
+        let plan = DomainPlan {
+            servers: 1,
+            neighbours: false,
+            disks: false,
+            users: 3,
+            hosts,
+            policy,
+            bounds: calm_bounds(),
+            encrypts: random.chance(300),
+        };
         Self {
             domains: vec![plan],
             network: Conditions::EXACT,
@@ -120,7 +131,9 @@ impl Scenario {
 impl DomainPlan {
     fn draw(random: &mut Random, cramped: bool) -> Self {
         Self {
-            servers: 1 + random.below(3),
+            servers: random.one_of(1, [1, 2, 2, 3, 3, 4, 5]),
+            neighbours: random.chance(0),
+            disks: random.chance(700),
             users: 2 + random.below(3),
             hosts: (0..=random.below(3)).map(|_| 1 + random.below(2)).collect(),
             policy: policy(random),

@@ -74,7 +74,7 @@ impl Stranger {
 impl World {
     /// The stranger does something.
     pub(super) fn attack(&mut self) -> Result<(), Violation> {
-        match self.random.below(9) {
+        match self.random.below(11) {
             0 | 1 => self.replay(),
             2 => self.tamper(),
             3 => self.forge_notice(),
@@ -82,6 +82,7 @@ impl World {
             5 => self.forge_control(),
             6 => self.abuse_own_tickets(),
             7 => self.send_damaged(),
+            8 | 9 => self.speak_as_server(),
             _ => self.flood(),
         }
         Ok(())
@@ -90,6 +91,7 @@ impl World {
     /// Sends a packet as from another's address, if there is a host to receive it.
     pub(super) fn forge(&mut self, from: SocketAddr, to: SocketAddr, payload: &Bytes) {
         let Some(target) = self.host_at(to) else { return };
+        self.doubt(payload);
         self.trace.add(self.now, "stranger", || format!("as {from} to {to}: {}", super::trace::described(payload)));
         self.carry(Path { from: self.stranger.host, to: target }, from, to, payload);
     }
@@ -204,6 +206,34 @@ impl World {
             let opcode = self.random.one_of(names::BOOT, [names::FLUSH, names::ATTACH, names::DETACH, b"WHAT"]);
             (Notice { class: names::ZEPHYR_CTL, instance: names::HM, opcode, ..notice }, manager, server)
         };
+        if let Ok(payload) = notice.write(&Claim::NONE, Limits::WHOLE_PACKET) {
+            self.forge(from, to, &payload);
+        }
+    }
+
+    /// Speaks to a server as another one of its domain: what such servers say to each other, or a copy of what he saw.
+    fn speak_as_server(&mut self) {
+        let servers = &self.domains[self.random.below(self.domains.len())].servers;
+        let [from, to] = [(); 2].map(|()| self.random.pick(servers).copied().unwrap_or_default());
+        let [from, to] = [from, to].map(|node| self.address_of(node));
+        if self.random.chance(300) {
+            if let Some(Seen { payload, .. }) = self.stranger.pick(&mut self.random) {
+                self.forge(from, to, &payload);
+            }
+            return;
+        }
+        let uid = self.new_uid();
+        let client = self.any_address(|role| matches!(role, Role::Client { .. }));
+        let opcode: &[u8] =
+            self.random.one_of(b"HELLO", [b"IHEARDYOU", b"GOODBYE", b"KILL_CLIENT", b"DUMP_AVAIL", b"NEXT_CLIENT"]);
+        let body = match opcode {
+            b"KILL_CLIENT" => format!("{}\0{}\0", client.ip(), client.port()),
+            b"DUMP_AVAIL" => format!("{}\0{}\0", from.ip(), 20_000 + self.random.below(3)),
+            _ => String::new(),
+        };
+        let notice = Notice { kind: Kind::Acked, uid, multiuid: uid, class: names::ZEPHYR_ADMIN, ..Notice::EMPTY };
+        let instance: &[u8] = if opcode == b"DUMP_AVAIL" { b"1.2" } else { b"" };
+        let notice = Notice { opcode, instance, body: body.as_bytes(), port: SERVER_PORT, ..notice };
         if let Ok(payload) = notice.write(&Claim::NONE, Limits::WHOLE_PACKET) {
             self.forge(from, to, &payload);
         }

@@ -21,6 +21,7 @@ impl World {
                     let notice = published.notice();
                     format!("publishes {} for {} readers: {:?}", notice.uid, published.readers, published.verdict)
                 });
+                self.promise(node, published);
                 self.checked(node, self.checker.published(published))
             }
             server::Event::Log(entry) => {
@@ -28,9 +29,12 @@ impl World {
                 self.tell(node, || format!("logs {entry}"));
                 Ok(())
             }
-            server::Event::Changed(server::Changed { change, .. }) => {
-                self.tell(node, || format!("changes {change:?}"));
-                Ok(())
+            server::Event::Changed(changed) => {
+                self.tell(node, || {
+                    let server::Changed { stamp: server::Stamp { time, server }, change } = changed;
+                    format!("changes {change:?} ({time} by {server})")
+                });
+                self.keep(node, changed)
             }
         }
     }
@@ -97,6 +101,7 @@ impl World {
     pub(super) fn crash(&mut self, index: usize) {
         let who = self.nodes[index].incarnation(index);
         self.tell(index, || "is gone".to_owned());
+        self.leave(who);
         let node: &mut Node = &mut self.nodes[index];
         (node.process, node.timer) = (None, None);
         self.checker.crashed(who);

@@ -4,21 +4,40 @@ use super::{
     Options,
     clock::WallClock,
     disturbance::Disturbance,
+    history::History,
     interference::Interference,
     invariants::{Checked, Checker, Incarnation, Invariant, Violation},
     mutant::Mutant,
     network::{Fate, Network, Path},
-    node::{Domain, Host, Node},
+    node::{Domain, Host, Node, Role},
     process::Stimulus,
+    promises::Promise,
     random::Random,
     scenario::Scenario,
     stranger::Stranger,
+    streams::{self, Streams},
     trace::{Trace, described},
 };
 use bytes::Bytes;
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
-use zephyr_core::{notice::Packet, time::Now};
-use zephyr_engine::{client::Job, host_manager::Lookup, machine::Transmit, server::VerifyJob};
+use std::{
+    collections::{BTreeMap, HashSet},
+    net::SocketAddr,
+    time::Duration,
+};
+use zephyr_core::{
+    kind::Kind,
+    limits::Limits,
+    names,
+    notice::{Claim, Notice, Packet},
+    time::Now,
+    uid::Uid,
+};
+use zephyr_engine::{
+    client::Job,
+    host_manager::Lookup,
+    machine::Transmit,
+    server::{VerifyJob, peers::stream::StreamEvent},
+};
 
 /// A datagram on its way.
 #[derive(Clone, Debug)]
@@ -48,6 +67,14 @@ pub(super) enum Happening {
     JobDone(Incarnation, Job),
     /// A host manager's look-up ends.
     LookUpDone(Incarnation, Lookup),
+    /// Something happens to a stream.
+    Stream(streams::Step),
+    /// A server hears of its stream.
+    StreamTold(Incarnation, StreamEvent),
+    /// A server's disk has stored what it was writing.
+    Stored(Incarnation),
+    /// A server hears that so many changes are stored.
+    ToldStored(Incarnation, u64),
     /// A program orders something.
     Order(Incarnation),
     /// A program starts.
@@ -84,7 +111,13 @@ pub(super) struct World {
     pub(super) nodes: Vec<Node>,
     pub(super) domains: Vec<Domain>,
     pub(super) stranger: Stranger,
+    pub(super) streams: Streams,
     pub(super) checker: Checker,
+    pub(super) history: History,
+    /// What readers are to be shown.
+    pub(super) promises: Vec<Promise>,
+    /// Uids of packets that were damaged, or of which strangers have sent something.
+    pub(super) doubtful: HashSet<Uid>,
     pub(super) trace: Trace,
     pub(super) mutant: Option<Mutant>,
     /// Nothing goes wrong any more.
@@ -123,7 +156,11 @@ impl World {
             nodes: Vec::new(),
             domains: Vec::new(),
             stranger: Stranger::default(),
+            streams: Streams::default(),
             checker: Checker::default(),
+            history: History::default(),
+            promises: Vec::new(),
+            doubtful: HashSet::new(),
             trace: Trace::new(options.traces),
             mutant: options.mutant,
             is_well: false,
@@ -143,7 +180,9 @@ impl World {
     /// When an invariant does not hold.
     pub(super) fn run(&mut self) -> Result<(), Violation> {
         self.run_until(self.scenario.active + super::recovery::SETTLING)?;
-        self.check_quiescence()
+        self.check_quiescence()?;
+        self.check_promises()?;
+        self.check_servers()
     }
 
     /// Lets all happen that will until then.
@@ -220,10 +259,20 @@ impl World {
                 self.give(who.node, Stimulus::LookedUp(answer))
             }
             Happening::Order(who) if self.runs(who) && !self.is_well => self.order(who.node),
+            Happening::Stream(step) => {
+                self.stream_happens(step);
+                Ok(())
+            }
+            Happening::StreamTold(who, event) if self.runs(who) => self.hears_of_stream(who.node, event),
+            Happening::Stored(who) if self.runs(who) => self.stored(who.node),
+            Happening::ToldStored(who, up_to) if self.runs(who) => self.told_stored(who.node, up_to),
             Happening::Writable(_)
             | Happening::Verified(..)
             | Happening::JobDone(..)
             | Happening::LookUpDone(..)
+            | Happening::StreamTold(..)
+            | Happening::Stored(_)
+            | Happening::ToldStored(..)
             | Happening::Order(_) => Ok(()),
             Happening::Start(node) => self.start(node),
             Happening::Disturbance(disturbance) => self.disturb(disturbance),
@@ -248,6 +297,9 @@ impl World {
         if let Ok(packet) = Packet::parse(payload) {
             let who = self.nodes[node].incarnation(node);
             self.checker.came(who, self.now, &packet.notice);
+            if self.nodes[node].role == Role::Server {
+                self.history.came(who, *from, &packet);
+            }
         }
         self.give(node, Stimulus::Datagram(*from, to.ip(), payload))
     }
@@ -275,6 +327,9 @@ impl World {
         let to = *to;
         self.tell(node, || format!("sends to {to}: {}", described(payload)));
         let (host, port) = (self.nodes[node].host, self.nodes[node].port);
+        let is_server = self.nodes[node].role == Role::Server;
+        let has_answered =
+            is_server && self.history.sent(self.group_of(node), self.nodes[node].incarnation(node), payload);
         let here = &self.hosts[host];
         let own = if *local == Some(here.alias().into()) { here.alias() } else { here.address };
         let target = if to.ip().is_loopback() { Some(host) } else { self.host_at(to) };
@@ -284,7 +339,39 @@ impl World {
             self.stranger.sees(from, to, payload, &mut self.random);
             self.overtake(from, to, payload);
         }
-        self.carry(Path { from: host, to: target }, from, to, payload);
+        if !(is_server && self.swallows(from, to, payload)) {
+            self.carry(Path { from: host, to: target }, from, to, payload);
+        }
+        if has_answered && let Some(back) = self.nodes[node].dies_of_answer.take() {
+            self.crash(node);
+            self.later(back, Happening::Start(node));
+        }
+    }
+
+    /// Somebody may have acknowledged what is in this packet without having got it.
+    pub(super) fn doubt(&mut self, payload: &Bytes) {
+        if let Ok(packet) = Packet::parse(payload) {
+            self.doubtful.insert(packet.notice.uid);
+        }
+    }
+
+    /// A fault: a reader's notice is acknowledged, and gone.
+    fn swallows(&mut self, from: SocketAddr, to: SocketAddr, payload: &Bytes) -> bool {
+        if self.mutant != Some(Mutant::SwallowsNotices) || self.is_well || !self.random.chance(200) {
+            return false;
+        }
+        let Ok(packet) = Packet::parse(payload) else { return false };
+        let Notice { kind, class, .. } = packet.notice;
+        if kind != Kind::Acked || class == names::ZEPHYR_CTL {
+            return false;
+        }
+        let answer = Notice { kind: Kind::ClientAck, body: b"", ..packet.notice };
+        let (Ok(payload), Some(host)) = (answer.write(&Claim::NONE, Limits::WHOLE_PACKET), self.host_at(from)) else {
+            return false;
+        };
+        let datagram = Datagram { from: to, host, to: from, payload };
+        self.later(Duration::from_millis(1), Happening::Arrival(Box::new(datagram)));
+        true
     }
 
     /// Decides what becomes of a datagram, wherever it says it comes from.
@@ -294,6 +381,9 @@ impl World {
             Fate::Arrives(arrivals) => {
                 let copies = arrivals.len();
                 for arrival in arrivals {
+                    if arrival.corrupt {
+                        self.doubt(payload);
+                    }
                     if arrival.corrupt || copies > 1 {
                         let how = if arrival.corrupt { "is damaged" } else { "comes more than once" };
                         self.trace.add(self.now, "network", || format!("{from} to {to}: {how}"));

@@ -65,12 +65,26 @@ impl Server {
             }
             names::DETACH => {
                 if self.hosts.leave(request.from) {
-                    self.changed(Change::HostGone { manager: request.from });
+                    self.host_left(request.from);
                 }
             }
             opcode => {
                 self.report(LogEvent::UnknownOpcode { class: "hm", opcode: opcode.into(), from: request.from });
             }
+        }
+    }
+
+    /// Handles a notice from a host manager that talks to another server, which has forwarded it: from now on it is that
+    /// server's to tell it that it ends.
+    pub(crate) fn hm_ctl_elsewhere(&mut self, request: &mut Request<'_>) {
+        match request.notice.opcode {
+            names::FLUSH | names::BOOT if self.may_flush(request) => self.flush_host(request.from),
+            names::FLUSH | names::BOOT => self.drop_flood(request.from),
+            names::ATTACH => {}
+            opcode => self.report(LogEvent::UnknownOpcode { class: "hm", opcode: opcode.into(), from: request.from }),
+        }
+        if self.hosts.leave(request.from) {
+            self.changed(Change::HostGone { manager: request.from });
         }
     }
 
@@ -140,9 +154,29 @@ impl Server {
         addresses.flat_map(|address| self.locations.remove_address(address, true)).collect()
     }
 
-    /// Sends every known host manager a SHUTDOWN, as this server ends. There is no other server to name.
+    /// Asks all host managers to go to another server. This one goes on with what comes.
+    pub(crate) fn drain(&mut self, now: Now) {
+        self.is_draining = true;
+        self.say_goodbye_to_hosts(now);
+        self.tell_if_drained();
+    }
+
+    /// A host's manager does not talk to this server any longer.
+    pub(crate) fn host_left(&mut self, manager: SocketAddr) {
+        self.changed(Change::HostGone { manager });
+        self.tell_if_drained();
+    }
+
+    fn tell_if_drained(&mut self) {
+        if self.is_draining && self.hosts.len() == 0 {
+            self.report(LogEvent::Drained);
+        }
+    }
+
+    /// Sends every known host manager a SHUTDOWN, which names another server that is there, as this one ends or wants to.
     pub(crate) fn say_goodbye_to_hosts(&mut self, now: Now) {
         let recipient = [b"hm@", self.config.realms.local()].concat();
+        let body = self.living_peer().map(|address| format!("{}\0", address.ip())).unwrap_or_default();
         let managers: Vec<Path> = self.hosts.managers().collect();
         for path in managers {
             let manager = path.from;
@@ -158,6 +192,7 @@ impl Server {
                 sender: names::SERVER,
                 recipient: &recipient,
                 multinotice: b"0/0",
+                body: body.as_bytes(),
                 address: self.config.address.into(),
                 ..Notice::EMPTY
             };

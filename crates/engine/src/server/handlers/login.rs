@@ -5,7 +5,7 @@ use crate::server::{
     acl::Who,
     log_event::LogEvent,
     reply::Reply,
-    request::Request,
+    request::{Reach, Request},
     stamp::Stamp,
     state::{
         locations::{Kept, Stored, Told},
@@ -27,7 +27,7 @@ impl Server {
         }
         // What is announced is a notice to many, and counts as one.
         let announced = action == Action::Logout || Exposure::from_opcode(opcode).is_some_and(Exposure::is_announced);
-        if announced && !self.within_measure(request) {
+        if announced && !self.is_of_c_peer(request) && !self.within_measure(request) {
             return;
         }
         // Without proof a logout may be from anybody: it is believed for the place that it comes from.
@@ -59,13 +59,15 @@ impl Server {
         let Ok(gone) = self.locations.remove(user, address, true) else { return Reply::NotFound };
         let exposure = gone.exposure;
         self.locations_gone(vec![gone]);
+        request.reach = reach_of(exposure);
         if exposure.is_announced() { self.announce(request) } else { Reply::Sent }
     }
 
     /// Announces a login or logout to subscribers, as far as the lists of class LOGIN allow.
     fn announce(&mut self, request: &mut Request<'_>) -> Reply {
         let authentic = request.verdict.is_authentic();
-        if !self.is_allowed_in_class(request, Action::Send) {
+        // The server that was told of it announces it.
+        if self.is_of_c_peer(request) || !self.is_allowed_in_class(request, Action::Send) {
             return Reply::Sent;
         }
         // Unproven logouts come this far only where the domain believes them, from the very place that is left. The
@@ -142,6 +144,7 @@ impl Server {
             Stored::Yes if exposure.is_announced() => {
                 request.notice.opcode = names::USER_LOGIN;
                 request.announced = true;
+                request.reach = reach_of(exposure);
                 self.announce(request)
             }
             Stored::Yes => Reply::Sent,
@@ -152,5 +155,17 @@ impl Server {
                 Reply::Lost
             }
         }
+    }
+}
+
+/// How far a login or logout is announced.
+const fn reach_of(exposure: Exposure) -> Reach {
+    match exposure {
+        Exposure::NetAnnounced => Reach::Realms,
+        Exposure::None
+        | Exposure::OpStaff
+        | Exposure::RealmVisible
+        | Exposure::RealmAnnounced
+        | Exposure::NetVisible => Reach::Here,
     }
 }

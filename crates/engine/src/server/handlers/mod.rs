@@ -7,7 +7,7 @@ mod user_locate;
 mod zephyr_admin;
 mod zephyr_ctl;
 
-use crate::server::{Server, origin::Origin, request::Request, server_class::ServerClass};
+use crate::server::{PeerKind, Server, origin::Origin, request::Request, server_class::ServerClass};
 
 impl Server {
     /// Dispatches a request to the handler of its class; true when it was about its own host, and not only a notice for
@@ -15,8 +15,12 @@ impl Server {
     pub(crate) fn dispatch(&mut self, request: &mut Request<'_>) -> bool {
         self.earn(request.from.ip(), request.octets);
         match request.origin {
+            Origin::Peer(peer) if self.config.neighbours.kind(peer) == Some(PeerKind::C) => {
+                self.c_request(request, peer)
+            }
             Origin::HostManager => self.hm_ctl(request),
-            Origin::Client | Origin::Peer(_) | Origin::Realm(_) => return self.dispatch_class(request),
+            Origin::Realm(realm) => return self.realm_request(request, realm),
+            Origin::Client | Origin::Peer(_) => return self.dispatch_class(request),
         }
         true
     }

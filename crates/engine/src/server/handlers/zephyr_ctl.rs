@@ -14,7 +14,7 @@ use crate::server::{
         subscriptions::{Destination, Subscription},
     },
 };
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 use zephyr_core::{body::SubscriptionList, coding::ascii, fold::NameTooLong, names, policy::Action};
 
 /// What is too long in a list of subscriptions, for the log and the subscriber.
@@ -30,6 +30,9 @@ struct Wanted {
     destinations: Vec<Destination>,
     too_long: bool,
 }
+
+/// Class, instance and recipient of a subscription.
+type Triple<'a> = (&'a [u8], &'a [u8], Cow<'a, [u8]>);
 
 /// The text at the beginning of a body, up to its NUL.
 fn first_text(body: &[u8]) -> Option<&[u8]> {
@@ -69,6 +72,7 @@ impl Server {
             }
         };
         self.reply(request, answer);
+        self.tell_of_orphans();
         self.probe(request.now);
     }
 
@@ -94,6 +98,7 @@ impl Server {
         let asked_for = wanted.len();
         let (mut permitted, by_policy) = self.permitted(wanted, request, false);
         let refused = permitted.is_empty() && asked_for > 0 && by_policy;
+        permitted = self.ask_realms(id, permitted, request);
         permitted.extend(kept);
         if refused {
             let message = request.message.take();
@@ -116,12 +121,12 @@ impl Server {
     /// are too long.
     fn own_triples(&mut self, request: &mut Request<'_>) -> Wanted {
         let triples = self.triples(request);
-        let sender = request.principal();
+        let sender = request.principal().to_vec();
         let mut wanted = Wanted::default();
         let (mut too_long, mut of_others) = (0, Vec::new());
-        for [class, instance, recipient] in triples {
-            if recipient.is_empty() || recipient == sender || recipient.starts_with(b"@") {
-                match Destination::new(class, instance, recipient) {
+        for (class, instance, recipient) in triples {
+            if recipient.is_empty() || *recipient == *sender || recipient.starts_with(b"@") {
+                match Destination::new(class, instance, &recipient) {
                     Ok(destination) => wanted.destinations.push(destination),
                     Err(NameTooLong) => too_long += 1,
                 }
@@ -132,13 +137,13 @@ impl Server {
         // One line for all of a kind: a list of many is one request.
         if let [recipient, more @ ..] = of_others.as_slice() {
             self.counters.recipient_refused += of_others.len() as u64;
-            let (sender, recipient) = (sender.into(), (*recipient).into());
+            let (sender, recipient) = (sender.as_slice().into(), recipient.as_ref().into());
             self.report(LogEvent::RecipientRefused { sender, recipient, more: more.len() });
         }
         if too_long > 0 {
             wanted.too_long = true;
             self.counters.names_too_long += too_long as u64;
-            let (sender, from) = (sender.into(), request.from);
+            let (sender, from) = (sender.as_slice().into(), request.from);
             self.report(LogEvent::NameTooLong { what: LONG_NAME, sender, from, more: too_long - 1 });
         }
         wanted
@@ -231,8 +236,9 @@ impl Server {
             return Reply::Lost;
         }
         let mut ended = Vec::new();
-        for [class, instance, recipient] in triples {
-            let Ok(destination) = Destination::new(class, instance, recipient) else { continue };
+        for (class, instance, recipient) in triples {
+            let Ok(destination) = Destination::new(class, instance, &recipient) else { continue };
+            self.end_wish(id, &destination);
             let shared = self.subscriptions.shared(&destination);
             if self.subscriptions.remove(&destination, id, &payer) {
                 ended.push(shared.unwrap_or(destination));
@@ -313,10 +319,10 @@ impl Server {
         self.config.rules.defaults.of(request.principal()).rev().map(|destination| listed(&destination)).collect()
     }
 
-    /// The triples of a request that have a class, each once; recipient `@LOCAL` is nobody in particular. The request gets a message
-    /// about those without.
-    fn triples<'a>(&mut self, request: &mut Request<'a>) -> Vec<[&'a [u8]; 3]> {
-        let mut list = SubscriptionList::read(request.notice.body);
+    /// The triples of a request that have a class, each once; recipient `@LOCAL` is nobody in particular, and `@REALM` names the
+    /// realm in full. The request gets a message about those without.
+    fn triples<'a>(&mut self, request: &mut Request<'a>) -> Vec<Triple<'a>> {
+        let list = SubscriptionList::read(request.notice.body);
         if list.without_class > 0 {
             request.message = Some(WITHOUT_CLASS.to_owned());
             let sender = request.principal().into();
@@ -325,12 +331,13 @@ impl Server {
         if let Some(number) = list.malformed {
             self.report(LogEvent::MalformedSubscription { sender: request.principal().into(), number });
         }
-        for [_, _, recipient] in &mut list.triples {
-            if recipient.strip_prefix(b"@").is_some_and(|realm| realm == self.config.realms.local()) {
-                *recipient = b"";
-            }
-        }
-        list.triples
+        let realms = &self.config.realms;
+        let in_full = |recipient: &'a [u8]| match recipient.strip_prefix(b"@").map(|realm| realms.expand(realm)) {
+            Some(realm) if realm == realms.local() => Cow::Borrowed(&b""[..]),
+            Some(realm) if self.realms.table.named(realm).is_some() => Cow::Owned([b"@", realm].concat()),
+            Some(_) | None => Cow::Borrowed(recipient),
+        };
+        list.triples.into_iter().map(|[class, instance, recipient]| (class, instance, in_full(recipient))).collect()
     }
 }
 

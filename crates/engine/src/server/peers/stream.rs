@@ -61,6 +61,20 @@ pub enum StreamOrder {
     },
 }
 
+impl StreamEvent {
+    /// Which stream it is about.
+    pub const fn stream(&self) -> StreamId {
+        match self {
+            Self::Offered { stream, .. }
+            | Self::Open { stream }
+            | Self::Accepted { stream, .. }
+            | Self::Record { stream, .. }
+            | Self::Drained { stream, .. }
+            | Self::Closed { stream, .. } => *stream,
+        }
+    }
+}
+
 /// How long an offer waits for who it is made to, in seconds (server to server, section 3.1).
 pub const OFFER_SECONDS: u64 = 20;
 
@@ -74,12 +88,12 @@ pub enum StreamEvent {
         /// The port.
         port: u16,
     },
-    /// The other end has proven itself.
+    /// The other end has proven itself. Where both are servers of ours, the one that connected has to send the first record.
     Open {
         /// Which stream.
         stream: StreamId,
     },
-    /// Another server has connected, and proven itself.
+    /// Another server has connected, and proven itself, which its first record was part of: that is told next.
     Accepted {
         /// The stream.
         stream: StreamId,

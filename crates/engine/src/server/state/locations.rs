@@ -141,6 +141,13 @@ impl Locations {
         self.by_user.iter().map(|(user, locations)| (user, locations.as_slice()))
     }
 
+    /// The same of the users after this one.
+    pub(crate) fn lists_after(&self, user: Option<&[u8]>) -> impl Iterator<Item = (&Arc<[u8]>, &[Location])> {
+        let first = user.map_or(Bound::Unbounded, Bound::Excluded);
+        let users = self.by_user.range::<[u8], _>((first, Bound::Unbounded));
+        users.map(|(user, locations)| (user, locations.as_slice()))
+    }
+
     /// The stamp of what was told of a user from an address, and whether it was told with proof.
     pub(crate) fn stamp(&self, user: &[u8], address: SocketAddr) -> Option<(Stamp, bool)> {
         let location = self.of(user).iter().find(|location| location.address == address)?;

@@ -21,7 +21,7 @@ const GOODBYE_WAITS: [Duration; 3] = [Duration::from_secs(2), Duration::from_sec
 
 /// The state of a C server, as far as its signs of life tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Liveness {
+pub(super) enum Liveness {
     /// It is there.
     Up,
     /// It has not been heard of for a while.
@@ -34,7 +34,7 @@ pub enum Liveness {
 
 impl Liveness {
     /// As C servers call it.
-    pub const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Up => "UP",
             Self::Tardy => "TARDY",

@@ -1,0 +1,170 @@
+//! `zephyrctl state`: looking at the file that a server keeps its state in, and moving what is in it.
+
+use super::{
+    Outcome,
+    options::{Options, StateVerb},
+    print, print_json,
+};
+use crate::{own_folder, settings::ServerSettings};
+use ring::rand::{SecureRandom, SystemRandom};
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, BufReader, BufWriter, IsTerminal as _},
+    os::unix::fs::{MetadataExt as _, lchown},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+    time::UNIX_EPOCH,
+};
+use zephyr_config::system_text;
+use zephyr_core::sanitize;
+use zephyr_engine::server::ServerId;
+use zephyr_output::{Output, complain};
+use zephyr_state::{
+    examine,
+    export::{self, SealedKeys},
+};
+
+/// Elements, and steps of a check, between two lines about how far it is.
+const PER_LINE: u64 = 100_000;
+/// Steps of a check, of a million instructions of SQLite's each, between two lines.
+const STEPS_PER_LINE: u64 = 500;
+
+/// What a check has found.
+#[derive(Serialize)]
+struct Found {
+    file: String,
+    version: i64,
+    realm: String,
+    id: String,
+    in_use: bool,
+    complete: bool,
+    /// Seconds since 1970.
+    heartbeat: Option<u64>,
+    holds: BTreeMap<&'static str, u64>,
+}
+
+pub(super) fn run(options: &Options, verb: &StateVerb) -> Outcome {
+    let (StateVerb::Check { file } | StateVerb::Export { file, .. } | StateVerb::Import { file, .. }) = verb;
+    let Some(path) = file.clone().or_else(|| of_settings(options)) else {
+        complain!("zephyrctl: the settings keep no state: name a file with --file");
+        return Outcome::Problem;
+    };
+    let done = match verb {
+        StateVerb::Check { .. } => check(options, &path),
+        StateVerb::Export { keys, to, .. } => export(&path, *keys, to.as_deref()),
+        StateVerb::Import { from, .. } => import(&path, from),
+    };
+    done.unwrap_or_else(|why| {
+        complain!("zephyrctl: {}: {}", path.display(), sanitize::name(why.as_bytes()));
+        Outcome::Problem
+    })
+}
+
+fn of_settings(options: &Options) -> Option<PathBuf> {
+    // A broken file is for `check` to complain about.
+    ServerSettings::load_in_part(&options.config_dir).0.state.file
+}
+
+fn check(options: &Options, path: &Path) -> Result<Outcome, String> {
+    let steps = AtomicU64::new(0);
+    let progress = move || {
+        let steps = steps.fetch_add(1, Ordering::Relaxed) + 1;
+        if steps.is_multiple_of(STEPS_PER_LINE) {
+            say("still looking at every page");
+        }
+        true
+    };
+    let found = examine::check(path, progress).map_err(|error| error.to_string())?;
+    let found = Found {
+        file: path.display().to_string(),
+        version: found.version,
+        realm: found.realm,
+        id: found.id.to_string(),
+        in_use: examine::is_in_use(path),
+        complete: found.is_complete,
+        heartbeat: found.heartbeat.map(|time| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()),
+        holds: found.counts.into_iter().collect(),
+    };
+    if options.json {
+        return Ok(print_json(&found, Outcome::Done));
+    }
+    let how = match (found.in_use, found.complete) {
+        (true, _) => "a server uses it",
+        (false, true) => "its server has ended in order",
+        (false, false) => "its server has not ended in order",
+    };
+    let mut text = format!(
+        "{}: no damage; version {}, realm {}, {how}\n",
+        found.file,
+        found.version,
+        sanitize::name(found.realm.as_bytes())
+    );
+    for (name, count) in &found.holds {
+        text += &format!("  {name:<24}  {count}\n");
+    }
+    Ok(print(&text, Outcome::Done))
+}
+
+fn export(path: &Path, with_keys: bool, to: Option<&Path>) -> Result<Outcome, String> {
+    let keys = if with_keys { SealedKeys::With } else { SealedKeys::Without };
+    let progress = |count: u64| tell_of(count);
+    let count = match to {
+        None => {
+            let mut out = BufWriter::new(Output::stdout());
+            let count = export::export(path, keys, &mut out, progress).map_err(|error| error.to_string())?;
+            let out = out.into_inner().map_err(|error| error.to_string())?;
+            // Who has closed the pipe has seen enough.
+            if let Err(error) = out.finish() {
+                complain!("zephyrctl: {error}");
+                return Ok(Outcome::Problem);
+            }
+            count
+        }
+        Some(to) => {
+            let why = |error: io::Error| format!("cannot write {}: {}", to.display(), system_text(&error));
+            let new = crate::private_file::create_new(to).map_err(why)?;
+            let count = export::export(path, keys, &mut BufWriter::new(&new), progress);
+            let count = count.map_err(|error| error.to_string())?;
+            new.sync_all().map_err(why)?;
+            count
+        }
+    };
+    say(&format!("{count} elements exported"));
+    Ok(Outcome::Done)
+}
+
+fn import(path: &Path, from: &Path) -> Result<Outcome, String> {
+    own_folder::check(path).map_err(|error| system_text(&error))?;
+    let mut id = [0; 8];
+    SystemRandom::new().fill(&mut id).map_err(|_| "the system has no random octets".to_owned())?;
+    let id = ServerId(u64::from_be_bytes(id));
+    let why = |error: io::Error| format!("cannot read {}: {}", from.display(), system_text(&error));
+    let count = if from == Path::new("-") {
+        export::import(path, id, io::stdin().lock(), tell_of)
+    } else {
+        export::import(path, id, BufReader::new(File::open(from).map_err(why)?), tell_of)
+    };
+    let count = count.map_err(|error| error.to_string())?;
+    // Root makes it for the server, whose folder it is in.
+    if nix::unistd::geteuid().is_root() {
+        let folder = fs::metadata(own_folder::folder_of(path)).map_err(|error| system_text(&error))?;
+        lchown(path, Some(folder.uid()), Some(folder.gid())).map_err(|error| system_text(&error))?;
+    }
+    say(&format!("{count} elements imported"));
+    Ok(Outcome::Done)
+}
+
+fn tell_of(count: u64) {
+    if count.is_multiple_of(PER_LINE) {
+        say(&format!("{count} elements so far"));
+    }
+}
+
+/// Says how far it is to whoever looks at a terminal.
+fn say(text: &str) {
+    if io::stderr().is_terminal() {
+        complain!("zephyrctl: {text}");
+    }
+}
