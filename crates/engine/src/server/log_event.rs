@@ -172,6 +172,8 @@ impl LogEvent {
             | Self::PeerAdded { .. }
             | Self::PeerRemoved { .. }
             | Self::PeerState { .. }
+            | Self::PeerConnected { .. }
+            | Self::PeerCaughtUp { .. }
             | Self::NoSuchClient { .. }
             | Self::DumpBegins { .. }
             | Self::DumpTaken { .. }

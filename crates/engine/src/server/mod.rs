@@ -155,6 +155,9 @@ pub struct Server {
     is_draining: bool,
     /// Servers of the realm that are C programs.
     c_peers: CPeers,
+    /// The other servers of ours.
+    ours: Ours,
+    streams: StreamNumbers,
     /// Changes that were ever told.
     told: u64,
     held_answers: HeldAnswers,
@@ -203,6 +206,9 @@ impl Machine for Server {
                 self.serve_ours(now);
             }
             self.go_on_with_realms(now);
+            if self.ours.wants_turn() {
+                self.serve_ours(now);
+            }
             if let Some(output) = self.next_output(now) {
                 return output;
             }
@@ -255,6 +261,8 @@ impl Server {
             streams: StreamNumbers::default(),
             is_draining: false,
             c_peers: CPeers::default(),
+            ours: Ours::default(),
+            streams: StreamNumbers::default(),
             told: 0,
             held_answers: HeldAnswers::default(),
             stamps: StampClock::new(config.id),
@@ -269,6 +277,7 @@ impl Server {
         server.arrange_ours(now);
         server.set_c_peers(now);
         server.set_realms(now, realms);
+        server.arrange_ours(now);
         server
     }
 
@@ -393,6 +402,7 @@ impl Server {
                 self.config.neighbours.believe = believe;
                 self.arrange_ours(now);
                 self.set_c_peers(now);
+                self.arrange_ours(now);
             }
             Command::Stored { keeper, up_to } => self.stored(keeper, up_to),
             Command::Keeper { keeper, presence } => self.keeper(keeper, presence),
@@ -436,7 +446,7 @@ impl Server {
             replays: self.replay_cache.len(),
             held_answers: self.held_answers.len(),
             peers: peers.len(),
-            peers_up: peers.iter().filter(|peer| peer.state == "up").count(),
+            peers_up: peers.iter().filter(|peer| matches!(peer.state, "up" | "tardy")).count(),
             peers_behind: peers.iter().map(|peer| peer.behind).sum(),
         }
     }
