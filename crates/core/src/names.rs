@@ -18,6 +18,18 @@ pub const ZEPHYR_CTL: &[u8] = b"ZEPHYR_CTL";
 pub const CLIENT: &[u8] = b"CLIENT";
 /// Instance of [`ZEPHYR_CTL`] that host managers use.
 pub const HM: &[u8] = b"HM";
+/// Instance of [`ZEPHYR_CTL`] that servers of other realms use.
+pub const REALM: &[u8] = b"REALM";
+/// Opcode of a realm's server: subscribe the realm to notices to all, for a client of its own.
+pub const REQ_SUBSCRIBE: &[u8] = b"REQ_SUBSCRIBE";
+/// Opcode of a realm's server: what was asked for by [`REQ_SUBSCRIBE`] is granted.
+pub const ADD_SUBSCRIBE: &[u8] = b"ADD_SUBSCRIBE";
+/// Opcode of a realm's server: nobody there wants it any more.
+pub const RLM_UNSUBSCRIBE: &[u8] = b"RLM_UNSUBSCRIBE";
+/// Opcode of a realm's server: it has started, and knows of no subscriptions.
+pub const SENDSUBS: &[u8] = b"SENDSUBS";
+/// The service whose principal all servers of a realm are.
+pub const SERVICE: &[u8] = b"zephyr/zephyr";
 /// Opcode: subscribe, and add the server's default subscriptions.
 pub const SUBSCRIBE: &[u8] = b"SUBSCRIBE";
 /// Opcode: subscribe to what is listed, no more.
@@ -71,6 +83,10 @@ pub const USER_LOGOUT: &[u8] = b"USER_LOGOUT";
 pub const USER_LOCATE: &[u8] = b"USER_LOCATE";
 /// Opcode of [`USER_LOCATE`]: where is the user?
 pub const LOCATE: &[u8] = b"LOCATE";
+/// Opcode of [`USER_LOCATE`] between realms: where is the user?
+pub const REQ_LOCATE: &[u8] = b"REQ_LOCATE";
+/// Opcode of [`USER_LOCATE`] between realms: there.
+pub const ANS_LOCATE: &[u8] = b"ANS_LOCATE";
 /// Class of administration between servers, and of status queries.
 pub const ZEPHYR_ADMIN: &[u8] = b"ZEPHYR_ADMIN";
 /// Opcode of [`ZEPHYR_ADMIN`]: how is the server?

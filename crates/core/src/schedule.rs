@@ -18,6 +18,9 @@ const fn seconds<const N: usize>(steps: [u64; N]) -> [Duration; N] {
 /// A server to a client: the wait after each transmission. After the last the packet is given up
 /// (server behaviour, section 9).
 pub const TO_CLIENT: [Duration; 12] = seconds([2, 2, 4, 4, 8, 8, 16, 32, 64, 128, 256, 512]);
+/// A server to a server of another realm: the wait after each transmission, in each round
+/// (server to server, section 8).
+pub const TO_REALM: [Duration; 12] = TO_CLIENT;
 /// Transmissions of an answer to an authenticated client at most: how often an answer that nobody acknowledges is sent
 /// at most. By the waits of [`TO_CLIENT`] the last goes 28 seconds after the first, well within [`SERVACK_WAIT`].
 pub const ANSWER_TRANSMISSIONS: usize = 7;

@@ -48,8 +48,12 @@ pub enum ControlRequest {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         address: Option<IpAddr>,
     },
+    /// How are the other servers of the realm?
+    Peers {},
     /// How are the other realms?
     Realms {},
+    /// Ask all host managers to go to another server.
+    Drain {},
     /// Read the configuration files again.
     Reload {},
 }
@@ -74,8 +78,12 @@ pub enum Answer {
     Subscriptions(Listing<SubscriptionLine>),
     /// Who may do what.
     AclCheck(AclCheck),
+    /// How the other servers of the realm are.
+    Peers(Vec<PeerLine>),
     /// How the other realms are.
     Realms(Vec<RealmLine>),
+    /// So many host managers were asked to go.
+    Draining(usize),
     /// The files are in use now.
     Reloaded(Reloaded),
     /// The files cannot be used; nothing changed.
@@ -106,6 +114,12 @@ pub struct Status {
     /// Whether what it knows is kept.
     #[serde(default)]
     pub state: StateStatus,
+    /// Other realms that it talks with.
+    #[serde(default)]
+    pub realms: usize,
+    /// How many of these answer.
+    #[serde(default)]
+    pub realms_up: usize,
     /// Since it began.
     pub seconds_operational: u64,
     /// How much it holds.
@@ -197,12 +211,12 @@ pub struct RealmLine {
     pub realm: String,
     /// How it is: `up`, `tardy`, `starting`, `dead`, or `new` as long as nobody knows where it is.
     pub state: String,
-    /// Since when it is so.
-    pub seconds: u64,
+    /// Since it last answered; before it has, since it was first asked.
+    pub seconds_silent: u64,
     /// Packets that it has not acknowledged yet.
     pub waiting: usize,
-    /// Whether there is a ticket for it now.
-    pub ticket: bool,
+    /// What it subscribed to here.
+    pub subscriptions: usize,
     /// Its servers.
     pub servers: Vec<RealmServerLine>,
 }
@@ -218,6 +232,23 @@ pub struct RealmServerLine {
     pub sends: bool,
     /// Whether it is the one that is sent to first.
     pub current: bool,
+}
+
+/// Another server of the realm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerLine {
+    /// Its name, as in the list.
+    pub name: String,
+    /// Where it is, as far as that is known.
+    pub addresses: Vec<SocketAddr>,
+    /// Which program it is: `zephyr-rs`, or `C`.
+    pub program: String,
+    /// How it is.
+    pub state: String,
+    /// Since when it is so.
+    pub seconds: u64,
+    /// Changes that it has not acknowledged yet.
+    pub behind: usize,
 }
 
 /// The access of a principal to a class.

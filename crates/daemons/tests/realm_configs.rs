@@ -185,6 +185,34 @@ fn every_one_can_be_loaded() {
     assert_eq!(names, ["athena", "cross-realm", "isu", "modern", "open"]);
 }
 
+/// The list of other realms names domains of the policy, each with its servers; and the list of servers the host managers'.
+#[test]
+fn the_lists_of_servers_and_realms_fit_the_policy() {
+    let mut listed = Vec::new();
+    for (name, realm) in DOMAINS {
+        let folder = Path::new(FOLDER).join(name);
+        let configuration = Configuration::load(&folder).unwrap();
+        for other in &configuration.realm_list.realms {
+            let domain = configuration.policies.section(&other.name).map(|domain| &domain.name);
+            assert_eq!(domain, Some(&other.name), "{name}");
+            for server in &other.servers {
+                let realm_of_server = configuration.policies.realm_of_server(&server.host.host);
+                assert_eq!(realm_of_server.map(|(realm, _)| realm), Some(&*other.name), "{name}: {}", server.host);
+            }
+        }
+        if let Ok(list) = fs::read_to_string(folder.join("server.list")) {
+            let servers: Vec<&str> = list.lines().filter(|line| !line.starts_with('#')).collect();
+            assert_eq!(servers, configuration.policies.section(realm).unwrap().servers, "{name}");
+            listed.push(format!("{name} {}", servers.len()));
+        }
+        let realms: Vec<&str> = configuration.realm_list.realms.iter().map(|realm| &*realm.name).collect();
+        if !realms.is_empty() {
+            listed.push(format!("{name} {}", realms.join(" ")));
+        }
+    }
+    assert_eq!(listed, ["athena 3", "cross-realm NORTH.EXAMPLE.ORG SOUTH.EXAMPLE.ORG"]);
+}
+
 /// Policy, settings and Kerberos are about the same realm, and the policy's servers are those of the host managers.
 fn is_of_one_realm(name: &str, folder: &Path, configuration: &Configuration, servers: &[ServerName]) {
     let policies = &configuration.policies;

@@ -197,7 +197,7 @@ fn a_stop_in_order_takes_along_what_nobody_has_acknowledged() {
     };
     assert_eq!(again, b"hello\0");
     stop(server);
-    let server = site.start();
+    let _server = site.start();
     assert_eq!(site.held(), [1, 1]);
     reader.socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
     assert!(reader.socket.recv_from(&mut buffer).is_err(), "what was acknowledged does not come again");
@@ -369,4 +369,27 @@ fn operators_look_at_a_file_and_move_what_is_in_it() {
     let mut speaker = Program::new(server.address, "bob@OPEN.TEST");
     assert_eq!(say(&mut speaker, b"foo", b"hello\0"), "SENT");
     assert_eq!(reader.receive().2, b"hello\0");
+}
+
+#[test]
+fn a_folder_in_which_others_have_a_hand_is_not_used() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut site = Site::new();
+    let folder = site.folder.path().join("open to all");
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+    let file = folder.join("state.db");
+    let settings = format!("[state]\nfile = {file:?}\n[control]\nsocket = {:?}\n", site.socket());
+    fs::write(site.folder.path().join("zephyr.toml"), settings).unwrap();
+    let server = site.start();
+    assert!(site.status().contains("others can exchange what is in the folder"), "{}", site.status());
+    server.signal("HUP");
+    server.line_with("reloaded");
+    assert!(site.status().contains("others can exchange what is in the folder"), "{}", site.status());
+    assert!(!file.exists());
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    server.signal("HUP");
+    server.line_with("everything is kept again");
+    assert!(file.exists());
+    stop(server);
 }

@@ -128,7 +128,14 @@ const TABLES: [Table; 9] = [
     Table { name: "horizons", columns: &[("principal", Octets), ("made", Number), ("ends", Number)] },
     Table {
         name: "realm_subscriptions",
-        columns: &[("realm", Octets), ("destination", Octets), ("spelt", Octets), ("time", Number), ("server", Server)],
+        columns: &[
+            ("realm", Octets),
+            ("destination", Octets),
+            ("spelt", Octets),
+            ("asker", Octets),
+            ("time", Number),
+            ("server", Server),
+        ],
     },
     Table {
         name: "deliveries",

@@ -10,7 +10,7 @@ use crate::{
 };
 use std::{
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant, SystemTime},
@@ -32,10 +32,18 @@ pub struct Opening {
     pub owner: Owner,
     /// What its session keys are sealed with, the newest first.
     pub keys: Vec<StorageKey>,
+    /// Prepares its folder, and says whether nobody else can put anything there.
+    pub prepare: fn(&Path) -> io::Result<()>,
 }
 
 impl Opening {
-    fn open(&self) -> Result<(Store, Option<StateError>), StateError> {
+    /// Opens the file, or makes one; a damaged one is moved aside. Gives also what was wrong.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be used.
+    pub fn open(&self) -> Result<(Store, Option<StateError>), StateError> {
+        (self.prepare)(&self.path)?;
         Store::open_or_replace(&self.path, &self.owner, &self.keys)
     }
 }
@@ -314,7 +322,6 @@ impl Worker {
             }
             let due = if self.store.is_some() { self.next_heartbeat } else { self.next_retry };
             if self.store.is_some() && now >= due {
-                self.next_heartbeat = now + self.pace.heartbeat;
                 return Work::Heartbeat;
             }
             if let Some((all, up_to)) = inbox.all.take() {
@@ -341,6 +348,9 @@ impl Worker {
                 let may_ask = inbox.out_since.map_or(now, |since| since + self.pace.heartbeat);
                 if now >= may_ask {
                     inbox.asked = true;
+                    if let Some(store) = &self.store {
+                        store.is_out();
+                    }
                     return Work::CatchUp;
                 }
                 due = due.min(may_ask);
@@ -352,8 +362,12 @@ impl Worker {
 
     fn write(&mut self, changes: &[Changed], up_to: u64) -> Result<(), StateError> {
         let Some(store) = &mut self.store else { return Ok(()) };
-        store.write(changes)?;
+        let written = store.write(changes);
         let mut inbox = self.shared.lock();
+        if let Err(error) = written {
+            inbox.status.dropped += changes.len() as u64;
+            return Err(error);
+        }
         inbox.status.written += changes.len() as u64;
         inbox.status.transactions += 1;
         drop(inbox);
@@ -376,8 +390,12 @@ impl Worker {
 
     fn heartbeat(&mut self) -> Result<(), StateError> {
         let is_out = self.shared.lock().is_out;
+        let store = self.store.as_mut().filter(|_| !is_out);
+        let beaten = store.map_or(Ok(()), |store| store.heartbeat(SystemTime::now()));
+        // From its end on: on a slow disk there is time for changes between two of them.
+        self.next_heartbeat = Instant::now() + self.pace.heartbeat;
+        beaten?;
         let Some(store) = self.store.as_mut().filter(|_| !is_out) else { return Ok(()) };
-        store.heartbeat(SystemTime::now())?;
         self.heartbeats = self.heartbeats.wrapping_add(1);
         if self.heartbeats.is_multiple_of(HEARTBEATS_PER_TIDY) {
             store.tidy()?;
@@ -428,7 +446,9 @@ impl Worker {
 
     /// The file cannot be used any longer. A broken one is moved aside when it is tried again.
     fn fail(&mut self, error: &StateError) {
-        self.store = None;
+        if let Some(store) = self.store.take() {
+            store.is_out();
+        }
         self.next_retry = Instant::now() + self.pace.retry;
         let why = error.to_string();
         self.shared.lock().go_out(why.clone());

@@ -15,17 +15,23 @@ use zephyr_core::{
     exposure::Exposure,
 };
 use zephyr_engine::server::{
-    Change, Changed, Destination, Horizon, KeptAnswer, KeptDelivery, Located, ServerId, Stamp, UsedAuthenticator,
-    VersionVector,
+    Change, Changed, ClientOwner, Destination, Horizon, KeptAnswer, KeptDelivery, Located, ServerId, Stamp,
+    UsedAuthenticator, VersionVector,
 };
 use zeroize::Zeroizing;
+
+// Both in the order of their keys, so that they are read side by side, and nothing is sorted.
+const CLIENTS: &str = "SELECT time, server, address, principal, proven, confirmed, kind, label, key, through, local \
+                       FROM clients ORDER BY address";
+const SUBSCRIPTIONS: &str =
+    "SELECT time, server, coalesce(spelt, destination), client, place FROM subscriptions ORDER BY client";
 
 /// What a file had.
 #[derive(Debug, Default)]
 pub struct Kept {
     /// The changes that make the state.
     pub changes: Vec<Changed>,
-    /// Up to when authenticators that are not among them are refused; only after an end in order.
+    /// Up to when authenticators of principals that are not among them are refused; only after an end in order.
     pub horizons: Vec<Horizon>,
     /// Packets that wait for their acknowledgements; only after an end in order.
     pub deliveries: Vec<KeptDelivery>,
@@ -33,25 +39,31 @@ pub struct Kept {
     pub is_complete: bool,
     /// When it lived last; `None` when there was none.
     pub heartbeat: Option<SystemTime>,
-    /// Authenticators made until then may have been forgotten.
-    pub forgotten: Option<SystemTime>,
+    /// Authenticators that were made until then, and are not among the changes, may have been used.
+    pub horizon: Option<SystemTime>,
     /// Clients left out because no key that the service has opens theirs.
     pub without_key: usize,
     /// Rows left out because they are none.
     pub unreadable: usize,
 }
 
-pub(crate) fn load(connection: &Connection, sealing: &Sealing, service: &dyn Service) -> Result<Kept, StateError> {
+pub(crate) fn load(
+    connection: &Connection,
+    sealing: &Sealing,
+    service: &dyn Service,
+    horizon: SystemTime,
+) -> Result<Kept, StateError> {
     let mut kept = Kept {
         is_complete: store::get(connection, "clean")?.unwrap_or(false),
         heartbeat: store::heartbeat(connection)?,
-        forgotten: store::get(connection, "forgotten")?.map(time),
+        horizon: Some(horizon),
         ..Kept::default()
     };
     let load = &mut Load { connection, kept: &mut kept };
     load.hosts()?;
     load.clients(sealing, service)?;
     load.locations()?;
+    load.realms()?;
     load.authenticators()?;
     load.versions()?;
     if load.kept.is_complete {
@@ -102,13 +114,9 @@ impl Load<'_> {
 
     /// Clients, each with its subscriptions behind it.
     fn clients(&mut self, sealing: &Sealing, service: &dyn Service) -> Result<(), StateError> {
-        let mut subscriptions = self.connection.prepare(
-            "SELECT time, server, coalesce(spelt, destination), client, place FROM subscriptions ORDER BY client",
-        )?;
+        let mut subscriptions = self.connection.prepare(SUBSCRIPTIONS)?;
         let mut subscriptions = Subscriptions { rows: subscriptions.query([])?, next: None, unreadable: 0 };
-        let query = "SELECT time, server, address, principal, proven, confirmed, kind, label, key, through, local \
-                     FROM clients ORDER BY address";
-        self.each(query, |kept, row| {
+        self.each(CLIENTS, |kept, row| {
             let held = subscriptions.of(blob(row, 2)?)?;
             let Some(address) = octets::address(blob(row, 2)?) else { return Ok(None) };
             let Some(local) = host_or_none(row, 10)? else { return Ok(None) };
@@ -124,14 +132,16 @@ impl Load<'_> {
             };
             let stamp = stamp(row)?;
             let through = row.get(9)?;
+            let owner = ClientOwner { principal: principal.clone(), proven: session.is_some() };
             let known = Change::ClientKnown { client: address, principal, session, through, local };
             kept.changes.push(Changed { stamp, change: known });
             if row.get(5)? {
-                kept.changes.push(Changed { stamp, change: Change::ClientConfirmed { client: address } });
+                kept.changes
+                    .push(Changed { stamp, change: Change::ClientConfirmed { client: address, owner: owner.clone() } });
             }
             kept.changes.extend(held.into_iter().map(|(stamp, destinations)| Changed {
                 stamp,
-                change: Change::Subscribed { client: address, destinations },
+                change: Change::Subscribed { client: address, owner: owner.clone(), destinations },
             }));
             Ok(Some(()))
         })?;
@@ -155,6 +165,19 @@ impl Load<'_> {
                 tty: blob(row, 8)?.into(),
             };
             kept.changes.push(Changed { stamp: stamp(row)?, change: Change::Located(located) });
+            Ok(Some(()))
+        })
+    }
+
+    /// What other realms have subscribed to, each by itself.
+    fn realms(&mut self) -> Result<(), StateError> {
+        let query = "SELECT time, server, realm, asker, coalesce(spelt, destination) FROM realm_subscriptions \
+                     ORDER BY realm, time";
+        self.each(query, |kept, row| {
+            let Some(destination) = Destination::from_text(blob(row, 4)?) else { return Ok(None) };
+            let (realm, asker) = (blob(row, 2)?.into(), blob(row, 3)?.into());
+            let change = Change::RealmSubscribed { realm, asker, destinations: vec![destination] };
+            kept.changes.push(Changed { stamp: stamp(row)?, change });
             Ok(Some(()))
         })
     }
@@ -344,4 +367,21 @@ pub(crate) fn sealed_otherwise(
         Ok(SealedOtherwise { address, label: row.get(3)?, key: blob(row, 4)?.to_vec(), bound_to })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_clients_are_read_without_sorting_them() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        crate::schema::upgrade(&mut connection).unwrap();
+        for query in [CLIENTS, SUBSCRIPTIONS] {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+            let steps = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
+            let steps: Vec<String> = steps.map(Result::unwrap).collect();
+            assert!(steps.len() == 1 && steps[0].starts_with("SCAN "), "{steps:?}");
+        }
+    }
 }

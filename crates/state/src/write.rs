@@ -47,18 +47,18 @@ impl<'c> Writer<'c> {
                 let client = ClientRow { address: *client, principal, through: *through, local: *local };
                 self.client(&client, session.as_ref(), stamp)?;
             }
-            Change::ClientConfirmed { client } => {
+            Change::ClientConfirmed { client, .. } => {
                 self.run("UPDATE clients SET confirmed = 1 WHERE address = ?", [of_address(*client)])?;
             }
-            Change::Subscribed { client, destinations } => self.subscriptions(*client, destinations, stamp)?,
-            Change::Unsubscribed { client, destinations } => {
+            Change::Subscribed { client, destinations, .. } => self.subscriptions(*client, destinations, stamp)?,
+            Change::Unsubscribed { client, destinations, .. } => {
                 let client = of_address(*client);
                 for destination in destinations {
                     let (name, _) = of_name(destination.text());
                     self.run("DELETE FROM subscriptions WHERE client = ? AND destination = ?", params![client, name])?;
                 }
             }
-            Change::ClientGone { client } => {
+            Change::ClientGone { client, .. } => {
                 let client = of_address(*client);
                 self.run("DELETE FROM subscriptions WHERE client = ?", [&client])?;
                 self.run("DELETE FROM clients WHERE address = ?", [&client])?;
@@ -79,7 +79,7 @@ impl<'c> Writer<'c> {
                     ],
                 )?;
             }
-            Change::LocationGone { user, address } => {
+            Change::LocationGone { user, address, .. } => {
                 self.run(
                     "DELETE FROM locations WHERE user = ? AND address = ?",
                     params![&user[..], of_address(*address)],
@@ -109,6 +109,26 @@ impl<'c> Writer<'c> {
                 }
             }
             Change::AuthenticatorUsed(used) => self.authenticator(used, stamp)?,
+            // Realms ask again after a start.
+            Change::RealmSubscribed { realm, asker, destinations } => {
+                for destination in destinations {
+                    let (name, spelt) = of_name(destination.text());
+                    let (time, server) = (of_number(stamp.time), of_number(stamp.server.0));
+                    self.run(
+                        "REPLACE INTO realm_subscriptions VALUES (?, ?, ?, ?, ?, ?)",
+                        params![&realm[..], name, spelt, &asker[..], time, server],
+                    )?;
+                }
+            }
+            Change::RealmUnsubscribed { realm, destinations } => {
+                for destination in destinations {
+                    let (name, _) = of_name(destination.text());
+                    self.run(
+                        "DELETE FROM realm_subscriptions WHERE realm = ? AND destination = ?",
+                        params![&realm[..], name],
+                    )?;
+                }
+            }
             Change::ProofsUndone { host } => {
                 self.run(
                     "UPDATE authenticators SET undone = 1 WHERE substr(sender, 1, 16) = ? AND of_host",

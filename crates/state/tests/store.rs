@@ -9,7 +9,7 @@ use std::{
     fs,
     time::{Duration, UNIX_EPOCH},
 };
-use zephyr_engine::server::{Change, Destination, Horizon, KeptDelivery, ServerId};
+use zephyr_engine::server::{Change, Destination, Gone, Horizon, KeptDelivery, ServerId, Stamp};
 use zephyr_state::{
     Rest, StateError, Store, examine,
     export::{self, SealedKeys},
@@ -26,7 +26,7 @@ fn what_was_written_is_read() {
     drop(store);
 
     let store = open(&path, &[1]);
-    assert_eq!(store.id(), id, "the identity is kept");
+    assert_eq!(store.id(), id);
     let kept = store.load(&keys).unwrap();
     assert!(!kept.is_complete && kept.heartbeat == Some(at(1)));
     assert_eq!((kept.without_key, kept.unreadable), (0, 0));
@@ -60,15 +60,35 @@ fn what_ended_is_not_read() {
     store.write(&some_changes()).unwrap();
     // Recipients are the same however they are spelt.
     let other = Destination::from_text(b"c\0d\0mE@r").unwrap();
-    store.write(&[changed(20, Change::Unsubscribed { client: client(1), destinations: vec![other] })]).unwrap();
+    store
+        .write(&[changed(20, Change::Unsubscribed { client: client(1), destinations: vec![other], stamps: vec![] })])
+        .unwrap();
     let held = store.load(&Keys(vec![1])).unwrap().changes;
     assert!(!held.iter().any(|it| format!("{it:?}").contains("Me@R")), "{held:?}");
-    store.write(&[changed(21, Change::ClientGone { client: client(1) })]).unwrap();
-    store.write(&[changed(22, Change::LocationGone { user: ALICE.into(), address: client(1) })]).unwrap();
+    store.write(&[changed(21, Change::ClientGone { client: client(1), stamps: vec![], why: Gone::Ended })]).unwrap();
+    store
+        .write(&[changed(22, Change::LocationGone { user: ALICE.into(), address: client(1), stamp: Stamp::default() })])
+        .unwrap();
     store.write(&[changed(23, Change::HostGone { manager: "10.0.0.1:2104".parse().unwrap() })]).unwrap();
     let counts = examine::look(&path).unwrap().counts;
     let left: Vec<_> = counts.into_iter().filter(|(_, count)| *count > 0).collect();
     assert_eq!(left, [("clients", 1), ("used authenticators", 1)]);
+}
+
+#[test]
+fn what_other_realms_have_subscribed_to_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(&folder.path().join("state.db"), &[1]);
+    let to = |text: &[u8]| Destination::from_text(text).unwrap();
+    let (realm, asker) = (b"OTHER"[..].into(), b"carol@OTHER"[..].into());
+    let destinations = vec![to(b"news\0*\0"), to(b"talk\0*\0")];
+    store.write(&[changed(5, Change::RealmSubscribed { realm, asker, destinations })]).unwrap();
+    let ended = Change::RealmUnsubscribed { realm: b"OTHER"[..].into(), destinations: vec![to(b"talk\0*\0")] };
+    store.write(&[changed(6, ended)]).unwrap();
+    let kept = store.load(&Keys(vec![1])).unwrap().changes;
+    let shown: Vec<String> = kept.iter().map(|it| format!("{:?} {:?}", it.stamp.time, it.change)).collect();
+    assert_eq!(shown[0], "5 RealmSubscribed(OTHER, carol@OTHER, [Destination(news\\x00*\\x00)])");
+    assert_eq!(shown.len(), 2, "{shown:?}");
 }
 
 #[test]
@@ -216,6 +236,32 @@ fn a_file_of_the_first_version_is_read() {
 }
 
 #[test]
+fn what_may_have_been_used_unseen_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let horizon = || open(&path, &[1]).load(&Keys(vec![1])).unwrap().horizon.unwrap();
+    let before = std::time::SystemTime::now();
+    let mut store = open(&path, &[1]);
+    let first = store.load(&Keys(vec![1])).unwrap().horizon.unwrap();
+    assert!(first >= before, "nothing is known of what was before the first start");
+    store.begin(at(1)).unwrap();
+    store.heartbeat(before + Duration::from_secs(1000)).unwrap();
+    drop(store);
+    let micros = |time: std::time::SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_micros();
+    assert_eq!(micros(horizon()), micros(first), "a process that ends loses nothing that it has written");
+
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database.execute("UPDATE meta SET value = 'another' WHERE name = 'boot'", []).unwrap();
+    drop(database);
+    let after_cut = before + Duration::from_secs(1002);
+    assert_eq!(micros(horizon()), micros(after_cut), "a machine that ends loses what came after the last heartbeat");
+    let mut store = open(&path, &[1]);
+    store.begin(before).unwrap();
+    drop(store);
+    assert_eq!(micros(horizon()), micros(after_cut), "also at the start after the next");
+}
+
+#[test]
 fn old_authenticators_are_forgotten() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = open(&folder.path().join("state.db"), &[1]);
@@ -247,10 +293,10 @@ fn what_is_exported_can_be_imported() {
     store.write(&some_changes()).unwrap();
     // While a server uses it.
     let lines = exported(&path, SealedKeys::With);
-    assert_eq!(lines.lines().count(), 11, "{lines}");
+    assert_eq!(lines.lines().count(), 10, "{lines}");
     let refused = export::import(&path, ServerId(8), lines.as_bytes(), |_| ());
     assert!(matches!(refused, Err(StateError::InUse)));
-    assert_eq!(export::import(&other, ServerId(8), lines.as_bytes(), |_| ()).unwrap(), 10);
+    assert_eq!(export::import(&other, ServerId(8), lines.as_bytes(), |_| ()).unwrap(), 9);
     let shown = |path: &std::path::Path| format!("{:?}", open(path, &[1]).load(&Keys(vec![1])).unwrap());
     drop(store);
     assert_eq!(shown(&other), shown(&path));

@@ -102,7 +102,7 @@ pub fn neighbours(one: &[Make], other: &[Make]) -> Result<Option<(Lan, Domain, D
         Domain::furnish(&lan, OTHER_REALM, other, Keeps::Nothing)?,
     ];
     let [here, there] = &domains;
-    lan.marry(&here.realm, &there.realm)?;
+    lan.introduce(&here.realm, &there.realm)?;
     here.knows(there)?;
     there.knows(here)?;
     for domain in &mut domains {

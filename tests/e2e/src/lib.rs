@@ -1,6 +1,7 @@
 //! End-to-end tests of the whole stack: our programs, or the C ones, on a real KDC and real sockets.
 //!
 //! * [`stack`]: a realm of our own on loopback: KDC, zephyrd, zhm
+//! * [`neighbours`]: two of them that know and trust each other, and [`between`]: somebody between their servers
 //! * [`person`]: somebody in it, who runs zwrite, zwgc and the listener
 //! * [`agreement`]: what must be so in a domain of several servers
 //! * [`client`]: a client of theirs that does what the test says
@@ -12,12 +13,14 @@
 //! * [`engines`]: on which KDCs a test runs
 
 pub mod agreement;
+pub mod between;
 pub mod client;
 pub mod domain;
 pub mod engines;
 pub mod listener;
 pub mod machine;
 pub mod middle;
+pub mod neighbours;
 pub mod person;
 pub mod stack;
 pub mod stranger;

@@ -11,13 +11,15 @@ use zephyr_testkit::{
     bins,
     loopback::Network,
     ports,
-    process::Daemon,
+    process::{self, Daemon, Output},
     realm::{Engine, Realm, RealmOptions},
 };
 
 /// What every daemon says when it serves, before its address.
 pub const READY: &str = "Ready for action on ";
 
+/// The server's control socket, in the stack's folder.
+const CONTROL: &str = "zephyrd.sock";
 /// The policy file's name in the server's configuration directory.
 const POLICY: &str = "policy.toml";
 
@@ -131,6 +133,16 @@ impl Stack {
         Ok(())
     }
 
+    /// Runs zephyrctl about the server.
+    ///
+    /// # Errors
+    /// When it cannot be run; that it fails is none.
+    pub fn zephyrctl(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(bins::path("zephyrctl")?);
+        command.arg("--control-socket").arg(self.folder.path().join(CONTROL)).args(arguments);
+        process::run(command, TIMEOUT)
+    }
+
     /// The realm.
     ///
     /// # Errors
@@ -233,6 +245,7 @@ fn zephyrd(realm: Option<&Realm>, folder: &Path, listen: SocketAddr) -> Result<C
     };
     command.args(["-n", "--hostname", "localhost", "--listen", &listen.to_string()]);
     command.arg("--config-dir").arg(folder.join("etc-zephyr"));
+    command.arg("--control-socket").arg(folder.join(CONTROL));
     match realm {
         Some(realm) => command.arg("--keytab").arg(realm.service_keytab()),
         None if folder.join("etc-zephyr").join(POLICY).exists() => &mut command,
@@ -249,7 +262,10 @@ fn zhm(server: &str, listen: SocketAddr) -> Result<Command> {
 }
 
 /// Copies a folder's files, and those of the folders in it.
-fn copy_files(from: &Path, to: &Path) -> Result<()> {
+///
+/// # Errors
+/// When one cannot be copied.
+pub fn copy_files(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;

@@ -56,6 +56,8 @@ pub enum Verb {
         #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_ENTRIES, value_parser = whole_number)]
         limit: usize,
     },
+    /// List the other servers of the realm, and how they are
+    Peers,
     /// List the other realms that the server talks with, and how they are
     Realms,
     /// Ask the server's access control lists
@@ -67,6 +69,8 @@ pub enum Verb {
     /// Look at the file that the server keeps its state in, or move what is in it; needs no server
     #[command(subcommand)]
     State(StateVerb),
+    /// Make all host managers go to another server, before this one is stopped
+    Drain,
     /// Make the server read its configuration files again; when one is broken, it goes on with the old ones
     Reload,
     /// Look for all that would keep the server from starting, as the user that runs it; needs no server

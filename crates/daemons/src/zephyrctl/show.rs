@@ -2,7 +2,7 @@
 
 use crate::{
     admin_protocol::{
-        AclCheck, Answer, Listing, PolicyInForce, PolicyRule, RealmLine, RealmServerLine, StateStatus, Status,
+        AclCheck, Answer, Listing, PeerLine, PolicyInForce, PolicyRule, RealmLine, RealmServerLine, StateStatus, Status,
     },
     plural,
     problem::Problem,
@@ -64,7 +64,11 @@ pub(super) fn answer(answer: &Answer) -> String {
             })
         }
         Answer::AclCheck(check) => acl_check(check),
+        Answer::Peers(peers) => self::peers(peers),
         Answer::Realms(realms) => self::realms(realms),
+        Answer::Draining(hosts) => {
+            format!("asked to go to another server: {}\n", plural::count(*hosts, "host manager"))
+        }
         Answer::Reloaded(reloaded) => {
             let mut lines =
                 format!("reloaded: {}\n", plural::rules(reloaded.default_subscriptions, reloaded.restricted_classes));
@@ -100,9 +104,14 @@ fn lines(problems: &[Problem]) -> String {
 
 fn status(status: &Status) -> String {
     let pair = |name: &str, value: &dyn Display| [name.to_owned(), printable(&value.to_string())];
+    let realms = match status.realms {
+        0 => "none".to_owned(),
+        realms => format!("{realms}, of which {} answer", status.realms_up),
+    };
     let head = [
         pair("server", &format_args!("{} ({})", status.host, status.address)),
         pair("realm", &status.realm),
+        pair("other realms", &realms),
         pair("authentication", &status.authentication),
         pair("state", &state(&status.state)),
         pair("operational", &duration(status.seconds_operational)),
@@ -168,19 +177,39 @@ fn acl_check(check: &AclCheck) -> String {
     table(&rows, "")
 }
 
+/// The other servers of the realm.
+fn peers(peers: &[PeerLine]) -> String {
+    if peers.is_empty() {
+        return "none\n".to_owned();
+    }
+    let header = ["SERVER", "PROGRAM", "STATE", "SINCE", "BEHIND", "ADDRESS"].map(str::to_owned);
+    let line = |peer: &PeerLine| {
+        let addresses: Vec<String> = peer.addresses.iter().map(ToString::to_string).collect();
+        [
+            printable(&peer.name),
+            printable(&peer.program),
+            printable(&peer.state),
+            duration(peer.seconds),
+            peer.behind.to_string(),
+            if addresses.is_empty() { "no address is known".to_owned() } else { addresses.join(" ") },
+        ]
+    };
+    table(&std::iter::once(header).chain(peers.iter().map(line)).collect::<Vec<_>>(), "")
+}
+
 /// The realms, each followed by its servers.
 fn realms(realms: &[RealmLine]) -> String {
     if realms.is_empty() {
         return "none\n".to_owned();
     }
-    let header = ["REALM", "STATE", "SINCE", "WAITING", "TICKET"].map(str::to_owned);
+    let header = ["REALM", "STATE", "SILENT", "WAITING", "SUBSCRIPTIONS"].map(str::to_owned);
     let line = |realm: &RealmLine| {
         [
             printable(&realm.realm),
             printable(&realm.state),
-            duration(realm.seconds),
+            duration(realm.seconds_silent),
             realm.waiting.to_string(),
-            yes(realm.ticket),
+            realm.subscriptions.to_string(),
         ]
     };
     let rows: Vec<_> = std::iter::once(header).chain(realms.iter().map(line)).collect();
@@ -266,6 +295,26 @@ mod tests {
     }
 
     #[test]
+    fn the_other_servers_are_listed() {
+        let peer = |name: &str, addresses: &[[u8; 4]], state: &str, behind| PeerLine {
+            name: name.to_owned(),
+            addresses: addresses.iter().map(|&address| (address, 2103).into()).collect(),
+            program: "C".to_owned(),
+            state: state.to_owned(),
+            seconds: 65,
+            behind,
+        };
+        let all = vec![peer("z1.test", &[[10, 0, 0, 1], [10, 0, 1, 1]], "up", 0), peer("x\u{1b}", &[], "dead", 12)];
+        assert_eq!(
+            answer(&Answer::Peers(all)),
+            "SERVER   PROGRAM  STATE  SINCE      BEHIND  ADDRESS\n\
+             z1.test  C        up     1 min 5 s  0       10.0.0.1:2103 10.0.1.1:2103\n\
+             x\\u{1b}  C        dead   1 min 5 s  12      no address is known\n"
+        );
+        assert_eq!(answer(&Answer::Peers(Vec::new())), "none\n");
+    }
+
+    #[test]
     fn a_realm_is_followed_by_its_servers() {
         let server = |name: &str, addresses: &[[u8; 4]], sends, current| RealmServerLine {
             name: name.to_owned(),
@@ -273,12 +322,12 @@ mod tests {
             sends,
             current,
         };
-        let realm = |realm: &str, state: &str, seconds, servers| RealmLine {
+        let realm = |realm: &str, state: &str, seconds_silent, servers| RealmLine {
             realm: realm.to_owned(),
             state: state.to_owned(),
-            seconds,
+            seconds_silent,
             waiting: 2,
-            ticket: true,
+            subscriptions: 7,
             servers,
         };
         let servers =
@@ -289,11 +338,11 @@ mod tests {
         ];
         assert_eq!(
             answer(&Answer::Realms(all)),
-            "REALM      STATE  SINCE      WAITING  TICKET\n\
-             A.TEST     up     1 min 5 s  2        yes\n\
+            "REALM      STATE  SILENT     WAITING  SUBSCRIPTIONS\n\
+             A.TEST     up     1 min 5 s  2        7\n\
              \x20 * z1.a.test  10.0.0.1:2103\n\
              \x20 - z2         10.0.0.2:2103  only received from\n\
-             LONG.TEST  new    3 s        2        yes\n\
+             LONG.TEST  new    3 s        2        7\n\
              \x20 - x\\u{1b}  no address is known\n"
         );
         assert_eq!(answer(&Answer::Realms(Vec::new())), "none\n");

@@ -1,13 +1,14 @@
 //! Answers to requests of operators about the server's state. What touches files is done by the shell.
 
 use crate::admin_protocol::{
-    AclCheck, AclRuling, Answer, ClientLine, ControlRequest, Listing, PolicyInForce, RealmLine, RealmServerLine,
-    StateStatus, Status, SubscriptionLine, text,
+    AclCheck, AclRuling, Answer, ClientLine, ControlRequest, Listing, PeerLine, PolicyInForce, RealmLine,
+    RealmServerLine, StateStatus, Status, SubscriptionLine, text,
 };
 use std::{collections::BTreeMap, net::SocketAddr};
 use zephyr_core::{fold::fold, realm::completed, time::Now};
 use zephyr_engine::server::{
-    Access, ClientView, Metric, NeighbourRealm, RealmServer, Server, ServerClass, SubscriptionView, access,
+    Access, ClientView, Metric, PeerKind, PeerView, RealmServer, RealmState, RealmView, Server, ServerClass,
+    SubscriptionView, access,
     acl::{AclDecision, Act, ListDecision, Ruling, Who},
 };
 
@@ -33,8 +34,9 @@ impl Inspector<'_> {
                 let principal = principal.map(|principal| completed(principal, self.0.config().realms.local()));
                 Answer::AclCheck(self.check_access(class, Who { principal: principal.as_deref(), address: *address }))
             }
-            ControlRequest::Realms {} => Answer::Realms(self.realms()),
-            ControlRequest::Dump { here: false } | ControlRequest::Reload {} => return None,
+            ControlRequest::Peers {} => Answer::Peers(self.peers(now)),
+            ControlRequest::Realms {} => Answer::Realms(self.list_realms(now)),
+            ControlRequest::Dump { here: false } | ControlRequest::Drain {} | ControlRequest::Reload {} => return None,
         })
     }
 
@@ -44,6 +46,8 @@ impl Inspector<'_> {
             host: self.0.config().host.clone(),
             address: SocketAddr::new(self.0.config().address.into(), self.0.config().port),
             realm: text(self.0.config().realms.local()),
+            realms: self.0.other_realms(now).count(),
+            realms_up: self.0.other_realms(now).filter(|realm| realm.state == RealmState::Up).count(),
             authentication: String::new(),
             policy: PolicyInForce::default(),
             metrics: None,
@@ -54,22 +58,32 @@ impl Inspector<'_> {
         }
     }
 
-    fn realms(&self) -> Vec<RealmLine> {
-        let server = |server: &RealmServer| RealmServerLine {
-            name: server.name.clone(),
-            addresses: server.addresses.clone(),
-            sends: server.sends,
-            current: false,
+    fn peers(&self, now: Now) -> Vec<PeerLine> {
+        let line = |peer: PeerView| PeerLine {
+            name: peer.name.into(),
+            addresses: peer.addresses,
+            program: match peer.kind {
+                PeerKind::Ours => "zephyr-rs",
+                PeerKind::C => "C",
+            }
+            .to_owned(),
+            state: peer.state.to_owned(),
+            seconds: peer.since.as_secs(),
+            behind: peer.behind,
         };
-        let realm = |realm: &NeighbourRealm| RealmLine {
-            realm: text(&realm.name),
-            state: "new".to_owned(),
-            seconds: 0,
-            waiting: 0,
-            ticket: false,
-            servers: realm.servers.iter().map(server).collect(),
+        self.0.peers(now).into_iter().map(line).collect()
+    }
+
+    fn list_realms(&self, now: Now) -> Vec<RealmLine> {
+        let line = |realm: RealmView<'_>| RealmLine {
+            realm: text(realm.name),
+            state: state_of(realm.state).to_owned(),
+            seconds_silent: realm.silent.as_secs(),
+            waiting: realm.pending,
+            subscriptions: realm.subscriptions,
+            servers: realm.servers.iter().map(|server| realm_server(server, realm.current)).collect(),
         };
-        self.0.config().neighbours.realms.iter().map(realm).collect()
+        self.0.other_realms(now).map(line).collect()
     }
 
     fn check_access(&self, class: &str, who: Who<'_>) -> AclCheck {
@@ -105,6 +119,26 @@ impl Inspector<'_> {
         let mut all = self.0.subscriptions_to(class);
         let entries: Vec<SubscriptionLine> = all.by_ref().take(limit).map(line).collect();
         Listing { total: entries.len() + all.count(), entries }
+    }
+}
+
+fn realm_server(server: &RealmServer, current: Option<SocketAddr>) -> RealmServerLine {
+    RealmServerLine {
+        name: server.name.clone(),
+        addresses: server.addresses.clone(),
+        sends: server.sends,
+        current: server.sends && current.is_some_and(|current| server.addresses.contains(&current)),
+    }
+}
+
+/// How a realm is, in a word.
+const fn state_of(state: RealmState) -> &'static str {
+    match state {
+        RealmState::New => "new",
+        RealmState::Tardy => "tardy",
+        RealmState::Up => "up",
+        RealmState::Starting => "starting",
+        RealmState::Dead => "dead",
     }
 }
 

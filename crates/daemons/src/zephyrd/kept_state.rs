@@ -8,12 +8,13 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use zephyr_config::system_text;
 use zephyr_core::{auth::Service, time::Now};
 use zephyr_engine::{
+    machine::{Input, Machine as _},
     numbers,
     server::{
         ChangeSource, Changed, Command, Event, Horizon, KeeperId, KeptDelivery, Metric, Presence, Server, ServerId,
@@ -23,8 +24,6 @@ use zephyr_state::{
     Keeper, KeeperStatus, Kept, Opening, Owner, PURPOSE, Pace, Report, Rest, StateError, Store, examine,
 };
 
-/// What may have been used after the last heartbeat of a server that did not end in order.
-const UNKNOWN_AFTER_HEARTBEAT: Duration = Duration::from_secs(2);
 /// How long the end of a server waits for the disk.
 const END_TIMEOUT: Duration = Duration::from_secs(30);
 /// Changes between two lines about how far a start is.
@@ -86,7 +85,7 @@ pub(super) fn find(
     let owner = Owner { realm: realm.to_owned(), new_id };
     let keys =
         service.as_ref().map_err(Clone::clone).and_then(|it| it.storage_keys(PURPOSE).map_err(|e| e.to_string()));
-    let mut opening = Opening { path: path.to_owned(), owner, keys: Vec::new() };
+    let mut opening = Opening { path: path.to_owned(), owner, keys: Vec::new(), prepare };
     let opened = keys.and_then(|keys| {
         opening.keys = keys;
         open(&opening)
@@ -111,13 +110,17 @@ pub(super) fn find(
 
 fn open(opening: &Opening) -> Result<Store, String> {
     let path = &opening.path;
-    private_file::make_folder(path).and_then(|()| own_folder::check(path)).map_err(|error| system_text(&error))?;
-    let opened = Store::open_or_replace(path, &opening.owner, &opening.keys);
-    let (store, replaced) = opened.map_err(|error| error.to_string())?;
+    let (store, replaced) = opening.open().map_err(|error| error.to_string())?;
     if let Some(replaced) = replaced {
         tracing::error!("state {}: {replaced}; what the server knew is lost", path.display());
     }
     Ok(store)
+}
+
+/// Makes the folder when only that one is missing; it must be one in which nobody else has a hand.
+fn prepare(path: &Path) -> io::Result<()> {
+    private_file::make_folder(path)?;
+    own_folder::check(path)
 }
 
 fn moved_aside(path: &Path, error: &StateError) -> String {
@@ -177,6 +180,9 @@ impl Found {
                 state.lost = kept.without_key;
                 let begun = Instant::now();
                 give_back(server, now, kept);
+                // They may have been written anew while the server was away.
+                let (rules, policy) = (server.config().rules.clone(), Box::new(server.config().policy.clone()));
+                server.handle(now, Input::Command(Command::Renew { rules, policy }));
                 state.restored = server.gauges().clients;
                 tracing::info!(
                     "state {}: {}, {} and {} are known again, in {} ms",
@@ -211,12 +217,11 @@ impl Found {
 
 /// Gives a server what was kept.
 fn give_back(server: &mut Server, now: Now, kept: Kept) {
-    let Kept { changes, horizons, deliveries, is_complete, heartbeat, forgotten, unreadable, .. } = kept;
-    if let Some(heartbeat) = heartbeat {
-        let since = if is_complete { SystemTime::UNIX_EPOCH } else { heartbeat + UNKNOWN_AFTER_HEARTBEAT };
-        server.remember_since(forgotten.unwrap_or(since).max(since));
-        horizons.iter().for_each(|horizon: &Horizon| server.restore_horizon(horizon));
+    let Kept { changes, horizons, deliveries, horizon, unreadable, .. } = kept;
+    if let Some(horizon) = horizon {
+        server.remember_since(horizon);
     }
+    horizons.iter().for_each(|horizon: &Horizon| server.restore_horizon(horizon));
     let total = changes.len();
     for (number, changed) in changes.into_iter().enumerate() {
         if number > 0 && number.is_multiple_of(CHANGES_PER_LINE) {

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::mpsc;
-use zephyr_engine::server::PeerServer;
+use zephyr_engine::server::{PeerKind, PeerServer};
 use zephyr_net::address;
 
 /// How long what was found holds.
@@ -260,6 +260,11 @@ impl PeerNames {
 
     fn is_asking(&self) -> bool {
         self.hesiod == Some(Asking::Now) || self.servers.iter().any(|server| server.asking == Asking::Now)
+    }
+
+    /// Whether others than this one may be of ours, whose names have addresses or not.
+    pub(super) fn has_ours(&self) -> bool {
+        self.peers().iter().any(|peer| peer.kind == PeerKind::Ours)
     }
 
     /// The servers beside this one. What two names stand for is the first one's.

@@ -21,7 +21,7 @@ use crate::{
 use ring::rand::{SecureRandom, SystemRandom};
 use std::{
     fs, io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -50,6 +50,8 @@ pub(crate) struct Gathered {
     /// The other realms.
     realm_list: Option<RealmList>,
     socket: Option<UdpSocket>,
+    /// Where other servers connect, when there are any of ours.
+    stream_listener: Option<TcpListener>,
     host: Option<HostName>,
     peers: Option<PeerNames>,
     sources: Sources,
@@ -67,6 +69,8 @@ pub(super) struct Ready {
     pub(super) service: Arc<dyn Service>,
     pub(super) realm_list: RealmList,
     pub(super) socket: UdpSocket,
+    /// Where other servers connect, when there are any of ours.
+    pub(super) stream_listener: Option<TcpListener>,
     pub(super) host: HostName,
     /// The servers of the realm.
     pub(super) peers: PeerNames,
@@ -101,6 +105,7 @@ pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathe
         service: None,
         realm_list,
         socket: None,
+        stream_listener: None,
         host: None,
         peers: None,
         sources,
@@ -135,6 +140,9 @@ pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathe
     gathered.findings.extend(listeners::examine(options, &readable, whole, running).await);
     if whole.zephyrd || options.listen.is_some() {
         gathered.bind(address, server.receive_buffer, running);
+    }
+    if gathered.peers.as_ref().is_some_and(PeerNames::has_ours) {
+        gathered.listen_for_servers(running);
     }
     gathered.settings = settings.map(|settings| options.overrule(settings));
     gathered
@@ -192,6 +200,18 @@ impl Gathered {
         }
     }
 
+    /// Opens the listener for other servers, at the socket's own number.
+    fn listen_for_servers(&mut self, running: Option<&Status>) {
+        let Some(address) = self.socket.as_ref().and_then(|socket| socket.local_addr().ok()) else { return };
+        match TcpListener::bind(address) {
+            Ok(listener) => self.stream_listener = Some(listener),
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse && running.is_some_and(|running| has(running, address)) => {
+            }
+            Err(error) => self.findings.problems.push(Problem::of_machine(no_servers(address, error))),
+        }
+    }
+
     /// What was found; where it is an error, that is a problem.
     fn unless_wrong<T>(&mut self, found: Result<T, AuthError>) -> Option<T> {
         found.map_err(|error| self.findings.problems.push(Problem::of_machine(in_one_line(&error)))).ok()
@@ -219,6 +239,7 @@ impl Gathered {
                 service: Some(service),
                 realm_list: Some(realm_list),
                 socket: Some(socket),
+                stream_listener,
                 host: Some(host),
                 peers: Some(peers),
                 sources,
@@ -231,6 +252,7 @@ impl Gathered {
                 service,
                 realm_list,
                 socket,
+                stream_listener,
                 host,
                 peers,
                 sources,
@@ -239,6 +261,12 @@ impl Gathered {
             Self { findings, .. } => Err(findings),
         }
     }
+}
+
+/// The problem that other servers cannot connect.
+pub(super) fn no_servers(address: SocketAddr, error: io::Error) -> String {
+    let error = port_holder::explain(Transport::Tcp, address, error);
+    format!("cannot listen for the realm's other servers on {address}: {error}")
 }
 
 /// Whether this server is the one who has the address.

@@ -25,7 +25,9 @@ mod local_addresses;
 mod locations;
 mod messages;
 mod mirror;
+mod peers_c;
 mod policy;
+mod realms;
 mod replay;
 #[path = "../running/mod.rs"]
 mod running;

@@ -1,18 +1,21 @@
 //! A server without sockets: what it sends is received at once. Its proofs are verified as the program around it does
 //! that.
 
-use super::stage::{Double, Proof, Received};
+use super::stage::{Double, Proof, Received, session_of};
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     ops::{Deref, DerefMut},
     sync::Arc,
     time::Duration,
 };
-use zephyr_core::time::Now;
+use zephyr_core::{
+    auth::{AuthError, Session},
+    time::Now,
+};
 use zephyr_daemons::zephyrd::verifier::Verifier;
 use zephyr_engine::{
     machine::{Input, Machine, Output},
-    server::{Command, Config, Done, Event, Job, Server},
+    server::{Command, Config, Done, Event, Job, RealmDone, RealmJob, Server, peers::c::Restored},
 };
 
 /// Whether packets go over sockets.
@@ -37,7 +40,21 @@ pub(crate) struct Transport {
     pub(crate) asked: IpAddr,
     double: Arc<Double>,
     verifier: Verifier,
+    /// Jobs that are somebody else's.
+    pub(crate) jobs: Vec<Job>,
     runtime: tokio::runtime::Runtime,
+    /// What becomes of jobs about other realms.
+    pub(crate) sessions: Sessions,
+}
+
+/// Sessions with other realms.
+pub(crate) enum Sessions {
+    /// They are given at once, with this session.
+    Given(Arc<dyn Session>),
+    /// There are none.
+    Refused,
+    /// Nobody has an answer; with the realms that were asked for.
+    Awaited(Vec<Arc<[u8]>>),
 }
 
 impl Transport {
@@ -46,7 +63,8 @@ impl Transport {
         let verifier = Verifier::new(double.clone(), crate::VERIFY_THREADS).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let asked = config.address.into();
-        Self { server: Server::new(config, now), asked, double, verifier, runtime }
+        let server = Server::new(config, now);
+        Self { server, asked, double, verifier, jobs: Vec::new(), runtime, sessions: Sessions::Refused }
     }
 
     /// How many packets were verified.
@@ -80,7 +98,24 @@ impl Transport {
                     Some(verified) => self.server.handle(now, Input::Done(Done::Verified(verified))),
                     None => under_way += 1,
                 },
-                Output::Job(_) => {}
+                Output::Job(Job::Restore(job)) => {
+                    let sessions = job.keys.iter().map(session_of).collect();
+                    let restored = Restored { id: job.id, sessions };
+                    self.server.handle(now, Input::Done(Done::Restored(restored)));
+                }
+                Output::Job(Job::Realm(RealmJob::Session(realm))) => {
+                    let result = match &mut self.sessions {
+                        Sessions::Given(session) => Ok(session.clone()),
+                        Sessions::Refused => Err(AuthError::Backend("there is none".to_owned())),
+                        Sessions::Awaited(asked) => {
+                            asked.push(realm);
+                            continue;
+                        }
+                    };
+                    let done = Done::Realm(RealmDone::Session { realm, result });
+                    self.server.handle(now, Input::Done(done));
+                }
+                Output::Job(job) => self.jobs.push(job),
                 Output::Event(event) => events.push(event),
                 Output::Wait(_) if under_way > 0 => {
                     let verified = self.runtime.block_on(self.verifier.next());

@@ -6,7 +6,10 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 use zephyr_core::{exposure::Exposure, sanitize, time::Now};
-use zephyr_engine::server::{Change, ChangeSource, Changed, Config, Destination, Gauges, Located, Server};
+use zephyr_engine::{
+    machine::{Input, Machine},
+    server::{Change, ChangeSource, Changed, Command, Config, Destination, Gauges, Located, NeighbourRealm, Server},
+};
 
 /// A server's clients, subscriptions, locations and hosts.
 #[derive(Debug, Default)]
@@ -14,6 +17,7 @@ pub(crate) struct Mirror {
     clients: BTreeMap<SocketAddr, Client>,
     locations: BTreeMap<(Vec<u8>, SocketAddr), Located>,
     hosts: BTreeMap<IpAddr, u16>,
+    realms: BTreeMap<Vec<u8>, HashSet<Destination>>,
 }
 
 #[derive(Debug, Default)]
@@ -29,27 +33,29 @@ impl Mirror {
             Change::ClientKnown { client, principal, .. } => {
                 self.clients.entry(*client).or_default().principal = principal.to_vec();
             }
-            Change::ClientConfirmed { client } => {
+            Change::ClientConfirmed { client, .. } => {
                 let known = self.clients.get_mut(client).expect("a known client is confirmed");
                 assert!(!std::mem::replace(&mut known.confirmed, true), "{client} is confirmed already");
             }
-            Change::Subscribed { client, destinations } => {
+            Change::Subscribed { client, destinations, .. } => {
                 let known = self.clients.get_mut(client).expect("a known client subscribes");
                 for it in destinations {
                     assert!(known.subscriptions.insert(it.clone()), "{client} has {it:?} already");
                 }
             }
-            Change::Unsubscribed { client, destinations } => {
+            Change::Unsubscribed { client, destinations, .. } => {
                 let known = self.clients.get_mut(client).expect("a known client unsubscribes");
                 for it in destinations {
                     assert!(known.subscriptions.remove(it), "{client} has no {it:?}");
                 }
             }
-            Change::ClientGone { client } => assert!(self.clients.remove(client).is_some(), "{client} was not known"),
+            Change::ClientGone { client, .. } => {
+                assert!(self.clients.remove(client).is_some(), "{client} was not known");
+            }
             Change::Located(located) => {
                 self.locations.insert((located.user.to_vec(), located.address), located.clone());
             }
-            Change::LocationGone { user, address } => {
+            Change::LocationGone { user, address, .. } => {
                 let gone = self.locations.remove(&(user.to_vec(), *address));
                 assert!(gone.is_some(), "{} was not at {address}", user.escape_ascii());
             }
@@ -59,6 +65,15 @@ impl Mirror {
             Change::HostGone { manager } => {
                 assert_eq!(self.hosts.remove(&manager.ip()), Some(manager.port()), "{manager} was not known");
             }
+            Change::RealmSubscribed { realm, destinations, .. } => {
+                self.realms.entry(realm.to_vec()).or_default().extend(destinations.iter().cloned());
+            }
+            Change::RealmUnsubscribed { realm, destinations } => {
+                let held = self.realms.get_mut(realm.as_ref()).expect("a known realm unsubscribes");
+                for it in destinations {
+                    assert!(held.remove(it), "{} has no {it:?}", realm.escape_ascii());
+                }
+            }
             Change::AuthenticatorUsed(_) | Change::ProofsUndone { .. } | Change::VersionsKnown { .. } => {}
         }
     }
@@ -66,7 +81,9 @@ impl Mirror {
     /// Compares with what the server says of itself.
     pub(crate) fn check(&self, dump: &str, gauges: &Gauges) {
         let (mut held, mut client) = (BTreeSet::new(), "");
-        for line in dump.lines().skip(2).take_while(|line| !line.starts_with("Triplet ")) {
+        let is_realm = |line: &str| line.split_once(':').is_some_and(|(number, _)| number.parse::<u8>().is_ok());
+        let is_ours = |line: &&str| !line.starts_with("Triplet ") && !is_realm(line);
+        for line in dump.lines().skip(2).take_while(is_ours) {
             if line.starts_with('\t') {
                 held.insert(format!("{client}{line}"));
             } else {
@@ -76,6 +93,7 @@ impl Mirror {
         }
         assert_eq!(self.lines(), held, "what changed, and what the server holds");
         assert_eq!(self.hosts.len(), gauges.hosts);
+        assert_eq!(self.realms.values().map(HashSet::len).sum::<usize>(), gauges.realm_subscriptions);
         assert_eq!(self.clients.values().filter(|client| !client.confirmed).count(), gauges.unconfirmed);
     }
 
@@ -114,6 +132,11 @@ impl Restored {
 
     pub(crate) fn apply(&mut self, now: Now, changed: Changed) {
         self.0.apply(now, changed, ChangeSource::Kept);
+    }
+
+    /// It is told of other realms, as every server is at its start.
+    pub(crate) fn know_realms(&mut self, now: Now, realms: Vec<NeighbourRealm>) {
+        self.0.handle(now, Input::Command(Command::Realms(realms)));
     }
 
     /// It holds the same as the other one, in the same order.

@@ -119,7 +119,7 @@ impl Timed {
     fn restart(&mut self) {
         let mut stage = Stage::starting(self.stage.now, |config| small(&mut config.bounds));
         // Its packets differ from those before.
-        (0..100).for_each(|_| drop(stage.packet(notice("x", "x", "", ALICE), No)));
+        (0..1000).for_each(|_| drop(stage.packet(notice("x", "x", "", ALICE), No)));
         self.stage = stage;
     }
 }

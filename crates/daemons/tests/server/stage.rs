@@ -19,7 +19,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 use zephyr_core::{
-    auth::{Acceptor, AuthError, Direction, Identity, Judgement, Reason, Session, Verdict},
+    auth::{Acceptor, AuthError, Direction, Identity, Judgement, Reason, Session, SessionKey, Verdict},
     kind::Kind,
     limits::Limits,
     notice::{Claim, Notice, Packet},
@@ -35,6 +35,7 @@ use zephyr_engine::{
         acl::{Acl, ClassAcls, Defaults, Rules},
     },
 };
+use zeroize::Zeroizing;
 
 pub const REALM: &str = "ATHENA.TEST";
 
@@ -91,6 +92,10 @@ impl Session for Key {
         zephyr_core::coding::zcode::encode(&self.checksum(packet.covered()?, direction), &mut expected);
         (packet.claim.checksum == expected).then_some(Cow::Borrowed(packet.notice.body))
     }
+
+    fn key(&self) -> Option<SessionKey> {
+        Some(SessionKey { kind: 99, octets: Zeroizing::new(self.0.to_be_bytes().to_vec()) })
+    }
 }
 
 /// What a packet proves.
@@ -100,8 +105,16 @@ pub enum Proof {
     #[default]
     No,
     Failed,
+    /// It is made by this principal, whoever its sender is.
+    By(&'static str),
 }
-pub use Proof::{Failed, No, Yes};
+pub use Proof::{By, Failed, No, Yes};
+
+/// The session that a key is of.
+pub fn session_of(key: &SessionKey) -> Option<Arc<dyn Session>> {
+    let octets = key.octets.as_slice().try_into().ok().filter(|_| key.kind == 99)?;
+    Some(Arc::new(Key(u64::from_be_bytes(octets))))
+}
 
 /// Rules that restrict nothing, with these default subscriptions.
 pub fn with_defaults(file: &[u8]) -> Arc<Rules> {
@@ -203,13 +216,17 @@ pub fn shipped_rules() -> Vec<(&'static str, &'static str)> {
 }
 
 /// What whoever knows all keys finds out about a packet that proves so much.
-pub fn judgement(packet: &Packet<'_>, proof: Proof) -> Judgement {
-    let sender = packet.notice.sender;
-    match proof {
-        No => Judgement::bare(Verdict::Unauthenticated),
-        Failed => Judgement::bare(Verdict::Failed(Reason::Checksum)),
-        Yes => Judgement::authentic(Identity::new(sender), Arc::new(key_of(std::str::from_utf8(sender).unwrap()))),
+pub fn judgement(packet: &Packet<'_>, expected: &[u8], proof: Proof) -> Judgement {
+    let maker = match proof {
+        No => return Judgement::bare(Verdict::Unauthenticated),
+        Failed => return Judgement::bare(Verdict::Failed(Reason::Checksum)),
+        Yes => packet.notice.sender,
+        By(maker) => maker.as_bytes(),
+    };
+    if maker != expected {
+        return Judgement::bare(Verdict::Failed(Reason::WrongPrincipal));
     }
+    Judgement::authentic(Identity::new(maker), Arc::new(key_of(std::str::from_utf8(maker).unwrap())))
 }
 
 /// Judges as the test says.
@@ -233,8 +250,7 @@ impl Acceptor for Double {
     fn judge(&self, packet: &Packet<'_>, expected: &[u8], _: Now) -> Result<Judgement, AuthError> {
         let mut proof = self.proof.lock().unwrap();
         proof.1 += 1;
-        assert_eq!(packet.notice.sender, expected);
-        Ok(judgement(packet, proof.0))
+        Ok(judgement(packet, expected, proof.0))
     }
 }
 
@@ -339,7 +355,7 @@ impl Stage {
         let claim = match proof {
             No => Claim::NONE,
             // An authenticator is never the same.
-            Yes | Failed => Claim { auth: 1, authent_len: 3, authenticator: &authenticator, checksum: b"Zsum" },
+            Yes | Failed | By(_) => Claim { auth: 1, authent_len: 3, authenticator: &authenticator, checksum: b"Zsum" },
         };
         notice.write(&claim, Limits::WHOLE_PACKET).unwrap()
     }
@@ -421,7 +437,15 @@ impl Stage {
         received
     }
 
+    /// What the server sends now, after the test has told it something itself.
+    pub fn settle(&mut self) -> Vec<Received> {
+        self.receive()
+    }
+
     pub fn command(&mut self, command: Command) -> Vec<Received> {
+        if let Command::Realms(realms) = &command {
+            self.restored.know_realms(self.now, realms.clone());
+        }
         self.engine.command(self.now, command);
         self.receive()
     }
@@ -432,7 +456,7 @@ impl Stage {
     }
 
     /// What the server sends now, without probes that programs have acknowledged.
-    fn receive(&mut self) -> Vec<Received> {
+    pub fn receive(&mut self) -> Vec<Received> {
         let mut received = self.drain();
         while let Some(place) = received.iter().position(|packet| packet.is_probe() && self.is_there(packet)) {
             let probe = received.remove(place);

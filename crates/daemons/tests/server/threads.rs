@@ -21,5 +21,7 @@ mod local_addresses;
 mod locations;
 mod messages;
 mod mirror;
+mod peers_c;
 mod policy;
+mod realms;
 mod stage;

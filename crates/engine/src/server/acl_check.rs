@@ -7,10 +7,13 @@ use crate::server::{
     Change, Server,
     acl::{Act, Rules, Ruling, Who},
     log_event::LogEvent,
+    origin::{Origin, RealmId},
+    peers::ours::ended::Element,
     request::Request,
     server_class::ServerClass,
+    stamp::Stamp,
     state::{
-        clients::ClientId,
+        clients::{Client, ClientId},
         subscriptions::{Destination, Subscription},
     },
 };
@@ -222,6 +225,30 @@ impl Server {
         (permitted, by_policy)
     }
 
+    /// Which of these subscriptions another realm may not have, for somebody of whom so much is known.
+    pub(crate) fn forbidden_to_realm(
+        &self,
+        realm: RealmId,
+        wanted: &[Destination],
+        verdict: &Verdict,
+        who: Who<'_>,
+    ) -> Vec<bool> {
+        let (policy, rules) = (&self.config.policy, &*self.config.rules);
+        let measures = Measures { policy, parties: self.parties(Origin::Realm(realm)), rules };
+        measures.judge(wanted, verdict, who).into_iter().map(|reason| reason.is_some()).collect()
+    }
+
+    /// Whether a client may be subscribed to something, by policy and rules.
+    pub(crate) fn may_hold(&self, client: &Client, destination: &Destination) -> bool {
+        let verdict = client.verdict();
+        let principal = verdict.identity().map(Identity::principal);
+        let who = Who { principal, address: Some(client.address().ip()) };
+        let parties = Parties::direct(self.config.realms.local());
+        let measures = Measures { policy: &self.config.policy, parties, rules: &self.config.rules };
+        let (class, everything) = about(destination);
+        measures.forbid(class, everything, &verdict, who).is_none()
+    }
+
     /// Whether a request is proven to be an operator's.
     pub(crate) fn is_operator(&self, request: &Request<'_>) -> bool {
         request.verdict.identity().is_some_and(|identity| self.config.rules.is_operator(identity.principal()))
@@ -229,6 +256,7 @@ impl Server {
 
     /// Ends what clients subscribed to and may no longer.
     pub(crate) fn end_forbidden_subscriptions(&mut self) {
+        self.end_forbidden_realm_subscriptions();
         let (rules, policy) = (self.config.rules.clone(), self.config.policy.clone());
         let home = self.config.realms.local().to_vec();
         let measures = Measures { policy: &policy, parties: Parties::direct(&home), rules: &rules };
@@ -249,13 +277,18 @@ impl Server {
                 continue;
             }
             let (principal, address, payer) = (client.principal.as_ref().into(), client.address(), client.payer());
+            let mut stamps: Vec<Stamp> = ended.iter().map(|held| held.stamp).collect();
+            stamps.dedup();
+            for Subscription { destination, stamp } in &ended {
+                self.ours.ended(&self.versions, *stamp, || Element::Subscription(address, destination.clone()));
+            }
             let ended: Vec<Destination> = ended.into_iter().map(|held| held.destination).collect();
             for destination in &ended {
                 self.subscriptions.remove(destination, id, &payer);
             }
             self.counters.subscriptions_ended += ended.len() as u64;
             self.report(LogEvent::SubscriptionsEnded { principal, client: address, count: ended.len() });
-            self.changed(Change::Unsubscribed { client: address, destinations: ended });
+            self.changed(Change::Unsubscribed { client: address, destinations: ended, stamps });
         }
     }
 }

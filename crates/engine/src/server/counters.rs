@@ -102,6 +102,14 @@ numbers! {
         failed_untrusted => "zephyrd_failed_proofs_total" reason = "untrusted",
         /// Authenticators that Kerberos refuses: expired, for another service, with a key that is not ours.
         failed_ticket => "zephyrd_failed_proofs_total" reason = "ticket",
+        /// Packets of clients and host managers that are handed on to C servers of the realm.
+        forwarded => "zephyrd_forwarded_total",
+        /// Packets that C servers of the realm have sent.
+        from_peers => "zephyrd_from_peers_total",
+        /// Exchanges of dumps with C servers that were completed.
+        dumps => "zephyrd_dumps_total" result = "done",
+        /// Exchanges of dumps with C servers that came to nothing.
+        dumps_failed => "zephyrd_dumps_total" result = "failed",
         /// Requests answered SENT: done, or delivered to somebody.
         answered_sent => "zephyrd_answered_total" answer = "sent",
         /// Requests answered LOST: nobody there, or nothing to do.
@@ -145,6 +153,10 @@ numbers! {
         answers_held => "zephyrd_held_answers_total",
         /// How often the disk or another server took too long to keep that.
         keepers_late => "zephyrd_late_keepers_total",
+        /// How often another server of ours was connected.
+        peers_connected => "zephyrd_peers_connected_total",
+        /// How often another server of ours was lost.
+        peers_lost => "zephyrd_peers_lost_total",
         /// Packets sent to subscribers, the first time each.
         delivered => "zephyrd_delivered_total",
         /// Packets not sent because too many to the same client are unacknowledged.
@@ -183,6 +195,28 @@ numbers! {
         taken_over => "zephyrd_taken_over_clients_total",
         /// Notices that could not be written for a subscriber.
         not_written => "zephyrd_not_written_total",
+        /// Notices and questions handed off to other realms.
+        realm_handed_off => "zephyrd_realm_notices_total" to = "one",
+        /// Copies of notices to all sent to realms that subscribed.
+        realm_copies => "zephyrd_realm_notices_total" to = "subscribed",
+        /// Notices to other realms that nobody answered in time, which is what their senders were told.
+        realm_lost => "zephyrd_realm_not_sent_total" reason = "silent",
+        /// Notices and subscriptions to other realms refused because nobody knows where, or too much waits already.
+        realm_refused => "zephyrd_realm_not_sent_total" reason = "refused",
+        /// Packets to other realms given up after their last repetition.
+        realm_given_up => "zephyrd_realm_not_sent_total" reason = "given_up",
+        /// Packets sent to other realms, the first time each.
+        realm_sent => "zephyrd_realm_sent_total",
+        /// Packets sent to other realms again.
+        realm_resent => "zephyrd_realm_retransmitted_total",
+        /// Answers of other realms that something waited for.
+        realm_answered => "zephyrd_realm_answered_total",
+        /// Proven control notices of other realms.
+        realm_control => "zephyrd_realm_control_total",
+        /// Answers of other realms to what they were not asked.
+        realm_unasked => "zephyrd_realm_unasked_total",
+        /// Sessions with other realms that could not be had.
+        realm_no_session => "zephyrd_realm_sessions_failed_total",
         /// Hosts whose clients and locations were forgotten because the host asked for it.
         host_flushes => "zephyrd_host_flushes_total",
     }
@@ -220,6 +254,14 @@ numbers! {
         pending => "zephyrd_pending_packets",
         /// Octets of these packets.
         pending_octets => "zephyrd_pending_octets",
+        /// Packets on their way to other realms.
+        realm_pending => "zephyrd_realm_pending_packets",
+        /// Octets that these packets take.
+        realm_pending_octets => "zephyrd_realm_pending_octets",
+        /// Subscriptions of other realms.
+        realm_subscriptions => "zephyrd_realm_subscriptions",
+        /// Subscriptions of clients that other realms have not granted yet.
+        realm_wishes => "zephyrd_realm_subscriptions_wanted",
         /// Locations.
         locations => "zephyrd_locations",
         /// Known hosts.
@@ -230,5 +272,11 @@ numbers! {
         replays => "zephyrd_remembered_authenticators",
         /// Answers that wait until what their requests changed is kept.
         held_answers => "zephyrd_waiting_answers",
+        /// Other servers of the realm.
+        peers => "zephyrd_peers",
+        /// Other servers of the realm that are there and are told of every change.
+        peers_up => "zephyrd_peers_up",
+        /// Changes that other servers of the realm have not acknowledged yet.
+        peers_behind => "zephyrd_peers_behind",
     }
 }

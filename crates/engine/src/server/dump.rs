@@ -4,7 +4,11 @@ use crate::server::{
     Server,
     state::{clients::Client, subscriptions::Subscription},
 };
-use std::{collections::BTreeMap, fmt::Write as _, net::SocketAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    net::SocketAddr,
+};
 use zephyr_core::{exposure::Exposure, sanitize};
 
 /// A text between quotes, as C servers write it.
@@ -48,7 +52,27 @@ impl Server {
                 line(&mut dump, format_args!("\t{} {} ({})", address.ip(), address.port(), escaped(&client.principal)));
             }
         }
+        self.dump_realms(&mut dump);
         dump
+    }
+
+    fn dump_realms(&self, dump: &mut String) {
+        for (number, (id, realm)) in self.realms.table.listed().enumerate() {
+            line(dump, format_args!("{number}:{}", escaped(&realm.name)));
+            for server in &realm.servers {
+                let nosend = if server.sends { "" } else { " nosend" };
+                match server.addresses.as_slice() {
+                    [] => line(dump, format_args!("\t0.0.0.0{nosend}")),
+                    addresses => {
+                        addresses.iter().for_each(|it| line(dump, format_args!("\t{}{nosend} gotaddr", it.ip())));
+                    }
+                }
+            }
+            let held: BTreeSet<&[u8]> = self.realms.theirs.of(id).map(|(destination, _)| destination.text()).collect();
+            for destination in held {
+                line(dump, format_args!("\t{}", triplet(destination)));
+            }
+        }
     }
 
     fn dump_locations(&self, dump: &mut String) {

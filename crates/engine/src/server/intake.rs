@@ -19,6 +19,8 @@ use crate::server::{
         response_cache::{Fingerprint, Handled},
     },
     log_event::LogEvent,
+    origin::{Origin, RealmId},
+    realms::table::Realm,
     reply::Reply,
     request::{Names, Path, Request, too_long},
     state::standing::Standing,
@@ -62,15 +64,17 @@ pub(crate) struct Arrival {
     handled_before: u64,
     /// Its notice's class and instance, once it is clear that it has not been seen before.
     names: Option<Names>,
+    /// The other realm whose server sends from where it came from.
+    realm: Option<RealmId>,
 }
 
 impl Arrival {
-    fn new(path: Path, packet: OwnedPacket) -> Self {
+    fn new(path: Path, packet: OwnedPacket, realm: Option<RealmId>) -> Self {
         let claim = packet.claim();
         let authenticator =
             (claim.auth != 0 && !claim.authenticator.is_empty()).then(|| Digest::of(claim.authenticator));
         let print = Fingerprint::of(path.from, packet.octets());
-        Self { path, print, authenticator, packet, handled_before: 0, names: None }
+        Self { path, print, authenticator, packet, handled_before: 0, names: None, realm }
     }
 
     /// Where it came from.
@@ -193,12 +197,14 @@ impl Server {
                 // Nothing was asked of anybody: whoever sends this has made it up, and it never reaches a class
                 // handler.
                 Kind::ServAck | Kind::ServNak if self.c_answered(now, from, &read.notice) => {}
+                Kind::ServAck | Kind::ServNak if self.realm_answered(now, path, &read) => {}
                 Kind::ServAck | Kind::ServNak | Kind::HmAck | Kind::ClientAck => {
                     self.counters.stray_answers += 1;
                     self.report(LogEvent::StrayAnswer { kind, from });
                 }
                 Kind::Unsafe | Kind::Unacked | Kind::Acked | Kind::HmCtl => {
-                    return self.admit(now, Arrival::new(path, packet));
+                    let realm = self.realm_at(from);
+                    return self.admit(now, Arrival::new(path, packet, realm));
                 }
             }
         }
@@ -218,7 +224,8 @@ impl Server {
             Examined::Done => {}
             Examined::Known(judgement) => return self.verifications.wait(arrival, Progress::Known(Ok(judgement))),
             Examined::Unknown => {
-                let expected = arrival.packet.notice().sender.into();
+                let of_realm = arrival.realm.and_then(|realm| self.realms.table.get(realm)).map(Realm::service);
+                let expected = of_realm.unwrap_or_else(|| arrival.packet.notice().sender.into());
                 let job = self.verifications.begin(arrival, expected);
                 return self.jobs.push_back(Job::Verify(job));
             }
@@ -353,7 +360,10 @@ impl Server {
         let Some(names) = arrival.names.take() else { return };
         let arrival = &*arrival;
         let packet = arrival.packet.packet();
-        let origin = self.config.neighbours.origin_of(arrival.from(), &packet.notice, &names.class);
+        let origin = match arrival.realm {
+            Some(realm) => Origin::Realm(realm),
+            None => self.config.neighbours.origin_of(arrival.from(), &packet.notice, &names.class),
+        };
         let Judgement { verdict, session, opened, lifetime } = judgement;
         self.handled += 1;
         self.counters.replayed += u64::from(verdict == Verdict::Failed(Reason::Replayed));
@@ -364,7 +374,7 @@ impl Server {
         self.c_forward(now, arrival, &request, told);
         let bounds = self.config.bounds;
         if let Some(authenticator) = arrival.authenticator
-            && let Some(identity) = request.verdict.identity()
+            && let Some(identity) = request.vouched_by.as_ref().or_else(|| request.verdict.identity())
         {
             let served = Served::new(&arrival.print, request.answered, of_host);
             let principal = identity.principal();
@@ -390,6 +400,11 @@ impl Server {
         let standing = request.standing();
         let handled = Handled { answer: request.answer, standing, of_host };
         self.response_cache.remember(now.monotonic, arrival.print, handled, bounds.response_cache_entries);
+    }
+
+    /// The other realm whose server sends from this address.
+    fn realm_at(&self, from: SocketAddr) -> Option<RealmId> {
+        self.realms.table.at(from).filter(|_| self.config.neighbours.peer_at(from).is_none())
     }
 
     /// Forgets which packets a host has sent about itself, as it begins anew; true when any of them was proven.

@@ -1,6 +1,10 @@
 //! Events that the server logs.
 
-use crate::{level::Level, plural::Plural, server::held_answers::KeeperId};
+use crate::{
+    level::Level,
+    plural::Plural,
+    server::{held_answers::KeeperId, realms::RealmState},
+};
 use std::{fmt, net::SocketAddr};
 use zephyr_core::{
     auth::{AuthError, Reason},
@@ -86,6 +90,28 @@ pub enum LogEvent {
     NeverConfirmed { client: SocketAddr, principal: Box<[u8]> },
     /// A proven principal takes the address of a client that is not proven, or of which nothing shows that it is there.
     TakenOver { sender: Box<[u8]>, owner: Box<[u8]>, client: SocketAddr },
+    /// Another server of ours is there, and is sent the state.
+    PeerConnected { name: Box<str>, program: Box<str> },
+    /// Another server of ours knows all that this one knows.
+    PeerCaughtUp { name: Box<str> },
+    /// Another server of ours is not there any more.
+    PeerLost { name: Box<str>, why: Box<str> },
+    /// Another server of ours cannot be reached; told once, until it was there.
+    PeerNotReached { name: Box<str>, why: Box<str> },
+    /// Another realm is otherwise than before.
+    RealmState { realm: Box<[u8]>, state: RealmState },
+    /// There is no session with the servers of another realm.
+    NoRealmSession { realm: Box<[u8]>, error: AuthError },
+    /// A packet to another realm cannot be written.
+    NotWrittenToRealm { reason: String },
+    /// A server of another realm answers what it was not asked; `what` it would tell.
+    Unasked { realm: Box<[u8]>, what: &'static str, from: SocketAddr },
+    /// Subscriptions, so many, that another realm wants for somebody and may not have.
+    RealmSubscriptionRefused { sender: Box<[u8]>, from: SocketAddr, count: usize },
+    /// Subscriptions of another realm, so many, that new rules forbid.
+    RealmSubscriptionsEnded { realm: Box<[u8]>, count: usize },
+    /// All host managers have gone to other servers, as they were asked to.
+    Drained,
     /// A host manager has started or flushed; so many clients are gone.
     HostFlushed { host: SocketAddr, clients: usize },
     /// Another server of the realm is named in the configuration.
@@ -132,19 +158,25 @@ impl LogEvent {
             | Self::NoDump { .. }
             | Self::Dropped { .. }
             | Self::SubscriptionRefused { by_default: true, .. } => Level::Debug,
+            // Whoever got none has said so, and what to do.
+            Self::NoRealmSession { .. } => Level::Debug,
             Self::CannotVerify { .. } => Level::Error,
             Self::FailedProof { .. }
             | Self::Unauthenticated { .. }
             | Self::ClientDead { .. }
             | Self::PortClosed { .. }
             | Self::NeverConfirmed { .. }
+            | Self::PeerConnected { .. }
+            | Self::Drained
+            | Self::PeerCaughtUp { .. }
             | Self::PeerAdded { .. }
             | Self::PeerRemoved { .. }
             | Self::PeerState { .. }
             | Self::NoSuchClient { .. }
             | Self::DumpBegins { .. }
             | Self::DumpTaken { .. }
-            | Self::DumpDone { .. } => Level::Info,
+            | Self::DumpDone { .. }
+            | Self::RealmState { .. } => Level::Info,
             _ => Level::Warning,
         }
     }
@@ -242,6 +274,35 @@ impl fmt::Display for LogEvent {
             Self::TakenOver { sender, owner, client } => {
                 write!(f, "{} takes the port of {} ({client})", text(sender), text(owner))
             }
+            Self::PeerConnected { name, program } => {
+                write!(f, "server {name} is connected ({})", text(program.as_bytes()))
+            }
+            Self::PeerCaughtUp { name } => write!(f, "server {name} has caught up"),
+            Self::PeerLost { name, why } => write!(f, "server {name} is lost: {}", text(why.as_bytes())),
+            Self::PeerNotReached { name, why } => {
+                write!(f, "server {name} cannot be reached: {}", text(why.as_bytes()))
+            }
+            Self::RealmState { realm, state } => write!(f, "realm {} is now {state}", text(realm)),
+            Self::NoRealmSession { realm, error } => {
+                write!(
+                    f,
+                    "no session with realm {}: {error}; what is for it waits, and is lost after 8 seconds",
+                    text(realm)
+                )
+            }
+            Self::NotWrittenToRealm { reason } => write!(f, "no notice for another realm: {reason}"),
+            Self::Unasked { realm, what, from } => {
+                write!(f, "realm {} ({from}) tells {what} that nobody has asked it for, passed over", text(realm))
+            }
+            Self::RealmSubscriptionRefused { sender, from, count } => {
+                let subscriptions = Plural(*count, "subscription", "subscriptions");
+                write!(f, "{subscriptions} of another realm for {} refused ({from})", text(sender))
+            }
+            Self::RealmSubscriptionsEnded { realm, count } => {
+                let subscriptions = Plural(*count, "subscription", "subscriptions");
+                write!(f, "{subscriptions} of realm {} ended by the new rules", text(realm))
+            }
+            Self::Drained => f.write_str("no host uses this server any longer"),
             Self::HostFlushed { host, clients } => {
                 write!(f, "host {} flushed, {} gone", host.ip(), Plural(*clients, "client", "clients"))
             }

@@ -44,7 +44,7 @@ pub use acl_check::{Access, access};
 pub use config::{Command, Config};
 pub use confirmation::ProbeSecret;
 pub use counters::{Counters, Gauges, Metric};
-pub use event::{Cause, Change, Changed, Event, Located, LogEntry, Published};
+pub use event::{Cause, Change, Changed, ClientOwner, Event, Gone, Located, LogEntry, Published};
 pub use held_answers::{KeeperId, Presence};
 pub use inspect::{ClientView, PeerView, SubscriptionView};
 pub use job::{Done, Job};
@@ -53,8 +53,9 @@ pub use limits::bounds::Bounds;
 pub use log_event::LogEvent;
 pub use origin::{Belief, NeighbourRealm, Neighbours, Origin, PeerId, PeerKind, PeerServer, RealmId, RealmServer};
 pub use pacer::acknowledgements_in_flight;
+pub use peers::ours::SessionMaker;
 pub use queue_lengths::QueueLengths;
-pub use realms::{RealmDone, RealmJob};
+pub use realms::{RealmDone, RealmJob, RealmState, RealmView};
 pub use server_class::ServerClass;
 pub use snapshot::Source as ChangeSource;
 pub use stamp::{ServerId, Stamp, VersionVector};
@@ -72,7 +73,12 @@ use crate::{
             response_cache::ResponseCache,
         },
         pacer::{Lane, Paced, Pacer},
-        peers::c::CPeers,
+        peers::{
+            c::CPeers,
+            ours::{Ours, ended::Element},
+            stream::StreamNumbers,
+        },
+        realms::OtherRealms,
         request::{Path, Source},
         stamp::StampClock,
         state::{
@@ -80,7 +86,7 @@ use crate::{
             clients::{Client, ClientId, Clients},
             deliveries::{Deliveries, Due},
             hosts::Hosts,
-            locations::{Gone, Locations},
+            locations::{GoneLocation, Locations},
             probes::Probes,
             standing::ByStanding,
             subscriptions::Subscriptions,
@@ -142,6 +148,11 @@ pub struct Server {
     verifications: Verifications,
     /// Requests handled since the start.
     handled: u64,
+    /// The other servers of ours.
+    ours: Ours,
+    streams: StreamNumbers,
+    /// Host managers were asked to go elsewhere.
+    is_draining: bool,
     /// Servers of the realm that are C programs.
     c_peers: CPeers,
     /// Changes that were ever told.
@@ -155,6 +166,7 @@ pub struct Server {
     pacer: Pacer,
     jobs: VecDeque<Job>,
     events: VecDeque<Event>,
+    realms: OtherRealms,
 }
 
 impl Machine for Server {
@@ -169,11 +181,13 @@ impl Machine for Server {
             Input::Datagram { from, local, octets } => self.receive(now, Path { from, local }, octets),
             Input::Unreachable { to, quoted } => self.unreachable(now, to, quoted),
             Input::Done(Done::Verified(verified)) => self.verified(now, verified),
-            // There is no other server yet that it could be of.
+            Input::Done(Done::Realm(done)) => self.realm_done(now, done),
             Input::Done(Done::Stream(event)) if CPeers::is_own(event.stream()) => self.c_stream(now, event),
+            Input::Done(Done::Stream(event)) => {
+                self.ours_stream(now, &event);
+            }
             Input::Done(Done::Restored(restored)) => self.c_restored(now, restored),
             Input::Done(Done::Uptime(uptime)) => self.c_uptime(now, uptime),
-            Input::Done(Done::Stream(_) | Done::Realm(_)) => {}
             Input::Timeout => {
                 self.c_timeout(now);
                 self.handle_timeout(now);
@@ -185,13 +199,20 @@ impl Machine for Server {
     fn poll(&mut self, now: Now) -> Output<Self> {
         self.now = now;
         for _ in 0..MAX_PACKETS_PER_POLL {
+            if self.ours.wants_turn() {
+                self.serve_ours(now);
+            }
+            self.go_on_with_realms(now);
+            if self.ours.wants_turn() {
+                self.serve_ours(now);
+            }
             if let Some(output) = self.next_output(now) {
                 return output;
             }
             // Both in turn: neither what is to be delivered nor what has come waits for the other.
             let went_on = self.go_on(now);
             if !self.handle_next(now) && !went_on {
-                let has_more = self.clear_up();
+                let has_more = self.clear_up() || self.ours.wants_turn();
                 return Output::Wait(if has_more { Some(now.monotonic) } else { self.next_timeout(now) });
             }
         }
@@ -205,7 +226,8 @@ impl Machine for Server {
 
 impl Server {
     /// A server that knows nobody yet.
-    pub fn new(config: Config, now: Now) -> Self {
+    pub fn new(mut config: Config, now: Now) -> Self {
+        let realms = std::mem::take(&mut config.neighbours.realms);
         let mut server = Self {
             uids: UidSource::new(config.address),
             started: now.monotonic,
@@ -232,6 +254,9 @@ impl Server {
             ingress: FairQueue::default(),
             verifications: Verifications::default(),
             handled: 0,
+            ours: Ours::default(),
+            streams: StreamNumbers::default(),
+            is_draining: false,
             c_peers: CPeers::default(),
             told: 0,
             held_answers: HeldAnswers::default(),
@@ -241,9 +266,12 @@ impl Server {
             pacer: Pacer::new(config.in_flight),
             jobs: VecDeque::new(),
             events: VecDeque::new(),
+            realms: OtherRealms::default(),
             config,
         };
         server.set_c_peers(now);
+        server.set_realms(now, realms);
+        server.arrange_ours(now);
         server
     }
 
@@ -274,21 +302,20 @@ impl Server {
         let due =
             [self.deliveries.next_due(), self.probes.next_due(), self.checks.next_due()].into_iter().flatten().min();
         let room = (!self.fan_outs.is_empty()).then(|| self.pacer.next_room());
-        [
-            due.filter(|_| may_repeat),
-            room,
+        let others = [
             self.pacer.next_chance(),
             self.held_answers.next_due(),
             self.c_peers.next_due(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+            self.realms.next_due(),
+            self.next_ours_due(),
+        ];
+        [due.filter(|_| may_repeat), room].into_iter().chain(others).flatten().min()
     }
 
     /// Handles what is due, as long as there is little to send. When much is due at once, some of it stays due.
     fn handle_timeout(&mut self, now: Now) {
         self.answer_overdue(now);
+        self.ours_timeout(now);
         if self.deliveries.forget_some() || !self.may_repeat(now) {
             return;
         }
@@ -332,14 +359,14 @@ impl Server {
 
     /// Gives up a client that answers no longer.
     fn give_up(&mut self, client: ClientId) {
-        if let Some(gone) = self.forget_client(client) {
+        if let Some(gone) = self.forget_client(client, Gone::Silent) {
             self.report(LogEvent::ClientDead { client: gone.address(), principal: gone.principal.as_ref().into() });
         }
     }
 
     /// Forgets a client that is gone without having said so, and its locations.
-    fn forget_client(&mut self, client: ClientId) -> Option<Client> {
-        let gone = self.remove_client(client)?;
+    fn forget_client(&mut self, client: ClientId, why: Gone) -> Option<Client> {
+        let gone = self.remove_client(client, why)?;
         self.c_kill(self.now, gone.address());
         self.counters.dead_clients += 1;
         let ended = self.locations.remove_address(gone.address(), gone.standing().is_proven());
@@ -362,17 +389,20 @@ impl Server {
                 (self.config.rules, self.config.policy) = (rules, *policy);
                 self.end_forbidden_subscriptions();
             }
-            Command::Realms(realms) => self.config.neighbours.realms = realms,
+            Command::Realms(realms) => self.set_realms(now, realms),
             Command::Rebound(bounds) => self.config.bounds = *bounds,
             Command::Peers { peers, believe } => {
                 self.config.neighbours.peers = peers;
                 self.config.neighbours.believe = believe;
+                self.arrange_ours(now);
                 self.set_c_peers(now);
             }
             Command::Stored { keeper, up_to } => self.stored(keeper, up_to),
             Command::Keeper { keeper, presence } => self.keeper(keeper, presence),
+            Command::Drain => self.drain(now),
             Command::Shutdown => {
                 self.finish_fan_outs(now);
+                self.end_all_hand_offs();
                 self.say_goodbye_to_hosts(now);
                 self.c_leave(now);
             }
@@ -391,6 +421,7 @@ impl Server {
 
     /// The current size of the server's state.
     pub fn gauges(&self) -> Gauges {
+        let peers = self.peers(self.now);
         Gauges {
             clients: self.clients.len(),
             unconfirmed: self.clients.unconfirmed(),
@@ -398,11 +429,18 @@ impl Server {
             subscription_octets: self.subscriptions.octets(),
             pending: self.deliveries.len(),
             pending_octets: self.deliveries.octets(),
+            realm_pending: self.realms.outbox.len(),
+            realm_pending_octets: self.realms.outbox.octets(),
+            realm_subscriptions: self.realms.theirs.len(),
+            realm_wishes: self.realms.wishes.len(),
             locations: self.locations.len(),
             hosts: self.hosts.len(),
             recent: self.response_cache.len(),
             replays: self.replay_cache.len(),
             held_answers: self.held_answers.len(),
+            peers: peers.len(),
+            peers_up: peers.iter().filter(|peer| matches!(peer.state, "up" | "tardy")).count(),
+            peers_behind: peers.iter().map(|peer| peer.behind).sum(),
         }
     }
 
@@ -424,17 +462,19 @@ impl Server {
     }
 
     /// Forgets a client, its subscriptions and what waits for it.
-    fn remove_client(&mut self, id: ClientId) -> Option<Client> {
-        let client = self.take_client(id);
+    fn remove_client(&mut self, id: ClientId, why: Gone) -> Option<Client> {
+        let client = self.take_client(id, why);
         self.clear_up();
         client
     }
 
     /// Forgets a client. From now on it gets nothing, and counts no longer; its traces are left to
     /// [`clear_up`](Self::clear_up), as there may be many.
-    fn take_client(&mut self, id: ClientId) -> Option<Client> {
+    fn take_client(&mut self, id: ClientId, why: Gone) -> Option<Client> {
+        let stamps = self.clients.get(id)?.stamps();
         let client = self.drop_client(id)?;
-        self.changed(Change::ClientGone { client: client.address() });
+        self.ours.ended_client(&self.versions, client.address(), &stamps);
+        self.changed(Change::ClientGone { client: client.address(), stamps, why });
         Some(client)
     }
 
@@ -444,6 +484,7 @@ impl Server {
         let payer = client.payer();
         let held = std::mem::take(&mut client.subscriptions);
         self.subscriptions.leave(id, held.into_iter().map(|held| held.destination).collect(), &payer);
+        self.end_wishes_of(id);
         self.probes.end(id);
         self.checks.end(client.address().ip(), id);
         self.deliveries.forget_client(client.address(), id);
@@ -452,13 +493,14 @@ impl Server {
 
     /// Clears up some of what clients have left that are gone; true when there is more.
     fn clear_up(&mut self) -> bool {
-        self.subscriptions.end_some() | self.deliveries.forget_some()
+        self.subscriptions.end_some() | self.deliveries.forget_some() | self.tell_of_orphans()
     }
 
     /// Reports which locations are gone.
-    fn locations_gone(&mut self, gone: Vec<Gone>) {
-        for (user, address) in gone {
-            self.changed(Change::LocationGone { user, address });
+    fn locations_gone(&mut self, gone: Vec<GoneLocation>) {
+        for GoneLocation { user, address, stamp, .. } in gone {
+            self.ours.ended(&self.versions, stamp, || Element::Location(user.clone(), address));
+            self.changed(Change::LocationGone { user, address, stamp });
         }
     }
 }

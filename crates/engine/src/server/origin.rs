@@ -1,5 +1,6 @@
 //! The origin of a packet, decided once when it comes in.
 
+use crate::server::peers::ours::SessionMaker;
 use std::net::SocketAddr;
 use zephyr_core::{fold::FoldedName, names, notice::Notice};
 
@@ -7,8 +8,8 @@ use zephyr_core::{fold::FoldedName, names, notice::Notice};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PeerId(pub usize);
 
-/// Another realm with servers of its own: its place in [`Neighbours::realms`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Another realm with servers of its own. It keeps its number for as long as the server runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RealmId(pub usize);
 
 /// The origin of a packet. Handlers go by this and by the notice's class.
@@ -63,6 +64,8 @@ pub struct Neighbours {
     pub peers: Vec<PeerServer>,
     /// What is believed of them.
     pub believe: Belief,
+    /// Makes sessions of the keys that other servers of ours hand on.
+    pub sessions: SessionMaker,
     /// Other realms.
     pub realms: Vec<NeighbourRealm>,
 }
@@ -87,21 +90,16 @@ pub struct RealmServer {
     pub sends: bool,
 }
 
-impl NeighbourRealm {
-    /// Whether one of its servers sends from this address.
-    fn has(&self, from: SocketAddr) -> bool {
-        self.servers.iter().any(|server| server.addresses.contains(&from))
-    }
-}
-
 impl Neighbours {
-    /// The origin of a notice of this class from this address and port.
+    /// The other server of this realm that sends from this address.
+    pub(crate) fn peer_at(&self, from: SocketAddr) -> Option<PeerId> {
+        self.peers.iter().position(|peer| peer.addresses.contains(&from)).map(PeerId)
+    }
+
+    /// The origin of a notice of this class from this address and port, which is no other realm's.
     pub(crate) fn origin_of(&self, from: SocketAddr, notice: &Notice<'_>, class: &FoldedName) -> Origin {
-        if let Some(peer) = self.peers.iter().position(|peer| peer.addresses.contains(&from)) {
-            return Origin::Peer(PeerId(peer));
-        }
-        if let Some(realm) = self.realms.iter().position(|realm| realm.has(from)) {
-            return Origin::Realm(RealmId(realm));
+        if let Some(peer) = self.peer_at(from) {
+            return Origin::Peer(peer);
         }
         let for_hosts = class.is(names::ZEPHYR_CTL) && notice.instance.eq_ignore_ascii_case(names::HM);
         if class.is(names::HM_CTL) || for_hosts { Origin::HostManager } else { Origin::Client }
@@ -110,14 +108,6 @@ impl Neighbours {
     /// Which program a peer is.
     pub(crate) fn kind(&self, peer: PeerId) -> Option<PeerKind> {
         self.peers.get(peer.0).map(|peer| peer.kind)
-    }
-
-    /// The realm whose server vouches for what comes from there, when that is another than ours.
-    pub(crate) fn relay(&self, origin: Origin) -> Option<&[u8]> {
-        match origin {
-            Origin::Realm(RealmId(realm)) => self.realms.get(realm).map(|realm| &*realm.name),
-            Origin::Client | Origin::HostManager | Origin::Peer(_) => None,
-        }
     }
 }
 
@@ -132,10 +122,8 @@ mod tests {
         let neighbours = Neighbours {
             peers: vec![peer(vec![at(1, 2103)]), peer(vec![at(3, 2103), at(2, 2103)])],
             believe: Belief::Proven,
-            realms: vec![NeighbourRealm {
-                name: b"CS.TEST"[..].into(),
-                servers: vec![RealmServer { name: "z9".to_owned(), addresses: vec![at(9, 2103)], sends: true }],
-            }],
+            sessions: SessionMaker::default(),
+            realms: Vec::new(),
         };
         let origin = |from, class: &'static [u8], instance: &'static [u8]| {
             let notice = Notice { class, instance, ..Notice::EMPTY };
@@ -143,11 +131,8 @@ mod tests {
         };
         assert_eq!(origin(at(2, 2103), b"MESSAGE", b"x"), Origin::Peer(PeerId(1)));
         assert_eq!(origin(at(2, 2104), b"MESSAGE", b"x"), Origin::Client, "another program of that host");
-        assert_eq!(origin(at(9, 2103), b"MESSAGE", b"x"), Origin::Realm(RealmId(0)));
         assert_eq!(origin(at(7, 2104), b"Hm_Ctl", b"x"), Origin::HostManager);
         assert_eq!(origin(at(7, 2104), b"zephyr_ctl", b"hm"), Origin::HostManager);
         assert_eq!(origin(at(7, 2104), b"ZEPHYR_CTL", b"CLIENT"), Origin::Client);
-        assert_eq!(neighbours.relay(Origin::Realm(RealmId(0))), Some(&b"CS.TEST"[..]));
-        assert_eq!(neighbours.relay(Origin::Peer(PeerId(0))), None);
     }
 }

@@ -12,7 +12,11 @@ use zephyr_core::{
 impl Server {
     /// The parties to whatever comes from there.
     pub(crate) fn parties(&self, origin: Origin) -> Parties<'_> {
-        Parties { home: self.config.realms.local(), relay: self.config.neighbours.relay(origin) }
+        let relay = match origin {
+            Origin::Realm(realm) => self.realms.table.get(realm).map(|realm| &*realm.name),
+            Origin::Client | Origin::HostManager | Origin::Peer(_) => None,
+        };
+        Parties { home: self.config.realms.local(), relay }
     }
 
     /// Decides on a request's action by the policy; `class` is what it is about, if it is about a class.
@@ -109,6 +113,9 @@ impl Server {
 
     /// The verdict as this domain sees it: foreign realms are only believed for whom they may speak for.
     pub(crate) fn apply_trust(&self, request: &mut Request<'_>) {
+        if let Origin::Realm(realm) = request.origin {
+            return self.apply_realm(request, realm);
+        }
         let Cow::Owned(untrusted) = self.config.policy.trusted(&request.verdict, &self.parties(request.origin)).0
         else {
             return;

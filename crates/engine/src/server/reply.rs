@@ -23,6 +23,7 @@ use std::{
     sync::Arc,
 };
 use zephyr_core::{
+    body::first_text,
     fragment::Cutter,
     kind::Kind,
     limits::{FRAGMENT_FUDGE, Limits, MAX_NOTICE, MAX_PACKET},
@@ -56,7 +57,41 @@ pub(crate) enum Reply {
     Later,
 }
 
+/// A notice that is answered later, and its sender.
+pub(crate) struct Late<'a> {
+    /// The way that it came.
+    pub(crate) path: Path,
+    /// By what its packet is known.
+    pub(crate) known_by: KnownBy,
+    /// The notice, as its sender is told it.
+    pub(crate) notice: Notice<'a>,
+    /// What its packet claimed.
+    pub(crate) claim: Claim<'a>,
+}
+
+/// Whoever asked something, and is answered in a notice of its own.
+pub(crate) struct Asker {
+    /// The program that asked.
+    pub(crate) to: SocketAddr,
+    /// The address of this host that it asked at.
+    pub(crate) local: Option<IpAddr>,
+    /// Who asked.
+    pub(crate) principal: Arc<[u8]>,
+    /// Whether that is proven.
+    pub(crate) standing: Standing,
+}
+
 impl Reply {
+    /// The result that another server's answer tells.
+    fn of(kind: Kind, body: &[u8]) -> Self {
+        match (kind, first_text(body)) {
+            (Kind::ServAck, names::SENT) => Self::Sent,
+            (Kind::ServNak, names::FAIL) => Self::NotFound,
+            (Kind::ServNak, _) => Self::Denied,
+            _ => Self::Lost,
+        }
+    }
+
     const fn kind(self) -> Kind {
         match self {
             Self::Sent | Self::SentWithLongHeaders | Self::Lost | Self::Later => Kind::ServAck,
@@ -111,7 +146,28 @@ impl Server {
     pub(crate) fn reply_later(&mut self, now: Now, fan_out: &FanOut, known_by: KnownBy, answer: Reply) {
         let packet = fan_out.published.packet().packet();
         let notice = Notice { recipient: &fan_out.recipient, ..fan_out.published.notice() };
-        let written = self.answer_packet(&notice, &packet.claim, answer, "");
+        let path = Path { from: fan_out.published.from, local: fan_out.local };
+        self.reply_late(now, &Late { path, known_by, notice, claim: packet.claim }, answer, "");
+    }
+
+    /// The same for any notice; with a reason, if there is one.
+    pub(crate) fn reply_late(&mut self, now: Now, late: &Late<'_>, answer: Reply, reason: &str) {
+        let written = self.answer_packet(&late.notice, &late.claim, answer, reason);
+        let written = written.or_else(|| self.answer_packet(&late.notice, &late.claim, answer, ""));
+        self.send_late(now, late, answer, written);
+    }
+
+    /// Hands on what another server answers, in its own words.
+    pub(crate) fn relay_answer(&mut self, now: Now, late: &Late<'_>, kind: Kind, body: &[u8]) {
+        let answer = Reply::of(kind, body);
+        let recipient = completed(late.notice.recipient, self.config.realms.local());
+        let written = acknowledgement(&Notice { kind, recipient: &recipient, body, ..late.notice }, &late.claim);
+        let written = written.or_else(|| self.answer_packet(&late.notice, &late.claim, answer, ""));
+        self.send_late(now, late, answer, written);
+    }
+
+    fn send_late(&mut self, now: Now, late: &Late<'_>, answer: Reply, written: Option<Bytes>) {
+        let Late { path, known_by, .. } = late;
         self.count_answer(answer);
         let before = self.told();
         if let Some(authenticator) = &known_by.authenticator
@@ -120,10 +176,9 @@ impl Server {
             self.changed(Change::AuthenticatorUsed(used));
         }
         if let Some(written) = written {
-            let path = Path { from: fan_out.published.from, local: fan_out.local };
             self.response_cache.answered(&known_by.print, written.clone());
             self.amplification.spend(path.from.ip(), written.len());
-            self.send_when_kept(now, path.back(written), known_by, before);
+            self.send_when_kept(now, path.back(written), *known_by, before);
         }
     }
 
@@ -168,11 +223,13 @@ impl Server {
         let (proven, now) = (self.is_proven(request), request.now);
         let recipient = completed(request.notice.recipient, self.config.realms.local());
         let mut notice = Notice { kind: Kind::Acked, recipient: &recipient, body: b"", ..request.notice };
+        let standing = request.standing();
+        let asker = Asker { to, local: request.local, principal: request.principal().into(), standing };
         if proven {
             let body = shortened(entries, MAX_NOTICE);
             let packets = self.packets_of(now, to, Notice { body: &body, ..notice });
-            if let Some(addressee) = self.asker(request, packets.len()) {
-                return self.send_packets(request, to, packets, addressee);
+            if let Some(addressee) = self.asker(now, &asker, packets.len()) {
+                return self.send_packets(now, &asker, packets, addressee);
             }
         }
         let body = shortened(entries, body_octets(&notice, self.amplification.of(to.ip())));
@@ -180,7 +237,20 @@ impl Server {
         let packets = self.packets_of(now, to, notice);
         let octets = packets.iter().map(|(_, packet)| packet.len()).sum();
         if let Some(addressee) = self.stranger(to.ip(), octets) {
-            self.send_packets(request, to, packets, addressee);
+            self.send_packets(now, &asker, packets, addressee);
+        }
+    }
+
+    /// Sends an answer to who asked, if it may be sent to him.
+    pub(crate) fn send_answer(&mut self, now: Now, asker: &Asker, notice: Notice<'_>) {
+        let packets = self.packets_of(now, asker.to, notice);
+        let octets = packets.iter().map(|(_, packet)| packet.len()).sum();
+        let addressee = match asker.standing {
+            Standing::Proven => self.asker(now, asker, packets.len()),
+            Standing::Unproven => self.stranger(asker.to.ip(), octets),
+        };
+        if let Some(addressee) = addressee {
+            self.send_packets(now, asker, packets, addressee);
         }
     }
 
@@ -188,19 +258,19 @@ impl Server {
     /// as a whole. It counts as sent.
     ///
     /// He may have forged where he asks from all the same, unless a client of his has shown that it is there.
-    fn asker(&mut self, request: &Request<'_>, packets: usize) -> Option<Addressee> {
-        let host = request.from.ip();
+    fn asker(&mut self, now: Now, asker: &Asker, packets: usize) -> Option<Addressee> {
+        let host = asker.to.ip();
         let is_there = |client: &Client| client.is_confirmed() && client.address().ip() == host;
         let has_one_there = self
             .clients
-            .in_name(request.principal(), Standing::Proven)
+            .in_name(&asker.principal, Standing::Proven)
             .any(|id| self.clients.get(id).is_some_and(is_there));
         if has_one_there {
             return Some(Addressee::Asker { transmissions: ANSWER_TRANSMISSIONS });
         }
-        let principal: Arc<[u8]> = request.principal().into();
+        let principal = asker.principal.clone();
         let mut transmissions = ANSWER_TRANSMISSIONS;
-        while transmissions > 0 && !self.spend_unconfirmed(request.now, host, &principal, transmissions * packets) {
+        while transmissions > 0 && !self.spend_unconfirmed(now, host, &principal, transmissions * packets) {
             transmissions /= 2;
         }
         (transmissions > 0).then_some(Addressee::Asker { transmissions })
@@ -242,20 +312,15 @@ impl Server {
 
     /// Sends the answer to a query, and retransmits it until it is acknowledged. What cannot be
     /// remembered is not sent.
-    pub(crate) fn send_packets(
-        &mut self,
-        request: &Request<'_>,
-        to: SocketAddr,
-        packets: Vec<(Uid, Bytes)>,
-        addressee: Addressee,
-    ) {
-        let owner: Option<Arc<[u8]>> = matches!(addressee, Addressee::Asker { .. }).then(|| request.principal().into());
+    pub(crate) fn send_packets(&mut self, now: Now, asker: &Asker, packets: Vec<(Uid, Bytes)>, addressee: Addressee) {
+        let Asker { to, local, standing, .. } = *asker;
+        let owner = matches!(addressee, Addressee::Asker { .. }).then(|| asker.principal.clone());
         let limits = self.delivery_limits(Standing::Proven);
         let limits = DeliveryLimits { principal_octets: limits.answer_octets / PARTS, ..limits };
         for (uid, packet) in packets {
-            let (owner, payload, local) = (owner.clone(), packet.clone(), request.local);
-            let outgoing = Outgoing { key: (to, uid), local, addressee, owner, standing: request.standing(), payload };
-            if self.deliveries.remember(request.now.monotonic, outgoing, &limits).is_err() {
+            let (owner, payload) = (owner.clone(), packet.clone());
+            let outgoing = Outgoing { key: (to, uid), local, addressee, owner, standing, payload };
+            if self.deliveries.remember(now.monotonic, outgoing, &limits).is_err() {
                 self.counters.answers_full += 1;
                 break;
             }

@@ -69,6 +69,15 @@ impl Path {
     }
 }
 
+/// How far a notice goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// To readers here.
+    Here,
+    /// Also to other realms.
+    Realms,
+}
+
 /// A request that is being handled.
 pub(crate) struct Request<'a> {
     pub(crate) now: Now,
@@ -91,6 +100,10 @@ pub(crate) struct Request<'a> {
     /// The notice's class and instance in the form in which they are compared.
     pub(crate) names: Names,
     pub(crate) verdict: Verdict,
+    /// The other realm's server that is proven to have sent it, and says who the sender is.
+    pub(crate) vouched_by: Option<Identity>,
+    /// How far its notice goes.
+    pub(crate) reach: Reach,
     pub(crate) session: Option<Arc<dyn Session>>,
     /// Octets of the whole notice, of which the packet may be a part.
     pub(crate) total: usize,
@@ -128,6 +141,8 @@ impl<'a> Request<'a> {
             claim: packet.claim,
             names,
             verdict: Verdict::Unauthenticated,
+            vouched_by: None,
+            reach: if matches!(origin, Origin::Realm(_)) { Reach::Here } else { Reach::Realms },
             session: None,
             total: Span::of(&packet).map_or(0, |span| span.total),
             announced: false,
@@ -158,7 +173,9 @@ impl<'a> Request<'a> {
     /// Who is charged for what it causes. Who proves who he is pays for himself alone: others of his host, and those who
     /// forge its address, do not spend what is his.
     pub(crate) fn source(&self) -> Source {
-        (self.from.ip(), self.verdict.identity().map_or(&b""[..], Identity::principal).into())
+        // A realm pays as one, whomever it speaks for.
+        let payer = self.vouched_by.as_ref().or_else(|| self.verdict.identity());
+        (self.from.ip(), payer.map_or(&b""[..], Identity::principal).into())
     }
 
     /// The way that its packet came.

@@ -6,7 +6,7 @@ use crate::server::{
     limits::rate_limit::Rate,
     log_event::LogEvent,
     reply::Reply,
-    request::Request,
+    request::{Reach, Request},
     state::{
         clients::ClientId,
         deliveries::{Addressee, Full, Outgoing},
@@ -30,35 +30,50 @@ const MAX_AT_ONCE: usize = 64;
 impl Server {
     /// Delivers a notice, which may be sent, to all who subscribed; gives what its sender is to be told.
     pub(crate) fn publish(&mut self, request: &mut Request<'_>) -> Reply {
-        let recipient = self.config.realms.matched_recipient(request.notice.recipient);
+        let recipient = self.config.realms.matched_recipient(request.notice.recipient).into_owned();
+        if request.reach == Reach::Realms
+            && let Some(realm) = self.realm_of(&recipient)
+        {
+            return self.hand_off(request, realm, &recipient);
+        }
         if recipient.is_empty() {
             request.notice.recipient = b"";
         }
+        let shown = completed(request.notice.recipient, self.config.realms.local()).into();
+        self.publish_here(request, &recipient, shown)
+    }
+
+    /// Delivers a notice to all here who subscribed to this recipient, who are shown it so; and, when it is to all, copies to
+    /// realms that subscribed.
+    pub(crate) fn publish_here(&mut self, request: &mut Request<'_>, recipient: &[u8], shown: Box<[u8]>) -> Reply {
         let (now, rate) = (request.now.monotonic, self.delivery_rate());
         let (source, standing) = (request.source(), request.standing());
         let caused = self.caused.of_mut(standing);
         let may_be = |readers| readers == 0 || caused.affords(now, source.clone(), readers, &rate);
         let names = &request.names;
-        let Some(mut clients) = self.subscriptions.matching(&names.class, &names.instance, &recipient, may_be) else {
+        let to_realms = recipient.is_empty() && request.reach == Reach::Realms;
+        let realms = if to_realms { self.realms.theirs.matching(&names.class, &names.instance) } else { Vec::new() };
+        let Some(mut clients) = self.subscriptions.matching(&names.class, &names.instance, recipient, may_be) else {
             return self.refuse_deliveries(request);
         };
         if self.subscriptions.lists_gone_clients() {
             clients.retain(|&id| self.clients.get(id).is_some());
         }
-        let clients = self.addressed(&recipient, clients);
+        let clients = self.addressed(recipient, clients);
         let max = self.config.bounds.fan_out_readers;
         let has_room = self.fan_outs.have_room_for_readers(clients.len(), max);
         let published = Published::of(request);
         let has_room = has_room && self.fan_outs.has_room_for_speaker(&Speaker::of(&published));
         let caused = self.caused.of_mut(standing);
-        let may_cause = clients.is_empty() || has_room && caused.spend(now, source, clients.len(), &rate);
+        let count = clients.len() + realms.len();
+        let may_cause = count == 0 || has_room && caused.spend(now, source, count, &rate);
         if !may_cause {
             return self.refuse_deliveries(request);
         }
-        let recipient = completed(request.notice.recipient, self.config.realms.local());
-        let mut fan_out = Box::new(FanOut::new(published, request.local, recipient.into(), clients));
+        let copies = self.copy_to_realms(request, &realms);
+        let mut fan_out = Box::new(FanOut::new(published, request.local, shown, clients));
         let is_done = fan_out.left() == 0 || (self.fan_outs.is_empty() && self.begin(request.now, &mut fan_out));
-        let reached = fan_out.published.readers > 0;
+        let reached = fan_out.published.readers + copies > 0;
         if is_done {
             self.events.push_back(Event::Published(fan_out.published));
         } else {
@@ -141,7 +156,7 @@ impl Server {
         self.events.push_back(Event::Published(fan_out.published));
     }
 
-    const fn delivery_rate(&self) -> Rate {
+    pub(crate) const fn delivery_rate(&self) -> Rate {
         let bounds = &self.config.bounds;
         Rate {
             per_second: bounds.deliveries_per_second,
@@ -151,7 +166,7 @@ impl Server {
     }
 
     /// Refuses a notice, as its host causes too many deliveries.
-    fn refuse_deliveries(&mut self, request: &mut Request<'_>) -> Reply {
+    pub(crate) fn refuse_deliveries(&mut self, request: &mut Request<'_>) -> Reply {
         self.counters.delivery_floods += 1;
         self.report(LogEvent::Full { what: "deliveries", from: request.from });
         request.message = Some(Refusal { action: Action::Send, why: Why::TooMany }.text());
@@ -208,8 +223,8 @@ impl Server {
     }
 }
 
-/// The packets of a notice: one as it came, or several when it has grown too long on the way.
-fn packets_for(
+/// The packets of a notice to a client: one as it came, or several when it has grown too long on the way.
+pub(crate) fn packets_for(
     notice: &Notice<'_>,
     session: Option<&dyn Session>,
     uids: &mut UidSource,

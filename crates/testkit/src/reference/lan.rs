@@ -57,7 +57,7 @@ impl Lan {
     /// # Errors
     ///
     /// When kadmin reports an error.
-    pub fn marry(&self, one: &Realm, other: &Realm) -> Result<()> {
+    pub fn introduce(&self, one: &Realm, other: &Realm) -> Result<()> {
         one.trust(other)?;
         other.trust(one)?;
         for (here, there) in [(one, other), (other, one)] {

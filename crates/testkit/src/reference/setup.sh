@@ -7,7 +7,7 @@ ip link set lo up
 for address in $ADDRESSES; do ip addr add "$address/32" dev lo; done
 hostname "$HOST"
 
-mkdir -p "$LAB/run" "$LAB/vartmp" "$LAB/dev"
+mkdir -p "$LAB/run" "$LAB/vartmp" "$LAB/varlib" "$LAB/dev"
 : >"$LAB/resolv.conf"
 : >"$LAB/krb5.conf"
 for file in hosts resolv.conf krb5.conf; do
@@ -18,6 +18,7 @@ cp -R /etc/zephyr "$LAB/etc-zephyr"
 cp "$LAB/server.list" "$LAB/etc-zephyr/server.list"
 mount --bind "$LAB/etc-zephyr" /etc/zephyr
 mount --bind "$LAB/vartmp" /var/tmp
+mount --bind "$LAB/varlib" /var/lib
 mount --bind "$LAB/run" /run
 if [ ! -L /var/run ]; then mount --bind "$LAB/run" /var/run; fi
 

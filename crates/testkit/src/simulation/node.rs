@@ -75,6 +75,8 @@ pub(super) struct Node {
     pub jobs: usize,
     /// The second in which its driver woke up last, and how often.
     pub wakes: (u64, u32),
+    /// The second in which it told of a change last, and of how many.
+    pub changes: (u64, u32),
     /// Operations that it has begun.
     pub operations: u64,
     /// A server has acknowledged that its host has started, if it is a host manager.
@@ -83,8 +85,8 @@ pub(super) struct Node {
     pub disk: Option<Disk>,
     /// It crashes when it answers the next request that changes something, and is back after this long.
     pub dies_of_answer: Option<Duration>,
-    /// The identity of its state, if it is a server.
-    pub state: Option<ServerId>,
+    /// The identities of all of its runs whose state lives on, if it is a server.
+    pub runs: Vec<ServerId>,
 }
 
 impl Node {
@@ -103,11 +105,12 @@ impl Node {
             blocked: false,
             jobs: 0,
             wakes: (0, 0),
+            changes: (0, 0),
             operations: 0,
             begun: false,
             disk: None,
             dies_of_answer: None,
-            state: None,
+            runs: Vec::new(),
         }
     }
 

@@ -30,6 +30,12 @@ impl Shell {
     pub(super) fn serve_admin(&mut self, request: AdminRequest) {
         match request {
             AdminRequest::Control(ControlRequest::Dump { here: false }, answer) => self.dump_to_file(Some(answer)),
+            AdminRequest::Control(ControlRequest::Drain {}, answer) => {
+                let hosts = self.driver.machine().gauges().hosts;
+                tracing::info!("asked to go to another server: {}", plural::count(hosts, "host manager"));
+                self.driver.handle(Input::Command(Command::Drain));
+                let _ = answer.send(Answer::Draining(hosts));
+            }
             AdminRequest::Control(ControlRequest::Reload {}, answer) => {
                 let result = self.reload();
                 let _ = answer.send(result);
@@ -126,7 +132,8 @@ impl Shell {
             Ok((configuration, domain, keys)) => {
                 if let Some((acceptor, service)) = keys {
                     self.environment.verifier.replace(acceptor);
-                    self.environment.tickets.replace(service);
+                    self.environment.tickets.replace(service.clone());
+                    self.environment.streams.prove_by(service);
                 }
                 self.domain = domain;
                 self.take_over(configuration)
@@ -179,6 +186,9 @@ impl Shell {
             tracing::warn!("section {setting} of the settings has changed, which takes a restart");
         }
         let service = start::service(&self.domain, &self.settings.zephyrd, &self.options.config_dir);
+        if let Ok(service) = &service {
+            self.environment.tickets.replace(Arc::clone(service));
+        }
         self.environment.state.reseal(service.map_err(|error| error.to_string()));
         self.driver.handle(Input::Command(Command::Rebound(Box::new(settings.bounds))));
         let policy = Box::new(self.domain.domain.policy.clone());

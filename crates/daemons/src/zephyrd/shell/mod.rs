@@ -2,6 +2,7 @@
 
 mod admin;
 mod state;
+mod streams;
 
 use super::{
     configuration::Sources,
@@ -19,6 +20,7 @@ use super::{
         tickets::{self, Tickets},
     },
     start::{self, Ready},
+    streams::Streams,
     subscriber::Subscriber,
     verifier::Verifier,
 };
@@ -30,12 +32,18 @@ use crate::{
     settings::ServerSettings,
     signals::{Signal, Signals},
 };
-use std::{io, net::IpAddr, process::ExitCode, sync::Arc, time::Instant};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    process::ExitCode,
+    sync::Arc,
+    time::Instant,
+};
 use zephyr_core::{auth::Service, charset::Charset, sanitize, time::Now};
 use zephyr_domain::server_domain::ServerDomain;
 use zephyr_engine::{
     machine::Input,
-    server::{Command, Done, Event, Job, Neighbours, Server},
+    server::{Command, Done, Event, Job, Neighbours, Server, SessionMaker},
 };
 use zephyr_net::{
     clock::Clock,
@@ -92,10 +100,29 @@ async fn serve(
     debug: DebugSwitch,
     dumps: DumpSignal,
 ) -> io::Result<()> {
-    let Ready { settings, rules, domain, acceptor, service, realm_list, socket, host, peers, sources, .. } = ready;
+    let Ready {
+        settings,
+        rules,
+        domain,
+        acceptor,
+        service,
+        realm_list,
+        socket,
+        stream_listener,
+        host,
+        peers,
+        sources,
+        ..
+    } = ready;
     let listening = socket.local_addr()?;
+    let own = streams::own_address(listening, host.address.into());
     let found = kept_state::find(options, &settings, &domain.realm, Ok(service.clone()), start::server_id()?);
-    let neighbours = Neighbours { peers: peers.peers(), believe: settings.peers.believe, ..Neighbours::default() };
+    let sessions = {
+        let service = service.clone();
+        SessionMaker::new(move |key| service.restore(key).ok())
+    };
+    let (peers_now, believe) = (peers.peers(), settings.peers.believe);
+    let neighbours = Neighbours { peers: peers_now, believe, sessions, ..Neighbours::default() };
     let identity = start::Identity { neighbours, id: found.id() };
     let config = start::engine_config(host, &domain, settings.bounds, rules, &socket, identity)?;
     let realm = String::from_utf8_lossy(config.realms.local()).into_owned();
@@ -112,6 +139,7 @@ async fn serve(
     let environment = DriverEnvironment {
         verifier: Verifier::new(acceptor, settings.zephyrd.verify_threads)?,
         tickets: Tickets::new(service.clone(), &realm),
+        streams: streams::of_server(service.clone(), own, settings.peers.believe, clock),
         service,
         bound: (!listening.ip().is_unspecified()).then(|| listening.ip()),
         peer_jobs: PeerJobs::new(),
@@ -133,7 +161,10 @@ async fn serve(
         debug,
         manager: ServiceManager::new(),
         status: format!("Serving realm {realm} on {listening}"),
+        listening,
     };
+    shell.environment.streams.listen(stream_listener);
+    shell.admit(&shell.peers.peers(), shell.settings.peers.believe);
     shell.tell_of_realms();
     let mut signals = Signals::new()?;
     tracing::info!("Ready for action on {listening}");
@@ -172,6 +203,7 @@ async fn open_listeners(
 struct DriverEnvironment {
     verifier: Verifier,
     tickets: Tickets,
+    streams: Streams,
     service: Arc<dyn Service>,
     /// The server's address, where it has one alone.
     bound: Option<IpAddr>,
@@ -191,8 +223,10 @@ impl Environment<Server> for DriverEnvironment {
             }
             Job::Restore(job) => self.peer_jobs.restore(&self.service, job),
             Job::AskUptime(of) => self.peer_jobs.ask_uptime(now, self.bound, of),
-            // There is no other server yet that it could be for.
-            Job::Stream(_) => None,
+            Job::Stream(order) => {
+                self.streams.order(order);
+                None
+            }
         }
     }
 
@@ -227,6 +261,8 @@ struct Shell {
     manager: ServiceManager,
     /// The status for the service manager.
     status: String,
+    /// Where it listens.
+    listening: SocketAddr,
 }
 
 impl Shell {
@@ -240,6 +276,7 @@ impl Shell {
             }
             self.environment.tickets.go_on(Instant::now());
             self.hear_state();
+            self.hear_streams();
             let turn = self.driver.turn(&mut self.environment);
             self.hand_over();
             let now = Instant::now();
@@ -278,6 +315,7 @@ impl Shell {
                 attempt = self.environment.tickets.next() => self.session_ended(attempt),
                 done = self.environment.peer_jobs.next() => self.driver.handle(Input::Done(done)),
                 verified = self.environment.verifier.next() => self.driver.handle(Input::Done(Done::Verified(verified))),
+                event = self.environment.streams.next() => self.driver.handle(Input::Done(Done::Stream(event))),
                 () = self.driver.wait(&turn, deadline.into_iter().flatten().min()) => {}
             }
         }
@@ -294,6 +332,7 @@ impl Shell {
     /// Tells the machine where the servers of the realm are.
     fn tell_of_peers(&mut self) {
         let (peers, believe) = (self.peers.peers(), self.settings.peers.believe);
+        self.admit(&peers, believe);
         self.driver.handle(Input::Command(Command::Peers { peers, believe }));
     }
 
@@ -333,6 +372,7 @@ impl Shell {
         self.driver.handle(Input::Command(Command::Shutdown));
         self.driver.flush(&mut self.environment).await;
         self.leave_peers().await;
+        self.environment.streams.finish().await;
         self.finish_state().await;
         tracing::info!("goodbye (sig {signal})");
     }

@@ -1,10 +1,6 @@
 //! An established connection: records in both directions, until one end has enough.
 
-use super::{
-    Limits,
-    handshake::Established,
-    transfer::{self, End},
-};
+use super::{Limits, handshake::Established, transfer};
 use bytes::Bytes;
 use std::sync::{Mutex, PoisonError};
 use tokio::{
@@ -67,11 +63,13 @@ async fn receive(
             Ok(sealed) => with(channel, |channel| channel.open(&sealed)),
             Err(end) => Err(String::from(end)),
         };
-        match opened {
-            // While nobody takes the event, nothing more is read: the other end notices.
-            Ok(record) if tell(events, StreamEvent::Record { stream, record: record.into() }).await => {}
-            Ok(_) => return "the server is about to end".to_owned(),
+        let record = match opened {
+            Ok(record) => record.into(),
             Err(why) => return why,
+        };
+        // While nobody takes the event, nothing more is read: the other end notices.
+        if !tell(events, StreamEvent::Record { stream, record }).await {
+            return "the server is about to end".to_owned();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The beginning of a connection between servers: both ends prove that they are the service.
 
 use super::{
-    Belief, Limits,
+    Limits,
     transfer::{self, End},
 };
 use std::{
@@ -17,6 +17,7 @@ use tokio::{
 };
 use zephyr_config::system_text;
 use zephyr_core::auth::{AuthError, Channel, Ends, Service};
+use zephyr_engine::server::Belief;
 use zephyr_net::clock::Clock;
 
 /// Connections of ours that ask the KDC at a time.

@@ -22,7 +22,10 @@ use tokio::sync::{
 };
 use zephyr_config::system_text;
 use zephyr_core::auth::Service;
-use zephyr_engine::server::peers::stream::{OFFER_SECONDS, StreamEvent, StreamId, StreamOrder};
+use zephyr_engine::server::{
+    Belief,
+    peers::stream::{OFFER_SECONDS, StreamEvent, StreamId, StreamOrder},
+};
 use zephyr_net::clock::Clock;
 
 /// Streams that a server has at a time.
@@ -34,15 +37,6 @@ const MAX_WAITING: usize = 8 << 20;
 const RECORD_COST: usize = 64;
 /// Events that wait for the server. When there are more, less is read.
 const MAX_EVENTS: usize = 256;
-
-/// What makes another server one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Belief {
-    /// That it proves to be the service.
-    Proven,
-    /// Where nobody can prove anything: its address.
-    Addresses,
-}
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +72,7 @@ impl Limits {
 pub struct Options {
     /// Who proves that this server and the others are servers.
     pub service: Arc<dyn Service>,
-    /// What makes others servers.
+    /// Whether addresses make servers where nobody can prove anything.
     pub belief: Belief,
     /// The address that others know this server by.
     pub own: IpAddr,
@@ -93,7 +87,8 @@ enum Command {
     Order(StreamOrder),
     Peers(HashSet<IpAddr>),
     Listen(Option<TcpListener>),
-    Prove(Arc<dyn Service>, Belief),
+    Prove(Arc<dyn Service>),
+    Believe(Belief),
     Finish(oneshot::Sender<()>),
 }
 
@@ -122,6 +117,7 @@ pub struct Streams {
     /// Events that are not the thread's.
     own_events: VecDeque<StreamEvent>,
     known: HashMap<StreamId, Known>,
+    is_listening: bool,
 }
 
 impl Streams {
@@ -129,7 +125,7 @@ impl Streams {
     pub fn new(options: Options) -> Self {
         let (sender, events) = channel(MAX_EVENTS);
         let worker = Worker::Waiting(Box::new((options, sender)));
-        Self { worker, events, own_events: VecDeque::new(), known: HashMap::new() }
+        Self { worker, events, own_events: VecDeque::new(), known: HashMap::new(), is_listening: false }
     }
 
     /// Does what the server's machine wants. Never waits.
@@ -154,19 +150,30 @@ impl Streams {
 
     /// Lets other servers connect here, or at no listener any more.
     pub fn listen(&mut self, listener: Option<TcpListener>) {
+        self.is_listening = listener.is_some();
         if listener.is_some() || self.is_running() {
             self.command(Command::Listen(listener));
         }
     }
 
+    /// Whether other servers can connect.
+    pub const fn is_listening(&self) -> bool {
+        self.is_listening
+    }
+
     /// Proves with another service from now on. What is open stays so.
-    pub fn prove_by(&mut self, service: Arc<dyn Service>, belief: Belief) {
+    pub fn prove_by(&mut self, service: Arc<dyn Service>) {
         match &mut self.worker {
-            Worker::Waiting(waiting) => {
-                waiting.0.service = service;
-                waiting.0.belief = belief;
-            }
-            _ => self.command(Command::Prove(service, belief)),
+            Worker::Waiting(waiting) => waiting.0.service = service,
+            _ => self.command(Command::Prove(service)),
+        }
+    }
+
+    /// Whether addresses make servers from now on, where nobody can prove anything.
+    pub fn believe(&mut self, belief: Belief) {
+        match &mut self.worker {
+            Worker::Waiting(waiting) => waiting.0.belief = belief,
+            _ => self.command(Command::Believe(belief)),
         }
     }
 
@@ -198,7 +205,7 @@ impl Streams {
     }
 
     /// Closes all streams, and gives what was to be sent a moment.
-    pub async fn finish(mut self) {
+    pub async fn finish(&mut self) {
         if !self.is_running() {
             return;
         }

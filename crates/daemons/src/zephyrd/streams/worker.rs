@@ -112,9 +112,8 @@ impl Worker {
                     Some(Command::Order(order)) => self.order(order),
                     Some(Command::Peers(peers)) => self.set_peers(peers).await,
                     Some(Command::Listen(listener)) => self.listen(listener),
-                    Some(Command::Prove(service, belief)) => {
-                        (self.options.service, self.options.belief) = (service, belief);
-                    }
+                    Some(Command::Prove(service)) => self.options.service = service,
+                    Some(Command::Believe(belief)) => self.options.belief = belief,
                     Some(Command::Finish(done)) => return self.finish(done).await,
                     None => return,
                 },
@@ -164,10 +163,9 @@ impl Worker {
 
     /// Closes a stream: one that is open, when what was to be sent is sent.
     fn close(&mut self, stream: StreamId) {
-        match self.places.remove(&stream) {
-            Some(Place { records: None, task, .. }) => task.abort(),
-            // Without its sender there will be no more records, and the task ends.
-            Some(Place { records: Some(_), .. }) | None => {}
+        // One that is open ends without its sender, when its records are sent.
+        if let Some(Place { records: None, task, .. }) = self.places.remove(&stream) {
+            task.abort();
         }
     }
 

@@ -5,7 +5,7 @@ use crate::server::{
     acl::Who,
     log_event::LogEvent,
     reply::Reply,
-    request::Request,
+    request::{Reach, Request},
     stamp::Stamp,
     state::{
         locations::{Kept, Stored, Told},
@@ -56,8 +56,10 @@ impl Server {
     /// comes from. Others see it as what it is, proven or not.
     fn logout(&mut self, request: &mut Request<'_>) -> Reply {
         let (user, address) = (request.notice.instance, request.client_address());
-        let Ok(exposure) = self.locations.remove(user, address, true) else { return Reply::NotFound };
-        self.locations_gone(vec![(user.into(), address)]);
+        let Ok(gone) = self.locations.remove(user, address, true) else { return Reply::NotFound };
+        let exposure = gone.exposure;
+        self.locations_gone(vec![gone]);
+        request.reach = reach_of(exposure);
         if exposure.is_announced() { self.announce(request) } else { Reply::Sent }
     }
 
@@ -106,8 +108,8 @@ impl Server {
     fn hide(&mut self, request: &mut Request<'_>) -> Reply {
         let (user, proven) = (request.notice.instance, request.verdict.is_authentic());
         match self.locations.remove(user, request.client_address(), proven) {
-            Ok(_) => {
-                self.locations_gone(vec![(user.into(), request.client_address())]);
+            Ok(gone) => {
+                self.locations_gone(vec![gone]);
                 Reply::Sent
             }
             Err(Kept::Unknown) => Reply::NotFound,
@@ -142,6 +144,7 @@ impl Server {
             Stored::Yes if exposure.is_announced() => {
                 request.notice.opcode = names::USER_LOGIN;
                 request.announced = true;
+                request.reach = reach_of(exposure);
                 self.announce(request)
             }
             Stored::Yes => Reply::Sent,
@@ -152,5 +155,17 @@ impl Server {
                 Reply::Lost
             }
         }
+    }
+}
+
+/// How far a login or logout is announced.
+const fn reach_of(exposure: Exposure) -> Reach {
+    match exposure {
+        Exposure::NetAnnounced => Reach::Realms,
+        Exposure::None
+        | Exposure::OpStaff
+        | Exposure::RealmVisible
+        | Exposure::RealmAnnounced
+        | Exposure::NetVisible => Reach::Here,
     }
 }

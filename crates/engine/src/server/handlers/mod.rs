@@ -19,7 +19,8 @@ impl Server {
                 self.c_request(request, peer)
             }
             Origin::HostManager => self.hm_ctl(request),
-            Origin::Client | Origin::Peer(_) | Origin::Realm(_) => return self.dispatch_class(request),
+            Origin::Realm(realm) => return self.realm_request(request, realm),
+            Origin::Client | Origin::Peer(_) => return self.dispatch_class(request),
         }
         true
     }

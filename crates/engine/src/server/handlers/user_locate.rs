@@ -15,6 +15,11 @@ impl Server {
         if !self.allowed(request, Action::Locate) {
             return;
         }
+        let user = self.config.realms.matched_recipient(request.notice.instance).into_owned();
+        if let Some(realm) = self.realm_of(&user) {
+            let answer = self.ask_realm_for_user(request, realm, &user);
+            return self.reply(request, answer);
+        }
         self.reply(request, Reply::Sent);
         let visible = |location: &&Location| self.may_see(request, location.exposure);
         let entries: Vec<Vec<u8>> = self

@@ -1,17 +1,20 @@
 //! Class ZEPHYR_CTL: subscriptions of clients (server behaviour, section 4).
 
 use crate::server::{
-    Change, Server,
+    Change, Gone, Server,
     acl_check::shown_class,
     log_event::LogEvent,
+    peers::ours::ended::Element,
     reply::Reply,
     request::{self, Request},
+    stamp::Stamp,
     state::{
         clients::{Client, ClientId},
         standing::Standing,
-        subscriptions::Destination,
+        subscriptions::{Destination, Subscription},
     },
 };
+use std::{borrow::Cow, collections::HashSet};
 use zephyr_core::{body::SubscriptionList, coding::ascii, fold::NameTooLong, names, policy::Action};
 
 /// What is too long in a list of subscriptions, for the log and the subscriber.
@@ -27,6 +30,9 @@ struct Wanted {
     destinations: Vec<Destination>,
     too_long: bool,
 }
+
+/// Class, instance and recipient of a subscription.
+type Triple<'a> = (&'a [u8], &'a [u8], Cow<'a, [u8]>);
 
 /// The text at the beginning of a body, up to its NUL.
 fn first_text(body: &[u8]) -> Option<&[u8]> {
@@ -66,6 +72,7 @@ impl Server {
             }
         };
         self.reply(request, answer);
+        self.tell_of_orphans();
         self.probe(request.now);
     }
 
@@ -91,6 +98,7 @@ impl Server {
         let asked_for = wanted.len();
         let (mut permitted, by_policy) = self.permitted(wanted, request, false);
         let refused = permitted.is_empty() && asked_for > 0 && by_policy;
+        permitted = self.ask_realms(id, permitted, request);
         permitted.extend(kept);
         if refused {
             let message = request.message.take();
@@ -113,12 +121,12 @@ impl Server {
     /// are too long.
     fn own_triples(&mut self, request: &mut Request<'_>) -> Wanted {
         let triples = self.triples(request);
-        let sender = request.principal();
+        let sender = request.principal().to_vec();
         let mut wanted = Wanted::default();
         let (mut too_long, mut of_others) = (0, Vec::new());
-        for [class, instance, recipient] in triples {
-            if recipient.is_empty() || recipient == sender || recipient.starts_with(b"@") {
-                match Destination::new(class, instance, recipient) {
+        for (class, instance, recipient) in triples {
+            if recipient.is_empty() || *recipient == *sender || recipient.starts_with(b"@") {
+                match Destination::new(class, instance, &recipient) {
                     Ok(destination) => wanted.destinations.push(destination),
                     Err(NameTooLong) => too_long += 1,
                 }
@@ -129,13 +137,13 @@ impl Server {
         // One line for all of a kind: a list of many is one request.
         if let [recipient, more @ ..] = of_others.as_slice() {
             self.counters.recipient_refused += of_others.len() as u64;
-            let (sender, recipient) = (sender.into(), (*recipient).into());
+            let (sender, recipient) = (sender.as_slice().into(), recipient.as_ref().into());
             self.report(LogEvent::RecipientRefused { sender, recipient, more: more.len() });
         }
         if too_long > 0 {
             wanted.too_long = true;
             self.counters.names_too_long += too_long as u64;
-            let (sender, from) = (sender.into(), request.from);
+            let (sender, from) = (sender.as_slice().into(), request.from);
             self.report(LogEvent::NameTooLong { what: LONG_NAME, sender, from, more: too_long - 1 });
         }
         wanted
@@ -146,11 +154,14 @@ impl Server {
         let max = self.config.bounds.subscriptions_per_client;
         let address = request.client_address();
         let Some(client) = self.clients.get(id) else { return Reply::Lost };
-        let (payer, held) = (client.payer(), client.subscriptions.len());
-        let mut added = Vec::new();
+        let (payer, held, owner) = (client.payer(), client.subscriptions.len(), client.owner());
+        let (mut added, mut again) = (Vec::new(), Vec::new());
         let mut full = None;
         for destination in wanted {
             if self.subscriptions.contains(&destination, id) {
+                if self.ours.is_wanted() {
+                    again.push(destination);
+                }
                 continue;
             }
             let bound = if held + added.len() >= max {
@@ -165,8 +176,9 @@ impl Server {
             full = Some(format!("the server takes {bound}: those from class {class} on are left out"));
             break;
         }
+        self.renew_subscriptions(id, &mut added, again);
         if !added.is_empty() {
-            let stamp = self.changed(Change::Subscribed { client: address, destinations: added.clone() });
+            let stamp = self.changed(Change::Subscribed { client: address, owner, destinations: added.clone() });
             let Some(client) = self.clients.get_mut(id) else { return Reply::Lost };
             client.add(added, stamp);
         }
@@ -177,6 +189,38 @@ impl Server {
             return Reply::Lost;
         }
         Reply::Sent
+    }
+
+    /// What a client subscribes to again is new from now on: another server, which does not know that yet, may be ending what it
+    /// had until now.
+    fn renew_subscriptions(&mut self, id: ClientId, added: &mut Vec<Destination>, again: Vec<Destination>) {
+        let mut seen = HashSet::new();
+        let again: Vec<_> = again.into_iter().filter(|it| !added.contains(it) && seen.insert(it.clone())).collect();
+        if again.is_empty() {
+            return;
+        }
+        self.end_held(id, &again, |_| true);
+        added.extend(again);
+    }
+
+    /// Takes those of these subscriptions off a client's own list whose stamps are meant; gives them and their stamps.
+    pub(crate) fn end_held(
+        &mut self,
+        id: ClientId,
+        destinations: &[Destination],
+        is_meant: impl Fn(Stamp) -> bool,
+    ) -> (Vec<Destination>, Vec<Stamp>) {
+        let Some(client) = self.clients.get_mut(id) else { return Default::default() };
+        let address = client.address();
+        let ended = client.end(destinations, is_meant);
+        let mut stamps: Vec<Stamp> = ended.iter().map(|held| held.stamp).collect();
+        stamps.sort_unstable();
+        stamps.dedup();
+        let destinations: Vec<Destination> = ended.iter().map(|held| held.destination.clone()).collect();
+        for Subscription { destination, stamp } in ended {
+            self.ours.ended(&self.versions, stamp, || Element::Subscription(address, destination));
+        }
+        (destinations, stamps)
     }
 
     fn unsubscribe(&mut self, request: &mut Request<'_>) -> Reply {
@@ -192,18 +236,17 @@ impl Server {
             return Reply::Lost;
         }
         let mut ended = Vec::new();
-        for [class, instance, recipient] in triples {
-            let Ok(destination) = Destination::new(class, instance, recipient) else { continue };
+        for (class, instance, recipient) in triples {
+            let Ok(destination) = Destination::new(class, instance, &recipient) else { continue };
+            self.end_wish(id, &destination);
             let shared = self.subscriptions.shared(&destination);
             if self.subscriptions.remove(&destination, id, &payer) {
                 ended.push(shared.unwrap_or(destination));
             }
         }
-        if let Some(client) = self.clients.get_mut(id) {
-            client.end(&ended);
-        }
-        if !ended.is_empty() {
-            self.changed(Change::Unsubscribed { client: request.client_address(), destinations: ended });
+        let (destinations, stamps) = self.end_held(id, &ended, |_| true);
+        if !destinations.is_empty() {
+            self.changed(Change::Unsubscribed { client: request.client_address(), destinations, stamps });
         }
         Reply::Sent
     }
@@ -211,7 +254,7 @@ impl Server {
     fn clear(&mut self, request: &mut Request<'_>) -> Reply {
         match self.own_client(request) {
             Ok(Some(id)) => {
-                self.remove_client(id);
+                self.remove_client(id, Gone::Ended);
                 Reply::Sent
             }
             Ok(None) => Reply::Lost,
@@ -247,7 +290,7 @@ impl Server {
         let of_target = self.clients.of_principal(target);
         let concerned = of_target.filter(|&id| self.clients.get(id).is_some_and(is_concerned));
         for id in concerned.collect::<Vec<ClientId>>() {
-            self.take_client(id);
+            self.take_client(id, Gone::Ended);
         }
         self.clear_up();
         Reply::Sent
@@ -276,10 +319,10 @@ impl Server {
         self.config.rules.defaults.of(request.principal()).rev().map(|destination| listed(&destination)).collect()
     }
 
-    /// The triples of a request that have a class, each once; recipient `@LOCAL` is nobody in particular. The request gets a message
-    /// about those without.
-    fn triples<'a>(&mut self, request: &mut Request<'a>) -> Vec<[&'a [u8]; 3]> {
-        let mut list = SubscriptionList::read(request.notice.body);
+    /// The triples of a request that have a class, each once; recipient `@LOCAL` is nobody in particular, and `@REALM` names the
+    /// realm in full. The request gets a message about those without.
+    fn triples<'a>(&mut self, request: &mut Request<'a>) -> Vec<Triple<'a>> {
+        let list = SubscriptionList::read(request.notice.body);
         if list.without_class > 0 {
             request.message = Some(WITHOUT_CLASS.to_owned());
             let sender = request.principal().into();
@@ -288,12 +331,13 @@ impl Server {
         if let Some(number) = list.malformed {
             self.report(LogEvent::MalformedSubscription { sender: request.principal().into(), number });
         }
-        for [_, _, recipient] in &mut list.triples {
-            if recipient.strip_prefix(b"@").is_some_and(|realm| realm == self.config.realms.local()) {
-                *recipient = b"";
-            }
-        }
-        list.triples
+        let realms = &self.config.realms;
+        let in_full = |recipient: &'a [u8]| match recipient.strip_prefix(b"@").map(|realm| realms.expand(realm)) {
+            Some(realm) if realm == realms.local() => Cow::Borrowed(&b""[..]),
+            Some(realm) if self.realms.table.named(realm).is_some() => Cow::Owned([b"@", realm].concat()),
+            Some(_) | None => Cow::Borrowed(recipient),
+        };
+        list.triples.into_iter().map(|[class, instance, recipient]| (class, instance, in_full(recipient))).collect()
     }
 }
 

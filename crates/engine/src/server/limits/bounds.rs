@@ -89,6 +89,14 @@ bounds! {
     delivery_burst: "delivery-burst" = 200_000,
     /// Readers that all notices on their way have still to reach; beyond, a notice to more than a few is refused.
     fan_out_readers: "fan-out-readers" = 4_000_000,
+    /// Packets on their way to one other realm; those who prove nothing may have a quarter of them.
+    pending_per_realm: "pending-per-realm" = 4096,
+    /// Packets on their way to one other realm from one source address; proven principals are counted apart.
+    pending_per_realm_sender: "pending-per-realm-sender" = 256,
+    /// Octets on their way to one other realm.
+    pending_octets_per_realm: "pending-octets-per-realm" = 16 << 20,
+    /// Subscriptions of one other realm here.
+    subscriptions_per_realm: "subscriptions-per-realm" = 65_536,
     /// Known hosts.
     hosts: "hosts" = 100_000,
     /// Requests to flush one host, BOOT and FLUSH, in ten seconds.

@@ -18,6 +18,18 @@ impl StreamId {
     pub const FIRST_OF_OTHERS: Self = Self(1 << 63);
 }
 
+/// The numbers of the streams that the machine wants.
+#[derive(Debug, Default)]
+pub(crate) struct StreamNumbers(u64);
+
+impl StreamNumbers {
+    /// The next one.
+    pub(crate) const fn next(&mut self) -> StreamId {
+        self.0 += 1;
+        StreamId(self.0)
+    }
+}
+
 /// What is to be done with a stream. One that is not known is left alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StreamOrder {
@@ -76,12 +88,12 @@ pub enum StreamEvent {
         /// The port.
         port: u16,
     },
-    /// The other end has proven itself.
+    /// The other end has proven itself. Where both are servers of ours, the one that connected has to send the first record.
     Open {
         /// Which stream.
         stream: StreamId,
     },
-    /// Another server has connected, and proven itself.
+    /// Another server has connected, and proven itself, which its first record was part of: that is told next.
     Accepted {
         /// The stream.
         stream: StreamId,

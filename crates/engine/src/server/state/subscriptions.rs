@@ -9,7 +9,7 @@ use crate::server::{
     },
 };
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     fmt,
     hash::{Hash, Hasher},
     net::IpAddr,
@@ -252,6 +252,10 @@ pub(crate) struct Subscriptions {
     interested: HashMap<Destination, Readers>,
     /// What clients that are gone were subscribed to, as far as they are still listed there.
     ending: VecDeque<(ClientId, Vec<Destination>)>,
+    /// The destinations whose recipient is a realm.
+    of_realms: HashSet<Destination>,
+    /// Those of them that have lost their last subscriber since somebody last looked.
+    orphans: Vec<Destination>,
     per_host: HashMap<(IpAddr, Standing), Usage>,
     per_principal: HashMap<(Arc<[u8]>, Standing), Usage>,
     usage: ByStanding<Usage>,
@@ -273,6 +277,9 @@ impl Subscriptions {
             }
             None => {
                 self.interested.insert(shared.clone(), Readers::One(client));
+                if shared.recipient().starts_with(b"@") {
+                    self.of_realms.insert(shared.clone());
+                }
             }
         }
         let octets = shared.octets();
@@ -334,7 +341,37 @@ impl Subscriptions {
     fn unlist(&mut self, destination: &Destination, client: ClientId) {
         if self.interested.get_mut(destination).is_some_and(|readers| readers.remove(client)) {
             self.interested.remove(destination);
+            if self.of_realms.remove(destination) {
+                self.orphans.push(destination.clone());
+            }
         }
+    }
+
+    /// The destinations of this recipient, a realm after an `@`, that somebody is subscribed to, in order.
+    pub(crate) fn of_realm(&self, recipient: &[u8]) -> Vec<Destination> {
+        let all = self.of_realms.iter().filter(|destination| destination.recipient() == recipient);
+        let mut all: Vec<Destination> = all.cloned().collect();
+        all.sort_unstable_by(|one, other| one.text().cmp(other.text()));
+        all
+    }
+
+    /// The destinations whose recipient is a realm and that have lost their last subscriber since this was last asked.
+    pub(crate) fn take_orphans(&mut self) -> Vec<Destination> {
+        std::mem::take(&mut self.orphans)
+    }
+
+    /// Whether anybody is subscribed to a destination.
+    pub(crate) fn is_held(&self, destination: &Destination) -> bool {
+        self.interested.contains_key(destination)
+    }
+
+    /// Those who are subscribed to a destination; among them may be some that are gone.
+    pub(crate) fn readers_of(&self, destination: &Destination) -> Vec<ClientId> {
+        let mut readers = Vec::new();
+        if let Some(all) = self.interested.get(destination) {
+            all.list(&mut readers);
+        }
+        readers
     }
 
     fn uncount(&mut self, destinations: &[Destination], payer: &Payer) {

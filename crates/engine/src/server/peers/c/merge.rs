@@ -12,8 +12,9 @@ use super::{
     talk::{key_of, subscription, v4},
 };
 use crate::server::{
-    Bounds, Change, Destination, Job, Located, LogEvent, Server,
+    Bounds, Change, Destination, Gone, Job, Located, LogEvent, Server,
     peers::stream::StreamId,
+    realms::theirs::{Added, Room},
     request::Path,
     stamp::Stamp,
     state::{
@@ -39,6 +40,7 @@ pub(super) struct Merge {
     step: Vec<HeardClient>,
     clients: VecDeque<HeardClient>,
     locations: VecDeque<Located>,
+    realms: Vec<(Box<[u8]>, Vec<Destination>)>,
     has: Inventory,
     /// Up to which of our changes the other knew everything.
     synced: u64,
@@ -63,6 +65,7 @@ impl Server {
             has: Inventory::of(&heard),
             clients: heard.clients.into(),
             locations: heard.locations.into(),
+            realms: heard.realms,
             synced: peer.synced.max(kept),
             taken: 0,
         });
@@ -110,6 +113,7 @@ impl Server {
         if let Some(merge) = self.c_peers.peers.get_mut(place).and_then(|peer| peer.merge.as_mut()) {
             merge.taken += taken;
         }
+        self.probe(now);
         self.c_merge_on(now, place);
     }
 
@@ -141,6 +145,7 @@ impl Server {
         let Some(payer) = self.clients.get(id).map(Client::payer) else { return changed };
         let max = self.config.bounds.subscriptions_per_client;
         let held = self.clients.get(id).map_or(0, |client| client.subscriptions.len());
+        let Some(owner) = self.clients.get(id).map(Client::owner) else { return changed };
         let mut added = Vec::new();
         for destination in wanted {
             if held + added.len() >= max {
@@ -151,7 +156,7 @@ impl Server {
         if added.is_empty() {
             return changed;
         }
-        let stamp = self.changed(Change::Subscribed { client: address, destinations: added.clone() });
+        let stamp = self.changed(Change::Subscribed { client: address, owner, destinations: added.clone() });
         if let Some(client) = self.clients.get_mut(id) {
             client.add(added, stamp);
         }
@@ -187,7 +192,7 @@ impl Server {
                     return Some((id, !is_same));
                 }
                 Some(_) if !is_proven => {
-                    self.remove_client(id);
+                    self.remove_client(id, Gone::Ended);
                     return self.c_register(now, address, principal, session);
                 }
                 _ => {
@@ -270,6 +275,32 @@ impl Server {
         true
     }
 
+    /// Takes what another realm has subscribed to at a C server, which does not say for whom: it is what the realm's service may
+    /// receive. Gives how much of it is new.
+    fn c_take_realm(&mut self, name: &[u8], held: Vec<Destination>) -> usize {
+        // One that is not known here is not told of anything.
+        let Some(id) = self.realms.table.named(name) else { return 0 };
+        let Some(realm) = self.realms.table.get(id) else { return 0 };
+        let (name, asker): (_, Arc<[u8]>) = (realm.name.clone(), realm.service().into());
+        let bounds = &self.config.bounds;
+        let room = Room { count: bounds.subscriptions_per_realm, octets: bounds.subscription_octets_per_principal };
+        let mut added = Vec::new();
+        for destination in held {
+            let is_known = self.realms.theirs.get(id, &destination).is_some();
+            if !is_known && self.realms.theirs.add(id, &destination, &asker, room) == Added::Yes {
+                added.push(destination);
+            }
+        }
+        if added.is_empty() {
+            return 0;
+        }
+        let count = added.len();
+        let stamp = self.changed(Change::RealmSubscribed { realm: name, asker, destinations: added.clone() });
+        self.realms.theirs.set_stamp(id, &added, stamp);
+        self.end_forbidden_realm_subscriptions();
+        count
+    }
+
     fn has_ended(&self, place: usize, what: &Removed) -> bool {
         self.c_peers.peers.get(place).is_some_and(|peer| peer.removed.contains(what))
     }
@@ -277,12 +308,16 @@ impl Server {
     /// Everything is taken: what the other has not, and must have known, has ended there.
     fn c_merged(&mut self, now: Now, place: usize) {
         let Some(peer) = self.c_peers.peers.get_mut(place) else { return };
-        let Some(merge) = peer.merge.take() else { return };
+        let Some(mut merge) = peer.merge.take() else { return };
         let margin = u64::try_from(UPTIME_MARGIN.as_micros()).unwrap_or(u64::MAX);
         let ran_on = peer.runs_since.is_some_and(|since| since.saturating_add(margin) < merge.synced);
         // Once: what it is told from now on it may be slow to know.
         let is_first = !peer.heard_all;
         let name = peer.name.clone();
+        let realms = std::mem::take(&mut merge.realms);
+        for (realm, held) in realms {
+            merge.taken += self.c_take_realm(&realm, held);
+        }
         let dropped = if ran_on && is_first { self.c_drop_ended(&merge) } else { 0 };
         self.report(LogEvent::DumpTaken { name, taken: merge.taken, dropped });
         let Some((_, exchange)) = self.c_peers.of_stream(merge.stream) else { return };
@@ -339,14 +374,15 @@ impl Server {
         }
         let dropped = clients.len() + ended.len() + locations.len();
         for id in clients {
-            self.take_client(id);
+            self.take_client(id, Gone::Ended);
         }
         self.clear_up();
         for (id, address, destinations) in ended {
             self.c_unsubscribe(id, address, destinations);
         }
-        locations.retain(|(user, address)| self.locations.remove(user, *address, true).is_ok());
-        self.locations_gone(locations);
+        let gone = locations.iter().filter_map(|(user, address)| self.locations.remove(user, *address, true).ok());
+        let gone = gone.collect();
+        self.locations_gone(gone);
         dropped
     }
 
@@ -355,9 +391,7 @@ impl Server {
         for destination in &destinations {
             self.subscriptions.remove(destination, id, &payer);
         }
-        if let Some(known) = self.clients.get_mut(id) {
-            known.end(&destinations);
-        }
-        self.changed(Change::Unsubscribed { client, destinations });
+        let (destinations, stamps) = self.end_held(id, &destinations, |_| true);
+        self.changed(Change::Unsubscribed { client, destinations, stamps });
     }
 }
