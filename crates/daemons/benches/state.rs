@@ -39,7 +39,7 @@ use zephyr_core::{
 use zephyr_engine::{
     machine::{Input, Machine, Output},
     server::{
-        Bounds, Change, ChangeSource, Changed, ClientOwner, Command, Config, Destination, Done, Event, Job, KeeperId,
+        self, Bounds, Change, ChangeSource, Changed, Command, Config, Destination, Done, Event, Job, KeeperId,
         Neighbours, ProbeSecret, Server, ServerId, Stamp, Verified, acl::Rules,
     },
 };
@@ -292,7 +292,7 @@ fn start() {
             let (host, port) = place(client);
             let address = SocketAddr::new(host.ip(), port);
             let principal: Arc<[u8]> = user(client).into_bytes().into();
-            let (owner, through) = (ClientOwner { principal: principal.clone(), proven: true }, 2104);
+            let (owner, through) = (server::ClientOwner { principal: principal.clone(), proven: true }, 2104);
             let known = Change::ClientKnown {
                 client: address,
                 principal,

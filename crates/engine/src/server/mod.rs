@@ -199,10 +199,10 @@ impl Machine for Server {
     fn poll(&mut self, now: Now) -> Output<Self> {
         self.now = now;
         for _ in 0..MAX_PACKETS_PER_POLL {
+            self.go_on_with_realms(now);
             if self.ours.wants_turn() {
                 self.serve_ours(now);
             }
-            self.go_on_with_realms(now);
             if let Some(output) = self.next_output(now) {
                 return output;
             }
@@ -266,9 +266,9 @@ impl Server {
             realms: OtherRealms::default(),
             config,
         };
-        server.arrange_ours(now);
         server.set_c_peers(now);
         server.set_realms(now, realms);
+        server.arrange_ours(now);
         server
     }
 
@@ -436,7 +436,7 @@ impl Server {
             replays: self.replay_cache.len(),
             held_answers: self.held_answers.len(),
             peers: peers.len(),
-            peers_up: peers.iter().filter(|peer| peer.state == "up").count(),
+            peers_up: peers.iter().filter(|peer| matches!(peer.state, "up" | "tardy")).count(),
             peers_behind: peers.iter().map(|peer| peer.behind).sum(),
         }
     }
