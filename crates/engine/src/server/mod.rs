@@ -199,9 +199,6 @@ impl Machine for Server {
     fn poll(&mut self, now: Now) -> Output<Self> {
         self.now = now;
         for _ in 0..MAX_PACKETS_PER_POLL {
-            if self.ours.wants_turn() {
-                self.serve_ours(now);
-            }
             self.go_on_with_realms(now);
             if self.ours.wants_turn() {
                 self.serve_ours(now);

@@ -206,11 +206,6 @@ impl Server {
             self.end_elsewhere(address, stamp, source);
             return false;
         }
-        let held = self.clients.at(address).and_then(|id| self.clients.get(id)).map(|client| client.stamp);
-        if held != Some(stamp) && self.ours.is_behind_client(address, stamp) {
-            self.end_elsewhere(address, stamp, source);
-            return false;
-        }
         if let Some(id) = self.clients.at(address)
             && let Some(client) = self.clients.get(id)
         {
