@@ -9,7 +9,7 @@ use std::{
     fs,
     time::{Duration, UNIX_EPOCH},
 };
-use zephyr_engine::server::{Change, Destination, Horizon, KeptDelivery, ServerId};
+use zephyr_engine::server::{Change, Destination, Gone, Horizon, KeptDelivery, ServerId, Stamp};
 use zephyr_state::{
     Rest, StateError, Store, examine,
     export::{self, SealedKeys},
@@ -60,11 +60,15 @@ fn what_ended_is_not_read() {
     store.write(&some_changes()).unwrap();
     // Recipients are the same however they are spelt.
     let other = Destination::from_text(b"c\0d\0mE@r").unwrap();
-    store.write(&[changed(20, Change::Unsubscribed { client: client(1), destinations: vec![other] })]).unwrap();
+    store
+        .write(&[changed(20, Change::Unsubscribed { client: client(1), destinations: vec![other], stamps: vec![] })])
+        .unwrap();
     let held = store.load(&Keys(vec![1])).unwrap().changes;
     assert!(!held.iter().any(|it| format!("{it:?}").contains("Me@R")), "{held:?}");
-    store.write(&[changed(21, Change::ClientGone { client: client(1) })]).unwrap();
-    store.write(&[changed(22, Change::LocationGone { user: ALICE.into(), address: client(1) })]).unwrap();
+    store.write(&[changed(21, Change::ClientGone { client: client(1), stamps: vec![], why: Gone::Ended })]).unwrap();
+    store
+        .write(&[changed(22, Change::LocationGone { user: ALICE.into(), address: client(1), stamp: Stamp::default() })])
+        .unwrap();
     store.write(&[changed(23, Change::HostGone { manager: "10.0.0.1:2104".parse().unwrap() })]).unwrap();
     let counts = examine::look(&path).unwrap().counts;
     let left: Vec<_> = counts.into_iter().filter(|(_, count)| *count > 0).collect();
@@ -229,6 +233,32 @@ fn a_file_of_the_first_version_is_read() {
     let kept = open(&path, &[1]).load(&Keys(vec![1])).unwrap();
     assert_eq!((kept.without_key, kept.unreadable), (0, 0));
     assert_eq!(kept.changes.len(), 9, "{:?}", kept.changes);
+}
+
+#[test]
+fn what_may_have_been_used_unseen_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let horizon = || open(&path, &[1]).load(&Keys(vec![1])).unwrap().horizon.unwrap();
+    let before = std::time::SystemTime::now();
+    let mut store = open(&path, &[1]);
+    let first = store.load(&Keys(vec![1])).unwrap().horizon.unwrap();
+    assert!(first >= before, "nothing is known of what was before the first start");
+    store.begin(at(1)).unwrap();
+    store.heartbeat(before + Duration::from_secs(1000)).unwrap();
+    drop(store);
+    let micros = |time: std::time::SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_micros();
+    assert_eq!(micros(horizon()), micros(first), "a process that ends loses nothing that it has written");
+
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database.execute("UPDATE meta SET value = 'another' WHERE name = 'boot'", []).unwrap();
+    drop(database);
+    let after_cut = before + Duration::from_secs(1002);
+    assert_eq!(micros(horizon()), micros(after_cut), "a machine that ends loses what came after the last heartbeat");
+    let mut store = open(&path, &[1]);
+    store.begin(before).unwrap();
+    drop(store);
+    assert_eq!(micros(horizon()), micros(after_cut), "also at the start after the next");
 }
 
 #[test]

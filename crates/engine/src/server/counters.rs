@@ -274,7 +274,7 @@ numbers! {
         held_answers => "zephyrd_waiting_answers",
         /// Other servers of the realm.
         peers => "zephyrd_peers",
-        /// Other servers of the realm that are there, and know what they must know.
+        /// Other servers of the realm that are there and are told of every change.
         peers_up => "zephyrd_peers_up",
         /// Changes that other servers of the realm have not acknowledged yet.
         peers_behind => "zephyrd_peers_behind",
