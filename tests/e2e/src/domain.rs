@@ -293,7 +293,10 @@ impl Domain {
                 let class = format!("agree-{here}-{there}");
                 let mut reader = self.login(here, "carol")?.client()?;
                 let mut writer = self.login(there, "carol")?.client()?;
-                reader.subscribe((&class, "*", "*"))?;
+                // A server that has just started may know that it has forgotten something, and take nothing before.
+                wait_until(&format!("station {here} subscribes"), TIMEOUT, || {
+                    Ok((reader.ask(&["subscribe", &class, "*", "*"])? == "done").then_some(()))
+                })?;
                 wait_until(&format!("what station {here} says is known to station {there}"), TIMEOUT, || {
                     Ok((writer.send(&class, "probe", "", "probe")? == "sent").then_some(()))
                 })
