@@ -48,6 +48,8 @@ pub enum ControlRequest {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         address: Option<IpAddr>,
     },
+    /// How are the other servers of the realm?
+    Peers {},
     /// How are the other realms?
     Realms {},
     /// Read the configuration files again.
@@ -74,6 +76,8 @@ pub enum Answer {
     Subscriptions(Listing<SubscriptionLine>),
     /// Who may do what.
     AclCheck(AclCheck),
+    /// How the other servers of the realm are.
+    Peers(Vec<PeerLine>),
     /// How the other realms are.
     Realms(Vec<RealmLine>),
     /// The files are in use now.
@@ -224,6 +228,23 @@ pub struct RealmServerLine {
     pub sends: bool,
     /// Whether it is the one that is sent to first.
     pub current: bool,
+}
+
+/// Another server of the realm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerLine {
+    /// Its name, as in the list.
+    pub name: String,
+    /// Where it is, as far as that is known.
+    pub addresses: Vec<SocketAddr>,
+    /// Which program it is: `zephyr-rs`, or `C`.
+    pub program: String,
+    /// How it is.
+    pub state: String,
+    /// Since when it is so.
+    pub seconds: u64,
+    /// Changes that it has not acknowledged yet.
+    pub behind: usize,
 }
 
 /// The access of a principal to a class.

@@ -88,6 +88,11 @@ fn a_reload_takes_a_list_as_a_whole_or_not_at_all() {
     let line = server.line_with("no address of no-such-host.invalid is known: ");
     assert!(line.contains("WARN") && line.contains("realm.list:2: "), "{line}");
     assert_eq!(site.ctl(&["reload"]).0, Some(0), "it works on");
+    let options =
+        ["--", "--listen", &server.address.to_string(), "--hostname", "here", "--auth", "none", "-k", "OPEN.TEST"];
+    let (status, told) = site.ctl(&[&["check"], &options[..]].concat());
+    assert_eq!(status, Some(0), "{told}");
+    assert!(told.contains("realm.list:2: no address of no-such-host.invalid is known: "), "{told}");
 }
 
 #[test]

@@ -322,7 +322,6 @@ impl Worker {
             }
             let due = if self.store.is_some() { self.next_heartbeat } else { self.next_retry };
             if self.store.is_some() && now >= due {
-                self.next_heartbeat = now + self.pace.heartbeat;
                 return Work::Heartbeat;
             }
             if let Some((all, up_to)) = inbox.all.take() {
@@ -388,8 +387,12 @@ impl Worker {
 
     fn heartbeat(&mut self) -> Result<(), StateError> {
         let is_out = self.shared.lock().is_out;
+        let store = self.store.as_mut().filter(|_| !is_out);
+        let beaten = store.map_or(Ok(()), |store| store.heartbeat(SystemTime::now()));
+        // From its end on: on a slow disk there is time for changes between two of them.
+        self.next_heartbeat = Instant::now() + self.pace.heartbeat;
+        beaten?;
         let Some(store) = self.store.as_mut().filter(|_| !is_out) else { return Ok(()) };
-        store.heartbeat(SystemTime::now())?;
         self.heartbeats = self.heartbeats.wrapping_add(1);
         if self.heartbeats.is_multiple_of(HEARTBEATS_PER_TIDY) {
             store.tidy()?;

@@ -58,6 +58,7 @@ pub(crate) fn load(connection: &Connection, sealing: &Sealing, service: &dyn Ser
     load.hosts()?;
     load.clients(sealing, service)?;
     load.locations()?;
+    load.realms()?;
     load.authenticators()?;
     load.versions()?;
     if load.kept.is_complete {
@@ -157,6 +158,19 @@ impl Load<'_> {
                 tty: blob(row, 8)?.into(),
             };
             kept.changes.push(Changed { stamp: stamp(row)?, change: Change::Located(located) });
+            Ok(Some(()))
+        })
+    }
+
+    /// What other realms have subscribed to, each by itself.
+    fn realms(&mut self) -> Result<(), StateError> {
+        let query = "SELECT time, server, realm, asker, coalesce(spelt, destination) FROM realm_subscriptions \
+                     ORDER BY realm, time";
+        self.each(query, |kept, row| {
+            let Some(destination) = Destination::from_text(blob(row, 4)?) else { return Ok(None) };
+            let (realm, asker) = (blob(row, 2)?.into(), blob(row, 3)?.into());
+            let change = Change::RealmSubscribed { realm, asker, destinations: vec![destination] };
+            kept.changes.push(Changed { stamp: stamp(row)?, change });
             Ok(Some(()))
         })
     }

@@ -40,7 +40,7 @@ const UPGRADES: [&str; 1] = ["
     CREATE TABLE horizons (principal BLOB PRIMARY KEY, made INTEGER NOT NULL, ends INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE realm_subscriptions (
         realm BLOB NOT NULL, destination BLOB NOT NULL, spelt BLOB, asker BLOB NOT NULL,
-        time INTEGER NOT NULL, server INTEGER NOT NULL, PRIMARY KEY (realm, destination)
+        time INTEGER NOT NULL, server INTEGER NOT NULL, PRIMARY KEY (realm, destination, asker)
     ) WITHOUT ROWID;
     CREATE TABLE deliveries (
         number INTEGER PRIMARY KEY, client BLOB NOT NULL, uid BLOB NOT NULL, local BLOB,

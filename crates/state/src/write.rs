@@ -110,7 +110,25 @@ impl<'c> Writer<'c> {
             }
             Change::AuthenticatorUsed(used) => self.authenticator(used, stamp)?,
             // Realms ask again after a start.
-            Change::RealmSubscribed { .. } | Change::RealmUnsubscribed { .. } => {}
+            Change::RealmSubscribed { realm, asker, destinations } => {
+                for destination in destinations {
+                    let (name, spelt) = of_name(destination.text());
+                    let (time, server) = (of_number(stamp.time), of_number(stamp.server.0));
+                    self.run(
+                        "REPLACE INTO realm_subscriptions VALUES (?, ?, ?, ?, ?, ?)",
+                        params![&realm[..], name, spelt, &asker[..], time, server],
+                    )?;
+                }
+            }
+            Change::RealmUnsubscribed { realm, destinations } => {
+                for destination in destinations {
+                    let (name, _) = of_name(destination.text());
+                    self.run(
+                        "DELETE FROM realm_subscriptions WHERE realm = ? AND destination = ?",
+                        params![&realm[..], name],
+                    )?;
+                }
+            }
             Change::ProofsUndone { host } => {
                 self.run(
                     "UPDATE authenticators SET undone = 1 WHERE substr(sender, 1, 16) = ? AND of_host",

@@ -72,6 +72,22 @@ fn what_ended_is_not_read() {
 }
 
 #[test]
+fn what_other_realms_have_subscribed_to_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(&folder.path().join("state.db"), &[1]);
+    let to = |text: &[u8]| Destination::from_text(text).unwrap();
+    let (realm, asker) = (b"OTHER"[..].into(), b"carol@OTHER"[..].into());
+    let destinations = vec![to(b"news\0*\0"), to(b"talk\0*\0")];
+    store.write(&[changed(5, Change::RealmSubscribed { realm, asker, destinations })]).unwrap();
+    let ended = Change::RealmUnsubscribed { realm: b"OTHER"[..].into(), destinations: vec![to(b"talk\0*\0")] };
+    store.write(&[changed(6, ended)]).unwrap();
+    let kept = store.load(&Keys(vec![1])).unwrap().changes;
+    let shown: Vec<String> = kept.iter().map(|it| format!("{:?} {:?}", it.stamp.time, it.change)).collect();
+    assert_eq!(shown[0], "5 RealmSubscribed(OTHER, carol@OTHER, [Destination(news\\x00*\\x00)])");
+    assert_eq!(shown.len(), 2, "{shown:?}");
+}
+
+#[test]
 fn an_end_in_order_keeps_the_rest_until_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");

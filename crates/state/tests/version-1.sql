@@ -43,7 +43,7 @@ INSERT INTO authenticators VALUES(X'01010101010101010101010101010101',X'02020202
 CREATE TABLE horizons (principal BLOB PRIMARY KEY, made INTEGER NOT NULL, ends INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE realm_subscriptions (
         realm BLOB NOT NULL, destination BLOB NOT NULL, spelt BLOB, asker BLOB NOT NULL,
-        time INTEGER NOT NULL, server INTEGER NOT NULL, PRIMARY KEY (realm, destination)
+        time INTEGER NOT NULL, server INTEGER NOT NULL, PRIMARY KEY (realm, destination, asker)
     ) WITHOUT ROWID;
 CREATE TABLE deliveries (
         number INTEGER PRIMARY KEY, client BLOB NOT NULL, uid BLOB NOT NULL, local BLOB,

@@ -3,7 +3,11 @@
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
-use std::sync::{Arc, Mutex};
+use std::{
+    fs::File,
+    sync::{Arc, Mutex},
+    time::SystemTime,
+};
 use zephyr_core::{
     kind::Kind,
     names,
@@ -13,21 +17,25 @@ use zephyr_e2e::{
     between::Between,
     listener::Origin,
     middle::{Way, contains, places, unchanged},
-    neighbours::{self, introduce, know, line, list, marry, wait_for_realm},
+    neighbours::{introduce, know, line, list, marry, wait_for_realm},
     person::TIMEOUT,
     stack::Stack,
     stranger::Stranger,
 };
 use zephyr_testkit::{
     deadline::wait_until,
+    process::Output,
     realm::{Engine, RealmOptions},
 };
 
 const NORTH: &str = "NORTH.TEST";
 const SOUTH: &str = "SOUTH.TEST";
 
-/// What zwrite says of a notice that reached nobody.
-const NOBODY: &str = "not logged in or not subscribing to messages";
+/// Whether zwrite has said that a notice reached nobody.
+fn reached_nobody(output: &Output) -> bool {
+    let words = ["Not logged in or not subscribing to messages", "No one subscribing to class"];
+    output.status.code() == Some(1) && words.iter().any(|words| output.stderr.contains(words))
+}
 
 fn domain(realm: &str) -> Result<Stack> {
     Stack::start(Engine::Native, RealmOptions { realm: realm.to_owned(), ..RealmOptions::default() })
@@ -78,10 +86,10 @@ fn a_notice_reaches_somebody_of_another_realm_as_from_who_sent_it() -> Result<()
     // Who proves nothing is shown as such.
     north.person("carol")?.send(&["-d", "bob@SOUTH.TEST", "-m", "no ticket"])?;
     let received = listener.expect("no ticket", Origin::Unauthenticated)?;
-    assert_eq!(received.sender, "carol@NORTH.TEST");
+    ensure!(received.sender.ends_with("@NORTH.TEST"), "{received:?}");
     // Nobody there: what the other server says is what the sender is told.
     let refused = alice.zwrite(&["carol@SOUTH.TEST", "-m", "anybody?"])?;
-    ensure!(!refused.status.success() && refused.stdout.contains(NOBODY), "{refused}");
+    ensure!(reached_nobody(&refused), "{refused}");
     Ok(())
 }
 
@@ -90,7 +98,7 @@ fn a_subscription_reaches_into_another_realm_and_ends_there() -> Result<()> {
     let (north, south) = two()?;
     let alice = north.login("alice")?;
     let mut bob = south.login("bob")?.client()?;
-    bob.subscribe(("talk", "*", "@NORTH.TEST"))?;
+    bob.subscribe(("talk", "*", "*@NORTH.TEST"))?;
     // It is in force when the other realm has granted it.
     wait_until("the north sends its talk to the south", TIMEOUT, || {
         alice.zwrite(&["-c", "talk", "-m", "hello all"])?;
@@ -99,11 +107,11 @@ fn a_subscription_reaches_into_another_realm_and_ends_there() -> Result<()> {
     let received = bob.receive("hello all")?;
     assert_eq!((received.origin, &*received.sender), (Origin::Authentic, "alice@NORTH.TEST"));
     assert_eq!(received.recipient, "@NORTH.TEST");
-    ensure!(bob.subscriptions()?.contains(&"talk,*,@NORTH.TEST".to_owned()), "{:?}", bob.subscriptions()?);
-    bob.unsubscribe(("talk", "*", "@NORTH.TEST"))?;
+    ensure!(bob.subscriptions()?.contains(&"talk,*,*@NORTH.TEST".to_owned()), "{:?}", bob.subscriptions()?);
+    bob.unsubscribe(("talk", "*", "*@NORTH.TEST"))?;
     wait_until("the north has ended it", TIMEOUT, || {
         let refused = alice.zwrite(&["-c", "talk", "-i", "x", "-m", "nobody hears"])?;
-        Ok(refused.stdout.contains(NOBODY).then_some(()))
+        Ok(reached_nobody(&refused).then_some(()))
     })?;
     Ok(())
 }
@@ -137,11 +145,11 @@ fn who_writes_to_a_realm_that_is_away_is_told_and_her_own_server_is_not_blamed()
     south.zephyrd().signal(Signal::SIGSTOP)?;
     let refused = alice.zwrite(&["bob@SOUTH.TEST", "-m", "into silence"])?;
     south.zephyrd().signal(Signal::SIGCONT)?;
-    ensure!(!refused.status.success() && refused.stdout.contains(NOBODY), "{refused}");
+    ensure!(reached_nobody(&refused) && refused.stderr.contains("no server of that realm answers"), "{refused}");
     // Nothing listens there any more.
     south.zephyrd().stop(TIMEOUT)?;
     let refused = alice.zwrite(&["bob@SOUTH.TEST", "-m", "to a closed port"])?;
-    ensure!(!refused.status.success() && refused.stdout.contains(NOBODY), "{refused}");
+    ensure!(reached_nobody(&refused), "{refused}");
     alice.zwrite(&["alice", "-m", "her own server answers"])?;
     let blamed: Vec<String> = north.zhm().transcript().lines_after(mark);
     ensure!(blamed.is_empty(), "{blamed:?}");
@@ -192,7 +200,7 @@ fn an_address_alone_achieves_nothing() -> Result<()> {
     ear.subscribe(("talk", "*", "*"))?;
     // Something to be taken away.
     let mut reader = bob.client()?;
-    reader.subscribe(("news", "*", "@NORTH.TEST"))?;
+    reader.subscribe(("news", "*", "*@NORTH.TEST"))?;
     wait_until("the south hears the north's news", TIMEOUT, || {
         alice.zwrite(&["-c", "news", "-m", "good news"])?;
         Ok(reader.messages().contains(&"good news".to_owned()).then_some(()))
@@ -366,18 +374,31 @@ fn who_is_between_the_servers_changes_nothing_unseen() -> Result<()> {
     Ok(())
 }
 
-/// The servers cannot prove themselves before the KDCs trust each other; the log says what to do, and nobody restarts anything.
+/// The servers cannot prove themselves before the KDCs trust each other. The log says what to do, and once it is done a reload is
+/// enough.
 #[test]
 fn without_trust_the_log_says_what_is_missing() -> Result<()> {
-    let (mut north, south) = (domain(NORTH)?, domain(SOUTH)?);
+    let (mut north, mut south) = (domain(NORTH)?, domain(SOUTH)?);
     list(&mut north, &line(SOUTH, south.server()))?;
-    let said =
-        north.zephyrd().wait_for(TIMEOUT, |line| line.contains("there is no ticket for zephyr/zephyr@SOUTH.TEST"))?;
-    for part in ["kvno zephyr/zephyr@SOUTH.TEST", "krbtgt/SOUTH.TEST@NORTH.TEST"] {
+    let said = north.zephyrd().wait_for(TIMEOUT, |line| line.contains("no ticket for zephyr/zephyr@SOUTH.TEST"))?;
+    for part in ["WARN", "kvno zephyr/zephyr@SOUTH.TEST", "krbtgt/SOUTH.TEST@NORTH.TEST"] {
         ensure!(said.contains(part), "{said}");
     }
     let alice = north.login("alice")?;
     let refused = alice.zwrite(&["bob@SOUTH.TEST", "-m", "no way"])?;
-    ensure!(!refused.status.success(), "{refused}");
-    neighbours::marry(&north, &south)
+    ensure!(reached_nobody(&refused), "{refused}");
+
+    marry(&north, &south)?;
+    list(&mut south, &line(NORTH, north.server()))?;
+    // The Kerberos library sees that the file itself was changed, and not what it includes.
+    let file = File::options().append(true).open(north.realm()?.krb5_conf())?;
+    file.set_modified(SystemTime::now())?;
+    north.zephyrctl(&["reload"])?.success()?;
+    wait_for_realm(&north, SOUTH, "up")?;
+    let listener = south.login("bob")?.listen(&[("MESSAGE", "*", "bob")])?;
+    alice.send(&["bob@SOUTH.TEST", "-m", "a way"])?;
+    listener.expect("a way", Origin::Authentic)?;
+    let messages: Vec<String> = listener.all().iter().map(|received| received.message()).collect();
+    assert_eq!(messages, ["a way"], "what she was told is lost is lost");
+    Ok(())
 }

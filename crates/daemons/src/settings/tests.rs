@@ -79,7 +79,7 @@ fn every_section_can_be_added_to_the_example() {
         }
         sections += 1;
     }
-    assert_eq!(sections, 7);
+    assert_eq!(sections, 8);
 }
 
 #[test]

@@ -48,8 +48,9 @@ pub(super) fn run(options: &Options, check: &Check) -> ExitCode {
             return USAGE.into();
         }
     };
+    let running = running(&server);
     let gather = async {
-        let mut gathered = start::gather(&server, running(&server).as_deref()).await;
+        let mut gathered = start::gather(&server, running.as_deref()).await;
         gathered.look_for_realms().await;
         gathered.findings
     };

@@ -72,6 +72,7 @@ pub fn run(options: &Options) -> ExitCode {
         Verb::Dump { file } => ControlRequest::Dump { here: file.is_some() },
         Verb::Clients { limit } => ControlRequest::Clients { limit },
         Verb::Subscriptions { class, limit } => ControlRequest::Subscriptions { class, limit },
+        Verb::Peers => ControlRequest::Peers {},
         Verb::Realms => ControlRequest::Realms {},
         Verb::Acl(AclVerb::Check { principal, class, address, .. }) => {
             ControlRequest::AclCheck { principal, class, address }

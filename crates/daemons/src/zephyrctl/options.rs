@@ -56,6 +56,8 @@ pub enum Verb {
         #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_ENTRIES, value_parser = whole_number)]
         limit: usize,
     },
+    /// List the other servers of the realm, and how they are
+    Peers,
     /// List the other realms that the server talks with, and how they are
     Realms,
     /// Ask the server's access control lists

@@ -2,7 +2,7 @@
 
 use crate::{
     admin_protocol::{
-        AclCheck, Answer, Listing, PolicyInForce, PolicyRule, RealmLine, RealmServerLine, StateStatus, Status,
+        AclCheck, Answer, Listing, PeerLine, PolicyInForce, PolicyRule, RealmLine, RealmServerLine, StateStatus, Status,
     },
     plural,
     problem::Problem,
@@ -64,6 +64,7 @@ pub(super) fn answer(answer: &Answer) -> String {
             })
         }
         Answer::AclCheck(check) => acl_check(check),
+        Answer::Peers(peers) => self::peers(peers),
         Answer::Realms(realms) => self::realms(realms),
         Answer::Reloaded(reloaded) => {
             let mut lines =
@@ -173,6 +174,26 @@ fn acl_check(check: &AclCheck) -> String {
     table(&rows, "")
 }
 
+/// The other servers of the realm.
+fn peers(peers: &[PeerLine]) -> String {
+    if peers.is_empty() {
+        return "none\n".to_owned();
+    }
+    let header = ["SERVER", "PROGRAM", "STATE", "SINCE", "BEHIND", "ADDRESS"].map(str::to_owned);
+    let line = |peer: &PeerLine| {
+        let addresses: Vec<String> = peer.addresses.iter().map(ToString::to_string).collect();
+        [
+            printable(&peer.name),
+            printable(&peer.program),
+            printable(&peer.state),
+            duration(peer.seconds),
+            peer.behind.to_string(),
+            if addresses.is_empty() { "no address is known".to_owned() } else { addresses.join(" ") },
+        ]
+    };
+    table(&std::iter::once(header).chain(peers.iter().map(line)).collect::<Vec<_>>(), "")
+}
+
 /// The realms, each followed by its servers.
 fn realms(realms: &[RealmLine]) -> String {
     if realms.is_empty() {
@@ -268,6 +289,26 @@ mod tests {
              and 3 more; see --limit\n"
         );
         assert_eq!(answer(&Answer::Clients(Listing { total: 0, entries: Vec::new() })), "none\n");
+    }
+
+    #[test]
+    fn the_other_servers_are_listed() {
+        let peer = |name: &str, addresses: &[[u8; 4]], state: &str, behind| PeerLine {
+            name: name.to_owned(),
+            addresses: addresses.iter().map(|&address| (address, 2103).into()).collect(),
+            program: "C".to_owned(),
+            state: state.to_owned(),
+            seconds: 65,
+            behind,
+        };
+        let all = vec![peer("z1.test", &[[10, 0, 0, 1], [10, 0, 1, 1]], "up", 0), peer("x\u{1b}", &[], "dead", 12)];
+        assert_eq!(
+            answer(&Answer::Peers(all)),
+            "SERVER   PROGRAM  STATE  SINCE      BEHIND  ADDRESS\n\
+             z1.test  C        up     1 min 5 s  0       10.0.0.1:2103 10.0.1.1:2103\n\
+             x\\u{1b}  C        dead   1 min 5 s  12      no address is known\n"
+        );
+        assert_eq!(answer(&Answer::Peers(Vec::new())), "none\n");
     }
 
     #[test]

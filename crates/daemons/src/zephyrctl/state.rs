@@ -20,9 +20,9 @@ use std::{
 use zephyr_config::system_text;
 use zephyr_core::sanitize;
 use zephyr_engine::server::ServerId;
-use zephyr_output::complain;
+use zephyr_output::{Output, complain};
 use zephyr_state::{
-    StateError, examine,
+    examine,
     export::{self, SealedKeys},
 };
 
@@ -112,12 +112,15 @@ fn export(path: &Path, with_keys: bool, to: Option<&Path>) -> Result<Outcome, St
     let progress = |count: u64| tell_of(count);
     let count = match to {
         None => {
-            let out = io::stdout().lock();
-            match export::export(path, keys, &mut BufWriter::new(out), progress) {
-                // Who reads it has seen enough.
-                Err(StateError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Outcome::Done),
-                count => count.map_err(|error| error.to_string())?,
+            let mut out = BufWriter::new(Output::stdout());
+            let count = export::export(path, keys, &mut out, progress).map_err(|error| error.to_string())?;
+            let out = out.into_inner().map_err(|error| error.to_string())?;
+            // Who has closed the pipe has seen enough.
+            if let Err(error) = out.finish() {
+                complain!("zephyrctl: {error}");
+                return Ok(Outcome::Problem);
             }
+            count
         }
         Some(to) => {
             let why = |error: io::Error| format!("cannot write {}: {}", to.display(), system_text(&error));

@@ -1,13 +1,13 @@
 //! Answers to requests of operators about the server's state. What touches files is done by the shell.
 
 use crate::admin_protocol::{
-    AclCheck, AclRuling, Answer, ClientLine, ControlRequest, Listing, PolicyInForce, RealmLine, RealmServerLine,
+    AclCheck, AclRuling, Answer, ClientLine, ControlRequest, Listing, PeerLine, PolicyInForce, RealmLine, RealmServerLine,
     StateStatus, Status, SubscriptionLine, text,
 };
 use std::{collections::BTreeMap, net::SocketAddr};
 use zephyr_core::{fold::fold, realm::completed, time::Now};
 use zephyr_engine::server::{
-    Access, ClientView, Metric, RealmServer, RealmState, RealmView, Server, ServerClass, SubscriptionView, access,
+    Access, ClientView, Metric, PeerKind, PeerView, RealmServer, RealmState, RealmView, Server, ServerClass, SubscriptionView, access,
     acl::{AclDecision, Act, ListDecision, Ruling, Who},
 };
 
@@ -33,6 +33,7 @@ impl Inspector<'_> {
                 let principal = principal.map(|principal| completed(principal, self.0.config().realms.local()));
                 Answer::AclCheck(self.check_access(class, Who { principal: principal.as_deref(), address: *address }))
             }
+            ControlRequest::Peers {} => Answer::Peers(self.peers(now)),
             ControlRequest::Realms {} => Answer::Realms(self.list_realms(now)),
             ControlRequest::Dump { here: false } | ControlRequest::Reload {} => return None,
         })
@@ -54,6 +55,22 @@ impl Inspector<'_> {
             holds: by_field(&self.0.gauges().metrics()),
             counts: by_field(&self.0.counters().metrics()),
         }
+    }
+
+    fn peers(&self, now: Now) -> Vec<PeerLine> {
+        let line = |peer: PeerView| PeerLine {
+            name: peer.name.into(),
+            addresses: peer.addresses,
+            program: match peer.kind {
+                PeerKind::Ours => "zephyr-rs",
+                PeerKind::C => "C",
+            }
+            .to_owned(),
+            state: peer.state.to_owned(),
+            seconds: peer.since.as_secs(),
+            behind: peer.behind,
+        };
+        self.0.peers(now).into_iter().map(line).collect()
     }
 
     fn list_realms(&self, now: Now) -> Vec<RealmLine> {

@@ -15,7 +15,7 @@ use zephyr_core::{
 use zephyr_engine::{
     machine::{Input, Machine},
     server::{
-        Change, Command, Done, Job, LogEvent, PeerKind, PeerServer,
+        Change, Command, Done, Job, LogEvent, NeighbourRealm, PeerKind, PeerServer, RealmServer,
         peers::{
             c::{Key, Record, Sender, Uptime},
             stream::{StreamEvent, StreamId, StreamOrder},
@@ -423,6 +423,30 @@ fn what_a_dump_brings_is_here() {
     let received = stage.send(here(), notice("foo", "x", "", ALICE), Yes);
     let delivered = received.iter().find(|it| it.to == SocketAddr::V4(client(6000))).expect("it is sent");
     assert!(key_of(BOB).check(&delivered.packet(), Direction::ToClient));
+}
+
+#[test]
+fn what_other_realms_subscribed_to_is_told_too() {
+    let servers = vec![RealmServer { name: "zo".into(), addresses: vec![(host(70), 2103).into()], sends: false }];
+    let other = NeighbourRealm { name: b"OTHER.TEST"[..].into(), servers };
+    let peer = PeerServer { name: "zc".into(), kind: PeerKind::C, addresses: vec![c_server()] };
+    let mut stage = Stage::with(|config| {
+        config.neighbours.peers = vec![peer];
+        config.neighbours.realms = vec![other];
+    });
+    stage.settle();
+    let held = Record::RealmSubscription([b"foo", b"*", b""]);
+    meet(&mut stage, &[Record::Realm(b"OTHER.TEST"), held.clone(), Record::Realm(b"UNKNOWN"), held]);
+    let known = |change: &&Change| matches!(change, Change::RealmSubscribed { .. });
+    assert_eq!(stage.changes.iter().filter(known).count(), 1, "of the realm that is known");
+    says(&mut stage, Notice { instance: b"1.2", body: b"10.0.0.1\x0040000\0", ..admin("DUMP_AVAIL") });
+    let wanted = orders(&mut stage);
+    let Some(&StreamOrder::Connect { stream: id, .. }) = wanted.last() else { panic!("{wanted:?}") };
+    stream(&mut stage, StreamEvent::Open { stream: id });
+    tells(&mut stage, id, &[]);
+    let told = told(&orders(&mut stage), id);
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[0].starts_with("Realm(") && told[1].starts_with("RealmSubscription("), "{told:?}");
 }
 
 #[test]

@@ -817,7 +817,8 @@ fn s6_3_who_has_proven_nothing_is_not_asked_for_and_rules_of_ours_count() {
     let request = Notice { port: 5000, ..control("SUBSCRIBE_NODEFS", ALICE, b"foo\0*\0@OTHER.TEST\0") };
     let received = stage.send(there(), request, No);
     assert!(received.iter().all(|it| it.to != other()), "{received:?}");
-    assert_eq!(received[0].reason().as_deref(), Some("other realms are asked only for who has proven who he is"));
+    assert_eq!(received[0].reason().as_deref(), Some("other realms are asked only for proven people of this realm"));
+    assert_eq!(stage.wants("x@THIRD.TEST", 5002, b"foo\0*\0@OTHER.TEST\0"), [], "nor for other realms' people");
     let asked = stage.wants(ALICE, 5001, b"closed\0*\0@OTHER.TEST\0foo\0*\0@OTHER.TEST\0");
     assert_eq!(asked.len(), 1);
     assert!(asked[0].body().contains("foo"));
@@ -916,14 +917,12 @@ fn s6_3_after_a_restart_everything_held_is_asked_for() {
     let mut stage = up();
     stage.wants(ALICE, 5000, b"foo\0*\0@OTHER.TEST\0");
     stage.grant(ALICE, 5000);
-    let mut again = silent(|config| config.neighbours.realms = Vec::new());
+    let mut again = silent(|_| ());
     let now = again.now;
     for changed in stage.engine.snapshot() {
         again.engine.apply(now, changed, ChangeSource::Kept);
     }
-    let sent = again.engine.drain(now).0;
-    drop(sent);
-    let mut sent = again.command_quietly(Command::Realms(both()));
+    let mut sent = again.engine.drain(now).0;
     again.now.monotonic += Duration::from_millis(5);
     let now = again.now;
     again.engine.timeout(now);
@@ -933,13 +932,74 @@ fn s6_3_after_a_restart_everything_held_is_asked_for() {
     assert_eq!(opcodes, ["REQ_SUBSCRIBE", "SENDSUBS", "SENDSUBS"]);
 }
 
-impl Stage {
-    /// A command to a server that has state of which the stage knows nothing.
-    fn command_quietly(&mut self, command: Command) -> Vec<Received> {
-        let now = self.now;
-        self.engine.command(now, command);
-        self.engine.drain(now).0
+#[test]
+fn s6_3_what_is_wanted_again_is_not_ended_by_a_late_repetition() {
+    let mut stage = up();
+    let asked = stage.wants(ALICE, 5000, b"foo\0*\0@OTHER.TEST\0");
+    stage.answer(&asked[0], Kind::ServAck, b"SENT\0");
+    stage.grant(ALICE, 5000);
+    let ended =
+        stage.send(there(), Notice { port: 5000, ..control("UNSUBSCRIBE", ALICE, b"foo\0*\0@OTHER.TEST\0") }, Yes);
+    assert!(opcodes(&ended).contains(&"RLM_UNSUBSCRIBE".to_owned()));
+    let asked = stage.wants(ALICE, 5000, b"foo\0*\0@OTHER.TEST\0");
+    stage.answer(&asked[0], Kind::ServAck, b"SENT\0");
+    stage.grant(ALICE, 5000);
+    assert_eq!(stage.wait(2000), []);
+}
+
+#[test]
+fn s13_a_session_that_cannot_be_renewed_is_not_asked_for_with_every_notice() {
+    let mut stage = silent(|config| config.neighbours.realms = both()[..1].to_vec());
+    let ends = Some(stage.now.wall + Duration::from_secs(100));
+    stage.engine.sessions = Sessions::Given(Arc::new(Ticketed { authenticator: AUTHENTICATOR.to_vec(), ends }));
+    stage.begin();
+    stage.wait(31);
+    stage.engine.sessions = Sessions::Refused;
+    for _ in 0..10 {
+        assert!(stage.tell("bob@OTHER.TEST").iter().all(|it| it.packet().claim.auth == 1));
     }
+    assert_eq!(stage.engine.counters().realm_no_session, 1, "the one before is good for a while");
+    stage.wait(100);
+    assert_eq!(stage.tell("bob@OTHER.TEST"), [], "it has ended");
+}
+
+#[test]
+fn s8_a_notice_that_fits_into_no_packet_with_our_proof_is_lost_and_its_repetition_answered() {
+    let mut stage = silent(|_| ());
+    stage.engine.sessions = Sessions::Given(Ticketed::of(&[b'Z'; 900]));
+    let octets = stage.packet(Notice { recipient: b"bob@OTHER.TEST", ..message() }, Yes);
+    for _ in 0..2 {
+        let answers: Vec<Received> = stage.give(here(), &octets, Yes).into_iter().filter(is_answer).collect();
+        assert_eq!(answers.iter().map(Received::answer).collect::<Vec<_>>(), ["SERVACK LOST"]);
+    }
+    assert!(stage.events.iter().any(|it| matches!(it, LogEvent::NotWrittenToRealm { .. })), "{:?}", stage.events);
+}
+
+#[test]
+fn s7_3_so_many_questions_of_one_source() {
+    let mut stage = up();
+    let question = notice("USER_LOCATE", "bob@OTHER.TEST", "LOCATE", ALICE);
+    let asked = |stage: &mut Stage, from, proof| {
+        let mut count = 0;
+        while stage.send(from, question, proof).iter().any(|it| it.to == other()) {
+            count += 1;
+        }
+        count
+    };
+    assert_eq!(
+        [asked(&mut stage, here(), No), asked(&mut stage, here(), Yes), asked(&mut stage, there(), No)],
+        [64; 3]
+    );
+    stage.wait(61);
+    assert_eq!((asked(&mut stage, here(), No), stage.engine.gauges().realm_pending), (64, 64));
+}
+
+#[test]
+fn who_waits_for_another_realm_is_answered_when_the_server_ends() {
+    let mut stage = up();
+    stage.tell("bob@OTHER.TEST");
+    let told = stage.command(Command::Shutdown);
+    assert_eq!(told.iter().map(Received::answer).collect::<Vec<_>>(), ["SERVACK LOST"]);
 }
 
 #[test]

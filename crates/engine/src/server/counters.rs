@@ -102,6 +102,14 @@ numbers! {
         failed_untrusted => "zephyrd_failed_proofs_total" reason = "untrusted",
         /// Authenticators that Kerberos refuses: expired, for another service, with a key that is not ours.
         failed_ticket => "zephyrd_failed_proofs_total" reason = "ticket",
+        /// Packets of clients and host managers that are handed on to C servers of the realm.
+        forwarded => "zephyrd_forwarded_total",
+        /// Packets that C servers of the realm have sent.
+        from_peers => "zephyrd_from_peers_total",
+        /// Exchanges of dumps with C servers that were completed.
+        dumps => "zephyrd_dumps_total" result = "done",
+        /// Exchanges of dumps with C servers that came to nothing.
+        dumps_failed => "zephyrd_dumps_total" result = "failed",
         /// Requests answered SENT: done, or delivered to somebody.
         answered_sent => "zephyrd_answered_total" answer = "sent",
         /// Requests answered LOST: nobody there, or nothing to do.
@@ -260,5 +268,11 @@ numbers! {
         replays => "zephyrd_remembered_authenticators",
         /// Answers that wait until what their requests changed is kept.
         held_answers => "zephyrd_waiting_answers",
+        /// Other servers of the realm.
+        peers => "zephyrd_peers",
+        /// Other servers of the realm that are there, and know what they must know.
+        peers_up => "zephyrd_peers_up",
+        /// Changes that other servers of the realm have not acknowledged yet.
+        peers_behind => "zephyrd_peers_behind",
     }
 }

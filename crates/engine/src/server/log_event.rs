@@ -148,6 +148,8 @@ impl LogEvent {
             | Self::NoDump { .. }
             | Self::Dropped { .. }
             | Self::SubscriptionRefused { by_default: true, .. } => Level::Debug,
+            // Whoever got none has said so, and what to do.
+            Self::NoRealmSession { .. } => Level::Debug,
             Self::CannotVerify { .. } => Level::Error,
             Self::FailedProof { .. }
             | Self::Unauthenticated { .. }

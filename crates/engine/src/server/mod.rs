@@ -188,6 +188,7 @@ impl Machine for Server {
     fn poll(&mut self, now: Now) -> Output<Self> {
         self.now = now;
         for _ in 0..MAX_PACKETS_PER_POLL {
+            self.go_on_with_realms(now);
             if let Some(output) = self.next_output(now) {
                 return output;
             }
@@ -288,7 +289,6 @@ impl Server {
     /// Handles what is due, as long as there is little to send. When much is due at once, some of it stays due.
     fn handle_timeout(&mut self, now: Now) {
         self.answer_overdue(now);
-        self.go_on_with_realms(now);
         if self.deliveries.forget_some() || !self.may_repeat(now) {
             return;
         }
@@ -392,6 +392,7 @@ impl Server {
 
     /// The current size of the server's state.
     pub fn gauges(&self) -> Gauges {
+        let peers = self.peers(self.now);
         Gauges {
             clients: self.clients.len(),
             unconfirmed: self.clients.unconfirmed(),
@@ -408,6 +409,9 @@ impl Server {
             recent: self.response_cache.len(),
             replays: self.replay_cache.len(),
             held_answers: self.held_answers.len(),
+            peers: peers.len(),
+            peers_up: peers.iter().filter(|peer| peer.state == "up").count(),
+            peers_behind: peers.iter().map(|peer| peer.behind).sum(),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Hesiod: names of a site's services in TXT records of DNS, of class HS.
 //!
-//! Asked are the name servers of `/etc/resolv.conf`, and only where the machine uses Hesiod at all: where it has
-//! `/etc/hesiod.conf`, or `HESIOD_DOMAIN` is set.
+//! Asked are the name servers of `/etc/resolv.conf`, and only where the machine uses Hesiod at all: where `HESIOD_DOMAIN` is set,
+//! or `/etc/hesiod.conf` names a domain. That of the site where Hesiod was made is none: packages ship the file with it, and
+//! machines that have them would ask that site for their servers.
 
 pub mod message;
 
@@ -20,6 +21,8 @@ const CONFIGURATION: &str = "/etc/hesiod.conf";
 const DOMAIN_VARIABLE: &str = "HESIOD_DOMAIN";
 /// The name servers.
 const RESOLVER: &str = "/etc/resolv.conf";
+/// The domain that a configuration has that nobody has changed.
+const SHIPPED_DOMAIN: &str = ".athena.mit.edu";
 /// Zephyr's servers in Hesiod.
 const SERVERS: &str = "zephyr.sloc";
 
@@ -69,21 +72,18 @@ impl Hesiod {
     /// Hesiod as the system's files have it; `None` where this machine does not use it.
     pub fn of_system() -> Option<Self> {
         let domain = std::env::var(DOMAIN_VARIABLE).ok().filter(|domain| !domain.is_empty());
-        let configuration = fs::read(CONFIGURATION).ok();
-        if domain.is_none() && configuration.is_none() {
-            return None;
-        }
-        let text = |octets: Option<Vec<u8>>| String::from_utf8_lossy(&octets.unwrap_or_default()).into_owned();
-        Some(Self::new(&text(configuration), domain.as_deref(), &text(fs::read(RESOLVER).ok())))
+        let text = |path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
+        let configuration = text(CONFIGURATION);
+        uses_hesiod(&configuration, domain.as_deref())
+            .then(|| Self::new(&configuration, domain.as_deref(), &text(RESOLVER)))
     }
 
     /// Hesiod by the text of its configuration and of that of the resolver, perhaps with another domain.
     pub fn new(configuration: &str, domain: Option<&str>, resolver: &str) -> Self {
-        let (mut left, mut right) = (".ns".to_owned(), ".athena.mit.edu".to_owned());
+        let (mut left, mut right) = (".ns".to_owned(), SHIPPED_DOMAIN.to_owned());
         let mut classes = vec![Class::Hesiod, Class::Internet];
-        for line in configuration.lines() {
-            let Some((key, value)) = line.split('#').next().unwrap_or_default().split_once('=') else { continue };
-            match (key.trim(), value.trim()) {
+        for setting in settings(configuration) {
+            match setting {
                 ("lhs", value) => value.clone_into(&mut left),
                 ("rhs", value) => value.clone_into(&mut right),
                 ("classes", value) => {
@@ -150,6 +150,20 @@ impl Hesiod {
         }
         Err(last)
     }
+}
+
+/// Whether a machine with this configuration, and perhaps another domain, uses Hesiod.
+fn uses_hesiod(configuration: &str, domain: Option<&str>) -> bool {
+    let names_domain = |(key, value): (&str, &str)| key == "rhs" && !value.is_empty() && value != SHIPPED_DOMAIN;
+    domain.is_some() || settings(configuration).any(names_domain)
+}
+
+/// The settings of a configuration.
+fn settings(configuration: &str) -> impl Iterator<Item = (&str, &str)> {
+    configuration.lines().filter_map(|line| {
+        let (key, value) = line.split('#').next().unwrap_or_default().split_once('=')?;
+        Some((key.trim(), value.trim()))
+    })
 }
 
 /// Asks one name server: over UDP, and over TCP what does not fit there.
@@ -273,6 +287,21 @@ mod tests {
         assert_eq!(name("rhs=.example.edu", Some("other.edu")), "zephyr.sloc.ns.other.edu");
         assert_eq!(Hesiod::new("classes=in, CH,HS", None, "").classes, [Class::Internet, Class::Hesiod]);
         assert_eq!(Hesiod::new("classes=none", None, "").classes, [Class::Hesiod, Class::Internet]);
+    }
+
+    #[test]
+    fn a_configuration_as_shipped_names_no_domain() {
+        let shipped = "# x\nlhs=.ns\nrhs=.athena.mit.edu\nclasses=IN,HS\n";
+        for (configuration, domain, uses) in [
+            ("", None, false),
+            (shipped, None, false),
+            (shipped, Some("athena.mit.edu"), true),
+            ("rhs=\n", None, false),
+            ("rhs=.example.edu\n", None, true),
+            ("", Some("example.edu"), true),
+        ] {
+            assert_eq!(uses_hesiod(configuration, domain), uses, "{configuration}");
+        }
     }
 
     #[test]

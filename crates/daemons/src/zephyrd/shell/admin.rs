@@ -180,6 +180,9 @@ impl Shell {
             tracing::warn!("section {setting} of the settings has changed, which takes a restart");
         }
         let service = start::service(&self.domain, &self.settings.zephyrd, &self.options.config_dir);
+        if let Ok(service) = &service {
+            self.environment.tickets.replace(Arc::clone(service));
+        }
         self.environment.state.reseal(service.map_err(|error| error.to_string()));
         self.driver.handle(Input::Command(Command::Rebound(Box::new(settings.bounds))));
         let policy = Box::new(self.domain.domain.policy.clone());

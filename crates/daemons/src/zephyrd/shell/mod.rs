@@ -159,7 +159,7 @@ async fn serve(
         listening,
     };
     shell.environment.streams.listen(stream_listener);
-    shell.tell_of_peers();
+    shell.admit(&shell.peers.peers(), shell.settings.peers.believe);
     shell.tell_of_realms();
     let mut signals = Signals::new()?;
     tracing::info!("Ready for action on {listening}");

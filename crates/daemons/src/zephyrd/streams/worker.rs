@@ -163,10 +163,9 @@ impl Worker {
 
     /// Closes a stream: one that is open, when what was to be sent is sent.
     fn close(&mut self, stream: StreamId) {
-        match self.places.remove(&stream) {
-            Some(Place { records: None, task, .. }) => task.abort(),
-            // Without its sender there will be no more records, and the task ends.
-            Some(Place { records: Some(_), .. }) | None => {}
+        // One that is open ends without its sender, when its records are sent.
+        if let Some(Place { records: None, task, .. }) = self.places.remove(&stream) {
+            task.abort();
         }
     }
 

@@ -61,7 +61,12 @@ impl Server {
             Purpose::Question if answer.kind == Kind::ServNak => {
                 self.realms.questions.end(&(realm, answer.uid));
             }
-            Purpose::Copy | Purpose::Greeting | Purpose::Control | Purpose::Answer(_) | Purpose::Question => {}
+            Purpose::Copy
+            | Purpose::Greeting
+            | Purpose::Control
+            | Purpose::End(_)
+            | Purpose::Answer(_)
+            | Purpose::Question => {}
         }
     }
 

@@ -34,6 +34,12 @@ const MAX_REQUESTS: usize = 64;
 /// Where nobody is: the client of what is asked for again.
 const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
+/// For what a notice of ours is sent to a realm, and who is charged for it.
+pub(crate) struct ToRealm {
+    pub(crate) purpose: Purpose,
+    pub(crate) payer: Payer,
+}
+
 impl Server {
     /// The realm, another one with servers, that a recipient belongs to whose realm is in full.
     pub(crate) fn realm_of(&self, recipient: &[u8]) -> Option<RealmId> {
@@ -59,8 +65,9 @@ impl Server {
                 continue;
             }
             let Some(client) = self.clients.get(id) else { continue };
-            if !client.standing().is_proven() {
-                request.message = Some("other realms are asked only for who has proven who he is".to_owned());
+            let is_ours = Principal::parse(&client.principal).is_of(self.config.realms.local());
+            if !is_ours || !client.standing().is_proven() {
+                request.message = Some("other realms are asked only for proven people of this realm".to_owned());
                 continue;
             }
             let principal = client.principal.clone();
@@ -141,6 +148,7 @@ impl Server {
                 let Some(wisher) = self.clients.get(client) else { return };
                 let (principal, address) = (wisher.principal.clone(), wisher.address());
                 if self.realms.wishes.asked(client, &destination) {
+                    self.realms.outbox.end_ends(id, &destination);
                     let body = self.request_body(id, address, &destination);
                     let notice = Notice { sender: &principal, body: &body, ..of_realms(names::REQ_SUBSCRIBE) };
                     self.send_control(now, id, notice, Purpose::Wish(client, destination));
@@ -151,6 +159,7 @@ impl Server {
                 let holders = holders.into_iter().filter_map(|id| self.clients.get(id));
                 let Some(holder) = holders.into_iter().find(|client| client.standing().is_proven()) else { return };
                 let principal = holder.principal.clone();
+                self.realms.outbox.end_ends(id, &destination);
                 let body = self.request_body(id, NOBODY, &destination);
                 let notice = Notice { sender: &principal, body: &body, ..of_realms(names::REQ_SUBSCRIBE) };
                 self.send_control(now, id, notice, Purpose::Control);
@@ -160,12 +169,8 @@ impl Server {
                     return;
                 }
                 let body = body::of_texts([destination.class(), destination.instance(), b""]);
-                self.send_control(
-                    now,
-                    id,
-                    Notice { body: &body, ..of_realms(names::RLM_UNSUBSCRIBE) },
-                    Purpose::Control,
-                );
+                let notice = Notice { body: &body, ..of_realms(names::RLM_UNSUBSCRIBE) };
+                self.send_control(now, id, notice, Purpose::End(destination));
             }
         }
     }
@@ -190,11 +195,13 @@ impl Server {
     pub(crate) fn send_control(&mut self, now: Now, id: RealmId, notice: Notice<'_>, purpose: Purpose) {
         let uid = self.uids.next(&now);
         let notice = Notice { uid, multiuid: uid, ..notice };
-        self.send_to_realm(now, id, &notice, purpose);
+        let payer = Payer { source: (self.config.address.into(), Box::default()), standing: Standing::Proven };
+        self.send_to_realm(now, id, &notice, ToRealm { purpose, payer });
     }
 
     /// Sends a realm a notice of our own.
-    pub(crate) fn send_to_realm(&mut self, now: Now, id: RealmId, notice: &Notice<'_>, purpose: Purpose) {
+    pub(crate) fn send_to_realm(&mut self, now: Now, id: RealmId, notice: &Notice<'_>, to: ToRealm) {
+        let ToRealm { purpose, payer } = to;
         let notice = Notice { port: if notice.port == 0 { self.config.port } else { notice.port }, ..*notice };
         let notice = Notice { address: self.config.address.into(), ..notice };
         let packet = notice.write(&Claim::NONE, Limits::WHOLE_PACKET).ok().map(OwnedPacket::parse);
@@ -205,7 +212,6 @@ impl Server {
             self.counters.not_written += 1;
             return self.report(LogEvent::NotWrittenToRealm { reason: "it is too long".to_owned() });
         };
-        let payer = Payer { source: (self.config.address.into(), Box::default()), standing: Standing::Proven };
         let outgoing = Outgoing { plain, proven: true, purpose, payer };
         self.begin_turns(now, id, outgoing, target);
     }

@@ -7,7 +7,7 @@ use crate::server::{
     log_event::LogEvent,
     origin::RealmId,
     realms::{
-        asking::grant,
+        asking::{ToRealm, grant},
         outbox::Purpose,
         outgoing::payer_of,
         theirs::{Added, Room},
@@ -25,6 +25,7 @@ use zephyr_core::{
     body::{SubscriptionList, first_text},
     coding::ascii,
     names,
+    notice::Notice,
 };
 
 /// A list of subscriptions that is about one client of one realm.
@@ -118,7 +119,10 @@ impl Server {
         }
         let limits = self.outbox_limits(request.standing());
         if self.realms.outbox.has_room(realm, &payer_of(request), 1, body.len(), &limits) {
-            self.send_control(request.now, realm, grant(&request.notice, &body), Purpose::Answer(request.from));
+            let uid = self.uids.next(&request.now);
+            let notice = Notice { uid, multiuid: uid, ..grant(&request.notice, &body) };
+            let to = ToRealm { purpose: Purpose::Answer(request.from), payer: payer_of(request) };
+            self.send_to_realm(request.now, realm, &notice, to);
         }
         Reply::Sent
     }

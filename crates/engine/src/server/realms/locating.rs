@@ -5,12 +5,13 @@ use crate::server::{
     log_event::LogEvent,
     origin::RealmId,
     realms::{
-        outbox::{Key, Purpose},
+        asking::ToRealm,
+        outbox::{Key, Payer, Purpose},
         outgoing::payer_of,
     },
-    reply::{Asker, Reply},
+    reply::{Asker, PARTS, Reply},
     request::{Request, Source},
-    state::standing::Standing,
+    state::standing::{ByStanding, Standing},
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -49,7 +50,14 @@ pub(crate) struct Question {
     local: Option<IpAddr>,
     principal: Arc<[u8]>,
     standing: Standing,
-    source: Source,
+}
+
+/// A question that was asked; it counts until it expires, also when it is answered before.
+#[derive(Debug)]
+struct Asked {
+    until: Duration,
+    key: Key,
+    payer: Payer,
 }
 
 /// All open questions.
@@ -57,20 +65,23 @@ pub(crate) struct Question {
 pub(crate) struct Questions {
     open: HashMap<Key, Question>,
     of_source: HashMap<Source, usize>,
-    expiring: VecDeque<(Duration, Key)>,
+    counts: ByStanding<usize>,
+    expiring: VecDeque<Asked>,
 }
 
 impl Questions {
-    fn has_room(&self, key: &Key, source: &Source) -> bool {
-        let of_source = self.of_source.get(source).copied().unwrap_or(0);
-        // Ended ones are still among those that expire.
-        self.expiring.len() < MAX_QUESTIONS && of_source < MAX_PER_SOURCE && !self.open.contains_key(key)
+    /// Whether there is room for one question more. Who proves nothing takes nobody else's.
+    fn has_room(&self, key: &Key, payer: &Payer) -> bool {
+        let of_source = self.of_source.get(&payer.source).copied().unwrap_or(0);
+        let max = if payer.standing.is_proven() { MAX_QUESTIONS } else { MAX_QUESTIONS / PARTS };
+        *self.counts.of(payer.standing) < max && of_source < MAX_PER_SOURCE && !self.open.contains_key(key)
     }
 
-    fn add(&mut self, now: Duration, key: Key, question: Question) {
-        *self.of_source.entry(question.source.clone()).or_insert(0) += 1;
+    fn add(&mut self, now: Duration, key: Key, question: Question, payer: Payer) {
+        *self.of_source.entry(payer.source.clone()).or_insert(0) += 1;
+        *self.counts.of_mut(payer.standing) += 1;
         self.open.insert(key, question);
-        self.expiring.push_back((now + QUESTION_TIMEOUT, key));
+        self.expiring.push_back(Asked { until: now + QUESTION_TIMEOUT, key, payer });
     }
 
     fn get(&self, key: &Key) -> Option<&Question> {
@@ -79,42 +90,40 @@ impl Questions {
 
     /// A question is answered, or will not be.
     pub(crate) fn end(&mut self, key: &Key) -> Option<Question> {
-        let question = self.open.remove(key)?;
-        if let Some(count) = self.of_source.get_mut(&question.source) {
-            *count -= 1;
-            if *count == 0 {
-                self.of_source.remove(&question.source);
-            }
-        }
-        Some(question)
+        self.open.remove(key)
     }
 
     /// Questions that nobody answers in time end.
     pub(crate) fn expire(&mut self, now: Duration) {
-        while let Some((until, _)) = self.expiring.front()
-            && *until <= now
-            && let Some((_, key)) = self.expiring.pop_front()
-        {
-            self.end(&key);
+        while let Some(asked) = self.expiring.pop_front_if(|asked| asked.until <= now) {
+            let Payer { source, standing } = asked.payer;
+            self.end(&asked.key);
+            *self.counts.of_mut(standing) -= 1;
+            if let Some(count) = self.of_source.get_mut(&source) {
+                *count -= 1;
+                if *count == 0 {
+                    self.of_source.remove(&source);
+                }
+            }
         }
     }
 
     pub(crate) fn next_expiry(&self) -> Option<Duration> {
-        self.expiring.front().map(|&(until, _)| until)
+        self.expiring.front().map(|asked| asked.until)
     }
 }
 
 impl Server {
     /// Asks another realm where one of its users is; `user` has its realm in full.
     pub(crate) fn ask_realm_for_user(&mut self, request: &mut Request<'_>, realm: RealmId, user: &[u8]) -> Reply {
-        let (key, source) = ((realm, request.notice.uid), request.source());
+        let (key, payer) = ((realm, request.notice.uid), payer_of(request));
         let is_known = self.realms.table.get(realm).is_some_and(|known| !known.targets.is_empty());
         let limits = self.outbox_limits(request.standing());
-        let has_room = self.realms.outbox.has_room(realm, &payer_of(request), 1, request.octets, &limits);
+        let has_room = self.realms.outbox.has_room(realm, &payer, 1, request.octets, &limits);
         if !is_known
             || !has_room
             || self.realms.outbox.get(&key).is_some()
-            || !self.realms.questions.has_room(&key, &source)
+            || !self.realms.questions.has_room(&key, &payer)
         {
             self.counters.realm_refused += 1;
             request.message = Some("that realm cannot be asked now".to_owned());
@@ -130,7 +139,6 @@ impl Server {
             local: request.local,
             principal: request.principal().into(),
             standing: Standing::of(self.is_proven(request)),
-            source,
         };
         let notice = Notice {
             kind: Kind::Acked,
@@ -141,9 +149,10 @@ impl Server {
             body: b"",
             ..request.notice
         };
-        self.realms.questions.add(request.now.monotonic, key, question);
+        self.realms.questions.add(request.now.monotonic, key, question, payer);
         self.counters.realm_handed_off += 1;
-        self.send_to_realm(request.now, realm, &notice, Purpose::Question);
+        let to = ToRealm { purpose: Purpose::Question, payer: payer_of(request) };
+        self.send_to_realm(request.now, realm, &notice, to);
         Reply::Sent
     }
 
@@ -189,7 +198,8 @@ impl Server {
         }
         let limits = self.outbox_limits(request.standing());
         if self.realms.outbox.has_room(realm, &payer_of(request), 1, body.len() + header, &limits) {
-            self.send_to_realm(request.now, realm, &Notice { body: &body, ..notice }, Purpose::Answer(request.from));
+            let to = ToRealm { purpose: Purpose::Answer(request.from), payer: payer_of(request) };
+            self.send_to_realm(request.now, realm, &Notice { body: &body, ..notice }, to);
         }
     }
 

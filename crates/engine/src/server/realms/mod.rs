@@ -41,6 +41,8 @@ pub(crate) struct OtherRealms {
     pub(crate) theirs: RealmSubscriptions,
     pub(crate) wishes: Wishes,
     pub(crate) questions: Questions,
+    /// Realms that can be reached since just now.
+    pub(crate) found: Vec<RealmId>,
 }
 
 impl OtherRealms {
@@ -62,15 +64,17 @@ impl Server {
         for id in updated.gone {
             self.forget_realm(id);
         }
-        for id in updated.found {
-            if let Some(realm) = self.realms.table.get(id) {
-                let (realm, state) = (realm.name.as_ref().into(), realm.state);
-                self.report(LogEvent::RealmState { realm, state });
-            }
-            self.greet_realm(now, id);
-            self.ask_again(now, id);
-            self.wake_packets_to(id, now.monotonic);
-        }
+        self.realms.found.extend(updated.found);
+    }
+
+    /// A server of a realm can be reached: it hears that we are here, and is asked for what is held here.
+    fn begin_with_realm(&mut self, now: Now, id: RealmId) {
+        let Some(realm) = self.realms.table.get(id) else { return };
+        let (name, state) = (realm.name.as_ref().into(), realm.state);
+        self.report(LogEvent::RealmState { realm: name, state });
+        self.greet_realm(now, id);
+        self.ask_again(now, id);
+        self.wake_packets_to(id, now.monotonic);
     }
 
     fn forget_realm(&mut self, id: RealmId) {

@@ -54,8 +54,10 @@ pub(crate) enum Purpose {
     Greeting,
     /// A subscription of this client is asked for.
     Wish(ClientId, Destination),
-    /// Something is asked for again that is held here, or not wanted any longer.
+    /// Something is asked for again that is held here.
     Control,
+    /// This is not wanted any longer.
+    End(Destination),
     /// An answer to a question of the realm's: it goes to the server that asked.
     Answer(SocketAddr),
     /// A question of a user's.
@@ -65,7 +67,7 @@ pub(crate) enum Purpose {
 impl Purpose {
     /// Whether it is one of the requests about subscriptions, of which only some are under way at a time.
     pub(crate) const fn is_request(&self) -> bool {
-        matches!(self, Self::Wish(..) | Self::Control)
+        matches!(self, Self::Wish(..) | Self::Control | Self::End(_))
     }
 
     /// Transmissions to a realm with so many servers at most.
@@ -289,6 +291,15 @@ impl Outbox {
     /// The packets to a realm, in the order of their uids.
     pub(crate) fn keys_of(&self, realm: RealmId) -> Vec<Key> {
         self.entries.range((realm, FIRST)..=(realm, LAST)).map(|(key, _)| *key).collect()
+    }
+
+    /// A realm is no longer told that something is not wanted: it is wanted again, and a late repetition would end it.
+    pub(crate) fn end_ends(&mut self, realm: RealmId, destination: &Destination) {
+        let is_end = |key: &Key| matches!(self.entries.get(key), Some(Entry { outgoing: Outgoing { purpose: Purpose::End(it), .. }, .. }) if it == destination);
+        let ended: Vec<Key> = self.keys_of(realm).into_iter().filter(is_end).collect();
+        for key in ended {
+            self.remove(&key);
+        }
     }
 
     /// The packets whose senders wait for their answers.

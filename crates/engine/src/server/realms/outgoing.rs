@@ -177,17 +177,17 @@ impl Server {
         }
     }
 
-    /// A packet begins its way, and has its first turn.
+    /// A packet begins its way: it has its first turn when what caused it is handled.
     pub(crate) fn begin_turns(&mut self, now: Now, realm: RealmId, outgoing: Outgoing, target: usize) {
         let key = (realm, outgoing.plain.notice().uid);
-        if self.realms.outbox.get(&key).is_none() {
-            self.realms.outbox.insert(now.monotonic, key, outgoing, target);
-            self.take_turn(now, key);
-        }
+        self.realms.outbox.insert(now.monotonic, key, outgoing, target);
     }
 
     /// Packets to other realms have their turns, as far as these are due. When many are due at once, some stay due.
     pub(crate) fn go_on_with_realms(&mut self, now: Now) {
+        for id in std::mem::take(&mut self.realms.found) {
+            self.begin_with_realm(now, id);
+        }
         for _ in 0..MAX_TURNS_AT_ONCE {
             let Some(key) = self.realms.outbox.due(now.monotonic) else { break };
             self.take_turn(now, key);
@@ -346,7 +346,6 @@ impl Server {
                     realm.set_session(Some(session), again);
                 }
                 self.wake_packets_to(id, now.monotonic);
-                self.go_on_with_realms(now);
             }
             Err(error) => {
                 if let Some(realm) = self.realms.table.get_mut(id) {

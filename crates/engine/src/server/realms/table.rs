@@ -8,6 +8,8 @@ use zephyr_core::{auth::Session, names, time::Now};
 const MAX_REALMS: usize = 4096;
 /// A session that ends so soon is replaced.
 const RENEWED_BEFORE_END: Duration = Duration::from_secs(300);
+/// A session that does not come within this time is asked for again.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The state of another realm (server to server, section 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,12 +46,12 @@ impl fmt::Display for RealmState {
 }
 
 /// The session with the servers of a realm.
-enum Ticket {
-    /// There is none, and nobody has asked for one since this moment.
-    None(Duration),
-    /// It is asked for; with the one that is still there.
-    Asked(Option<Arc<dyn Session>>),
-    Held(Arc<dyn Session>),
+struct Ticket {
+    session: Option<Arc<dyn Session>>,
+    /// Whether one is asked for.
+    is_asked: bool,
+    /// When one may be asked for again, whatever has become of the last request.
+    again: Duration,
 }
 
 /// Another realm.
@@ -78,7 +80,7 @@ impl Realm {
             state: RealmState::New,
             heard: Duration::ZERO,
             forgot_us: false,
-            ticket: Ticket::None(Duration::ZERO),
+            ticket: Ticket { session: None, is_asked: false, again: Duration::ZERO },
         }
     }
 
@@ -89,30 +91,24 @@ impl Realm {
 
     /// The session with it, if there is one now; and whether another one is to be asked for, which counts as done.
     pub(crate) fn session(&mut self, now: Now) -> (Option<Arc<dyn Session>>, bool) {
-        let ends_within = |session: &Arc<dyn Session>, time| session.ends().is_some_and(|end| end <= now.wall + time);
-        let held = match &self.ticket {
-            Ticket::Asked(old) => {
-                return (old.clone().filter(|old| !ends_within(old, Duration::ZERO)), false);
-            }
-            Ticket::None(again) if now.monotonic < *again => return (None, false),
-            Ticket::None(_) => None,
-            Ticket::Held(session) if ends_within(session, RENEWED_BEFORE_END) => {
-                Some(session.clone()).filter(|session| !ends_within(session, Duration::ZERO))
-            }
-            Ticket::Held(session) => return (Some(session.clone()), false),
-        };
-        self.ticket = Ticket::Asked(held.clone());
-        (held, true)
+        let ends_within = |session: &dyn Session, time| session.ends().is_some_and(|end| end <= now.wall + time);
+        let ticket = &mut self.ticket;
+        let is_good = ticket.session.as_deref().is_some_and(|session| !ends_within(session, RENEWED_BEFORE_END));
+        let ask = !is_good && now.monotonic >= ticket.again;
+        if ask {
+            (ticket.is_asked, ticket.again) = (true, now.monotonic + SESSION_TIMEOUT);
+        }
+        (ticket.session.clone().filter(|session| !ends_within(&**session, Duration::ZERO)), ask)
     }
 
     /// A session has come, or none: then it may be asked for again at this moment.
     pub(crate) fn set_session(&mut self, session: Option<Arc<dyn Session>>, again: Duration) {
-        let Ticket::Asked(old) = &mut self.ticket else { return };
-        self.ticket = match session {
-            Some(session) => Ticket::Held(session),
+        let ticket = &mut self.ticket;
+        if std::mem::take(&mut ticket.is_asked) {
+            ticket.again = again;
             // The one before may be good for some minutes yet.
-            None => old.take().map_or(Ticket::None(again), Ticket::Held),
-        };
+            ticket.session = session.or_else(|| ticket.session.take());
+        }
     }
 
     /// The address with this number among those that we send to, counted round.

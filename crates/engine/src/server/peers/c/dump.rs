@@ -47,6 +47,8 @@ pub(super) enum Cursor {
     Locations(Option<Arc<[u8]>>),
     /// Clients, up to that at this address.
     Clients(Option<SocketAddr>),
+    /// Subscriptions of other realms, of so many realms.
+    Realms(usize),
     /// Everything.
     End,
 }
@@ -148,6 +150,8 @@ pub(super) struct HeardClient {
 pub(super) struct Heard {
     pub(super) clients: Vec<HeardClient>,
     pub(super) locations: Vec<Located>,
+    /// Subscriptions of other realms, by the names of these.
+    pub(super) realms: Vec<(Box<[u8]>, Vec<Destination>)>,
     /// Octets of all that.
     octets: usize,
     subscriptions: usize,
@@ -195,8 +199,14 @@ impl Heard {
                     self.subscriptions += 1;
                 }
             }
-            // Those of other realms are not handed on yet.
-            Record::Realm(_) | Record::RealmSubscription(_) => {}
+            Record::Realm(name) => self.realms.push((name.into(), Vec::new())),
+            Record::RealmSubscription([class, instance, recipient]) => {
+                let (_, held) = self.realms.last_mut().ok_or("a subscription of no realm")?;
+                if let Ok(destination) = Destination::new(class, instance, recipient) {
+                    held.push(destination);
+                    self.subscriptions += 1;
+                }
+            }
             Record::Done => return Ok(Taken::Done),
         }
         let max_subscriptions = bounds.clients.saturating_mul(bounds.subscriptions_per_client);
@@ -280,6 +290,8 @@ mod tests {
         let mut heard = Heard::default();
         let subscription = octets(&Record::Subscription([b"c", b"i", b""]));
         assert_eq!(heard.take(&subscription, &Bounds::default()), Err("a subscription of no client".to_owned()));
+        let of_realm = octets(&Record::RealmSubscription([b"c", b"i", b""]));
+        assert_eq!(heard.take(&of_realm, &Bounds::default()), Err("a subscription of no realm".to_owned()));
         assert_eq!(heard.take(b"junk", &Bounds::default()), Err("a record that is no notice".to_owned()));
         let few = Bounds { clients: 2, ..Bounds::default() };
         let taken: Vec<_> = (0..3).map(|_| heard.take(&octets(&client()), &few).is_ok()).collect();

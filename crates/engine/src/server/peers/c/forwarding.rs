@@ -26,6 +26,7 @@ impl Server {
     /// acknowledgement whatever becomes of it: C servers repeat for ever what is refused.
     pub(crate) fn c_request(&mut self, request: &mut Request<'_>, peer: PeerId) {
         let from = request.reply_to.from;
+        self.counters.from_peers += 1;
         let Some(place) = self.c_peers.at(from) else { return };
         if let Some(peer) = self.c_peers.peers.get_mut(place) {
             (peer.last_from, peer.local) = (Some(from), request.reply_to.local);
@@ -61,7 +62,7 @@ impl Server {
     /// Hands on what somebody has told this server, if it has changed anything: told are the changes since there were so many
     /// events.
     pub(crate) fn c_forward(&mut self, now: Now, arrival: &Arrival, request: &Request<'_>, told: usize) {
-        if self.c_peers.peers.is_empty() || !matches!(request.origin, Origin::Client | Origin::HostManager) {
+        if self.c_peers.peers.is_empty() || matches!(request.origin, Origin::Peer(_)) {
             return;
         }
         let changes = self.events.iter().skip(told).filter_map(|event| match event {
@@ -72,7 +73,7 @@ impl Server {
         let mut changed = false;
         for change in changes {
             changed = true;
-            if let Change::ClientGone { client } | Change::Unsubscribed { client, .. } = change {
+            if let Change::ClientGone { client, .. } | Change::Unsubscribed { client, .. } = change {
                 gone.insert(*client);
             }
         }
@@ -85,6 +86,7 @@ impl Server {
         let is_anywhere = notice.opcode == names::FLUSHSUBS && request.origin == Origin::Client;
         let concerned = match request.origin {
             Origin::HostManager => Concerned::Host(observed),
+            Origin::Realm(_) => Concerned::Host(observed),
             _ if is_anywhere => Concerned::Host(observed),
             _ => Concerned::Client(request.client_address()),
         };
@@ -95,6 +97,7 @@ impl Server {
                 continue;
             }
             if is_carried && peer.forwards.push(notice.uid, concerned, arrival.packet.octets().clone()) {
+                self.counters.forwarded += 1;
                 self.c_pump(now, place);
                 continue;
             }
@@ -161,12 +164,14 @@ fn is_forwarded(request: &Request<'_>, changed: bool) -> bool {
         return (opcode == names::BOOT || opcode == names::ATTACH) && greets || opcode == names::FLUSH && changed;
     }
     match ServerClass::of(&request.names.class) {
+        // What a realm asks for, gives back or grants.
+        Some(ServerClass::ZephyrCtl) if matches!(request.origin, Origin::Realm(_)) => changed,
         Some(ServerClass::ZephyrCtl) => {
             let subscriptions: [&[u8]; 5] =
                 [names::SUBSCRIBE, names::SUBSCRIBE_NODEFS, names::UNSUBSCRIBE, names::CLEARSUB, names::FLUSHSUBS];
             done && subscriptions.contains(&opcode)
         }
-        Some(ServerClass::Login) => changed,
+        Some(ServerClass::Login) => changed && !matches!(request.origin, Origin::Realm(_)),
         _ => false,
     }
 }

@@ -14,6 +14,7 @@ use super::{
 use crate::server::{
     Bounds, Change, Destination, Job, Located, LogEvent, Server,
     peers::stream::StreamId,
+    realms::theirs::{Added, Room},
     request::Path,
     stamp::Stamp,
     state::{
@@ -39,6 +40,7 @@ pub(super) struct Merge {
     step: Vec<HeardClient>,
     clients: VecDeque<HeardClient>,
     locations: VecDeque<Located>,
+    realms: Vec<(Box<[u8]>, Vec<Destination>)>,
     has: Inventory,
     /// Up to which of our changes the other knew everything.
     synced: u64,
@@ -63,6 +65,7 @@ impl Server {
             has: Inventory::of(&heard),
             clients: heard.clients.into(),
             locations: heard.locations.into(),
+            realms: heard.realms,
             synced: peer.synced.max(kept),
             taken: 0,
         });
@@ -271,6 +274,32 @@ impl Server {
         true
     }
 
+    /// Takes what another realm has subscribed to at a C server, which does not say for whom: it is what the realm's service may
+    /// receive. Gives how much of it is new.
+    fn c_take_realm(&mut self, name: &[u8], held: Vec<Destination>) -> usize {
+        // One that is not known here is not told of anything.
+        let Some(id) = self.realms.table.named(name) else { return 0 };
+        let Some(realm) = self.realms.table.get(id) else { return 0 };
+        let (name, asker): (_, Arc<[u8]>) = (realm.name.clone(), realm.service().into());
+        let bounds = &self.config.bounds;
+        let room = Room { count: bounds.subscriptions_per_realm, octets: bounds.subscription_octets_per_principal };
+        let mut added = Vec::new();
+        for destination in held {
+            let is_known = self.realms.theirs.get(id, &destination).is_some();
+            if !is_known && self.realms.theirs.add(id, &destination, &asker, room) == Added::Yes {
+                added.push(destination);
+            }
+        }
+        if added.is_empty() {
+            return 0;
+        }
+        let count = added.len();
+        let stamp = self.changed(Change::RealmSubscribed { realm: name, asker, destinations: added.clone() });
+        self.realms.theirs.set_stamp(id, &added, stamp);
+        self.end_forbidden_realm_subscriptions();
+        count
+    }
+
     fn has_ended(&self, place: usize, what: &Removed) -> bool {
         self.c_peers.peers.get(place).is_some_and(|peer| peer.removed.contains(what))
     }
@@ -278,12 +307,16 @@ impl Server {
     /// Everything is taken: what the other has not, and must have known, has ended there.
     fn c_merged(&mut self, now: Now, place: usize) {
         let Some(peer) = self.c_peers.peers.get_mut(place) else { return };
-        let Some(merge) = peer.merge.take() else { return };
+        let Some(mut merge) = peer.merge.take() else { return };
         let margin = u64::try_from(UPTIME_MARGIN.as_micros()).unwrap_or(u64::MAX);
         let ran_on = peer.runs_since.is_some_and(|since| since.saturating_add(margin) < merge.synced);
         // Once: what it is told from now on it may be slow to know.
         let is_first = !peer.heard_all;
         let name = peer.name.clone();
+        let realms = std::mem::take(&mut merge.realms);
+        for (realm, held) in realms {
+            merge.taken += self.c_take_realm(&realm, held);
+        }
         let dropped = if ran_on && is_first { self.c_drop_ended(&merge) } else { 0 };
         self.report(LogEvent::DumpTaken { name, taken: merge.taken, dropped });
         let Some((_, exchange)) = self.c_peers.of_stream(merge.stream) else { return };

@@ -182,19 +182,19 @@ impl CPeers {
             let has_room = peer.removed.len() < MAX_REMOVED;
             let removed = &mut peer.removed;
             match change {
-                Change::ClientGone { client } if has_room => {
+                Change::ClientGone { client, .. } if has_room => {
                     removed.insert(Removed::Client(*client));
                 }
-                Change::Unsubscribed { client, destinations } if has_room => {
+                Change::Unsubscribed { client, destinations, .. } if has_room => {
                     removed.extend(destinations.iter().map(|it| Removed::Subscription(*client, it.clone())));
                 }
-                Change::LocationGone { user, address } if has_room => {
+                Change::LocationGone { user, address, .. } if has_room => {
                     removed.insert(Removed::Location(user.clone(), *address));
                 }
                 Change::ClientKnown { client, .. } => {
                     removed.remove(&Removed::Client(*client));
                 }
-                Change::Subscribed { client, destinations } => {
+                Change::Subscribed { client, destinations, .. } => {
                     for destination in destinations {
                         removed.remove(&Removed::Subscription(*client, destination.clone()));
                     }

@@ -320,6 +320,7 @@ impl Server {
         if peer.hello.state() != Liveness::Dead {
             peer.offer_due = Some(now.monotonic + OFFER_INTERVAL);
         }
+        self.counters.dumps_failed += 1;
         self.report(LogEvent::DumpFailed { name, why: why.into() });
         self.c_act(now, place, before, acts);
     }
@@ -335,6 +336,7 @@ impl Server {
             let (records, cursor) = match cursor {
                 Cursor::Locations(after) => self.c_tell_locations(now, after.as_deref()),
                 Cursor::Clients(after) => self.c_tell_clients(now, after),
+                Cursor::Realms(told) => self.c_tell_realm(now, told),
                 Cursor::End => {
                     let uid = self.uids.next(&now);
                     let done = Record::Done.write(&self.c_sender(), uid);
@@ -402,7 +404,24 @@ impl Server {
                 records.extend(record.and_then(|it| it.write_of(address, &sender, uids.next(&now))));
             }
         }
-        (records, if clients < TOLD_PER_STEP { Cursor::End } else { Cursor::Clients(last) })
+        (records, if clients < TOLD_PER_STEP { Cursor::Realms(0) } else { Cursor::Clients(last) })
+    }
+
+    /// Records of what another realm has subscribed to here.
+    fn c_tell_realm(&mut self, now: Now, told: usize) -> (Vec<Bytes>, Cursor) {
+        let (uids, config) = (&mut self.uids, &self.config);
+        let sender = Sender { host: config.host.as_bytes(), port: config.port, address: config.address };
+        let Some((id, realm)) = self.realms.table.listed().nth(told) else { return (Vec::new(), Cursor::End) };
+        let mut records = Vec::new();
+        for (destination, _) in self.realms.theirs.of(id) {
+            let [class, instance, recipient] = [destination.class(), destination.instance(), destination.recipient()];
+            let record = Record::RealmSubscription([class, instance, recipient]);
+            if records.is_empty() {
+                records.extend(Record::Realm(&realm.name).write(&sender, uids.next(&now)));
+            }
+            records.extend(record.write(&sender, uids.next(&now)));
+        }
+        (records, Cursor::Realms(told + 1))
     }
 
     /// An exchange is done.
@@ -417,6 +436,7 @@ impl Server {
             peer.told_all = true;
             let name = peer.name.clone();
             let acts = peer.hello.dumped(now.monotonic);
+            self.counters.dumps += 1;
             self.report(LogEvent::DumpDone { name });
             self.c_act(now, place, before, acts);
             self.c_pump(now, place);
