@@ -39,8 +39,8 @@ use zephyr_core::{
 use zephyr_engine::{
     machine::{Input, Machine, Output},
     server::{
-        Bounds, Change, ChangeSource, Changed, Command, Config, Destination, Done, Event, Job, KeeperId, Neighbours,
-        ProbeSecret, Server, ServerId, Stamp, Verified, acl::Rules,
+        self, Bounds, Change, ChangeSource, Changed, Command, Config, Destination, Done, Event, Job, KeeperId,
+        Neighbours, ProbeSecret, Server, ServerId, Stamp, Verified, acl::Rules,
     },
 };
 use zephyr_state::{Keeper, Opening, Owner, Pace, Report, Store};
@@ -291,7 +291,8 @@ fn start() {
         for client in first..first + 1000 {
             let (host, port) = place(client);
             let address = SocketAddr::new(host.ip(), port);
-            let (principal, through) = (user(client).into_bytes().into(), 2104);
+            let principal: Arc<[u8]> = user(client).into_bytes().into();
+            let (owner, through) = (server::Owner { principal: principal.clone(), proven: true }, 2104);
             let known = Change::ClientKnown {
                 client: address,
                 principal,
@@ -300,11 +301,11 @@ fn start() {
                 local: None,
             };
             changes.push(changed(known));
-            changes.push(changed(Change::ClientConfirmed { client: address }));
+            changes.push(changed(Change::ClientConfirmed { client: address, owner: owner.clone() }));
             let text =
                 |number| Destination::from_text(format!("class-{number}\0personal\0{}", user(client)).as_bytes());
             let destinations = (0..SUBSCRIPTIONS).map(|number| text(number).unwrap()).collect();
-            changes.push(changed(Change::Subscribed { client: address, destinations }));
+            changes.push(changed(Change::Subscribed { client: address, owner, destinations }));
         }
         store.write(&changes).unwrap();
     }

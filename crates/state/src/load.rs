@@ -15,8 +15,8 @@ use zephyr_core::{
     exposure::Exposure,
 };
 use zephyr_engine::server::{
-    Change, Changed, Destination, Horizon, KeptAnswer, KeptDelivery, Located, ServerId, Stamp, UsedAuthenticator,
-    VersionVector,
+    Change, Changed, Destination, Horizon, KeptAnswer, KeptDelivery, Located, Owner, ServerId, Stamp,
+    UsedAuthenticator, VersionVector,
 };
 use zeroize::Zeroizing;
 
@@ -127,14 +127,16 @@ impl Load<'_> {
             };
             let stamp = stamp(row)?;
             let through = row.get(9)?;
+            let owner = Owner { principal: principal.clone(), proven: session.is_some() };
             let known = Change::ClientKnown { client: address, principal, session, through, local };
             kept.changes.push(Changed { stamp, change: known });
             if row.get(5)? {
-                kept.changes.push(Changed { stamp, change: Change::ClientConfirmed { client: address } });
+                kept.changes
+                    .push(Changed { stamp, change: Change::ClientConfirmed { client: address, owner: owner.clone() } });
             }
             kept.changes.extend(held.into_iter().map(|(stamp, destinations)| Changed {
                 stamp,
-                change: Change::Subscribed { client: address, destinations },
+                change: Change::Subscribed { client: address, owner: owner.clone(), destinations },
             }));
             Ok(Some(()))
         })?;

@@ -89,7 +89,8 @@ impl Store {
         if realm != owner.realm {
             return Err(StateError::OtherRealm(realm));
         }
-        let id: i64 = get(&connection, "server")?.unwrap_or_else(|| of_number(owner.new_id.0));
+        // Another one at each start: what was told last may not be here.
+        let id = owner.new_id;
         let salt: Option<Vec<u8>> = get(&connection, "salt")?;
         let salt = match salt.and_then(|salt| salt.try_into().ok()) {
             Some(salt) => salt,
@@ -97,10 +98,9 @@ impl Store {
         };
         let first = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         set(&first, "realm", &realm)?;
-        set(&first, "server", &id)?;
+        set(&first, "server", &of_number(id.0))?;
         set(&first, "salt", &&salt[..])?;
         first.commit()?;
-        let id = ServerId(number(id));
         Ok(Self { connection, sealing: Sealing::new(keys, &salt), salt, id, path: path.to_owned(), _in_use: in_use })
     }
 
@@ -123,7 +123,7 @@ impl Store {
         }
     }
 
-    /// The identity of the state.
+    /// The identity of the server that writes now.
     pub const fn id(&self) -> ServerId {
         self.id
     }

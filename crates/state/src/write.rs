@@ -47,18 +47,18 @@ impl<'c> Writer<'c> {
                 let client = ClientRow { address: *client, principal, through: *through, local: *local };
                 self.client(&client, session.as_ref(), stamp)?;
             }
-            Change::ClientConfirmed { client } => {
+            Change::ClientConfirmed { client, .. } => {
                 self.run("UPDATE clients SET confirmed = 1 WHERE address = ?", [of_address(*client)])?;
             }
-            Change::Subscribed { client, destinations } => self.subscriptions(*client, destinations, stamp)?,
-            Change::Unsubscribed { client, destinations } => {
+            Change::Subscribed { client, destinations, .. } => self.subscriptions(*client, destinations, stamp)?,
+            Change::Unsubscribed { client, destinations, .. } => {
                 let client = of_address(*client);
                 for destination in destinations {
                     let (name, _) = of_name(destination.text());
                     self.run("DELETE FROM subscriptions WHERE client = ? AND destination = ?", params![client, name])?;
                 }
             }
-            Change::ClientGone { client } => {
+            Change::ClientGone { client, .. } => {
                 let client = of_address(*client);
                 self.run("DELETE FROM subscriptions WHERE client = ?", [&client])?;
                 self.run("DELETE FROM clients WHERE address = ?", [&client])?;
@@ -79,7 +79,7 @@ impl<'c> Writer<'c> {
                     ],
                 )?;
             }
-            Change::LocationGone { user, address } => {
+            Change::LocationGone { user, address, .. } => {
                 self.run(
                     "DELETE FROM locations WHERE user = ? AND address = ?",
                     params![&user[..], of_address(*address)],

@@ -26,7 +26,7 @@ fn what_was_written_is_read() {
     drop(store);
 
     let store = open(&path, &[1]);
-    assert_eq!(store.id(), id, "the identity is kept");
+    assert_eq!(store.id(), id);
     let kept = store.load(&keys).unwrap();
     assert!(!kept.is_complete && kept.heartbeat == Some(at(1)));
     assert_eq!((kept.without_key, kept.unreadable), (0, 0));

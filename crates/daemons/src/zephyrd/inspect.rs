@@ -1,13 +1,14 @@
 //! Answers to requests of operators about the server's state. What touches files is done by the shell.
 
 use crate::admin_protocol::{
-    AclCheck, AclRuling, Answer, ClientLine, ControlRequest, Listing, PeerLine, PolicyInForce, RealmLine, RealmServerLine,
-    StateStatus, Status, SubscriptionLine, text,
+    AclCheck, AclRuling, Answer, ClientLine, ControlRequest, Listing, PeerLine, PolicyInForce, RealmLine,
+    RealmServerLine, StateStatus, Status, SubscriptionLine, text,
 };
 use std::{collections::BTreeMap, net::SocketAddr};
 use zephyr_core::{fold::fold, realm::completed, time::Now};
 use zephyr_engine::server::{
-    Access, ClientView, Metric, PeerKind, PeerView, RealmServer, RealmState, RealmView, Server, ServerClass, SubscriptionView, access,
+    Access, ClientView, Metric, PeerKind, PeerView, RealmServer, RealmState, RealmView, Server, ServerClass,
+    SubscriptionView, access,
     acl::{AclDecision, Act, ListDecision, Ruling, Who},
 };
 

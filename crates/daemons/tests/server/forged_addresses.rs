@@ -131,7 +131,7 @@ fn a_forged_registration_keeps_no_proven_owner_from_his_port() {
         stage.absent.clear();
         stage.changes.clear();
         assert_eq!(answer(&subscribe(&mut stage, port, ALICE, "foo", Yes)), SENT, "{thief}");
-        assert!(matches!(stage.changes[0], Change::ClientGone { client } if client == port), "{:?}", stage.changes);
+        assert!(matches!(stage.changes[0], Change::ClientGone { client, .. } if client == port), "{:?}", stage.changes);
         assert_eq!(stage.list(here(), ALICE, 5000), "foo|*||", "and nothing of what somebody else wanted");
         assert_eq!(reached(&mut stage, "foo"), [port]);
         assert_eq!(stage.ask(Notice { port: 5000, ..control("CLEARSUB", ALICE, b"") }, Yes), SENT);

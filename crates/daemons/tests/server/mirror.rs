@@ -30,27 +30,29 @@ impl Mirror {
             Change::ClientKnown { client, principal, .. } => {
                 self.clients.entry(*client).or_default().principal = principal.to_vec();
             }
-            Change::ClientConfirmed { client } => {
+            Change::ClientConfirmed { client, .. } => {
                 let known = self.clients.get_mut(client).expect("a known client is confirmed");
                 assert!(!std::mem::replace(&mut known.confirmed, true), "{client} is confirmed already");
             }
-            Change::Subscribed { client, destinations } => {
+            Change::Subscribed { client, destinations, .. } => {
                 let known = self.clients.get_mut(client).expect("a known client subscribes");
                 for it in destinations {
                     assert!(known.subscriptions.insert(it.clone()), "{client} has {it:?} already");
                 }
             }
-            Change::Unsubscribed { client, destinations } => {
+            Change::Unsubscribed { client, destinations, .. } => {
                 let known = self.clients.get_mut(client).expect("a known client unsubscribes");
                 for it in destinations {
                     assert!(known.subscriptions.remove(it), "{client} has no {it:?}");
                 }
             }
-            Change::ClientGone { client } => assert!(self.clients.remove(client).is_some(), "{client} was not known"),
+            Change::ClientGone { client, .. } => {
+                assert!(self.clients.remove(client).is_some(), "{client} was not known");
+            }
             Change::Located(located) => {
                 self.locations.insert((located.user.to_vec(), located.address), located.clone());
             }
-            Change::LocationGone { user, address } => {
+            Change::LocationGone { user, address, .. } => {
                 let gone = self.locations.remove(&(user.to_vec(), *address));
                 assert!(gone.is_some(), "{} was not at {address}", user.escape_ascii());
             }

@@ -2,7 +2,7 @@
 
 use crate::stage::*;
 use zephyr_core::notice::Notice;
-use zephyr_engine::server::{Change, ChangeSource, Changed, ServerId, Stamp, VersionVector};
+use zephyr_engine::server::{Change, ChangeSource, Changed, Gone, ServerId, Stamp, peers::stream::StreamId};
 
 const PLACE: &[u8] = b"machine\0Tue Nov 24 22:08:04 2026\0pts/1\0";
 
@@ -41,15 +41,15 @@ fn a_server_made_of_anothers_state_is_the_same() {
 fn a_peer_removes_only_what_it_knew() {
     let mut stage = busy();
     let now = stage.now;
-    let stamps: Vec<Stamp> = stage.engine.versions().stamps().collect();
-    let gone = || Changed {
-        stamp: Stamp { time: u64::MAX / 2, server: ServerId(9) },
-        change: Change::ClientGone { client: at(there(), 5000) },
+    let stamps: Vec<Stamp> = stage.engine.snapshot().map(|changed| changed.stamp).collect();
+    let gone = |time, stamps| Changed {
+        stamp: Stamp { time: u64::MAX / 2 + time, server: ServerId(9) },
+        change: Change::ClientGone { client: at(there(), 5000), stamps, why: Gone::Ended },
     };
-    let nothing = VersionVector::default();
-    assert!(!stage.engine.apply(now, gone(), ChangeSource::Peer(&nothing)), "it has never known that client");
-    assert_eq!(stage.engine.gauges().clients, 2);
-    let all: VersionVector = stamps.into_iter().collect();
-    assert!(stage.engine.apply(now, gone(), ChangeSource::Peer(&all)));
+    let peer = ChangeSource::Peer(StreamId(2));
+    let others = vec![Stamp { time: 1, server: ServerId(9) }];
+    stage.engine.apply(now, gone(0, others), peer);
+    assert_eq!(stage.engine.gauges().clients, 2, "it has never known that client");
+    assert!(stage.engine.apply(now, gone(1, stamps), peer));
     assert_eq!((stage.engine.gauges().clients, stage.engine.gauges().subscriptions), (1, 2));
 }

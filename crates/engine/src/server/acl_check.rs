@@ -8,8 +8,10 @@ use crate::server::{
     acl::{Act, Rules, Ruling, Who},
     log_event::LogEvent,
     origin::{Origin, RealmId},
+    peers::ours::ended::Element,
     request::Request,
     server_class::ServerClass,
+    stamp::Stamp,
     state::{
         clients::{Client, ClientId},
         subscriptions::{Destination, Subscription},
@@ -275,13 +277,18 @@ impl Server {
                 continue;
             }
             let (principal, address, payer) = (client.principal.as_ref().into(), client.address(), client.payer());
+            let mut stamps: Vec<Stamp> = ended.iter().map(|held| held.stamp).collect();
+            stamps.dedup();
+            for Subscription { destination, stamp } in &ended {
+                self.ours.ended(&self.versions, *stamp, || Element::Subscription(address, destination.clone()));
+            }
             let ended: Vec<Destination> = ended.into_iter().map(|held| held.destination).collect();
             for destination in &ended {
                 self.subscriptions.remove(destination, id, &payer);
             }
             self.counters.subscriptions_ended += ended.len() as u64;
             self.report(LogEvent::SubscriptionsEnded { principal, client: address, count: ended.len() });
-            self.changed(Change::Unsubscribed { client: address, destinations: ended });
+            self.changed(Change::Unsubscribed { client: address, destinations: ended, stamps });
         }
     }
 }

@@ -8,7 +8,7 @@
 use crate::{
     machine::Transmit,
     server::{
-        Change, Server,
+        Change, Gone, Server,
         limits::rate_limit::Rate,
         log_event::LogEvent,
         pacer::Lane,
@@ -25,6 +25,7 @@ use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 use zephyr_core::{
     auth::Direction,
@@ -73,6 +74,12 @@ impl Server {
     pub(crate) fn begin_probing(&mut self, now: Now, id: ClientId) {
         let (Some(uid), Some(client)) = (self.new_probe_uid(id), self.clients.get(id)) else { return };
         self.probes.begin(now.monotonic, id, uid, client.standing());
+    }
+
+    /// The same, but not before so much time has passed.
+    pub(crate) fn begin_probing_after(&mut self, now: Now, id: ClientId, wait: Duration) {
+        let (Some(uid), Some(client)) = (self.new_probe_uid(id), self.clients.get(id)) else { return };
+        self.probes.begin(now.monotonic + wait, id, uid, client.standing());
     }
 
     /// A uid for a probe of a client, which only who receives the probe can know.
@@ -187,7 +194,7 @@ impl Server {
     pub(crate) fn confirm(&mut self, now: Now, from: SocketAddr, uid: Uid) -> bool {
         let Some(id) = self.clients.at(from).filter(|&id| self.probes.is_answered(id, uid)) else { return false };
         let Some(client) = self.clients.get(id) else { return false };
-        let (principal, standing) = (client.principal.clone(), client.standing());
+        let (principal, standing, owner) = (client.principal.clone(), client.standing(), client.owner());
         let probes = self.confirmed(now, id);
         if standing == Standing::Proven {
             // It was no waste: who starts many programs is not held up by those that are there.
@@ -196,7 +203,7 @@ impl Server {
             self.unconfirmed_of_principal.refund(&principal, units, &in_all);
             self.unconfirmed_of_host.refund(&(from.ip(), principal), units, &of_host);
         }
-        self.changed(Change::ClientConfirmed { client: from });
+        self.changed(Change::ClientConfirmed { client: from, owner });
         self.release(now, id, MAX_RELEASED_AT_ONCE);
         true
     }
@@ -259,7 +266,7 @@ impl Server {
 
     /// Forgets a client that never showed that it is there. Nothing else is known to have ended.
     pub(crate) fn forget_unconfirmed(&mut self, id: ClientId) -> Option<Client> {
-        let gone = self.remove_client(id)?;
+        let gone = self.remove_client(id, Gone::Silent)?;
         self.c_kill(self.now, gone.address());
         self.report(LogEvent::NeverConfirmed { client: gone.address(), principal: gone.principal.as_ref().into() });
         Some(gone)

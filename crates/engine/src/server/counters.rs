@@ -153,6 +153,10 @@ numbers! {
         answers_held => "zephyrd_held_answers_total",
         /// How often the disk or another server took too long to keep that.
         keepers_late => "zephyrd_late_keepers_total",
+        /// How often another server of ours was connected.
+        peers_connected => "zephyrd_peers_connected_total",
+        /// How often another server of ours was lost.
+        peers_lost => "zephyrd_peers_lost_total",
         /// Packets sent to subscribers, the first time each.
         delivered => "zephyrd_delivered_total",
         /// Packets not sent because too many to the same client are unacknowledged.
@@ -270,7 +274,7 @@ numbers! {
         held_answers => "zephyrd_waiting_answers",
         /// Other servers of the realm.
         peers => "zephyrd_peers",
-        /// Other servers of the realm that are there, and know what they must know.
+        /// Other servers of the realm that are there and are told of every change.
         peers_up => "zephyrd_peers_up",
         /// Changes that other servers of the realm have not acknowledged yet.
         peers_behind => "zephyrd_peers_behind",

@@ -103,11 +103,15 @@ pub enum Change {
     ClientConfirmed {
         /// Where it receives.
         client: SocketAddr,
+        /// Whose it is.
+        owner: Owner,
     },
-    /// A client has subscribed to more.
+    /// A client has subscribed to more; where there are other servers, also to what it was subscribed to already.
     Subscribed {
         /// Where it receives.
         client: SocketAddr,
+        /// Whose it is.
+        owner: Owner,
         /// To what.
         destinations: Vec<Destination>,
     },
@@ -117,11 +121,17 @@ pub enum Change {
         client: SocketAddr,
         /// To what it was subscribed.
         destinations: Vec<Destination>,
+        /// Of which changes these subscriptions were. What was subscribed to by others is not meant.
+        stamps: Vec<Stamp>,
     },
     /// A client is gone, and with it its subscriptions.
     ClientGone {
         /// Where it received.
         client: SocketAddr,
+        /// Of which changes it and its subscriptions were. What other changes made is not meant.
+        stamps: Vec<Stamp>,
+        /// Why.
+        why: Gone,
     },
     /// A user is at a place.
     Located(Located),
@@ -131,6 +141,8 @@ pub enum Change {
         user: Arc<[u8]>,
         /// Where that was told from.
         address: SocketAddr,
+        /// Of which change that was.
+        stamp: Stamp,
     },
     /// A host's manager listens here.
     HostKnown {
@@ -177,6 +189,24 @@ pub enum Change {
     },
 }
 
+/// Whose a client is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The principal.
+    pub principal: Arc<[u8]>,
+    /// Whether that is proven.
+    pub proven: bool,
+}
+
+/// Why a client is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// It or its host said so, or it has lost its place.
+    Ended,
+    /// It acknowledges nothing. Another server may have heard of it.
+    Silent,
+}
+
 /// A location that was told or changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located {
@@ -204,12 +234,12 @@ impl fmt::Debug for Change {
                 let proof = if session.is_some() { "proven" } else { "not proven" };
                 write!(f, "ClientKnown({client}, {}, {proof})", text(principal))
             }
-            Self::ClientConfirmed { client } => write!(f, "ClientConfirmed({client})"),
-            Self::Subscribed { client, destinations } => write!(f, "Subscribed({client}, {destinations:?})"),
-            Self::Unsubscribed { client, destinations } => write!(f, "Unsubscribed({client}, {destinations:?})"),
-            Self::ClientGone { client } => write!(f, "ClientGone({client})"),
+            Self::ClientConfirmed { client, .. } => write!(f, "ClientConfirmed({client})"),
+            Self::Subscribed { client, destinations, .. } => write!(f, "Subscribed({client}, {destinations:?})"),
+            Self::Unsubscribed { client, destinations, .. } => write!(f, "Unsubscribed({client}, {destinations:?})"),
+            Self::ClientGone { client, .. } => write!(f, "ClientGone({client})"),
             Self::Located(located) => write!(f, "Located({}, {})", text(&located.user), located.address),
-            Self::LocationGone { user, address } => write!(f, "LocationGone({}, {address})", text(user)),
+            Self::LocationGone { user, address, .. } => write!(f, "LocationGone({}, {address})", text(user)),
             Self::HostKnown { manager, .. } => write!(f, "HostKnown({manager})"),
             Self::HostGone { manager } => write!(f, "HostGone({manager})"),
             Self::RealmSubscribed { realm, asker, destinations } => {
@@ -261,7 +291,10 @@ impl crate::server::Server {
         let stamp = self.stamps.next(self.now);
         self.versions.raise(stamp);
         self.c_peers.note(&change);
-        self.tell(Changed { stamp, change });
+        let changed = Changed { stamp, change };
+        // The number that it has when it is told.
+        self.ours.log(&changed, None, self.told + 1);
+        self.tell(changed);
         stamp
     }
 

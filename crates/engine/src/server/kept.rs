@@ -156,7 +156,7 @@ impl Server {
     }
 
     /// An authenticator was used elsewhere or earlier; true when that was not known.
-    pub(crate) fn apply_authenticator(&mut self, now: Now, used: &UsedAuthenticator, source: Source<'_>) -> bool {
+    pub(crate) fn apply_authenticator(&mut self, now: Now, used: &UsedAuthenticator, source: Source) -> bool {
         let authenticator = Digest::from(used.authenticator);
         let packet = Fingerprint { from: used.sender, octets: Digest::from(used.packet) };
         if let Some(lifetime) = used.lifetime.filter(|lifetime| lifetime.ends < now.wall) {

@@ -102,6 +102,14 @@ pub enum LogEvent {
     RealmSubscriptionRefused { sender: Box<[u8]>, from: SocketAddr, count: usize },
     /// Subscriptions of another realm, so many, that new rules forbid.
     RealmSubscriptionsEnded { realm: Box<[u8]>, count: usize },
+    /// Another server of ours is there, and is sent the state.
+    PeerConnected { name: Box<str>, program: Box<str> },
+    /// Another server of ours knows all that this one knows.
+    PeerCaughtUp { name: Box<str> },
+    /// Another server of ours is not there any more.
+    PeerLost { name: Box<str>, why: Box<str> },
+    /// Another server of ours cannot be reached; told once, until it was there.
+    PeerNotReached { name: Box<str>, why: Box<str> },
     /// A host manager has started or flushed; so many clients are gone.
     HostFlushed { host: SocketAddr, clients: usize },
     /// Another server of the realm is named in the configuration.
@@ -159,6 +167,8 @@ impl LogEvent {
             | Self::PeerAdded { .. }
             | Self::PeerRemoved { .. }
             | Self::PeerState { .. }
+            | Self::PeerConnected { .. }
+            | Self::PeerCaughtUp { .. }
             | Self::NoSuchClient { .. }
             | Self::DumpBegins { .. }
             | Self::DumpTaken { .. }
@@ -280,6 +290,14 @@ impl fmt::Display for LogEvent {
             Self::RealmSubscriptionsEnded { realm, count } => {
                 let subscriptions = Plural(*count, "subscription", "subscriptions");
                 write!(f, "{subscriptions} of realm {} ended by the new rules", text(realm))
+            }
+            Self::PeerConnected { name, program } => {
+                write!(f, "server {name} is connected ({})", text(program.as_bytes()))
+            }
+            Self::PeerCaughtUp { name } => write!(f, "server {name} has caught up"),
+            Self::PeerLost { name, why } => write!(f, "server {name} is lost: {}", text(why.as_bytes())),
+            Self::PeerNotReached { name, why } => {
+                write!(f, "server {name} cannot be reached: {}", text(why.as_bytes()))
             }
             Self::HostFlushed { host, clients } => {
                 write!(f, "host {} flushed, {} gone", host.ip(), Plural(*clients, "client", "clients"))

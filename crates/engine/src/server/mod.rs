@@ -44,7 +44,7 @@ pub use acl_check::{Access, access};
 pub use config::{Command, Config};
 pub use confirmation::ProbeSecret;
 pub use counters::{Counters, Gauges, Metric};
-pub use event::{Cause, Change, Changed, Event, Located, LogEntry, Published};
+pub use event::{Cause, Change, Changed, Event, Gone, Located, LogEntry, Owner, Published};
 pub use held_answers::{KeeperId, Presence};
 pub use inspect::{ClientView, PeerView, SubscriptionView};
 pub use job::{Done, Job};
@@ -53,6 +53,7 @@ pub use limits::bounds::Bounds;
 pub use log_event::LogEvent;
 pub use origin::{Belief, NeighbourRealm, Neighbours, Origin, PeerId, PeerKind, PeerServer, RealmId, RealmServer};
 pub use pacer::acknowledgements_in_flight;
+pub use peers::ours::SessionMaker;
 pub use queue_lengths::QueueLengths;
 pub use realms::{RealmDone, RealmJob, RealmState, RealmView};
 pub use server_class::ServerClass;
@@ -72,7 +73,11 @@ use crate::{
             response_cache::ResponseCache,
         },
         pacer::{Lane, Paced, Pacer},
-        peers::c::CPeers,
+        peers::{
+            c::CPeers,
+            ours::{Ours, ended::Element},
+            stream::StreamNumbers,
+        },
         realms::OtherRealms,
         request::{Path, Source},
         stamp::StampClock,
@@ -81,7 +86,7 @@ use crate::{
             clients::{Client, ClientId, Clients},
             deliveries::{Deliveries, Due},
             hosts::Hosts,
-            locations::{Gone, Locations},
+            locations::{GoneLocation, Locations},
             probes::Probes,
             standing::ByStanding,
             subscriptions::Subscriptions,
@@ -145,6 +150,9 @@ pub struct Server {
     handled: u64,
     /// Servers of the realm that are C programs.
     c_peers: CPeers,
+    /// The other servers of ours.
+    ours: Ours,
+    streams: StreamNumbers,
     /// Changes that were ever told.
     told: u64,
     held_answers: HeldAnswers,
@@ -172,11 +180,12 @@ impl Machine for Server {
             Input::Unreachable { to, quoted } => self.unreachable(now, to, quoted),
             Input::Done(Done::Verified(verified)) => self.verified(now, verified),
             Input::Done(Done::Realm(done)) => self.realm_done(now, done),
-            // There is no other server yet that it could be of.
             Input::Done(Done::Stream(event)) if CPeers::is_own(event.stream()) => self.c_stream(now, event),
+            Input::Done(Done::Stream(event)) => {
+                self.ours_stream(now, &event);
+            }
             Input::Done(Done::Restored(restored)) => self.c_restored(now, restored),
             Input::Done(Done::Uptime(uptime)) => self.c_uptime(now, uptime),
-            Input::Done(Done::Stream(_)) => {}
             Input::Timeout => {
                 self.c_timeout(now);
                 self.handle_timeout(now);
@@ -189,13 +198,16 @@ impl Machine for Server {
         self.now = now;
         for _ in 0..MAX_PACKETS_PER_POLL {
             self.go_on_with_realms(now);
+            if self.ours.wants_turn() {
+                self.serve_ours(now);
+            }
             if let Some(output) = self.next_output(now) {
                 return output;
             }
             // Both in turn: neither what is to be delivered nor what has come waits for the other.
             let went_on = self.go_on(now);
             if !self.handle_next(now) && !went_on {
-                let has_more = self.clear_up();
+                let has_more = self.clear_up() || self.ours.wants_turn();
                 return Output::Wait(if has_more { Some(now.monotonic) } else { self.next_timeout(now) });
             }
         }
@@ -238,6 +250,8 @@ impl Server {
             verifications: Verifications::default(),
             handled: 0,
             c_peers: CPeers::default(),
+            ours: Ours::default(),
+            streams: StreamNumbers::default(),
             told: 0,
             held_answers: HeldAnswers::default(),
             stamps: StampClock::new(config.id),
@@ -251,6 +265,7 @@ impl Server {
         };
         server.set_c_peers(now);
         server.set_realms(now, realms);
+        server.arrange_ours(now);
         server
     }
 
@@ -281,14 +296,20 @@ impl Server {
         let due =
             [self.deliveries.next_due(), self.probes.next_due(), self.checks.next_due()].into_iter().flatten().min();
         let room = (!self.fan_outs.is_empty()).then(|| self.pacer.next_room());
-        let others =
-            [self.pacer.next_chance(), self.held_answers.next_due(), self.c_peers.next_due(), self.realms.next_due()];
+        let others = [
+            self.pacer.next_chance(),
+            self.held_answers.next_due(),
+            self.c_peers.next_due(),
+            self.realms.next_due(),
+            self.next_ours_due(),
+        ];
         [due.filter(|_| may_repeat), room].into_iter().chain(others).flatten().min()
     }
 
     /// Handles what is due, as long as there is little to send. When much is due at once, some of it stays due.
     fn handle_timeout(&mut self, now: Now) {
         self.answer_overdue(now);
+        self.ours_timeout(now);
         if self.deliveries.forget_some() || !self.may_repeat(now) {
             return;
         }
@@ -332,14 +353,14 @@ impl Server {
 
     /// Gives up a client that answers no longer.
     fn give_up(&mut self, client: ClientId) {
-        if let Some(gone) = self.forget_client(client) {
+        if let Some(gone) = self.forget_client(client, Gone::Silent) {
             self.report(LogEvent::ClientDead { client: gone.address(), principal: gone.principal.as_ref().into() });
         }
     }
 
     /// Forgets a client that is gone without having said so, and its locations.
-    fn forget_client(&mut self, client: ClientId) -> Option<Client> {
-        let gone = self.remove_client(client)?;
+    fn forget_client(&mut self, client: ClientId, why: Gone) -> Option<Client> {
+        let gone = self.remove_client(client, why)?;
         self.c_kill(self.now, gone.address());
         self.counters.dead_clients += 1;
         let ended = self.locations.remove_address(gone.address(), gone.standing().is_proven());
@@ -368,6 +389,7 @@ impl Server {
                 self.config.neighbours.peers = peers;
                 self.config.neighbours.believe = believe;
                 self.set_c_peers(now);
+                self.arrange_ours(now);
             }
             Command::Stored { keeper, up_to } => self.stored(keeper, up_to),
             Command::Keeper { keeper, presence } => self.keeper(keeper, presence),
@@ -410,7 +432,7 @@ impl Server {
             replays: self.replay_cache.len(),
             held_answers: self.held_answers.len(),
             peers: peers.len(),
-            peers_up: peers.iter().filter(|peer| peer.state == "up").count(),
+            peers_up: peers.iter().filter(|peer| matches!(peer.state, "up" | "tardy")).count(),
             peers_behind: peers.iter().map(|peer| peer.behind).sum(),
         }
     }
@@ -433,17 +455,19 @@ impl Server {
     }
 
     /// Forgets a client, its subscriptions and what waits for it.
-    fn remove_client(&mut self, id: ClientId) -> Option<Client> {
-        let client = self.take_client(id);
+    fn remove_client(&mut self, id: ClientId, why: Gone) -> Option<Client> {
+        let client = self.take_client(id, why);
         self.clear_up();
         client
     }
 
     /// Forgets a client. From now on it gets nothing, and counts no longer; its traces are left to
     /// [`clear_up`](Self::clear_up), as there may be many.
-    fn take_client(&mut self, id: ClientId) -> Option<Client> {
+    fn take_client(&mut self, id: ClientId, why: Gone) -> Option<Client> {
+        let stamps = self.clients.get(id)?.stamps();
         let client = self.drop_client(id)?;
-        self.changed(Change::ClientGone { client: client.address() });
+        self.ours.ended_client(&self.versions, client.address(), &stamps);
+        self.changed(Change::ClientGone { client: client.address(), stamps, why });
         Some(client)
     }
 
@@ -466,9 +490,10 @@ impl Server {
     }
 
     /// Reports which locations are gone.
-    fn locations_gone(&mut self, gone: Vec<Gone>) {
-        for (user, address) in gone {
-            self.changed(Change::LocationGone { user, address });
+    fn locations_gone(&mut self, gone: Vec<GoneLocation>) {
+        for GoneLocation { user, address, stamp, .. } in gone {
+            self.ours.ended(&self.versions, stamp, || Element::Location(user.clone(), address));
+            self.changed(Change::LocationGone { user, address, stamp });
         }
     }
 }

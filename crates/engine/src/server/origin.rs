@@ -1,5 +1,6 @@
 //! The origin of a packet, decided once when it comes in.
 
+use crate::server::peers::ours::SessionMaker;
 use std::net::SocketAddr;
 use zephyr_core::{fold::FoldedName, names, notice::Notice};
 
@@ -63,6 +64,8 @@ pub struct Neighbours {
     pub peers: Vec<PeerServer>,
     /// What is believed of them.
     pub believe: Belief,
+    /// Makes sessions of the keys that other servers of ours hand on.
+    pub sessions: SessionMaker,
     /// Other realms.
     pub realms: Vec<NeighbourRealm>,
 }
@@ -119,6 +122,7 @@ mod tests {
         let neighbours = Neighbours {
             peers: vec![peer(vec![at(1, 2103)]), peer(vec![at(3, 2103), at(2, 2103)])],
             believe: Belief::Proven,
+            sessions: SessionMaker::default(),
             realms: Vec::new(),
         };
         let origin = |from, class: &'static [u8], instance: &'static [u8]| {

@@ -5,8 +5,9 @@
 //! their probe.
 
 use crate::server::{
-    Change, Server,
+    Change, Gone, Server,
     log_event::LogEvent,
+    peers::ours::ended::Element,
     reply::{PARTS, Reply},
     request::Request,
     state::{
@@ -125,14 +126,16 @@ impl Server {
             client.subscribed(now.monotonic, request.path());
             let (principal, session) = (client.principal.clone(), request.session.clone());
             let (through, local) = (request.from.port(), request.local);
+            let before = client.stamp;
             let stamp = self.changed(Change::ClientKnown { client: address, principal, session, through, local });
             self.clients.set_stamp(id, stamp);
+            self.ours.ended(&self.versions, before, || Element::Client(address));
         }
         Ok((id, kept))
     }
 
     fn take_over(&mut self, request: &Request<'_>, id: ClientId) {
-        let Some(gone) = self.remove_client(id) else { return };
+        let Some(gone) = self.remove_client(id, Gone::Ended) else { return };
         self.counters.taken_over += 1;
         self.report(LogEvent::TakenOver {
             sender: request.principal().into(),

@@ -8,7 +8,13 @@
 use std::{collections::BTreeMap, fmt, time::UNIX_EPOCH};
 use zephyr_core::time::Now;
 
-/// The identity of one server's state: a random number that is kept with the state, and is another one where nothing was kept.
+/// Maximum number of runs of servers that a vector knows. Those that changed nothing for longest are forgotten first.
+const MAX_SERVERS: usize = 1024;
+
+/// The identity of one run of a server: a random number, another one at each start.
+///
+/// Not of its state, which is kept: what it had told others just before it ended may not have been kept any more, and a server
+/// that goes on as the same would say that it knows all of that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServerId(pub u64);
 
@@ -41,6 +47,11 @@ impl VersionVector {
     pub fn raise(&mut self, stamp: Stamp) {
         let time = self.0.entry(stamp.server).or_default();
         *time = stamp.time.max(*time);
+        if self.0.len() > MAX_SERVERS
+            && let Some(oldest) = self.0.iter().min_by_key(|(_, time)| **time).map(|(&server, _)| server)
+        {
+            self.0.remove(&oldest);
+        }
     }
 
     /// What another vector covers is known, too.

@@ -11,7 +11,7 @@
 use crate::{
     machine::Transmit,
     server::{
-        Server,
+        Gone, Server,
         confirmation::MAX_PROBES_AT_ONCE,
         limits::rate_limit::Rate,
         log_event::LogEvent,
@@ -39,7 +39,7 @@ impl Server {
         let Some(id) = self.clients.at(to).filter(is_confirmed) else { return };
         let host = to.ip();
         if self.checks.is_quoted(host, id, quoted) {
-            if let Some(gone) = self.forget_client(id) {
+            if let Some(gone) = self.forget_client(id, Gone::Ended) {
                 self.report(LogEvent::PortClosed { client: to, principal: gone.principal.as_ref().into() });
             }
             self.checks.gone(now.monotonic, host);

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use zephyr_core::{
-    auth::{Acceptor, AuthError, Direction, Identity, Judgement, Lifetime, Reason, Session, Verdict},
+    auth::{Acceptor, AuthError, Direction, Identity, Judgement, Lifetime, Reason, Session, SessionKey, Verdict},
     coding::zcode,
     limits::{Limits, MAX_PACKET},
     notice::{Notice, Packet},
@@ -30,6 +30,10 @@ const CHECKSUM_LEN: usize = 16;
 /// Numbers at the beginning of an authenticator, of eight octets each: ticket, its end, the moment in microseconds, how many
 /// there were before.
 const NUMBERS: usize = 4;
+/// Numbers at the beginning of a key that is handed on: ticket, and its end.
+const KEY_NUMBERS: usize = 2;
+/// The type of a key that is handed on.
+const KEY_KIND: i32 = 1;
 
 /// The key distribution centre of one realm, and what its servers know.
 #[derive(Clone, Debug)]
@@ -67,6 +71,24 @@ impl Kdc {
     fn session_key(&self, principal: &[u8], number: u64, ends: u64) -> hmac::Key {
         let text = [principal, b"\0", &number.to_be_bytes(), &ends.to_be_bytes()].concat();
         hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&self.service, &text).as_ref())
+    }
+
+    /// The ticket whose [key](Session::key) this is: what is in it says which, and the service's key makes it again.
+    ///
+    /// # Errors
+    ///
+    /// When it is none.
+    pub fn restore(&self, key: &SessionKey) -> Result<Arc<dyn Session>, AuthError> {
+        let none = || AuthError::Backend("not a key of this realm".to_owned());
+        let (numbers, principal) = key.octets.split_at_checked(KEY_NUMBERS * 8).ok_or_else(none)?;
+        let (numbers, _) = numbers.as_chunks::<8>();
+        match *numbers {
+            [number, ends] if key.kind == KEY_KIND => {
+                let [number, ends] = [number, ends].map(u64::from_be_bytes);
+                Ok(Arc::new(self.known_ticket(principal, number, ends)))
+            }
+            _ => Err(none()),
+        }
     }
 
     fn read(&self, packet: &Packet<'_>, now: Now) -> Result<(Arc<Ticket>, Lifetime), Reason> {
@@ -196,6 +218,13 @@ impl Session for Ticket {
     fn ends(&self) -> Option<SystemTime> {
         Some(UNIX_EPOCH + Duration::from_secs(self.ends))
     }
+
+    fn key(&self) -> Option<SessionKey> {
+        let numbers: [u64; KEY_NUMBERS] = [self.number, self.ends];
+        let mut octets: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
+        octets.extend_from_slice(&self.principal);
+        Some(SessionKey { kind: KEY_KIND, octets: octets.into() })
+    }
 }
 
 fn micros(moment: SystemTime) -> u64 {
@@ -252,5 +281,10 @@ mod tests {
         let back = Packet::parse(&back).unwrap();
         assert!(ticket.check(&back, Direction::ToClient) && !other.check(&back, Direction::ToClient));
         assert!(!ticket.check(&back, Direction::ToServer));
+
+        let again = kdc.restore(&ticket.key().unwrap()).unwrap();
+        assert!(again.check(&Packet::parse(&packet).unwrap(), Direction::ToServer));
+        let elsewhere = Kdc::new(8, encrypts, None).restore(&ticket.key().unwrap()).unwrap();
+        assert!(!elsewhere.check(&Packet::parse(&packet).unwrap(), Direction::ToServer), "another realm's");
     }
 }

@@ -18,7 +18,7 @@ use zephyr_core::realm::Realms;
 use zephyr_engine::{
     client::{self, Client, Settings},
     host_manager::{self, HostManager, Servers},
-    server::{self, Bounds, KeeperId, Neighbours, PeerKind, PeerServer, Server, ServerId, acl},
+    server::{self, Bounds, KeeperId, Neighbours, PeerKind, PeerServer, Server, ServerId, SessionMaker, acl},
 };
 
 /// The first port of clients; each start takes another one.
@@ -54,8 +54,8 @@ impl World {
             self.later(at, Happening::Disturbance(disturbance));
         }
         for domain in 0..self.domains.len() {
-            let DomainPlan { servers, neighbours, disks, .. } = self.domains[domain].plan;
-            let most = if neighbours && servers > 1 { 8 } else { usize::from(disks) * 3 };
+            let plan = &self.domains[domain].plan;
+            let most = if plan.is_mutual() { 8 } else { usize::from(plan.disks) * 3 };
             for _ in 0..self.random.below(most + 1) {
                 let at = self.random.between(Duration::from_secs(5), active);
                 let disturbance = Disturbance::draw_of_servers(self, domain);
@@ -73,11 +73,20 @@ impl World {
         }
         self.later(active, Happening::Heal);
         self.later(active + recovery::CHECKING, Happening::CheckAll);
+        for domain in 0..self.domains.len() {
+            if self.domains[domain].plan.is_mutual() {
+                self.later(active + recovery::FAILING, Happening::FailAtLast(domain));
+            }
+        }
+        self.later(active + recovery::CHECKING_AGAIN, Happening::CheckAll);
         for node in 0..self.nodes.len() {
             // Two programs of one host that send in the same microsecond give what they send the same uid.
             let apart = Duration::from_millis(u64::try_from(node).unwrap_or(0));
             self.later(active + recovery::SUBSCRIBING + apart, Happening::SubscribeAtLast(node));
             self.later(active + recovery::SENDING + apart, Happening::SendAtLast(node));
+            if self.domains[self.nodes[node].domain].plan.is_mutual() {
+                self.later(active + recovery::SENDING_AGAIN + apart, Happening::SendAtLast(node));
+            }
         }
     }
 
@@ -164,7 +173,8 @@ impl World {
             Role::Client { raw, .. } => Process::Client(Box::new(self.new_client(index, raw))),
         };
         if let Process::Server(server) = &process {
-            self.checked(index, self.history.check_restored(self.group_of(index), server))?;
+            let runs = &self.nodes[index].runs;
+            self.checked(index, self.history.check_restored(self.group_of(index), server, runs))?;
         }
         self.nodes[index].process = Some(process);
         self.tell(index, || "starts".to_owned());
@@ -179,11 +189,11 @@ impl World {
         let id = ServerId(self.random.number());
         let domain = self.nodes[index].domain;
         if self.domains[domain].plan.disks && self.nodes[index].disk.is_none() {
-            self.nodes[index].disk = Some(Disk::new(id));
+            self.nodes[index].disk = Some(Disk::default());
         }
         let now = self.now_of(index);
         let config = self.server_config(index, id);
-        self.nodes[index].state = Some(config.id);
+        self.nodes[index].runs.push(id);
         let mut server = Server::new(config, now);
         if let Some(disk) = &mut self.nodes[index].disk {
             disk.restore(&mut server, now);
@@ -192,15 +202,17 @@ impl World {
         server
     }
 
-    fn server_config(&self, index: usize, new: ServerId) -> server::Config {
+    fn server_config(&self, index: usize, id: ServerId) -> server::Config {
         let node = &self.nodes[index];
-        let Domain { realm, plan, servers, .. } = &self.domains[node.domain];
+        let Domain { realm, kdc, plan, servers, .. } = &self.domains[node.domain];
         let others = servers.iter().filter(|&&other| plan.neighbours && other != index);
         let peers = others.map(|&other| PeerServer {
             name: self.nodes[other].name.as_str().into(),
             kind: PeerKind::Ours,
             addresses: vec![self.address_of(other)],
         });
+        let kdc = kdc.clone();
+        let sessions = SessionMaker::new(move |key| kdc.restore(key).ok());
         let ignores = self.mutant == Some(Mutant::IgnoresBounds);
         server::Config {
             host: node.name.clone(),
@@ -208,8 +220,8 @@ impl World {
             port: SERVER_PORT,
             version: "Zephyr Server simulated".to_owned(),
             realms: Realms::local_only(realm.as_bytes()),
-            neighbours: Neighbours { peers: peers.collect(), ..Neighbours::default() },
-            id: node.disk.as_ref().map_or(new, |disk| disk.id),
+            neighbours: Neighbours { peers: peers.collect(), sessions, ..Neighbours::default() },
+            id,
             policy: plan.policy.clone(),
             rules: Arc::new(acl::Rules::new(acl::Acl::default(), acl::Defaults::usual())),
             host_manager_port: 2104,

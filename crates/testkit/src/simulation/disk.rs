@@ -10,7 +10,7 @@ use std::{
 use zephyr_core::auth::Session;
 use zephyr_core::time::Now;
 use zephyr_engine::server::{
-    Change, ChangeSource, Changed, Destination, Horizon, KeptDelivery, Located, Server, ServerId, Stamp,
+    Change, ChangeSource, Changed, Destination, Horizon, KeptDelivery, Located, Owner, Server, ServerId, Stamp,
     UsedAuthenticator, VersionVector,
 };
 
@@ -20,8 +20,8 @@ const UNKNOWN_AFTER_HEARTBEAT: Duration = Duration::from_secs(2);
 /// A disk.
 #[derive(Default)]
 pub(super) struct Disk {
-    /// Whose state it has.
-    pub id: ServerId,
+    /// Which run of its server writes to it.
+    run: ServerId,
     tables: Tables,
     waiting: VecDeque<Changed>,
     /// Those of them that are being written.
@@ -62,11 +62,6 @@ struct Tables {
 }
 
 impl Disk {
-    /// An empty one.
-    pub(super) fn new(id: ServerId) -> Self {
-        Self { id, ..Self::default() }
-    }
-
     /// Takes a change; true when it is the first that waits.
     pub(super) fn take(&mut self, changed: Changed) -> bool {
         self.told += 1;
@@ -85,7 +80,7 @@ impl Disk {
         self.heartbeat = Some(now.wall);
         for changed in self.waiting.drain(..std::mem::take(&mut self.writing)) {
             // What a server changes itself it knows.
-            if changed.stamp.server == self.id {
+            if changed.stamp.server == self.run {
                 self.tables.versions.raise(changed.stamp);
             }
             self.tables.write(changed, mutant);
@@ -114,6 +109,7 @@ impl Disk {
 
     /// Makes the state again in a new server.
     pub(super) fn restore(&mut self, server: &mut Server, now: Now) {
+        self.run = server.config().id;
         let Some(heartbeat) = self.heartbeat else { return };
         let rest = self.rest.take();
         // What was used while the clock was fast proves nothing now that it is right.
@@ -140,31 +136,40 @@ impl Tables {
                 let row = Client { stamp, principal, session, through, local, is_confirmed, subscriptions };
                 self.clients.insert(client, row);
             }
-            Change::ClientConfirmed { client } => {
+            Change::ClientConfirmed { client, .. } => {
                 if let Some(client) = self.clients.get_mut(&client) {
                     client.is_confirmed = true;
                 }
             }
-            Change::Subscribed { client, destinations } => {
+            Change::Subscribed { client, destinations, .. } => {
                 if let Some(client) = self.clients.get_mut(&client) {
                     client.subscriptions.retain(|(held, _)| !destinations.contains(held));
                     client.subscriptions.extend(destinations.into_iter().map(|it| (it, stamp)));
                 }
             }
             Change::Unsubscribed { .. } | Change::ClientGone { .. } if mutant == Some(Mutant::DiskKeepsWhatEnded) => {}
-            Change::Unsubscribed { client, destinations } => {
+            Change::Unsubscribed { client, destinations, stamps } => {
                 if let Some(client) = self.clients.get_mut(&client) {
-                    client.subscriptions.retain(|(held, _)| !destinations.contains(held));
+                    let has_ended =
+                        |held: &Destination, stamp: &Stamp| destinations.contains(held) && stamps.contains(stamp);
+                    client.subscriptions.retain(|(held, stamp)| !has_ended(held, stamp));
                 }
             }
-            Change::ClientGone { client } => {
-                self.clients.remove(&client);
+            Change::ClientGone { client, stamps, .. } => {
+                if self.clients.get(&client).is_some_and(|client| stamps.contains(&client.stamp)) {
+                    self.clients.remove(&client);
+                } else if let Some(client) = self.clients.get_mut(&client) {
+                    client.subscriptions.retain(|(_, stamp)| !stamps.contains(stamp));
+                }
             }
             Change::Located(located) => {
                 self.locations.insert((located.user.clone(), located.address), (located, stamp));
             }
-            Change::LocationGone { user, address } => {
-                self.locations.remove(&(user, address));
+            Change::LocationGone { user, address, stamp } => {
+                let place = (user, address);
+                if self.locations.get(&place).is_some_and(|(_, of)| *of == stamp) {
+                    self.locations.remove(&place);
+                }
             }
             Change::HostKnown { manager, local } => {
                 self.hosts.insert(manager, (local, stamp));
@@ -217,14 +222,18 @@ impl Client {
             through: self.through,
             local: self.local,
         };
+        let owner = Owner { principal: self.principal.clone(), proven: self.session.is_some() };
         let mut changes = vec![Changed { stamp, change: known }];
         if self.is_confirmed {
-            changes.push(Changed { stamp, change: Change::ClientConfirmed { client } });
+            changes.push(Changed { stamp, change: Change::ClientConfirmed { client, owner: owner.clone() } });
         }
         let requests = self.subscriptions.chunk_by(|one, other| one.1 == other.1);
         changes.extend(requests.filter_map(|request| {
             let destinations = request.iter().map(|(destination, _)| destination.clone()).collect();
-            Some(Changed { stamp: request.first()?.1, change: Change::Subscribed { client, destinations } })
+            Some(Changed {
+                stamp: request.first()?.1,
+                change: Change::Subscribed { client, owner: owner.clone(), destinations },
+            })
         }));
         changes
     }

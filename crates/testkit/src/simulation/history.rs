@@ -1,8 +1,8 @@
 //! What servers have changed, and what of that must be there in the end.
 //!
 //! Servers that know each other are a group; any other server is one of its own. Every change that a server makes is written
-//! down here, and with every end what its server knew then: an element is gone when somebody ended it who knew the stamp that
-//! it has. What the servers of a group know in the end, by their version vectors, decides what they must have.
+//! down here: what has begun with which stamp, and what of that has ended. What the servers of a group know in the end, by
+//! their version vectors, decides what they must have.
 
 use super::{
     invariants::{Checked, Incarnation, Invariant},
@@ -22,7 +22,7 @@ use zephyr_core::{
     notice::{Notice, Packet},
     uid::Uid,
 };
-use zephyr_engine::server::{Change, Changed, Destination, Server, ServerId, Stamp, VersionVector};
+use zephyr_engine::server::{Change, Changed, Destination, Gone, Server, ServerId, Stamp, VersionVector};
 
 /// Something that servers know.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -42,11 +42,29 @@ impl fmt::Debug for Element {
     }
 }
 
-/// An end of an element, and what was known to who ended it.
+impl Element {
+    const fn place(&self) -> SocketAddr {
+        match self {
+            Self::Client(client) | Self::Subscription(client, _) | Self::Location(_, client) => *client,
+        }
+    }
+}
+
+/// Whether an end counts only if no other server may still have what has ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Certainly {
+    Yes,
+    No,
+}
+
+/// An end of an element.
 struct End {
     stamp: Stamp,
     at: Duration,
-    known: VersionVector,
+    /// Of which changes it was.
+    of: Vec<Stamp>,
+    /// Another server may have it still.
+    is_doubtful: bool,
 }
 
 /// What the servers of a group have changed.
@@ -114,23 +132,26 @@ impl History {
         if stamp.server != server.config().id {
             return;
         }
-        let (elements, is_end) = elements_of(&changed.change);
-        let place = elements.first().map(|element| match element {
-            Element::Client(client) | Element::Subscription(client, _) | Element::Location(_, client) => *client,
-        });
+        let elements = elements_of(&changed.change);
+        let place = elements.first().map(Element::place);
         let request = self.cause.and_then(|cause| self.requests.get_mut(&cause));
         if let Some(request) = request.filter(|request| Some(request.client) == place) {
             request.changed = Some(stamp);
         }
         let group = self.groups.entry(group).or_default();
+        let ended = match &changed.change {
+            Change::Unsubscribed { stamps, .. } => Some((stamps.clone(), false)),
+            Change::ClientGone { stamps, why, .. } => Some((stamps.clone(), *why == Gone::Silent)),
+            Change::LocationGone { stamp, .. } => Some((vec![*stamp], false)),
+            _ => None,
+        };
         for element in elements {
-            if is_end {
-                // It may have made other changes since, of which it tells next.
-                let others = server.versions().stamps().filter(|it| it.server != stamp.server);
-                let known = others.chain([stamp]).collect();
-                group.ended.entry(element).or_default().push(End { stamp, at: now, known });
-            } else {
-                group.begun.entry(element).or_default().push(stamp);
+            match &ended {
+                Some((of, is_doubtful)) => {
+                    let end = End { stamp, at: now, of: of.clone(), is_doubtful: *is_doubtful };
+                    group.ended.entry(element).or_default().push(end);
+                }
+                None => group.begun.entry(element).or_default().push(stamp),
             }
         }
     }
@@ -150,15 +171,16 @@ impl History {
     }
 
     /// The state of a server is lost.
-    pub(super) fn lost(&mut self, group: usize, server: ServerId) {
-        self.groups.entry(group).or_default().lost.insert(server);
+    pub(super) fn lost(&mut self, group: usize, runs: Vec<ServerId>) {
+        self.groups.entry(group).or_default().lost.extend(runs);
     }
 
     /// Whether a server that has started again has what it must have by what it knows, and knows what it has answered.
-    pub(super) fn check_restored(&self, group: usize, server: &Server) -> Checked {
+    pub(super) fn check_restored(&self, group: usize, server: &Server, runs: &[ServerId]) -> Checked {
         let Some(history) = self.groups.get(&group) else { return Ok(()) };
-        let (id, known) = (server.config().id, server.versions());
-        if let Some(stamp) = history.answered.iter().find(|it| it.server == id && !known.covers(**it)) {
+        let known = server.versions();
+        let is_own = |stamp: &Stamp| runs.contains(&stamp.server);
+        if let Some(stamp) = history.answered.iter().find(|it| is_own(it) && !known.covers(**it)) {
             return Err((Invariant::NoLoss, format!("it has answered, and does not know any more: {stamp:?}")));
         }
         history.check(&present(server), known)
@@ -199,13 +221,15 @@ impl History {
 
 impl Group {
     /// Whether somebody ended an element that had this stamp then, of which something is known.
-    fn is_ended(&self, element: &Element, stamp: Stamp, known: &VersionVector) -> bool {
+    fn is_ended(&self, element: &Element, stamp: Stamp, known: &VersionVector, certainly: Certainly) -> bool {
         let client = match element {
             Element::Subscription(client, _) => Some(Element::Client(*client)),
             Element::Client(_) | Element::Location(..) => None,
         };
         let ends = [Some(element), client.as_ref()].into_iter().flatten().filter_map(|it| self.ended.get(it)).flatten();
-        ends.into_iter().any(|end| end.known.covers(stamp) && known.covers(end.stamp))
+        ends.into_iter().any(|end| {
+            end.of.contains(&stamp) && known.covers(end.stamp) && (certainly == Certainly::No || !end.is_doubtful)
+        })
     }
 
     /// Whether what is there is what must be, where so much is known.
@@ -218,15 +242,18 @@ impl Group {
 
     /// What is there although it has ended.
     fn returned(&self, present: &HashMap<Element, (Stamp, String)>, known: &VersionVector) -> Option<String> {
-        let returned = present.iter().filter(|(element, (stamp, _))| self.is_ended(element, *stamp, known));
+        let is_ended = |element, stamp| self.is_ended(element, stamp, known, Certainly::Yes);
+        let returned = present.iter().filter(|(element, (stamp, _))| is_ended(element, *stamp));
         returned.map(|(element, (stamp, _))| format!("it has ended, and is there: {element:?}, {stamp:?}")).min()
     }
 
     /// What is not there although it has begun, which is known, and not ended.
     fn missing(&self, present: &HashMap<Element, (Stamp, String)>, known: &VersionVector) -> Option<String> {
         let absent = self.begun.iter().filter(|(element, _)| !present.contains_key(element));
-        let missing = absent.flat_map(|(element, stamps)| stamps.iter().map(move |stamp| (element, *stamp)));
-        let missing = missing.filter(|&(element, stamp)| known.covers(stamp) && !self.is_ended(element, stamp, known));
+        // The last has taken the place of those before it.
+        let last = |stamps: &Vec<Stamp>| stamps.iter().copied().filter(|stamp| known.covers(*stamp)).max();
+        let missing = absent.filter_map(|(element, stamps)| Some((element, last(stamps)?)));
+        let missing = missing.filter(|&(element, stamp)| !self.is_ended(element, stamp, known, Certainly::No));
         missing.map(|(element, stamp)| format!("it is known, has not ended, and is gone: {element:?}, {stamp:?}")).min()
     }
 }
@@ -242,7 +269,7 @@ fn present(server: &Server) -> HashMap<Element, (Stamp, String)> {
             Change::Located(located) => format!("{located:?}"),
             _ => String::new(),
         };
-        for element in elements_of(&change).0 {
+        for element in elements_of(&change) {
             present.insert(element, (stamp, content.clone()));
         }
     }
@@ -261,17 +288,17 @@ fn difference<C: PartialEq + fmt::Debug>(
 }
 
 /// What a change begins or ends.
-fn elements_of(change: &Change) -> (Vec<Element>, bool) {
+fn elements_of(change: &Change) -> Vec<Element> {
     let subscriptions = |client: SocketAddr, destinations: &[Destination]| {
         destinations.iter().map(|it| Element::Subscription(client, it.clone())).collect()
     };
     match change {
-        Change::ClientKnown { client, .. } => (vec![Element::Client(*client)], false),
-        Change::Subscribed { client, destinations } => (subscriptions(*client, destinations), false),
-        Change::Unsubscribed { client, destinations } => (subscriptions(*client, destinations), true),
-        Change::ClientGone { client } => (vec![Element::Client(*client)], true),
-        Change::Located(located) => (vec![Element::Location(located.user.clone(), located.address)], false),
-        Change::LocationGone { user, address } => (vec![Element::Location(user.clone(), *address)], true),
-        _ => (Vec::new(), false),
+        Change::ClientKnown { client, .. } | Change::ClientGone { client, .. } => vec![Element::Client(*client)],
+        Change::Subscribed { client, destinations, .. } | Change::Unsubscribed { client, destinations, .. } => {
+            subscriptions(*client, destinations)
+        }
+        Change::Located(located) => vec![Element::Location(located.user.clone(), located.address)],
+        Change::LocationGone { user, address, .. } => vec![Element::Location(user.clone(), *address)],
+        _ => Vec::new(),
     }
 }

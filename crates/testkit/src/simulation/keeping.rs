@@ -161,9 +161,8 @@ impl World {
 
     /// What a server knew is lost.
     fn state_is_lost(&mut self, node: usize) {
-        if let Some(id) = self.nodes[node].state {
-            self.history.lost(self.group_of(node), id);
-        }
+        let runs = std::mem::take(&mut self.nodes[node].runs);
+        self.history.lost(self.group_of(node), runs);
     }
 
     /// A number that all servers have that know each other.

@@ -83,8 +83,8 @@ pub(super) struct Node {
     pub disk: Option<Disk>,
     /// It crashes when it answers the next request that changes something, and is back after this long.
     pub dies_of_answer: Option<Duration>,
-    /// The identity of its state, if it is a server.
-    pub state: Option<ServerId>,
+    /// The identities of all of its runs whose state lives on, if it is a server.
+    pub runs: Vec<ServerId>,
 }
 
 impl Node {
@@ -107,7 +107,7 @@ impl Node {
             begun: false,
             disk: None,
             dies_of_answer: None,
-            state: None,
+            runs: Vec::new(),
         }
     }
 

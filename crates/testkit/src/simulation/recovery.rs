@@ -2,7 +2,8 @@
 
 use super::{
     invariants::{Incarnation, Invariant, Violation},
-    node::Role,
+    node::{Node, Role},
+    scenario::Scenario,
     trace::beginning,
     truth::Heading,
     world::{Happening, World},
@@ -19,6 +20,14 @@ pub(super) const SUBSCRIBING: Duration = Duration::from_secs(420);
 pub(super) const SENDING: Duration = Duration::from_secs(450);
 /// When every reader must have received it.
 pub(super) const CHECKING: Duration = Duration::from_secs(600);
+/// When a server of each domain with several crashes once more.
+pub(super) const FAILING: Duration = Duration::from_secs(700);
+/// When everybody there says one more thing: no host manager knows of it yet.
+pub(super) const SENDING_AGAIN: Duration = Duration::from_secs(702);
+/// When every reader must have received that, and nobody may have had to subscribe again.
+pub(super) const CHECKING_AGAIN: Duration = Duration::from_secs(850);
+/// When that server starts again.
+const STARTING_AGAIN: Duration = Duration::from_secs(1300);
 /// When nothing must be left to do: servers have given up those who are gone.
 pub(super) const SETTLING: Duration = Duration::from_secs(2200);
 
@@ -90,6 +99,27 @@ impl World {
         self.begin(node, Operation::Send(message))
     }
 
+    /// The server of a domain's first host crashes, and stays away for a while. Its readers are known to the others.
+    pub(super) fn fail_at_last(&mut self, domain: usize) {
+        let managers = self.nodes.iter().filter(|node| node.domain == domain).filter_map(Node::settled_at);
+        let name = managers.map(str::to_owned).next().unwrap_or_default();
+        if let Some(server) = self.nodes.iter().position(|node| node.name == name && node.process.is_some()) {
+            self.crash(server);
+            self.later(STARTING_AGAIN - FAILING, Happening::Start(server));
+        }
+    }
+
+    /// A client has subscribed again, because its server had forgotten it.
+    pub(super) fn check_restored(&self, node: usize) -> Result<(), Violation> {
+        let Scenario { active, cramped, .. } = self.scenario;
+        let is_failing = (active + FAILING..active + CHECKING_AGAIN).contains(&self.now);
+        if is_failing && !cramped && self.domains[self.nodes[node].domain].plan.is_mutual() {
+            let seen = "when a server had crashed, the others did not know this client".to_owned();
+            return self.checked(node, Err((Invariant::Recovery, seen)));
+        }
+        Ok(())
+    }
+
     /// An operation has ended, perhaps one of the last.
     pub(super) fn note_last_word(
         &mut self,
@@ -132,6 +162,7 @@ impl World {
                 return self.checked(reader.who.node, Err((Invariant::Recovery, seen)));
             }
         }
+        self.last_words.clear();
         Ok(())
     }
 }

@@ -129,10 +129,15 @@ impl Scenario {
 }
 
 impl DomainPlan {
+    /// Whether there are several servers that know each other.
+    pub(super) const fn is_mutual(&self) -> bool {
+        self.neighbours && self.servers > 1
+    }
+
     fn draw(random: &mut Random, cramped: bool) -> Self {
         Self {
             servers: random.one_of(1, [1, 2, 2, 3, 3, 4, 5]),
-            neighbours: random.chance(0),
+            neighbours: random.chance(700),
             disks: random.chance(700),
             users: 2 + random.below(3),
             hosts: (0..=random.below(3)).map(|_| 1 + random.below(2)).collect(),

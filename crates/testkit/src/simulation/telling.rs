@@ -83,7 +83,12 @@ impl World {
             }
             other => {
                 self.tell(node, || format!("tells {other:?}"));
-                Ok(())
+                match other {
+                    client::Event::Subscriptions(client::SubscriptionEvent::Restored { .. }) => {
+                        self.check_restored(node)
+                    }
+                    _ => Ok(()),
+                }
             }
         }
     }

@@ -89,6 +89,8 @@ pub(super) enum Happening {
     SubscribeAtLast(usize),
     /// A program sends one more thing.
     SendAtLast(usize),
+    /// A server of this domain crashes once more.
+    FailAtLast(usize),
     /// Everybody must have got that.
     CheckAll,
     /// A program orders what was planned for it.
@@ -280,6 +282,10 @@ impl World {
             Happening::Heal => self.heal(),
             Happening::SubscribeAtLast(node) => self.subscribe_at_last(node),
             Happening::SendAtLast(node) => self.send_at_last(node),
+            Happening::FailAtLast(domain) => {
+                self.fail_at_last(domain);
+                Ok(())
+            }
             Happening::CheckAll => self.check_all(),
             Happening::PlannedOrder(node) => self.planned_order(node),
             Happening::Interference => {

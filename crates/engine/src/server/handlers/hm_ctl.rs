@@ -5,7 +5,7 @@
 //! managers have ends nothing but what came through that port.
 
 use crate::server::{
-    Change, Server,
+    Change, Gone, Server,
     acl_check::shown_class,
     limits::rate_limit::Rate,
     log_event::LogEvent,
@@ -14,7 +14,7 @@ use crate::server::{
     state::{
         clients::{Client, ClientId},
         hosts::Remembered,
-        locations::Gone,
+        locations::GoneLocation,
     },
 };
 use std::net::{IpAddr, SocketAddr};
@@ -143,13 +143,13 @@ impl Server {
             }
         }
         for id in clients {
-            self.take_client(id);
+            self.take_client(id, Gone::Ended);
         }
         self.clear_up();
     }
 
     /// Takes the locations at the addresses of these clients off the table.
-    fn locations_of(&mut self, clients: &[ClientId]) -> Vec<Gone> {
+    fn locations_of(&mut self, clients: &[ClientId]) -> Vec<GoneLocation> {
         let addresses = clients.iter().filter_map(|&id| self.clients.get(id)).map(Client::address);
         addresses.flat_map(|address| self.locations.remove_address(address, true)).collect()
     }

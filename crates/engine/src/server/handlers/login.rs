@@ -56,8 +56,9 @@ impl Server {
     /// comes from. Others see it as what it is, proven or not.
     fn logout(&mut self, request: &mut Request<'_>) -> Reply {
         let (user, address) = (request.notice.instance, request.client_address());
-        let Ok(exposure) = self.locations.remove(user, address, true) else { return Reply::NotFound };
-        self.locations_gone(vec![(user.into(), address)]);
+        let Ok(gone) = self.locations.remove(user, address, true) else { return Reply::NotFound };
+        let exposure = gone.exposure;
+        self.locations_gone(vec![gone]);
         request.reach = reach_of(exposure);
         if exposure.is_announced() { self.announce(request) } else { Reply::Sent }
     }
@@ -107,8 +108,8 @@ impl Server {
     fn hide(&mut self, request: &mut Request<'_>) -> Reply {
         let (user, proven) = (request.notice.instance, request.verdict.is_authentic());
         match self.locations.remove(user, request.client_address(), proven) {
-            Ok(_) => {
-                self.locations_gone(vec![(user.into(), request.client_address())]);
+            Ok(gone) => {
+                self.locations_gone(vec![gone]);
                 Reply::Sent
             }
             Err(Kept::Unknown) => Reply::NotFound,

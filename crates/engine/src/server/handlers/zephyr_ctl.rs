@@ -1,18 +1,20 @@
 //! Class ZEPHYR_CTL: subscriptions of clients (server behaviour, section 4).
 
 use crate::server::{
-    Change, Server,
+    Change, Gone, Server,
     acl_check::shown_class,
     log_event::LogEvent,
+    peers::ours::ended::Element,
     reply::Reply,
     request::{self, Request},
+    stamp::Stamp,
     state::{
         clients::{Client, ClientId},
         standing::Standing,
-        subscriptions::Destination,
+        subscriptions::{Destination, Subscription},
     },
 };
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 use zephyr_core::{body::SubscriptionList, coding::ascii, fold::NameTooLong, names, policy::Action};
 
 /// What is too long in a list of subscriptions, for the log and the subscriber.
@@ -152,11 +154,14 @@ impl Server {
         let max = self.config.bounds.subscriptions_per_client;
         let address = request.client_address();
         let Some(client) = self.clients.get(id) else { return Reply::Lost };
-        let (payer, held) = (client.payer(), client.subscriptions.len());
-        let mut added = Vec::new();
+        let (payer, held, owner) = (client.payer(), client.subscriptions.len(), client.owner());
+        let (mut added, mut again) = (Vec::new(), Vec::new());
         let mut full = None;
         for destination in wanted {
             if self.subscriptions.contains(&destination, id) {
+                if self.ours.is_wanted() {
+                    again.push(destination);
+                }
                 continue;
             }
             let bound = if held + added.len() >= max {
@@ -171,8 +176,9 @@ impl Server {
             full = Some(format!("the server takes {bound}: those from class {class} on are left out"));
             break;
         }
+        self.renew_subscriptions(id, &mut added, again);
         if !added.is_empty() {
-            let stamp = self.changed(Change::Subscribed { client: address, destinations: added.clone() });
+            let stamp = self.changed(Change::Subscribed { client: address, owner, destinations: added.clone() });
             let Some(client) = self.clients.get_mut(id) else { return Reply::Lost };
             client.add(added, stamp);
         }
@@ -183,6 +189,38 @@ impl Server {
             return Reply::Lost;
         }
         Reply::Sent
+    }
+
+    /// What a client subscribes to again is new from now on: another server, which does not know that yet, may be ending what it
+    /// had until now.
+    fn renew_subscriptions(&mut self, id: ClientId, added: &mut Vec<Destination>, again: Vec<Destination>) {
+        let mut seen = HashSet::new();
+        let again: Vec<_> = again.into_iter().filter(|it| !added.contains(it) && seen.insert(it.clone())).collect();
+        if again.is_empty() {
+            return;
+        }
+        self.end_held(id, &again, |_| true);
+        added.extend(again);
+    }
+
+    /// Takes those of these subscriptions off a client's own list whose stamps are meant; gives them and their stamps.
+    pub(crate) fn end_held(
+        &mut self,
+        id: ClientId,
+        destinations: &[Destination],
+        is_meant: impl Fn(Stamp) -> bool,
+    ) -> (Vec<Destination>, Vec<Stamp>) {
+        let Some(client) = self.clients.get_mut(id) else { return Default::default() };
+        let address = client.address();
+        let ended = client.end(destinations, is_meant);
+        let mut stamps: Vec<Stamp> = ended.iter().map(|held| held.stamp).collect();
+        stamps.sort_unstable();
+        stamps.dedup();
+        let destinations: Vec<Destination> = ended.iter().map(|held| held.destination.clone()).collect();
+        for Subscription { destination, stamp } in ended {
+            self.ours.ended(&self.versions, stamp, || Element::Subscription(address, destination));
+        }
+        (destinations, stamps)
     }
 
     fn unsubscribe(&mut self, request: &mut Request<'_>) -> Reply {
@@ -206,11 +244,9 @@ impl Server {
                 ended.push(shared.unwrap_or(destination));
             }
         }
-        if let Some(client) = self.clients.get_mut(id) {
-            client.end(&ended);
-        }
-        if !ended.is_empty() {
-            self.changed(Change::Unsubscribed { client: request.client_address(), destinations: ended });
+        let (destinations, stamps) = self.end_held(id, &ended, |_| true);
+        if !destinations.is_empty() {
+            self.changed(Change::Unsubscribed { client: request.client_address(), destinations, stamps });
         }
         Reply::Sent
     }
@@ -218,7 +254,7 @@ impl Server {
     fn clear(&mut self, request: &mut Request<'_>) -> Reply {
         match self.own_client(request) {
             Ok(Some(id)) => {
-                self.remove_client(id);
+                self.remove_client(id, Gone::Ended);
                 Reply::Sent
             }
             Ok(None) => Reply::Lost,
@@ -254,7 +290,7 @@ impl Server {
         let of_target = self.clients.of_principal(target);
         let concerned = of_target.filter(|&id| self.clients.get(id).is_some_and(is_concerned));
         for id in concerned.collect::<Vec<ClientId>>() {
-            self.take_client(id);
+            self.take_client(id, Gone::Ended);
         }
         self.clear_up();
         Reply::Sent

@@ -23,6 +23,7 @@ use crate::server::{
 use std::{
     collections::{BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
+    ops::Bound,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -184,6 +185,17 @@ impl ReplayCache {
     /// Whether an authenticator is remembered.
     pub(crate) fn contains(&self, authenticator: &Digest) -> bool {
         self.served.contains_key(authenticator)
+    }
+
+    /// The authenticator behind this one, or the first, in the order in which they end.
+    pub(crate) fn next_after(
+        &self,
+        place: Option<(SystemTime, Digest)>,
+    ) -> Option<((SystemTime, Digest), UsedAuthenticator)> {
+        let first = place.map_or(Bound::Unbounded, Bound::Excluded);
+        let following = self.ends.range((first, Bound::Unbounded));
+        let mut known = following.filter_map(|place| Some((place, self.served.get(&place.1)?)));
+        known.next().map(|(&place, entry)| (place, UsedAuthenticator::of(&place.1, entry)))
     }
 
     /// All authenticators.

@@ -1,6 +1,7 @@
 //! The other servers of the domain.
 
 pub mod c;
+pub mod ours;
 pub mod stream;
 
 use crate::server::{PeerKind, PeerServer, PeerView, Server};

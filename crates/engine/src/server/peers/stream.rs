@@ -18,6 +18,18 @@ impl StreamId {
     pub const FIRST_OF_OTHERS: Self = Self(1 << 63);
 }
 
+/// The numbers of the streams that the machine wants.
+#[derive(Debug, Default)]
+pub(crate) struct StreamNumbers(u64);
+
+impl StreamNumbers {
+    /// The next one.
+    pub(crate) const fn next(&mut self) -> StreamId {
+        self.0 += 1;
+        StreamId(self.0)
+    }
+}
+
 /// What is to be done with a stream. One that is not known is left alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StreamOrder {

@@ -241,7 +241,8 @@ impl Server {
             self.report(LogEvent::Full { what: "subscriptions", from: client });
             self.no_longer_wanted(std::slice::from_ref(destination));
         } else if let Some(added) = self.subscriptions.add(destination.clone(), id, &payer) {
-            let stamp = self.changed(Change::Subscribed { client, destinations: vec![added.clone()] });
+            let Some(owner) = self.clients.get(id).map(Client::owner) else { return true };
+            let stamp = self.changed(Change::Subscribed { client, owner, destinations: vec![added.clone()] });
             if let Some(client) = self.clients.get_mut(id) {
                 client.add(vec![added], stamp);
             }

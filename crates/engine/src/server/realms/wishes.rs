@@ -53,10 +53,16 @@ fn subtract_one<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
     }
 }
 
+/// The wishes of one client.
+struct OfClient {
+    principal: Arc<[u8]>,
+    own: HashMap<Destination, Wish>,
+}
+
 /// The wishes of all clients.
 #[derive(Default)]
 pub(crate) struct Wishes {
-    of_client: HashMap<ClientId, (Arc<[u8]>, HashMap<Destination, Wish>)>,
+    of_client: HashMap<ClientId, OfClient>,
     of_principal: HashMap<Arc<[u8]>, usize>,
     of_destination: HashMap<Destination, usize>,
     len: usize,
@@ -73,7 +79,8 @@ impl Wishes {
     /// A client wants something; false when there are too many wishes. A wish that is there stays as it is.
     pub(crate) fn add(&mut self, realm: RealmId, client: ClientId, principal: &Arc<[u8]>, what: Destination) -> bool {
         let of_principal = self.of_principal.get(principal).copied().unwrap_or(0);
-        let (_, own) = self.of_client.entry(client).or_insert_with(|| (principal.clone(), HashMap::new()));
+        let fresh = || OfClient { principal: principal.clone(), own: HashMap::new() };
+        let OfClient { own, .. } = self.of_client.entry(client).or_insert_with(fresh);
         if own.contains_key(&what) {
             return true;
         }
@@ -92,7 +99,7 @@ impl Wishes {
     }
 
     fn get_mut(&mut self, client: ClientId, what: &Destination) -> Option<&mut Wish> {
-        self.of_client.get_mut(&client)?.1.get_mut(what)
+        self.of_client.get_mut(&client)?.own.get_mut(what)
     }
 
     /// The realm is asked now; false when the client does not want it any more, or it is asked already.
@@ -123,13 +130,13 @@ impl Wishes {
 
     /// Whether the realm was asked for it, and may grant it.
     pub(crate) fn may_be_granted(&self, client: ClientId, what: &Destination) -> bool {
-        let wish = self.of_client.get(&client).and_then(|(_, own)| own.get(what));
+        let wish = self.of_client.get(&client).and_then(|of| of.own.get(what));
         matches!(wish, Some(Wish::Asked | Wish::Received(_)))
     }
 
     /// A wish is granted, refused, or not wanted any more.
     pub(crate) fn end(&mut self, client: ClientId, what: &Destination) -> bool {
-        let Some((principal, own)) = self.of_client.get_mut(&client) else { return false };
+        let Some(OfClient { principal, own }) = self.of_client.get_mut(&client) else { return false };
         let Some(wish) = own.remove(what) else { return false };
         let principal = principal.clone();
         if own.is_empty() {
@@ -143,7 +150,7 @@ impl Wishes {
 
     /// The wishes of a client that is gone: those that a realm was asked for.
     pub(crate) fn forget_client(&mut self, client: ClientId) -> Vec<Destination> {
-        let Some((_, own)) = self.of_client.get(&client) else { return Vec::new() };
+        let Some(OfClient { own, .. }) = self.of_client.get(&client) else { return Vec::new() };
         let all: Vec<Destination> = own.keys().cloned().collect();
         all.into_iter().filter(|what| self.end(client, what)).collect()
     }
@@ -190,7 +197,7 @@ impl Wishes {
         let mut asks: VecDeque<Ask> = self.asks.remove(&realm).unwrap_or_default();
         asks.retain(is_end);
         asks.extend(held.into_iter().map(Ask::Held));
-        for (&client, (_, own)) in &self.of_client {
+        for (&client, OfClient { own, .. }) in &self.of_client {
             let waits = own.iter().filter(|(what, wish)| what.recipient() == recipient && **wish == Wish::Waits);
             let mut waits: Vec<&Destination> = waits.map(|(what, _)| what).collect();
             waits.sort_unstable_by(|a, b| a.text().cmp(b.text()));
@@ -206,7 +213,7 @@ impl Wishes {
         self.asks.remove(&realm);
         let all: BTreeSet<ClientId> = self.of_client.keys().copied().collect();
         for client in all {
-            let Some((_, own)) = self.of_client.get(&client) else { continue };
+            let Some(OfClient { own, .. }) = self.of_client.get(&client) else { continue };
             let ended: Vec<Destination> = own.keys().filter(|what| what.recipient() == recipient).cloned().collect();
             for what in ended {
                 self.end(client, &what);

@@ -3,6 +3,7 @@
 //! There may be many, so each takes as few octets as can be: no hash table has a place for it alone.
 
 use crate::server::{
+    Owner,
     request::Path,
     stamp::Stamp,
     state::{
@@ -147,6 +148,29 @@ impl Client {
         self.local = path.local.into();
     }
 
+    /// Remembers the way of a subscription request that another server got.
+    pub(crate) fn subscribed_elsewhere(&mut self, path: Path) {
+        self.through = path.from.port();
+        self.local = path.local.into();
+    }
+
+    /// Nothing has come from it yet: another server knows it.
+    pub(crate) const fn not_heard_of(&mut self) {
+        self.last_ack = 0;
+    }
+
+    /// Whose it is.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner { principal: self.principal.clone(), proven: self.standing().is_proven() }
+    }
+
+    /// The stamps of the changes that made it and its subscriptions, each once.
+    pub(crate) fn stamps(&self) -> Vec<Stamp> {
+        let requests = self.subscriptions.chunk_by(|one, other| one.stamp == other.stamp);
+        let stamps = requests.filter_map(|request| request.first()).map(|held| held.stamp);
+        [self.stamp].into_iter().chain(stamps).collect()
+    }
+
     /// Remembers the time of an acknowledgement.
     pub(crate) fn acknowledged(&mut self, now: Duration) {
         self.last_ack = milliseconds(now);
@@ -158,23 +182,28 @@ impl Client {
         self.subscriptions.iter().map(|held| held.destination.clone()).collect()
     }
 
-    /// Puts new subscriptions, of the change with this stamp, before those that it has.
+    /// Adds new subscriptions, of the change with this stamp: before those of earlier changes.
     pub(crate) fn add(&mut self, destinations: Vec<Destination>, stamp: Stamp) {
+        let place = self.subscriptions.partition_point(|held| held.stamp >= stamp);
         let added = destinations.into_iter().map(|destination| Subscription { destination, stamp });
-        self.subscriptions.splice(0..0, added);
+        self.subscriptions.splice(place..place, added);
     }
 
-    /// Takes ended subscriptions off its own list: with one look at the whole list, however many end.
-    pub(crate) fn end(&mut self, ended: &[Destination]) {
-        let left = self.subscriptions.len().saturating_sub(ended.len());
+    /// Takes ended subscriptions off its own list, as far as their stamps are meant, and gives them: with one look at the whole
+    /// list, however many end.
+    pub(crate) fn end(&mut self, ended: &[Destination], is_meant: impl Fn(Stamp) -> bool) -> Vec<Subscription> {
         let mut places: Vec<*const u8> = ended.iter().map(Destination::place).collect();
         places.sort_unstable();
-        self.subscriptions.retain(|held| places.binary_search(&held.destination.place()).is_err());
-        if self.subscriptions.len() > left {
+        let is_listed =
+            |held: &mut Subscription| places.binary_search(&held.destination.place()).is_ok() && is_meant(held.stamp);
+        let mut gone: Vec<Subscription> = self.subscriptions.extract_if(.., is_listed).collect();
+        if gone.len() < ended.len() && !self.subscriptions.is_empty() {
             // Whoever spells a recipient in his own way has a text of his own.
             let ended: HashSet<&Destination> = ended.iter().collect();
-            self.subscriptions.retain(|held| !ended.contains(&held.destination));
+            let is_listed = |held: &mut Subscription| ended.contains(&held.destination) && is_meant(held.stamp);
+            gone.extend(self.subscriptions.extract_if(.., is_listed));
         }
+        gone
     }
 }
 
@@ -356,6 +385,12 @@ impl Clients {
         self.by_address.range((first, Bound::Unbounded)).filter_map(|(_, &id)| self.get(id))
     }
 
+    /// The client whose address follows this one, or the first, in the order of their addresses.
+    pub(crate) fn next_after(&self, address: Option<SocketAddr>) -> Option<ClientId> {
+        let first: Bound<Address> = address.map_or(Bound::Unbounded, |address| Bound::Excluded(address.into()));
+        self.by_address.range((first, Bound::Unbounded)).next().map(|(_, &id)| id)
+    }
+
     /// All clients.
     pub(crate) fn ids(&self) -> impl Iterator<Item = ClientId> {
         self.by_address.values().copied()
@@ -383,6 +418,11 @@ impl Clients {
         let all = first..=(principal, *standings.end(), ClientId::LAST);
         self.by_principal.range(all).map(|&(_, _, id)| id)
     }
+}
+
+/// Which of two addresses comes first among the clients.
+pub(crate) fn in_order(one: SocketAddr, other: SocketAddr) -> bool {
+    Address::from(one) < Address::from(other)
 }
 
 #[cfg(test)]

@@ -35,6 +35,13 @@ impl Location {
         self.proven
     }
 
+    /// The same, for whoever keeps what the server knows.
+    pub(crate) fn located(&self, user: &Arc<[u8]>) -> Located {
+        let [machine, time, tty] = self.texts().map(Into::into);
+        let (address, exposure, proven) = (self.address, self.exposure, self.proven);
+        Located { user: user.clone(), address, exposure, proven, machine, time, tty }
+    }
+
     /// Machine, time and terminal.
     pub(crate) fn texts(&self) -> [&[u8]; 3] {
         [&self.machine, &self.time, &self.tty]
@@ -97,8 +104,17 @@ pub(crate) enum Kept {
     Proven,
 }
 
-/// A location that is forgotten: whose it was, and where it was told from.
-pub(crate) type Gone = (Arc<[u8]>, SocketAddr);
+/// A location that is forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GoneLocation {
+    /// Whose it was.
+    pub(crate) user: Arc<[u8]>,
+    /// Where it was told from.
+    pub(crate) address: SocketAddr,
+    /// Of the change that told of it.
+    pub(crate) stamp: Stamp,
+    pub(crate) exposure: Exposure,
+}
 
 /// The locations of all users.
 #[derive(Default)]
@@ -132,9 +148,21 @@ impl Locations {
         users.map(|(user, locations)| (user, locations.as_slice()))
     }
 
-    /// The stamp of what was told of a user from an address.
-    pub(crate) fn stamp(&self, user: &[u8], address: SocketAddr) -> Option<Stamp> {
-        self.of(user).iter().find(|location| location.address == address).map(|location| location.stamp)
+    /// The stamp of what was told of a user from an address, and whether it was told with proof.
+    pub(crate) fn stamp(&self, user: &[u8], address: SocketAddr) -> Option<(Stamp, bool)> {
+        let location = self.of(user).iter().find(|location| location.address == address)?;
+        Some((location.stamp, location.proven))
+    }
+
+    /// All that was told from an address.
+    pub(crate) fn told_from(&self, address: SocketAddr) -> Vec<(Arc<[u8]>, Located)> {
+        let none: Arc<[u8]> = Arc::from(&b""[..]);
+        let users = self.by_address.range((address, none)..).take_while(|(from, _)| *from == address);
+        let located = users.filter_map(|(_, user)| {
+            let location = self.of(user).iter().find(|location| location.address == address)?;
+            Some((user.clone(), location.located(user)))
+        });
+        located.collect()
     }
 
     /// The location of a user that was told from an address has this stamp.
@@ -188,25 +216,26 @@ impl Locations {
         Stored::Yes
     }
 
-    /// Forgets one location of a user, gives its exposure. What was told with proof is kept unless `proven`.
-    pub(crate) fn remove(&mut self, user: &[u8], address: SocketAddr, proven: bool) -> Result<Exposure, Kept> {
+    /// Forgets one location of a user, and gives it. What was told with proof is kept unless `proven`.
+    pub(crate) fn remove(&mut self, user: &[u8], address: SocketAddr, proven: bool) -> Result<GoneLocation, Kept> {
         let locations = self.by_user.get_mut(user).ok_or(Kept::Unknown)?;
         let place = locations.iter().position(|location| location.address == address).ok_or(Kept::Unknown)?;
         if !proven && locations.get(place).is_some_and(|location| location.proven) {
             return Err(Kept::Proven);
         }
-        let Location { exposure, proven, .. } = locations.remove(place);
+        let Location { exposure, proven, stamp, .. } = locations.remove(place);
         if locations.is_empty() {
             self.by_user.remove(user);
         }
-        self.by_address.remove(&(address, user.into()));
+        let user: Arc<[u8]> = user.into();
+        self.by_address.remove(&(address, user.clone()));
         self.uncount(address.ip(), Standing::of(proven));
-        Ok(exposure)
+        Ok(GoneLocation { user, address, stamp, exposure })
     }
 
     /// Forgets all locations of a user, and gives them. Without proof only those that were told from this `host`, and
     /// without proof.
-    pub(crate) fn remove_user(&mut self, user: &[u8], host: Option<IpAddr>) -> Vec<Gone> {
+    pub(crate) fn remove_user(&mut self, user: &[u8], host: Option<IpAddr>) -> Vec<GoneLocation> {
         let user: Arc<[u8]> = user.into();
         let concerned = |location: &&Location| host.is_none_or(|host| location.address.ip() == host);
         let all = self.of(&user).iter().filter(concerned).map(|location| (user.clone(), location.address)).collect();
@@ -234,16 +263,16 @@ impl Locations {
     }
 
     /// Forgets whatever was told from one host, and gives it.
-    pub(crate) fn remove_host(&mut self, host: IpAddr) -> Vec<Gone> {
+    pub(crate) fn remove_host(&mut self, host: IpAddr) -> Vec<GoneLocation> {
         self.remove_addresses(SocketAddr::new(host, 0), SocketAddr::new(host, u16::MAX), true)
     }
 
     /// Forgets what was told for one address and port, and gives it. What was told with proof is kept unless `proven`.
-    pub(crate) fn remove_address(&mut self, address: SocketAddr, proven: bool) -> Vec<Gone> {
+    pub(crate) fn remove_address(&mut self, address: SocketAddr, proven: bool) -> Vec<GoneLocation> {
         self.remove_addresses(address, address, proven)
     }
 
-    fn remove_addresses(&mut self, first: SocketAddr, last: SocketAddr, proven: bool) -> Vec<Gone> {
+    fn remove_addresses(&mut self, first: SocketAddr, last: SocketAddr, proven: bool) -> Vec<GoneLocation> {
         let none: Arc<[u8]> = Arc::from(&b""[..]);
         let from_first = self.by_address.range((first, none)..);
         let found = from_first.take_while(|(address, _)| *address <= last);
@@ -252,9 +281,15 @@ impl Locations {
     }
 
     /// Forgets these as far as that may be, and gives those that are gone.
-    fn remove_all(&mut self, mut locations: Vec<Gone>, proven: bool) -> Vec<Gone> {
-        locations.retain(|(user, address)| self.remove(user, *address, proven).is_ok());
-        locations
+    fn remove_all(&mut self, locations: Vec<(Arc<[u8]>, SocketAddr)>, proven: bool) -> Vec<GoneLocation> {
+        locations.iter().filter_map(|(user, address)| self.remove(user, *address, proven).ok()).collect()
+    }
+
+    /// What was told next after this address and user, or first, in the order of both.
+    pub(crate) fn next_after(&self, place: Option<&(SocketAddr, Arc<[u8]>)>) -> Option<(&Arc<[u8]>, &Location)> {
+        let first = place.map_or(Bound::Unbounded, Bound::Excluded);
+        let (address, user) = self.by_address.range((first, Bound::Unbounded)).next()?;
+        Some((user, self.of(user).iter().find(|location| location.address == *address)?))
     }
 }
 
@@ -316,10 +351,10 @@ mod tests {
         let unproven = |address| Told { proven: false, ..told(b"a", address) };
         assert_eq!(locations.set(&unproven(at(1, 1)), Stamp::default(), &Bounds::default()), Stored::Proven);
         assert_eq!(locations.set(&unproven(at(1, 2)), Stamp::default(), &Bounds::default()), Stored::Yes);
-        assert_eq!(locations.remove(b"a", at(1, 1), false), Err(Kept::Proven));
+        assert_eq!(locations.remove(b"a", at(1, 1), false).err(), Some(Kept::Proven));
         locations.remove_user(b"a", Some(at(1, 1).ip()));
         assert_eq!(locations.of(b"a").len(), 1);
-        assert_eq!(locations.remove(b"a", at(1, 1), true), Ok(Exposure::NetVisible));
-        assert_eq!(locations.remove(b"a", at(1, 1), true), Err(Kept::Unknown));
+        assert_eq!(locations.remove(b"a", at(1, 1), true).map(|gone| gone.exposure), Ok(Exposure::NetVisible));
+        assert_eq!(locations.remove(b"a", at(1, 1), true).err(), Some(Kept::Unknown));
     }
 }

@@ -12,7 +12,7 @@ use super::{
     talk::{key_of, subscription, v4},
 };
 use crate::server::{
-    Bounds, Change, Destination, Job, Located, LogEvent, Server,
+    Bounds, Change, Destination, Gone, Job, Located, LogEvent, Server,
     peers::stream::StreamId,
     realms::theirs::{Added, Room},
     request::Path,
@@ -155,7 +155,8 @@ impl Server {
         if added.is_empty() {
             return changed;
         }
-        let stamp = self.changed(Change::Subscribed { client: address, destinations: added.clone() });
+        let Some(owner) = self.clients.get(id).map(Client::owner) else { return changed };
+        let stamp = self.changed(Change::Subscribed { client: address, owner, destinations: added.clone() });
         if let Some(client) = self.clients.get_mut(id) {
             client.add(added, stamp);
         }
@@ -191,7 +192,7 @@ impl Server {
                     return Some((id, !is_same));
                 }
                 Some(_) if !is_proven => {
-                    self.remove_client(id);
+                    self.remove_client(id, Gone::Ended);
                     return self.c_register(now, address, principal, session);
                 }
                 _ => {
@@ -373,14 +374,15 @@ impl Server {
         }
         let dropped = clients.len() + ended.len() + locations.len();
         for id in clients {
-            self.take_client(id);
+            self.take_client(id, Gone::Ended);
         }
         self.clear_up();
         for (id, address, destinations) in ended {
             self.c_unsubscribe(id, address, destinations);
         }
-        locations.retain(|(user, address)| self.locations.remove(user, *address, true).is_ok());
-        self.locations_gone(locations);
+        let gone = locations.into_iter().filter_map(|(user, address)| self.locations.remove(&user, address, true).ok());
+        let gone = gone.collect();
+        self.locations_gone(gone);
         dropped
     }
 
@@ -389,9 +391,9 @@ impl Server {
         for destination in &destinations {
             self.subscriptions.remove(destination, id, &payer);
         }
-        if let Some(known) = self.clients.get_mut(id) {
-            known.end(&destinations);
+        let (destinations, stamps) = self.end_held(id, &destinations, |_| true);
+        if !destinations.is_empty() {
+            self.changed(Change::Unsubscribed { client, destinations, stamps });
         }
-        self.changed(Change::Unsubscribed { client, destinations });
     }
 }

@@ -1,0 +1,58 @@
+//! The place in the state up to which another server has been sent it: clients in the order of their addresses, then locations
+//! in that of their addresses and users, then used authenticators.
+//!
+//! Nothing is copied, and what changes meanwhile is sent beside it: whatever the cursor has not come to yet is sent as it is then.
+
+use super::wire::{Part, write_change};
+use crate::server::{
+    Change, Changed, Server,
+    limits::digest::Digest,
+    snapshot::{change_of, changes_of},
+    stamp::{ServerId, Stamp},
+};
+use std::{net::SocketAddr, sync::Arc, time::SystemTime};
+
+/// How far a snapshot is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Cursor {
+    /// Behind the client at this address.
+    Clients(Option<SocketAddr>),
+    /// Behind this location.
+    Locations(Option<(SocketAddr, Arc<[u8]>)>),
+    /// Behind this authenticator.
+    Authenticators(Option<(SystemTime, Digest)>),
+    /// There is no more.
+    Done,
+}
+
+impl Cursor {
+    /// A snapshot that begins.
+    pub(super) const START: Self = Self::Clients(None);
+
+    /// Appends what is next, and goes behind it.
+    pub(super) fn step(self, server: &Server, out: &mut Vec<u8>) -> Self {
+        match self {
+            Self::Clients(after) => {
+                let next = server.clients.next_after(after).and_then(|id| server.clients.get(id));
+                let Some(client) = next else { return Self::Locations(None) };
+                changes_of(client).iter().for_each(|changed| write_change(changed, Part::Snapshot, out));
+                Self::Clients(Some(client.address()))
+            }
+            Self::Locations(after) => {
+                let Some((user, location)) = server.locations.next_after(after.as_ref()) else {
+                    return Self::Authenticators(None);
+                };
+                write_change(&change_of(user, location), Part::Snapshot, out);
+                Self::Locations(Some((location.address, user.clone())))
+            }
+            Self::Authenticators(after) => {
+                let Some((place, used)) = server.replay_cache.next_after(after) else { return Self::Done };
+                let oldest = Stamp { time: 0, server: ServerId::default() };
+                let changed = Changed { stamp: oldest, change: Change::AuthenticatorUsed(used) };
+                write_change(&changed, Part::Snapshot, out);
+                Self::Authenticators(Some(place))
+            }
+            Self::Done => Self::Done,
+        }
+    }
+}

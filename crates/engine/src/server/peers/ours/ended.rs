@@ -1,0 +1,52 @@
+//! What has ended here before all that its server had made until then was known here.
+//!
+//! A version vector says which changes are known; what of them is not there has ended. While a snapshot comes in, there are
+//! changes that no vector covers yet, and another server may still be handing them on. If one of them ends meanwhile, that is
+//! remembered until the vector covers it.
+
+use crate::server::{
+    stamp::{Stamp, VersionVector},
+    state::subscriptions::Destination,
+};
+use std::{collections::HashSet, net::SocketAddr, sync::Arc};
+
+/// Maximum number of ended elements that are remembered. There are as many as end while snapshots come in.
+const MAX_ENDED: usize = 1 << 18;
+
+/// Something that a change has made.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Element {
+    /// A client.
+    Client(SocketAddr),
+    /// All subscriptions of a client that one change has made.
+    Request(SocketAddr),
+    /// One of them.
+    Subscription(SocketAddr, Destination),
+    /// A location.
+    Location(Arc<[u8]>, SocketAddr),
+}
+
+/// Elements that have ended, with the stamps of the changes that had made them.
+#[derive(Debug, Default)]
+pub(crate) struct Ended(HashSet<(Stamp, Element)>);
+
+impl Ended {
+    /// An element has ended; false when that is known, or too many have.
+    pub(crate) fn insert(&mut self, stamp: Stamp, element: Element) -> bool {
+        if self.0.len() >= MAX_ENDED {
+            return false;
+        }
+        self.0.insert((stamp, element));
+        true
+    }
+
+    /// Whether an element has ended.
+    pub(crate) fn contains(&self, stamp: Stamp, element: impl FnOnce() -> Element) -> bool {
+        !self.0.is_empty() && self.0.contains(&(stamp, element()))
+    }
+
+    /// What is known now is remembered no longer.
+    pub(crate) fn known(&mut self, versions: &VersionVector) {
+        self.0.retain(|&(stamp, _)| !versions.covers(stamp));
+    }
+}

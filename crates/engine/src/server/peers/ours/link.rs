@@ -1,0 +1,284 @@
+//! Links to the other servers of ours: who connects, and when again.
+//!
+//! The server with the smaller address connects. The other one does so only when nothing has come for a while: addresses may
+//! look otherwise from there. A new stream takes the place of the one before it.
+
+use super::{
+    Arrival, HELLO_TIMEOUT,
+    channel::{Channel, SILENCE},
+    wire::{self, Hello, Message},
+};
+use crate::server::{
+    Job, KeeperId, PeerKind, PeerServer, Presence, Server,
+    log_event::LogEvent,
+    peers::stream::{StreamId, StreamOrder},
+};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+use zephyr_core::time::Now;
+
+/// How long a connection may take to be there, and to be proven.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(25);
+/// The first wait before another try; each is twice as long as the one before it.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// How long who should be connected to waits before he connects himself.
+const PASSIVE_WAIT: Duration = Duration::from_secs(10);
+
+/// The link to another server.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) name: Box<str>,
+    pub(super) addresses: Vec<SocketAddr>,
+    /// The stream, once the other end has proven itself.
+    pub(super) channel: Option<Channel>,
+    /// The stream that is being connected, and since when.
+    connecting: Option<(StreamId, Duration)>,
+    /// Tries since it was last there.
+    tries: u32,
+    /// When to try.
+    retry: Duration,
+    /// Since when it is as it is.
+    since: Duration,
+}
+
+impl Link {
+    pub(super) fn is_at(&self, host: IpAddr) -> bool {
+        self.addresses.iter().any(|address| address.ip() == host)
+    }
+
+    /// How it is, in a word.
+    pub(super) fn state(&self) -> &'static str {
+        match &self.channel {
+            Some(channel) if channel.is_abreast => "up",
+            Some(_) => "catching up",
+            None if self.connecting.is_some() => "connecting",
+            None => "away",
+        }
+    }
+
+    /// Since when it is as it is.
+    pub(super) fn since(&self) -> Duration {
+        self.channel.as_ref().map_or(self.since, |channel| channel.since)
+    }
+
+    fn due(&self) -> Duration {
+        match (&self.channel, self.connecting) {
+            (Some(channel), _) => channel.due(),
+            (None, Some((_, since))) => since + CONNECT_TIMEOUT,
+            (None, None) => self.retry,
+        }
+    }
+
+    /// Another try comes later.
+    fn wait(&mut self, now: Duration) {
+        let wait = FIRST_WAIT.saturating_mul(1 << self.tries.min(5)).min(LONGEST_WAIT);
+        self.tries = self.tries.saturating_add(1);
+        self.connecting = None;
+        self.retry = now + wait;
+    }
+}
+
+impl Server {
+    /// Takes the list of servers as the configuration has it now.
+    pub(crate) fn arrange_ours(&mut self, now: Now) {
+        let own = SocketAddr::new(self.config.address.into(), self.config.port);
+        let listed: Vec<PeerServer> =
+            self.config.neighbours.peers.iter().filter(|it| it.kind == PeerKind::Ours).cloned().collect();
+        let gone: Vec<StreamId> = self
+            .ours
+            .links
+            .iter()
+            .filter(|link| !listed.iter().any(|server| server.name == link.name))
+            .filter_map(|link| link.channel.as_ref().map(|channel| channel.stream).or(link.connecting.map(|it| it.0)))
+            .collect();
+        for stream in gone {
+            self.close_stream(stream);
+            self.ours_closed(now, stream, "it is not in the list any more");
+        }
+        self.ours.links.retain(|link| listed.iter().any(|server| server.name == link.name));
+        for server in listed {
+            match self.ours.links.iter_mut().find(|link| link.name == server.name) {
+                Some(link) => link.addresses = server.addresses,
+                None => {
+                    let is_passive = server.addresses.first().is_some_and(|&other| other < own);
+                    let wait = if is_passive { PASSIVE_WAIT } else { Duration::ZERO };
+                    self.ours.links.push(Link {
+                        name: server.name,
+                        addresses: server.addresses,
+                        channel: None,
+                        connecting: None,
+                        tries: 0,
+                        retry: now.monotonic + wait,
+                        since: now.monotonic,
+                    });
+                }
+            }
+        }
+    }
+
+    /// When something is due for another server.
+    pub(crate) fn next_ours_due(&self) -> Option<Duration> {
+        let arrivals = self.ours.arrivals.values().map(|arrival| arrival.channel.since + HELLO_TIMEOUT);
+        let links = self.ours.links.iter().filter(|link| !link.addresses.is_empty() || link.channel.is_some());
+        links.map(Link::due).chain(arrivals).min()
+    }
+
+    /// Does what is due for other servers.
+    pub(crate) fn ours_timeout(&mut self, now: Now) {
+        let is_late = |arrival: &Arrival| arrival.channel.since + HELLO_TIMEOUT <= now.monotonic;
+        let late: Vec<StreamId> =
+            self.ours.arrivals.iter().filter(|(_, arrival)| is_late(arrival)).map(|(&stream, _)| stream).collect();
+        for stream in late {
+            self.ours.arrivals.remove(&stream);
+            self.close_stream(stream);
+        }
+        for place in 0..self.ours.links.len() {
+            let Some(link) = self.ours.links.get_mut(place) else { return };
+            if link.due() > now.monotonic {
+                continue;
+            }
+            if let Some(channel) = &mut link.channel {
+                let stream = channel.stream;
+                if channel.heard + SILENCE <= now.monotonic {
+                    self.lose(now, stream, "it says nothing");
+                } else if channel.keep_alive_due() <= now.monotonic {
+                    wire::write(&Message::KeepAlive, &mut channel.out);
+                    channel.kept_alive(now.monotonic);
+                    self.ours.wants_turn = true;
+                }
+            } else if let Some((stream, _)) = link.connecting {
+                link.wait(now.monotonic);
+                self.close_stream(stream);
+            } else {
+                self.connect(now, place);
+            }
+        }
+    }
+
+    fn connect(&mut self, now: Now, place: usize) {
+        let stream = self.streams.next();
+        let Some(link) = self.ours.links.get_mut(place) else { return };
+        let count = u32::try_from(link.addresses.len().max(1)).unwrap_or(1);
+        let address = link.addresses.get((link.tries % count) as usize);
+        let Some(&to) = address else { return link.wait(now.monotonic) };
+        link.connecting = Some((stream, now.monotonic));
+        self.jobs.push_back(Job::Stream(StreamOrder::Connect { stream, to }));
+    }
+
+    /// A connection that was wanted is there.
+    pub(super) fn ours_connected(&mut self, now: Now, stream: StreamId) -> bool {
+        let is_it = |link: &Link| link.connecting.is_some_and(|(connecting, _)| connecting == stream);
+        let Some(place) = self.ours.links.iter().position(is_it) else { return false };
+        let mut channel = Channel::new(stream, now.monotonic);
+        wire::write(&Message::Hello(self.hello()), &mut channel.out);
+        self.attach(now, place, channel);
+        true
+    }
+
+    /// Something has come from somebody who has not said who he is.
+    pub(super) fn ours_arrived(&mut self, now: Now, stream: StreamId) {
+        let Some(arrival) = self.ours.arrivals.get(&stream) else { return };
+        let from = arrival.from;
+        let place = match wire::read(&mut arrival.channel.incoming.as_slice()) {
+            Ok(None) => return,
+            Ok(Some(Message::Hello(Hello { port, .. }))) => {
+                let address = SocketAddr::new(from, port);
+                self.ours.links.iter().position(|link| link.addresses.contains(&address))
+            }
+            Ok(Some(_)) | Err(_) => None,
+        };
+        let (Some(place), Some(arrival)) = (place, self.ours.arrivals.remove(&stream)) else {
+            self.ours.arrivals.remove(&stream);
+            return self.close_stream(stream);
+        };
+        let mut channel = arrival.channel;
+        wire::write(&Message::Hello(self.hello()), &mut channel.out);
+        self.attach(now, place, channel);
+        self.read_messages(now, stream);
+    }
+
+    fn hello(&self) -> Hello {
+        let program = self.config.version.clone();
+        Hello { version: wire::VERSION, server: self.config.id, port: self.config.port, program }
+    }
+
+    /// A stream takes the place of what there was.
+    fn attach(&mut self, now: Now, place: usize, channel: Channel) {
+        let stream = channel.stream;
+        let Some(link) = self.ours.links.get_mut(place) else { return self.close_stream(stream) };
+        let other = link.connecting.take().map(|(connecting, _)| connecting).filter(|&connecting| connecting != stream);
+        let before = link.channel.replace(channel);
+        link.since = now.monotonic;
+        let name = link.name.clone();
+        if let Some(other) = other {
+            self.close_stream(other);
+        }
+        if let Some(before) = before {
+            self.close_stream(before.stream);
+            self.keeper_of(place, Presence::Away);
+            self.report(LogEvent::PeerLost { name, why: "it has connected anew".into() });
+        }
+        self.ours.wants_turn = true;
+    }
+
+    /// A stream is not open any more.
+    pub(super) fn ours_closed(&mut self, now: Now, stream: StreamId, why: &str) -> bool {
+        let is_it = |link: &Link| {
+            link.channel.as_ref().is_some_and(|channel| channel.stream == stream)
+                || link.connecting.is_some_and(|(connecting, _)| connecting == stream)
+        };
+        let Some(place) = self.ours.links.iter().position(is_it) else { return false };
+        let own = SocketAddr::new(self.config.address.into(), self.config.port);
+        let Some(link) = self.ours.links.get_mut(place) else { return false };
+        let was_there = link.channel.take_if(|channel| channel.stream == stream).is_some();
+        link.wait(now.monotonic);
+        if was_there {
+            link.since = now.monotonic;
+            if link.addresses.first().is_some_and(|&other| other < own) {
+                link.retry += PASSIVE_WAIT;
+            }
+            let name = link.name.clone();
+            self.counters.peers_lost += 1;
+            self.report(LogEvent::PeerLost { name, why: why.into() });
+            self.keeper_of(place, Presence::Away);
+            self.ours.wants_turn = true;
+        } else if link.tries == 1 {
+            let name = link.name.clone();
+            self.report(LogEvent::PeerNotReached { name, why: why.into() });
+        }
+        true
+    }
+
+    /// Ends a stream, for a reason of our own.
+    pub(super) fn lose(&mut self, now: Now, stream: StreamId, why: &str) {
+        self.close_stream(stream);
+        self.ours_closed(now, stream, why);
+    }
+
+    pub(super) fn close_stream(&mut self, stream: StreamId) {
+        self.jobs.push_back(Job::Stream(StreamOrder::Close { stream }));
+    }
+
+    /// A server speaks our protocol: it is there.
+    pub(super) fn ours_is_there(&mut self, stream: StreamId) {
+        let links = self.ours.links.iter_mut();
+        let of_stream = links.into_iter().find(|link| link.channel.as_ref().is_some_and(|it| it.stream == stream));
+        if let Some(link) = of_stream {
+            link.tries = 0;
+        }
+    }
+
+    /// By what name answers wait for a server.
+    pub(super) fn keeper_id(&self, place: usize) -> Option<KeeperId> {
+        self.ours.links.get(place)?.addresses.first().map(|&address| KeeperId::Peer(address))
+    }
+
+    pub(super) fn keeper_of(&mut self, place: usize, presence: Presence) {
+        if let Some(id) = self.keeper_id(place) {
+            self.keeper(id, presence);
+        }
+    }
+}
