@@ -19,14 +19,41 @@ use zephyr_config::file::what_else;
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// Only the owner may read and write it.
 const MODE: u32 = 0o600;
-/// What anybody else may do with a file.
-const OTHERS: u32 = 0o077;
+/// The owner may write it.
+const WRITABLE: u32 = 0o200;
+/// What anybody may do with a file.
+const ALL: u32 = 0o777;
 /// Broken files that are kept.
 const MAX_BROKEN: usize = 1000;
 
-/// The lock of a state file that is in use, as long as this is there.
+/// A state file that is in use, as long as this is there.
 #[derive(Debug)]
-pub(crate) struct InUse(#[expect(dead_code, reason = "it is there to be dropped")] Flock<File>);
+pub(crate) struct InUse {
+    file: Flock<File>,
+    /// Whether it was [marked](Self::mark) when it was taken.
+    pub(crate) was_out: bool,
+}
+
+/// Whether a file has everything that its server knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// It has.
+    Kept,
+    /// It has not, since it could not be written.
+    Out,
+}
+
+impl InUse {
+    /// Marks the file by its mode, which can be changed on a disk that is full.
+    pub(crate) fn mark(&self, mark: Mark) {
+        let mode = match mark {
+            Mark::Kept => MODE,
+            Mark::Out => MODE & !WRITABLE,
+        };
+        // Where that fails nothing else can be done, either.
+        let _ = self.file.set_permissions(Permissions::from_mode(mode));
+    }
+}
 
 /// Takes the file, which is made when there is none.
 ///
@@ -39,20 +66,25 @@ pub(crate) fn take(path: &Path) -> Result<InUse, StateError> {
     }
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let mut options = OpenOptions::new();
-    options.read(true).write(true).custom_flags(flags.bits());
+    options.read(true).custom_flags(flags.bits());
     let file = match options.open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => options.create_new(true).mode(MODE).open(path)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            options.write(true).create_new(true).mode(MODE).open(path)?
+        }
         file => file?,
     };
     check_about(&file.metadata()?)?;
-    if file.metadata()?.mode() & OTHERS != 0 {
-        file.set_permissions(Permissions::from_mode(MODE))?;
+    let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(file) => file,
+        Err((_, nix::Error::EWOULDBLOCK)) => return Err(StateError::InUse),
+        Err((_, error)) => return Err(io::Error::from(error).into()),
+    };
+    let mode = file.metadata()?.mode();
+    let in_use = InUse { file, was_out: mode & WRITABLE == 0 };
+    if mode & ALL != MODE {
+        in_use.file.set_permissions(Permissions::from_mode(MODE))?;
     }
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(InUse(lock)),
-        Err((_, nix::Error::EWOULDBLOCK)) => Err(StateError::InUse),
-        Err((_, error)) => Err(io::Error::from(error).into()),
-    }
+    Ok(in_use)
 }
 
 /// Checks a file that is only read. True when it is there.
@@ -165,6 +197,22 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         take(&path).unwrap();
         assert_eq!(mode(), MODE, "what was readable is no longer");
+    }
+
+    #[test]
+    fn a_mark_is_found_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let taken = take(&path).unwrap();
+        taken.mark(Mark::Out);
+        assert!(matches!(take(&path), Err(StateError::InUse)));
+        drop(taken);
+        let taken = take(&path).unwrap();
+        assert!(taken.was_out, "whoever has tried in between has not taken it away");
+        taken.mark(Mark::Out);
+        taken.mark(Mark::Kept);
+        drop(taken);
+        assert!(!take(&path).unwrap().was_out);
     }
 
     #[test]

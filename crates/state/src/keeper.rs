@@ -348,6 +348,9 @@ impl Worker {
                 let may_ask = inbox.out_since.map_or(now, |since| since + self.pace.heartbeat);
                 if now >= may_ask {
                     inbox.asked = true;
+                    if let Some(store) = &self.store {
+                        store.is_out();
+                    }
                     return Work::CatchUp;
                 }
                 due = due.min(may_ask);
@@ -443,7 +446,9 @@ impl Worker {
 
     /// The file cannot be used any longer. A broken one is moved aside when it is tried again.
     fn fail(&mut self, error: &StateError) {
-        self.store = None;
+        if let Some(store) = self.store.take() {
+            store.is_out();
+        }
         self.next_retry = Instant::now() + self.pace.retry;
         let why = error.to_string();
         self.shared.lock().go_out(why.clone());

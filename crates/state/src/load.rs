@@ -31,7 +31,7 @@ const SUBSCRIPTIONS: &str =
 pub struct Kept {
     /// The changes that make the state.
     pub changes: Vec<Changed>,
-    /// Up to when authenticators that are not among them are refused; only after an end in order.
+    /// Up to when authenticators of principals that are not among them are refused; only after an end in order.
     pub horizons: Vec<Horizon>,
     /// Packets that wait for their acknowledgements; only after an end in order.
     pub deliveries: Vec<KeptDelivery>,
@@ -39,19 +39,24 @@ pub struct Kept {
     pub is_complete: bool,
     /// When it lived last; `None` when there was none.
     pub heartbeat: Option<SystemTime>,
-    /// Authenticators made until then may have been forgotten.
-    pub forgotten: Option<SystemTime>,
+    /// Authenticators that were made until then, and are not among the changes, may have been used.
+    pub horizon: Option<SystemTime>,
     /// Clients left out because no key that the service has opens theirs.
     pub without_key: usize,
     /// Rows left out because they are none.
     pub unreadable: usize,
 }
 
-pub(crate) fn load(connection: &Connection, sealing: &Sealing, service: &dyn Service) -> Result<Kept, StateError> {
+pub(crate) fn load(
+    connection: &Connection,
+    sealing: &Sealing,
+    service: &dyn Service,
+    horizon: SystemTime,
+) -> Result<Kept, StateError> {
     let mut kept = Kept {
         is_complete: store::get(connection, "clean")?.unwrap_or(false),
         heartbeat: store::heartbeat(connection)?,
-        forgotten: store::get(connection, "forgotten")?.map(time),
+        horizon: Some(horizon),
         ..Kept::default()
     };
     let load = &mut Load { connection, kept: &mut kept };

@@ -20,6 +20,10 @@ use zephyr_engine::server::{Changed, Horizon, KeptDelivery, ServerId, Stamp};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum number of authenticators in a file. Beyond, those that would end first are forgotten.
 const MAX_AUTHENTICATORS: i64 = 524_288;
+/// What may have been used after the last heartbeat before a power cut.
+const UNKNOWN_AFTER_HEARTBEAT: Duration = Duration::from_secs(2);
+/// Where Linux tells which run of the machine this is.
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 /// Keys that are sealed anew in one transaction.
 const KEYS_PER_TRANSACTION: usize = 1000;
 
@@ -49,7 +53,8 @@ pub struct Store {
     salt: [u8; SALT_LEN],
     id: ServerId,
     path: PathBuf,
-    _in_use: file::InUse,
+    horizon: SystemTime,
+    in_use: file::InUse,
 }
 
 /// How often a file was written, and how many of its keys could be used.
@@ -101,7 +106,9 @@ impl Store {
         set(&first, "server", &of_number(id.0))?;
         set(&first, "salt", &&salt[..])?;
         first.commit()?;
-        Ok(Self { connection, sealing: Sealing::new(keys, &salt), salt, id, path: path.to_owned(), _in_use: in_use })
+        let horizon = horizon(&connection, in_use.was_out)?;
+        let (sealing, path) = (Sealing::new(keys, &salt), path.to_owned());
+        Ok(Self { connection, sealing, salt, id, path, horizon, in_use })
     }
 
     /// As [`open`](Self::open); but a damaged file is moved aside, and a new one made. Gives also what was wrong.
@@ -139,7 +146,7 @@ impl Store {
     ///
     /// When it cannot be read.
     pub fn load(&self, service: &dyn Service) -> Result<Kept, StateError> {
-        load::load(&self.connection, &self.sealing, service)
+        load::load(&self.connection, &self.sealing, service, self.horizon)
     }
 
     /// The file is in use by a server that runs: until it ends in order, what it knew last may be missing.
@@ -148,12 +155,20 @@ impl Store {
     ///
     /// When it cannot be written.
     pub fn begin(&mut self, now: SystemTime) -> Result<(), StateError> {
+        let horizon = self.horizon;
         self.in_transaction(Durable::Yes, |transaction, _| {
             set(transaction, "clean", &false)?;
+            set(transaction, "boot", &boot())?;
+            set(transaction, "forgotten", &of_time(horizon))?;
             set(transaction, "heartbeat", &of_time(now))?;
             transaction.execute_batch("DELETE FROM deliveries; DELETE FROM horizons")?;
             Ok(())
         })
+    }
+
+    /// Not all that the server knows is in the file from now on.
+    pub(crate) fn is_out(&self) {
+        self.in_use.mark(file::Mark::Out);
     }
 
     /// Writes changes, the oldest first: all of them, or none. They are there whatever becomes of this process, and after a
@@ -180,7 +195,9 @@ impl Store {
             }
             transaction.execute_batch("DELETE FROM versions")?;
             write_all(writer, snapshot, id)
-        })
+        })?;
+        self.in_use.mark(file::Mark::Kept);
+        Ok(())
     }
 
     /// Fills a file without elements: with all of it, or nothing.
@@ -354,6 +371,30 @@ pub(crate) fn get<T: FromSql>(connection: &Connection, name: &str) -> Result<Opt
 pub(crate) fn set(connection: &Connection, name: &str, value: &dyn ToSql) -> Result<(), StateError> {
     connection.execute("REPLACE INTO meta VALUES (?, ?)", (name, value))?;
     Ok(())
+}
+
+/// Authenticators that were made until then, and are not in the file, may have been used.
+///
+/// What a process has written is there whatever becomes of it. A machine that ends may lose what came after the last
+/// heartbeat; and a server that could write nothing has lost all that it did then.
+fn horizon(connection: &Connection, was_out: bool) -> Result<SystemTime, StateError> {
+    let now = SystemTime::now();
+    let forgotten = get(connection, "forgotten")?.map_or(SystemTime::UNIX_EPOCH, time);
+    let Some(heartbeat) = heartbeat(connection)? else { return Ok(now) };
+    if get(connection, "clean")?.unwrap_or(false) {
+        return Ok(forgotten);
+    }
+    if was_out {
+        return Ok(now);
+    }
+    let written_in = get::<String>(connection, "boot")?;
+    let same_boot = written_in.is_some() && written_in == boot();
+    Ok(if same_boot { forgotten } else { forgotten.max(heartbeat + UNKNOWN_AFTER_HEARTBEAT) })
+}
+
+/// Which run of the machine this is, where the system tells.
+fn boot() -> Option<String> {
+    std::fs::read_to_string(BOOT).ok().map(|text| text.trim().to_owned())
 }
 
 /// When the server that wrote the file lived last.

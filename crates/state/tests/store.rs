@@ -232,6 +232,32 @@ fn a_file_of_the_first_version_is_read() {
 }
 
 #[test]
+fn what_may_have_been_used_unseen_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let horizon = || open(&path, &[1]).load(&Keys(vec![1])).unwrap().horizon.unwrap();
+    let before = std::time::SystemTime::now();
+    let mut store = open(&path, &[1]);
+    let first = store.load(&Keys(vec![1])).unwrap().horizon.unwrap();
+    assert!(first >= before, "nothing is known of what was before the first start");
+    store.begin(at(1)).unwrap();
+    store.heartbeat(before + Duration::from_secs(1000)).unwrap();
+    drop(store);
+    let micros = |time: std::time::SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_micros();
+    assert_eq!(micros(horizon()), micros(first), "a process that ends loses nothing that it has written");
+
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database.execute("UPDATE meta SET value = 'another' WHERE name = 'boot'", []).unwrap();
+    drop(database);
+    let after_cut = before + Duration::from_secs(1002);
+    assert_eq!(micros(horizon()), micros(after_cut), "a machine that ends loses what came after the last heartbeat");
+    let mut store = open(&path, &[1]);
+    store.begin(before).unwrap();
+    drop(store);
+    assert_eq!(micros(horizon()), micros(after_cut), "also at the start after the next");
+}
+
+#[test]
 fn old_authenticators_are_forgotten() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = open(&folder.path().join("state.db"), &[1]);

@@ -8,7 +8,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use zephyr_config::system_text;
@@ -24,8 +24,6 @@ use zephyr_state::{
     Keeper, KeeperStatus, Kept, Opening, Owner, PURPOSE, Pace, Report, Rest, StateError, Store, examine,
 };
 
-/// What may have been used after the last heartbeat of a server that did not end in order.
-const UNKNOWN_AFTER_HEARTBEAT: Duration = Duration::from_secs(2);
 /// How long the end of a server waits for the disk.
 const END_TIMEOUT: Duration = Duration::from_secs(30);
 /// Changes between two lines about how far a start is.
@@ -219,12 +217,11 @@ impl Found {
 
 /// Gives a server what was kept.
 fn give_back(server: &mut Server, now: Now, kept: Kept) {
-    let Kept { changes, horizons, deliveries, is_complete, heartbeat, forgotten, unreadable, .. } = kept;
-    if let Some(heartbeat) = heartbeat {
-        let since = if is_complete { SystemTime::UNIX_EPOCH } else { heartbeat + UNKNOWN_AFTER_HEARTBEAT };
-        server.remember_since(forgotten.unwrap_or(since).max(since));
-        horizons.iter().for_each(|horizon: &Horizon| server.restore_horizon(horizon));
+    let Kept { changes, horizons, deliveries, horizon, unreadable, .. } = kept;
+    if let Some(horizon) = horizon {
+        server.remember_since(horizon);
     }
+    horizons.iter().for_each(|horizon: &Horizon| server.restore_horizon(horizon));
     let total = changes.len();
     for (number, changed) in changes.into_iter().enumerate() {
         if number > 0 && number.is_multiple_of(CHANGES_PER_LINE) {
