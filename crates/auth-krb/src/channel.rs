@@ -47,8 +47,7 @@ impl KerberosPending {
 
 impl PendingChannel for KerberosPending {
     fn finish(mut self: Box<Self>, answer: &[u8]) -> Result<Box<dyn Channel>, AuthError> {
-        let shape = |reply: &ApRep| reply.pvno == VERSION.into() && reply.msg_type == AP_REP.into();
-        inspect("AP-REP", answer, MAX_TOKEN, shape)?;
+        inspect_answer(answer)?;
         self.association.finish(answer).map_err(error::ours)?;
         Ok(Box::new(KerberosChannel::new(self.association, &self.permitted)?))
     }
@@ -118,12 +117,23 @@ impl Channel for KerberosChannel {
     }
 
     fn open(&mut self, sealed: &[u8]) -> Result<Vec<u8>, AuthError> {
-        let shape = |message: &KrbPriv| message.pvno == VERSION.into() && message.msg_type == KRB_PRIV.into();
         self.step(|association| {
-            inspect("KRB-PRIV", sealed, MAX_SEALED_RECORD, shape)?;
+            inspect_record(sealed)?;
             within("a record", association.open(sealed).map_err(error::ours)?, MAX_RECORD)
         })
     }
+}
+
+/// Refuses what is no AP-REP.
+pub(crate) fn inspect_answer(octets: &[u8]) -> Result<(), AuthError> {
+    let shape = |reply: &ApRep| reply.pvno == VERSION.into() && reply.msg_type == AP_REP.into();
+    inspect("AP-REP", octets, MAX_TOKEN, shape)
+}
+
+/// Refuses what is no KRB-PRIV.
+pub(crate) fn inspect_record(octets: &[u8]) -> Result<(), AuthError> {
+    let shape = |message: &KrbPriv| message.pvno == VERSION.into() && message.msg_type == KRB_PRIV.into();
+    inspect("KRB-PRIV", octets, MAX_SEALED_RECORD, shape)
 }
 
 /// Refuses what is not a message of this kind in its one canonical form.

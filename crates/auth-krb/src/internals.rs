@@ -4,7 +4,7 @@ use crate::{
     apreq::{self, Parts},
     authenticator::Authenticator,
     binding::{Checksum, Context, MemoryKeytab},
-    channel::KerberosPending,
+    channel::{self, KerberosPending},
     checksum,
     decryption::Decryption,
     derivation,
@@ -93,6 +93,15 @@ pub fn connect_as_user(realm: &str, ends: Ends, now: Now) -> Result<(Vec<u8>, Bo
 pub fn inspect(request: &[u8], realm: &[u8]) -> Result<(i32, i32), String> {
     let seen = apreq::inspect(request, realm).map_err(|refusal| refusal.to_string())?;
     Ok((seen.ticket, seen.session))
+}
+
+/// Whether this is an AP-REQ, an AP-REP or a KRB-PRIV that a connection between servers of `realm` may have.
+pub fn connection_messages(octets: &[u8], realm: &[u8]) -> [bool; 3] {
+    [
+        apreq::inspect_mutual(octets, realm).is_ok(),
+        channel::inspect_answer(octets).is_ok(),
+        channel::inspect_record(octets).is_ok(),
+    ]
 }
 
 /// The encoded ticket, the session key's type and the encrypted authenticator of a usual AP-REQ.

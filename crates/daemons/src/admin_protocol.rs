@@ -52,6 +52,8 @@ pub enum ControlRequest {
     Peers {},
     /// How are the other realms?
     Realms {},
+    /// Ask all host managers to go to another server.
+    Drain {},
     /// Read the configuration files again.
     Reload {},
 }
@@ -80,6 +82,8 @@ pub enum Answer {
     Peers(Vec<PeerLine>),
     /// How the other realms are.
     Realms(Vec<RealmLine>),
+    /// So many host managers were asked to go.
+    Draining(usize),
     /// The files are in use now.
     Reloaded(Reloaded),
     /// The files cannot be used; nothing changed.

@@ -15,7 +15,7 @@ use zephyr_core::{
     exposure::Exposure,
 };
 use zephyr_engine::server::{
-    Change, Changed, Destination, Horizon, KeptAnswer, KeptDelivery, Located, Owner, ServerId, Stamp,
+    Change, Changed, ClientOwner, Destination, Horizon, KeptAnswer, KeptDelivery, Located, ServerId, Stamp,
     UsedAuthenticator, VersionVector,
 };
 use zeroize::Zeroizing;
@@ -132,7 +132,7 @@ impl Load<'_> {
             };
             let stamp = stamp(row)?;
             let through = row.get(9)?;
-            let owner = Owner { principal: principal.clone(), proven: session.is_some() };
+            let owner = ClientOwner { principal: principal.clone(), proven: session.is_some() };
             let known = Change::ClientKnown { client: address, principal, session, through, local };
             kept.changes.push(Changed { stamp, change: known });
             if row.get(5)? {

@@ -3,7 +3,7 @@
 use crate::{
     StateError, file,
     load::{self, Kept},
-    octets::{number, of_number, of_time, time},
+    octets::{of_number, of_time, time},
     schema,
     sealing::{self, SALT_LEN, Sealing},
     write::Writer,

@@ -9,7 +9,7 @@ use std::{
     fs,
     time::{Duration, UNIX_EPOCH},
 };
-use zephyr_engine::server::{Change, Destination, Horizon, KeptDelivery, ServerId};
+use zephyr_engine::server::{Change, Destination, Gone, Horizon, KeptDelivery, ServerId, Stamp};
 use zephyr_state::{
     Rest, StateError, Store, examine,
     export::{self, SealedKeys},
@@ -60,11 +60,15 @@ fn what_ended_is_not_read() {
     store.write(&some_changes()).unwrap();
     // Recipients are the same however they are spelt.
     let other = Destination::from_text(b"c\0d\0mE@r").unwrap();
-    store.write(&[changed(20, Change::Unsubscribed { client: client(1), destinations: vec![other] })]).unwrap();
+    store
+        .write(&[changed(20, Change::Unsubscribed { client: client(1), destinations: vec![other], stamps: vec![] })])
+        .unwrap();
     let held = store.load(&Keys(vec![1])).unwrap().changes;
     assert!(!held.iter().any(|it| format!("{it:?}").contains("Me@R")), "{held:?}");
-    store.write(&[changed(21, Change::ClientGone { client: client(1) })]).unwrap();
-    store.write(&[changed(22, Change::LocationGone { user: ALICE.into(), address: client(1) })]).unwrap();
+    store.write(&[changed(21, Change::ClientGone { client: client(1), stamps: vec![], why: Gone::Ended })]).unwrap();
+    store
+        .write(&[changed(22, Change::LocationGone { user: ALICE.into(), address: client(1), stamp: Stamp::default() })])
+        .unwrap();
     store.write(&[changed(23, Change::HostGone { manager: "10.0.0.1:2104".parse().unwrap() })]).unwrap();
     let counts = examine::look(&path).unwrap().counts;
     let left: Vec<_> = counts.into_iter().filter(|(_, count)| *count > 0).collect();

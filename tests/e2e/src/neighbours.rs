@@ -2,6 +2,7 @@
 
 use crate::{person::TIMEOUT, stack::Stack};
 use anyhow::{Context, Result};
+use serde_json::Value;
 use std::{fs, net::SocketAddr};
 use zephyr_testkit::deadline::wait_until;
 
@@ -65,9 +66,10 @@ pub fn wait_for_realm(stack: &Stack, realm: &str, state: &str) -> Result<()> {
     let mut said = String::new();
     wait_until(&format!("realm {realm} is {state}"), TIMEOUT, || {
         said = stack.zephyrctl(&["--json", "realms"])?.success()?.stdout;
-        let answer: serde_json::Value = serde_json::from_str(&said)?;
-        let realms = answer["realms"].as_array().context("no list of realms")?;
-        let is_so = |known: &&serde_json::Value| known["realm"] == realm && known["state"] == state;
+        let answer: Value = serde_json::from_str(&said)?;
+        let realms = answer.get("realms").and_then(Value::as_array).context("no list of realms")?;
+        let says = |known: &Value, field, word| known.get(field).and_then(Value::as_str) == Some(word);
+        let is_so = |known: &&Value| says(known, "realm", realm) && says(known, "state", state);
         Ok(realms.iter().find(is_so).map(|_| ()))
     })
     .with_context(|| said)

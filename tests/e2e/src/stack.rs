@@ -262,7 +262,10 @@ fn zhm(server: &str, listen: SocketAddr) -> Result<Command> {
 }
 
 /// Copies a folder's files, and those of the folders in it.
-fn copy_files(from: &Path, to: &Path) -> Result<()> {
+///
+/// # Errors
+/// When one cannot be copied.
+pub fn copy_files(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;

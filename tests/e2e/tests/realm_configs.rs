@@ -16,7 +16,7 @@ use zephyr_e2e::{
     middle::{Way, contains, places, unchanged},
     neighbours,
     person::{Person, TIMEOUT},
-    stack::Stack,
+    stack::{READY, Stack, copy_files},
     stranger::Stranger,
 };
 use zephyr_testkit::{
@@ -24,6 +24,7 @@ use zephyr_testkit::{
     deadline::wait_until,
     process::Daemon,
     realm::{Engine, Keys, Realm, RealmOptions},
+    reference::{self, HOST_MANAGER_PORT, Lan, SERVER_PORT},
 };
 
 /// What is said to whoever sends without proof where that is wanted.
@@ -262,6 +263,62 @@ fn athena_shows_what_is_proven_and_keeps_its_lists() -> Result<()> {
     let unaware = carefree(carol)?;
     let refused = unaware.zwrite(&["-d", "-c", "operations", "-m", "going down"])?;
     assert!(refused.stderr.contains(SEND_NEEDS_PROOF), "{refused}");
+    Ok(())
+}
+
+/// The machines of the athena domain, by the names in its files: the three servers, and two with a host manager.
+const ATHENA_SERVERS: [&str; 3] = ["z1.mit.edu", "z2.mit.edu", "z3.mit.edu"];
+const ATHENA_STATIONS: [&str; 2] = ["w1.mit.edu", "w2.mit.edu"];
+
+/// The folder's files as they stand, on machines that have the names in them: any of the three servers reaches everybody.
+#[test]
+#[ignore = "servers of ours do not tell each other yet what they know"]
+fn athena_is_served_by_three_servers() -> Result<()> {
+    if reference::is_skipped()? {
+        return Ok(());
+    }
+    let lan = Lan::new(&[&ATHENA_SERVERS[..], &ATHENA_STATIONS].concat())?;
+    let realm = lan.realm(&of_realm("ATHENA.MIT.EDU"))?;
+    realm.add_settings("site", "[domain_realm]\n.mit.edu = ATHENA.MIT.EDU\n")?;
+    let mut running = Vec::new();
+    for name in ATHENA_SERVERS {
+        let host = lan.host(name)?;
+        host.enrol(&realm)?;
+        copy_files(&folder("athena"), &host.etc_zephyr())?;
+        host.entrust(&realm)?;
+        // What it keeps, it keeps for itself.
+        let settings = fs::read_to_string(host.etc_zephyr().join("zephyr.toml"))?;
+        let state = host.folder().join("state.db");
+        fs::write(host.etc_zephyr().join("zephyr.toml"), format!("{settings}\n[state]\nfile = {state:?}\n"))?;
+        let daemon = host.spawn_at_port("zephyrd", host.command(&realm, bins::path("zephyrd")?), SERVER_PORT)?;
+        daemon.wait_for(TIMEOUT, |line| line.contains(READY))?;
+        let said = daemon.transcript().text();
+        assert!(!said.contains("renegade") && !said.contains("hostname failed"), "{said}");
+        running.push((daemon, host));
+    }
+    let mut people = Vec::new();
+    for ((name, person), server) in ATHENA_STATIONS.into_iter().zip(["alice", "bob"]).zip([0, 2]) {
+        let host = lan.host(name)?;
+        host.enrol(&realm)?;
+        // Each begins with another server than the other.
+        let mut command = host.command(&realm, bins::path("zhm")?);
+        command.args(["-n", ATHENA_SERVERS[server]]);
+        let zhm = host.spawn_at_port("zhm", command, HOST_MANAGER_PORT)?;
+        zhm.wait_for(TIMEOUT, |line| line.ends_with("answers"))?;
+        let policy = host.etc_zephyr().join("policy.toml");
+        fs::copy(folder("athena").join("policy.toml"), &policy)?;
+        let environment = vec![("ZEPHYR_POLICY".to_owned(), policy.display().to_string())];
+        people.push(Person::of_realm(host.login(&realm, person)?, environment));
+        running.push((zhm, host));
+    }
+    let (alice, bob) = (&people[0], &people[1]);
+    let at_bob = bob.listen(&[("MESSAGE", "*", "bob"), ("helpdesk", "*", "*")])?;
+    wait_until("what the third server was told the first one knows", TIMEOUT, || {
+        Ok(alice.zwrite(&["bob", "-m", "through two servers"])?.status.success().then_some(()))
+    })?;
+    at_bob.expect("through two servers", Origin::Authentic)?;
+    alice.send(&["-c", "helpdesk", "-m", "help"])?;
+    at_bob.expect("help", Origin::Authentic)?;
     Ok(())
 }
 

@@ -77,6 +77,7 @@ pub fn run(options: &Options) -> ExitCode {
         Verb::Acl(AclVerb::Check { principal, class, address, .. }) => {
             ControlRequest::AclCheck { principal, class, address }
         }
+        Verb::Drain => ControlRequest::Drain {},
         Verb::Reload => ControlRequest::Reload {},
     };
     let (socket, timeout) = (socket(options), Duration::from_secs(options.timeout.into()));

@@ -69,6 +69,8 @@ pub enum Verb {
     /// Look at the file that the server keeps its state in, or move what is in it; needs no server
     #[command(subcommand)]
     State(StateVerb),
+    /// Make all host managers go to another server, before this one is stopped
+    Drain,
     /// Make the server read its configuration files again; when one is broken, it goes on with the old ones
     Reload,
     /// Look for all that would keep the server from starting, as the user that runs it; needs no server

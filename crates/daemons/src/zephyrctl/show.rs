@@ -66,6 +66,9 @@ pub(super) fn answer(answer: &Answer) -> String {
         Answer::AclCheck(check) => acl_check(check),
         Answer::Peers(peers) => self::peers(peers),
         Answer::Realms(realms) => self::realms(realms),
+        Answer::Draining(hosts) => {
+            format!("asked to go to another server: {}\n", plural::count(*hosts, "host manager"))
+        }
         Answer::Reloaded(reloaded) => {
             let mut lines =
                 format!("reloaded: {}\n", plural::rules(reloaded.default_subscriptions, reloaded.restricted_classes));

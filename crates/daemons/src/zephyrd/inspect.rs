@@ -36,7 +36,7 @@ impl Inspector<'_> {
             }
             ControlRequest::Peers {} => Answer::Peers(self.peers(now)),
             ControlRequest::Realms {} => Answer::Realms(self.list_realms(now)),
-            ControlRequest::Dump { here: false } | ControlRequest::Reload {} => return None,
+            ControlRequest::Dump { here: false } | ControlRequest::Drain {} | ControlRequest::Reload {} => return None,
         })
     }
 

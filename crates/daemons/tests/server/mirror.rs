@@ -6,7 +6,10 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 use zephyr_core::{exposure::Exposure, sanitize, time::Now};
-use zephyr_engine::server::{Change, ChangeSource, Changed, Config, Destination, Gauges, Located, Server};
+use zephyr_engine::{
+    machine::{Input, Machine},
+    server::{Change, ChangeSource, Changed, Command, Config, Destination, Gauges, Located, NeighbourRealm, Server},
+};
 
 /// A server's clients, subscriptions, locations and hosts.
 #[derive(Debug, Default)]
@@ -129,6 +132,11 @@ impl Restored {
 
     pub(crate) fn apply(&mut self, now: Now, changed: Changed) {
         self.0.apply(now, changed, ChangeSource::Kept);
+    }
+
+    /// It is told of other realms, as every server is at its start.
+    pub(crate) fn know_realms(&mut self, now: Now, realms: Vec<NeighbourRealm>) {
+        self.0.handle(now, Input::Command(Command::Realms(realms)));
     }
 
     /// It holds the same as the other one, in the same order.

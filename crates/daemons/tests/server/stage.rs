@@ -443,6 +443,9 @@ impl Stage {
     }
 
     pub fn command(&mut self, command: Command) -> Vec<Received> {
+        if let Command::Realms(realms) = &command {
+            self.restored.know_realms(self.now, realms.clone());
+        }
         self.engine.command(self.now, command);
         self.receive()
     }

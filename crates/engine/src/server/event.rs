@@ -104,14 +104,14 @@ pub enum Change {
         /// Where it receives.
         client: SocketAddr,
         /// Whose it is.
-        owner: Owner,
+        owner: ClientOwner,
     },
     /// A client has subscribed to more; where there are other servers, also to what it was subscribed to already.
     Subscribed {
         /// Where it receives.
         client: SocketAddr,
         /// Whose it is.
-        owner: Owner,
+        owner: ClientOwner,
         /// To what.
         destinations: Vec<Destination>,
     },
@@ -191,7 +191,7 @@ pub enum Change {
 
 /// Whose a client is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
+pub struct ClientOwner {
     /// The principal.
     pub principal: Arc<[u8]>,
     /// Whether that is proven.

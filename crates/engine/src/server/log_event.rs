@@ -90,6 +90,14 @@ pub enum LogEvent {
     NeverConfirmed { client: SocketAddr, principal: Box<[u8]> },
     /// A proven principal takes the address of a client that is not proven, or of which nothing shows that it is there.
     TakenOver { sender: Box<[u8]>, owner: Box<[u8]>, client: SocketAddr },
+    /// Another server of ours is there, and is sent the state.
+    PeerConnected { name: Box<str>, program: Box<str> },
+    /// Another server of ours knows all that this one knows.
+    PeerCaughtUp { name: Box<str> },
+    /// Another server of ours is not there any more.
+    PeerLost { name: Box<str>, why: Box<str> },
+    /// Another server of ours cannot be reached; told once, until it was there.
+    PeerNotReached { name: Box<str>, why: Box<str> },
     /// Another realm is otherwise than before.
     RealmState { realm: Box<[u8]>, state: RealmState },
     /// There is no session with the servers of another realm.
@@ -102,14 +110,8 @@ pub enum LogEvent {
     RealmSubscriptionRefused { sender: Box<[u8]>, from: SocketAddr, count: usize },
     /// Subscriptions of another realm, so many, that new rules forbid.
     RealmSubscriptionsEnded { realm: Box<[u8]>, count: usize },
-    /// Another server of ours is there, and is sent the state.
-    PeerConnected { name: Box<str>, program: Box<str> },
-    /// Another server of ours knows all that this one knows.
-    PeerCaughtUp { name: Box<str> },
-    /// Another server of ours is not there any more.
-    PeerLost { name: Box<str>, why: Box<str> },
-    /// Another server of ours cannot be reached; told once, until it was there.
-    PeerNotReached { name: Box<str>, why: Box<str> },
+    /// All host managers have gone to other servers, as they were asked to.
+    Drained,
     /// A host manager has started or flushed; so many clients are gone.
     HostFlushed { host: SocketAddr, clients: usize },
     /// Another server of the realm is named in the configuration.
@@ -164,11 +166,12 @@ impl LogEvent {
             | Self::ClientDead { .. }
             | Self::PortClosed { .. }
             | Self::NeverConfirmed { .. }
+            | Self::PeerConnected { .. }
+            | Self::Drained
+            | Self::PeerCaughtUp { .. }
             | Self::PeerAdded { .. }
             | Self::PeerRemoved { .. }
             | Self::PeerState { .. }
-            | Self::PeerConnected { .. }
-            | Self::PeerCaughtUp { .. }
             | Self::NoSuchClient { .. }
             | Self::DumpBegins { .. }
             | Self::DumpTaken { .. }
@@ -271,6 +274,14 @@ impl fmt::Display for LogEvent {
             Self::TakenOver { sender, owner, client } => {
                 write!(f, "{} takes the port of {} ({client})", text(sender), text(owner))
             }
+            Self::PeerConnected { name, program } => {
+                write!(f, "server {name} is connected ({})", text(program.as_bytes()))
+            }
+            Self::PeerCaughtUp { name } => write!(f, "server {name} has caught up"),
+            Self::PeerLost { name, why } => write!(f, "server {name} is lost: {}", text(why.as_bytes())),
+            Self::PeerNotReached { name, why } => {
+                write!(f, "server {name} cannot be reached: {}", text(why.as_bytes()))
+            }
             Self::RealmState { realm, state } => write!(f, "realm {} is now {state}", text(realm)),
             Self::NoRealmSession { realm, error } => {
                 write!(
@@ -291,14 +302,7 @@ impl fmt::Display for LogEvent {
                 let subscriptions = Plural(*count, "subscription", "subscriptions");
                 write!(f, "{subscriptions} of realm {} ended by the new rules", text(realm))
             }
-            Self::PeerConnected { name, program } => {
-                write!(f, "server {name} is connected ({})", text(program.as_bytes()))
-            }
-            Self::PeerCaughtUp { name } => write!(f, "server {name} has caught up"),
-            Self::PeerLost { name, why } => write!(f, "server {name} is lost: {}", text(why.as_bytes())),
-            Self::PeerNotReached { name, why } => {
-                write!(f, "server {name} cannot be reached: {}", text(why.as_bytes()))
-            }
+            Self::Drained => f.write_str("no host uses this server any longer"),
             Self::HostFlushed { host, clients } => {
                 write!(f, "host {} flushed, {} gone", host.ip(), Plural(*clients, "client", "clients"))
             }

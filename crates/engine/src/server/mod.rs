@@ -44,7 +44,7 @@ pub use acl_check::{Access, access};
 pub use config::{Command, Config};
 pub use confirmation::ProbeSecret;
 pub use counters::{Counters, Gauges, Metric};
-pub use event::{Cause, Change, Changed, Event, Gone, Located, LogEntry, Owner, Published};
+pub use event::{Cause, Change, Changed, ClientOwner, Event, Gone, Located, LogEntry, Published};
 pub use held_answers::{KeeperId, Presence};
 pub use inspect::{ClientView, PeerView, SubscriptionView};
 pub use job::{Done, Job};
@@ -148,11 +148,13 @@ pub struct Server {
     verifications: Verifications,
     /// Requests handled since the start.
     handled: u64,
-    /// Servers of the realm that are C programs.
-    c_peers: CPeers,
     /// The other servers of ours.
     ours: Ours,
     streams: StreamNumbers,
+    /// Host managers were asked to go elsewhere.
+    is_draining: bool,
+    /// Servers of the realm that are C programs.
+    c_peers: CPeers,
     /// Changes that were ever told.
     told: u64,
     held_answers: HeldAnswers,
@@ -249,9 +251,10 @@ impl Server {
             ingress: FairQueue::default(),
             verifications: Verifications::default(),
             handled: 0,
-            c_peers: CPeers::default(),
             ours: Ours::default(),
             streams: StreamNumbers::default(),
+            is_draining: false,
+            c_peers: CPeers::default(),
             told: 0,
             held_answers: HeldAnswers::default(),
             stamps: StampClock::new(config.id),
@@ -388,11 +391,12 @@ impl Server {
             Command::Peers { peers, believe } => {
                 self.config.neighbours.peers = peers;
                 self.config.neighbours.believe = believe;
-                self.set_c_peers(now);
                 self.arrange_ours(now);
+                self.set_c_peers(now);
             }
             Command::Stored { keeper, up_to } => self.stored(keeper, up_to),
             Command::Keeper { keeper, presence } => self.keeper(keeper, presence),
+            Command::Drain => self.drain(now),
             Command::Shutdown => {
                 self.finish_fan_outs(now);
                 self.end_all_hand_offs();

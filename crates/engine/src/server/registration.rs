@@ -10,6 +10,7 @@ use crate::server::{
     peers::ours::ended::Element,
     reply::{PARTS, Reply},
     request::Request,
+    stamp::Stamp,
     state::{
         clients::{Client, ClientId, NewClient},
         standing::Standing,
@@ -129,7 +130,9 @@ impl Server {
             let before = client.stamp;
             let stamp = self.changed(Change::ClientKnown { client: address, principal, session, through, local });
             self.clients.set_stamp(id, stamp);
-            self.ours.ended(&self.versions, before, || Element::Client(address));
+            if before != Stamp::default() {
+                self.ours.ended(&self.versions, before, || Element::Client(address));
+            }
         }
         Ok((id, kept))
     }

@@ -2,7 +2,7 @@
 //! from another server of the domain.
 
 use crate::server::{
-    Bounds, Change, Changed, Gone, Located, Owner, Server,
+    Bounds, Change, Changed, ClientOwner, Gone, Located, Server,
     peers::{ours::ended::Element, stream::StreamId},
     realms::theirs::{Added, Room},
     request::Path,
@@ -19,10 +19,10 @@ use crate::server::{
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 use zephyr_core::{auth::Session, body::Place, time::Now};
 
-/// Octets that a client has sent at least that was known before the start.
-const KEPT_REQUEST: usize = 160;
 /// A client that another server knows is probed by that one for so long.
 const PROBED_ELSEWHERE: Duration = Duration::from_secs(15);
+/// Octets that a client has sent at least that was known before the start.
+const KEPT_REQUEST: usize = 160;
 
 /// Where changes come from that were not made just now and here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Source {
 /// A client as another server, or an earlier run of this one, knows it.
 struct Known {
     address: SocketAddr,
-    owner: Owner,
+    owner: ClientOwner,
     session: Option<Arc<dyn Session>>,
     path: Path,
 }
@@ -53,7 +53,7 @@ struct Known {
 /// A list of subscriptions as another server, or an earlier run of this one, knows it.
 struct Wanted {
     client: SocketAddr,
-    owner: Owner,
+    owner: ClientOwner,
     destinations: Vec<Destination>,
 }
 
@@ -104,11 +104,11 @@ impl Server {
         let effect = match change.clone() {
             Change::ClientKnown { client: address, principal, session, through, local } => {
                 let path = Path { from: SocketAddr::new(address.ip(), through), local };
-                let owner = Owner { principal, proven: session.is_some() };
                 if source == Source::Kept {
                     // It has sent something before, so that one that is not confirmed can be sent a probe.
                     self.earn(address.ip(), KEPT_REQUEST);
                 }
+                let owner = ClientOwner { principal, proven: session.is_some() };
                 let path = if source == Source::Kept { path } else { Path { local: None, ..path } };
                 let (principal, known) = (owner.principal.clone(), session.clone());
                 if self.apply_client(now, Known { address, owner, session, path }, stamp, source) {
@@ -132,10 +132,10 @@ impl Server {
             Change::HostKnown { manager, local } => return self.apply_host(Path { from: manager, local }, source),
             Change::HostGone { manager } => return source == Source::Kept && self.hosts.leave(manager),
             Change::RealmSubscribed { realm, asker, destinations } => {
-                Effect::of(&change, self.apply_realm_subscriptions(&realm, &asker, &destinations, stamp))
+                return source == Source::Kept && self.apply_realm_subscriptions(&realm, &asker, &destinations, stamp);
             }
             Change::RealmUnsubscribed { realm, destinations } => {
-                Effect::of(&change, self.apply_realm_end(&realm, &destinations, |held| held < stamp))
+                return source == Source::Kept && self.apply_realm_end(&realm, &destinations, |_| true);
             }
             Change::VersionsKnown { versions } => {
                 self.learn_versions(&versions);
@@ -146,13 +146,16 @@ impl Server {
         };
         let applied = effect.here.is_some();
         if let Source::Peer(stream) = source {
-            if applied {
-                self.c_peers.note(&change);
-            }
             self.tell_on(Changed { stamp, change }, effect, stream);
         }
         // Not before that: who gets both must have what is there now before he is told that what was there before is gone.
         for change in std::mem::take(&mut self.ours.replaced) {
+            if let Change::ClientGone { client, .. } = &change
+                && let Some(client) = self.clients.at(*client).and_then(|id| self.clients.get(id))
+                && let Some(known) = changes_of(client).into_iter().next()
+            {
+                self.ours.log(&known, None, self.told);
+            }
             self.changed(change);
         }
         applied
@@ -164,6 +167,7 @@ impl Server {
             self.ours.log(&changed, Some(from), self.told);
         }
         if let Some(change) = effect.here {
+            self.c_peers.note(&change);
             self.tell(Changed { change, ..changed });
         }
     }
@@ -193,6 +197,8 @@ impl Server {
     fn apply_client(&mut self, now: Now, known: Known, stamp: Stamp, source: Source) -> bool {
         let Known { address, owner, session, path } = known;
         if self.ours.has_ended(stamp, || Element::Client(address)) {
+            // Whoever tells of it does not know that.
+            self.end_elsewhere(address, stamp, source);
             return false;
         }
         let held = self.clients.at(address).and_then(|id| self.clients.get(id)).map(|client| client.stamp);
@@ -255,7 +261,7 @@ impl Server {
         }
     }
 
-    fn apply_confirmation(&mut self, now: Now, address: SocketAddr, owner: &Owner) -> bool {
+    fn apply_confirmation(&mut self, now: Now, address: SocketAddr, owner: &ClientOwner) -> bool {
         let Some(id) = self.clients.at(address) else { return false };
         if self.clients.get(id).is_none_or(|client| client.is_confirmed() || client.owner() != *owner) {
             return false;
@@ -271,7 +277,8 @@ impl Server {
             self.ours.has_ended(stamp, || Element::Request(address))
                 || self.ours.has_ended(stamp, || Element::Subscription(address, it.clone()))
         };
-        let destinations: Vec<_> = destinations.into_iter().filter(|it| !has_ended(it)).collect();
+        let (ended, destinations): (Vec<_>, Vec<_>) = destinations.into_iter().partition(has_ended);
+        self.end_subscriptions_elsewhere(address, ended, vec![stamp], source);
         let of_owner = |&id: &ClientId| self.clients.get(id).is_some_and(|client| client.owner() == owner);
         let Some(id) = self.clients.at(address).filter(of_owner) else {
             // Of a client that has ended here: so have they.
@@ -369,39 +376,6 @@ impl Server {
         (!destinations.is_empty()).then_some(Change::Unsubscribed { client, destinations, stamps })
     }
 
-    /// Of a realm that is listed: others get nothing.
-    fn apply_realm_subscriptions(
-        &mut self,
-        realm: &[u8],
-        asker: &Arc<[u8]>,
-        destinations: &[Destination],
-        stamp: Stamp,
-    ) -> bool {
-        let Some(realm) = self.realms.table.named(realm) else { return false };
-        let room = Room { count: usize::MAX, octets: usize::MAX };
-        let theirs = &mut self.realms.theirs;
-        let added = destinations.iter().filter(|it| theirs.add(realm, it, asker, room) == Added::Yes).count();
-        theirs.set_stamp(realm, destinations, stamp);
-        added > 0
-    }
-
-    fn apply_realm_end(
-        &mut self,
-        realm: &[u8],
-        destinations: &[Destination],
-        is_known: impl Fn(Stamp) -> bool,
-    ) -> bool {
-        let Some(realm) = self.realms.table.named(realm) else { return false };
-        let theirs = &mut self.realms.theirs;
-        let mut ended = false;
-        for destination in destinations {
-            if theirs.get(realm, destination).is_some_and(|held| is_known(held.stamp)) {
-                ended |= theirs.remove(realm, destination);
-            }
-        }
-        ended
-    }
-
     fn apply_client_end(
         &mut self,
         now: Now,
@@ -463,9 +437,43 @@ impl Server {
         }
     }
 
+    /// Of a realm that is listed: others get nothing.
+    fn apply_realm_subscriptions(
+        &mut self,
+        realm: &[u8],
+        asker: &Arc<[u8]>,
+        destinations: &[Destination],
+        stamp: Stamp,
+    ) -> bool {
+        let Some(realm) = self.realms.table.named(realm) else { return false };
+        let room = Room { count: usize::MAX, octets: usize::MAX };
+        let theirs = &mut self.realms.theirs;
+        let added = destinations.iter().filter(|it| theirs.add(realm, it, asker, room) == Added::Yes).count();
+        theirs.set_stamp(realm, destinations, stamp);
+        added > 0
+    }
+
+    fn apply_realm_end(
+        &mut self,
+        realm: &[u8],
+        destinations: &[Destination],
+        is_known: impl Fn(Stamp) -> bool,
+    ) -> bool {
+        let Some(realm) = self.realms.table.named(realm) else { return false };
+        let theirs = &mut self.realms.theirs;
+        let mut ended = false;
+        for destination in destinations {
+            if theirs.get(realm, destination).is_some_and(|held| is_known(held.stamp)) {
+                ended |= theirs.remove(realm, destination);
+            }
+        }
+        ended
+    }
+
     fn apply_location(&mut self, located: &Located, stamp: Stamp, source: Source) -> bool {
         let Located { user, address, exposure, proven, machine, time, tty } = located;
         if self.ours.has_ended(stamp, || Element::Location(user.clone(), *address)) {
+            self.end_location_elsewhere(user, *address, stamp, source);
             return false;
         }
         let held = self.locations.stamp(user, *address);
@@ -524,7 +532,7 @@ impl Server {
                 let gone = self.hosts.managers().find(|known| known.from.ip() == path.from.ip());
                 gone.is_some_and(|gone| {
                     self.hosts.leave(gone.from);
-                    self.changed(Change::HostGone { manager: gone.from });
+                    self.host_left(gone.from);
                     true
                 })
             }

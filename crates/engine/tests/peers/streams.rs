@@ -2,6 +2,14 @@
 
 use crate::world::{Client, World};
 use std::time::Duration;
+use zephyr_core::notice::Packet;
+use zephyr_engine::server::{
+    Command, LogEvent, ServerId, Stamp,
+    peers::{
+        ours::wire::{self, Hello, Message, Version},
+        stream::{StreamEvent, StreamId},
+    },
+};
 
 const ALICE: Client<'static> = Client { host: 1, port: 5000, who: "alice@R.TEST" };
 
@@ -21,4 +29,135 @@ fn what_one_is_told_the_other_knows() {
     world.pass(Duration::from_secs(1));
     assert!(!world.has(0, ALICE, "foo") && world.has(0, ALICE, "bar"));
     world.check("ended");
+}
+
+/// Two servers that have caught up.
+fn two() -> World {
+    let mut world = World::new(2, 1);
+    world.pass(Duration::from_secs(3));
+    let abreast = |world: &World, number: usize| {
+        let server = world.nodes[number].server.as_ref().unwrap();
+        server.peers(world.now).iter().all(|peer| peer.state == "up" && peer.behind == 0)
+    };
+    assert!(abreast(&world, 0) && abreast(&world, 1), "{:?}", world.nodes[0].log);
+    world
+}
+
+#[test]
+fn an_answer_leaves_when_the_other_has_it_or_is_late() {
+    let mut world = two();
+    let before = world.nodes[0].answers.len();
+    world.control(0, ALICE, "SUBSCRIBE_NODEFS", b"foo\0*\0\0");
+    assert_eq!(world.nodes[0].answers.len(), before, "the other does not have it yet");
+    while world.deliver_one() {}
+    assert_eq!(world.nodes[0].answers.len(), before + 1);
+    // It falls silent: one wait, and no more until it has caught up.
+    world.control(0, ALICE, "SUBSCRIBE_NODEFS", b"bar\0*\0\0");
+    world.wait(Duration::from_millis(400));
+    assert_eq!(world.nodes[0].answers.len(), before + 1);
+    world.wait(Duration::from_millis(200));
+    assert_eq!(world.nodes[0].answers.len(), before + 2);
+    world.control(0, ALICE, "SUBSCRIBE_NODEFS", b"more\0*\0\0");
+    assert_eq!(world.nodes[0].answers.len(), before + 3);
+    while world.deliver_one() {}
+    world.control(0, ALICE, "SUBSCRIBE_NODEFS", b"again\0*\0\0");
+    assert_eq!(world.nodes[0].answers.len(), before + 3, "it has caught up, and is waited for");
+}
+
+#[test]
+fn a_notice_reaches_those_who_subscribed_at_another_server() {
+    let mut world = two();
+    world.control(0, ALICE, "SUBSCRIBE_NODEFS", b"foo\0*\0\0");
+    while world.deliver_one() {}
+    world.nodes[1].delivered.clear();
+    let bob = Client { host: 2, port: 5001, who: "bob@R.TEST" };
+    let body = b"hello";
+    world.message(1, bob, "foo", body);
+    while world.deliver_one() {}
+    let got: Vec<_> = world.nodes[1].delivered.iter().map(|(to, _)| *to).collect();
+    assert_eq!(got, [ALICE.address()], "confirmed once for all, and sent to at once");
+}
+
+#[test]
+fn who_is_heard_of_by_one_is_not_given_up_by_both() {
+    let mut world = two();
+    world.control(0, ALICE, "SUBSCRIBE_NODEFS", b"foo\0*\0\0");
+    world.login(0, ALICE, "NET-VISIBLE");
+    world.pass(Duration::from_secs(1));
+    let bob = Client { host: 2, port: 5001, who: "bob@R.TEST" };
+    // The way from the other server to her is broken.
+    world.unreachable.push((1, ALICE.address()));
+    world.message(1, bob, "foo", b"hello");
+    for _ in 0..30 {
+        world.pass(Duration::from_secs(60));
+        world.message(0, bob, "foo", b"hello");
+    }
+    let given_up = |it: &LogEvent| matches!(it, LogEvent::ClientDead { .. });
+    assert!(world.nodes[1].log.iter().any(given_up), "{:?}", world.nodes[1].log);
+    assert!(world.has(0, ALICE, "foo") && world.has(1, ALICE, "foo"));
+    assert!(world.state(0)[0].contains("alice"), "nor is her location");
+    world.check("kept");
+}
+
+#[test]
+fn hosts_are_asked_to_go_to_another_server() {
+    let mut world = two();
+    world.boot(0, 1);
+    world.pass(Duration::from_secs(1));
+    let before = world.nodes[0].answers.len();
+    world.command(0, Command::Drain);
+    let asked = Packet::parse(&world.nodes[0].answers[before]).unwrap();
+    assert_eq!((asked.notice.opcode, asked.notice.body), (&b"SHUTDOWN"[..], &b"10.0.0.2\0"[..]));
+    assert!(!world.nodes[0].log.contains(&LogEvent::Drained));
+    world.boot(1, 1);
+    world.pass(Duration::from_secs(1));
+    assert!(world.nodes[0].log.contains(&LogEvent::Drained));
+    assert_eq!(world.nodes[1].server.as_ref().unwrap().gauges().hosts, 1);
+}
+
+#[test]
+fn who_says_nothing_is_lost_and_connected_to_again() {
+    let mut world = two();
+    world.wait(Duration::from_secs(31));
+    assert!(world.nodes[0].log.iter().any(|it| matches!(it, LogEvent::PeerLost { .. })), "{:?}", world.nodes[0].log);
+    world.pass(Duration::from_secs(60));
+    world.control(0, ALICE, "SUBSCRIBE_NODEFS", b"foo\0*\0\0");
+    world.pass(Duration::from_secs(1));
+    assert!(world.has(1, ALICE, "foo"));
+    // And as long as there is nothing to be told, both say that they are there.
+    let lost = world.nodes[0].log.len();
+    world.pass(Duration::from_secs(300));
+    assert_eq!(world.nodes[0].log.len(), lost);
+}
+
+#[test]
+fn what_is_no_message_ends_a_stream_and_what_is_unknown_does_not() {
+    let hello = |major| {
+        let version = Version { major, minor: 9 };
+        let hello = Hello { version, server: ServerId(77), port: 2103, program: "later".to_owned() };
+        let mut octets = Vec::new();
+        wire::write(&Message::Hello(hello), &mut octets);
+        octets
+    };
+    let mut unknown = vec![99, 0, 2, 1, 2];
+    wire::write(&Message::Known([Stamp { time: 5, server: ServerId(77) }].into_iter().collect()), &mut unknown);
+    let rows: [(Vec<u8>, Vec<u8>, bool); 5] = [
+        (hello(1), unknown, true),
+        (hello(2), vec![], false),
+        (hello(1), vec![2, 0, 1, 7], false),
+        (hello(1), vec![16, 255, 255], false),
+        (hello(1), hello(1), false),
+    ];
+    for (first, second, stays) in rows {
+        // Server 1 is not there: somebody who has proven to be a server speaks for it.
+        let mut world = World::new(2, 1);
+        world.kill(1, false);
+        let stream = StreamId(StreamId::FIRST_OF_OTHERS.0 + 1000);
+        world.stream(0, StreamEvent::Accepted { stream, from: [10, 0, 0, 2].into() });
+        for record in [first, second.clone()] {
+            world.stream(0, StreamEvent::Record { stream, record: record.into() });
+        }
+        let state = world.nodes[0].server.as_ref().unwrap().peers(world.now)[0].state;
+        assert_eq!(state == "catching up", stays, "{second:?} {:?}", world.nodes[0].log);
+    }
 }

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
@@ -244,15 +244,7 @@ impl World {
                     self.nodes[number].due = due;
                     return;
                 }
-                Output::Event(Event::Changed(changed)) => {
-                    if std::env::var("DBG").is_ok()
-                        && (format!("{changed:?}").contains(&std::env::var("DBG").unwrap())
-                            || format!("{:?}", changed.change).starts_with("Versions"))
-                    {
-                        eprintln!("{:?} node {number}: {changed:?}", self.now.monotonic);
-                    }
-                    self.nodes[number].kept.push(changed)
-                }
+                Output::Event(Event::Changed(changed)) => self.nodes[number].kept.push(changed),
                 Output::Event(Event::Log(entry)) => self.nodes[number].log.push(entry.event),
                 Output::Event(Event::Published(_)) => {}
                 Output::Transmit(transmit) => {
@@ -477,6 +469,25 @@ impl World {
         self.give(number, manager(host), &packet);
     }
 
+    pub(crate) fn message(&mut self, number: usize, from: Client<'_>, class: &str, body: &[u8]) {
+        let notice = Notice {
+            kind: Kind::Acked,
+            port: from.port,
+            class: class.as_bytes(),
+            instance: b"x",
+            sender: from.who.as_bytes(),
+            body,
+            ..Notice::EMPTY
+        };
+        self.send(number, manager(from.host), notice);
+    }
+
+    /// Something happens to a stream of a server.
+    pub(crate) fn stream(&mut self, number: usize, event: StreamEvent) {
+        self.happens(number, event);
+        self.settle(number);
+    }
+
     pub(crate) fn command(&mut self, number: usize, command: Command) {
         let now = self.now;
         if let Some(server) = &mut self.nodes[number].server {
@@ -544,5 +555,3 @@ impl Client<'_> {
         SocketAddr::new(manager(self.host).ip(), self.port)
     }
 }
-
-pub(crate) type Counts = BTreeMap<&'static str, usize>;

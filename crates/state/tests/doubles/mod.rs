@@ -17,7 +17,9 @@ use zephyr_core::{
     notice::{Notice, Packet},
     time::Now,
 };
-use zephyr_engine::server::{Change, Changed, Destination, KeptAnswer, Located, ServerId, Stamp, UsedAuthenticator};
+use zephyr_engine::server::{
+    self, Change, Changed, Destination, KeptAnswer, Located, ServerId, Stamp, UsedAuthenticator,
+};
 use zephyr_state::{Owner, Store};
 
 pub const ALICE: &[u8] = b"alice@R";
@@ -97,6 +99,7 @@ pub fn known(host: u8, principal: &[u8], session: Option<Arc<dyn Session>>) -> C
 
 /// Alice is at a place and subscribed twice, and bob is there.
 pub fn some_changes() -> Vec<Changed> {
+    let of_alice = || server::ClientOwner { principal: ALICE.into(), proven: true };
     let to = |text: &[u8]| Destination::from_text(text).unwrap();
     let located = Located {
         user: ALICE.into(),
@@ -120,9 +123,13 @@ pub fn some_changes() -> Vec<Changed> {
     [
         Change::HostKnown { manager: SocketAddr::new(client(1).ip(), 2104), local: Some([10, 0, 0, 9].into()) },
         known(1, ALICE, Some(Arc::new(Key(SECRET.to_vec())))),
-        Change::ClientConfirmed { client: client(1) },
-        Change::Subscribed { client: client(1), destinations: vec![to(b"b\0*\0")] },
-        Change::Subscribed { client: client(1), destinations: vec![to(b"c\0d\0Me@R"), to(b"a\0d\0")] },
+        Change::ClientConfirmed { client: client(1), owner: of_alice() },
+        Change::Subscribed { client: client(1), owner: of_alice(), destinations: vec![to(b"b\0*\0")] },
+        Change::Subscribed {
+            client: client(1),
+            owner: of_alice(),
+            destinations: vec![to(b"c\0d\0Me@R"), to(b"a\0d\0")],
+        },
         known(2, b"bob@R", None),
         Change::Located(located),
         Change::AuthenticatorUsed(used),

@@ -10,7 +10,7 @@ use std::{
 use zephyr_core::auth::Session;
 use zephyr_core::time::Now;
 use zephyr_engine::server::{
-    Change, ChangeSource, Changed, Destination, Horizon, KeptDelivery, Located, Owner, Server, ServerId, Stamp,
+    Change, ChangeSource, Changed, ClientOwner, Destination, Horizon, KeptDelivery, Located, Server, ServerId, Stamp,
     UsedAuthenticator, VersionVector,
 };
 
@@ -222,7 +222,7 @@ impl Client {
             through: self.through,
             local: self.local,
         };
-        let owner = Owner { principal: self.principal.clone(), proven: self.session.is_some() };
+        let owner = ClientOwner { principal: self.principal.clone(), proven: self.session.is_some() };
         let mut changes = vec![Changed { stamp, change: known }];
         if self.is_confirmed {
             changes.push(Changed { stamp, change: Change::ClientConfirmed { client, owner: owner.clone() } });

@@ -2,7 +2,7 @@
 
 use super::{
     history::Member,
-    invariants::{Incarnation, Violation},
+    invariants::{Incarnation, Invariant, Violation},
     mutant::Mutant,
     node::{Domain, Node, Role, SERVER_PORT},
     process::{Process, Stimulus},
@@ -17,6 +17,8 @@ use zephyr_engine::server::{
 
 /// How long a disk takes at most to store what it has.
 const MAX_DISK_MILLIS: u64 = 50;
+/// Changes that a server tells of in a second at most: all of a snapshot may come at once.
+const MAX_CHANGES_PER_SECOND: u32 = 3000;
 /// How far apart the clocks of two servers may be that prove themselves to each other, in seconds.
 const CLOCK_SKEW: u64 = 300;
 
@@ -30,6 +32,12 @@ impl World {
         let is_first = self.nodes[node].disk.as_mut().is_some_and(|disk| disk.take(changed.clone()));
         if is_first {
             self.begin_to_store(node);
+        }
+        let second = self.now.as_secs();
+        let changes = &mut self.nodes[node].changes;
+        *changes = (second, if changes.0 == second { changes.1 + 1 } else { 1 });
+        if changes.1 > MAX_CHANGES_PER_SECOND {
+            return self.checked(node, Err((Invariant::Timers, "tells of changes again and again".to_owned())));
         }
         Ok(())
     }

@@ -75,6 +75,8 @@ pub(super) struct Node {
     pub jobs: usize,
     /// The second in which its driver woke up last, and how often.
     pub wakes: (u64, u32),
+    /// The second in which it told of a change last, and of how many.
+    pub changes: (u64, u32),
     /// Operations that it has begun.
     pub operations: u64,
     /// A server has acknowledged that its host has started, if it is a host manager.
@@ -103,6 +105,7 @@ impl Node {
             blocked: false,
             jobs: 0,
             wakes: (0, 0),
+            changes: (0, 0),
             operations: 0,
             begun: false,
             disk: None,

@@ -30,6 +30,12 @@ impl Shell {
     pub(super) fn serve_admin(&mut self, request: AdminRequest) {
         match request {
             AdminRequest::Control(ControlRequest::Dump { here: false }, answer) => self.dump_to_file(Some(answer)),
+            AdminRequest::Control(ControlRequest::Drain {}, answer) => {
+                let hosts = self.driver.machine().gauges().hosts;
+                tracing::info!("asked to go to another server: {}", plural::count(hosts, "host manager"));
+                self.driver.handle(Input::Command(Command::Drain));
+                let _ = answer.send(Answer::Draining(hosts));
+            }
             AdminRequest::Control(ControlRequest::Reload {}, answer) => {
                 let result = self.reload();
                 let _ = answer.send(result);

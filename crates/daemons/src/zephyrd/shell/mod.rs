@@ -43,7 +43,7 @@ use zephyr_core::{auth::Service, charset::Charset, sanitize, time::Now};
 use zephyr_domain::server_domain::ServerDomain;
 use zephyr_engine::{
     machine::Input,
-    server::{Command, Done, Event, Job, Neighbours, Server},
+    server::{Command, Done, Event, Job, Neighbours, Server, SessionMaker},
 };
 use zephyr_net::{
     clock::Clock,
@@ -117,7 +117,12 @@ async fn serve(
     let listening = socket.local_addr()?;
     let own = streams::own_address(listening, host.address.into());
     let found = kept_state::find(options, &settings, &domain.realm, Ok(service.clone()), start::server_id()?);
-    let neighbours = Neighbours { peers: peers.peers(), believe: settings.peers.believe, ..Neighbours::default() };
+    let sessions = {
+        let service = service.clone();
+        SessionMaker::new(move |key| service.restore(key).ok())
+    };
+    let (peers_now, believe) = (peers.peers(), settings.peers.believe);
+    let neighbours = Neighbours { peers: peers_now, believe, sessions, ..Neighbours::default() };
     let identity = start::Identity { neighbours, id: found.id() };
     let config = start::engine_config(host, &domain, settings.bounds, rules, &socket, identity)?;
     let realm = String::from_utf8_lossy(config.realms.local()).into_owned();

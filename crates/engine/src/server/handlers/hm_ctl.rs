@@ -65,7 +65,7 @@ impl Server {
             }
             names::DETACH => {
                 if self.hosts.leave(request.from) {
-                    self.changed(Change::HostGone { manager: request.from });
+                    self.host_left(request.from);
                 }
             }
             opcode => {
@@ -137,10 +137,9 @@ impl Server {
         self.report(LogEvent::HostFlushed { host: manager, clients: clients.len() });
         let gone = if is_usual { self.locations.remove_host(manager.ip()) } else { self.locations_of(&clients) };
         self.locations_gone(gone);
-        if is_usual || !clients.is_empty() {
-            if self.forget_packets_of(manager.ip()) {
-                self.changed(Change::ProofsUndone { host: manager.ip() });
-            }
+        let concerns_somebody = is_usual || !clients.is_empty();
+        if concerns_somebody && self.forget_packets_of(manager.ip()) {
+            self.changed(Change::ProofsUndone { host: manager.ip() });
         }
         for id in clients {
             self.take_client(id, Gone::Ended);
@@ -154,9 +153,29 @@ impl Server {
         addresses.flat_map(|address| self.locations.remove_address(address, true)).collect()
     }
 
-    /// Sends every known host manager a SHUTDOWN, as this server ends. There is no other server to name.
+    /// Asks all host managers to go to another server. This one goes on with what comes.
+    pub(crate) fn drain(&mut self, now: Now) {
+        self.is_draining = true;
+        self.say_goodbye_to_hosts(now);
+        self.tell_if_drained();
+    }
+
+    /// A host's manager does not talk to this server any longer.
+    pub(crate) fn host_left(&mut self, manager: SocketAddr) {
+        self.changed(Change::HostGone { manager });
+        self.tell_if_drained();
+    }
+
+    fn tell_if_drained(&mut self) {
+        if self.is_draining && self.hosts.len() == 0 {
+            self.report(LogEvent::Drained);
+        }
+    }
+
+    /// Sends every known host manager a SHUTDOWN, which names another server that is there, as this one ends or wants to.
     pub(crate) fn say_goodbye_to_hosts(&mut self, now: Now) {
         let recipient = [b"hm@", self.config.realms.local()].concat();
+        let body = self.living_peer().map(|address| format!("{}\0", address.ip())).unwrap_or_default();
         let managers: Vec<Path> = self.hosts.managers().collect();
         for path in managers {
             let manager = path.from;
@@ -172,6 +191,7 @@ impl Server {
                 sender: names::SERVER,
                 recipient: &recipient,
                 multinotice: b"0/0",
+                body: body.as_bytes(),
                 address: self.config.address.into(),
                 ..Notice::EMPTY
             };

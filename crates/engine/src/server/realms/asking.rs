@@ -2,7 +2,7 @@
 //! end (server to server, section 6.3).
 
 use crate::server::{
-    Change, Server,
+    Change, ClientOwner, Server,
     log_event::LogEvent,
     origin::RealmId,
     realms::{
@@ -241,7 +241,7 @@ impl Server {
             self.report(LogEvent::Full { what: "subscriptions", from: client });
             self.no_longer_wanted(std::slice::from_ref(destination));
         } else if let Some(added) = self.subscriptions.add(destination.clone(), id, &payer) {
-            let Some(owner) = self.clients.get(id).map(Client::owner) else { return true };
+            let owner = ClientOwner { principal: payer.principal.clone(), proven: payer.standing.is_proven() };
             let stamp = self.changed(Change::Subscribed { client, owner, destinations: vec![added.clone()] });
             if let Some(client) = self.clients.get_mut(id) {
                 client.add(vec![added], stamp);

@@ -3,7 +3,7 @@
 //! There may be many, so each takes as few octets as can be: no hash table has a place for it alone.
 
 use crate::server::{
-    Owner,
+    ClientOwner,
     request::Path,
     stamp::Stamp,
     state::{
@@ -160,8 +160,8 @@ impl Client {
     }
 
     /// Whose it is.
-    pub(crate) fn owner(&self) -> Owner {
-        Owner { principal: self.principal.clone(), proven: self.standing().is_proven() }
+    pub(crate) fn owner(&self) -> ClientOwner {
+        ClientOwner { principal: self.principal.clone(), proven: self.standing().is_proven() }
     }
 
     /// The stamps of the changes that made it and its subscriptions, each once.
@@ -379,16 +379,16 @@ impl Clients {
         self.by_address.values().filter_map(|&id| Some((id, self.get(id)?)))
     }
 
-    /// The clients behind this address, in the order of their addresses.
-    pub(crate) fn after(&self, address: Option<SocketAddr>) -> impl Iterator<Item = &Client> {
-        let first = address.map_or(Bound::Unbounded, |address| Bound::Excluded(Address::from(address)));
-        self.by_address.range((first, Bound::Unbounded)).filter_map(|(_, &id)| self.get(id))
-    }
-
     /// The client whose address follows this one, or the first, in the order of their addresses.
     pub(crate) fn next_after(&self, address: Option<SocketAddr>) -> Option<ClientId> {
         let first: Bound<Address> = address.map_or(Bound::Unbounded, |address| Bound::Excluded(address.into()));
         self.by_address.range((first, Bound::Unbounded)).next().map(|(_, &id)| id)
+    }
+
+    /// The clients behind this address, in the order of their addresses.
+    pub(crate) fn after(&self, address: Option<SocketAddr>) -> impl Iterator<Item = &Client> {
+        let first = address.map_or(Bound::Unbounded, |address| Bound::Excluded(Address::from(address)));
+        self.by_address.range((first, Bound::Unbounded)).filter_map(|(_, &id)| self.get(id))
     }
 
     /// All clients.

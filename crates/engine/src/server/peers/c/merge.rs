@@ -145,6 +145,7 @@ impl Server {
         let Some(payer) = self.clients.get(id).map(Client::payer) else { return changed };
         let max = self.config.bounds.subscriptions_per_client;
         let held = self.clients.get(id).map_or(0, |client| client.subscriptions.len());
+        let Some(owner) = self.clients.get(id).map(Client::owner) else { return changed };
         let mut added = Vec::new();
         for destination in wanted {
             if held + added.len() >= max {
@@ -155,7 +156,6 @@ impl Server {
         if added.is_empty() {
             return changed;
         }
-        let Some(owner) = self.clients.get(id).map(Client::owner) else { return changed };
         let stamp = self.changed(Change::Subscribed { client: address, owner, destinations: added.clone() });
         if let Some(client) = self.clients.get_mut(id) {
             client.add(added, stamp);
@@ -380,7 +380,7 @@ impl Server {
         for (id, address, destinations) in ended {
             self.c_unsubscribe(id, address, destinations);
         }
-        let gone = locations.into_iter().filter_map(|(user, address)| self.locations.remove(&user, address, true).ok());
+        let gone = locations.iter().filter_map(|(user, address)| self.locations.remove(user, *address, true).ok());
         let gone = gone.collect();
         self.locations_gone(gone);
         dropped
@@ -392,8 +392,6 @@ impl Server {
             self.subscriptions.remove(destination, id, &payer);
         }
         let (destinations, stamps) = self.end_held(id, &destinations, |_| true);
-        if !destinations.is_empty() {
-            self.changed(Change::Unsubscribed { client, destinations, stamps });
-        }
+        self.changed(Change::Unsubscribed { client, destinations, stamps });
     }
 }

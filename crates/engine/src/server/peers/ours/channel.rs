@@ -161,11 +161,6 @@ impl Channel {
         self.out.len() - self.sent_of_out
     }
 
-    /// Whether nothing is under way or waits.
-    pub(super) const fn is_idle(&self) -> bool {
-        self.under_way == 0 && self.waiting() == 0
-    }
-
     /// The next record, when one is full, or there is something and the last one has left.
     pub(super) fn record(&mut self, now: Duration) -> Option<Bytes> {
         let is_due = self.waiting() >= MAX_RECORD || self.waiting() > 0 && self.under_way == 0;

@@ -5,6 +5,7 @@
 //! remembered until the vector covers it.
 
 use crate::server::{
+    Change, Gone,
     stamp::{Stamp, VersionVector},
     state::subscriptions::Destination,
 };
@@ -33,16 +34,27 @@ pub(crate) struct Ended(HashSet<(Stamp, Element)>);
 impl Ended {
     /// An element has ended; false when that is known, or too many have.
     pub(crate) fn insert(&mut self, stamp: Stamp, element: Element) -> bool {
-        if self.0.len() >= MAX_ENDED {
-            return false;
-        }
-        self.0.insert((stamp, element));
-        true
+        self.0.len() < MAX_ENDED && self.0.insert((stamp, element))
     }
 
     /// Whether an element has ended.
     pub(crate) fn contains(&self, stamp: Stamp, element: impl FnOnce() -> Element) -> bool {
         !self.0.is_empty() && self.0.contains(&(stamp, element()))
+    }
+
+    /// That they have ended, as changes.
+    pub(super) fn changes(&self) -> impl Iterator<Item = Change> {
+        self.0.iter().map(|(stamp, element)| match element {
+            Element::Client(client) | Element::Request(client) => {
+                Change::ClientGone { client: *client, stamps: vec![*stamp], why: Gone::Ended }
+            }
+            Element::Subscription(client, destination) => {
+                Change::Unsubscribed { client: *client, destinations: vec![destination.clone()], stamps: vec![*stamp] }
+            }
+            Element::Location(user, address) => {
+                Change::LocationGone { user: user.clone(), address: *address, stamp: *stamp }
+            }
+        })
     }
 
     /// What is known now is remembered no longer.

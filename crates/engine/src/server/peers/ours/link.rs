@@ -9,7 +9,7 @@ use super::{
     wire::{self, Hello, Message},
 };
 use crate::server::{
-    Job, KeeperId, PeerKind, PeerServer, Presence, Server,
+    Job, KeeperId, PeerKind, PeerServer, PeerView, Presence, Server,
     log_event::LogEvent,
     peers::stream::{StreamId, StreamOrder},
 };
@@ -117,6 +117,19 @@ impl Server {
                 }
             }
         }
+    }
+
+    /// Another server of ours, as operators see it.
+    pub(crate) fn view_of_our_peer(&self, now: Now, server: &PeerServer) -> Option<PeerView> {
+        let link = self.ours.links.iter().find(|link| link.name == server.name)?;
+        Some(PeerView {
+            name: server.name.clone(),
+            kind: PeerKind::Ours,
+            addresses: server.addresses.clone(),
+            state: link.state(),
+            since: now.monotonic.saturating_sub(link.since()),
+            behind: link.channel.as_ref().map_or(0, |channel| channel.behind(self.ours.log.end())),
+        })
     }
 
     /// When something is due for another server.

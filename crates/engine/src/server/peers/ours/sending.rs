@@ -9,8 +9,10 @@ use crate::server::{
     Change, Changed, Job, Presence, Server,
     log_event::LogEvent,
     peers::stream::{MAX_RECORD, StreamId, StreamOrder},
+    snapshot::changes_of,
     stamp::{Stamp, VersionVector},
 };
+use std::{collections::BTreeSet, net::SocketAddr};
 use zephyr_core::time::Now;
 
 impl Server {
@@ -60,9 +62,24 @@ impl Server {
         self.tell_versions();
         let end = self.ours.log.end();
         let versions = self.versions.clone();
+        // What has ended and is not covered by that is part of what is known.
+        let ended: Vec<Change> = self.ours.ended.changes().collect();
+        // A client that is there is told first: what it was before has ended, and it has not.
+        let gone = ended.iter().filter_map(|change| match change {
+            Change::ClientGone { client, .. } => Some(*client),
+            _ => None,
+        });
+        let present: BTreeSet<SocketAddr> = gone.collect();
+        let present = present.into_iter().filter_map(|client| self.clients.get(self.clients.at(client)?));
+        let present: Vec<Changed> = present.filter_map(|client| changes_of(client).into_iter().next()).collect();
         let Some(channel) = self.ours.channel_mut(stream) else { return };
         wire::write(&Message::Known(versions), &mut channel.out);
         wire::write(&Message::Begin, &mut channel.out);
+        present.iter().for_each(|known| wire::write_change(known, Part::Live, &mut channel.out));
+        for change in ended {
+            let stamp = self.stamps.next(self.now);
+            wire::write_change(&Changed { stamp, change }, Part::Live, &mut channel.out);
+        }
         channel.next = Some(end);
         self.ours.wants_turn = true;
     }

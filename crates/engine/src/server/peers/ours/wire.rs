@@ -5,7 +5,7 @@
 //! versions may say more.
 
 use crate::server::{
-    Change, Changed, Gone, KeptAnswer, Located, Owner, UsedAuthenticator,
+    Change, Changed, ClientOwner, Gone, KeptAnswer, Located, UsedAuthenticator,
     stamp::{ServerId, Stamp, VersionVector},
     state::subscriptions::Destination,
 };
@@ -322,7 +322,7 @@ fn stamps(out: &mut Vec<u8>, stamps: &[Stamp]) {
     stamps.iter().for_each(|&stamp| write_stamp(out, stamp));
 }
 
-fn write_owner(out: &mut Vec<u8>, owner: &Owner) {
+fn write_owner(out: &mut Vec<u8>, owner: &ClientOwner) {
     text(out, &owner.principal);
     out.push(u8::from(owner.proven));
 }
@@ -466,8 +466,8 @@ impl<'a> Fields<'a> {
         (0..self.number()?).map(|_| self.stamp()).collect()
     }
 
-    fn owner(&mut self) -> Option<Owner> {
-        Some(Owner { principal: self.text()?.into(), proven: self.flag()? })
+    fn owner(&mut self) -> Option<ClientOwner> {
+        Some(ClientOwner { principal: self.text()?.into(), proven: self.flag()? })
     }
 
     fn destinations(&mut self) -> Option<Vec<Destination>> {
