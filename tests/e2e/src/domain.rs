@@ -221,6 +221,21 @@ impl Domain {
         })
     }
 
+    /// Tells all servers of ours that run who the others are now.
+    ///
+    /// # Errors
+    /// When one does not take it.
+    pub fn reload(&self) -> Result<()> {
+        for number in 0..self.servers.len() {
+            self.configure(number)?;
+        }
+        let running = |server: &Server| server.make == Make::Ours && server.daemon.is_some();
+        for (number, _) in self.servers.iter().enumerate().filter(|(_, server)| running(server)) {
+            self.zephyrctl(number, &["reload"])?.success()?;
+        }
+        Ok(())
+    }
+
     /// Loses all that two servers send each other, and nothing else.
     ///
     /// # Errors
