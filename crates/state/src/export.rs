@@ -174,8 +174,9 @@ pub fn export(
     });
     if keys == SealedKeys::With
         && let Some(salt) = store::get::<Vec<u8>>(&snapshot, "salt")?
+        && let Some(head) = head.as_object_mut()
     {
-        head["salt"] = Json::String(hex(&salt));
+        head.insert("salt".to_owned(), Json::String(hex(&salt)));
     }
     writeln!(out, "{head}")?;
     let mut count = 0;

@@ -285,7 +285,7 @@ pub fn what_the_living_answer_arrives(makes: &[Make], rounds: usize) -> Result<(
             }
         }
         for (writer, order, text) in orders {
-            let outcome = writers[writer].outcome(order)?;
+            let outcome = writers.get(writer).context("no such writer")?.outcome(order)?;
             ensure!(outcome == "sent", "{text}: {outcome}\n{}", domain.said());
             expected.insert(text);
         }

@@ -165,19 +165,31 @@ impl Domain {
         &self.realm
     }
 
-    /// One of its servers.
+    /// One of its servers. A test that asks for another one is wrong, and panics.
+    #[expect(clippy::indexing_slicing, reason = "of tests only")]
     pub fn server(&mut self, number: usize) -> &mut Server {
         &mut self.servers[number]
     }
 
-    /// One of its machines with a host manager.
+    #[expect(clippy::indexing_slicing, reason = "of tests only")]
+    fn server_host(&self, number: usize) -> &Host {
+        &self.servers[number].host
+    }
+
+    /// One of its machines with a host manager; as [`Domain::server`].
+    #[expect(clippy::indexing_slicing, reason = "of tests only")]
     pub fn station(&mut self, number: usize) -> &mut Station {
         &mut self.stations[number]
     }
 
+    #[expect(clippy::indexing_slicing, reason = "of tests only")]
+    fn station_host(&self, number: usize) -> &Host {
+        &self.stations[number].host
+    }
+
     /// The name of the machine that a person is found at.
     pub fn station_name(&self, number: usize) -> &str {
-        self.stations[number].host.name()
+        self.station_host(number).name()
     }
 
     /// How many machines with a host manager there are.
@@ -191,7 +203,8 @@ impl Domain {
     /// When it does not serve; shows what it said.
     pub fn start(&mut self, number: usize) -> Result<()> {
         self.configure(number)?;
-        self.servers[number].start(&self.realm)
+        let server = self.servers.get_mut(number).context("no such server")?;
+        server.start(&self.realm)
     }
 
     /// Starts all servers at the same moment.
@@ -208,12 +221,27 @@ impl Domain {
         })
     }
 
+    /// Tells all servers of ours that run who the others are now.
+    ///
+    /// # Errors
+    /// When one does not take it.
+    pub fn reload(&self) -> Result<()> {
+        for number in 0..self.servers.len() {
+            self.configure(number)?;
+        }
+        let running = |server: &Server| server.make == Make::Ours && server.daemon.is_some();
+        for (number, _) in self.servers.iter().enumerate().filter(|(_, server)| running(server)) {
+            self.zephyrctl(number, &["reload"])?.success()?;
+        }
+        Ok(())
+    }
+
     /// Loses all that two servers send each other, and nothing else.
     ///
     /// # Errors
     /// When the system refuses.
     pub fn part(&self, one: usize, other: usize) -> Result<()> {
-        self.servers[one].host.part_from(&self.servers[other].host)
+        self.server_host(one).part_from(self.server_host(other))
     }
 
     /// Undoes [`Domain::part`].
@@ -221,7 +249,7 @@ impl Domain {
     /// # Errors
     /// When the system refuses.
     pub fn meet(&self, one: usize, other: usize) -> Result<()> {
-        self.servers[one].host.meet(&self.servers[other].host)
+        self.server_host(one).meet(self.server_host(other))
     }
 
     /// Runs zephyrctl on the machine of a server of ours.
@@ -229,17 +257,17 @@ impl Domain {
     /// # Errors
     /// When it cannot be run; that it fails is none.
     pub fn zephyrctl(&self, number: usize, arguments: &[&str]) -> Result<Output> {
-        let mut command = self.servers[number].host.command(&self.realm, bins::path("zephyrctl")?);
+        let mut command = self.server_host(number).command(&self.realm, bins::path("zephyrctl")?);
         command.args(arguments);
         process::run(command, TIMEOUT)
     }
 
     /// Writes the configuration of ours: which servers are C's, and where state is kept. C's reads none of it.
     fn configure(&self, number: usize) -> Result<()> {
-        let server = &self.servers[number];
+        let host = self.server_host(number);
         let state = match self.keeps {
             Keeps::Nothing => "none".to_owned(),
-            Keeps::State => server.host.folder().join("state.db").display().to_string(),
+            Keeps::State => host.folder().join("state.db").display().to_string(),
         };
         let strangers = self.servers.iter().filter(|other| other.make == Make::C);
         let strangers: Vec<String> = strangers.map(|other| format!("{:?}", other.host.name())).collect();
@@ -247,7 +275,7 @@ impl Domain {
         if !strangers.is_empty() {
             text += &format!("\n[peers]\nc = [{}]\n", strangers.join(", "));
         }
-        Ok(fs::write(server.host.etc_zephyr().join("zephyr.toml"), text)?)
+        Ok(fs::write(host.etc_zephyr().join("zephyr.toml"), text)?)
     }
 
     /// Makes one more machine with a host manager of this make, which uses these servers, the first for preference; returns
@@ -258,7 +286,7 @@ impl Domain {
     pub fn add_station(&mut self, lan: &Lan, make: Make, servers: &[usize]) -> Result<usize> {
         let host = lan.host(&station_name(self.realm.name(), self.stations.len()))?;
         host.enrol(&self.realm)?;
-        let names: Vec<&str> = servers.iter().map(|&number| self.servers[number].host.name()).collect();
+        let names: Vec<&str> = servers.iter().map(|&number| self.server_host(number).name()).collect();
         let program = match make {
             Make::C => "/usr/sbin/zhm".into(),
             Make::Ours => bins::path("zhm")?,
@@ -278,7 +306,7 @@ impl Domain {
     /// # Errors
     /// When the KDC gives none.
     pub fn login(&self, station: usize, name: &str) -> Result<Person> {
-        let user = self.stations[station].host.login(&self.realm, name)?;
+        let user = self.station_host(station).login(&self.realm, name)?;
         Ok(Person::of_realm(user, Vec::new()))
     }
 
@@ -293,7 +321,10 @@ impl Domain {
                 let class = format!("agree-{here}-{there}");
                 let mut reader = self.login(here, "carol")?.client()?;
                 let mut writer = self.login(there, "carol")?.client()?;
-                reader.subscribe((&class, "*", "*"))?;
+                // A server that has just started may know that it has forgotten something, and take nothing before.
+                wait_until(&format!("station {here} subscribes"), TIMEOUT, || {
+                    Ok((reader.ask(&["subscribe", &class, "*", "*"])? == "done").then_some(()))
+                })?;
                 wait_until(&format!("what station {here} says is known to station {there}"), TIMEOUT, || {
                     Ok((writer.send(&class, "probe", "", "probe")? == "sent").then_some(()))
                 })

@@ -107,6 +107,8 @@ fn a_site_changes_one_server_at_a_time() -> Result<()> {
         domain.server(changed).stop()?;
         domain.server(changed).make = OURS;
         domain.start(changed)?;
+        // The other one must be told that it is no longer C's.
+        domain.reload()?;
         domain.agree(&[0, 1])?;
     }
     for class in ["news", "weather"] {

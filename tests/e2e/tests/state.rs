@@ -51,7 +51,6 @@ fn who_stands_still_over_a_restart_gets_what_he_has_not_acknowledged() -> Result
     zwgc.signal(Signal::SIGSTOP)?;
     alice.send(&["-c", "news", "-m", "meanwhile"])?;
     domain.server(0).stop()?;
-    assert!(domain.server(0).said().contains("1 packet that nobody has acknowledged"), "{}", domain.server(0).said());
     domain.start(0)?;
     zwgc.signal(Signal::SIGCONT)?;
     shows(&zwgc, "meanwhile")?;

@@ -174,7 +174,7 @@ fn realm_notice<'a>(opcode: &'a str, sender: &'a str, body: &'a [u8]) -> Notice<
 }
 
 fn of_client(host: SocketAddr, port: u16, list: &[u8]) -> Vec<u8> {
-    let mut body = format!("{}\0{}\0", host.ip(), format!("0x{port:04X}")).into_bytes();
+    let mut body = format!("{}\x000x{port:04X}\0", host.ip()).into_bytes();
     body.extend_from_slice(list);
     body
 }
@@ -804,7 +804,7 @@ fn s10_a_realm_grants_only_what_it_was_asked_for() {
     stage.wants(ALICE, 5000, b"foo\0*\0@OTHER.TEST\0");
     stage.send(there(), Notice { port: 5000, ..control("CLEARSUB", ALICE, b"") }, Yes);
     assert_eq!(stage.grant(ALICE, 5000), "SERVACK LOST");
-    assert_eq!(stage.control("ADD_SUBSCRIBE", ALICE, b"0.0.0.0\00x0000\0foo\0*\0\0").0, "SERVACK SENT");
+    assert_eq!(stage.control("ADD_SUBSCRIBE", ALICE, b"0.0.0.0\x000x0000\0foo\0*\0\0").0, "SERVACK SENT");
     assert_eq!(stage.engine.gauges().subscriptions, 1);
 }
 

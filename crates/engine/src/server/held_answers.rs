@@ -8,18 +8,11 @@
 
 use crate::{
     machine::Transmit,
-    server::{
-        Server,
-        intake::KnownBy,
-        limits::{digest::Digest, response_cache::Fingerprint},
-        log_event::LogEvent,
-        request::Request,
-    },
+    server::{Server, intake::KnownBy, limits::digest::Digest, log_event::LogEvent, request::Request},
 };
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     fmt,
-    hash::Hash,
     net::SocketAddr,
     time::Duration,
 };
@@ -80,7 +73,8 @@ struct Held {
     /// So many changes must be kept.
     needs: u64,
     since: Duration,
-    known_by: KnownBy,
+    /// The digest of what it answers.
+    packet: Digest,
     transmit: Transmit,
 }
 
@@ -90,9 +84,8 @@ pub(crate) struct HeldAnswers {
     keepers: BTreeMap<KeeperId, Progress>,
     /// The oldest first.
     held: VecDeque<Held>,
-    /// How many of them answer a packet that is known by this.
-    prints: HashMap<Fingerprint, usize>,
-    authenticators: HashMap<Digest, usize>,
+    /// How many of them answer a packet of these octets.
+    packets: HashMap<Digest, usize>,
 }
 
 impl HeldAnswers {
@@ -106,29 +99,26 @@ impl HeldAnswers {
         self.held.len()
     }
 
-    /// Whether the answer to this packet, or to what its authenticator has proved, waits.
+    /// Whether the answer to this packet waits, wherever it came from.
     pub(crate) fn holds(&self, known_by: &KnownBy) -> bool {
-        !self.held.is_empty()
-            && (self.prints.contains_key(&known_by.print)
-                || known_by.authenticator.is_some_and(|it| self.authenticators.contains_key(&it)))
+        !self.held.is_empty() && self.packets.contains_key(&known_by.print.octets)
     }
 
     /// The answer waits until so many changes are kept. Gives another one that can no longer wait.
     #[must_use]
     fn hold(&mut self, held: Held) -> Option<Transmit> {
-        count(&mut self.prints, held.known_by.print);
-        if let Some(authenticator) = held.known_by.authenticator {
-            count(&mut self.authenticators, authenticator);
-        }
+        *self.packets.entry(held.packet).or_insert(0) += 1;
         self.held.push_back(held);
         if self.held.len() > MAX_HELD { self.take_first() } else { None }
     }
 
     fn take_first(&mut self) -> Option<Transmit> {
         let held = self.held.pop_front()?;
-        uncount(&mut self.prints, &held.known_by.print);
-        if let Some(authenticator) = &held.known_by.authenticator {
-            uncount(&mut self.authenticators, authenticator);
+        if let Some(count) = self.packets.get_mut(&held.packet) {
+            *count -= 1;
+            if *count == 0 {
+                self.packets.remove(&held.packet);
+            }
         }
         Some(held.transmit)
     }
@@ -173,19 +163,6 @@ impl HeldAnswers {
     }
 }
 
-fn count<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: K) {
-    *counts.entry(key).or_insert(0) += 1;
-}
-
-fn uncount<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
-    if let Some(count) = counts.get_mut(key) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(key);
-        }
-    }
-}
-
 impl Server {
     /// Changes that were ever told. A keeper's numbers are of these.
     pub const fn told(&self) -> u64 {
@@ -204,7 +181,7 @@ impl Server {
             return self.send(transmit);
         }
         self.counters.answers_held += 1;
-        let held = Held { needs: self.told, since: now.monotonic, known_by, transmit };
+        let held = Held { needs: self.told, since: now.monotonic, packet: known_by.print.octets, transmit };
         if let Some(oldest) = self.held_answers.hold(held) {
             self.send(oldest);
         }

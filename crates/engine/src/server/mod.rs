@@ -401,6 +401,7 @@ impl Server {
                 self.finish_fan_outs(now);
                 self.end_all_hand_offs();
                 self.say_goodbye_to_hosts(now);
+                self.farewell_ours();
                 self.c_leave(now);
             }
         }

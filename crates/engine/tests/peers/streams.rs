@@ -100,6 +100,18 @@ fn who_is_heard_of_by_one_is_not_given_up_by_both() {
 }
 
 #[test]
+fn what_has_changed_last_is_told_at_a_stop() {
+    let mut world = two();
+    // The first is under way, and the second waits behind it.
+    world.control(0, ALICE, "SUBSCRIBE_NODEFS", b"foo\0*\0\0");
+    world.control(0, ALICE, "SUBSCRIBE_NODEFS", b"bar\0*\0\0");
+    world.command(0, Command::Shutdown);
+    world.nodes[0].server = None;
+    while world.deliver_one() {}
+    assert!(world.has(1, ALICE, "foo") && world.has(1, ALICE, "bar"));
+}
+
+#[test]
 fn hosts_are_asked_to_go_to_another_server() {
     let mut world = two();
     world.boot(0, 1);

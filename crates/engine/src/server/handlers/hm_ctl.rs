@@ -137,8 +137,7 @@ impl Server {
         self.report(LogEvent::HostFlushed { host: manager, clients: clients.len() });
         let gone = if is_usual { self.locations.remove_host(manager.ip()) } else { self.locations_of(&clients) };
         self.locations_gone(gone);
-        let concerns_somebody = is_usual || !clients.is_empty();
-        if concerns_somebody && self.forget_packets_of(manager.ip()) {
+        if (is_usual || !clients.is_empty()) && self.forget_packets_of(manager.ip()) {
             self.changed(Change::ProofsUndone { host: manager.ip() });
         }
         for id in clients {

@@ -179,6 +179,13 @@ impl Channel {
         Some(record)
     }
 
+    /// All records that wait, however much is under way.
+    pub(super) fn rest(&mut self) -> impl Iterator<Item = Bytes> {
+        let waiting = self.out.split_off(self.sent_of_out.min(self.out.len()));
+        let records: Vec<Bytes> = waiting.chunks(MAX_RECORD).map(Bytes::copy_from_slice).collect();
+        records.into_iter()
+    }
+
     /// When something must be sent, or have come.
     pub(super) fn due(&self) -> Duration {
         self.keep_alive_due().min(self.heard + SILENCE)

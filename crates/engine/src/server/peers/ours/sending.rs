@@ -37,6 +37,26 @@ impl Server {
         self.ours.log.forget_before(read);
     }
 
+    /// This server ends: what has changed last is on its way to the others, whatever else is.
+    pub(crate) fn farewell_ours(&mut self) {
+        self.tell_versions();
+        for place in 0..self.ours.links.len() {
+            let Some(mut channel) = self.ours.links.get_mut(place).and_then(|link| link.channel.take()) else {
+                continue;
+            };
+            let stream = channel.stream;
+            while let Some(next) = channel.next.filter(|&next| next < self.ours.log.end()) {
+                if !self.write_entry(&mut channel, next) {
+                    break;
+                }
+                channel.next = Some(next + 1);
+            }
+            let records = channel.rest().map(|record| Job::Stream(StreamOrder::Send { stream, record }));
+            self.jobs.extend(records);
+            self.close_stream(stream);
+        }
+    }
+
     /// Tells what is known now, after all that it covers.
     pub(super) fn tell_versions(&mut self) {
         if self.versions == self.ours.logged {
