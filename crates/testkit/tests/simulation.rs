@@ -102,6 +102,13 @@ fn disks_that_keep_what_has_ended_or_lie_are_found() {
 }
 
 #[test]
+fn servers_that_miss_something_of_each_other_are_found() {
+    is_found(Mutant::LosesRecords, Invariant::Agreement);
+    is_found(Mutant::DiskForgetsVersions, Invariant::NoLoss);
+    is_found(Mutant::KeepsIdentity, Invariant::NoLoss);
+}
+
+#[test]
 fn timers_that_are_lost_or_never_rest_are_found() {
     is_found(Mutant::LosesTimers, Invariant::Timers);
     is_found(Mutant::NeverRests, Invariant::Timers);

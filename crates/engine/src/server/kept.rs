@@ -169,6 +169,13 @@ impl Server {
         if self.replay_cache.contains(&authenticator) {
             return answer.is_some_and(|answer| self.replay_cache.learn_answer(&authenticator, answer));
         }
+        if let Some(lifetime) = used.lifetime
+            && source != Source::Kept
+            && self.replay_cache.has_forgotten(&used.principal, lifetime.made)
+        {
+            // It would push out another one, which would come back in its turn: for ever, among servers that tell each other.
+            return false;
+        }
         let served = Served { undone: used.undone, ..Served::new(&packet, answer, used.of_host) };
         let used = Used { principal: &used.principal, served, lifetime: used.lifetime };
         let room = crate::server::intake::replay_room(&self.config.bounds);

@@ -4,7 +4,7 @@ use crate::world::{Client, World};
 use std::time::Duration;
 use zephyr_core::notice::Packet;
 use zephyr_engine::server::{
-    Command, LogEvent, ServerId, Stamp,
+    Bounds, Command, LogEvent, ServerId, Stamp,
     peers::{
         ours::wire::{self, Hello, Message, Version},
         stream::{StreamEvent, StreamId},
@@ -172,4 +172,21 @@ fn what_is_no_message_ends_a_stream_and_what_is_unknown_does_not() {
         let state = world.nodes[0].server.as_ref().unwrap().peers(world.now)[0].state;
         assert_eq!(state == "catching up", stays, "{second:?} {:?}", world.nodes[0].log);
     }
+}
+
+#[test]
+fn used_authenticators_that_find_no_room_do_not_go_round_for_ever() {
+    let bounds = Bounds { replay_cache_entries: 8, replay_cache_entries_per_principal: 8, ..Bounds::default() };
+    let mut world = World::with(3, 1, bounds);
+    world.pass(Duration::from_secs(3));
+    for _ in 0..12 {
+        world.control(0, ALICE, "SUBSCRIBE_NODEFS", b"foo\0*\0\0");
+        world.control(1, ALICE, "SUBSCRIBE_NODEFS", b"foo\0*\0\0");
+    }
+    for _ in 0..5000 {
+        if !world.deliver_one() {
+            return;
+        }
+    }
+    panic!("the servers tell each other more and more");
 }

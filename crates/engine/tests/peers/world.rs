@@ -94,6 +94,7 @@ pub(crate) struct Node {
 }
 
 pub(crate) struct World {
+    bounds: Bounds,
     pub(crate) now: Now,
     pub(crate) nodes: Vec<Node>,
     pub(crate) random: Random,
@@ -118,6 +119,10 @@ pub(crate) fn manager(host: u8) -> SocketAddr {
 
 impl World {
     pub(crate) fn new(servers: usize, seed: u64) -> Self {
+        Self::with(servers, seed, Bounds::default())
+    }
+
+    pub(crate) fn with(servers: usize, seed: u64, bounds: Bounds) -> Self {
         let now = Now { monotonic: Duration::from_secs(1000), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
         let node = |number| Node {
             server: None,
@@ -131,6 +136,7 @@ impl World {
             accepted: 0,
         };
         let mut world = Self {
+            bounds,
             now,
             nodes: (0..servers).map(node).collect(),
             random: Random::new(seed),
@@ -173,7 +179,7 @@ impl World {
             policy: Policy::KERBEROS,
             rules: Arc::new(Rules::new(Acl::default(), Defaults::default())),
             probe_secret: ProbeSecret::new(&[7; 32]),
-            bounds: Bounds::default(),
+            bounds: self.bounds,
             in_flight: usize::MAX,
         }
     }

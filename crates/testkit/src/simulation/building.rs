@@ -186,7 +186,10 @@ impl World {
 
     /// A server with what its disk has of it.
     fn new_server(&mut self, index: usize) -> Server {
-        let id = ServerId(self.random.number());
+        let id = ServerId(match (self.mutant, self.nodes[index].runs.first()) {
+            (Some(Mutant::KeepsIdentity), Some(first)) => first.0,
+            _ => self.random.number(),
+        });
         let domain = self.nodes[index].domain;
         if self.domains[domain].plan.disks && self.nodes[index].disk.is_none() {
             self.nodes[index].disk = Some(Disk::default());

@@ -179,6 +179,7 @@ impl Tables {
             }
             // No realm here knows another.
             Change::RealmSubscribed { .. } | Change::RealmUnsubscribed { .. } => {}
+            Change::VersionsKnown { .. } if mutant == Some(Mutant::DiskForgetsVersions) => {}
             Change::VersionsKnown { versions } => self.versions.merge(&versions),
             Change::AuthenticatorUsed(used) => {
                 self.authenticators.insert(used.authenticator, (used, stamp));

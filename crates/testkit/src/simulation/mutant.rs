@@ -25,6 +25,10 @@ pub enum Mutant {
     LosesRecords,
     /// Disks keep what has ended.
     DiskKeepsWhatEnded,
+    /// Disks do not keep which changes are known.
+    DiskForgetsVersions,
+    /// Each run of a server has the identity of the first.
+    KeepsIdentity,
     /// Disks say that they have stored what they have not.
     DiskLies,
 }

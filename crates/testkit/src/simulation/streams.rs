@@ -23,7 +23,7 @@ const REFUSAL: Duration = Duration::from_millis(2);
 /// The stream of who has not accepted a connection yet.
 const UNNUMBERED: StreamId = StreamId(u64::MAX);
 /// Records that a fault loses, of a thousand.
-const LOST_BY_FAULT: u16 = 20;
+const LOST_BY_FAULT: u16 = 60;
 /// The first port of offers.
 const FIRST_OFFER_PORT: u16 = 20_000;
 

@@ -137,6 +137,12 @@ impl ReplayCache {
         (made <= horizon && !self.served.contains_key(authenticator)).then_some(horizon)
     }
 
+    /// Whether an authenticator of this principal that was made then was forgotten before its time, or may have been.
+    pub(crate) fn has_forgotten(&self, principal: &[u8], made: SystemTime) -> bool {
+        let own = self.principals.get(principal).and_then(|own| own.horizon);
+        own.is_some_and(|horizon| made <= horizon.made)
+    }
+
     /// Remembers what an authenticator of this principal proved. Where there is no room another one is forgotten before
     /// its time: true then.
     pub(crate) fn remember(&mut self, now: Now, authenticator: Digest, used: Used<'_>, room: &Room) -> bool {
