@@ -194,7 +194,7 @@ impl Kept {
                 },
             }
         }
-        if self.packets % PER_TURN == 0 {
+        if self.packets.is_multiple_of(PER_TURN) {
             self.turn();
         }
     }

@@ -79,11 +79,9 @@ fn two_servers_prove_themselves() -> Result<()> {
             stream: zephyr_engine::server::peers::stream::StreamId(2),
             to: network.host(2).into(),
         });
-        let port = loop {
-            match one.next_but_drained().await {
-                StreamEvent::Offered { port, .. } => break port,
-                other => anyhow::bail!("{other:?}"),
-            }
+        let port = match one.next_but_drained().await {
+            StreamEvent::Offered { port, .. } => port,
+            other => anyhow::bail!("{other:?}"),
         };
         other.connect((network.host(1), port).into());
         assert_eq!(other.next_but_drained().await, StreamEvent::Open { stream: ONE });

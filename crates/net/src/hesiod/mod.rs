@@ -278,6 +278,9 @@ mod tests {
     use std::{net::TcpListener, thread};
     use zephyr_testkit::loopback::Network;
 
+    /// Makes of a query what somebody forges as its answer.
+    type Forgery = fn(&[u8]) -> Vec<u8>;
+
     #[test]
     fn the_name_is_made_of_the_configuration() {
         let name = |configuration, domain| Hesiod::new(configuration, domain, "").servers_name();
@@ -315,7 +318,7 @@ mod tests {
     /// A name server that answers every question so, after what somebody else may have forged.
     fn name_server(
         network: &Network,
-        forged: Vec<fn(&[u8]) -> Vec<u8>>,
+        forged: Vec<Forgery>,
         answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static,
     ) -> SocketAddr {
         let socket = UdpSocket::bind((network.here(), 0)).unwrap();
@@ -339,7 +342,7 @@ mod tests {
     #[test]
     fn servers_are_those_of_the_answer_to_what_was_asked() {
         let network = Network::claim().unwrap();
-        let forged: Vec<fn(&[u8]) -> Vec<u8>> = vec![|_| b"junk".to_vec(), |query| {
+        let forged: Vec<Forgery> = vec![|_| b"junk".to_vec(), |query| {
             let mut forged = message::tests::answer_with(query, &["spy.test"]);
             forged[1] ^= 1;
             forged
