@@ -9,7 +9,7 @@ use std::{
     fs,
     time::{Duration, UNIX_EPOCH},
 };
-use zephyr_engine::server::{Change, Destination, Gone, Horizon, KeptDelivery, ServerId, Stamp};
+use zephyr_engine::server::{Change, Destination, Gone, Horizon, KeptDelivery, ServerId};
 use zephyr_state::{
     Rest, StateError, Store, examine,
     export::{self, SealedKeys},

@@ -51,12 +51,15 @@ struct Client {
     subscriptions: Vec<(Destination, Stamp)>,
 }
 
+/// Of whom a location is, and where that was told from.
+type Place = (Arc<[u8]>, SocketAddr);
+
 /// What is left of all changes.
 #[derive(Default)]
 struct Tables {
     hosts: BTreeMap<SocketAddr, (Option<IpAddr>, Stamp)>,
     clients: BTreeMap<SocketAddr, Client>,
-    locations: BTreeMap<(Arc<[u8]>, SocketAddr), (Located, Stamp)>,
+    locations: BTreeMap<Place, (Located, Stamp)>,
     versions: VersionVector,
     authenticators: BTreeMap<[u8; 16], (UsedAuthenticator, Stamp)>,
 }

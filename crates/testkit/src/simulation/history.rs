@@ -57,6 +57,9 @@ enum Certainly {
     No,
 }
 
+/// What a server knows: each element with its stamp, and what is said of it.
+type Present = HashMap<Element, (Stamp, String)>;
+
 /// An end of an element.
 struct End {
     stamp: Stamp,
@@ -192,7 +195,7 @@ impl History {
         let mut known = VersionVector::default();
         members.iter().for_each(|member| known.merge(member.server.versions()));
         let failed = |node, invariant, seen| Err((node, Err((invariant, seen))));
-        let mut first: Option<(Member<'_>, HashMap<Element, (Stamp, String)>)> = None;
+        let mut first: Option<(Member<'_>, Present)> = None;
         for &member in members {
             let present = present(member.server);
             if let Err((invariant, seen)) = history.check(&present, &known) {
@@ -233,7 +236,7 @@ impl Group {
     }
 
     /// Whether what is there is what must be, where so much is known.
-    fn check(&self, present: &HashMap<Element, (Stamp, String)>, known: &VersionVector) -> Checked {
+    fn check(&self, present: &Present, known: &VersionVector) -> Checked {
         if let Some(seen) = self.returned(present, known) {
             return Err((Invariant::NoReturn, seen));
         }
@@ -241,14 +244,14 @@ impl Group {
     }
 
     /// What is there although it has ended.
-    fn returned(&self, present: &HashMap<Element, (Stamp, String)>, known: &VersionVector) -> Option<String> {
+    fn returned(&self, present: &Present, known: &VersionVector) -> Option<String> {
         let is_ended = |element, stamp| self.is_ended(element, stamp, known, Certainly::Yes);
         let returned = present.iter().filter(|(element, (stamp, _))| is_ended(element, *stamp));
         returned.map(|(element, (stamp, _))| format!("it has ended, and is there: {element:?}, {stamp:?}")).min()
     }
 
     /// What is not there although it has begun, which is known, and not ended.
-    fn missing(&self, present: &HashMap<Element, (Stamp, String)>, known: &VersionVector) -> Option<String> {
+    fn missing(&self, present: &Present, known: &VersionVector) -> Option<String> {
         let absent = self.begun.iter().filter(|(element, _)| !present.contains_key(element));
         // The last has taken the place of those before it.
         let last = |stamps: &Vec<Stamp>| stamps.iter().copied().filter(|stamp| known.covers(*stamp)).max();
@@ -259,7 +262,7 @@ impl Group {
 }
 
 /// What a server knows.
-fn present(server: &Server) -> HashMap<Element, (Stamp, String)> {
+fn present(server: &Server) -> Present {
     let mut present = HashMap::new();
     for Changed { stamp, change } in server.snapshot() {
         let content = match &change {
