@@ -7,7 +7,7 @@
 use zephyr_testkit::simulation::{Invariant, Mutant, Numbers, Options, run};
 
 /// Seeds that are run where nobody says otherwise.
-const SEEDS: u64 = 500;
+const SEEDS: u64 = 300;
 /// Seeds among which each fault must be found.
 const SEEDS_FOR_MUTANTS: u64 = 60;
 
