@@ -51,17 +51,30 @@ impl<'c> Writer<'c> {
                 self.run("UPDATE clients SET confirmed = 1 WHERE address = ?", [of_address(*client)])?;
             }
             Change::Subscribed { client, destinations, .. } => self.subscriptions(*client, destinations, stamp)?,
-            Change::Unsubscribed { client, destinations, .. } => {
+            // What other changes have made than those that are named stays.
+            Change::Unsubscribed { client, destinations, stamps } => {
                 let client = of_address(*client);
-                for destination in destinations {
+                for (destination, Stamp { time, server }) in
+                    destinations.iter().flat_map(|it| stamps.iter().map(move |stamp| (it, stamp)))
+                {
                     let (name, _) = of_name(destination.text());
-                    self.run("DELETE FROM subscriptions WHERE client = ? AND destination = ?", params![client, name])?;
+                    self.run(
+                        "DELETE FROM subscriptions WHERE client = ? AND destination = ? AND time = ? AND server = ?",
+                        params![client, name, of_number(*time), of_number(server.0)],
+                    )?;
                 }
             }
-            Change::ClientGone { client, .. } => {
+            Change::ClientGone { client, stamps, .. } => {
                 let client = of_address(*client);
-                self.run("DELETE FROM subscriptions WHERE client = ?", [&client])?;
-                self.run("DELETE FROM clients WHERE address = ?", [&client])?;
+                for Stamp { time, server } in stamps {
+                    let values = params![client, of_number(*time), of_number(server.0)];
+                    self.run("DELETE FROM subscriptions WHERE client = ? AND time = ? AND server = ?", values)?;
+                    let is_gone =
+                        self.run("DELETE FROM clients WHERE address = ? AND time = ? AND server = ?", values)? > 0;
+                    if is_gone {
+                        self.run("DELETE FROM subscriptions WHERE client = ?", [&client])?;
+                    }
+                }
             }
             Change::Located(it) => {
                 self.run(
@@ -79,10 +92,10 @@ impl<'c> Writer<'c> {
                     ],
                 )?;
             }
-            Change::LocationGone { user, address, .. } => {
+            Change::LocationGone { user, address, stamp: Stamp { time, server } } => {
                 self.run(
-                    "DELETE FROM locations WHERE user = ? AND address = ?",
-                    params![&user[..], of_address(*address)],
+                    "DELETE FROM locations WHERE user = ? AND address = ? AND time = ? AND server = ?",
+                    params![&user[..], of_address(*address), of_number(*time), of_number(server.0)],
                 )?;
             }
             Change::HostKnown { manager, local } => {

@@ -9,7 +9,7 @@ use std::{
     fs,
     time::{Duration, UNIX_EPOCH},
 };
-use zephyr_engine::server::{Change, Destination, Gone, Horizon, KeptDelivery, ServerId, Stamp};
+use zephyr_engine::server::{Change, Destination, Gone, Horizon, KeptDelivery, ServerId};
 use zephyr_state::{
     Rest, StateError, Store, examine,
     export::{self, SealedKeys},
@@ -61,18 +61,53 @@ fn what_ended_is_not_read() {
     // Recipients are the same however they are spelt.
     let other = Destination::from_text(b"c\0d\0mE@r").unwrap();
     store
-        .write(&[changed(20, Change::Unsubscribed { client: client(1), destinations: vec![other], stamps: vec![] })])
+        .write(&[changed(
+            20,
+            Change::Unsubscribed { client: client(1), destinations: vec![other], stamps: vec![stamp(9)] },
+        )])
         .unwrap();
     let held = store.load(&Keys(vec![1])).unwrap().changes;
     assert!(!held.iter().any(|it| format!("{it:?}").contains("Me@R")), "{held:?}");
-    store.write(&[changed(21, Change::ClientGone { client: client(1), stamps: vec![], why: Gone::Ended })]).unwrap();
     store
-        .write(&[changed(22, Change::LocationGone { user: ALICE.into(), address: client(1), stamp: Stamp::default() })])
+        .write(&[changed(
+            21,
+            Change::ClientGone { client: client(1), stamps: vec![stamp(6), stamp(8), stamp(9)], why: Gone::Ended },
+        )])
+        .unwrap();
+    store
+        .write(&[changed(22, Change::LocationGone { user: ALICE.into(), address: client(1), stamp: stamp(11) })])
         .unwrap();
     store.write(&[changed(23, Change::HostGone { manager: "10.0.0.1:2104".parse().unwrap() })]).unwrap();
     let counts = examine::look(&path).unwrap().counts;
     let left: Vec<_> = counts.into_iter().filter(|(_, count)| *count > 0).collect();
     assert_eq!(left, [("clients", 1), ("used authenticators", 1)]);
+}
+
+/// With several servers an end may be told of what has lost its place to a later change already.
+#[test]
+fn an_end_is_of_what_the_changes_made_that_it_names_and_of_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(&folder.path().join("state.db"), &[1]);
+    store.write(&some_changes()).unwrap();
+    let shown = |store: &Store| {
+        let changes = store.load(&Keys(vec![1])).unwrap().changes;
+        let shown: Vec<String> = changes.iter().map(|it| format!("{:?}", it.change)).collect();
+        shown.into_iter().filter(|it| !it.starts_with("Versions")).collect::<Vec<_>>()
+    };
+    let before = shown(&store);
+    let b = Destination::from_text(b"b\0*\0").unwrap();
+    let unsubscribed = Change::Unsubscribed { client: client(1), destinations: vec![b], stamps: vec![stamp(3)] };
+    let gone = |stamps| Change::ClientGone { client: client(1), stamps, why: Gone::Ended };
+    let location = Change::LocationGone { user: ALICE.into(), address: client(1), stamp: stamp(3) };
+    store.write(&[changed(20, unsubscribed), changed(21, gone(vec![stamp(3)])), changed(22, location)]).unwrap();
+    assert_eq!(shown(&store), before);
+    // A client that others know as well keeps what they have told of it.
+    store.write(&[changed(23, gone(vec![stamp(8)]))]).unwrap();
+    let left: Vec<String> = before.into_iter().filter(|it| !it.contains("(b\\x00")).collect();
+    assert_eq!(shown(&store), left);
+    // Whatever is left of one that is gone goes with it.
+    store.write(&[changed(24, gone(vec![stamp(6)]))]).unwrap();
+    assert!(!shown(&store).iter().any(|it| it.starts_with("Subscribed")));
 }
 
 #[test]

@@ -90,7 +90,12 @@ pub fn client(host: u8) -> SocketAddr {
 }
 
 pub fn changed(time: u64, change: Change) -> Changed {
-    Changed { stamp: Stamp { time, server: ServerId(7) }, change }
+    Changed { stamp: stamp(time), change }
+}
+
+/// The stamp of the change that was made then.
+pub fn stamp(time: u64) -> Stamp {
+    Stamp { time, server: ServerId(7) }
 }
 
 pub fn known(host: u8, principal: &[u8], session: Option<Arc<dyn Session>>) -> Change {

@@ -57,6 +57,9 @@ enum Certainly {
     No,
 }
 
+/// What a server knows: each element with its stamp, and what is said of it.
+type Present = HashMap<Element, (Stamp, String)>;
+
 /// An end of an element.
 struct End {
     stamp: Stamp,

@@ -11,6 +11,8 @@
 //! * [`Scenario`]: what a seed means; `disturbance`: what goes wrong beside the network; `stranger`: who means no good
 //! * `world`: the loop; `driving`: the driver of each machine; `inspection`: what is checked of each; `network`: what becomes of a datagram
 //! * `program`: what the programs order; `telling`: what they are told; `jobs`: what is done for them; [`auth`]: a backend with real keys
+//! * `streams`: those between servers; `disk`: what a server has of its state after a crash; `keeping`: what of a server goes to both
+//! * `history`: what servers have changed, which they must know and agree on in the end; `promises`: notices that must reach their readers
 //! * `interference`: what strangers change of what others see: nothing
 //! * `truth`, `invariants`: what was really said, and what must hold; `recovery`: that all is well again in the end
 //! * [`Mutant`]: faults on purpose, to see that they are found
