@@ -390,11 +390,48 @@ fn a_dump_is_fetched_from_no_other_server_than_that_whose_it_is() {
     assert_eq!(orders(&mut stage), []);
     assert_eq!(state(&stage), "up", "nothing has become of it");
     stage.wait(5);
+    assert_eq!(orders(&mut stage).len(), 1);
     says(&mut stage, Notice { instance: b"1.1", ..offer(b"10.0.0.1\x0040000\0") });
     says(&mut stage, offer(b"10.0.0.1\0x\0"));
     assert_eq!(orders(&mut stage), []);
     let version = LogEvent::DumpVersion { version: b"1.1"[..].into(), from: c_server() };
     assert!(stage.events.contains(&version));
+}
+
+/// A server that was started again right after a dump lacks everything, and offers once.
+#[test]
+fn an_offer_that_comes_too_soon_is_taken_up_later() {
+    let connects = |stage: &mut Stage| -> Vec<(StreamId, u16)> {
+        let orders = orders(stage).into_iter().filter_map(|order| match order {
+            StreamOrder::Connect { stream, to } => Some((stream, to.port())),
+            _ => None,
+        });
+        orders.collect()
+    };
+    let offer = |body| Notice { instance: b"1.2", body, ..admin("DUMP_AVAIL") };
+    let mut stage = together();
+    says(&mut stage, offer(b"10.0.0.1\x0040000\0"));
+    let [(first, 40_000)] = connects(&mut stage)[..] else { panic!("nothing is fetched") };
+    stream(&mut stage, StreamEvent::Open { stream: first });
+    tells(&mut stage, first, &[]);
+    stage.wait(1);
+    says(&mut stage, offer(b"10.0.0.1\x0040001\0"));
+    says(&mut stage, offer(b"10.0.0.1\x0040002\0"));
+    stage.wait(3);
+    assert_eq!(connects(&mut stage), [], "so soon after the last one");
+    stage.wait(1);
+    let [(second, 40_002)] = connects(&mut stage)[..] else { panic!("the last offer is to be fetched") };
+    // What is offered while something is fetched waits as well, but for no longer than an offer does.
+    says(&mut stage, offer(b"10.0.0.1\x0040003\0"));
+    stage.wait(9);
+    stream(&mut stage, StreamEvent::Closed { stream: second, why: "refused".to_owned() });
+    stage.wait(0);
+    let [(third, 40_003)] = connects(&mut stage)[..] else { panic!("it is to be fetched") };
+    says(&mut stage, offer(b"10.0.0.1\x0040004\0"));
+    stage.wait(21);
+    stream(&mut stage, StreamEvent::Closed { stream: third, why: "refused".to_owned() });
+    stage.wait(30);
+    assert_eq!(connects(&mut stage), [], "nobody waits there any more");
 }
 
 fn client(port: u16) -> SocketAddrV4 {

@@ -84,6 +84,8 @@ struct CPeer {
     /// When it is to be offered a dump.
     offer_due: Option<Duration>,
     last_get: Option<Duration>,
+    /// What it has offered last, until it is fetched.
+    offered: Option<Offered>,
     /// Since when it runs, by its own words; microseconds since 1970.
     runs_since: Option<u64>,
     /// Answers to its questions within this second.
@@ -93,6 +95,15 @@ struct CPeer {
     synced_noted: Duration,
     /// What has ended since.
     removed: HashSet<Removed>,
+}
+
+/// A dump that a C server has offered.
+#[derive(Clone, Copy, Debug)]
+struct Offered {
+    to: SocketAddr,
+    /// From when on it may be fetched, and until when it waits.
+    due: Duration,
+    until: Duration,
 }
 
 /// Something that has ended.
@@ -119,6 +130,7 @@ impl CPeer {
             told_all: false,
             offer_due: None,
             last_get: None,
+            offered: None,
             runs_since: None,
             answered: (0, 0),
             synced: 0,
@@ -141,10 +153,16 @@ impl CPeer {
         matches!(self.hello.state(), Liveness::Up | Liveness::Tardy) && self.told_all && !self.is_open()
     }
 
+    /// When what it offers may be fetched: one exchange at a time.
+    fn may_get_at(&self) -> Option<Duration> {
+        let is_getting = self.exchanges.iter().any(|exchange| exchange.role == Role::Getter);
+        self.offered.map(|offered| offered.due).filter(|_| !is_getting && !self.is_open())
+    }
+
     fn next_due(&self) -> Duration {
         let forwards = self.forwards.next_due().filter(|_| self.takes_forwards());
         let exchanges = self.exchanges.iter().map(Exchange::deadline);
-        let others = [forwards, self.kills.next_due(), self.offer_due];
+        let others = [forwards, self.kills.next_due(), self.offer_due, self.may_get_at()];
         others.into_iter().flatten().chain(exchanges).fold(self.hello.next_due(), Duration::min)
     }
 }
@@ -276,6 +294,7 @@ impl Server {
             let acts = peer.hello.timeout(now.monotonic);
             self.c_act(now, place, before, acts);
             self.c_check_exchanges(now, place);
+            self.c_get_if_due(now, place);
             self.c_offer_if_due(now, place);
             self.c_pump(now, place);
         }
@@ -319,6 +338,7 @@ impl Server {
         peer.forwards.clear();
         peer.kills.clear();
         (peer.heard_all, peer.told_all, peer.offer_due, peer.merge) = (false, false, None, None);
+        peer.offered = None;
         let streams: Vec<StreamId> = peer.exchanges.drain(..).map(|exchange| exchange.stream).collect();
         streams.into_iter().for_each(|stream| self.order(StreamOrder::Close { stream }));
         self.c_peers.peers.iter_mut().skip(place).take(1).for_each(|peer| peer.forwards.clear());
