@@ -2,7 +2,10 @@
 
 use crate::stage::*;
 use bytes::Bytes;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::{
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    time::Duration,
+};
 use zephyr_core::{
     auth::{Direction, Session},
     body::Place,
@@ -15,7 +18,7 @@ use zephyr_core::{
 use zephyr_engine::{
     machine::{Input, Machine},
     server::{
-        Change, Command, Done, Job, LogEvent, NeighbourRealm, PeerKind, PeerServer, RealmServer,
+        Change, Command, Done, Job, LogEvent, NeighbourRealm, PeerKind, PeerServer, RealmServer, ServerId,
         peers::{
             c::{Key, Record, Sender, Uptime},
             stream::{StreamEvent, StreamId, StreamOrder},
@@ -28,8 +31,12 @@ fn c_server() -> SocketAddr {
     (host(50), 2103).into()
 }
 
+fn c_peer() -> PeerServer {
+    PeerServer { name: "zc".into(), kind: PeerKind::C, addresses: vec![c_server()] }
+}
+
 fn with_peer() -> Stage {
-    let peer = PeerServer { name: "zc".into(), kind: PeerKind::C, addresses: vec![c_server()] };
+    let peer = c_peer();
     let mut stage = Stage::with(|config| config.neighbours.peers = vec![peer]);
     assert_eq!(stage.settle(), []);
     stage
@@ -570,6 +577,55 @@ fn what_ended_there_meanwhile_has_ended_here() {
     tells(&mut stage, id, &[known(BOB, 6000), FOO]);
     hears(&mut stage);
     assert_eq!((state(&stage), held(&stage)), ("up", vec![format!("{BOB} 1")]));
+}
+
+/// The server was killed, and is started again ten seconds later with what was kept.
+fn started_again(before: &Stage) -> Stage {
+    let mut now = before.now;
+    now.monotonic += Duration::from_secs(10);
+    now.wall += Duration::from_secs(10);
+    let mut stage = Stage::starting(now, |config| {
+        config.neighbours.peers = vec![c_peer()];
+        config.id = ServerId(before.engine.config().id.0 + 1);
+    });
+    stage.take_kept(before);
+    stage.settle();
+    stage
+}
+
+/// The C server answers one that was started again; gives the stream that it is offered.
+fn met_again(stage: &mut Stage) -> StreamId {
+    stage.wait(0);
+    hears(stage);
+    runs_since(stage, 10_000);
+    let id = offer(&orders(stage));
+    stream(stage, StreamEvent::Open { stream: id });
+    assert_eq!(told(&orders(stage), id), ["Done"], "nothing that may be no longer true");
+    id
+}
+
+#[test]
+fn what_ended_there_while_ours_was_dead_has_ended_here() {
+    let mut before = in_agreement();
+    before.wait(1);
+    let mut stage = started_again(&before);
+    assert_eq!(held(&stage).len(), 2);
+    let id = met_again(&mut stage);
+    tells(&mut stage, id, &[known(BOB, 6000), FOO]);
+    assert_eq!(held(&stage), [format!("{BOB} 1")]);
+}
+
+/// What was not acknowledged before the end is told again.
+#[test]
+fn what_was_on_its_way_when_ours_died_stays() {
+    let mut before = in_agreement();
+    before.wait(1);
+    before.subscribe(there(), "carol@ATHENA.TEST", 6002, b"foo\0*\0\0");
+    before.wait(10);
+    let mut stage = started_again(&before);
+    let id = met_again(&mut stage);
+    tells(&mut stage, id, &[known(BOB, 6000), FOO, BAR, known(ALICE, 6001), FOO]);
+    assert_eq!(held(&stage).len(), 3);
 }
 
 #[test]

@@ -452,6 +452,7 @@ impl Server {
             self.report(LogEvent::DumpDone { name });
             self.c_act(now, place, before, acts);
             self.c_pump(now, place);
+            self.c_note_synced(now, place);
         } else {
             peer.offer_due = Some(now.monotonic);
             self.c_offer_if_due(now, place);
