@@ -2,7 +2,10 @@
 
 use crate::stage::*;
 use bytes::Bytes;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::{
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    time::Duration,
+};
 use zephyr_core::{
     auth::{Direction, Session},
     body::Place,
@@ -15,7 +18,7 @@ use zephyr_core::{
 use zephyr_engine::{
     machine::{Input, Machine},
     server::{
-        Change, Command, Done, Job, LogEvent, NeighbourRealm, PeerKind, PeerServer, RealmServer,
+        Change, Command, Done, Job, LogEvent, NeighbourRealm, PeerKind, PeerServer, RealmServer, ServerId,
         peers::{
             c::{Key, Record, Sender, Uptime},
             stream::{StreamEvent, StreamId, StreamOrder},
@@ -28,8 +31,12 @@ fn c_server() -> SocketAddr {
     (host(50), 2103).into()
 }
 
+fn c_peer() -> PeerServer {
+    PeerServer { name: "zc".into(), kind: PeerKind::C, addresses: vec![c_server()] }
+}
+
 fn with_peer() -> Stage {
-    let peer = PeerServer { name: "zc".into(), kind: PeerKind::C, addresses: vec![c_server()] };
+    let peer = c_peer();
     let mut stage = Stage::with(|config| config.neighbours.peers = vec![peer]);
     assert_eq!(stage.settle(), []);
     stage
@@ -390,11 +397,48 @@ fn a_dump_is_fetched_from_no_other_server_than_that_whose_it_is() {
     assert_eq!(orders(&mut stage), []);
     assert_eq!(state(&stage), "up", "nothing has become of it");
     stage.wait(5);
+    assert_eq!(orders(&mut stage).len(), 1);
     says(&mut stage, Notice { instance: b"1.1", ..offer(b"10.0.0.1\x0040000\0") });
     says(&mut stage, offer(b"10.0.0.1\0x\0"));
     assert_eq!(orders(&mut stage), []);
     let version = LogEvent::DumpVersion { version: b"1.1"[..].into(), from: c_server() };
     assert!(stage.events.contains(&version));
+}
+
+/// A server that was started again right after a dump lacks everything, and offers once.
+#[test]
+fn an_offer_that_comes_too_soon_is_taken_up_later() {
+    let connects = |stage: &mut Stage| -> Vec<(StreamId, u16)> {
+        let orders = orders(stage).into_iter().filter_map(|order| match order {
+            StreamOrder::Connect { stream, to } => Some((stream, to.port())),
+            _ => None,
+        });
+        orders.collect()
+    };
+    let offer = |body| Notice { instance: b"1.2", body, ..admin("DUMP_AVAIL") };
+    let mut stage = together();
+    says(&mut stage, offer(b"10.0.0.1\x0040000\0"));
+    let [(first, 40_000)] = connects(&mut stage)[..] else { panic!("nothing is fetched") };
+    stream(&mut stage, StreamEvent::Open { stream: first });
+    tells(&mut stage, first, &[]);
+    stage.wait(1);
+    says(&mut stage, offer(b"10.0.0.1\x0040001\0"));
+    says(&mut stage, offer(b"10.0.0.1\x0040002\0"));
+    stage.wait(3);
+    assert_eq!(connects(&mut stage), [], "so soon after the last one");
+    stage.wait(1);
+    let [(second, 40_002)] = connects(&mut stage)[..] else { panic!("the last offer is to be fetched") };
+    // What is offered while something is fetched waits as well, but for no longer than an offer does.
+    says(&mut stage, offer(b"10.0.0.1\x0040003\0"));
+    stage.wait(9);
+    stream(&mut stage, StreamEvent::Closed { stream: second, why: "refused".to_owned() });
+    stage.wait(0);
+    let [(third, 40_003)] = connects(&mut stage)[..] else { panic!("it is to be fetched") };
+    says(&mut stage, offer(b"10.0.0.1\x0040004\0"));
+    stage.wait(21);
+    stream(&mut stage, StreamEvent::Closed { stream: third, why: "refused".to_owned() });
+    stage.wait(30);
+    assert_eq!(connects(&mut stage), [], "nobody waits there any more");
 }
 
 fn client(port: u16) -> SocketAddrV4 {
@@ -533,6 +577,55 @@ fn what_ended_there_meanwhile_has_ended_here() {
     tells(&mut stage, id, &[known(BOB, 6000), FOO]);
     hears(&mut stage);
     assert_eq!((state(&stage), held(&stage)), ("up", vec![format!("{BOB} 1")]));
+}
+
+/// The server was killed, and is started again ten seconds later with what was kept.
+fn started_again(before: &Stage) -> Stage {
+    let mut now = before.now;
+    now.monotonic += Duration::from_secs(10);
+    now.wall += Duration::from_secs(10);
+    let mut stage = Stage::starting(now, |config| {
+        config.neighbours.peers = vec![c_peer()];
+        config.id = ServerId(before.engine.config().id.0 + 1);
+    });
+    stage.take_kept(before);
+    stage.settle();
+    stage
+}
+
+/// The C server answers one that was started again; gives the stream that it is offered.
+fn met_again(stage: &mut Stage) -> StreamId {
+    stage.wait(0);
+    hears(stage);
+    runs_since(stage, 10_000);
+    let id = offer(&orders(stage));
+    stream(stage, StreamEvent::Open { stream: id });
+    assert_eq!(told(&orders(stage), id), ["Done"], "nothing that may be no longer true");
+    id
+}
+
+#[test]
+fn what_ended_there_while_ours_was_dead_has_ended_here() {
+    let mut before = in_agreement();
+    before.wait(1);
+    let mut stage = started_again(&before);
+    assert_eq!(held(&stage).len(), 2);
+    let id = met_again(&mut stage);
+    tells(&mut stage, id, &[known(BOB, 6000), FOO]);
+    assert_eq!(held(&stage), [format!("{BOB} 1")]);
+}
+
+/// What was not acknowledged before the end is told again.
+#[test]
+fn what_was_on_its_way_when_ours_died_stays() {
+    let mut before = in_agreement();
+    before.wait(1);
+    before.subscribe(there(), "carol@ATHENA.TEST", 6002, b"foo\0*\0\0");
+    before.wait(10);
+    let mut stage = started_again(&before);
+    let id = met_again(&mut stage);
+    tells(&mut stage, id, &[known(BOB, 6000), FOO, BAR, known(ALICE, 6001), FOO]);
+    assert_eq!(held(&stage).len(), 3);
 }
 
 #[test]

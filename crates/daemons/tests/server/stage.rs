@@ -31,7 +31,7 @@ use zephyr_core::{
 use zephyr_engine::{
     machine::{Input, Machine, Transmit},
     server::{
-        Bounds, Change, Command, Config, Event, LogEvent, Neighbours, ProbeSecret, Published, ServerId,
+        Bounds, Change, ChangeSource, Command, Config, Event, LogEvent, Neighbours, ProbeSecret, Published, ServerId,
         acl::{Acl, ClassAcls, Defaults, Rules},
     },
 };
@@ -342,6 +342,15 @@ impl Stage {
             judged: 0,
             malformed: 0,
             micros: 0,
+        }
+    }
+
+    /// The server has just started, and takes what another one has kept.
+    pub fn take_kept(&mut self, before: &Self) {
+        for changed in before.engine.snapshot() {
+            self.mirror.apply(&changed.change);
+            self.restored.apply(self.now, changed.clone());
+            self.engine.apply(self.now, changed, ChangeSource::Kept);
         }
     }
 

@@ -46,8 +46,8 @@ const OFFER_INTERVAL: Duration = Duration::from_secs(10);
 const RETELL_INTERVAL: Duration = Duration::from_secs(60);
 /// Between exchanges that one server may begin with offers.
 const GET_INTERVAL: Duration = Duration::from_secs(5);
-/// Between notes of how far a server is known to know everything.
-const SYNCED_INTERVAL: Duration = Duration::from_secs(60);
+/// Between notes of how far a server is known to know everything, which are kept.
+const SYNCED_INTERVAL: Duration = Duration::from_secs(1);
 /// What has ended since a server last knew everything: so much is remembered.
 const MAX_REMOVED: usize = 100_000;
 /// How long the end of this server waits for acknowledgements.
@@ -84,15 +84,28 @@ struct CPeer {
     /// When it is to be offered a dump.
     offer_due: Option<Duration>,
     last_get: Option<Duration>,
+    /// What it has offered last, until it is fetched.
+    offered: Option<Offered>,
     /// Since when it runs, by its own words; microseconds since 1970.
     runs_since: Option<u64>,
     /// Answers to its questions within this second.
     answered: (u64, u32),
     /// Up to which of this server's changes it is known to know everything; microseconds since 1970.
     synced: u64,
-    synced_noted: Duration,
+    /// When that was last handed to who keeps this server's state, and when it is to be again.
+    synced_kept: Option<Duration>,
+    keep_due: Option<Duration>,
     /// What has ended since.
     removed: HashSet<Removed>,
+}
+
+/// A dump that a C server has offered.
+#[derive(Clone, Copy, Debug)]
+struct Offered {
+    to: SocketAddr,
+    /// From when on it may be fetched, and until when it waits.
+    due: Duration,
+    until: Duration,
 }
 
 /// Something that has ended.
@@ -119,10 +132,12 @@ impl CPeer {
             told_all: false,
             offer_due: None,
             last_get: None,
+            offered: None,
             runs_since: None,
             answered: (0, 0),
             synced: 0,
-            synced_noted: now,
+            synced_kept: None,
+            keep_due: None,
             removed: HashSet::new(),
         }
     }
@@ -141,10 +156,16 @@ impl CPeer {
         matches!(self.hello.state(), Liveness::Up | Liveness::Tardy) && self.told_all && !self.is_open()
     }
 
+    /// When what it offers may be fetched: one exchange at a time.
+    fn may_get_at(&self) -> Option<Duration> {
+        let is_getting = self.exchanges.iter().any(|exchange| exchange.role == Role::Getter);
+        self.offered.map(|offered| offered.due).filter(|_| !is_getting && !self.is_open())
+    }
+
     fn next_due(&self) -> Duration {
         let forwards = self.forwards.next_due().filter(|_| self.takes_forwards());
         let exchanges = self.exchanges.iter().map(Exchange::deadline);
-        let others = [forwards, self.kills.next_due(), self.offer_due];
+        let others = [forwards, self.kills.next_due(), self.offer_due, self.may_get_at(), self.keep_due];
         others.into_iter().flatten().chain(exchanges).fold(self.hello.next_due(), Duration::min)
     }
 }
@@ -276,8 +297,10 @@ impl Server {
             let acts = peer.hello.timeout(now.monotonic);
             self.c_act(now, place, before, acts);
             self.c_check_exchanges(now, place);
+            self.c_get_if_due(now, place);
             self.c_offer_if_due(now, place);
             self.c_pump(now, place);
+            self.c_keep_if_due(now, place);
         }
         if self.c_peers.leaving.is_some_and(|until| until <= now.monotonic) {
             self.c_goodbye(now);
@@ -319,6 +342,7 @@ impl Server {
         peer.forwards.clear();
         peer.kills.clear();
         (peer.heard_all, peer.told_all, peer.offer_due, peer.merge) = (false, false, None, None);
+        peer.offered = None;
         let streams: Vec<StreamId> = peer.exchanges.drain(..).map(|exchange| exchange.stream).collect();
         streams.into_iter().for_each(|stream| self.order(StreamOrder::Close { stream }));
         self.c_peers.peers.iter_mut().skip(place).take(1).for_each(|peer| peer.forwards.clear());
@@ -352,9 +376,10 @@ impl Server {
     }
 
     /// The mark that a C server knows all that this server changed, among the versions that are kept: of a name of its own, as no
-    /// server has it.
+    /// server has it. The same at each start, unlike that of this server.
     fn synced_mark(&self, name: &str) -> ServerId {
-        let text = [&self.config.id.0.to_be_bytes()[..], b"C server ", name.as_bytes()].concat();
+        let own = (self.config.address.octets(), self.config.port.to_be_bytes());
+        let text = [&own.0[..], &own.1, b"C server ", name.as_bytes()].concat();
         let digest = digest::digest(&digest::SHA256, &text);
         let octets = digest.as_ref().first_chunk().copied().unwrap_or_default();
         ServerId(u64::from_be_bytes(octets))
@@ -374,13 +399,20 @@ impl Server {
         }
         peer.synced = last;
         peer.removed.clear();
-        if now.monotonic.saturating_sub(peer.synced_noted) >= SYNCED_INTERVAL {
-            peer.synced_noted = now.monotonic;
+        let due = peer.synced_kept.map_or(now.monotonic, |kept| kept + SYNCED_INTERVAL);
+        peer.keep_due = Some(due);
+        self.c_keep_if_due(now, place);
+    }
+
+    /// Tells who keeps this server's state how far a C server knows everything, if that is to be told.
+    fn c_keep_if_due(&mut self, now: Now, place: usize) {
+        let Some(peer) = self.c_peers.peers.get_mut(place) else { return };
+        if peer.keep_due.is_some_and(|due| due <= now.monotonic) {
+            (peer.keep_due, peer.synced_kept) = (None, Some(now.monotonic));
             self.c_keep_synced(place);
         }
     }
 
-    /// Tells who keeps this server's state how far a C server knows everything.
     fn c_keep_synced(&mut self, place: usize) {
         let Some(peer) = self.c_peers.peers.get(place) else { return };
         let (time, server) = (peer.synced, self.synced_mark(&peer.name));

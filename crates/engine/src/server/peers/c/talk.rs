@@ -1,7 +1,7 @@
 //! Packets of class ZEPHYR_ADMIN from and to C servers, and the streams with them.
 
 use super::{
-    CPeers, GET_INTERVAL, Liveness, OFFER_INTERVAL, Uptime,
+    CPeers, GET_INTERVAL, Liveness, OFFER_INTERVAL, Offered, Uptime,
     dump::{self, Cursor, Exchange, MAX_UNSENT, Phase, Role, Taken, Tells},
     records::{Key, Record, Sender},
 };
@@ -9,7 +9,7 @@ use crate::{
     machine::Transmit,
     server::{
         Job, LogEvent, Server,
-        peers::stream::{StreamEvent, StreamId, StreamOrder},
+        peers::stream::{OFFER_SECONDS, StreamEvent, StreamId, StreamOrder},
         reply::Reply,
         request::Request,
         state::clients::Client,
@@ -18,7 +18,7 @@ use crate::{
 use bytes::Bytes;
 use std::{
     net::{IpAddr, SocketAddr, SocketAddrV4},
-    time::UNIX_EPOCH,
+    time::{Duration, UNIX_EPOCH},
 };
 use zephyr_core::{
     body::{self, Place},
@@ -162,19 +162,29 @@ impl Server {
         let Some(port) = dump::offered_port(request.notice.body) else {
             return self.report(LogEvent::UnknownOpcode { class: "ADMIN", opcode: names::DUMP_AVAIL.into(), from });
         };
-        let Some(peer) = self.c_peers.peers.get(place) else { return };
-        let is_soon = peer.last_get.is_some_and(|last| now.monotonic < last + GET_INTERVAL);
-        let is_getting = peer.exchanges.iter().any(|exchange| exchange.role == Role::Getter);
-        if is_soon || is_getting || peer.is_open() {
+        let Some(peer) = self.c_peers.peers.get_mut(place) else { return };
+        // A server that was started again has taken back what it offered before.
+        let due = peer.last_get.map_or(now.monotonic, |last| now.monotonic.max(last + GET_INTERVAL));
+        let to = SocketAddr::new(from.ip(), port);
+        peer.offered = Some(Offered { to, due, until: now.monotonic + Duration::from_secs(OFFER_SECONDS) });
+        self.c_get_if_due(now, place);
+    }
+
+    /// Fetches what a C server offers, if it may be fetched now.
+    pub(super) fn c_get_if_due(&mut self, now: Now, place: usize) {
+        let Some(peer) = self.c_peers.peers.get_mut(place) else { return };
+        peer.offered = peer.offered.take().filter(|offered| now.monotonic < offered.until);
+        if peer.may_get_at().is_none_or(|due| now.monotonic < due) {
             return;
         }
+        let Some(Offered { to, .. }) = peer.offered.take() else { return };
         // Our own offer stays: which of both comes to be does not matter, and if it were taken back, as the C server takes back
         // its own, there would be none.
         let stream = self.c_peers.new_stream();
         let Some(peer) = self.c_peers.peers.get_mut(place) else { return };
         peer.last_get = Some(now.monotonic);
         peer.exchanges.push(Exchange::new(stream, Role::Getter, Tells::Everything, now.monotonic));
-        self.order(StreamOrder::Connect { stream, to: SocketAddr::new(from.ip(), port) });
+        self.order(StreamOrder::Connect { stream, to });
     }
 
     /// A C server, or somebody from its address, says that a client is gone: the client is asked, as when the network says it.
@@ -197,7 +207,7 @@ impl Server {
         let Some(place) = self.c_peers.at(uptime.of) else { return };
         let Some(peer) = self.c_peers.peers.get_mut(place) else { return };
         let wall = now.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let since = uptime.seconds.and_then(|seconds| wall.checked_sub(std::time::Duration::from_secs(seconds)));
+        let since = uptime.seconds.and_then(|seconds| wall.checked_sub(Duration::from_secs(seconds)));
         peer.runs_since = since.and_then(|since| u64::try_from(since.as_micros()).ok());
     }
 
@@ -303,6 +313,7 @@ impl Server {
         }
         let name = peer.name.clone();
         self.report(LogEvent::NoDump { name, why: why.into() });
+        self.c_get_if_due(now, place);
     }
 
     /// An exchange has begun and comes to nothing.
@@ -323,6 +334,7 @@ impl Server {
         self.counters.dumps_failed += 1;
         self.report(LogEvent::DumpFailed { name, why: why.into() });
         self.c_act(now, place, before, acts);
+        self.c_get_if_due(now, place);
     }
 
     /// Tells on, as far as the other takes it.
@@ -440,10 +452,12 @@ impl Server {
             self.report(LogEvent::DumpDone { name });
             self.c_act(now, place, before, acts);
             self.c_pump(now, place);
+            self.c_note_synced(now, place);
         } else {
             peer.offer_due = Some(now.monotonic);
             self.c_offer_if_due(now, place);
         }
+        self.c_get_if_due(now, place);
     }
 }
 
