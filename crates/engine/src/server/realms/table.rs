@@ -212,7 +212,8 @@ impl Table {
         updated
     }
 
-    fn number_of(&mut self, name: &[u8]) -> Option<RealmId> {
+    /// The number of a realm, whether or not it is listed; none when too many are known.
+    pub(crate) fn number_of(&mut self, name: &[u8]) -> Option<RealmId> {
         if let Some(&id) = self.by_name.get(name) {
             return Some(id);
         }
@@ -228,6 +229,11 @@ impl Table {
     /// The realm whose server sends from this address.
     pub(crate) fn at(&self, address: SocketAddr) -> Option<RealmId> {
         self.by_address.get(&address).copied()
+    }
+
+    /// Whether a realm is listed.
+    pub(crate) fn is_listed(&self, id: RealmId) -> bool {
+        self.listed.contains(&id)
     }
 
     /// The listed realm of this name, as it is spelled there.
