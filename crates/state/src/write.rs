@@ -133,12 +133,14 @@ impl<'c> Writer<'c> {
                     )?;
                 }
             }
-            Change::RealmUnsubscribed { realm, destinations } => {
-                for destination in destinations {
+            Change::RealmUnsubscribed { realm, destinations, stamps } => {
+                for (destination, stamp) in destinations.iter().flat_map(|it| stamps.iter().map(move |by| (it, by))) {
                     let (name, _) = of_name(destination.text());
+                    let (time, server) = (of_number(stamp.time), of_number(stamp.server.0));
                     self.run(
-                        "DELETE FROM realm_subscriptions WHERE realm = ? AND destination = ?",
-                        params![&realm[..], name],
+                        "DELETE FROM realm_subscriptions \
+                         WHERE realm = ? AND destination = ? AND time = ? AND server = ?",
+                        params![&realm[..], name, time, server],
                     )?;
                 }
             }

@@ -118,8 +118,12 @@ fn what_other_realms_have_subscribed_to_is_kept() {
     let (realm, asker) = (b"OTHER"[..].into(), b"carol@OTHER"[..].into());
     let destinations = vec![to(b"news\0*\0"), to(b"talk\0*\0")];
     store.write(&[changed(5, Change::RealmSubscribed { realm, asker, destinations })]).unwrap();
-    let ended = Change::RealmUnsubscribed { realm: b"OTHER"[..].into(), destinations: vec![to(b"talk\0*\0")] };
-    store.write(&[changed(6, ended)]).unwrap();
+    let ended = |time, text: &[u8]| Change::RealmUnsubscribed {
+        realm: b"OTHER"[..].into(),
+        destinations: vec![to(text)],
+        stamps: vec![changed(time, Change::VersionsKnown { versions: Default::default() }).stamp],
+    };
+    store.write(&[changed(6, ended(5, b"talk\0*\0")), changed(7, ended(4, b"news\0*\0"))]).unwrap();
     let kept = store.load(&Keys(vec![1])).unwrap().changes;
     let shown: Vec<String> = kept.iter().map(|it| format!("{:?} {:?}", it.stamp.time, it.change)).collect();
     assert_eq!(shown[0], "5 RealmSubscribed(OTHER, carol@OTHER, [Destination(news\\x00*\\x00)])");

@@ -68,7 +68,7 @@ impl Mirror {
             Change::RealmSubscribed { realm, destinations, .. } => {
                 self.realms.entry(realm.to_vec()).or_default().extend(destinations.iter().cloned());
             }
-            Change::RealmUnsubscribed { realm, destinations } => {
+            Change::RealmUnsubscribed { realm, destinations, .. } => {
                 let held = self.realms.get_mut(realm.as_ref()).expect("a known realm unsubscribes");
                 for it in destinations {
                     assert!(held.remove(it), "{} has no {it:?}", realm.escape_ascii());

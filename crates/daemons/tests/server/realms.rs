@@ -306,6 +306,72 @@ fn s8_the_next_server_is_tried_and_kept_when_it_answers() {
     assert!(copies.len() < 24 && copies.contains(&other()) && copies.contains(&second()), "{copies:?}");
 }
 
+/// A server that knows one other realm with two servers, of which the first has answered.
+fn with_two_servers() -> Stage {
+    let servers = vec![server("z200", other()), server("z201", second())];
+    let mut stage = silent(|config| config.neighbours.realms = vec![realm(OTHER, servers)]);
+    let greeting = stage.begin();
+    stage.answer(&greeting[0], Kind::ServAck, b"SENT\0");
+    stage
+}
+
+#[test]
+fn s8_when_a_server_dies_another_one_answers_in_time() {
+    let mut stage = with_two_servers();
+    assert_eq!(stage.tell("bob@OTHER.TEST")[0].to, other());
+    let sent = stage.wait(7);
+    let to_second: Vec<_> = sent.iter().filter(|(_, it)| it.to == second()).collect();
+    assert_eq!(to_second.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [4], "{sent:?}");
+    let relayed = stage.answer(&to_second[0].1, Kind::ServAck, b"SENT\0");
+    assert_eq!(
+        relayed.iter().map(|it| (it.to, it.answer())).collect::<Vec<_>>(),
+        [(here(), "SERVACK SENT".to_owned())]
+    );
+    assert_eq!(stage.tell("carol@OTHER.TEST")[0].to, second(), "that one is asked first from now on");
+}
+
+#[test]
+fn s8_a_proof_from_before_the_other_side_began_anew_is_made_anew() {
+    let proofs = |sent: &[(u64, Received)], first: &Received| -> Vec<bool> {
+        let of_it = sent.iter().filter(|(_, it)| it.notice().uid == first.notice().uid);
+        of_it.map(|(_, it)| it.octets == first.octets).collect()
+    };
+    // It says that it has started.
+    let mut stage = up();
+    let first = stage.tell("bob@OTHER.TEST").remove(0);
+    assert_eq!(proofs(&stage.wait(3), &first), [true], "it is repeated as it is");
+    stage.control("SENDSUBS", "z200", b"");
+    assert_eq!(proofs(&stage.wait(2), &first), [false]);
+    // It was not there.
+    let mut stage = silent(|_| ());
+    stage.begin();
+    let first = stage.tell("bob@OTHER.TEST").remove(0);
+    assert_eq!(proofs(&stage.wait(3), &first), [false]);
+    // It is there: however long it is silent about this one.
+    let mut stage = up();
+    stage.control("REQ_SUBSCRIBE", EVE, &of_client(there(), 7, b"foo\0*\0\0"));
+    let sent = stage.send(here(), notice("foo", "x", "", ALICE), Yes);
+    let first = sent.iter().find(|it| it.to == other()).unwrap();
+    assert_eq!(proofs(&stage.wait(100), first), [true; 8]);
+}
+
+#[test]
+fn s8_a_repeated_proof_that_is_refused_is_made_anew_once() {
+    let mut stage = up();
+    let first = stage.tell("bob@OTHER.TEST").remove(0);
+    let again = stage.wait(3).remove(0).1;
+    assert_eq!(again.octets, first.octets);
+    let anew = stage.answer(&again, Kind::ServNak, b"LOST\0");
+    assert_eq!((anew.len(), anew[0].to), (1, other()), "nobody is told of the refusal yet");
+    assert_ne!(anew[0].octets, first.octets);
+    let told = stage.answer(&anew[0], Kind::ServNak, b"LOST\0");
+    assert_eq!(told.iter().map(Received::answer).collect::<Vec<_>>(), ["SERVNAK LOST"]);
+    // What is refused at once is not for its age.
+    let first = stage.tell("bob@OTHER.TEST").remove(0);
+    assert_eq!(stage.answer(&first, Kind::ServNak, b"LOST\0").len(), 1);
+    assert_eq!(stage.wait(2000), []);
+}
+
 impl Stage {
     fn control_from(&mut self, from: SocketAddr, proof: Proof, opcode: &str, sender: &str, body: &[u8]) -> String {
         let received = self.send(from, realm_notice(opcode, sender, body), proof);
@@ -345,6 +411,19 @@ fn s13_a_session_that_could_not_be_had_is_asked_for_again() {
     assert_eq!(stage.wait(29), []);
     stage.engine.sessions = Sessions::Given(Ticketed::of(AUTHENTICATOR));
     assert_eq!(opcodes(&stage.wait(2).into_iter().map(|(_, it)| it).collect::<Vec<_>>()), ["SENDSUBS", "SENDSUBS"]);
+}
+
+#[test]
+fn s13_after_a_reload_a_session_is_asked_for_at_once() {
+    let mut stage = silent(|_| ());
+    stage.engine.sessions = Sessions::Refused;
+    assert_eq!(stage.begin(), []);
+    stage.wait(1);
+    assert_eq!(stage.engine.counters().realm_no_session, 2);
+    stage.engine.sessions = Sessions::Given(Ticketed::of(AUTHENTICATOR));
+    let mut sent = stage.command(Command::Realms(both()));
+    sent.extend(stage.wait(1).into_iter().map(|(_, it)| it));
+    assert_eq!(opcodes(&sent), ["SENDSUBS", "SENDSUBS"]);
 }
 
 #[test]

@@ -177,6 +177,8 @@ pub enum Change {
         realm: Arc<[u8]>,
         /// To what it was subscribed.
         destinations: Vec<Destination>,
+        /// Of which changes these subscriptions were. What was subscribed to by others is not meant.
+        stamps: Vec<Stamp>,
     },
     /// An authenticator has proved a notice, and proves no other.
     ///
@@ -245,7 +247,7 @@ impl fmt::Debug for Change {
             Self::RealmSubscribed { realm, asker, destinations } => {
                 write!(f, "RealmSubscribed({}, {}, {destinations:?})", text(realm), text(asker))
             }
-            Self::RealmUnsubscribed { realm, destinations } => {
+            Self::RealmUnsubscribed { realm, destinations, .. } => {
                 write!(f, "RealmUnsubscribed({}, {destinations:?})", text(realm))
             }
             Self::VersionsKnown { versions } => write!(f, "VersionsKnown({versions:?})"),

@@ -52,7 +52,9 @@ impl Server {
         let may_be = |readers| readers == 0 || caused.affords(now, source.clone(), readers, &rate);
         let names = &request.names;
         let to_realms = recipient.is_empty() && request.reach == Reach::Realms;
-        let realms = if to_realms { self.realms.theirs.matching(&names.class, &names.instance) } else { Vec::new() };
+        let mut realms =
+            if to_realms { self.realms.theirs.matching(&names.class, &names.instance) } else { Vec::new() };
+        realms.retain(|&realm| self.realms.table.is_listed(realm));
         let Some(mut clients) = self.subscriptions.matching(&names.class, &names.instance, recipient, may_be) else {
             return self.refuse_deliveries(request);
         };

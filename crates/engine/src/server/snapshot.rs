@@ -3,8 +3,9 @@
 
 use crate::server::{
     Bounds, Change, Changed, ClientOwner, Gone, Located, Server,
+    origin::RealmId,
     peers::{ours::ended::Element, stream::StreamId},
-    realms::theirs::{Added, Room},
+    realms::theirs::{Asked, Held},
     request::Path,
     stamp::{Stamp, VersionVector},
     state::{
@@ -69,18 +70,8 @@ impl Server {
         let clients = self.clients.by_address().flat_map(|(_, client)| changes_of(client));
         // The newest is the first, and what is added later is put before it.
         let locations = self.locations.lists().flat_map(|(user, list)| list.iter().rev().map(|it| change_of(user, it)));
-        let realms = self.realms.table.listed().flat_map(|(id, realm)| {
-            self.realms.theirs.of(id).flat_map(|(destination, held)| {
-                held.askers.iter().map(|asker| Changed {
-                    stamp: held.stamp,
-                    change: Change::RealmSubscribed {
-                        realm: realm.name.clone(),
-                        asker: asker.clone(),
-                        destinations: vec![destination.clone()],
-                    },
-                })
-            })
-        });
+        let theirs = self.realms.theirs.all();
+        let realms = theirs.flat_map(|(realm, destination, held)| changes_of_realm(self, realm, destination, held));
         let versions = Changed { stamp: oldest, change: Change::VersionsKnown { versions: self.versions.clone() } };
         let used = self.used_authenticators();
         hosts.chain(clients).chain(locations).chain(realms).chain(used).chain([versions])
@@ -132,10 +123,10 @@ impl Server {
             Change::HostKnown { manager, local } => return self.apply_host(Path { from: manager, local }, source),
             Change::HostGone { manager } => return source == Source::Kept && self.hosts.leave(manager),
             Change::RealmSubscribed { realm, asker, destinations } => {
-                return source == Source::Kept && self.apply_realm_subscriptions(&realm, &asker, &destinations, stamp);
+                self.apply_realm_subscriptions(&realm, &asker, destinations, stamp, source)
             }
-            Change::RealmUnsubscribed { realm, destinations } => {
-                return source == Source::Kept && self.apply_realm_end(&realm, &destinations, |_| true);
+            Change::RealmUnsubscribed { realm, destinations, stamps } => {
+                self.apply_realm_end(&realm, destinations, &stamps)
             }
             Change::VersionsKnown { versions } => {
                 self.learn_versions(&versions);
@@ -437,37 +428,44 @@ impl Server {
         }
     }
 
-    /// Of a realm that is listed: others get nothing.
+    /// Where there are other servers, a realm keeps what it has there also while it is not listed here, where it gets nothing:
+    /// else they would take it for ended.
     fn apply_realm_subscriptions(
         &mut self,
-        realm: &[u8],
+        realm: &Arc<[u8]>,
         asker: &Arc<[u8]>,
-        destinations: &[Destination],
+        destinations: Vec<Destination>,
         stamp: Stamp,
-    ) -> bool {
-        let Some(realm) = self.realms.table.named(realm) else { return false };
-        let room = Room { count: usize::MAX, octets: usize::MAX };
-        let theirs = &mut self.realms.theirs;
-        let added = destinations.iter().filter(|it| theirs.add(realm, it, asker, room) == Added::Yes).count();
-        theirs.set_stamp(realm, destinations, stamp);
-        added > 0
-    }
-
-    fn apply_realm_end(
-        &mut self,
-        realm: &[u8],
-        destinations: &[Destination],
-        is_known: impl Fn(Stamp) -> bool,
-    ) -> bool {
-        let Some(realm) = self.realms.table.named(realm) else { return false };
-        let theirs = &mut self.realms.theirs;
-        let mut ended = false;
+        source: Source,
+    ) -> Effect {
+        let is_shared = source != Source::Kept || self.ours.is_wanted();
+        let table = &mut self.realms.table;
+        let id = if is_shared { table.number_of(realm) } else { table.named(realm) };
+        let Some(id) = id else { return Effect::NONE };
+        let mut added = Vec::new();
         for destination in destinations {
-            if theirs.get(realm, destination).is_some_and(|held| is_known(held.stamp)) {
-                ended |= theirs.remove(realm, destination);
+            let has_ended = self.ours.has_ended(stamp, || Element::OfRealm(realm.clone(), destination.clone()));
+            let asked = Asked { asker: asker.clone(), stamp };
+            if !has_ended && self.realms.theirs.insert(id, &destination, asked) {
+                added.push(destination);
             }
         }
-        ended
+        let (realm, asker) = (realm.clone(), asker.clone());
+        let here = (!added.is_empty()).then_some(Change::RealmSubscribed { realm, asker, destinations: added });
+        Effect { is_news: here.is_some(), here }
+    }
+
+    fn apply_realm_end(&mut self, realm: &Arc<[u8]>, destinations: Vec<Destination>, stamps: &[Stamp]) -> Effect {
+        let mut is_news = false;
+        for &stamp in stamps {
+            for destination in &destinations {
+                let element = || Element::OfRealm(realm.clone(), destination.clone());
+                is_news |= self.ours.ended(&self.versions, stamp, element);
+            }
+        }
+        let id = self.realms.table.number_of(realm);
+        let here = id.and_then(|id| self.take_realm_subscriptions(id, destinations, |it| stamps.contains(&it)));
+        Effect { is_news: is_news || here.is_some(), here }
     }
 
     fn apply_location(&mut self, located: &Located, stamp: Stamp, source: Source) -> bool {
@@ -583,4 +581,24 @@ pub(crate) fn changes_of(client: &Client) -> Vec<Changed> {
 /// The change that makes a location.
 pub(crate) fn change_of(user: &Arc<[u8]>, location: &Location) -> Changed {
     Changed { stamp: location.stamp, change: Change::Located(location.located(user)) }
+}
+
+/// The changes that make a subscription of another realm.
+pub(crate) fn changes_of_realm<'a>(
+    server: &Server,
+    realm: RealmId,
+    destination: &'a Destination,
+    held: &'a Held,
+) -> impl Iterator<Item = Changed> + use<'a> {
+    let name = server.realms.table.get(realm).map(|known| known.name.clone());
+    name.into_iter().flat_map(move |name| {
+        held.asked().iter().map(move |asked| Changed {
+            stamp: asked.stamp,
+            change: Change::RealmSubscribed {
+                realm: name.clone(),
+                asker: asked.asker.clone(),
+                destinations: vec![destination.clone()],
+            },
+        })
+    })
 }

@@ -41,7 +41,7 @@ impl Story {
     }
 
     fn step(&mut self) {
-        let choice = self.world.random.below(100);
+        let choice = self.world.random.below(112);
         let Some(at) = self.running() else { return self.restart() };
         let client = self.client();
         let some = |story: &mut Self| {
@@ -94,6 +94,16 @@ impl Story {
                 let time = self.world.random.below(3000);
                 self.trace.push(format!("{time} ms"));
                 self.world.wait(Duration::from_millis(time as u64));
+            }
+            100..106 => {
+                let (body, who) = (some(self), ["dora@OTHER.TEST", "eve@OTHER.TEST"][self.world.random.below(2)]);
+                self.trace.push(format!("{at}: the other realm subscribes to {body:?} for {who}"));
+                self.world.realm_subscribes(at, who, body.as_bytes());
+            }
+            106..112 => {
+                let body = some(self);
+                self.trace.push(format!("{at}: the other realm unsubscribes from {body:?}"));
+                self.world.realm(at, "", "RLM_UNSUBSCRIBE", body.as_bytes());
             }
             _ => {
                 self.trace.push("a while".to_owned());

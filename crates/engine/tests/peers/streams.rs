@@ -79,6 +79,61 @@ fn a_notice_reaches_those_who_subscribed_at_another_server() {
 }
 
 #[test]
+fn what_another_realm_subscribed_to_at_one_server_it_gets_from_each_and_once() {
+    let mut world = two();
+    let held = |world: &World, number: usize| {
+        world.nodes[number].server.as_ref().unwrap().other_realms(world.now).next().unwrap().subscriptions
+    };
+    world.realm_subscribes(0, "eve@OTHER.TEST", b"foo\0*\0\0bar\0*\0\0");
+    while world.deliver_one() {}
+    assert_eq!((held(&world, 0), held(&world, 1)), (2, 2));
+    world.nodes.iter_mut().for_each(|node| node.to_realm.clear());
+    world.message(1, ALICE, "foo", b"hello");
+    world.pass(Duration::from_secs(60));
+    let copies = |world: &World, number: usize| {
+        let sent = world.nodes[number].to_realm.iter();
+        sent.filter(|packet| Packet::parse(packet).unwrap().notice.class == b"foo").count()
+    };
+    assert_eq!((copies(&world, 0), copies(&world, 1)), (0, 1));
+    // It ends at the other one what it has begun at the one.
+    world.realm(1, "", "RLM_UNSUBSCRIBE", b"foo\0*\0\0");
+    while world.deliver_one() {}
+    assert_eq!((held(&world, 0), held(&world, 1)), (1, 1));
+    // Who has lost all, or was away, hears of the same.
+    world.kill(0, false);
+    world.realm_subscribes(1, "eve@OTHER.TEST", b"more\0*\0\0");
+    world.realm(1, "", "RLM_UNSUBSCRIBE", b"bar\0*\0\0");
+    world.heal();
+    assert_eq!((held(&world, 0), held(&world, 1)), (1, 1));
+    world.kill(0, true);
+    world.realm_subscribes(1, "dora@OTHER.TEST", b"new\0*\0\0");
+    world.realm(1, "", "RLM_UNSUBSCRIBE", b"more\0*\0\0");
+    world.heal();
+    assert_eq!((held(&world, 0), held(&world, 1)), (1, 1));
+    world.check("the same");
+}
+
+#[test]
+fn who_does_not_know_a_realm_keeps_what_it_has_for_the_others() {
+    let mut world = two();
+    world.command(1, Command::Realms(Vec::new()));
+    world.realm_subscribes(0, "eve@OTHER.TEST", b"foo\0*\0\0");
+    while world.deliver_one() {}
+    let held = |world: &World, number: usize| {
+        let server = world.nodes[number].server.as_ref().unwrap();
+        server.gauges().realm_subscriptions
+    };
+    assert_eq!((held(&world, 0), held(&world, 1)), (1, 1));
+    world.nodes[1].to_realm.clear();
+    world.message(1, ALICE, "foo", b"hello");
+    assert_eq!(world.nodes[1].to_realm.len(), 0, "it is not listed there");
+    world.cut(0, 1);
+    world.pass(Duration::from_secs(3));
+    world.heal();
+    assert_eq!((held(&world, 0), held(&world, 1)), (1, 1));
+}
+
+#[test]
 fn who_is_heard_of_by_one_is_not_given_up_by_both() {
     let mut world = two();
     world.control(0, ALICE, "SUBSCRIBE_NODEFS", b"foo\0*\0\0");

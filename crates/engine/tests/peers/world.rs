@@ -22,8 +22,9 @@ use zephyr_core::{
 use zephyr_engine::{
     machine::{Input, Machine, Output},
     server::{
-        Bounds, Change, ChangeSource, Changed, Command, Config, Done, Event, Job, LogEvent, Neighbours, PeerKind,
-        PeerServer, ProbeSecret, Server, ServerId, SessionMaker, Stamp, Verified,
+        Bounds, Change, ChangeSource, Changed, Command, Config, Done, Event, Job, LogEvent, NeighbourRealm, Neighbours,
+        PeerKind, PeerServer, ProbeSecret, RealmDone, RealmJob, RealmServer, Server, ServerId, SessionMaker, Stamp,
+        Verified,
         acl::{Acl, Defaults, Rules},
         peers::stream::{StreamEvent, StreamId, StreamOrder},
     },
@@ -87,6 +88,8 @@ pub(crate) struct Node {
     pub(crate) log: Vec<LogEvent>,
     /// Answers that it has sent.
     pub(crate) answers: Vec<Bytes>,
+    /// Packets that it has sent to the other realm.
+    pub(crate) to_realm: Vec<Bytes>,
     /// Notices that it has sent to clients.
     pub(crate) delivered: Vec<(SocketAddr, Bytes)>,
     /// Its host managers' packets, and others, to them.
@@ -112,6 +115,11 @@ fn address(number: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, u8::try_from(number + 1).unwrap()], 2103))
 }
 
+/// The server of another realm.
+pub(crate) fn other_realm() -> SocketAddr {
+    SocketAddr::from(([10, 0, 2, 1], 2103))
+}
+
 /// The host manager of a host.
 pub(crate) fn manager(host: u8) -> SocketAddr {
     SocketAddr::from(([10, 0, 1, host], 2104))
@@ -132,6 +140,7 @@ impl World {
             due: None,
             log: Vec::new(),
             answers: Vec::new(),
+            to_realm: Vec::new(),
             delivered: Vec::new(),
             accepted: 0,
         };
@@ -167,6 +176,8 @@ impl World {
             Some(Arc::new(Key(u64::from_be_bytes(octets))))
         });
         let IpAddr::V4(own) = address(number).ip() else { panic!() };
+        let server = RealmServer { name: "z".to_owned(), addresses: vec![other_realm()], sends: true };
+        let other = NeighbourRealm { name: b"OTHER.TEST"[..].into(), servers: vec![server] };
         Config {
             id,
             host: format!("s{number}"),
@@ -175,7 +186,7 @@ impl World {
             host_manager_port: 2104,
             version: "test".to_owned(),
             realms: Realms::local_only(b"R.TEST"),
-            neighbours: Neighbours { peers: peers.collect(), sessions, ..Neighbours::default() },
+            neighbours: Neighbours { peers: peers.collect(), sessions, realms: vec![other], ..Neighbours::default() },
             policy: Policy::KERBEROS,
             rules: Arc::new(Rules::new(Acl::default(), Defaults::default())),
             probe_secret: ProbeSecret::new(&[7; 32]),
@@ -256,7 +267,15 @@ impl World {
                 Output::Transmit(transmit) => {
                     let packet = Packet::parse(&transmit.payload).unwrap();
                     let to = transmit.to;
-                    if to.port() == 2104 {
+                    if to == other_realm() {
+                        self.nodes[number].to_realm.push(transmit.payload.clone());
+                        if packet.notice.kind == Kind::Acked {
+                            let answer = Notice { kind: Kind::ServAck, body: b"SENT\0", ..packet.notice };
+                            let answer = answer.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap();
+                            let input = Input::Datagram { from: to, local: None, octets: &answer };
+                            self.nodes[number].server.as_mut().unwrap().handle(self.now, input);
+                        }
+                    } else if to.port() == 2104 {
                         self.nodes[number].answers.push(transmit.payload.clone());
                     } else {
                         self.nodes[number].delivered.push((to, transmit.payload.clone()));
@@ -269,8 +288,7 @@ impl World {
                     }
                 }
                 Output::Job(Job::Verify(job)) => {
-                    let packet = job.packet.packet();
-                    let sender = packet.notice.sender;
+                    let sender = &*job.expected;
                     let number_of =
                         sender.iter().fold(7, |sum: u64, &octet| sum.wrapping_mul(31).wrapping_add(octet.into()));
                     let lifetime = Lifetime { made: self.now.wall, ends: self.now.wall + Duration::from_secs(300) };
@@ -284,6 +302,10 @@ impl World {
                     self.nodes[number].server.as_mut().unwrap().handle(self.now, Input::Done(done));
                 }
                 Output::Job(Job::Stream(order)) => self.order(number, order),
+                Output::Job(Job::Realm(RealmJob::Session(realm))) => {
+                    let done = RealmDone::Session { realm, result: Ok(Arc::new(Key(99))) };
+                    self.nodes[number].server.as_mut().unwrap().handle(self.now, Input::Done(Done::Realm(done)));
+                }
                 Output::Job(_) => {}
             }
         }
@@ -465,6 +487,26 @@ impl World {
             ..Notice::EMPTY
         };
         self.send(number, manager(client.host), notice);
+    }
+
+    /// The server of the other realm asks or tells something, for somebody of its own.
+    pub(crate) fn realm(&mut self, number: usize, who: &str, opcode: &str, body: &[u8]) {
+        let notice = Notice {
+            kind: Kind::Acked,
+            port: 2103,
+            class: b"ZEPHYR_CTL",
+            instance: b"REALM",
+            opcode: opcode.as_bytes(),
+            sender: who.as_bytes(),
+            body,
+            ..Notice::EMPTY
+        };
+        self.send(number, other_realm(), notice);
+    }
+
+    pub(crate) fn realm_subscribes(&mut self, number: usize, who: &str, list: &[u8]) {
+        let body = [b"10.0.3.1\0", &b"0x1388\0"[..], list].concat();
+        self.realm(number, who, "REQ_SUBSCRIBE", &body);
     }
 
     pub(crate) fn boot(&mut self, number: usize, host: u8) {

@@ -29,6 +29,12 @@ impl Server {
         if self.realms.outbox.get(&key).is_none_or(|entry| entry.first_sent.is_none()) {
             return false;
         }
+        let is_refused = packet.notice.kind == Kind::ServNak;
+        if is_refused && self.realms.outbox.get_mut(&key).is_some_and(Entry::refused) {
+            // It may be that old proof which it does not take.
+            self.realms.outbox.set_due(&key, now.monotonic);
+            return true;
+        }
         let Some(entry) = self.realms.outbox.remove(&key) else { return false };
         self.counters.realm_answered += 1;
         if let Some(place) = self.realms.table.get(realm).and_then(|known| known.place_of(path.from))
@@ -74,6 +80,9 @@ impl Server {
     pub(crate) fn realm_heard(&mut self, now: Now, id: RealmId) {
         let Some(realm) = self.realms.table.get_mut(id) else { return };
         realm.heard = now.monotonic;
+        if realm.state == RealmState::Dead {
+            realm.began = now.monotonic;
+        }
         let (was, forgot_us) = (realm.state, std::mem::take(&mut realm.forgot_us));
         if was == RealmState::New {
             return;
@@ -90,7 +99,7 @@ impl Server {
     /// A realm's servers say that they have just started: what we hold there is asked for again.
     pub(crate) fn realm_starts(&mut self, now: Now, id: RealmId) {
         let Some(realm) = self.realms.table.get_mut(id) else { return };
-        realm.heard = now.monotonic;
+        (realm.heard, realm.began) = (now.monotonic, now.monotonic);
         if realm.state != RealmState::Up && realm.state != RealmState::New {
             self.set_realm_state(id, RealmState::Starting);
         }

@@ -6,17 +6,20 @@ use crate::server::{
     acl::Who,
     log_event::LogEvent,
     origin::RealmId,
+    peers::ours::ended::Element,
     realms::{
         asking::{ToRealm, grant},
         outbox::Purpose,
         outgoing::payer_of,
-        theirs::{Added, Room},
+        theirs::{Added, Held, Room},
     },
     reply::Reply,
     request::Request,
+    stamp::Stamp,
     state::subscriptions::Destination,
 };
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
@@ -209,14 +212,34 @@ impl Server {
 
     /// Ends subscriptions of a realm; gives how many.
     pub(crate) fn end_realm_subscriptions(&mut self, realm: RealmId, held: Vec<Destination>) -> usize {
-        let held: Vec<Destination> = held.into_iter().filter(|it| self.realms.theirs.remove(realm, it)).collect();
-        let count = held.len();
-        if count > 0
-            && let Some(name) = self.realms.table.get(realm).map(|known| known.name.clone())
-        {
-            self.changed(Change::RealmUnsubscribed { realm: name, destinations: held });
-        }
+        let Some(change) = self.take_realm_subscriptions(realm, held, |_| true) else { return 0 };
+        let count = if let Change::RealmUnsubscribed { destinations, .. } = &change { destinations.len() } else { 0 };
+        self.changed(change);
         count
+    }
+
+    /// Ends what of a realm's subscriptions these changes have made; gives what has changed, if anything has.
+    pub(crate) fn take_realm_subscriptions(
+        &mut self,
+        realm: RealmId,
+        of: Vec<Destination>,
+        is_meant: impl Fn(Stamp) -> bool,
+    ) -> Option<Change> {
+        let name = self.realms.table.get(realm)?.name.clone();
+        let (mut destinations, mut stamps) = (Vec::new(), BTreeSet::new());
+        for destination in of {
+            let gone = self.realms.theirs.remove(realm, &destination, &is_meant);
+            for &stamp in &gone {
+                let element = || Element::OfRealm(name.clone(), destination.clone());
+                self.ours.ended(&self.versions, stamp, element);
+            }
+            if !gone.is_empty() {
+                destinations.push(destination);
+                stamps.extend(gone);
+            }
+        }
+        let stamps = stamps.into_iter().collect();
+        (!destinations.is_empty()).then_some(Change::RealmUnsubscribed { realm: name, destinations, stamps })
     }
 
     /// A server of a realm ends: another one is preferred, the one that it names or the next.
@@ -255,9 +278,10 @@ impl Server {
     pub(crate) fn end_forbidden_realm_subscriptions(&mut self) {
         let realms: Vec<RealmId> = self.realms.table.listed().map(|(id, _)| id).collect();
         for realm in realms {
+            let askers = |held: &Held| held.asked().iter().map(|asked| asked.asker.clone()).collect();
             let held = self.realms.theirs.of(realm);
             let all: Vec<(Destination, Vec<Arc<[u8]>>)> =
-                held.map(|(destination, held)| (destination.clone(), held.askers.clone())).collect();
+                held.map(|(destination, held)| (destination.clone(), askers(held))).collect();
             let mut ended = Vec::new();
             for (destination, askers) in all {
                 let may = askers.iter().any(|asker| self.realm_may_hold(realm, &destination, asker));

@@ -65,6 +65,17 @@ impl Server {
             self.forget_realm(id);
         }
         self.realms.found.extend(updated.found);
+        self.try_sessions_again(now);
+    }
+
+    /// Sessions that could not be had are asked for now, where something waits for them.
+    pub(crate) fn try_sessions_again(&mut self, now: Now) {
+        let all: Vec<RealmId> = self.realms.table.listed().map(|(id, _)| id).collect();
+        for id in all {
+            if self.realms.table.get_mut(id).is_some_and(|realm| realm.try_session_again(now.monotonic)) {
+                self.wake_packets_to(id, now.monotonic);
+            }
+        }
     }
 
     /// A server of a realm can be reached: it hears that we are here, and is asked for what is held here.

@@ -99,11 +99,33 @@ pub(crate) struct Payer {
     pub(crate) standing: Standing,
 }
 
+/// A packet as it is sent.
+#[derive(Debug)]
+struct Seal {
+    packet: Bytes,
+    at: Duration,
+    /// Whether the realm was up then.
+    is_firm: bool,
+    /// How often it was sent.
+    sent: usize,
+}
+
+/// What is known of the realm for which a proof is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Side {
+    /// Whether it is up.
+    pub(crate) is_up: bool,
+    /// When it last began anew. A server that keeps nothing takes a proof from before for one that has served.
+    pub(crate) began: Duration,
+}
+
 /// A packet that is not answered yet.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) outgoing: Outgoing,
-    sealed: Option<(Duration, Bytes)>,
+    sealed: Option<Seal>,
+    /// Whether its proof was refused, and has been made anew because of that.
+    is_refused: bool,
     /// Turns that it has had: in most of them it was sent.
     pub(crate) turns: usize,
     /// When it was first sent.
@@ -123,20 +145,42 @@ impl Entry {
         }
     }
 
-    /// The packet with its proof, unless that is too old by now.
-    pub(crate) fn fresh(&self, now: Duration) -> Option<Bytes> {
-        let (at, packet) = self.sealed.as_ref()?;
-        (!self.outgoing.proven || now.saturating_sub(*at) < PROOF_AGE).then(|| packet.clone())
+    /// The packet with its proof, unless another one is needed by now: that one is too old, or the other side may have begun
+    /// anew since.
+    pub(crate) fn fresh(&self, now: Duration, side: Side) -> Option<Bytes> {
+        let seal = self.sealed.as_ref()?;
+        let is_good = seal.is_firm && seal.at >= side.began && now.saturating_sub(seal.at) < PROOF_AGE;
+        (!self.outgoing.proven || seal.sent == 0 || is_good).then(|| seal.packet.clone())
     }
 
     /// The packet as it is sent from now on.
-    pub(crate) fn set_sealed(&mut self, now: Duration, packet: Bytes) {
-        self.sealed = Some((now, packet));
+    pub(crate) fn set_sealed(&mut self, now: Duration, packet: Bytes, side: Side) {
+        self.sealed = Some(Seal { packet, at: now, is_firm: side.is_up, sent: 0 });
     }
 
     /// The packet as it was sent last, however old its proof is.
     pub(crate) fn last_sealed(&self) -> Option<Bytes> {
-        self.sealed.as_ref().map(|(_, packet)| packet.clone())
+        self.sealed.as_ref().map(|seal| seal.packet.clone())
+    }
+
+    /// The packet is sent as it is.
+    pub(crate) fn sent(&mut self, now: Duration) {
+        self.first_sent.get_or_insert(now);
+        if let Some(seal) = &mut self.sealed {
+            seal.sent += 1;
+        }
+    }
+
+    /// Its answer refuses it: it gets another proof, once, if it was sent again with the one that it has. True when it does.
+    pub(crate) fn refused(&mut self) -> bool {
+        let may_be_old = self.outgoing.proven && self.sealed.as_ref().is_some_and(|seal| seal.sent > 1);
+        if !may_be_old || std::mem::replace(&mut self.is_refused, true) {
+            return false;
+        }
+        if let Some(seal) = &mut self.sealed {
+            seal.is_firm = false;
+        }
+        true
     }
 
     /// Whether it has had all its turns, or waits for longer than it would have been repeated.
@@ -223,7 +267,16 @@ impl Outbox {
         if self.entries.contains_key(&key) {
             return;
         }
-        let entry = Entry { outgoing, sealed: None, turns: 0, first_sent: None, target, begun: now, due: now };
+        let entry = Entry {
+            outgoing,
+            sealed: None,
+            is_refused: false,
+            turns: 0,
+            first_sent: None,
+            target,
+            begun: now,
+            due: now,
+        };
         let Outgoing { payer: Payer { source, standing }, purpose, .. } = &entry.outgoing;
         *self.counts.entry((key.0, *standing)).or_insert(0) += 1;
         *self.octets.entry((key.0, *standing)).or_insert(0) += entry.octets();

@@ -16,7 +16,7 @@ use crate::{
         realms::{
             RealmDone, RealmJob,
             outbox::{ANSWER_TIMEOUT, Key, OutboxLimits, Outgoing, Payer, Purpose, Waiting},
-            table::RealmState,
+            table::{Realm, RealmState},
         },
         reply::{Late, Reply},
         request::Request,
@@ -44,8 +44,9 @@ const MAX_TURNS_AT_ONCE: usize = 256;
 const SESSION_RETRY: Duration = Duration::from_secs(30);
 /// Between the packets that a session was waited for with.
 const BETWEEN_PACKETS: Duration = Duration::from_millis(1);
-/// Retransmissions after which another server of a realm is tried that is taken to be up.
-const TURNS_PER_SERVER: usize = 4;
+/// Turns after which another server of a realm is tried that is taken to be up: so that it can answer within
+/// [`ANSWER_TIMEOUT`].
+const TURNS_PER_SERVER: usize = 2;
 
 /// The packet of a turn.
 enum Sealed {
@@ -218,7 +219,7 @@ impl Server {
         let wait = TO_REALM.get(entry.turns % TO_REALM.len()).copied().unwrap_or_default();
         entry.turns += 1;
         if is_sent {
-            entry.first_sent.get_or_insert(now.monotonic);
+            entry.sent(now.monotonic);
             *if again { &mut self.counters.realm_resent } else { &mut self.counters.realm_sent } += 1;
             self.send(Transmit { to, local: None, payload });
         }
@@ -245,11 +246,14 @@ impl Server {
 
     /// The packet as it is sent now.
     fn sealed(&mut self, now: Now, key: Key) -> Sealed {
-        let Some(entry) = self.realms.outbox.get(&key) else { return Sealed::Never };
+        let (Some(realm), Some(entry)) = (self.realms.table.get(key.0), self.realms.outbox.get(&key)) else {
+            return Sealed::Never;
+        };
+        let side = realm.side();
         if !entry.outgoing.proven {
             return Sealed::Packet(entry.outgoing.plain.octets().clone());
         }
-        if let Some(packet) = entry.fresh(now.monotonic) {
+        if let Some(packet) = entry.fresh(now.monotonic, side) {
             return Sealed::Packet(packet);
         }
         let (plain, last) = (entry.outgoing.plain.clone(), entry.last_sealed());
@@ -260,7 +264,7 @@ impl Server {
         match session.seal(&plain.notice(), Direction::ToServer, Limits::WHOLE_PACKET, now) {
             Ok(packet) => {
                 if let Some(entry) = self.realms.outbox.get_mut(&key) {
-                    entry.set_sealed(now.monotonic, packet.clone());
+                    entry.set_sealed(now.monotonic, packet.clone(), side);
                 }
                 Sealed::Packet(packet)
             }
@@ -286,6 +290,7 @@ impl Server {
                 return Sealed::Never;
             }
         };
+        let Some(side) = self.realms.table.get(key.0).map(Realm::side) else { return Sealed::Never };
         let mut first = Sealed::Never;
         for Piece { uid, plain, sealed } in pieces {
             let Ok(plain) = OwnedPacket::parse(plain) else { return Sealed::Never };
@@ -303,7 +308,7 @@ impl Server {
                 self.realms.outbox.insert(now.monotonic, key_of_piece, outgoing, target);
             }
             if let Some(entry) = self.realms.outbox.get_mut(&key_of_piece) {
-                entry.set_sealed(now.monotonic, sealed);
+                entry.set_sealed(now.monotonic, sealed, side);
             }
         }
         first

@@ -1,6 +1,9 @@
 //! The other realms that a server knows, their servers, and what is known of how they are.
 
-use crate::server::origin::{NeighbourRealm, RealmId, RealmServer};
+use crate::server::{
+    origin::{NeighbourRealm, RealmId, RealmServer},
+    realms::outbox::Side,
+};
 use std::{collections::HashMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
 use zephyr_core::{auth::Session, names, time::Now};
 
@@ -65,6 +68,8 @@ pub(crate) struct Realm {
     pub(crate) state: RealmState,
     /// When it last sent something that only it can have sent; before that, when we began to ask.
     pub(crate) heard: Duration,
+    /// When it last showed that it began anew, or was there again.
+    pub(crate) began: Duration,
     /// What we hold there must be asked for again as soon as it answers.
     pub(crate) forgot_us: bool,
     ticket: Ticket,
@@ -79,9 +84,15 @@ impl Realm {
             current: 0,
             state: RealmState::New,
             heard: Duration::ZERO,
+            began: Duration::ZERO,
             forgot_us: false,
             ticket: Ticket { session: None, is_asked: false, again: Duration::ZERO },
         }
+    }
+
+    /// What matters of it for a proof.
+    pub(crate) fn side(&self) -> Side {
+        Side { is_up: self.state == RealmState::Up, began: self.began }
     }
 
     /// The principal of its servers.
@@ -99,6 +110,17 @@ impl Realm {
             (ticket.is_asked, ticket.again) = (true, now.monotonic + SESSION_TIMEOUT);
         }
         (ticket.session.clone().filter(|session| !ends_within(&**session, Duration::ZERO)), ask)
+    }
+
+    /// Whoever changed something may have seen to it that a session can be had: it is asked for at the next need. True when
+    /// there is none and none is asked for.
+    pub(crate) fn try_session_again(&mut self, now: Duration) -> bool {
+        let ticket = &mut self.ticket;
+        if ticket.is_asked {
+            return false;
+        }
+        ticket.again = ticket.again.min(now);
+        ticket.session.is_none()
     }
 
     /// A session has come, or none: then it may be asked for again at this moment.
@@ -190,7 +212,8 @@ impl Table {
         updated
     }
 
-    fn number_of(&mut self, name: &[u8]) -> Option<RealmId> {
+    /// The number of a realm, whether or not it is listed; none when too many are known.
+    pub(crate) fn number_of(&mut self, name: &[u8]) -> Option<RealmId> {
         if let Some(&id) = self.by_name.get(name) {
             return Some(id);
         }
@@ -206,6 +229,11 @@ impl Table {
     /// The realm whose server sends from this address.
     pub(crate) fn at(&self, address: SocketAddr) -> Option<RealmId> {
         self.by_address.get(&address).copied()
+    }
+
+    /// Whether a realm is listed.
+    pub(crate) fn is_listed(&self, id: RealmId) -> bool {
+        self.listed.contains(&id)
     }
 
     /// The listed realm of this name, as it is spelled there.

@@ -2,7 +2,8 @@
 
 use crate::server::{origin::RealmId, stamp::Stamp, state::subscriptions::Destination};
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Bound,
     sync::Arc,
 };
 use zephyr_core::{fold::FoldedName, names::ANY_INSTANCE};
@@ -10,13 +11,24 @@ use zephyr_core::{fold::FoldedName, names::ANY_INSTANCE};
 /// Of those for whom a realm asked for the same, so many are known. One who may receive it is enough.
 const MAX_ASKERS: usize = 8;
 
-/// A subscription of a realm.
-#[derive(Debug)]
-pub(crate) struct Held {
+/// A subscription of a realm, which it may have asked for several times.
+#[derive(Debug, Default)]
+pub(crate) struct Held(Vec<Asked>);
+
+/// That a realm asked for a subscription: for whom, and of which change that is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
     /// For whom the realm asked for it.
-    pub(crate) askers: Vec<Arc<[u8]>>,
+    pub(crate) asker: Arc<[u8]>,
     /// Of which change it is.
     pub(crate) stamp: Stamp,
+}
+
+impl Held {
+    /// All that the realm has asked.
+    pub(crate) fn asked(&self) -> &[Asked] {
+        &self.0
+    }
 }
 
 /// How much room one realm has.
@@ -31,7 +43,7 @@ pub(crate) struct Room {
 /// The subscriptions of all realms.
 #[derive(Default)]
 pub(crate) struct RealmSubscriptions {
-    of_realm: HashMap<RealmId, HashMap<Destination, Held>>,
+    of_realm: BTreeMap<RealmId, BTreeMap<Destination, Held>>,
     interested: HashMap<Destination, BTreeSet<RealmId>>,
     octets: HashMap<RealmId, usize>,
     len: usize,
@@ -55,37 +67,52 @@ impl RealmSubscriptions {
 
     /// The number of subscriptions of a realm.
     pub(crate) fn count_of(&self, realm: RealmId) -> usize {
-        self.of_realm.get(&realm).map_or(0, HashMap::len)
+        self.of_realm.get(&realm).map_or(0, BTreeMap::len)
     }
 
     /// A realm subscribes for somebody.
     pub(crate) fn add(&mut self, realm: RealmId, destination: &Destination, asker: &Arc<[u8]>, room: Room) -> Added {
         let own = self.of_realm.entry(realm).or_default();
         if let Some(held) = own.get_mut(destination) {
-            if held.askers.contains(asker) || held.askers.len() >= MAX_ASKERS {
+            if held.0.iter().any(|asked| asked.asker == *asker) || held.0.len() >= MAX_ASKERS {
                 return Added::Known;
             }
-            held.askers.push(asker.clone());
+            held.0.push(Asked { asker: asker.clone(), stamp: Stamp::default() });
             return Added::Yes;
         }
         let octets = self.octets.entry(realm).or_insert(0);
         if own.len() >= room.count || *octets + destination.octets() > room.octets {
             return Added::Full;
         }
-        *octets += destination.octets();
-        own.insert(destination.clone(), Held { askers: vec![asker.clone()], stamp: Stamp::default() });
-        self.interested.entry(destination.clone()).or_default().insert(realm);
-        self.len += 1;
+        let asked = Asked { asker: asker.clone(), stamp: Stamp::default() };
+        self.insert(realm, destination, asked);
         Added::Yes
     }
 
-    /// The change that these subscriptions are of.
+    /// A realm has subscribed at another server, or before a start: what was there already is not measured. False when it is
+    /// known.
+    pub(crate) fn insert(&mut self, realm: RealmId, destination: &Destination, asked: Asked) -> bool {
+        let own = self.of_realm.entry(realm).or_default();
+        if let Some(held) = own.get_mut(destination) {
+            let is_new = !held.0.contains(&asked);
+            if is_new {
+                held.0.push(asked);
+            }
+            return is_new;
+        }
+        own.insert(destination.clone(), Held(vec![asked]));
+        *self.octets.entry(realm).or_insert(0) += destination.octets();
+        self.interested.entry(destination.clone()).or_default().insert(realm);
+        self.len += 1;
+        true
+    }
+
+    /// The change that these new subscriptions are of.
     pub(crate) fn set_stamp(&mut self, realm: RealmId, destinations: &[Destination], stamp: Stamp) {
         let Some(own) = self.of_realm.get_mut(&realm) else { return };
         for destination in destinations {
-            if let Some(held) = own.get_mut(destination) {
-                held.stamp = held.stamp.max(stamp);
-            }
+            let new = own.get_mut(destination).into_iter().flat_map(|held| &mut held.0);
+            new.filter(|asked| asked.stamp == Stamp::default()).for_each(|asked| asked.stamp = stamp);
         }
     }
 
@@ -94,12 +121,20 @@ impl RealmSubscriptions {
         self.of_realm.get(&realm)?.get(destination)
     }
 
-    /// Ends a subscription of a realm; false when there was none.
-    pub(crate) fn remove(&mut self, realm: RealmId, destination: &Destination) -> bool {
-        let Some(own) = self.of_realm.get_mut(&realm) else { return false };
-        if own.remove(destination).is_none() {
-            return false;
+    /// Ends what of a subscription of a realm these changes have made; gives their stamps.
+    pub(crate) fn remove(
+        &mut self,
+        realm: RealmId,
+        destination: &Destination,
+        is_meant: impl Fn(Stamp) -> bool,
+    ) -> Vec<Stamp> {
+        let Some(own) = self.of_realm.get_mut(&realm) else { return Vec::new() };
+        let Some(held) = own.get_mut(destination) else { return Vec::new() };
+        let gone: Vec<Stamp> = held.0.extract_if(.., |asked| is_meant(asked.stamp)).map(|asked| asked.stamp).collect();
+        if !held.0.is_empty() {
+            return gone;
         }
+        own.remove(destination);
         if own.is_empty() {
             self.of_realm.remove(&realm);
         }
@@ -113,7 +148,25 @@ impl RealmSubscriptions {
             }
         }
         self.len -= 1;
-        true
+        gone
+    }
+
+    /// All subscriptions.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (RealmId, &Destination, &Held)> {
+        self.of_realm.iter().flat_map(|(&realm, own)| own.iter().map(move |(what, held)| (realm, what, held)))
+    }
+
+    /// The subscription that follows this one.
+    pub(crate) fn next_after(&self, after: Option<&(RealmId, Destination)>) -> Option<(RealmId, &Destination, &Held)> {
+        let of_same = after.and_then(|(realm, what)| {
+            let range = (Bound::Excluded(what), Bound::Unbounded);
+            let (what, held) = self.of_realm.get(realm)?.range::<Destination, _>(range).next()?;
+            Some((*realm, what, held))
+        });
+        let realms = after.map_or(Bound::Unbounded, |&(realm, _)| Bound::Excluded(realm));
+        let mut of_next = self.of_realm.range((realms, Bound::Unbounded));
+        of_same
+            .or_else(|| of_next.find_map(|(&realm, own)| own.first_key_value().map(|(what, held)| (realm, what, held))))
     }
 
     /// The subscriptions of a realm.

@@ -9,6 +9,7 @@ use crate::server::{
     },
 };
 use std::{
+    cmp::Ordering,
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
     fmt,
     hash::{Hash, Hasher},
@@ -91,6 +92,22 @@ impl Destination {
 impl fmt::Debug for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Destination({})", self.0.escape_ascii())
+    }
+}
+
+impl Ord for Destination {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let folded = |text: &Self| text.0.iter().map(u8::to_ascii_lowercase).collect::<Vec<u8>>();
+        match self.0.eq_ignore_ascii_case(&other.0) {
+            true => Ordering::Equal,
+            false => folded(self).cmp(&folded(other)),
+        }
+    }
+}
+
+impl PartialOrd for Destination {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

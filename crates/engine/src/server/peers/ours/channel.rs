@@ -47,6 +47,8 @@ pub(super) struct Progress {
     pub(super) is_over: bool,
     /// The subscriptions of the client that came last.
     pub(super) listed: HashSet<(Destination, Stamp)>,
+    /// The subscriptions of other realms that have come.
+    pub(super) of_realms: HashSet<(Arc<[u8]>, Destination, Stamp)>,
 }
 
 impl Progress {

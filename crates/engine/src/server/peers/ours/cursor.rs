@@ -1,5 +1,5 @@
 //! The place in the state up to which another server has been sent it: clients in the order of their addresses, then locations
-//! in that of their addresses and users, then used authenticators.
+//! in that of their addresses and users, then subscriptions of other realms, then used authenticators.
 //!
 //! Nothing is copied, and what changes meanwhile is sent beside it: whatever the cursor has not come to yet is sent as it is then.
 
@@ -7,8 +7,10 @@ use super::wire::{Part, write_change};
 use crate::server::{
     Change, Changed, Server,
     limits::digest::Digest,
-    snapshot::{change_of, changes_of},
+    origin::RealmId,
+    snapshot::{change_of, changes_of, changes_of_realm},
     stamp::{ServerId, Stamp},
+    state::subscriptions::Destination,
 };
 use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 
@@ -19,6 +21,8 @@ pub(super) enum Cursor {
     Clients(Option<SocketAddr>),
     /// Behind this location.
     Locations(Option<(SocketAddr, Arc<[u8]>)>),
+    /// Behind this subscription of another realm.
+    Realms(Option<(RealmId, Destination)>),
     /// Behind this authenticator.
     Authenticators(Option<(SystemTime, Digest)>),
     /// There is no more.
@@ -40,10 +44,18 @@ impl Cursor {
             }
             Self::Locations(after) => {
                 let Some((user, location)) = server.locations.next_after(after.as_ref()) else {
-                    return Self::Authenticators(None);
+                    return Self::Realms(None);
                 };
                 write_change(&change_of(user, location), Part::Snapshot, out);
                 Self::Locations(Some((location.address, user.clone())))
+            }
+            Self::Realms(after) => {
+                let Some((realm, destination, held)) = server.realms.theirs.next_after(after.as_ref()) else {
+                    return Self::Authenticators(None);
+                };
+                let changes = changes_of_realm(server, realm, destination, held);
+                changes.for_each(|changed| write_change(&changed, Part::Snapshot, out));
+                Self::Realms(Some((realm, destination.clone())))
             }
             Self::Authenticators(after) => {
                 let Some((place, used)) = server.replay_cache.next_after(after) else { return Self::Done };

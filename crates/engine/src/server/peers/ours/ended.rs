@@ -25,6 +25,8 @@ pub(crate) enum Element {
     Subscription(SocketAddr, Destination),
     /// A location.
     Location(Arc<[u8]>, SocketAddr),
+    /// A subscription of another realm.
+    OfRealm(Arc<[u8]>, Destination),
 }
 
 /// Elements that have ended, with the stamps of the changes that had made them.
@@ -54,6 +56,11 @@ impl Ended {
             Element::Location(user, address) => {
                 Change::LocationGone { user: user.clone(), address: *address, stamp: *stamp }
             }
+            Element::OfRealm(realm, destination) => Change::RealmUnsubscribed {
+                realm: realm.clone(),
+                destinations: vec![destination.clone()],
+                stamps: vec![*stamp],
+            },
         })
     }
 

@@ -74,13 +74,15 @@ impl Log {
 
 /// Whether a change is of use to other servers at all.
 pub(super) const fn concerns_others(change: &Change) -> bool {
-    !matches!(change, Change::HostGone { .. } | Change::RealmSubscribed { .. } | Change::RealmUnsubscribed { .. })
+    !matches!(change, Change::HostGone { .. })
 }
 
 fn octets_of(change: &Change) -> usize {
     let lists = match change {
-        Change::Subscribed { destinations, .. } => destinations.iter().map(|it| it.text().len() + 24).sum(),
-        Change::Unsubscribed { destinations, stamps, .. } => {
+        Change::Subscribed { destinations, .. } | Change::RealmSubscribed { destinations, .. } => {
+            destinations.iter().map(|it| it.text().len() + 24).sum()
+        }
+        Change::Unsubscribed { destinations, stamps, .. } | Change::RealmUnsubscribed { destinations, stamps, .. } => {
             destinations.iter().map(|it| it.text().len() + 24).sum::<usize>() + stamps.len() * size_of::<Stamp>()
         }
         Change::ClientGone { stamps, .. } => stamps.len() * size_of::<Stamp>(),

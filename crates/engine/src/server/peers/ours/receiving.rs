@@ -7,14 +7,16 @@ use super::{
 use crate::server::{
     Change, Changed, Gone, Server,
     log_event::LogEvent,
+    origin::RealmId,
     peers::stream::StreamId,
     snapshot::Source,
     stamp::{Stamp, VersionVector},
     state::{clients, subscriptions::Destination},
 };
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     net::SocketAddr,
+    sync::Arc,
 };
 use zephyr_core::time::Now;
 
@@ -24,6 +26,9 @@ const MAX_MESSAGES: usize = 512;
 const MAX_SWEPT: usize = 512;
 /// Maximum number of a client's subscriptions in a snapshot.
 const MAX_LISTED: usize = 1 << 16;
+
+/// Maximum number of subscriptions of other realms in a snapshot.
+const MAX_OF_REALMS: usize = 1 << 20;
 
 /// Why a stream is given up.
 type Refusal = String;
@@ -94,6 +99,7 @@ impl Server {
                     sweeps: VecDeque::new(),
                     is_over: false,
                     listed: HashSet::new(),
+                    of_realms: HashSet::new(),
                 };
                 channel.merge = Merge::Running(Box::new(progress));
             }
@@ -148,6 +154,14 @@ impl Server {
             Change::Located(located) => {
                 self.go_to_location(stream, (located.address, located.user.clone()))?;
             }
+            Change::RealmSubscribed { realm, destinations, .. } => {
+                let stamp = told.stamp;
+                let of_realms = &mut self.progress(stream)?.of_realms;
+                of_realms.extend(destinations.iter().map(|it| (realm.clone(), it.clone(), stamp)));
+                if of_realms.len() > MAX_OF_REALMS {
+                    return Err("it has too many subscriptions of other realms".to_owned());
+                }
+            }
             Change::ClientConfirmed { .. } | Change::AuthenticatorUsed(_) => {
                 self.progress(stream)?;
             }
@@ -175,11 +189,7 @@ impl Server {
         Ok(())
     }
 
-    fn go_to_location(
-        &mut self,
-        stream: StreamId,
-        location: (SocketAddr, std::sync::Arc<[u8]>),
-    ) -> Result<(), Refusal> {
+    fn go_to_location(&mut self, stream: StreamId, location: (SocketAddr, Arc<[u8]>)) -> Result<(), Refusal> {
         self.end_clients(stream)?;
         let progress = self.progress(stream)?;
         let Place::Location(after) = progress.place.clone() else { return Err(out_of_order()) };
@@ -254,6 +264,26 @@ impl Server {
         }
     }
 
+    /// All subscriptions of other realms are there: which of them did not come, and were known, have ended.
+    fn end_unlisted_of_realms(&mut self, knew: &VersionVector, listed: &HashSet<(Arc<[u8]>, Destination, Stamp)>) {
+        let mut gone: BTreeMap<RealmId, Vec<(Destination, Stamp)>> = BTreeMap::new();
+        for (realm, destination, held) in self.realms.theirs.all() {
+            let Some(name) = self.realms.table.get(realm).map(|known| &known.name) else { continue };
+            for asked in held.asked().iter().filter(|asked| knew.covers(asked.stamp)) {
+                if !listed.contains(&(name.clone(), destination.clone(), asked.stamp)) {
+                    gone.entry(realm).or_default().push((destination.clone(), asked.stamp));
+                }
+            }
+        }
+        for (realm, ended) in gone {
+            for (destination, stamp) in ended {
+                if let Some(change) = self.take_realm_subscriptions(realm, vec![destination], |it| it == stamp) {
+                    self.changed(change);
+                }
+            }
+        }
+    }
+
     /// Goes on looking for what did not come; false when there is more to be done.
     fn sweep(&mut self, stream: StreamId) -> bool {
         let mut left = MAX_SWEPT;
@@ -262,8 +292,10 @@ impl Server {
             let Merge::Running(progress) = &mut channel.merge else { return true };
             let Some(sweep) = progress.sweeps.pop_front() else {
                 if progress.is_over {
+                    let (knew, listed) = (progress.knew.clone(), std::mem::take(&mut progress.of_realms));
                     channel.merge = Merge::Done;
                     let told = channel.told.clone();
+                    self.end_unlisted_of_realms(&knew, &listed);
                     self.learn_versions(&told);
                 }
                 return true;

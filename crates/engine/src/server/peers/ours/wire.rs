@@ -137,6 +137,8 @@ mod kind {
     pub(super) const HOST: u8 = 23;
     pub(super) const AUTHENTICATOR: u8 = 24;
     pub(super) const UNDONE: u8 = 25;
+    pub(super) const REALM_SUBSCRIBED: u8 = 26;
+    pub(super) const REALM_UNSUBSCRIBED: u8 = 27;
     /// Added to the kind of a change that is part of a snapshot.
     pub(super) const SNAPSHOT: u8 = 32;
 }
@@ -202,17 +204,7 @@ pub(crate) fn write_change(changed: &Changed, part: Part, out: &mut Vec<u8>) {
             }
         }
         Change::Unsubscribed { client, destinations, stamps: of } => {
-            let parts: Vec<_> = lists(destinations).collect();
-            let groups: Vec<_> = of.chunks(STAMPS).collect();
-            let last = parts.len() * groups.len();
-            let all = parts.iter().flat_map(|(some, _)| groups.iter().map(move |group| (some, group)));
-            for (number, (some, group)) in all.enumerate() {
-                head.framed(out, kind::UNSUBSCRIBED, number + 1 < last, |out| {
-                    address(out, *client);
-                    stamps(out, group);
-                    list(out, some);
-                });
-            }
+            write_ends(out, &head, kind::UNSUBSCRIBED, (destinations, of), |out| address(out, *client));
         }
         Change::ClientGone { client, stamps: of, why } => {
             let last = of.len().div_ceil(STAMPS);
@@ -251,7 +243,40 @@ pub(crate) fn write_change(changed: &Changed, part: Part, out: &mut Vec<u8>) {
             head.framed(out, kind::UNDONE, false, |out| address(out, SocketAddr::new(*host, 0)));
         }
         Change::VersionsKnown { versions } => write(&Message::Known(versions.clone()), out),
-        Change::HostGone { .. } | Change::RealmSubscribed { .. } | Change::RealmUnsubscribed { .. } => {}
+        Change::RealmSubscribed { realm, asker, destinations } => {
+            for (some, goes_on) in lists(destinations) {
+                head.framed(out, kind::REALM_SUBSCRIBED, goes_on, |out| {
+                    [realm, asker].into_iter().for_each(|it| text(out, it));
+                    list(out, some);
+                });
+            }
+        }
+        Change::RealmUnsubscribed { realm, destinations, stamps: of } => {
+            write_ends(out, &head, kind::REALM_UNSUBSCRIBED, (destinations, of), |out| text(out, realm));
+        }
+        Change::HostGone { .. } => {}
+    }
+}
+
+/// Appends that of subscriptions to these destinations those have ended that these changes made: each list of the ones with each
+/// of the others. `of_whom` says whose they were.
+fn write_ends(
+    out: &mut Vec<u8>,
+    head: &Head,
+    kind: u8,
+    (destinations, of): (&[Destination], &[Stamp]),
+    of_whom: impl Fn(&mut Vec<u8>),
+) {
+    let parts: Vec<_> = lists(destinations).collect();
+    let groups: Vec<_> = of.chunks(STAMPS).collect();
+    let last = parts.len() * groups.len();
+    let all = parts.iter().flat_map(|(some, _)| groups.iter().map(move |group| (some, group)));
+    for (number, (some, group)) in all.enumerate() {
+        head.framed(out, kind, number + 1 < last, |out| {
+            of_whom(out);
+            stamps(out, group);
+            list(out, some);
+        });
     }
 }
 
@@ -402,7 +427,7 @@ fn body_of(kind: u8, fields: &mut Fields<'_>) -> Option<Message> {
         _ => {
             let part = if kind & kind::SNAPSHOT == 0 { Part::Live } else { Part::Snapshot };
             let kind = kind & !kind::SNAPSHOT;
-            if !(kind::CLIENT..=kind::UNDONE).contains(&kind) {
+            if !(kind::CLIENT..=kind::REALM_UNSUBSCRIBED).contains(&kind) {
                 return Some(Message::Unknown);
             }
             let stamp = fields.stamp()?;
@@ -521,6 +546,14 @@ impl<'a> Fields<'a> {
             kind::HOST => Change::HostKnown { manager: self.address()?, local: None },
             kind::AUTHENTICATOR => Change::AuthenticatorUsed(self.authenticator()?),
             kind::UNDONE => Change::ProofsUndone { host: self.address()?.ip() },
+            kind::REALM_SUBSCRIBED => {
+                let (realm, asker) = (Arc::from(self.text()?), Arc::from(self.text()?));
+                Change::RealmSubscribed { realm, asker, destinations: self.destinations()? }
+            }
+            kind::REALM_UNSUBSCRIBED => {
+                let (realm, stamps) = (Arc::from(self.text()?), self.stamps()?);
+                Change::RealmUnsubscribed { realm, destinations: self.destinations()?, stamps }
+            }
             _ => return None,
         })
     }
