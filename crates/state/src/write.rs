@@ -13,7 +13,9 @@ use std::{
     time::Duration,
 };
 use zephyr_core::auth::{Lifetime, Session};
-use zephyr_engine::server::{Change, Changed, Destination, Horizon, KeptDelivery, Stamp, UsedAuthenticator};
+use zephyr_engine::server::{
+    Change, Changed, Destination, Element, Horizon, KeptDelivery, Stamp, UsedAuthenticator,
+};
 
 /// How long an authenticator is kept that does not say how long it can prove something.
 const UNKNOWN_LIFETIME: Duration = Duration::from_secs(600);
@@ -103,6 +105,7 @@ impl<'c> Writer<'c> {
                     params![of_host(manager.ip()), manager.port()],
                 )?;
             }
+            Change::Ended { made, element } => self.ended(*made, element)?,
             Change::VersionsKnown { versions } => {
                 for known in versions.stamps() {
                     self.known(known)?;
@@ -144,6 +147,25 @@ impl<'c> Writer<'c> {
         self.run(
             "INSERT INTO versions VALUES (?, ?) ON CONFLICT DO UPDATE SET time = max(time, excluded.time)",
             [of_number(stamp.server.0), of_number(stamp.time)],
+        )?;
+        self.run(
+            "DELETE FROM ended WHERE server = ? AND time <= ?",
+            [of_number(stamp.server.0), of_number(stamp.time)],
+        )?;
+        Ok(())
+    }
+
+    /// What a change had made has ended, and is not to come back from another server.
+    fn ended(&mut self, made: Stamp, element: &Element) -> Result<(), StateError> {
+        let (kind, address, name): (_, _, &[u8]) = match element {
+            Element::Client(address) => ("client", address, b""),
+            Element::Request(address) => ("request", address, b""),
+            Element::Subscription(address, destination) => ("subscription", address, destination.text()),
+            Element::Location(user, address) => ("location", address, user),
+        };
+        self.run(
+            "REPLACE INTO ended VALUES (?, ?, ?, ?, ?)",
+            params![of_number(made.server.0), of_number(made.time), kind, of_address(*address), name],
         )?;
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::{
 use zephyr_core::auth::Session;
 use zephyr_core::time::Now;
 use zephyr_engine::server::{
-    Change, ChangeSource, Changed, ClientOwner, Destination, Horizon, KeptDelivery, Located, Server, ServerId, Stamp,
+    Change, ChangeSource, Changed, ClientOwner, Destination, Element, Horizon, KeptDelivery, Located, Server, ServerId, Stamp,
     UsedAuthenticator, VersionVector,
 };
 
@@ -58,6 +58,7 @@ struct Tables {
     clients: BTreeMap<SocketAddr, Client>,
     locations: BTreeMap<(Arc<[u8]>, SocketAddr), (Located, Stamp)>,
     versions: VersionVector,
+    ended: Vec<(Stamp, Element)>,
     authenticators: BTreeMap<[u8; 16], (UsedAuthenticator, Stamp)>,
 }
 
@@ -180,7 +181,11 @@ impl Tables {
             // No realm here knows another.
             Change::RealmSubscribed { .. } | Change::RealmUnsubscribed { .. } => {}
             Change::VersionsKnown { .. } if mutant == Some(Mutant::DiskForgetsVersions) => {}
-            Change::VersionsKnown { versions } => self.versions.merge(&versions),
+            Change::VersionsKnown { versions } => {
+                self.versions.merge(&versions);
+                self.ended.retain(|&(made, _)| !versions.covers(made));
+            }
+            Change::Ended { made, element } => self.ended.push((made, element)),
             Change::AuthenticatorUsed(used) => {
                 self.authenticators.insert(used.authenticator, (used, stamp));
             }
@@ -207,9 +212,12 @@ impl Tables {
         let authenticators = authenticators
             .into_iter()
             .map(|(used, stamp)| Changed { stamp: *stamp, change: Change::AuthenticatorUsed(used.clone()) });
+        let ended = self.ended.iter().cloned();
+        let ended = ended
+            .map(|(made, element)| Changed { stamp: Stamp::default(), change: Change::Ended { made, element } });
         let versions =
             Changed { stamp: Stamp::default(), change: Change::VersionsKnown { versions: self.versions.clone() } };
-        hosts.chain(clients).chain(locations).chain(authenticators).chain([versions]).collect()
+        hosts.chain(clients).chain(locations).chain(authenticators).chain(ended).chain([versions]).collect()
     }
 }
 

@@ -74,7 +74,13 @@ impl Log {
 
 /// Whether a change is of use to other servers at all.
 pub(super) const fn concerns_others(change: &Change) -> bool {
-    !matches!(change, Change::HostGone { .. } | Change::RealmSubscribed { .. } | Change::RealmUnsubscribed { .. })
+    !matches!(
+        change,
+        Change::HostGone { .. }
+            | Change::Ended { .. }
+            | Change::RealmSubscribed { .. }
+            | Change::RealmUnsubscribed { .. }
+    )
 }
 
 fn octets_of(change: &Change) -> usize {
