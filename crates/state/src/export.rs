@@ -62,7 +62,7 @@ struct Table {
 /// The columns of a session key.
 const OF_KEY: [&str; 2] = ["label", "key"];
 
-const TABLES: [Table; 9] = [
+const TABLES: [Table; 10] = [
     Table { name: "versions", columns: &[("server", Server), ("time", Number)] },
     Table {
         name: "clients",
@@ -148,6 +148,10 @@ const TABLES: [Table; 9] = [
             ("due", Number),
             ("payload", Hex),
         ],
+    },
+    Table {
+        name: "ended",
+        columns: &[("server", Server), ("time", Number), ("element", Text), ("whose", Octets), ("name", Octets)],
     },
 ];
 

@@ -15,7 +15,7 @@ use zephyr_core::{
     exposure::Exposure,
 };
 use zephyr_engine::server::{
-    Change, Changed, ClientOwner, Destination, Horizon, KeptAnswer, KeptDelivery, Located, ServerId, Stamp,
+    Change, Changed, ClientOwner, Destination, Element, Horizon, KeptAnswer, KeptDelivery, Located, ServerId, Stamp,
     UsedAuthenticator, VersionVector,
 };
 use zeroize::Zeroizing;
@@ -65,6 +65,7 @@ pub(crate) fn load(
     load.locations()?;
     load.realms()?;
     load.authenticators()?;
+    load.ended()?;
     load.versions()?;
     if load.kept.is_complete {
         load.horizons()?;
@@ -204,6 +205,25 @@ impl Load<'_> {
                 lifetime: made.map(|made| Lifetime { made: time(made), ends: time(ends) }),
             };
             kept.changes.push(Changed { stamp: stamp(row)?, change: Change::AuthenticatorUsed(used) });
+            Ok(Some(()))
+        })
+    }
+
+    /// What has ended that another server may still tell of.
+    fn ended(&mut self) -> Result<(), StateError> {
+        self.each("SELECT time, server, element, whose, name FROM ended", |kept, row| {
+            let (of, name) = (blob(row, 3)?, blob(row, 4)?);
+            let (address, destination) = (octets::address(of), Destination::from_text(name));
+            let element = match (row.get_ref(2)?.as_str()?, address, destination) {
+                ("client", Some(address), _) => Element::Client(address),
+                ("request", Some(address), _) => Element::Request(address),
+                ("location", Some(address), _) => Element::Location(name.into(), address),
+                ("subscription", Some(address), Some(destination)) => Element::Subscription(address, destination),
+                ("of realm", _, Some(destination)) => Element::OfRealm(of.into(), destination),
+                _ => return Ok(None),
+            };
+            let change = Change::Ended { made: stamp(row)?, element };
+            kept.changes.push(Changed { stamp: Stamp::default(), change });
             Ok(Some(()))
         })
     }

@@ -10,7 +10,8 @@ const APPLICATION: i64 = 0x5a53_5441;
 ///
 /// An address is its host in sixteen octets, with IPv4 mapped, and its port in two. A name that is compared without regard to
 /// case is there in lower case, and as it was spelt where that differs. Times are microseconds since 1970.
-const UPGRADES: [&str; 1] = ["
+const UPGRADES: [&str; 2] = [
+    "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
     CREATE TABLE versions (server INTEGER PRIMARY KEY, time INTEGER NOT NULL);
     CREATE TABLE clients (
@@ -46,13 +47,20 @@ const UPGRADES: [&str; 1] = ["
         number INTEGER PRIMARY KEY, client BLOB NOT NULL, uid BLOB NOT NULL, local BLOB,
         transmissions INTEGER NOT NULL, due INTEGER NOT NULL, payload BLOB NOT NULL
     );
-"];
+",
+    "
+    CREATE TABLE ended (
+        server INTEGER NOT NULL, time INTEGER NOT NULL, element TEXT NOT NULL, whose BLOB NOT NULL, name BLOB NOT NULL,
+        PRIMARY KEY (server, time, element, whose, name)
+    ) WITHOUT ROWID;
+",
+];
 
 /// The version of today.
 pub const VERSION: i64 = UPGRADES.len() as i64;
 
 /// The tables that hold elements of the state, with the words for them.
-pub(crate) const ELEMENTS: [(&str, &str); 7] = [
+pub(crate) const ELEMENTS: [(&str, &str); 8] = [
     ("clients", "clients"),
     ("subscriptions", "subscriptions"),
     ("locations", "locations"),
@@ -60,6 +68,7 @@ pub(crate) const ELEMENTS: [(&str, &str); 7] = [
     ("authenticators", "used authenticators"),
     ("realm_subscriptions", "subscriptions of realms"),
     ("deliveries", "unacknowledged packets"),
+    ("ended", "ends that other servers may not know"),
 ];
 
 /// The version of a file; `None` of one without anything in it.
@@ -134,12 +143,12 @@ mod tests {
     fn an_upgrade_that_fails_changes_nothing() {
         let mut connection = memory();
         upgrade(&mut connection).unwrap();
-        let [first] = UPGRADES;
         let next = "CREATE TABLE more (x); INSERT INTO more VALUES (1);";
-        assert!(upgrade_by(&mut connection, &[first, "CREATE TABLE half (x); oops"]).is_err());
-        assert_eq!(version(&connection).unwrap(), Some(1));
+        let with = |last| [&UPGRADES[..], &[last]].concat();
+        assert!(upgrade_by(&mut connection, &with("CREATE TABLE half (x); oops")).is_err());
+        assert_eq!(version(&connection).unwrap(), Some(VERSION));
         assert!(connection.execute_batch("SELECT * FROM half").is_err());
-        upgrade_by(&mut connection, &[first, next]).unwrap();
+        upgrade_by(&mut connection, &with(next)).unwrap();
         let count: i64 = connection.query_row("SELECT count(*) FROM more", [], |row| row.get(0)).unwrap();
         assert_eq!(count, 1);
     }

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 use zephyr_core::auth::{Lifetime, Session};
-use zephyr_engine::server::{Change, Changed, Destination, Horizon, KeptDelivery, Stamp, UsedAuthenticator};
+use zephyr_engine::server::{Change, Changed, Destination, Element, Horizon, KeptDelivery, Stamp, UsedAuthenticator};
 
 /// How long an authenticator is kept that does not say how long it can prove something.
 const UNKNOWN_LIFETIME: Duration = Duration::from_secs(600);
@@ -116,6 +116,7 @@ impl<'c> Writer<'c> {
                     params![of_host(manager.ip()), manager.port()],
                 )?;
             }
+            Change::Ended { made, element } => self.ended(*made, element)?,
             Change::VersionsKnown { versions } => {
                 for known in versions.stamps() {
                     self.known(known)?;
@@ -159,6 +160,26 @@ impl<'c> Writer<'c> {
         self.run(
             "INSERT INTO versions VALUES (?, ?) ON CONFLICT DO UPDATE SET time = max(time, excluded.time)",
             [of_number(stamp.server.0), of_number(stamp.time)],
+        )?;
+        self.run(
+            "DELETE FROM ended WHERE server = ? AND time <= ?",
+            [of_number(stamp.server.0), of_number(stamp.time)],
+        )?;
+        Ok(())
+    }
+
+    /// What a change had made has ended, and is not to come back from another server.
+    fn ended(&mut self, made: Stamp, element: &Element) -> Result<(), StateError> {
+        let (kind, of, name): (_, Vec<u8>, &[u8]) = match element {
+            Element::Client(address) => ("client", of_address(*address), b""),
+            Element::Request(address) => ("request", of_address(*address), b""),
+            Element::Subscription(address, destination) => ("subscription", of_address(*address), destination.text()),
+            Element::Location(user, address) => ("location", of_address(*address), user),
+            Element::OfRealm(realm, destination) => ("of realm", realm.to_vec(), destination.text()),
+        };
+        self.run(
+            "REPLACE INTO ended VALUES (?, ?, ?, ?, ?)",
+            params![of_number(made.server.0), of_number(made.time), kind, of, name],
         )?;
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::{
     fs,
     time::{Duration, UNIX_EPOCH},
 };
-use zephyr_engine::server::{Change, Destination, Gone, Horizon, KeptDelivery, ServerId};
+use zephyr_engine::server::{Change, Destination, Element, Gone, Horizon, KeptDelivery, ServerId, Stamp};
 use zephyr_state::{
     Rest, StateError, Store, examine,
     export::{self, SealedKeys},
@@ -128,6 +128,38 @@ fn what_other_realms_have_subscribed_to_is_kept() {
     let shown: Vec<String> = kept.iter().map(|it| format!("{:?} {:?}", it.stamp.time, it.change)).collect();
     assert_eq!(shown[0], "5 RealmSubscribed(OTHER, carol@OTHER, [Destination(news\\x00*\\x00)])");
     assert_eq!(shown.len(), 2, "{shown:?}");
+}
+
+#[test]
+fn what_others_may_still_tell_of_is_kept_until_they_may_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let mut store = open(&path, &[1]);
+    let made = |time| Stamp { time, server: ServerId(9) };
+    let subscription = Element::Subscription(client(1), Destination::from_text(b"a\0b\0Me@R").unwrap());
+    let elements = [
+        Element::Client(client(1)),
+        Element::Location(ALICE.into(), client(1)),
+        Element::Request(client(1)),
+        subscription,
+    ];
+    let ends = (1..).zip(elements).map(|(time, element)| changed(0, Change::Ended { made: made(time), element }));
+    let ends: Vec<_> = ends.collect();
+    store.write(&ends).unwrap();
+    let shown = |store: &Store| -> Vec<String> {
+        let kept = store.load(&Keys(vec![1])).unwrap();
+        assert_eq!(kept.unreadable, 0);
+        let ended = kept.changes.iter().filter(|it| matches!(it.change, Change::Ended { .. }));
+        ended.map(|it| format!("{:?}", it.change)).collect()
+    };
+    let all: Vec<String> = ends.iter().map(|it| format!("{:?}", it.change)).collect();
+    assert_eq!(shown(&store), all);
+    let versions = [made(3), Stamp { time: 99, server: ServerId(8) }].into_iter().collect();
+    store.write(&[changed(0, Change::VersionsKnown { versions })]).unwrap();
+    assert_eq!(shown(&store), all[3..]);
+    // What there is takes the place of all that there was.
+    store.replace(&ends[..1]).unwrap();
+    assert_eq!(shown(&store), all[..1]);
 }
 
 #[test]

@@ -84,8 +84,10 @@ pub enum Command {
         /// Which of both.
         presence: Presence,
     },
-    /// All host managers are asked to go to another server; this one goes on until it is told to end.
+    /// All host managers are asked to go to another server, and so are those that come: this one goes on until it is told to end.
     Drain,
+    /// Host managers may come again.
+    EndDrain,
     /// The server is about to end: tell the host managers. Notices under way are handed to all of their readers.
     Shutdown,
 }

@@ -6,6 +6,7 @@
 use crate::server::{
     kept::UsedAuthenticator,
     log_event::LogEvent,
+    peers::ours::ended::Element,
     request::Request,
     stamp::{Stamp, VersionVector},
     state::subscriptions::Destination,
@@ -162,6 +163,14 @@ pub enum Change {
         /// The latest known stamp of each.
         versions: VersionVector,
     },
+    /// What a change had made has ended, and must be remembered until that change is known by [its stamp](Self::VersionsKnown):
+    /// another server may still tell of it. Told before the change that ends it, and of use to this server only.
+    Ended {
+        /// The stamp of what had made it.
+        made: Stamp,
+        /// What has ended.
+        element: Element,
+    },
     /// Another realm has subscribed to more, for somebody of its own.
     RealmSubscribed {
         /// The realm.
@@ -250,6 +259,7 @@ impl fmt::Debug for Change {
             Self::RealmUnsubscribed { realm, destinations, .. } => {
                 write!(f, "RealmUnsubscribed({}, {destinations:?})", text(realm))
             }
+            Self::Ended { made, element } => write!(f, "Ended({element:?}, {made:?})"),
             Self::VersionsKnown { versions } => write!(f, "VersionsKnown({versions:?})"),
             // A digest says nothing to anybody.
             Self::AuthenticatorUsed(_) => f.write_str("AuthenticatorUsed"),
@@ -294,6 +304,7 @@ impl crate::server::Server {
         self.versions.raise(stamp);
         self.c_peers.note(&change);
         let changed = Changed { stamp, change };
+        self.tell_ended();
         // The number that it has when it is told.
         self.ours.log(&changed, None, self.told + 1);
         self.tell(changed);
@@ -302,6 +313,9 @@ impl crate::server::Server {
 
     /// Tells of a change.
     pub(crate) fn tell(&mut self, changed: Changed) {
+        if self.ours.ended.has_untold() {
+            self.tell_ended();
+        }
         self.told += 1;
         self.events.push_back(Event::Changed(changed));
     }

@@ -397,6 +397,13 @@ impl Server {
         if let Some(answer) = request.answer.clone().filter(|_| request.waits) {
             self.send_when_kept(now, request.path().back(answer), request.known_by, request.told_before);
         }
+        if let Some(packet) = request.behind.take() {
+            let transmit = request.path().back(packet);
+            match request.waits {
+                true => self.send_when_kept(now, transmit, request.known_by, request.told_before),
+                false => self.send(transmit),
+            }
+        }
         let standing = request.standing();
         let handled = Handled { answer: request.answer, standing, of_host };
         self.response_cache.remember(now.monotonic, arrival.print, handled, bounds.response_cache_entries);

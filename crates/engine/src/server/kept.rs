@@ -15,9 +15,14 @@ use crate::server::{
 use bytes::Bytes;
 use std::{
     net::{IpAddr, SocketAddr},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 use zephyr_core::{auth::Lifetime, time::Now, uid::Uid};
+
+/// How far the clocks of servers may differ that keep authenticators.
+const MAX_SKEW: Duration = Duration::from_secs(3600);
+/// How long another server may have an authenticator refused.
+const MAX_HORIZON: Duration = Duration::from_secs(24 * 3600);
 
 /// An authenticator that has proved a notice, and proves no other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,8 +146,22 @@ impl UsedAuthenticator {
 impl Server {
     /// Begins with what is known of authenticators that were used before this start: all of them, but for those that were made
     /// until then by the wall clock and are not [told](Self::apply) now. Without this, the start is that moment.
+    ///
+    /// Where there are other servers of ours it is that moment in any case: what was used there meanwhile is not known here, and
+    /// may be forgotten there.
     pub fn remember_since(&mut self, horizon: SystemTime) {
-        self.replay_cache.set_horizon(horizon);
+        if !self.ours.is_wanted() {
+            self.replay_cache.set_horizon(horizon);
+        }
+    }
+
+    /// Another server of ours has forgotten authenticators of a principal before their time.
+    pub(crate) fn take_horizon(&mut self, now: Now, horizon: &Horizon) {
+        let Lifetime { made, ends } = horizon.lifetime;
+        let is_plausible = made <= now.wall + MAX_SKEW && ends <= now.wall + MAX_HORIZON;
+        if is_plausible && ends >= now.wall && !horizon.principal.is_empty() {
+            self.replay_cache.learn_horizon(horizon, self.config.bounds.replay_cache_entries);
+        }
     }
 
     /// Up to when authenticators that are not remembered are refused.

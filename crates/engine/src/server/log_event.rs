@@ -96,6 +96,8 @@ pub enum LogEvent {
     PeerCaughtUp { name: Box<str> },
     /// Another server of ours is not there any more.
     PeerLost { name: Box<str>, why: Box<str> },
+    /// What was kept has changes of a clock that was far ahead, by so many days. They count as made now.
+    KeptClockAhead { days: u64 },
     /// Another server of ours cannot be reached; told once, until it was there.
     PeerNotReached { name: Box<str>, why: Box<str> },
     /// Another realm is otherwise than before.
@@ -279,6 +281,13 @@ impl fmt::Display for LogEvent {
             }
             Self::PeerCaughtUp { name } => write!(f, "server {name} has caught up"),
             Self::PeerLost { name, why } => write!(f, "server {name} is lost: {}", text(why.as_bytes())),
+            Self::KeptClockAhead { days } => {
+                let days = Plural(usize::try_from(*days).unwrap_or(usize::MAX), "day", "days");
+                write!(
+                    f,
+                    "the state has changes of a clock that was {days} ahead of the one here; they count as made now"
+                )
+            }
             Self::PeerNotReached { name, why } => {
                 write!(f, "server {name} cannot be reached: {}", text(why.as_bytes()))
             }

@@ -53,7 +53,7 @@ pub use limits::bounds::Bounds;
 pub use log_event::LogEvent;
 pub use origin::{Belief, NeighbourRealm, Neighbours, Origin, PeerId, PeerKind, PeerServer, RealmId, RealmServer};
 pub use pacer::acknowledgements_in_flight;
-pub use peers::ours::SessionMaker;
+pub use peers::ours::{SessionMaker, ended::Element};
 pub use queue_lengths::QueueLengths;
 pub use realms::{RealmDone, RealmJob, RealmState, RealmView};
 pub use server_class::ServerClass;
@@ -73,11 +73,7 @@ use crate::{
             response_cache::ResponseCache,
         },
         pacer::{Lane, Paced, Pacer},
-        peers::{
-            c::CPeers,
-            ours::{Ours, ended::Element},
-            stream::StreamNumbers,
-        },
+        peers::{c::CPeers, ours::Ours, stream::StreamNumbers},
         realms::OtherRealms,
         request::{Path, Source},
         stamp::StampClock,
@@ -397,6 +393,7 @@ impl Server {
             Command::Stored { keeper, up_to } => self.stored(keeper, up_to),
             Command::Keeper { keeper, presence } => self.keeper(keeper, presence),
             Command::Drain => self.drain(now),
+            Command::EndDrain => self.is_draining = false,
             Command::Shutdown => {
                 self.finish_fan_outs(now);
                 self.end_all_hand_offs();

@@ -115,6 +115,8 @@ pub(crate) struct Request<'a> {
     pub(crate) answered: Option<Reply>,
     /// The packet of the answer.
     pub(crate) answer: Option<Bytes>,
+    /// Another packet for who sent it, behind the answer.
+    pub(crate) behind: Option<Bytes>,
     /// Changes that had been told before it was handled.
     pub(crate) told_before: u64,
     /// Its answer waits until what it changes is kept.
@@ -149,6 +151,7 @@ impl<'a> Request<'a> {
             message: None,
             answered: None,
             answer: None,
+            behind: None,
             told_before: 0,
             waits: false,
             octets: packet.octets().len(),

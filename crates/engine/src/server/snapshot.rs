@@ -3,6 +3,7 @@
 
 use crate::server::{
     Bounds, Change, Changed, ClientOwner, Gone, Located, Server,
+    log_event::LogEvent,
     origin::RealmId,
     peers::{ours::ended::Element, stream::StreamId},
     realms::theirs::{Asked, Held},
@@ -74,7 +75,11 @@ impl Server {
         let realms = theirs.flat_map(|(realm, destination, held)| changes_of_realm(self, realm, destination, held));
         let versions = Changed { stamp: oldest, change: Change::VersionsKnown { versions: self.versions.clone() } };
         let used = self.used_authenticators();
-        hosts.chain(clients).chain(locations).chain(realms).chain(used).chain([versions])
+        let ended = self.ours.ended.all().map(move |(made, element)| Changed {
+            stamp: oldest,
+            change: Change::Ended { made: *made, element: element.clone() },
+        });
+        hosts.chain(clients).chain(locations).chain(realms).chain(used).chain(ended).chain([versions])
     }
 
     /// Which changes are known here.
@@ -87,7 +92,12 @@ impl Server {
     /// What has been there already is not measured against the bounds.
     pub fn apply(&mut self, now: Now, changed: Changed, source: Source) -> bool {
         self.now = now;
-        let Changed { stamp, change } = changed;
+        let Changed { mut stamp, change } = changed;
+        if source == Source::Kept && stamp.days_ahead(now.wall).is_some() {
+            // Made by a clock that was wrong: no other server would take it.
+            stamp = self.stamps.next(now);
+            self.versions.raise(stamp);
+        }
         self.stamps.saw(stamp);
         if self.is_old(stamp, &change, source) {
             return false;
@@ -128,7 +138,18 @@ impl Server {
             Change::RealmUnsubscribed { realm, destinations, stamps } => {
                 self.apply_realm_end(&realm, destinations, &stamps)
             }
+            Change::Ended { made, element } => {
+                if source == Source::Kept {
+                    self.ours.ended.restore(made, element);
+                }
+                return false;
+            }
             Change::VersionsKnown { versions } => {
+                let days = versions.stamps().filter_map(|stamp| stamp.days_ahead(now.wall)).max();
+                if let Some(days) = days {
+                    self.report(LogEvent::KeptClockAhead { days });
+                }
+                let versions = versions.stamps().filter(|stamp| stamp.days_ahead(now.wall).is_none()).collect();
                 self.learn_versions(&versions);
                 return true;
             }

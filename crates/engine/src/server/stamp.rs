@@ -5,11 +5,20 @@
 //! has not was removed there if the other's [`VersionVector`] covers its stamp, and is new to it if not. So nothing must be
 //! remembered of what is gone. (The field calls this an observed-remove set without tombstones.)
 
-use std::{collections::BTreeMap, fmt, time::UNIX_EPOCH};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 use zephyr_core::time::Now;
 
 /// Maximum number of runs of servers that a vector knows. Those that changed nothing for longest are forgotten first.
 const MAX_SERVERS: usize = 1024;
+
+/// How far ahead of the clock here a stamp may be. What is later was made by a clock that was wrong.
+const MAX_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
+/// The greatest time of a clock, in microseconds: there is room behind it, so stamps grow even if a clock once said this.
+const MAX_CLOCK: u64 = 1 << 62;
 
 /// The identity of one run of a server: a random number, another one at each start.
 ///
@@ -31,6 +40,21 @@ pub struct Stamp {
     pub time: u64,
     /// The server.
     pub server: ServerId,
+}
+
+impl Stamp {
+    /// How far this is ahead of the clock, in whole days, where it is too far.
+    pub fn days_ahead(self, now: SystemTime) -> Option<u64> {
+        let ahead = self.time.saturating_sub(micros(now));
+        let day = u64::try_from(MAX_AHEAD.as_micros()).unwrap_or(u64::MAX);
+        (ahead > day).then_some(ahead / day)
+    }
+}
+
+/// A clock's time as that of a stamp.
+fn micros(time: SystemTime) -> u64 {
+    let micros = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+    u64::try_from(micros).unwrap_or(MAX_CLOCK).min(MAX_CLOCK)
 }
 
 /// For each server, up to which of its changes everything is known.
@@ -87,8 +111,7 @@ impl StampClock {
 
     /// The stamp of a change that is made now: greater than all that were made or seen here.
     pub(crate) fn next(&mut self, now: Now) -> Stamp {
-        let wall = now.wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
-        self.last = u64::try_from(wall).unwrap_or(u64::MAX).max(self.last.saturating_add(1));
+        self.last = micros(now.wall).max(self.last.saturating_add(1));
         Stamp { time: self.last, server: self.server }
     }
 

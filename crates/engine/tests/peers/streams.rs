@@ -1,12 +1,12 @@
 //! What servers tell each other, step by step.
 
-use crate::world::{Client, World};
-use std::time::Duration;
+use crate::world::{Client, World, manager};
+use std::time::{Duration, UNIX_EPOCH};
 use zephyr_core::notice::Packet;
 use zephyr_engine::server::{
-    Bounds, Command, LogEvent, ServerId, Stamp,
+    Bounds, Change, Command, LogEvent, ServerId, Stamp,
     peers::{
-        ours::wire::{self, Hello, Message, Version},
+        ours::wire::{self, Hello, Key, Message, Part, Told, Version},
         stream::{StreamEvent, StreamId},
     },
 };
@@ -244,4 +244,139 @@ fn used_authenticators_that_find_no_room_do_not_go_round_for_ever() {
         }
     }
     panic!("the servers tell each other more and more");
+}
+
+/// What somebody sends who has proven to be a server of ours.
+fn stranger(world: &mut World, messages: &[Message]) {
+    world.kill(1, false);
+    let stream = StreamId(StreamId::FIRST_OF_OTHERS.0 + 1000);
+    world.stream(0, StreamEvent::Accepted { stream, from: [10, 0, 0, 2].into() });
+    let hello = Hello { version: wire::VERSION, server: ServerId(77), port: 2103, program: "other".to_owned() };
+    let mut octets = Vec::new();
+    wire::write(&Message::Hello(hello), &mut octets);
+    messages.iter().for_each(|message| wire::write(message, &mut octets));
+    world.stream(0, StreamEvent::Record { stream, record: octets.into() });
+}
+
+#[test]
+fn a_server_whose_clock_is_far_ahead_is_not_merged() {
+    let hour = 3_600_000_000;
+    let rows = [(0, "catching up"), (23 * hour, "catching up"), (49 * hour, "clock ahead"), (u64::MAX, "clock ahead")];
+    for (ahead, wanted) in rows {
+        for is_known in [true, false] {
+            let mut world = World::new(2, 1);
+            let now = world.now.wall.duration_since(UNIX_EPOCH).unwrap().as_micros();
+            let stamp = Stamp { time: u64::try_from(now).unwrap().saturating_add(ahead), server: ServerId(77) };
+            let message = if is_known {
+                Message::Known([stamp].into_iter().collect())
+            } else {
+                let change = Change::ProofsUndone { host: [10, 0, 1, 1].into() };
+                let (part, goes_on, key) = (Part::Live, false, Key::None);
+                Message::Told(Box::new(Told { stamp, part, goes_on, change, key }))
+            };
+            stranger(&mut world, &[message]);
+            let server = world.nodes[0].server.as_ref().unwrap();
+            assert_eq!(server.peers(world.now)[0].state, wanted, "{ahead} {:?}", world.nodes[0].log);
+            if wanted == "clock ahead" {
+                let said: Vec<String> = world.nodes[0].log.iter().map(ToString::to_string).collect();
+                let days = if ahead == u64::MAX { "days ahead" } else { "2 days ahead of the one here" };
+                assert!(said.iter().any(|line| line.contains(days)), "{said:?}");
+            }
+            // Its own stamps are what its own clock says.
+            world.control(0, ALICE, "SUBSCRIBE_NODEFS", b"foo\0*\0\0");
+            let server = world.nodes[0].server.as_ref().unwrap();
+            let latest = server.versions().stamps().max().unwrap();
+            assert_eq!(latest.days_ahead(world.now.wall), None);
+        }
+    }
+}
+
+/// A clock that was wrong for a while: what was made meanwhile is there, and others take it, once the server has begun anew.
+#[test]
+fn a_server_whose_clock_was_broken_is_taken_again_after_a_restart() {
+    let mut world = World::new(2, 1);
+    world.kill(1, false);
+    world.nodes[1].ahead = Duration::from_secs(1000 * 24 * 3600);
+    world.start(1);
+    world.control(1, ALICE, "SUBSCRIBE_NODEFS", b"foo\0*\0\0");
+    world.pass(Duration::from_secs(60));
+    assert!(!world.has(0, ALICE, "foo"));
+    let state = |world: &World, number: usize| world.nodes[number].server.as_ref().unwrap().peers(world.now)[0].state;
+    assert_eq!(state(&world, 0), "clock ahead");
+    let tries = world.nodes[0].log.len();
+    assert!(tries < 40, "not told each second: {tries}");
+    world.kill(1, true);
+    world.nodes[1].ahead = Duration::ZERO;
+    world.start(1);
+    assert!(world.nodes[1].log.iter().any(|it| matches!(it, LogEvent::KeptClockAhead { days: 999 })));
+    world.pass(Duration::from_secs(60));
+    assert!(world.has(0, ALICE, "foo") && world.has(1, ALICE, "foo"), "{:?}", world.nodes[0].log);
+    assert_eq!([state(&world, 0), state(&world, 1)], ["up", "up"]);
+    world.check("after a restart");
+}
+
+/// Whatever becomes of the servers between: what has proved something once does not do so again at another one.
+#[test]
+fn what_one_server_has_forgotten_early_proves_nothing_at_another() {
+    for is_down in [false, true] {
+        let bounds = Bounds { replay_cache_entries: 64, replay_cache_entries_per_principal: 4, ..Bounds::default() };
+        let mut world = World::with(2, 1, bounds);
+        world.pass(Duration::from_secs(3));
+        if is_down {
+            world.kill(1, true)
+        } else {
+            world.cut(0, 1)
+        }
+        let stolen = world.control(0, ALICE, "SUBSCRIBE_NODEFS", b"foo\0*\0\0");
+        world.control(0, ALICE, "UNSUBSCRIBE", b"foo\0*\0\0");
+        for _ in 0..6 {
+            world.control(0, ALICE, "SUBSCRIBE_NODEFS", b"bar\0*\0\0");
+        }
+        if is_down {
+            world.start(1);
+            world.give(1, manager(1), &stolen);
+            assert!(!world.has(1, ALICE, "foo"), "before it has heard of anything");
+        }
+        world.heal();
+        assert!(world.has(1, ALICE, "bar"));
+        world.give(1, manager(1), &stolen);
+        assert!(!world.has(1, ALICE, "foo"), "down: {is_down}");
+        // What is made now is good.
+        world.control(1, ALICE, "SUBSCRIBE_NODEFS", b"new\0*\0\0");
+        assert!(world.has(1, ALICE, "new"));
+    }
+}
+
+#[test]
+fn who_comes_while_a_server_is_drained_is_sent_on() {
+    let mut world = two();
+    world.command(0, Command::Drain);
+    let opcodes = |world: &World| -> Vec<Vec<u8>> {
+        let answers = world.nodes[0].answers.iter();
+        answers.map(|answer| Packet::parse(answer).unwrap().notice.opcode.to_vec()).collect()
+    };
+    let before = opcodes(&world).len();
+    world.boot(0, 1);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(opcodes(&world)[before..], [b"BOOT".to_vec(), b"SHUTDOWN".to_vec()], "answered first");
+    // Whoever asks for it again and again is not told each time.
+    for _ in 0..100 {
+        world.boot(0, 1);
+    }
+    world.pass(Duration::from_secs(1));
+    let sent = opcodes(&world).iter().filter(|opcode| *opcode == b"SHUTDOWN").count();
+    assert!((2..60).contains(&sent), "{sent}");
+    world.command(0, Command::EndDrain);
+    let before = opcodes(&world).len();
+    world.boot(0, 2);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(opcodes(&world)[before..], [b"BOOT".to_vec()]);
+    // There is nowhere else to go.
+    world.command(0, Command::Drain);
+    world.kill(1, true);
+    world.pass(Duration::from_secs(40));
+    let before = opcodes(&world).len();
+    world.boot(0, 3);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(opcodes(&world)[before..], [b"BOOT".to_vec()]);
 }

@@ -4,10 +4,10 @@
 use bytes::Bytes;
 use std::{
     borrow::Cow,
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
-    time::{Duration, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use zephyr_core::{
     auth::{AuthError, Direction, Identity, Judgement, Lifetime, Session, SessionKey, Verdict},
@@ -94,6 +94,8 @@ pub(crate) struct Node {
     pub(crate) delivered: Vec<(SocketAddr, Bytes)>,
     /// Its host managers' packets, and others, to them.
     accepted: u64,
+    /// How far its clock is ahead.
+    pub(crate) ahead: Duration,
 }
 
 pub(crate) struct World {
@@ -109,6 +111,8 @@ pub(crate) struct World {
     runs: u64,
     uids: u32,
     pub(crate) records: usize,
+    /// When authenticators were made.
+    made: HashMap<Vec<u8>, SystemTime>,
 }
 
 fn address(number: usize) -> SocketAddr {
@@ -143,6 +147,7 @@ impl World {
             to_realm: Vec::new(),
             delivered: Vec::new(),
             accepted: 0,
+            ahead: Duration::ZERO,
         };
         let mut world = Self {
             bounds,
@@ -155,6 +160,7 @@ impl World {
             runs: 0,
             uids: 0,
             records: 0,
+            made: HashMap::new(),
         };
         for number in 0..servers {
             world.start(number);
@@ -162,6 +168,11 @@ impl World {
         // What was proven before the start proves nothing.
         world.wait(Duration::from_millis(1));
         world
+    }
+
+    /// What a server takes for now.
+    pub(crate) fn clock(&self, number: usize) -> Now {
+        Now { wall: self.now.wall + self.nodes[number].ahead, ..self.now }
     }
 
     fn config(&self, number: usize, id: ServerId) -> Config {
@@ -195,24 +206,37 @@ impl World {
         }
     }
 
+    /// What is left on a disk of all that was told: what is there, and what a server says is to be remembered.
+    fn folded(&self, number: usize) -> Vec<Changed> {
+        let node = &self.nodes[number];
+        let now = self.clock(number);
+        let mut disk = Server::new(self.config(number, node.id), now);
+        let (ended, changes): (Vec<Changed>, Vec<Changed>) =
+            node.kept.iter().cloned().partition(|it| matches!(it.change, Change::Ended { .. }));
+        for changed in changes {
+            let own = (changed.stamp.server == node.id && changed.stamp.time > 0).then_some(changed.stamp);
+            disk.apply(now, changed, ChangeSource::Kept);
+            let versions = own.into_iter().collect();
+            let known = Changed { stamp: Stamp::default(), change: Change::VersionsKnown { versions } };
+            disk.apply(now, known, ChangeSource::Kept);
+        }
+        let folded = disk.snapshot().filter(|it| !matches!(it.change, Change::Ended { .. }));
+        ended.into_iter().chain(folded).collect()
+    }
+
     /// A server starts with what its disk has.
     pub(crate) fn start(&mut self, number: usize) {
         self.runs += 1;
         let id = ServerId(self.runs * 1000 + number as u64);
+        let kept = std::mem::take(&mut self.nodes[number].kept);
         let config = self.config(number, id);
-        let mut server = Server::new(config, self.now);
-        let now = self.now;
+        let now = self.clock(number);
+        let mut server = Server::new(config, now);
         let node = &mut self.nodes[number];
-        let own = node.id;
-        for changed in std::mem::take(&mut node.kept) {
-            if changed.stamp.server == own && changed.stamp.time > 0 {
-                let versions = [changed.stamp].into_iter().collect();
-                let known = Changed { stamp: Stamp::default(), change: Change::VersionsKnown { versions } };
-                server.apply(now, changed, ChangeSource::Kept);
-                server.apply(now, known, ChangeSource::Kept);
-            } else {
-                server.apply(now, changed, ChangeSource::Kept);
-            }
+        // All that was used before is kept.
+        server.remember_since(UNIX_EPOCH);
+        for changed in kept {
+            server.apply(now, changed, ChangeSource::Kept);
         }
         node.kept = server.snapshot().collect();
         (node.id, node.server, node.due) = (id, Some(server), None);
@@ -223,10 +247,8 @@ impl World {
 
     /// A server is killed; its disk keeps everything, or nothing.
     pub(crate) fn kill(&mut self, number: usize, keeps: bool) {
+        self.nodes[number].kept = if keeps { self.folded(number) } else { Vec::new() };
         self.nodes[number].server = None;
-        if !keeps {
-            self.nodes[number].kept.clear();
-        }
         self.close_all(|one, other| one == number || other == number);
     }
 
@@ -254,9 +276,10 @@ impl World {
 
     /// Takes what a server wants.
     fn settle(&mut self, number: usize) {
+        let now = self.clock(number);
         loop {
             let Some(server) = &mut self.nodes[number].server else { return };
-            match server.poll(self.now) {
+            match server.poll(now) {
                 Output::Wait(due) => {
                     self.nodes[number].due = due;
                     return;
@@ -283,7 +306,7 @@ impl World {
                             let ack = Notice { kind: Kind::ClientAck, body: b"", ..packet.notice };
                             let ack = ack.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap();
                             let input = Input::Datagram { from: to, local: None, octets: &ack };
-                            self.nodes[number].server.as_mut().unwrap().handle(self.now, input);
+                            self.nodes[number].server.as_mut().unwrap().handle(now, input);
                         }
                     }
                 }
@@ -291,7 +314,9 @@ impl World {
                     let sender = &*job.expected;
                     let number_of =
                         sender.iter().fold(7, |sum: u64, &octet| sum.wrapping_mul(31).wrapping_add(octet.into()));
-                    let lifetime = Lifetime { made: self.now.wall, ends: self.now.wall + Duration::from_secs(300) };
+                    let authenticator = job.packet.claim().authenticator.to_vec();
+                    let made = *self.made.entry(authenticator).or_insert(now.wall);
+                    let lifetime = Lifetime { made, ends: made + Duration::from_secs(300) };
                     let judgement = Judgement {
                         verdict: Verdict::Authentic(Identity::new(sender)),
                         session: Some(Arc::new(Key(number_of))),
@@ -299,12 +324,12 @@ impl World {
                         lifetime: Some(lifetime),
                     };
                     let done = Done::Verified(Verified { id: job.id, result: Ok(judgement) });
-                    self.nodes[number].server.as_mut().unwrap().handle(self.now, Input::Done(done));
+                    self.nodes[number].server.as_mut().unwrap().handle(now, Input::Done(done));
                 }
                 Output::Job(Job::Stream(order)) => self.order(number, order),
                 Output::Job(Job::Realm(RealmJob::Session(realm))) => {
                     let done = RealmDone::Session { realm, result: Ok(Arc::new(Key(99))) };
-                    self.nodes[number].server.as_mut().unwrap().handle(self.now, Input::Done(Done::Realm(done)));
+                    self.nodes[number].server.as_mut().unwrap().handle(now, Input::Done(Done::Realm(done)));
                 }
                 Output::Job(_) => {}
             }
@@ -356,7 +381,7 @@ impl World {
     }
 
     fn happens(&mut self, number: usize, event: StreamEvent) {
-        let now = self.now;
+        let now = self.clock(number);
         if let Some(server) = &mut self.nodes[number].server {
             server.handle(now, Input::Done(Done::Stream(event)));
         }
@@ -424,8 +449,9 @@ impl World {
     fn do_due(&mut self) {
         for number in 0..self.nodes.len() {
             let is_due = self.nodes[number].due.is_some_and(|due| due <= self.now.monotonic);
+            let now = self.clock(number);
             if is_due && let Some(server) = &mut self.nodes[number].server {
-                server.handle(self.now, Input::Timeout);
+                server.handle(now, Input::Timeout);
                 self.settle(number);
             }
         }
@@ -452,7 +478,7 @@ impl World {
     }
 
     pub(crate) fn give(&mut self, number: usize, from: SocketAddr, octets: &[u8]) {
-        let now = self.now;
+        let now = self.clock(number);
         if let Some(server) = &mut self.nodes[number].server {
             server.handle(now, Input::Datagram { from, local: None, octets });
             self.settle(number);
@@ -537,7 +563,7 @@ impl World {
     }
 
     pub(crate) fn command(&mut self, number: usize, command: Command) {
-        let now = self.now;
+        let now = self.clock(number);
         if let Some(server) = &mut self.nodes[number].server {
             server.handle(now, Input::Command(command));
             self.settle(number);

@@ -10,8 +10,8 @@ use std::{
 use zephyr_core::auth::Session;
 use zephyr_core::time::Now;
 use zephyr_engine::server::{
-    Change, ChangeSource, Changed, ClientOwner, Destination, Horizon, KeptDelivery, Located, Server, ServerId, Stamp,
-    UsedAuthenticator, VersionVector,
+    Change, ChangeSource, Changed, ClientOwner, Destination, Element, Horizon, KeptDelivery, Located, Server, ServerId,
+    Stamp, UsedAuthenticator, VersionVector,
 };
 
 /// What may have been used after the last moment of which it is known that a server ran that did not end in order.
@@ -61,6 +61,7 @@ struct Tables {
     clients: BTreeMap<SocketAddr, Client>,
     locations: BTreeMap<Place, (Located, Stamp)>,
     versions: VersionVector,
+    ended: Vec<(Stamp, Element)>,
     authenticators: BTreeMap<[u8; 16], (UsedAuthenticator, Stamp)>,
 }
 
@@ -183,7 +184,11 @@ impl Tables {
             // No realm here knows another.
             Change::RealmSubscribed { .. } | Change::RealmUnsubscribed { .. } => {}
             Change::VersionsKnown { .. } if mutant == Some(Mutant::DiskForgetsVersions) => {}
-            Change::VersionsKnown { versions } => self.versions.merge(&versions),
+            Change::VersionsKnown { versions } => {
+                self.versions.merge(&versions);
+                self.ended.retain(|&(made, _)| !versions.covers(made));
+            }
+            Change::Ended { made, element } => self.ended.push((made, element)),
             Change::AuthenticatorUsed(used) => {
                 self.authenticators.insert(used.authenticator, (used, stamp));
             }
@@ -210,9 +215,12 @@ impl Tables {
         let authenticators = authenticators
             .into_iter()
             .map(|(used, stamp)| Changed { stamp: *stamp, change: Change::AuthenticatorUsed(used.clone()) });
+        let ended = self.ended.iter().cloned();
+        let ended =
+            ended.map(|(made, element)| Changed { stamp: Stamp::default(), change: Change::Ended { made, element } });
         let versions =
             Changed { stamp: Stamp::default(), change: Change::VersionsKnown { versions: self.versions.clone() } };
-        hosts.chain(clients).chain(locations).chain(authenticators).chain([versions]).collect()
+        hosts.chain(clients).chain(locations).chain(authenticators).chain(ended).chain([versions]).collect()
     }
 }
 

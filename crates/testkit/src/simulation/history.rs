@@ -99,9 +99,6 @@ pub(super) struct History {
     cause: Option<(Incarnation, Uid)>,
 }
 
-/// What a server has: the stamp of each element, and what it says.
-type Present = HashMap<Element, (Stamp, String)>;
-
 /// A running server, as it is looked at in the end.
 #[derive(Clone, Copy)]
 pub(super) struct Member<'a> {

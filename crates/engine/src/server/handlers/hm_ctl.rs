@@ -17,6 +17,7 @@ use crate::server::{
         locations::GoneLocation,
     },
 };
+use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
 use zephyr_core::{
     kind::Kind,
@@ -57,11 +58,13 @@ impl Server {
                 let begins = self.is_usual(request.from) || !self.hosts.is_manager(self.usual(request.from));
                 self.remember_host(request.path(), begins);
                 self.reply(request, Reply::SentWithLongHeaders);
+                self.send_on(request);
             }
             // Always answered, or a program's flood could keep its host's manager from being answered.
             names::ATTACH => {
                 self.remember_host(request.path(), false);
                 self.reply(request, Reply::SentWithLongHeaders);
+                self.send_on(request);
             }
             names::DETACH => {
                 if self.hosts.leave(request.from) {
@@ -152,7 +155,7 @@ impl Server {
         addresses.flat_map(|address| self.locations.remove_address(address, true)).collect()
     }
 
-    /// Asks all host managers to go to another server. This one goes on with what comes.
+    /// Asks all host managers to go to another server, and from now on those that come. This one goes on with what comes.
     pub(crate) fn drain(&mut self, now: Now) {
         self.is_draining = true;
         self.say_goodbye_to_hosts(now);
@@ -171,32 +174,50 @@ impl Server {
         }
     }
 
-    /// Sends every known host manager a SHUTDOWN, which names another server that is there, as this one ends or wants to.
+    /// While this server takes no hosts, a manager that comes is answered, and asked to go to another server that is there.
+    fn send_on(&mut self, request: &mut Request<'_>) {
+        // Any program can send what made this: not more often than it may flush.
+        if !self.is_draining || self.living_peer().is_none() || !self.may_flush(request) {
+            return;
+        }
+        request.behind = self.goodbye(request.now, request.from);
+    }
+
+    /// Sends every known host manager a SHUTDOWN, as this server ends or wants to.
     pub(crate) fn say_goodbye_to_hosts(&mut self, now: Now) {
-        let recipient = [b"hm@", self.config.realms.local()].concat();
-        let body = self.living_peer().map(|address| format!("{}\0", address.ip())).unwrap_or_default();
         let managers: Vec<Path> = self.hosts.managers().collect();
         for path in managers {
-            let manager = path.from;
-            let uid = self.uids.next(&now);
-            let notice = Notice {
-                kind: Kind::HmCtl,
-                uid,
-                multiuid: uid,
-                port: manager.port(),
-                class: names::HM_CTL,
-                instance: names::SERVER,
-                opcode: names::SHUTDOWN,
-                sender: names::SERVER,
-                recipient: &recipient,
-                multinotice: b"0/0",
-                body: body.as_bytes(),
-                address: self.config.address.into(),
-                ..Notice::EMPTY
-            };
-            match notice.write(&Claim::NONE, Limits::COMPATIBLE) {
-                Ok(packet) => self.send(path.back(packet)),
-                Err(error) => self.report(LogEvent::NotWritten { client: manager, reason: error.to_string() }),
+            if let Some(packet) = self.goodbye(now, path.from) {
+                self.send(path.back(packet));
+            }
+        }
+    }
+
+    /// A SHUTDOWN for a host manager, which names another server that is there.
+    fn goodbye(&mut self, now: Now, manager: SocketAddr) -> Option<Bytes> {
+        let recipient = [b"hm@", self.config.realms.local()].concat();
+        let body = self.living_peer().map(|address| format!("{}\0", address.ip())).unwrap_or_default();
+        let uid = self.uids.next(&now);
+        let notice = Notice {
+            kind: Kind::HmCtl,
+            uid,
+            multiuid: uid,
+            port: manager.port(),
+            class: names::HM_CTL,
+            instance: names::SERVER,
+            opcode: names::SHUTDOWN,
+            sender: names::SERVER,
+            recipient: &recipient,
+            multinotice: b"0/0",
+            body: body.as_bytes(),
+            address: self.config.address.into(),
+            ..Notice::EMPTY
+        };
+        match notice.write(&Claim::NONE, Limits::COMPATIBLE) {
+            Ok(packet) => Some(packet),
+            Err(error) => {
+                self.report(LogEvent::NotWritten { client: manager, reason: error.to_string() });
+                None
             }
         }
     }

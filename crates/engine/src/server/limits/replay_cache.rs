@@ -21,7 +21,7 @@ use crate::server::{
     reply::Reply,
 };
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
     ops::Bound,
     sync::Arc,
@@ -94,7 +94,7 @@ pub(crate) struct ReplayCache {
     served: HashMap<Digest, Entry>,
     /// Those that proved what a host told of itself, until that is undone.
     of_hosts: BTreeSet<(IpAddr, Digest)>,
-    principals: HashMap<Arc<[u8]>, Own>,
+    principals: BTreeMap<Arc<[u8]>, Own>,
     /// Principals by the number of their authenticators.
     by_number: BTreeSet<(usize, Arc<[u8]>)>,
     /// By when they are too old.
@@ -111,7 +111,7 @@ impl ReplayCache {
         Self {
             served: HashMap::new(),
             of_hosts: BTreeSet::new(),
-            principals: HashMap::new(),
+            principals: BTreeMap::new(),
             by_number: BTreeSet::new(),
             ends: BTreeSet::new(),
             horizons: BTreeSet::new(),
@@ -227,6 +227,22 @@ impl ReplayCache {
             Some(Horizon { principal: principal.as_ref().into(), lifetime: own.horizon? })
         });
         std::iter::once(everybody).chain(own).collect()
+    }
+
+    /// The horizon of the principal behind this one, or the first.
+    pub(crate) fn next_horizon(&self, after: Option<&[u8]>) -> Option<Horizon> {
+        let behind = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut following = self.principals.range::<[u8], _>((behind, Bound::Unbounded));
+        following
+            .find_map(|(principal, own)| Some(Horizon { principal: principal.as_ref().into(), lifetime: own.horizon? }))
+    }
+
+    /// Another server has forgotten what it was told while this one was not: it is refused here as well.
+    pub(crate) fn learn_horizon(&mut self, horizon: &Horizon, max: usize) {
+        self.restore_horizon(horizon);
+        if self.horizons.len() > max {
+            self.give_up_horizon();
+        }
     }
 
     /// Restores one of [those](Self::horizons).

@@ -19,7 +19,7 @@ impl Server {
     }
 
     /// Another server of the realm that is there, for those who leave this one.
-    pub(crate) fn living_peer(&self) -> Option<SocketAddr> {
+    pub fn living_peer(&self) -> Option<SocketAddr> {
         let living = self.peers(self.now).into_iter().filter(|peer| peer.state == "up");
         living.filter_map(|peer| peer.addresses.first().copied()).next()
     }

@@ -1,9 +1,10 @@
 //! The place in the state up to which another server has been sent it: clients in the order of their addresses, then locations
-//! in that of their addresses and users, then subscriptions of other realms, then used authenticators.
+//! in that of their addresses and users, then subscriptions of other realms, then used authenticators, then up to when those of a
+//! principal are not all remembered.
 //!
 //! Nothing is copied, and what changes meanwhile is sent beside it: whatever the cursor has not come to yet is sent as it is then.
 
-use super::wire::{Part, write_change};
+use super::wire::{self, Message, Part, write_change};
 use crate::server::{
     Change, Changed, Server,
     limits::digest::Digest,
@@ -25,6 +26,8 @@ pub(super) enum Cursor {
     Realms(Option<(RealmId, Destination)>),
     /// Behind this authenticator.
     Authenticators(Option<(SystemTime, Digest)>),
+    /// Behind the horizon of this principal.
+    Horizons(Option<Arc<[u8]>>),
     /// There is no more.
     Done,
 }
@@ -58,11 +61,19 @@ impl Cursor {
                 Self::Realms(Some((realm, destination.clone())))
             }
             Self::Authenticators(after) => {
-                let Some((place, used)) = server.replay_cache.next_after(after) else { return Self::Done };
+                let Some((place, used)) = server.replay_cache.next_after(after) else {
+                    return Self::Horizons(None);
+                };
                 let oldest = Stamp { time: 0, server: ServerId::default() };
                 let changed = Changed { stamp: oldest, change: Change::AuthenticatorUsed(used) };
                 write_change(&changed, Part::Snapshot, out);
                 Self::Authenticators(Some(place))
+            }
+            Self::Horizons(after) => {
+                let Some(horizon) = server.replay_cache.next_horizon(after.as_deref()) else { return Self::Done };
+                let place = horizon.principal.as_ref().into();
+                wire::write(&Message::Horizon(horizon), out);
+                Self::Horizons(Some(place))
             }
             Self::Done => Self::Done,
         }

@@ -2,7 +2,8 @@
 //!
 //! A version vector says which changes are known; what of them is not there has ended. While a snapshot comes in, there are
 //! changes that no vector covers yet, and another server may still be handing them on. If one of them ends meanwhile, that is
-//! remembered until the vector covers it.
+//! remembered until the vector covers it. Whoever keeps the state keeps that as well ([`Change::Ended`]): a server that is killed
+//! before it could tell anybody would take it from another one again.
 
 use crate::server::{
     Change, Gone,
@@ -16,7 +17,7 @@ const MAX_ENDED: usize = 1 << 18;
 
 /// Something that a change has made.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Element {
+pub enum Element {
     /// A client.
     Client(SocketAddr),
     /// All subscriptions of a client that one change has made.
@@ -31,22 +32,52 @@ pub(crate) enum Element {
 
 /// Elements that have ended, with the stamps of the changes that had made them.
 #[derive(Debug, Default)]
-pub(crate) struct Ended(HashSet<(Stamp, Element)>);
+pub(crate) struct Ended {
+    all: HashSet<(Stamp, Element)>,
+    /// Those that were not told to whoever keeps the state.
+    untold: Vec<(Stamp, Element)>,
+}
 
 impl Ended {
     /// An element has ended; false when that is known, or too many have.
     pub(crate) fn insert(&mut self, stamp: Stamp, element: Element) -> bool {
-        self.0.len() < MAX_ENDED && self.0.insert((stamp, element))
+        let is_new = self.all.len() < MAX_ENDED && self.all.insert((stamp, element.clone()));
+        if is_new {
+            self.untold.push((stamp, element));
+        }
+        is_new
+    }
+
+    /// An element has ended, as was kept.
+    pub(crate) fn restore(&mut self, stamp: Stamp, element: Element) {
+        if self.all.len() < MAX_ENDED {
+            self.all.insert((stamp, element));
+        }
+    }
+
+    /// Those that were not told yet to whoever keeps the state.
+    pub(crate) fn take_untold(&mut self) -> Vec<(Stamp, Element)> {
+        std::mem::take(&mut self.untold)
+    }
+
+    /// Whether there are such.
+    pub(crate) const fn has_untold(&self) -> bool {
+        !self.untold.is_empty()
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &(Stamp, Element)> {
+        self.all.iter()
     }
 
     /// Whether an element has ended.
     pub(crate) fn contains(&self, stamp: Stamp, element: impl FnOnce() -> Element) -> bool {
-        !self.0.is_empty() && self.0.contains(&(stamp, element()))
+        !self.all.is_empty() && self.all.contains(&(stamp, element()))
     }
 
     /// That they have ended, as changes.
     pub(super) fn changes(&self) -> impl Iterator<Item = Change> {
-        self.0.iter().map(|(stamp, element)| match element {
+        self.all.iter().map(|(stamp, element)| match element {
             Element::Client(client) | Element::Request(client) => {
                 Change::ClientGone { client: *client, stamps: vec![*stamp], why: Gone::Ended }
             }
@@ -66,6 +97,6 @@ impl Ended {
 
     /// What is known now is remembered no longer.
     pub(crate) fn known(&mut self, versions: &VersionVector) {
-        self.0.retain(|&(stamp, _)| !versions.covers(stamp));
+        self.all.retain(|&(stamp, _)| !versions.covers(stamp));
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Link {
     retry: Duration,
     /// Since when it is as it is.
     since: Duration,
+    /// Its changes are of a clock that is too far ahead of the one here: it was refused, and was not there since.
+    pub(super) is_ahead: bool,
 }
 
 impl Link {
@@ -53,6 +55,7 @@ impl Link {
     pub(super) fn state(&self) -> &'static str {
         match &self.channel {
             Some(channel) if channel.is_abreast => "up",
+            _ if self.is_ahead => "clock ahead",
             Some(_) => "catching up",
             None if self.connecting.is_some() => "connecting",
             None => "away",
@@ -103,6 +106,8 @@ impl Server {
             match self.ours.links.iter_mut().find(|link| link.name == server.name) {
                 Some(link) => link.addresses = server.addresses,
                 None => {
+                    // What was used there until now is not known here.
+                    self.replay_cache.raise_horizon(now.wall);
                     let is_passive = server.addresses.first().is_some_and(|&other| other < own);
                     let wait = if is_passive { PASSIVE_WAIT } else { Duration::ZERO };
                     self.ours.links.push(Link {
@@ -113,6 +118,7 @@ impl Server {
                         tries: 0,
                         retry: now.monotonic + wait,
                         since: now.monotonic,
+                        is_ahead: false,
                     });
                 }
             }
@@ -275,12 +281,13 @@ impl Server {
         self.jobs.push_back(Job::Stream(StreamOrder::Close { stream }));
     }
 
-    /// A server speaks our protocol: it is there.
+    /// All that a server knows is known here: it is there.
     pub(super) fn ours_is_there(&mut self, stream: StreamId) {
         let links = self.ours.links.iter_mut();
         let of_stream = links.into_iter().find(|link| link.channel.as_ref().is_some_and(|it| it.stream == stream));
         if let Some(link) = of_stream {
             link.tries = 0;
+            link.is_ahead = false;
         }
     }
 

@@ -74,7 +74,7 @@ impl Log {
 
 /// Whether a change is of use to other servers at all.
 pub(super) const fn concerns_others(change: &Change) -> bool {
-    !matches!(change, Change::HostGone { .. })
+    !matches!(change, Change::HostGone { .. } | Change::Ended { .. })
 }
 
 fn octets_of(change: &Change) -> usize {

@@ -65,7 +65,7 @@ impl fmt::Debug for SessionMaker {
 /// What a server keeps about the other servers of ours.
 #[derive(Debug, Default)]
 pub(crate) struct Ours {
-    ended: Ended,
+    pub(crate) ended: Ended,
     /// What has lost its place to the change that is being applied: told after it.
     pub(crate) replaced: Vec<Change>,
     links: Vec<Link>,
@@ -95,7 +95,7 @@ impl Ours {
 
     /// Whether something is to be sent or to be looked at.
     pub(crate) const fn wants_turn(&self) -> bool {
-        self.wants_turn || !self.backlog.is_empty()
+        self.wants_turn || !self.backlog.is_empty() || self.ended.has_untold()
     }
 
     /// What the change with this stamp had made has ended; true when that must be remembered and was not.
@@ -135,6 +135,14 @@ impl Ours {
             Merge::Running(progress) => Some(&**progress),
             Merge::Before | Merge::Done => None,
         })
+    }
+
+    /// A server knows changes of a clock that is far ahead.
+    pub(crate) fn clock_is_ahead(&mut self, stream: StreamId) {
+        let mut links = self.links.iter_mut();
+        if let Some(link) = links.find(|link| link.channel.as_ref().is_some_and(|it| it.stream == stream)) {
+            link.is_ahead = true;
+        }
     }
 
     /// So much is known now.
@@ -216,8 +224,17 @@ impl Server {
         for stream in std::mem::take(&mut self.ours.backlog) {
             self.read_messages(now, stream);
         }
+        self.tell_ended();
         if std::mem::take(&mut self.ours.wants_turn) {
             self.send_to_ours(now);
+        }
+    }
+
+    /// Tells whoever keeps the state what has ended and must be remembered.
+    pub(crate) fn tell_ended(&mut self) {
+        for (made, element) in self.ours.ended.take_untold() {
+            let stamp = Stamp { time: 0, server: self.config.id };
+            self.tell(Changed { stamp, change: Change::Ended { made, element } });
         }
     }
 

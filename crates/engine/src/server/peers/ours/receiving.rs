@@ -4,14 +4,17 @@ use super::{
     channel::{Merge, Place, Progress, Sweep},
     wire::{self, Key, Message, Part, Told},
 };
-use crate::server::{
-    Change, Changed, Gone, Server,
-    log_event::LogEvent,
-    origin::RealmId,
-    peers::stream::StreamId,
-    snapshot::Source,
-    stamp::{Stamp, VersionVector},
-    state::{clients, subscriptions::Destination},
+use crate::{
+    plural::Plural,
+    server::{
+        Change, Changed, Gone, Server,
+        log_event::LogEvent,
+        origin::RealmId,
+        peers::stream::StreamId,
+        snapshot::Source,
+        stamp::{Stamp, VersionVector},
+        state::{clients, subscriptions::Destination},
+    },
 };
 use std::{
     collections::{BTreeMap, HashSet, VecDeque},
@@ -64,6 +67,14 @@ impl Server {
 
     fn take_message(&mut self, now: Now, stream: StreamId, message: Message) -> Result<(), Refusal> {
         let own = self.config.id;
+        let days = match &message {
+            Message::Known(versions) => days_ahead(versions.stamps(), now),
+            Message::Told(told) => days_ahead([told.stamp], now),
+            _ => None,
+        };
+        if let Some(days) = days {
+            return Err(self.refuse_clock(stream, days));
+        }
         let Some(channel) = self.ours.channel_mut(stream) else { return Ok(()) };
         match message {
             Message::Hello(hello) => {
@@ -80,7 +91,6 @@ impl Server {
                 let program = hello.program.as_str().into();
                 channel.hello = Some(hello);
                 self.counters.peers_connected += 1;
-                self.ours_is_there(stream);
                 self.peer_tells(stream, |name| LogEvent::PeerConnected { name, program });
                 self.begin_snapshot(stream);
             }
@@ -103,6 +113,7 @@ impl Server {
                 };
                 channel.merge = Merge::Running(Box::new(progress));
             }
+            Message::Horizon(horizon) => self.take_horizon(now, &horizon),
             Message::End => self.end_snapshot(stream)?,
             Message::Told(told) => match told.part {
                 Part::Live => self.take_change(now, stream, *told)?,
@@ -111,6 +122,13 @@ impl Server {
             Message::KeepAlive | Message::Unknown => {}
         }
         Ok(())
+    }
+
+    /// The changes of another server would make all that is made here as late as they are, for everybody: nothing is taken.
+    fn refuse_clock(&mut self, stream: StreamId, days: u64) -> Refusal {
+        self.ours.clock_is_ahead(stream);
+        let days = Plural(usize::try_from(days).unwrap_or(usize::MAX), "day", "days");
+        format!("it knows changes of a clock that is {days} ahead of the one here; set its clock right and restart it")
     }
 
     /// Makes a change that another server has told, and notes that it is known, when the other has made it itself.
@@ -297,6 +315,7 @@ impl Server {
                     let told = channel.told.clone();
                     self.end_unlisted_of_realms(&knew, &listed);
                     self.learn_versions(&told);
+                    self.ours_is_there(stream);
                 }
                 return true;
             };
@@ -349,6 +368,11 @@ impl Server {
             },
         }
     }
+}
+
+/// How far one of these stamps is ahead of the clock here, where it is too far.
+fn days_ahead(stamps: impl IntoIterator<Item = Stamp>, now: Now) -> Option<u64> {
+    stamps.into_iter().filter_map(|stamp| stamp.days_ahead(now.wall)).max()
 }
 
 fn out_of_order() -> Refusal {

@@ -70,6 +70,7 @@ impl Server {
             return;
         }
         let changed = Changed { stamp: Stamp { time: 0, server: own }, change: Change::VersionsKnown { versions } };
+        self.tell_ended();
         self.ours.log(&changed, None, self.told + 1);
         self.tell(changed);
     }

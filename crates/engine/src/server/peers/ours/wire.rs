@@ -5,7 +5,7 @@
 //! versions may say more.
 
 use crate::server::{
-    Change, Changed, ClientOwner, Gone, KeptAnswer, Located, UsedAuthenticator,
+    Change, Changed, ClientOwner, Gone, Horizon, KeptAnswer, Located, UsedAuthenticator,
     stamp::{ServerId, Stamp, VersionVector},
     state::subscriptions::Destination,
 };
@@ -100,6 +100,8 @@ pub enum Message {
     Known(VersionVector),
     /// A snapshot begins.
     Begin,
+    /// The authenticators of a principal that were made until then are not all remembered any more.
+    Horizon(Horizon),
     /// It is over.
     End,
     /// Nothing but that the other is there.
@@ -127,6 +129,7 @@ mod kind {
     pub(super) const BEGIN: u8 = 3;
     pub(super) const END: u8 = 4;
     pub(super) const KEEP_ALIVE: u8 = 5;
+    pub(super) const HORIZON: u8 = 6;
     pub(super) const CLIENT: u8 = 16;
     pub(super) const CONFIRMED: u8 = 17;
     pub(super) const SUBSCRIBED: u8 = 18;
@@ -157,6 +160,12 @@ pub fn write(message: &Message, out: &mut Vec<u8>) {
             for some in all.chunks(STAMPS) {
                 framed(out, kind::KNOWN, |out| stamps(out, some));
             }
+        }
+        Message::Horizon(Horizon { principal, lifetime: Lifetime { made, ends } }) => {
+            framed(out, kind::HORIZON, |out| {
+                text(out, principal);
+                out.extend([*made, *ends].map(micros).into_iter().flat_map(u64::to_be_bytes));
+            });
         }
         Message::Begin => framed(out, kind::BEGIN, |_| ()),
         Message::End => framed(out, kind::END, |_| ()),
@@ -254,7 +263,7 @@ pub(crate) fn write_change(changed: &Changed, part: Part, out: &mut Vec<u8>) {
         Change::RealmUnsubscribed { realm, destinations, stamps: of } => {
             write_ends(out, &head, kind::REALM_UNSUBSCRIBED, (destinations, of), |out| text(out, realm));
         }
-        Change::HostGone { .. } => {}
+        Change::HostGone { .. } | Change::Ended { .. } => {}
     }
 }
 
@@ -421,6 +430,10 @@ fn body_of(kind: u8, fields: &mut Fields<'_>) -> Option<Message> {
             Message::Hello(Hello { version: Version { major, minor }, server, port, program })
         }
         kind::KNOWN => Message::Known(fields.stamps()?.into_iter().collect()),
+        kind::HORIZON => {
+            let (principal, made, ends) = (fields.text()?.into(), fields.time()?, fields.time()?);
+            Message::Horizon(Horizon { principal, lifetime: Lifetime { made, ends } })
+        }
         kind::BEGIN => Message::Begin,
         kind::END => Message::End,
         kind::KEEP_ALIVE => Message::KeepAlive,
