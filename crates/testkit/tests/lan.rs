@@ -94,8 +94,13 @@ fn everything_ends_with_its_machine() -> Result<()> {
     let mut frozen = host.namespace().command("sh");
     frozen.args(["-c", "kill -STOP $$"]);
     let frozen = zephyr_testkit::process::Daemon::spawn(frozen, host.folder().join("frozen.log"))?;
-    let (inside, folder) = (host.namespace().processes()?, host.folder().to_owned());
-    assert!(inside.contains(&frozen.pid()));
+    // It has to get in first.
+    let (inside, folder) = (
+        wait_until("the frozen process is inside", TIMEOUT, || {
+            Ok(Some(host.namespace().processes()?).filter(|inside| inside.contains(&frozen.pid())))
+        })?,
+        host.folder().to_owned(),
+    );
     std::mem::forget(frozen);
     drop(host);
     wait_until("all processes ended", TIMEOUT, || {
