@@ -164,7 +164,8 @@ pub fn what_was_taken_back_stays_away(makes: &[Make], keeps: Keeps, down: Down) 
         everywhere(&domain, "sports", "sent").with_context(|| domain.said())?;
         domain.agree(&(0..makes.len()).collect::<Vec<_>>())?;
         for (class, wanted) in [("news", "nobody"), ("weather", "nobody"), ("talk", "sent")] {
-            everywhere(&domain, class, wanted).with_context(|| format!("server {absent} was away"))?;
+            everywhere(&domain, class, wanted)
+                .with_context(|| format!("{class}: server {absent} was away\n{}", domain.said()))?;
         }
         (0..makes.len()).try_for_each(|station| locating(&domain, station, "bob", NOT_FOUND))?;
         let subscriptions = bob.subscriptions()?;

@@ -18,7 +18,7 @@ use zephyr_core::{
 use zephyr_engine::{
     machine::{Input, Machine},
     server::{
-        Change, Command, Done, Job, LogEvent, NeighbourRealm, PeerKind, PeerServer, RealmServer, ServerId,
+        Belief, Change, Command, Done, Job, LogEvent, NeighbourRealm, PeerKind, PeerServer, RealmServer, ServerId,
         peers::{
             c::{Key, Record, Sender, Uptime},
             stream::{StreamEvent, StreamId, StreamOrder},
@@ -259,16 +259,41 @@ fn a_forwarded_login_is_not_announced() {
     assert_eq!((stage.engine.gauges().locations, stage.published.len()), (1, 0));
 }
 
-#[test]
-fn a_host_that_boots_elsewhere_is_flushed_and_no_longer_ours() {
+/// A server with a client whose host is its own, and which then boots at the C server, or somebody says so.
+fn boots_elsewhere(believe: Belief) -> (Stage, Vec<Received>) {
     let mut stage = together();
+    stage.command(Command::Peers { peers: vec![c_peer()], believe });
     let greet = |opcode| Notice { kind: Kind::HmCtl, port: 2104, ..notice("ZEPHYR_CTL", "HM", opcode, "hm") };
     stage.send(here(), greet("ATTACH"), No);
     stage.subscribe(here(), ALICE, 6000, b"foo\0*\0\0");
     assert_eq!(stage.engine.gauges().hosts, 1);
+    stage.wait(1);
+    stage.absent.push(here().ip());
     let received = says(&mut stage, greet("BOOT"));
     assert_eq!(received.iter().filter(|it| it.answer() == "SERVACK SENT").count(), 1);
-    assert_eq!((stage.engine.gauges().clients, stage.engine.gauges().hosts), (0, 0));
+    assert_eq!(stage.engine.gauges().hosts, 0, "it is no longer ours");
+    (stage, received)
+}
+
+#[test]
+fn a_host_that_boots_elsewhere_is_flushed_where_addresses_are_believed() {
+    let (stage, _) = boots_elsewhere(Belief::Addresses);
+    assert_eq!(stage.engine.gauges().clients, 0);
+}
+
+/// Who forges the C server's address could end everybody's subscriptions otherwise.
+#[test]
+fn a_host_that_boots_elsewhere_is_asked_where_only_proof_is_believed() {
+    let (mut stage, received) = boots_elsewhere(Belief::Proven);
+    let probe = received.iter().find(|it| it.is_probe()).expect("it is asked").clone();
+    assert_eq!(stage.engine.gauges().clients, 1);
+    stage.is_closed(probe.to, &probe.octets);
+    assert_eq!(stage.engine.gauges().clients, 0, "it is true");
+    let (mut stage, received) = boots_elsewhere(Belief::Proven);
+    let probe = received.iter().find(|it| it.is_probe()).expect("it is asked").clone();
+    stage.give(probe.to, &probe.acknowledgement(), No);
+    stage.wait(60);
+    assert_eq!(stage.engine.gauges().clients, 1, "it is not true");
 }
 
 /// A C server that takes the address in a packet for its sender's would subscribe whoever is there.
@@ -829,4 +854,29 @@ fn a_list_with_other_servers_is_taken_over() {
     stage.command(Command::Peers { peers: vec![peer("ze", vec![])], believe: Default::default() });
     assert_eq!(packets(stage.wait(1000)), []);
     assert_eq!(stage.engine.peers(stage.now)[0].state, "dead");
+}
+
+/// A site puts a server of ours in the place of a C one, and tells the others.
+#[test]
+fn a_c_server_that_becomes_ours_is_another_peer_at_once() {
+    let mut stage = together();
+    stage.send(here(), request("SUBSCRIBE", ALICE, b"foo\0*\0\0"), Yes);
+    says(&mut stage, Notice { instance: b"1.2", body: b"10.0.0.1\x0040000\0", ..admin("DUMP_AVAIL") });
+    let wanted = orders(&mut stage);
+    let Some(&StreamOrder::Connect { stream: of_c, .. }) = wanted.last() else { panic!("{wanted:?}") };
+    let ours = PeerServer { kind: PeerKind::Ours, ..c_peer() };
+    stage.command(Command::Peers { peers: vec![ours], believe: Belief::Proven });
+    stage.wait(10);
+    let wanted = orders(&mut stage);
+    assert!(wanted.contains(&StreamOrder::Close { stream: of_c }), "{wanted:?}");
+    let connects = wanted.iter().any(|it| matches!(it, StreamOrder::Connect { to, .. } if *to == c_server()));
+    assert!(connects, "at its own port: {wanted:?}");
+    assert_eq!(stage.engine.peers(stage.now)[0].kind, PeerKind::Ours);
+    assert!(stage.wait(120).iter().all(|(_, it)| it.to != c_server()), "nothing of C's protocol");
+    says(&mut stage, Notice { instance: b"1.2", body: b"10.0.0.1\x0040000\0", ..admin("DUMP_AVAIL") });
+    assert!(!orders(&mut stage).iter().any(|it| matches!(it, StreamOrder::Connect { to, .. } if to.port() == 40_000)));
+    // And back.
+    stage.command(Command::Peers { peers: vec![c_peer()], believe: Belief::Proven });
+    assert_eq!(opcodes(&packets(stage.wait(0))), ["HELLO"]);
+    assert_eq!((state(&stage), stage.engine.peers(stage.now)[0].kind), ("dead", PeerKind::C));
 }

@@ -5,7 +5,7 @@
 //! managers have ends nothing but what came through that port.
 
 use crate::server::{
-    Change, Gone, Server,
+    Belief, Change, Gone, Server,
     acl_check::shown_class,
     limits::rate_limit::Rate,
     log_event::LogEvent,
@@ -81,8 +81,12 @@ impl Server {
     /// server's to tell it that it ends.
     pub(crate) fn hm_ctl_elsewhere(&mut self, request: &mut Request<'_>) {
         match request.notice.opcode {
-            names::FLUSH | names::BOOT if self.may_flush(request) => self.flush_host(request.from),
-            names::FLUSH | names::BOOT => self.drop_flood(request.from),
+            names::FLUSH | names::BOOT if !self.may_flush(request) => self.drop_flood(request.from),
+            names::FLUSH | names::BOOT if self.config.neighbours.believe == Belief::Addresses => {
+                self.flush_host(request.from);
+            }
+            // Only the other server's address shows it, so whoever is there may say so himself.
+            names::FLUSH | names::BOOT => self.doubt_host(request.now, request.from),
             names::ATTACH => {}
             opcode => self.report(LogEvent::UnknownOpcode { class: "hm", opcode: opcode.into(), from: request.from }),
         }
@@ -131,11 +135,24 @@ impl Server {
         self.changed(Change::HostKnown { manager, local: path.local });
     }
 
-    fn flush_host(&mut self, manager: SocketAddr) {
+    /// The clients that are this manager's.
+    fn clients_of(&self, manager: SocketAddr) -> Vec<ClientId> {
         let is_usual = self.is_usual(manager);
         let is_concerned = |client: &Client| is_usual || client.through == manager.port();
         let of_host = self.clients.of_host(manager.ip());
-        let clients: Vec<_> = of_host.filter(|&id| self.clients.get(id).is_some_and(is_concerned)).collect();
+        of_host.filter(|&id| self.clients.get(id).is_some_and(is_concerned)).collect()
+    }
+
+    /// Asks the clients of a host whether they are there.
+    fn doubt_host(&mut self, now: Now, manager: SocketAddr) {
+        for id in self.clients_of(manager) {
+            self.doubt(now, id);
+        }
+    }
+
+    fn flush_host(&mut self, manager: SocketAddr) {
+        let is_usual = self.is_usual(manager);
+        let clients = self.clients_of(manager);
         self.counters.host_flushes += 1;
         self.report(LogEvent::HostFlushed { host: manager, clients: clients.len() });
         let gone = if is_usual { self.locations.remove_host(manager.ip()) } else { self.locations_of(&clients) };

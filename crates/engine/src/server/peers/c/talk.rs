@@ -263,7 +263,7 @@ impl Server {
         let others: Vec<StreamId> =
             peer.exchanges.iter().map(|exchange| exchange.stream).filter(|&other| other != stream).collect();
         peer.exchanges.retain(|exchange| exchange.stream == stream);
-        peer.offer_due = None;
+        (peer.offer_due, peer.offered) = (None, None);
         let name = peer.name.clone();
         if let Some(exchange) = peer.exchanges.first_mut() {
             exchange.open(now.monotonic);
