@@ -74,7 +74,10 @@ impl Mirror {
                     assert!(held.remove(it), "{} has no {it:?}", realm.escape_ascii());
                 }
             }
-            Change::AuthenticatorUsed(_) | Change::ProofsUndone { .. } | Change::VersionsKnown { .. } => {}
+            Change::RealmAsked { .. }
+            | Change::AuthenticatorUsed(_)
+            | Change::ProofsUndone { .. }
+            | Change::VersionsKnown { .. } => {}
         }
     }
 

@@ -180,6 +180,15 @@ pub enum Change {
         /// Of which changes these subscriptions were. What was subscribed to by others is not meant.
         stamps: Vec<Stamp>,
     },
+    /// Another realm is asked for subscriptions of a client, and may grant them to any server of ours. Of no use after a start.
+    RealmAsked {
+        /// Where it receives.
+        client: SocketAddr,
+        /// Whose it is.
+        owner: ClientOwner,
+        /// To what.
+        destinations: Vec<Destination>,
+    },
     /// An authenticator has proved a notice, and proves no other.
     ///
     /// It is told again with the answer where that was not known at first.
@@ -250,6 +259,7 @@ impl fmt::Debug for Change {
             Self::RealmUnsubscribed { realm, destinations, .. } => {
                 write!(f, "RealmUnsubscribed({}, {destinations:?})", text(realm))
             }
+            Self::RealmAsked { client, destinations, .. } => write!(f, "RealmAsked({client}, {destinations:?})"),
             Self::VersionsKnown { versions } => write!(f, "VersionsKnown({versions:?})"),
             // A digest says nothing to anybody.
             Self::AuthenticatorUsed(_) => f.write_str("AuthenticatorUsed"),
