@@ -123,6 +123,7 @@ impl<'c> Writer<'c> {
                 }
             }
             Change::AuthenticatorUsed(used) => self.authenticator(used, stamp)?,
+            Change::RealmAsked { .. } => {}
             // Realms ask again after a start.
             Change::RealmSubscribed { realm, asker, destinations } => {
                 for destination in destinations {

@@ -74,7 +74,8 @@ impl Mirror {
                     assert!(held.remove(it), "{} has no {it:?}", realm.escape_ascii());
                 }
             }
-            Change::AuthenticatorUsed(_)
+            Change::RealmAsked { .. }
+            | Change::AuthenticatorUsed(_)
             | Change::ProofsUndone { .. }
             | Change::VersionsKnown { .. }
             | Change::Ended { .. } => {}

@@ -189,6 +189,15 @@ pub enum Change {
         /// Of which changes these subscriptions were. What was subscribed to by others is not meant.
         stamps: Vec<Stamp>,
     },
+    /// Another realm is asked for subscriptions of a client, and may grant them to any server of ours. Of no use after a start.
+    RealmAsked {
+        /// Where it receives.
+        client: SocketAddr,
+        /// Whose it is.
+        owner: ClientOwner,
+        /// To what.
+        destinations: Vec<Destination>,
+    },
     /// An authenticator has proved a notice, and proves no other.
     ///
     /// It is told again with the answer where that was not known at first.
@@ -260,6 +269,7 @@ impl fmt::Debug for Change {
                 write!(f, "RealmUnsubscribed({}, {destinations:?})", text(realm))
             }
             Self::Ended { made, element } => write!(f, "Ended({element:?}, {made:?})"),
+            Self::RealmAsked { client, destinations, .. } => write!(f, "RealmAsked({client}, {destinations:?})"),
             Self::VersionsKnown { versions } => write!(f, "VersionsKnown({versions:?})"),
             // A digest says nothing to anybody.
             Self::AuthenticatorUsed(_) => f.write_str("AuthenticatorUsed"),

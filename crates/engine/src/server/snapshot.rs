@@ -135,6 +135,10 @@ impl Server {
             Change::RealmSubscribed { realm, asker, destinations } => {
                 self.apply_realm_subscriptions(&realm, &asker, destinations, stamp, source)
             }
+            Change::RealmAsked { .. } if source == Source::Kept => Effect::NONE,
+            Change::RealmAsked { client, owner, destinations } => {
+                Effect::of(&change, self.asked_elsewhere(client, &owner, destinations))
+            }
             Change::RealmUnsubscribed { realm, destinations, stamps } => {
                 self.apply_realm_end(&realm, destinations, &stamps)
             }
@@ -326,6 +330,10 @@ impl Server {
         }
         self.end_held(id, &again, |_| true);
         added.extend(again);
+        for destination in &added {
+            // Granted at another server, if it is another realm's.
+            self.realms.wishes.end(id, destination);
+        }
         added.sort_by_key(|it| order.get(it).copied());
         let here = (!added.is_empty()).then(|| added.clone());
         if let Some(client) = self.clients.get_mut(id) {

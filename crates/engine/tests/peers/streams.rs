@@ -134,6 +134,34 @@ fn who_does_not_know_a_realm_keeps_what_it_has_for_the_others() {
 }
 
 #[test]
+fn a_realm_may_grant_to_another_server_what_it_was_asked_for_and_nothing_else() {
+    let mut world = two();
+    let granted = |world: &mut World, number: usize, port: &str, class: &str| {
+        let body = [b"10.0.1.1\0", port.as_bytes(), b"\0", class.as_bytes(), b"\0*\0\0"].concat();
+        world.realm(number, "alice@R.TEST", "ADD_SUBSCRIBE", &body);
+        while world.deliver_one() {}
+        [0, 1].map(|it| world.has(it, ALICE, class))
+    };
+    world.control(0, ALICE, "SUBSCRIBE_NODEFS", b"foo\0*\0@OTHER.TEST\0bar\0*\0@OTHER.TEST\0mine\0*\0\0");
+    let asked = |world: &World| {
+        let sent = world.nodes[0].to_realm.iter();
+        sent.filter(|packet| Packet::parse(packet).unwrap().notice.opcode == b"REQ_SUBSCRIBE").count()
+    };
+    while world.deliver_one() {}
+    assert_eq!(asked(&world), 0, "the other server knows before the realm does");
+    world.wait(Duration::from_millis(200));
+    assert_eq!(asked(&world), 2);
+    assert_eq!(granted(&mut world, 1, "0x1389", "foo"), [false; 2], "to another client");
+    assert_eq!(granted(&mut world, 1, "0x1388", "more"), [false; 2], "what nobody asked for");
+    assert_eq!(granted(&mut world, 1, "0x1388", "foo"), [true; 2]);
+    let wishes = |world: &World| [0, 1].map(|it| world.nodes[it].server.as_ref().unwrap().gauges().realm_wishes);
+    assert_eq!(wishes(&world), [1; 2]);
+    world.pass(Duration::from_secs(121));
+    assert_eq!(granted(&mut world, 1, "0x1388", "bar"), [false; 2], "too late");
+    assert_eq!(wishes(&world), [0; 2]);
+}
+
+#[test]
 fn who_is_heard_of_by_one_is_not_given_up_by_both() {
     let mut world = two();
     world.control(0, ALICE, "SUBSCRIBE_NODEFS", b"foo\0*\0\0");

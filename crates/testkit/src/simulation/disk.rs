@@ -182,7 +182,7 @@ impl Tables {
                 self.hosts.remove(&manager);
             }
             // No realm here knows another.
-            Change::RealmSubscribed { .. } | Change::RealmUnsubscribed { .. } => {}
+            Change::RealmSubscribed { .. } | Change::RealmUnsubscribed { .. } | Change::RealmAsked { .. } => {}
             Change::VersionsKnown { .. } if mutant == Some(Mutant::DiskForgetsVersions) => {}
             Change::VersionsKnown { versions } => {
                 self.versions.merge(&versions);

@@ -146,12 +146,16 @@ impl Server {
         match ask {
             Ask::Wish(client, destination) => {
                 let Some(wisher) = self.clients.get(client) else { return };
-                let (principal, address) = (wisher.principal.clone(), wisher.address());
+                let (principal, address, owner) = (wisher.principal.clone(), wisher.address(), wisher.owner());
                 if self.realms.wishes.asked(client, &destination) {
                     self.realms.outbox.end_ends(id, &destination);
                     let body = self.request_body(id, address, &destination);
                     let notice = Notice { sender: &principal, body: &body, ..of_realms(names::REQ_SUBSCRIBE) };
+                    let destinations = vec![destination.clone()];
                     self.send_control(now, id, notice, Purpose::Wish(client, destination));
+                    if self.ours.is_wanted() {
+                        self.changed(Change::RealmAsked { client: address, owner, destinations });
+                    }
                 }
             }
             Ask::Held(destination) => {
@@ -173,6 +177,21 @@ impl Server {
                 self.send_control(now, id, notice, Purpose::End(destination));
             }
         }
+    }
+
+    /// Another server of ours has asked a realm for what a client wants; true when that is new.
+    pub(crate) fn asked_elsewhere(&mut self, address: SocketAddr, owner: &ClientOwner, what: Vec<Destination>) -> bool {
+        let is_ours = owner.proven && Principal::parse(&owner.principal).is_of(self.config.realms.local());
+        let of_owner = |&id: &ClientId| is_ours && self.clients.get(id).is_some_and(|client| client.owner() == *owner);
+        let Some(id) = self.clients.at(address).filter(of_owner) else { return false };
+        let mut is_news = false;
+        for destination in what {
+            if self.realm_of(destination.recipient()).is_some() && !self.subscriptions.contains(&destination, id) {
+                let now = self.now.monotonic;
+                is_news |= self.realms.wishes.asked_elsewhere(now, id, &owner.principal, &destination);
+            }
+        }
+        is_news
     }
 
     fn request_body(&self, id: RealmId, client: SocketAddr, what: &Destination) -> Vec<u8> {

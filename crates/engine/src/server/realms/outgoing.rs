@@ -44,6 +44,8 @@ const MAX_TURNS_AT_ONCE: usize = 256;
 const SESSION_RETRY: Duration = Duration::from_secs(30);
 /// Between the packets that a session was waited for with.
 const BETWEEN_PACKETS: Duration = Duration::from_millis(1);
+/// A realm may grant what it is asked for to another server of ours than the one that asks: that one hears of it before.
+const UNTIL_OTHERS_KNOW: Duration = Duration::from_millis(100);
 /// Turns after which another server of a realm is tried that is taken to be up: so that it can answer within
 /// [`ANSWER_TIMEOUT`].
 const TURNS_PER_SERVER: usize = 2;
@@ -181,7 +183,11 @@ impl Server {
     /// A packet begins its way: it has its first turn when what caused it is handled.
     pub(crate) fn begin_turns(&mut self, now: Now, realm: RealmId, outgoing: Outgoing, target: usize) {
         let key = (realm, outgoing.plain.notice().uid);
+        let may_come_elsewhere = matches!(outgoing.purpose, Purpose::Wish(..)) && self.ours.is_wanted();
         self.realms.outbox.insert(now.monotonic, key, outgoing, target);
+        if may_come_elsewhere {
+            self.realms.outbox.set_due(&key, now.monotonic + UNTIL_OTHERS_KNOW);
+        }
     }
 
     /// Packets to other realms have their turns, as far as these are due. When many are due at once, some stay due.

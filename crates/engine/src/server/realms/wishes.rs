@@ -78,23 +78,51 @@ impl Wishes {
 
     /// A client wants something; false when there are too many wishes. A wish that is there stays as it is.
     pub(crate) fn add(&mut self, realm: RealmId, client: ClientId, principal: &Arc<[u8]>, what: Destination) -> bool {
+        if self.get_mut(client, &what).is_some() {
+            return true;
+        }
+        let is_new = self.insert(client, principal, &what, Wish::Waits);
+        if is_new {
+            self.asks.entry(realm).or_default().push_back(Ask::Wish(client, what));
+        }
+        is_new
+    }
+
+    /// Another server of ours has asked for what a client wants, which may be granted here. False when that is known, or there
+    /// are too many wishes.
+    pub(crate) fn asked_elsewhere(
+        &mut self,
+        now: Duration,
+        client: ClientId,
+        principal: &Arc<[u8]>,
+        what: &Destination,
+    ) -> bool {
+        if self.get_mut(client, what).is_some() {
+            return false;
+        }
+        let until = now + GRANT_TIMEOUT;
+        let is_new = self.insert(client, principal, what, Wish::Received(until));
+        if is_new {
+            self.expiring.push_back((until, client, what.clone()));
+        }
+        is_new
+    }
+
+    /// Adds a wish that is new; false when there are too many.
+    fn insert(&mut self, client: ClientId, principal: &Arc<[u8]>, what: &Destination, wish: Wish) -> bool {
         let of_principal = self.of_principal.get(principal).copied().unwrap_or(0);
         let fresh = || OfClient { principal: principal.clone(), own: HashMap::new() };
         let OfClient { own, .. } = self.of_client.entry(client).or_insert_with(fresh);
-        if own.contains_key(&what) {
-            return true;
-        }
         if self.len >= MAX_WISHES || of_principal >= MAX_PER_PRINCIPAL {
             if own.is_empty() {
                 self.of_client.remove(&client);
             }
             return false;
         }
-        own.insert(what.clone(), Wish::Waits);
+        own.insert(what.clone(), wish);
         *self.of_principal.entry(principal.clone()).or_insert(0) += 1;
         *self.of_destination.entry(what.clone()).or_insert(0) += 1;
         self.len += 1;
-        self.asks.entry(realm).or_default().push_back(Ask::Wish(client, what));
         true
     }
 

@@ -79,9 +79,9 @@ pub(super) const fn concerns_others(change: &Change) -> bool {
 
 fn octets_of(change: &Change) -> usize {
     let lists = match change {
-        Change::Subscribed { destinations, .. } | Change::RealmSubscribed { destinations, .. } => {
-            destinations.iter().map(|it| it.text().len() + 24).sum()
-        }
+        Change::Subscribed { destinations, .. }
+        | Change::RealmSubscribed { destinations, .. }
+        | Change::RealmAsked { destinations, .. } => destinations.iter().map(|it| it.text().len() + 24).sum(),
         Change::Unsubscribed { destinations, stamps, .. } | Change::RealmUnsubscribed { destinations, stamps, .. } => {
             destinations.iter().map(|it| it.text().len() + 24).sum::<usize>() + stamps.len() * size_of::<Stamp>()
         }

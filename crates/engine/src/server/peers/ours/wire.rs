@@ -142,6 +142,7 @@ mod kind {
     pub(super) const UNDONE: u8 = 25;
     pub(super) const REALM_SUBSCRIBED: u8 = 26;
     pub(super) const REALM_UNSUBSCRIBED: u8 = 27;
+    pub(super) const REALM_ASKED: u8 = 28;
     /// Added to the kind of a change that is part of a snapshot.
     pub(super) const SNAPSHOT: u8 = 32;
 }
@@ -262,6 +263,15 @@ pub(crate) fn write_change(changed: &Changed, part: Part, out: &mut Vec<u8>) {
         }
         Change::RealmUnsubscribed { realm, destinations, stamps: of } => {
             write_ends(out, &head, kind::REALM_UNSUBSCRIBED, (destinations, of), |out| text(out, realm));
+        }
+        Change::RealmAsked { client, owner, destinations } => {
+            for (some, goes_on) in lists(destinations) {
+                head.framed(out, kind::REALM_ASKED, goes_on, |out| {
+                    address(out, *client);
+                    write_owner(out, owner);
+                    list(out, some);
+                });
+            }
         }
         Change::HostGone { .. } | Change::Ended { .. } => {}
     }
@@ -440,7 +450,7 @@ fn body_of(kind: u8, fields: &mut Fields<'_>) -> Option<Message> {
         _ => {
             let part = if kind & kind::SNAPSHOT == 0 { Part::Live } else { Part::Snapshot };
             let kind = kind & !kind::SNAPSHOT;
-            if !(kind::CLIENT..=kind::REALM_UNSUBSCRIBED).contains(&kind) {
+            if !(kind::CLIENT..=kind::REALM_ASKED).contains(&kind) {
                 return Some(Message::Unknown);
             }
             let stamp = fields.stamp()?;
@@ -566,6 +576,10 @@ impl<'a> Fields<'a> {
             kind::REALM_UNSUBSCRIBED => {
                 let (realm, stamps) = (Arc::from(self.text()?), self.stamps()?);
                 Change::RealmUnsubscribed { realm, destinations: self.destinations()?, stamps }
+            }
+            kind::REALM_ASKED => {
+                let (client, owner) = (self.address()?, self.owner()?);
+                Change::RealmAsked { client, owner, destinations: self.destinations()? }
             }
             _ => return None,
         })
