@@ -151,13 +151,7 @@ const TABLES: [Table; 10] = [
     },
     Table {
         name: "ended",
-        columns: &[
-            ("server", Server),
-            ("time", Number),
-            ("element", Text),
-            ("address", Address),
-            ("name", Octets),
-        ],
+        columns: &[("server", Server), ("time", Number), ("element", Text), ("address", Address), ("name", Octets)],
     },
 ];
 

@@ -13,9 +13,7 @@ use std::{
     time::Duration,
 };
 use zephyr_core::auth::{Lifetime, Session};
-use zephyr_engine::server::{
-    Change, Changed, Destination, Element, Horizon, KeptDelivery, Stamp, UsedAuthenticator,
-};
+use zephyr_engine::server::{Change, Changed, Destination, Element, Horizon, KeptDelivery, Stamp, UsedAuthenticator};
 
 /// How long an authenticator is kept that does not say how long it can prove something.
 const UNKNOWN_LIFETIME: Duration = Duration::from_secs(600);

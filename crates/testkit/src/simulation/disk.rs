@@ -10,8 +10,8 @@ use std::{
 use zephyr_core::auth::Session;
 use zephyr_core::time::Now;
 use zephyr_engine::server::{
-    Change, ChangeSource, Changed, ClientOwner, Destination, Element, Horizon, KeptDelivery, Located, Server, ServerId, Stamp,
-    UsedAuthenticator, VersionVector,
+    Change, ChangeSource, Changed, ClientOwner, Destination, Element, Horizon, KeptDelivery, Located, Server, ServerId,
+    Stamp, UsedAuthenticator, VersionVector,
 };
 
 /// What may have been used after the last moment of which it is known that a server ran that did not end in order.
@@ -213,8 +213,8 @@ impl Tables {
             .into_iter()
             .map(|(used, stamp)| Changed { stamp: *stamp, change: Change::AuthenticatorUsed(used.clone()) });
         let ended = self.ended.iter().cloned();
-        let ended = ended
-            .map(|(made, element)| Changed { stamp: Stamp::default(), change: Change::Ended { made, element } });
+        let ended =
+            ended.map(|(made, element)| Changed { stamp: Stamp::default(), change: Change::Ended { made, element } });
         let versions =
             Changed { stamp: Stamp::default(), change: Change::VersionsKnown { versions: self.versions.clone() } };
         hosts.chain(clients).chain(locations).chain(authenticators).chain(ended).chain([versions]).collect()
