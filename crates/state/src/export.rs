@@ -5,7 +5,7 @@
 
 use crate::{
     StateError, examine, octets,
-    octets::number,
+    octets::{number, of_time},
     sealing::SALT_LEN,
     store::{self, Owner, Store},
 };
@@ -18,6 +18,7 @@ use std::{
     io::{self, BufRead, Write},
     net::{IpAddr, SocketAddr},
     path::Path,
+    time::SystemTime,
 };
 use zephyr_engine::server::ServerId;
 
@@ -262,12 +263,11 @@ fn import_head(connection: &Connection, head: &Json) -> Result<(), &'static str>
         let salt = salt.as_str().and_then(of_hex).filter(|salt| salt.len() == SALT_LEN);
         set("salt", Value::Blob(salt.ok_or("salt is none")?))?;
     }
-    for name in ["heartbeat", "forgotten"] {
-        if let Some(time) = head.get(name).and_then(Json::as_i64) {
-            set(name, Value::Integer(time))?;
-        }
-    }
-    set("clean", Value::Integer(head.get("clean").and_then(Json::as_bool).unwrap_or(false).into()))
+    // The server may have gone on since, so what was made until now may have been used.
+    let now = Value::Integer(of_time(SystemTime::now()));
+    set("heartbeat", now.clone())?;
+    set("forgotten", now)?;
+    set("clean", Value::Integer(false.into()))
 }
 
 fn import_element<R: BufRead>(connection: &Connection, element: &Json, lines: &Lines<R>) -> Result<(), StateError> {

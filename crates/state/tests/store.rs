@@ -316,7 +316,7 @@ fn what_may_have_been_used_unseen_is_refused() {
     let first = store.load(&Keys(vec![1])).unwrap().horizon.unwrap();
     assert!(first >= before, "nothing is known of what was before the first start");
     store.begin(at(1)).unwrap();
-    store.heartbeat(before + Duration::from_secs(1000)).unwrap();
+    store.heartbeat(before + Duration::from_secs(100)).unwrap();
     drop(store);
     let micros = |time: std::time::SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_micros();
     assert_eq!(micros(horizon()), micros(first), "a process that ends loses nothing that it has written");
@@ -324,12 +324,21 @@ fn what_may_have_been_used_unseen_is_refused() {
     let database = rusqlite::Connection::open(&path).unwrap();
     database.execute("UPDATE meta SET value = 'another' WHERE name = 'boot'", []).unwrap();
     drop(database);
-    let after_cut = before + Duration::from_secs(1002);
+    let after_cut = before + Duration::from_secs(102);
     assert_eq!(micros(horizon()), micros(after_cut), "a machine that ends loses what came after the last heartbeat");
     let mut store = open(&path, &[1]);
     store.begin(before).unwrap();
     drop(store);
     assert_eq!(micros(horizon()), micros(after_cut), "also at the start after the next");
+
+    for name in ["heartbeat", "forgotten"] {
+        let database = rusqlite::Connection::open(&path).unwrap();
+        let far_ahead = i64::try_from(micros(before + Duration::from_secs(86_400))).unwrap();
+        database.execute("UPDATE meta SET value = ? WHERE name = ?", (far_ahead, name)).unwrap();
+        drop(database);
+        let horizon = horizon();
+        assert!(horizon <= std::time::SystemTime::now(), "{name} of a clock that was ahead shuts out nobody for a day");
+    }
 }
 
 #[test]
@@ -368,10 +377,17 @@ fn what_is_exported_can_be_imported() {
     let refused = export::import(&path, ServerId(8), lines.as_bytes(), |_| ());
     assert!(matches!(refused, Err(StateError::InUse)));
     assert_eq!(export::import(&other, ServerId(8), lines.as_bytes(), |_| ()).unwrap(), 9);
-    let shown = |path: &std::path::Path| format!("{:?}", open(path, &[1]).load(&Keys(vec![1])).unwrap());
+    let kept = |path: &std::path::Path| open(path, &[1]).load(&Keys(vec![1])).unwrap();
     drop(store);
-    assert_eq!(shown(&other), shown(&path));
-    assert_eq!(exported(&other, SealedKeys::With), lines);
+    let (mut one, mut copy) = (kept(&path), kept(&other));
+    // Whoever exported it may have gone on.
+    assert!(copy.horizon.is_some_and(|horizon| horizon > one.horizon.unwrap()) && !copy.is_complete);
+    for kept in [&mut one, &mut copy] {
+        (kept.horizon, kept.heartbeat, kept.is_complete) = (None, None, false);
+    }
+    assert_eq!(format!("{copy:?}"), format!("{one:?}"));
+    let elements = |lines: &str| lines.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(elements(&exported(&other, SealedKeys::With)), elements(&lines));
     let again = export::import(&other, ServerId(9), lines.as_bytes(), |_| ());
     assert!(matches!(again, Err(StateError::NotEmpty)));
 

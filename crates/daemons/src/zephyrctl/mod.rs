@@ -4,6 +4,7 @@
 //! code.
 
 mod check;
+mod drain;
 pub mod options;
 mod policy;
 mod show;
@@ -77,24 +78,33 @@ pub fn run(options: &Options) -> ExitCode {
         Verb::Acl(AclVerb::Check { principal, class, address, .. }) => {
             ControlRequest::AclCheck { principal, class, address }
         }
-        Verb::Drain => ControlRequest::Drain {},
+        Verb::Drain { undo: true, .. } => ControlRequest::EndDrain {},
+        Verb::Drain { wait, .. } => {
+            return drain::run(options, &socket(options), Duration::from_secs(wait.into())).into();
+        }
         Verb::Reload => ControlRequest::Reload {},
     };
     let (socket, timeout) = (socket(options), Duration::from_secs(options.timeout.into()));
     let outcome = match ask(&socket, &request, timeout) {
         Ok(answer) => deal_with(options, answer),
         Err(error) => {
-            complain!("zephyrctl: cannot reach the server at {}: {}", socket.display(), system_text(&error));
-            if let Some(advice) = advice(&error) {
-                complain!("zephyrctl: {advice}");
-            }
+            let outcome = unreachable(&socket, &error);
             if error.kind() == io::ErrorKind::TimedOut && matches!(request, ControlRequest::Reload {}) {
                 complain!("zephyrctl: It may still reload: its log says when it has.");
             }
-            Outcome::Unreachable
+            outcome
         }
     };
     outcome.into()
+}
+
+/// Says why the server was not reached.
+fn unreachable(socket: &Path, error: &io::Error) -> Outcome {
+    complain!("zephyrctl: cannot reach the server at {}: {}", socket.display(), system_text(error));
+    if let Some(advice) = advice(error) {
+        complain!("zephyrctl: {advice}");
+    }
+    Outcome::Unreachable
 }
 
 fn socket(options: &Options) -> PathBuf {

@@ -920,3 +920,25 @@ fn a_c_server_that_becomes_ours_is_another_peer_at_once() {
     assert_eq!(opcodes(&packets(stage.wait(0))), ["HELLO"]);
     assert_eq!((state(&stage), stage.engine.peers(stage.now)[0].kind), ("dead", PeerKind::C));
 }
+
+/// Whoever comes to a server that is drained is answered, and sent on as long as there is another one.
+#[test]
+fn hosts_that_come_to_a_drained_server_are_sent_on() {
+    let boot = || Notice { kind: Kind::HmCtl, port: 2104, ..notice("ZEPHYR_CTL", "HM", "BOOT", "hm") };
+    let attach = || Notice { kind: Kind::HmCtl, port: 2104, ..notice("ZEPHYR_CTL", "HM", "ATTACH", "hm") };
+    let mut stage = together();
+    let to_host = |received: Vec<Received>| -> Vec<String> {
+        let to_host = received.into_iter().filter(|packet| packet.to == here());
+        to_host.map(|packet| String::from_utf8(packet.notice().opcode.to_vec()).unwrap()).collect()
+    };
+    assert_eq!(state(&stage), "up");
+    assert_eq!(to_host(stage.send(here(), boot(), No)), ["BOOT"]);
+    assert_eq!(to_host(stage.command(Command::Drain)), ["SHUTDOWN"]);
+    assert!(stage.engine.is_draining());
+    assert_eq!(to_host(stage.send(here(), boot(), No)), ["BOOT", "SHUTDOWN"]);
+    assert_eq!(to_host(stage.send(here(), attach(), No)), ["ATTACH", "SHUTDOWN"]);
+    // Others go on.
+    stage.subscribe(there(), ALICE, 5000, b"c\0*\0\0");
+    assert_eq!(to_host(stage.command(Command::EndDrain)), Vec::<String>::new());
+    assert_eq!(to_host(stage.send(here(), attach(), No)), ["ATTACH"]);
+}
