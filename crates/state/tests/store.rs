@@ -337,7 +337,10 @@ fn what_may_have_been_used_unseen_is_refused() {
         database.execute("UPDATE meta SET value = ? WHERE name = ?", (far_ahead, name)).unwrap();
         drop(database);
         let horizon = horizon();
-        assert!(horizon <= std::time::SystemTime::now(), "{name} of a clock that was ahead shuts out nobody for a day");
+        assert!(
+            horizon < before + Duration::from_secs(700),
+            "{name} of a clock that was ahead shuts out nobody for a day"
+        );
     }
 }
 
