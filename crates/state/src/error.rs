@@ -34,7 +34,7 @@ pub enum StateError {
     #[error("it is the state of a server of realm {0}")]
     OtherRealm(String),
     /// It was taken away while it was in use, or there is another one in its place.
-    #[error("it was removed or replaced while it was in use; all of the state goes into a new one")]
+    #[error("it was removed or replaced while it was in use")]
     Gone,
     /// Another server uses it.
     #[error("another zephyrd uses it")]
