@@ -33,6 +33,9 @@ pub enum StateError {
     /// It is the state of a server of another realm.
     #[error("it is the state of a server of realm {0}")]
     OtherRealm(String),
+    /// It was taken away while it was in use, or there is another one in its place.
+    #[error("it was removed or replaced while it was in use")]
+    Gone,
     /// Another server uses it.
     #[error("another zephyrd uses it")]
     InUse,

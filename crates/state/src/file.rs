@@ -44,6 +44,13 @@ pub(crate) enum Mark {
 }
 
 impl InUse {
+    /// Whether what has the file's name is still this file.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        let identity = |about: fs::Metadata| (about.dev(), about.ino());
+        let (own, there) = (self.file.metadata().map(identity), fs::symlink_metadata(path).map(identity));
+        matches!((own, there), (Ok(own), Ok(there)) if own == there)
+    }
+
     /// Marks the file by its mode, which can be changed on a disk that is full.
     pub(crate) fn mark(&self, mark: Mark) {
         let mode = match mark {

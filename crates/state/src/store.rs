@@ -227,11 +227,17 @@ impl Store {
     ///
     /// When it cannot be written.
     pub fn heartbeat(&mut self, now: SystemTime) -> Result<(), StateError> {
+        self.check_place()?;
         self.in_transaction(Durable::Yes, |transaction, _| {
             set(transaction, "heartbeat", &of_time(now))?;
             transaction.execute("DELETE FROM authenticators WHERE ends < ?", [of_time(now)])?;
             Ok(())
         })
+    }
+
+    /// What is written is lost when the file has no name any more.
+    fn check_place(&self) -> Result<(), StateError> {
+        if self.in_use.is_at(&self.path) { Ok(()) } else { Err(StateError::Gone) }
     }
 
     /// Forgets authenticators of which there are too many; gives how many. What is forgotten is refused after the next start.
@@ -265,6 +271,7 @@ impl Store {
     ///
     /// When it cannot be written.
     pub fn end(&mut self, now: SystemTime, rest: &Rest) -> Result<(), StateError> {
+        self.check_place()?;
         self.in_transaction(Durable::Yes, |transaction, writer| {
             transaction.execute_batch("DELETE FROM deliveries; DELETE FROM horizons")?;
             rest.horizons.iter().try_for_each(|horizon| writer.horizon(horizon))?;

@@ -53,6 +53,33 @@ fn what_was_written_is_read() {
 }
 
 #[test]
+fn what_two_servers_were_told_of_a_realm_ends_when_both_have_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(&folder.path().join("state.db"), &[1]);
+    let to = || vec![Destination::from_text(b"c\0*\0").unwrap()];
+    let (realm, asker) = (|| b"OTHER"[..].into(), || b"eve@OTHER"[..].into());
+    for time in [5, 4] {
+        store
+            .write(&[changed(time, Change::RealmSubscribed { realm: realm(), asker: asker(), destinations: to() })])
+            .unwrap();
+    }
+    let held = |store: &Store| {
+        let changes = store.load(&Keys(vec![1])).unwrap().changes;
+        changes
+            .iter()
+            .filter(|it| matches!(it.change, Change::RealmSubscribed { .. }))
+            .map(|it| it.stamp.time)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(held(&store), [4, 5]);
+    let end = |time| Change::RealmUnsubscribed { realm: realm(), destinations: to(), stamps: vec![stamp(time)] };
+    store.write(&[changed(6, end(4))]).unwrap();
+    assert_eq!(held(&store), [5]);
+    store.write(&[changed(7, end(5))]).unwrap();
+    assert_eq!(held(&store), [0; 0]);
+}
+
+#[test]
 fn what_ended_is_not_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
