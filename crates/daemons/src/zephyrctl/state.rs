@@ -5,14 +5,13 @@ use super::{
     options::{Options, StateVerb},
     print, print_json,
 };
-use crate::{own_folder, settings::ServerSettings};
+use crate::{own_folder, settings::ServerSettings, users};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{self, BufReader, BufWriter, IsTerminal as _},
-    os::unix::fs::{MetadataExt as _, lchown},
+    io::{self, BufRead, BufReader, BufWriter, IsTerminal as _},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
     time::UNIX_EPOCH,
@@ -136,22 +135,22 @@ fn export(path: &Path, with_keys: bool, to: Option<&Path>) -> Result<Outcome, St
 }
 
 fn import(path: &Path, from: &Path) -> Result<Outcome, String> {
-    own_folder::check(path).map_err(|error| system_text(&error))?;
+    // While root is still root: its backups are its own.
+    let why = |error: io::Error| format!("cannot read {}: {}", from.display(), system_text(&error));
+    let lines: Box<dyn BufRead> = if from == Path::new("-") {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(BufReader::new(File::open(from).map_err(why)?))
+    };
     let mut id = [0; 8];
     SystemRandom::new().fill(&mut id).map_err(|_| "the system has no random octets".to_owned())?;
     let id = ServerId(u64::from_be_bytes(id));
-    let why = |error: io::Error| format!("cannot read {}: {}", from.display(), system_text(&error));
-    let count = if from == Path::new("-") {
-        export::import(path, id, io::stdin().lock(), tell_of)
-    } else {
-        export::import(path, id, BufReader::new(File::open(from).map_err(why)?), tell_of)
-    };
-    let count = count.map_err(|error| error.to_string())?;
     // Root makes it for the server, whose folder it is in.
-    if nix::unistd::geteuid().is_root() {
-        let folder = fs::metadata(own_folder::folder_of(path)).map_err(|error| system_text(&error))?;
-        lchown(path, Some(folder.uid()), Some(folder.gid())).map_err(|error| system_text(&error))?;
-    }
+    let folder = own_folder::folder_of(path);
+    let why = |error: io::Error| format!("the folder {}: {}", folder.display(), system_text(&error));
+    fs::metadata(&folder).and_then(|about| users::become_owner(&about)).map_err(why)?;
+    own_folder::check(path).map_err(|error| system_text(&error))?;
+    let count = export::import(path, id, lines, tell_of).map_err(|error| error.to_string())?;
     say(&format!("{count} elements imported"));
     Ok(Outcome::Done)
 }
