@@ -16,6 +16,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 use zephyr_core::auth::StorageKey;
+use zephyr_engine::plural::Plural;
 use zephyr_engine::server::{Change, Changed};
 
 /// Maximum weight of changes that wait to be written: each counts one, and one for each destination in it.
@@ -416,8 +417,8 @@ impl Worker {
         let resealed = store.reseal(&self.opening.keys)?;
         if resealed.done > 0 {
             (self.report)(Report::Says(format!(
-                "{} session keys are sealed with the keytab's newest key now",
-                resealed.done
+                "{} sealed with the keytab's newest key now",
+                Plural(resealed.done, "session key is", "session keys are")
             )));
         }
         Ok(())

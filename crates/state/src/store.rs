@@ -132,6 +132,17 @@ impl Store {
         }
     }
 
+    /// Removes the file, with those beside it. Nobody else can use it before it is gone.
+    pub(crate) fn discard(self) {
+        let Self { connection, path, in_use, .. } = self;
+        drop(connection);
+        for name in file::names(&path) {
+            // What cannot be removed is empty.
+            let _ = std::fs::remove_file(name);
+        }
+        drop(in_use);
+    }
+
     /// The identity of the server that writes now.
     pub const fn id(&self) -> ServerId {
         self.id

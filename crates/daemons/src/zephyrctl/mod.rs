@@ -110,7 +110,7 @@ fn unreachable(socket: &Path, error: &io::Error) -> Outcome {
 fn socket(options: &Options) -> PathBuf {
     options.control_socket.clone().unwrap_or_else(|| {
         // A broken file is for `check` to complain about; the server that runs may well be at the usual place.
-        ServerSettings::load(&options.config_dir).unwrap_or_default().settings.control.socket
+        ServerSettings::load_in_part(&options.config_dir).0.control.socket
     })
 }
 

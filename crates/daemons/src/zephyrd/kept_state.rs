@@ -2,7 +2,10 @@
 
 use super::{options::Options, subscriber::Subscriber};
 use crate::{
-    admin_protocol::StateStatus, own_folder, plural, private_file, problem::Problem, settings::ServerSettings,
+    admin_protocol::{StateStatus, Status},
+    own_folder, plural, private_file,
+    problem::Problem,
+    settings::ServerSettings,
 };
 use std::{
     io,
@@ -140,9 +143,10 @@ pub(super) fn examine(
     options: &Options,
     settings: &ServerSettings,
     realm: Option<&str>,
-    runs: bool,
+    running: Option<&Status>,
 ) -> Option<Problem> {
     let path = options.state_file(settings)?;
+    let is_its_own = running.is_some_and(|running| running.state.file == Some(path.display().to_string()));
     let usual = settings.state == crate::settings::State::default();
     if usual && !own_folder::folder_of(path).exists() {
         // The unit makes it.
@@ -159,7 +163,7 @@ pub(super) fn examine(
         Ok(found) if realm.is_some_and(|realm| realm != found.realm) => {
             warning(StateError::OtherRealm(found.realm).to_string())
         }
-        Ok(_) if !runs && examine::is_in_use(path) => warning(StateError::InUse.to_string()),
+        Ok(_) if !is_its_own && examine::is_in_use(path) => warning(StateError::InUse.to_string()),
         Ok(_) => None,
     }
 }

@@ -188,7 +188,12 @@ impl Shell {
         Ok((domain, Some((acceptor, service))))
     }
 
-    fn take_over(&mut self, configuration: Configuration) -> Answer {
+    fn take_over(&mut self, mut configuration: Configuration) -> Answer {
+        let state = self.environment.state.status();
+        if let (Some(file), Some(why)) = (state.file, state.why) {
+            let text = format!("the state is in memory only, and {file} is tried again now: {why}");
+            configuration.warnings.push(Problem::of_machine(text));
+        }
         self.sources = configuration.sources;
         for warning in &configuration.warnings {
             tracing::warn!("{warning}");
