@@ -1,9 +1,10 @@
 //! Packets of class ZEPHYR_ADMIN from and to C servers, and the streams with them.
 
 use super::{
-    CPeers, GET_INTERVAL, Liveness, OFFER_INTERVAL, Offered, Uptime,
+    CPeers, GET_INTERVAL, Liveness, OFFER_INTERVAL, Offered,
     dump::{self, Cursor, Exchange, MAX_UNSENT, Phase, Role, Taken, Tells},
     records::{Key, Record, Sender},
+    witness::Witness,
 };
 use crate::{
     machine::Transmit,
@@ -18,7 +19,7 @@ use crate::{
 use bytes::Bytes;
 use std::{
     net::{IpAddr, SocketAddr, SocketAddrV4},
-    time::{Duration, UNIX_EPOCH},
+    time::Duration,
 };
 use zephyr_core::{
     body::{self, Place},
@@ -202,15 +203,6 @@ impl Server {
         self.reply(request, Reply::Sent);
     }
 
-    /// What a C server says of how long it has been running.
-    pub(crate) fn c_uptime(&mut self, now: Now, uptime: Uptime) {
-        let Some(place) = self.c_peers.at(uptime.of) else { return };
-        let Some(peer) = self.c_peers.peers.get_mut(place) else { return };
-        let wall = now.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let since = uptime.seconds.and_then(|seconds| wall.checked_sub(Duration::from_secs(seconds)));
-        peer.runs_since = since.and_then(|since| u64::try_from(since.as_micros()).ok());
-    }
-
     /// Ends exchanges that take too long.
     pub(super) fn c_check_exchanges(&mut self, now: Now, place: usize) {
         let Some(peer) = self.c_peers.peers.get(place) else { return };
@@ -350,6 +342,7 @@ impl Server {
                 Cursor::Clients(after) => self.c_tell_clients(now, after),
                 Cursor::Realms(told) => self.c_tell_realm(now, told),
                 Cursor::End => {
+                    self.c_tell_witness(now, stream);
                     let uid = self.uids.next(&now);
                     let done = Record::Done.write(&self.c_sender(), uid);
                     self.c_send_records(stream, done.into_iter().collect());
@@ -436,6 +429,25 @@ impl Server {
         (records, Cursor::Realms(told + 1))
     }
 
+    /// The record by which it shows later that it has run on, behind everything else.
+    fn c_tell_witness(&mut self, now: Now, stream: StreamId) {
+        let Some((place, exchange)) = self.c_peers.of_stream(stream) else { return };
+        let Some(peer) = self.c_peers.peers.get_mut(place) else { return };
+        let name = peer.name.clone();
+        if peer.exchanges.get(exchange).is_none_or(|exchange| exchange.tells == Tells::Nothing) {
+            return;
+        }
+        let (Witness { user, address, mark }, planted) = self.c_new_witness(now, &name);
+        let uid = self.uids.next(&now);
+        let place = Place { machine: self.config.host.as_bytes(), time: &mark, tty: b"" };
+        let record = Record::Location { user: &user, exposure: Witness::EXPOSURE, address, place };
+        let Some(record) = record.write(&self.c_sender(), uid) else { return };
+        self.c_send_records(stream, vec![record]);
+        if let Some(exchange) = self.c_exchange(stream) {
+            exchange.planted = Some(planted);
+        }
+    }
+
     /// An exchange is done.
     pub(super) fn c_finish(&mut self, now: Now, stream: StreamId) {
         self.order(StreamOrder::Close { stream });
@@ -448,6 +460,9 @@ impl Server {
             peer.told_all = true;
             let name = peer.name.clone();
             let acts = peer.hello.dumped(now.monotonic);
+            if let Some(planted) = exchange.planted {
+                self.c_planted(&name, planted);
+            }
             self.counters.dumps += 1;
             self.report(LogEvent::DumpDone { name });
             self.c_act(now, place, before, acts);
