@@ -727,7 +727,7 @@ fn another_witness_than_the_own_one_shows_nothing() {
         assert_eq!(again, planted, "nothing but the clock and the secret makes it");
         let id = apart(&mut stage, |_| ());
         stream(&mut stage, StreamEvent::Open { stream: id });
-        tells(&mut stage, id, &[told.clone()]);
+        tells(&mut stage, id, std::slice::from_ref(&told));
         assert_eq!(held(&stage).len(), left, "{told:?}");
     }
 }
