@@ -565,6 +565,36 @@ fn a_record_without_a_key_takes_none_from_a_client() {
     );
 }
 
+/// Its clock is wrong, or the packet was on its way for too long: it does not have what it was told.
+#[test]
+fn what_is_refused_there_or_comes_late_is_told_by_a_dump_and_counts_as_unknown_before() {
+    for (kind, waits, dumps) in [(Kind::ServNak, 1, true), (Kind::ServAck, 250, true), (Kind::ServAck, 1, false)] {
+        let (mut stage, planted) = in_agreement();
+        let packet = made_at(&mut stage, host(2), Notice { port: 6002, ..control("SUBSCRIBE", BOB, b"baz\0*\0\0") });
+        let received = stage.give(there(), &packet, Yes);
+        let forwarded = received.into_iter().find(|it| it.to == c_server()).unwrap();
+        for _ in 0..waits / 50 {
+            stage.wait(50);
+            hears(&mut stage);
+        }
+        let answer = Notice { kind, body: b"AUTH\0", ..forwarded.notice() };
+        stage.give(c_server(), &answer.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap(), No);
+        jobs(&mut stage);
+        stage.wait(50);
+        hears(&mut stage);
+        stage.wait(11);
+        let offers = orders(&mut stage).iter().filter(|it| matches!(it, StreamOrder::Offer { .. })).count();
+        assert_eq!(offers, usize::from(dumps), "{kind:?} after {waits}");
+        // It is not fetched, and both are parted.
+        let id = apart(&mut stage, |_| ());
+        stream(&mut stage, StreamEvent::Open { stream: id });
+        jobs(&mut stage);
+        let witness = Record::read(&planted).unwrap();
+        tells(&mut stage, id, &[witness, known(BOB, 6000), FOO, BAR, known(ALICE, 6001), FOO]);
+        assert_eq!(held(&stage).len(), if dumps { 3 } else { 2 }, "{kind:?} after {waits}");
+    }
+}
+
 /// Until the C server is dead, and there again: gives the stream that is offered to it.
 fn apart(stage: &mut Stage, meanwhile: impl FnOnce(&mut Stage)) -> StreamId {
     stage.wait(700);

@@ -77,7 +77,7 @@ pub(super) struct Exchange {
     pub(super) tells: Tells,
     pub(super) phase: Phase,
     /// When the stream was wanted or opened, and when something last went on.
-    begun: Duration,
+    pub(super) begun: Duration,
     progress: Duration,
     /// Records told and heard.
     pub(super) records: u32,

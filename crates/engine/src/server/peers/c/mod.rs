@@ -46,6 +46,9 @@ const OFFER_INTERVAL: Duration = Duration::from_secs(10);
 const RETELL_INTERVAL: Duration = Duration::from_secs(60);
 /// Between exchanges that one server may begin with offers.
 const GET_INTERVAL: Duration = Duration::from_secs(5);
+/// What is forwarded later than this may be too old to prove anything there, by a clock that differs a little: Kerberos takes five
+/// minutes.
+const MAX_FORWARD_AGE: Duration = Duration::from_secs(240);
 /// Between notes of how far a server is known to know everything, which are kept.
 const SYNCED_INTERVAL: Duration = Duration::from_secs(1);
 /// Under which mark that is kept.
@@ -83,6 +86,8 @@ struct CPeer {
     /// Whether it has told everything since it was last not there, and whether it was told everything.
     heard_all: bool,
     told_all: bool,
+    /// Since when it lacks something that was to be told, which only a dump brings.
+    lacks: Option<Duration>,
     /// When it is to be offered a dump.
     offer_due: Option<Duration>,
     last_get: Option<Duration>,
@@ -130,6 +135,7 @@ impl CPeer {
             merge: None,
             heard_all: false,
             told_all: false,
+            lacks: None,
             offer_due: None,
             last_get: None,
             offered: None,
@@ -144,6 +150,12 @@ impl CPeer {
     /// Where it is sent to.
     fn address(&self) -> Option<SocketAddr> {
         self.last_from.filter(|from| self.addresses.contains(from)).or_else(|| self.addresses.first().copied())
+    }
+
+    /// It could not be told something: a dump brings it soon, and it does not count as known before.
+    fn lacks_something(&mut self, now: Duration) {
+        self.lacks = Some(now);
+        self.offer_due.get_or_insert(now + RETELL_INTERVAL);
     }
 
     fn is_open(&self) -> bool {
@@ -372,7 +384,12 @@ impl Server {
     fn c_note_synced(&mut self, now: Now, place: usize) {
         let last = self.stamps.last();
         let Some(peer) = self.c_peers.peers.get_mut(place) else { return };
-        if !peer.takes_forwards() || !peer.forwards.is_empty() || !peer.kills.is_empty() || peer.offer_due.is_some() {
+        if !peer.takes_forwards()
+            || !peer.forwards.is_empty()
+            || !peer.kills.is_empty()
+            || peer.offer_due.is_some()
+            || peer.lacks.is_some()
+        {
             return;
         }
         peer.synced = last;

@@ -1,7 +1,7 @@
 //! Packets of class ZEPHYR_ADMIN from and to C servers, and the streams with them.
 
 use super::{
-    CPeers, GET_INTERVAL, Liveness, OFFER_INTERVAL, Offered,
+    CPeers, GET_INTERVAL, Liveness, MAX_FORWARD_AGE, OFFER_INTERVAL, Offered,
     dump::{self, Cursor, Exchange, MAX_UNSENT, Phase, Role, Taken, Tells},
     records::{Key, Record, Sender},
     witness::Witness,
@@ -97,7 +97,7 @@ impl Server {
             return;
         };
         if let Some(peer) = self.c_peers.peers.get_mut(place) {
-            peer.kills.push(uid, super::forwards::Concerned::Client(client), packet);
+            peer.kills.push(now.monotonic, uid, super::forwards::Concerned::Client(client), packet);
         }
         self.c_pump(now, place);
     }
@@ -106,8 +106,14 @@ impl Server {
     pub(crate) fn c_answered(&mut self, now: Now, from: SocketAddr, notice: &Notice<'_>) -> bool {
         let Some(place) = self.c_peers.at(from) else { return false };
         let Some(peer) = self.c_peers.peers.get_mut(place) else { return false };
-        let is_own = peer.kills.acknowledged(notice.uid) || peer.forwards.acknowledged(notice.uid);
-        if is_own && notice.kind == Kind::ServNak {
+        let kill = peer.kills.acknowledged(notice.uid);
+        let forward = peer.forwards.acknowledged(notice.uid);
+        let is_refused = notice.kind == Kind::ServNak;
+        // It may be too late for its clock, whatever it answers.
+        if forward.is_some_and(|since| is_refused || now.monotonic.saturating_sub(since) > MAX_FORWARD_AGE) {
+            peer.lacks_something(now.monotonic);
+        }
+        if is_refused && kill.or(forward).is_some() {
             let name = peer.name.clone();
             self.report(LogEvent::PeerRefuses { name, opcode: notice.opcode.into(), sender: notice.sender.into() });
         }
@@ -299,7 +305,7 @@ impl Server {
         let Some((place, _)) = self.c_peers.of_stream(stream) else { return };
         let Some(peer) = self.c_peers.peers.get_mut(place) else { return };
         peer.exchanges.retain(|exchange| exchange.stream != stream);
-        if peer.hello.state() != Liveness::Dead && !peer.told_all {
+        if peer.hello.state() != Liveness::Dead && (!peer.told_all || peer.lacks.is_some()) {
             // Nobody is left in this state: if both have taken back what they offered, one offers again.
             peer.offer_due.get_or_insert(now.monotonic + OFFER_INTERVAL);
         }
@@ -458,6 +464,10 @@ impl Server {
         let before = peer.hello.state();
         if exchange.tells == Tells::Everything && peer.kills.is_empty() {
             peer.told_all = true;
+            peer.lacks = peer.lacks.filter(|&since| since > exchange.begun);
+            if peer.lacks.is_some() {
+                peer.offer_due.get_or_insert(now.monotonic + OFFER_INTERVAL);
+            }
             let name = peer.name.clone();
             let acts = peer.hello.dumped(now.monotonic);
             if let Some(planted) = exchange.planted {
