@@ -18,9 +18,10 @@ use zephyr_core::{
 use zephyr_engine::{
     machine::{Input, Machine},
     server::{
-        Belief, Change, Command, Done, Job, LogEvent, NeighbourRealm, PeerKind, PeerServer, RealmServer, ServerId,
+        Belief, Change, Command, Done, Job, LogEvent, NeighbourRealm, PeerKind, PeerServer, ProbeSecret, RealmServer,
+        ServerId,
         peers::{
-            c::{Key, Record, Sender, Uptime},
+            c::{Key, Record, Sender},
             stream::{StreamEvent, StreamId, StreamOrder},
         },
     },
@@ -104,11 +105,29 @@ fn told(orders: &[StreamOrder], id: StreamId) -> Vec<String> {
         Record::Location { user, .. } => format!("at {}", String::from_utf8_lossy(user)),
         other => format!("{other:?}"),
     };
-    let told = orders.iter().filter_map(|order| match order {
-        StreamOrder::Send { stream, record } if *stream == id => Some(words(record)),
+    let told = sent(orders, id).into_iter().filter(|record| !is_witness(record));
+    told.map(words).collect()
+}
+
+fn sent(orders: &[StreamOrder], id: StreamId) -> Vec<&Bytes> {
+    let sent = orders.iter().filter_map(|order| match order {
+        StreamOrder::Send { stream, record } if *stream == id => Some(record),
         _ => None,
     });
-    told.collect()
+    sent.collect()
+}
+
+fn is_witness(record: &Bytes) -> bool {
+    matches!(Record::read(record).unwrap(), Record::Location { user, .. } if user.starts_with(b"zephyr-rs/"))
+}
+
+/// What is told on a stream so that the C server can tell it back: once, when everything was told.
+fn witness(orders: &[StreamOrder], id: StreamId) -> Bytes {
+    let sent = sent(orders, id);
+    let [.., witness, _done] = sent[..] else { panic!("{sent:?}") };
+    assert_eq!(sent.iter().filter(|record| is_witness(record)).count(), 1);
+    assert!(is_witness(witness), "behind everything else");
+    witness.clone()
 }
 
 /// The stream of the only offer among the orders.
@@ -123,8 +142,8 @@ fn offer(orders: &[StreamOrder]) -> StreamId {
     }
 }
 
-/// Until the C server is there and both know all of each other: it tells these records.
-fn meet(stage: &mut Stage, records: &[Record<'_>]) {
+/// Until the C server is there and both know all of each other: it tells these records. Gives the witness.
+fn meet(stage: &mut Stage, records: &[Record<'_>]) -> Bytes {
     assert_eq!(opcodes(&packets(stage.wait(0))), ["HELLO"]);
     assert_eq!(opcodes(&hears(stage)), ["HELLO"]);
     let wanted = orders(stage);
@@ -135,12 +154,14 @@ fn meet(stage: &mut Stage, records: &[Record<'_>]) {
     assert_eq!(offered[0].body(), format!("{}|40000|", host(100)));
     assert_eq!(state(stage), "starting");
     stream(stage, StreamEvent::Open { stream: id });
-    assert_eq!(told(&orders(stage), id), ["Done"]);
+    let wanted = orders(stage);
+    assert_eq!(told(&wanted, id), ["Done"]);
     let received = tells(stage, id, records);
     assert_eq!(orders(stage), [StreamOrder::Close { stream: id }]);
     assert_eq!(opcodes(&received), ["HELLO"], "asked whether it is up");
     hears(stage);
     assert_eq!(state(stage), "up");
+    witness(&wanted, id)
 }
 
 fn packets(received: Vec<(u64, Received)>) -> Vec<Received> {
@@ -149,9 +170,13 @@ fn packets(received: Vec<(u64, Received)>) -> Vec<Received> {
 
 /// A stage whose C server is there.
 fn together() -> Stage {
+    together_with_witness().0
+}
+
+fn together_with_witness() -> (Stage, Bytes) {
     let mut stage = with_peer();
-    meet(&mut stage, &[]);
-    stage
+    let witness = meet(&mut stage, &[]);
+    (stage, witness)
 }
 
 /// A subscription request that says that it is from this address.
@@ -540,6 +565,36 @@ fn a_record_without_a_key_takes_none_from_a_client() {
     );
 }
 
+/// Its clock is wrong, or the packet was on its way for too long: it does not have what it was told.
+#[test]
+fn what_is_refused_there_or_comes_late_is_told_by_a_dump_and_counts_as_unknown_before() {
+    for (kind, waits, dumps) in [(Kind::ServNak, 1, true), (Kind::ServAck, 250, true), (Kind::ServAck, 1, false)] {
+        let (mut stage, planted) = in_agreement();
+        let packet = made_at(&mut stage, host(2), Notice { port: 6002, ..control("SUBSCRIBE", BOB, b"baz\0*\0\0") });
+        let received = stage.give(there(), &packet, Yes);
+        let forwarded = received.into_iter().find(|it| it.to == c_server()).unwrap();
+        for _ in 0..waits / 50 {
+            stage.wait(50);
+            hears(&mut stage);
+        }
+        let answer = Notice { kind, body: b"AUTH\0", ..forwarded.notice() };
+        stage.give(c_server(), &answer.write(&Claim::NONE, Limits::WHOLE_PACKET).unwrap(), No);
+        jobs(&mut stage);
+        stage.wait(50);
+        hears(&mut stage);
+        stage.wait(11);
+        let offers = orders(&mut stage).iter().filter(|it| matches!(it, StreamOrder::Offer { .. })).count();
+        assert_eq!(offers, usize::from(dumps), "{kind:?} after {waits}");
+        // It is not fetched, and both are parted.
+        let id = apart(&mut stage, |_| ());
+        stream(&mut stage, StreamEvent::Open { stream: id });
+        jobs(&mut stage);
+        let witness = Record::read(&planted).unwrap();
+        tells(&mut stage, id, &[witness, known(BOB, 6000), FOO, BAR, known(ALICE, 6001), FOO]);
+        assert_eq!(held(&stage).len(), if dumps { 3 } else { 2 }, "{kind:?} after {waits}");
+    }
+}
+
 /// Until the C server is dead, and there again: gives the stream that is offered to it.
 fn apart(stage: &mut Stage, meanwhile: impl FnOnce(&mut Stage)) -> StreamId {
     stage.wait(700);
@@ -547,26 +602,12 @@ fn apart(stage: &mut Stage, meanwhile: impl FnOnce(&mut Stage)) -> StreamId {
     meanwhile(stage);
     jobs(stage);
     hears(stage);
-    let wanted = jobs(stage);
-    assert!(wanted.contains(&Job::AskUptime(c_server())), "{wanted:?}");
-    let orders: Vec<_> = wanted
-        .into_iter()
-        .filter_map(|job| match job {
-            Job::Stream(order) => Some(order),
-            _ => None,
-        })
-        .collect();
-    offer(&orders)
+    offer(&orders(stage))
 }
 
-fn runs_since(stage: &mut Stage, seconds: u64) {
-    let uptime = Uptime { of: c_server(), seconds: Some(seconds) };
-    stage.engine.handle(stage.now, Input::Done(Done::Uptime(uptime)));
-}
-
-/// Bob has two subscriptions, alice one, and both servers know that.
-fn in_agreement() -> Stage {
-    let mut stage = together();
+/// Bob has two subscriptions, alice one, and both servers know that. With the witness that was planted before.
+fn in_agreement() -> (Stage, Bytes) {
+    let (mut stage, witness) = together_with_witness();
     for (person, port, body) in [(BOB, 6000, &b"foo\0*\0\0bar\0*\0\0"[..]), (ALICE, 6001, b"foo\0*\0\0")] {
         let packet = made_at(&mut stage, host(2), Notice { port, ..control("SUBSCRIBE_NODEFS", person, body) });
         let received = stage.give(there(), &packet, Yes);
@@ -574,7 +615,7 @@ fn in_agreement() -> Stage {
         assert_eq!(forwarded.len(), 1);
         acknowledges(&mut stage, &forwarded[0]);
     }
-    stage
+    (stage, witness)
 }
 
 fn held(stage: &Stage) -> Vec<String> {
@@ -585,23 +626,34 @@ fn held(stage: &Stage) -> Vec<String> {
 /// What ended at a server that ran on does not come back from one that knows nothing of that: it learns before it tells.
 #[test]
 fn what_ended_there_meanwhile_has_ended_here() {
-    let mut stage = in_agreement();
+    let (mut stage, planted) = in_agreement();
     let id = apart(&mut stage, |_| ());
-    runs_since(&mut stage, 10_000);
     stream(&mut stage, StreamEvent::Open { stream: id });
-    assert_eq!(told(&orders(&mut stage), id), ["Done"], "nothing that may be no longer true");
+    let wanted = orders(&mut stage);
+    assert_eq!(told(&wanted, id), ["Done"], "nothing that may be no longer true");
+    assert_eq!(sent(&wanted, id).len(), 1, "no other witness before everything is told");
     // Alice has gone there, and bob has unsubscribed from something.
-    tells(&mut stage, id, &[known(BOB, 6000), FOO]);
+    tells(&mut stage, id, &[Record::read(&planted).unwrap(), known(BOB, 6000), FOO]);
     assert_eq!(held(&stage), [format!("{BOB} 1")]);
     // Then it is told everything.
     let wanted = orders(&mut stage);
     let id = offer(&wanted);
     stream(&mut stage, StreamEvent::Open { stream: id });
     let address = client(6000);
-    assert_eq!(told(&orders(&mut stage), id), [format!("{BOB} {address}"), "sub foo".into(), "Done".into()]);
+    let wanted = orders(&mut stage);
+    assert_eq!(told(&wanted, id), [format!("{BOB} {address}"), "sub foo".into(), "Done".into()]);
+    let newer = witness(&wanted, id);
     tells(&mut stage, id, &[known(BOB, 6000), FOO]);
     hears(&mut stage);
     assert_eq!((state(&stage), held(&stage)), ("up", vec![format!("{BOB} 1")]));
+    // One that has an older witness has it from somebody who does not know everything.
+    for (planted, left) in [(planted, 1), (newer, 0)] {
+        let id = apart(&mut stage, |_| ());
+        stream(&mut stage, StreamEvent::Open { stream: id });
+        tells(&mut stage, id, &[Record::read(&planted).unwrap()]);
+        assert_eq!(held(&stage).len(), left);
+        stream(&mut stage, StreamEvent::Closed { stream: id, why: "over".to_owned() });
+    }
 }
 
 /// The server was killed, and is started again ten seconds later with what was kept.
@@ -611,6 +663,7 @@ fn started_again(before: &Stage) -> Stage {
     now.wall += Duration::from_secs(10);
     let mut stage = Stage::starting(now, |config| {
         config.neighbours.peers = vec![c_peer()];
+        config.probe_secret = ProbeSecret::new(&[99; 32]);
         config.id = ServerId(before.engine.config().id.0 + 1);
     });
     stage.take_kept(before);
@@ -622,7 +675,6 @@ fn started_again(before: &Stage) -> Stage {
 fn met_again(stage: &mut Stage) -> StreamId {
     stage.wait(0);
     hears(stage);
-    runs_since(stage, 10_000);
     let id = offer(&orders(stage));
     stream(stage, StreamEvent::Open { stream: id });
     assert_eq!(told(&orders(stage), id), ["Done"], "nothing that may be no longer true");
@@ -631,12 +683,12 @@ fn met_again(stage: &mut Stage) -> StreamId {
 
 #[test]
 fn what_ended_there_while_ours_was_dead_has_ended_here() {
-    let mut before = in_agreement();
+    let (mut before, planted) = in_agreement();
     before.wait(1);
     let mut stage = started_again(&before);
     assert_eq!(held(&stage).len(), 2);
     let id = met_again(&mut stage);
-    tells(&mut stage, id, &[known(BOB, 6000), FOO]);
+    tells(&mut stage, id, &[Record::read(&planted).unwrap(), known(BOB, 6000), FOO]);
     assert_eq!(held(&stage), [format!("{BOB} 1")]);
 }
 
@@ -683,41 +735,104 @@ fn what_ended_there_before_it_was_told_everything_ends_there_again() {
 /// What was not acknowledged before the end is told again.
 #[test]
 fn what_was_on_its_way_when_ours_died_stays() {
-    let mut before = in_agreement();
+    let (mut before, planted) = in_agreement();
     before.wait(1);
     before.subscribe(there(), "carol@ATHENA.TEST", 6002, b"foo\0*\0\0");
     before.wait(10);
     let mut stage = started_again(&before);
     let id = met_again(&mut stage);
-    tells(&mut stage, id, &[known(BOB, 6000), FOO, BAR, known(ALICE, 6001), FOO]);
+    tells(&mut stage, id, &[Record::read(&planted).unwrap(), known(BOB, 6000), FOO, BAR, known(ALICE, 6001), FOO]);
     assert_eq!(held(&stage).len(), 3);
 }
 
+/// Its address can be forged, so only what it tells with proof shows that it ran on.
 #[test]
-fn a_server_that_has_forgotten_everything_ends_nothing() {
-    for uptime in [Some(5), Some(703), None] {
-        let mut stage = in_agreement();
-        let id = apart(&mut stage, |_| ());
-        if let Some(seconds) = uptime {
-            runs_since(&mut stage, seconds);
+fn a_server_that_has_forgotten_everything_ends_nothing_whatever_is_said_by_udp() {
+    for restarts in [false, true] {
+        let (mut stage, planted) = in_agreement();
+        stage.wait(1);
+        let id = if restarts {
+            stage = started_again(&stage);
+            met_again(&mut stage)
+        } else {
+            let id = apart(&mut stage, |_| ());
+            stream(&mut stage, StreamEvent::Open { stream: id });
+            id
+        };
+        let body = b"Zephyr Server 3.1.2/x\x0012 pkts\x001000000 seconds operational\0";
+        for kind in [Kind::Unsafe, Kind::Unacked, Kind::ServAck] {
+            says(&mut stage, Notice { kind, body, ..admin("STATUS") });
         }
-        stream(&mut stage, StreamEvent::Open { stream: id });
+        // Nor is the witness a location that anybody could tell, who knows its mark or not.
+        let Record::Location { user, place, .. } = Record::read(&planted).unwrap() else { panic!("{planted:?}") };
+        let body = [place.machine, place.time, place.tty, b""].join(&0);
+        for (from, proof) in [(c_server(), No), (c_server(), Failed), (here(), No)] {
+            let sender = str::from_utf8(user).unwrap();
+            stage.send(from, Notice { port: 2103, body: &body, ..notice("LOGIN", sender, "OPSTAFF", sender) }, proof);
+        }
         tells(&mut stage, id, &[]);
-        assert_eq!(held(&stage).len(), 2, "{uptime:?}");
+        assert_eq!(held(&stage).len(), 2, "{restarts}");
     }
 }
 
 #[test]
+fn another_witness_than_the_own_one_shows_nothing() {
+    let (_, planted) = in_agreement();
+    let Record::Location { user, exposure, address, place } = Record::read(&planted).unwrap() else { panic!() };
+    let right = Record::Location { user, exposure, address, place };
+    assert_eq!((exposure, address), (Exposure::OpStaff, SocketAddrV4::new(host(100), 2103)));
+    let at = |address| Record::Location { user, exposure, address, place };
+    let other_user = b"zephyr-rs/0123456789abcdef@ATHENA.TEST";
+    for (told, left) in [
+        (right, 0),
+        (Record::Location { user: other_user, exposure, address, place }, 2),
+        (Record::Location { user, exposure: Exposure::NetVisible, address, place }, 2),
+        (at(SocketAddrV4::new(host(100), 2104)), 2),
+        (at(client(2103)), 2),
+        (Record::Location { user, exposure, address, place: Place { time: b"t", ..place } }, 2),
+        // A C server that has it already takes over no other machine.
+        (Record::Location { user, exposure, address, place: Place { machine: b"m", ..place } }, 0),
+    ] {
+        let (mut stage, again) = in_agreement();
+        assert_eq!(again, planted, "nothing but the clock and the secret makes it");
+        let id = apart(&mut stage, |_| ());
+        stream(&mut stage, StreamEvent::Open { stream: id });
+        tells(&mut stage, id, std::slice::from_ref(&told));
+        assert_eq!(held(&stage).len(), left, "{told:?}");
+    }
+}
+
+#[test]
+fn nobody_is_told_of_witnesses() {
+    let (_, own) = together_with_witness();
+    let mut stage = with_peer();
+    let watch = request("SUBSCRIBE_NODEFS", ALICE, b"login\0*\0\0");
+    stage.send(here(), watch, Yes);
+    let Record::Location { user, address, place, .. } = Record::read(&own).unwrap() else { panic!("{own:?}") };
+    let of_another = b"zephyr-rs/0123456789abcdef@ATHENA.TEST";
+    let location = |user| Record::Location { user, exposure: Exposure::NetAnnounced, address, place };
+    stage.wait(0);
+    hears(&mut stage);
+    let id = offer(&orders(&mut stage));
+    stream(&mut stage, StreamEvent::Open { stream: id });
+    stage.changes.clear();
+    let received = tells(&mut stage, id, &[Record::read(&own).unwrap(), location(user), location(of_another)]);
+    assert!(received.iter().all(|it| it.to == c_server()), "{received:?}");
+    assert_eq!((stage.engine.gauges().locations, stage.published.len()), (0, 0));
+    assert!(!stage.changes.iter().any(|change| matches!(change, Change::Located(_))));
+}
+
+#[test]
 fn what_ended_here_meanwhile_ends_there_and_does_not_come_back() {
-    let mut stage = in_agreement();
+    let (mut stage, planted) = in_agreement();
     let id = apart(&mut stage, |stage| {
         stage.send(there(), Notice { port: 6001, ..control("CLEARSUB", ALICE, b"") }, Yes);
         stage.send(there(), Notice { port: 6000, ..control("UNSUBSCRIBE", BOB, b"bar\0*\0\0") }, Yes);
     });
-    runs_since(&mut stage, 10_000);
     stream(&mut stage, StreamEvent::Open { stream: id });
     jobs(&mut stage);
-    let received = tells(&mut stage, id, &[known(BOB, 6000), FOO, BAR, known(ALICE, 6001), FOO]);
+    let witness = Record::read(&planted).unwrap();
+    let received = tells(&mut stage, id, &[witness, known(BOB, 6000), FOO, BAR, known(ALICE, 6001), FOO]);
     assert_eq!(held(&stage), [format!("{BOB} 1")]);
     let kills: Vec<_> = received.into_iter().filter(|it| it.notice().opcode == b"KILL_CLIENT").collect();
     assert_eq!(kills.len(), 2, "both are not as it has them");
@@ -734,14 +849,14 @@ fn what_ended_here_meanwhile_ends_there_and_does_not_come_back() {
 
 #[test]
 fn what_is_new_there_or_here_is_new_at_both() {
-    let mut stage = in_agreement();
+    let (mut stage, planted) = in_agreement();
     let id = apart(&mut stage, |stage| {
         stage.subscribe(there(), "carol@ATHENA.TEST", 6002, b"foo\0*\0\0");
     });
-    runs_since(&mut stage, 10_000);
     stream(&mut stage, StreamEvent::Open { stream: id });
     let dave = known("dave@ATHENA.TEST", 6003);
-    tells(&mut stage, id, &[known(BOB, 6000), FOO, BAR, known(ALICE, 6001), FOO, dave, FOO]);
+    let witness = Record::read(&planted).unwrap();
+    tells(&mut stage, id, &[witness, known(BOB, 6000), FOO, BAR, known(ALICE, 6001), FOO, dave, FOO]);
     assert_eq!(held(&stage).len(), 4);
 }
 

@@ -54,6 +54,12 @@ impl ProbeSecret {
         Self(hmac::Key::new(hmac::HMAC_SHA256, random))
     }
 
+    /// A number that nobody else knows, the same for the same text. No probe's text begins with a letter.
+    pub(crate) fn number(&self, text: &[u8]) -> u64 {
+        let tag = hmac::sign(&self.0, text);
+        u64::from_be_bytes(tag.as_ref().first_chunk().copied().unwrap_or_default())
+    }
+
     /// The uid of probe number so-and-so to this address.
     fn uid(&self, server: Ipv4Addr, number: u64, to: SocketAddr) -> Uid {
         let tag = hmac::sign(&self.0, format!("{number} {to}").as_bytes());

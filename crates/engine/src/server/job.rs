@@ -2,14 +2,12 @@
 
 use crate::server::{
     peers::{
-        c::{RestoreJob, Restored, Uptime},
+        c::{RestoreJob, Restored},
         stream::{StreamEvent, StreamOrder},
     },
     realms::{RealmDone, RealmJob},
     verification::{Verified, VerifyJob},
 };
-
-use std::net::SocketAddr;
 
 /// Something that the driver is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +20,6 @@ pub enum Job {
     Realm(RealmJob),
     /// To make sessions of keys.
     Restore(RestoreJob),
-    /// To ask a C server for how long it has been running.
-    AskUptime(SocketAddr),
 }
 
 /// What has come of a job.
@@ -36,6 +32,4 @@ pub enum Done {
     Realm(RealmDone),
     /// Sessions are made.
     Restored(Restored),
-    /// A C server was asked.
-    Uptime(Uptime),
 }

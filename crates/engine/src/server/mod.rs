@@ -183,7 +183,6 @@ impl Machine for Server {
                 self.ours_stream(now, &event);
             }
             Input::Done(Done::Restored(restored)) => self.c_restored(now, restored),
-            Input::Done(Done::Uptime(uptime)) => self.c_uptime(now, uptime),
             Input::Timeout => {
                 self.c_timeout(now);
                 self.handle_timeout(now);

@@ -32,13 +32,7 @@ use crate::{
     settings::ServerSettings,
     signals::{Signal, Signals},
 };
-use std::{
-    io,
-    net::{IpAddr, SocketAddr},
-    process::ExitCode,
-    sync::Arc,
-    time::Instant,
-};
+use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, time::Instant};
 use zephyr_core::{auth::Service, charset::Charset, sanitize, time::Now};
 use zephyr_domain::server_domain::ServerDomain;
 use zephyr_engine::{
@@ -141,7 +135,6 @@ async fn serve(
         tickets: Tickets::new(service.clone(), &realm),
         streams: streams::of_server(service.clone(), own, settings.peers.believe, clock),
         service,
-        bound: (!listening.ip().is_unspecified()).then(|| listening.ip()),
         peer_jobs: PeerJobs::new(),
         log: LogLines::new(),
         published: PublishedCounters::default(),
@@ -205,8 +198,6 @@ struct DriverEnvironment {
     tickets: Tickets,
     streams: Streams,
     service: Arc<dyn Service>,
-    /// The server's address, where it has one alone.
-    bound: Option<IpAddr>,
     peer_jobs: PeerJobs,
     log: LogLines,
     published: PublishedCounters,
@@ -222,7 +213,6 @@ impl Environment<Server> for DriverEnvironment {
                 None
             }
             Job::Restore(job) => self.peer_jobs.restore(&self.service, job),
-            Job::AskUptime(of) => self.peer_jobs.ask_uptime(now, self.bound, of),
             Job::Stream(order) => {
                 self.streams.order(order);
                 None

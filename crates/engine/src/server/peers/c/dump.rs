@@ -3,7 +3,10 @@
 //!
 //! Nothing is done before the stream is open, which is when the other has proven that it is the service.
 
-use super::records::{Key, Record};
+use super::{
+    records::{Key, Record},
+    witness,
+};
 use crate::server::{Bounds, Destination, Located, peers::stream::StreamId};
 use std::{
     collections::HashSet,
@@ -74,12 +77,14 @@ pub(super) struct Exchange {
     pub(super) tells: Tells,
     pub(super) phase: Phase,
     /// When the stream was wanted or opened, and when something last went on.
-    begun: Duration,
+    pub(super) begun: Duration,
     progress: Duration,
     /// Records told and heard.
     pub(super) records: u32,
     /// Octets that were handed over, and not taken yet.
     pub(super) unsent: usize,
+    /// When the witness is from that was told, once everything was.
+    pub(super) planted: Option<u64>,
     pub(super) heard: Heard,
 }
 
@@ -94,6 +99,7 @@ impl Exchange {
             progress: now,
             records: 0,
             unsent: 0,
+            planted: None,
             heard: Heard::default(),
         }
     }
@@ -150,6 +156,8 @@ pub(super) struct HeardClient {
 pub(super) struct Heard {
     pub(super) clients: Vec<HeardClient>,
     pub(super) locations: Vec<Located>,
+    /// Locations that are none.
+    pub(super) witnesses: Vec<Located>,
     /// Subscriptions of other realms, by the names of these.
     pub(super) realms: Vec<(Box<[u8]>, Vec<Destination>)>,
     /// Octets of all that.
@@ -176,7 +184,7 @@ impl Heard {
         self.octets += octets.len();
         match Record::read(octets).map_err(|error| error.to_string())? {
             Record::Location { user, exposure, address, place } => {
-                self.locations.push(Located {
+                let located = Located {
                     user: user.into(),
                     address: address.into(),
                     exposure,
@@ -185,7 +193,9 @@ impl Heard {
                     machine: place.machine.into(),
                     time: place.time.into(),
                     tty: place.tty.into(),
-                });
+                };
+                let is_witness = witness::is_witness(user);
+                if is_witness { &mut self.witnesses } else { &mut self.locations }.push(located);
             }
             Record::Client { principal, address, key } => {
                 let (principal, address) = (principal.into(), address.into());
@@ -211,7 +221,7 @@ impl Heard {
         }
         let max_subscriptions = bounds.clients.saturating_mul(bounds.subscriptions_per_client);
         if self.clients.len() > bounds.clients
-            || self.locations.len() > bounds.locations
+            || self.locations.len() + self.witnesses.len() > bounds.locations
             || self.subscriptions > max_subscriptions
             || self.octets > bounds.subscription_octets
         {

@@ -1,7 +1,7 @@
 //! What clients and host managers say is handed on to C servers as they said it, and what those hand on is handled as if it had
 //! come here (server to server, section 4).
 
-use super::{Liveness, RETELL_INTERVAL, RETELL_SOON, forwards::Concerned};
+use super::{Liveness, RETELL_SOON, forwards::Concerned};
 use crate::server::{
     Change, Changed, Event, LogEvent, PeerKind, Server,
     intake::Arrival,
@@ -126,14 +126,14 @@ impl Server {
             if peer.hello.state() == Liveness::Dead {
                 continue;
             }
-            if is_carried && peer.forwards.push(notice.uid, concerned, arrival.packet.octets().clone()) {
+            if is_carried && peer.forwards.push(now.monotonic, notice.uid, concerned, arrival.packet.octets().clone()) {
                 self.counters.forwarded += 1;
                 self.c_pump(now, place);
                 continue;
             }
             // A C server takes the address in the uid for the client's, where nobody or somebody else may be. So it is told by a dump,
             // after it has forgotten what has ended.
-            peer.offer_due.get_or_insert(now.monotonic + RETELL_INTERVAL);
+            peer.lacks_something(now.monotonic);
             for client in &gone {
                 self.c_kill_at(now, place, *client);
             }

@@ -46,6 +46,8 @@ struct Forward {
     uid: Uid,
     concerned: Concerned,
     packet: Bytes,
+    /// Since when it waits.
+    since: Duration,
     /// How often it was sent, and when it is sent again.
     sent: usize,
     due: Duration,
@@ -60,11 +62,11 @@ pub(super) struct Forwards {
 
 impl Forwards {
     /// Takes a packet; false when there are too many.
-    pub(super) fn push(&mut self, uid: Uid, concerned: Concerned, packet: Bytes) -> bool {
+    pub(super) fn push(&mut self, now: Duration, uid: Uid, concerned: Concerned, packet: Bytes) -> bool {
         if self.waiting.len() >= MAX_WAITING {
             return false;
         }
-        self.waiting.push_back(Forward { uid, concerned, packet, sent: 0, due: Duration::ZERO });
+        self.waiting.push_back(Forward { uid, concerned, packet, since: now, sent: 0, due: Duration::ZERO });
         true
     }
 
@@ -98,10 +100,10 @@ impl Forwards {
         self.in_flight.iter().map(|forward| forward.due).min()
     }
 
-    /// A packet is acknowledged; false when it is none of these.
-    pub(super) fn acknowledged(&mut self, uid: Uid) -> bool {
-        let place = self.in_flight.iter().position(|forward| forward.uid == uid);
-        place.map(|place| self.in_flight.remove(place)).is_some()
+    /// A packet is acknowledged; gives since when it has waited, and nothing when it is none of these.
+    pub(super) fn acknowledged(&mut self, uid: Uid) -> Option<Duration> {
+        let place = self.in_flight.iter().position(|forward| forward.uid == uid)?;
+        Some(self.in_flight.remove(place).since)
     }
 
     /// Packets that are not acknowledged.
@@ -138,7 +140,7 @@ mod tests {
     }
 
     fn push(forwards: &mut Forwards, micros: u32, concerned: Concerned) {
-        assert!(forwards.push(uid(micros), concerned, Bytes::copy_from_slice(&micros.to_be_bytes())));
+        assert!(forwards.push(Duration::ZERO, uid(micros), concerned, Bytes::copy_from_slice(&micros.to_be_bytes())));
     }
 
     fn sent(forwards: &mut Forwards, seconds: u64) -> Vec<u32> {
@@ -155,7 +157,8 @@ mod tests {
             times.extend(sent(&mut forwards, second).iter().map(|_| second));
         }
         assert_eq!(times, [0, 2, 4, 8, 12, 20, 28, 44, 76, 140, 268, 524, 1036, 1548, 2060]);
-        assert!(!forwards.acknowledged(uid(2)) && forwards.acknowledged(uid(1)) && !forwards.acknowledged(uid(1)));
+        let acknowledged: Vec<_> = [2, 1, 1].iter().map(|&it| forwards.acknowledged(uid(it))).collect();
+        assert_eq!(acknowledged, [None, Some(Duration::ZERO), None]);
         assert_eq!((forwards.next_due(), forwards.is_empty()), (None, true));
     }
 
@@ -183,7 +186,7 @@ mod tests {
         for port in 0..u16::try_from(MAX_WAITING).unwrap() {
             push(&mut forwards, u32::from(port), client(port));
         }
-        assert!(!forwards.push(uid(1), client(1), Bytes::new()));
+        assert!(!forwards.push(Duration::ZERO, uid(1), client(1), Bytes::new()));
         assert_eq!(sent(&mut forwards, 0).len(), MAX_IN_FLIGHT);
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! Its records say nothing of when they were made. What is new to us is taken, with stamps of ours, but for what has ended here
 //! since the other last knew everything: of that it is told instead. And what the other has not is dropped if it must have known
-//! it: if it was here when the other last knew everything, and the other has been running since.
+//! it: if it was here when the other last knew everything, and the other has been running since,
+//! which its dump itself shows (`witness`).
 
 use super::{
-    CPeer, Removed,
+    CPeer, Removed, SYNCED,
     dump::{HeardClient, Inventory, Phase, Role, Tells},
     records::Key,
-    status::{RestoreJob, Restored},
+    sessions::{RestoreJob, Restored},
     talk::{key_of, subscription, v4},
 };
 use crate::server::{
@@ -22,14 +23,12 @@ use crate::server::{
         locations::{Stored, Told},
     },
 };
-use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use zephyr_core::{auth::Session, body::Place, time::Now};
 
 /// Clients and locations taken in one step.
 const CLIENTS_PER_STEP: usize = 256;
 const LOCATIONS_PER_STEP: usize = 1024;
-/// How much longer than it says a server may have been down, by its clock and ours.
-const UPTIME_MARGIN: Duration = Duration::from_secs(5);
 
 /// A merge that is under way.
 #[derive(Debug)]
@@ -42,8 +41,9 @@ pub(super) struct Merge {
     locations: VecDeque<Located>,
     realms: Vec<(Box<[u8]>, Vec<Destination>)>,
     has: Inventory,
-    /// Up to which of our changes the other knew everything.
+    /// Up to which of our changes the other knew everything, and whether it has been running since.
     synced: u64,
+    ran_on: bool,
     taken: usize,
 }
 
@@ -53,7 +53,8 @@ impl Server {
         let Some((place, exchange)) = self.c_peers.of_stream(stream) else { return };
         // What was kept of an earlier run says it, too.
         let name = self.c_peers.peers.get(place).map(|peer| peer.name.clone()).unwrap_or_default();
-        let kept = self.synced_before(&name);
+        let kept = self.c_kept(SYNCED, &name).unwrap_or_default();
+        let witness = self.c_witness(&name);
         let Some(peer) = self.c_peers.peers.get_mut(place) else { return };
         let Some(heard) = peer.exchanges.get_mut(exchange).map(|exchange| std::mem::take(&mut exchange.heard)) else {
             return;
@@ -67,6 +68,7 @@ impl Server {
             locations: heard.locations.into(),
             realms: heard.realms,
             synced: peer.synced.max(kept),
+            ran_on: witness.is_some_and(|witness| heard.witnesses.iter().any(|told| witness.is(told))),
             taken: 0,
         });
         self.c_merge_on(now, place);
@@ -309,8 +311,6 @@ impl Server {
     fn c_merged(&mut self, now: Now, place: usize) {
         let Some(peer) = self.c_peers.peers.get_mut(place) else { return };
         let Some(mut merge) = peer.merge.take() else { return };
-        let margin = u64::try_from(UPTIME_MARGIN.as_micros()).unwrap_or(u64::MAX);
-        let ran_on = peer.runs_since.is_some_and(|since| since.saturating_add(margin) < merge.synced);
         // Once: what it is told from now on it may be slow to know.
         let is_first = !peer.heard_all;
         let name = peer.name.clone();
@@ -318,7 +318,7 @@ impl Server {
         for (realm, held) in realms {
             merge.taken += self.c_take_realm(&realm, held);
         }
-        let dropped = if ran_on && is_first { self.c_drop_ended(&merge) } else { 0 };
+        let dropped = if merge.ran_on && is_first { self.c_drop_ended(&merge) } else { 0 };
         self.report(LogEvent::DumpTaken { name, taken: merge.taken, dropped });
         let Some((_, exchange)) = self.c_peers.of_stream(merge.stream) else { return };
         let Some(peer) = self.c_peers.peers.get_mut(place) else { return };

@@ -4,6 +4,7 @@
 //! * [`records`], `dump`, `merge`: exchanging all that both know, over a proven stream
 //! * `forwards`, `forwarding`: handing on what clients say, as they said it
 //! * `talk`: packets from and to them
+//! * `witness`: which of them ran on while we were apart
 //!
 //! Only dumps are proven. What comes over UDP is from whoever can send from a C server's address, so it does little: a
 //! forwarded packet is verified again, a client that is said to be gone is asked, a server that is said to be gone as well.
@@ -14,22 +15,21 @@ mod forwards;
 mod hello;
 mod merge;
 mod records;
-mod status;
+mod sessions;
 mod talk;
+mod witness;
 
 pub use records::{Key, Record, RecordError, Sender};
-pub use status::{RestoreJob, Restored, Uptime};
+pub use sessions::{RestoreJob, Restored};
 
 use crate::server::{
     Change, Destination, Job, LogEvent, PeerKind, PeerServer, PeerView, Server,
     peers::stream::{StreamId, StreamOrder},
-    stamp::{ServerId, Stamp},
 };
 use dump::{Exchange, Role, Tells};
 use forwards::Forwards;
 use hello::{Act, Hello, Liveness};
 use merge::Merge;
-use ring::digest;
 use std::{
     collections::HashSet,
     net::{IpAddr, SocketAddr},
@@ -48,8 +48,13 @@ const RETELL_INTERVAL: Duration = Duration::from_secs(60);
 const RETELL_SOON: Duration = Duration::from_secs(1);
 /// Between exchanges that one server may begin with offers.
 const GET_INTERVAL: Duration = Duration::from_secs(5);
+/// What is forwarded later than this may be too old to prove anything there, by a clock that differs a little: Kerberos takes five
+/// minutes.
+const MAX_FORWARD_AGE: Duration = Duration::from_secs(240);
 /// Between notes of how far a server is known to know everything, which are kept.
 const SYNCED_INTERVAL: Duration = Duration::from_secs(1);
+/// Under which mark that is kept.
+const SYNCED: &[u8] = b"C server ";
 /// What has ended since a server last knew everything: so much is remembered.
 const MAX_REMOVED: usize = 100_000;
 /// How long the end of this server waits for acknowledgements.
@@ -85,13 +90,13 @@ struct CPeer {
     told_all: bool,
     /// When it was first told everything since then, in seconds since 1970.
     told_at: Option<u64>,
+    /// Since when it lacks something that was to be told, which only a dump brings.
+    lacks: Option<Duration>,
     /// When it is to be offered a dump.
     offer_due: Option<Duration>,
     last_get: Option<Duration>,
     /// What it has offered last, until it is fetched.
     offered: Option<Offered>,
-    /// Since when it runs, by its own words; microseconds since 1970.
-    runs_since: Option<u64>,
     /// Answers to its questions within this second.
     answered: (u64, u32),
     /// Up to which of this server's changes it is known to know everything; microseconds since 1970.
@@ -135,10 +140,10 @@ impl CPeer {
             heard_all: false,
             told_all: false,
             told_at: None,
+            lacks: None,
             offer_due: None,
             last_get: None,
             offered: None,
-            runs_since: None,
             answered: (0, 0),
             synced: 0,
             synced_kept: None,
@@ -150,6 +155,12 @@ impl CPeer {
     /// Where it is sent to.
     fn address(&self) -> Option<SocketAddr> {
         self.last_from.filter(|from| self.addresses.contains(from)).or_else(|| self.addresses.first().copied())
+    }
+
+    /// It could not be told something: a dump brings it soon, and it does not count as known before.
+    fn lacks_something(&mut self, now: Duration) {
+        self.lacks = Some(now);
+        self.offer_due.get_or_insert(now + RETELL_INTERVAL);
     }
 
     fn is_open(&self) -> bool {
@@ -327,13 +338,7 @@ impl Server {
         if state == before {
             return;
         }
-        let (name, address) = (peer.name.clone(), peer.address());
-        if (before, state) == (Liveness::Dead, Liveness::Starting) {
-            peer.runs_since = None;
-            if let Some(address) = address {
-                self.jobs.push_back(Job::AskUptime(address));
-            }
-        }
+        let name = peer.name.clone();
         // Each question makes one tardy for a moment.
         let is_news = !matches!((before, state), (Liveness::Up, Liveness::Tardy) | (Liveness::Tardy, Liveness::Up));
         if is_news {
@@ -380,26 +385,16 @@ impl Server {
         self.order(StreamOrder::Offer { stream, to: to.ip() });
     }
 
-    /// The mark that a C server knows all that this server changed, among the versions that are kept: of a name of its own, as no
-    /// server has it. The same at each start, unlike that of this server.
-    fn synced_mark(&self, name: &str) -> ServerId {
-        let own = (self.config.address.octets(), self.config.port.to_be_bytes());
-        let text = [&own.0[..], &own.1, b"C server ", name.as_bytes()].concat();
-        let digest = digest::digest(&digest::SHA256, &text);
-        let octets = digest.as_ref().first_chunk().copied().unwrap_or_default();
-        ServerId(u64::from_be_bytes(octets))
-    }
-
-    fn synced_before(&self, name: &str) -> u64 {
-        let mark = self.synced_mark(name);
-        self.versions.stamps().find(|stamp| stamp.server == mark).map_or(0, |stamp| stamp.time)
-    }
-
     /// Notes how far a C server knows everything, if it does now. What ended before need not be remembered for it.
     fn c_note_synced(&mut self, now: Now, place: usize) {
         let last = self.stamps.last();
         let Some(peer) = self.c_peers.peers.get_mut(place) else { return };
-        if !peer.takes_forwards() || !peer.forwards.is_empty() || !peer.kills.is_empty() || peer.offer_due.is_some() {
+        if !peer.takes_forwards()
+            || !peer.forwards.is_empty()
+            || !peer.kills.is_empty()
+            || peer.offer_due.is_some()
+            || peer.lacks.is_some()
+        {
             return;
         }
         peer.synced = last;
@@ -420,11 +415,7 @@ impl Server {
 
     fn c_keep_synced(&mut self, place: usize) {
         let Some(peer) = self.c_peers.peers.get(place) else { return };
-        let (time, server) = (peer.synced, self.synced_mark(&peer.name));
-        if time > 0 && !self.versions.covers(Stamp { time, server }) {
-            let versions = [Stamp { time, server }].into_iter().collect();
-            self.versions.merge(&versions);
-            self.changed(Change::VersionsKnown { versions });
-        }
+        let (time, name) = (peer.synced, peer.name.clone());
+        self.c_keep(SYNCED, &name, time);
     }
 }

@@ -1,9 +1,10 @@
 //! Packets of class ZEPHYR_ADMIN from and to C servers, and the streams with them.
 
 use super::{
-    CPeers, GET_INTERVAL, Liveness, OFFER_INTERVAL, Offered, Uptime,
+    CPeers, GET_INTERVAL, Liveness, MAX_FORWARD_AGE, OFFER_INTERVAL, Offered,
     dump::{self, Cursor, Exchange, MAX_UNSENT, Phase, Role, Taken, Tells},
     records::{Key, Record, Sender},
+    witness::Witness,
 };
 use crate::{
     machine::Transmit,
@@ -96,7 +97,7 @@ impl Server {
             return;
         };
         if let Some(peer) = self.c_peers.peers.get_mut(place) {
-            peer.kills.push(uid, super::forwards::Concerned::Client(client), packet);
+            peer.kills.push(now.monotonic, uid, super::forwards::Concerned::Client(client), packet);
         }
         self.c_pump(now, place);
     }
@@ -105,8 +106,14 @@ impl Server {
     pub(crate) fn c_answered(&mut self, now: Now, from: SocketAddr, notice: &Notice<'_>) -> bool {
         let Some(place) = self.c_peers.at(from) else { return false };
         let Some(peer) = self.c_peers.peers.get_mut(place) else { return false };
-        let is_own = peer.kills.acknowledged(notice.uid) || peer.forwards.acknowledged(notice.uid);
-        if is_own && notice.kind == Kind::ServNak {
+        let kill = peer.kills.acknowledged(notice.uid);
+        let forward = peer.forwards.acknowledged(notice.uid);
+        let is_refused = notice.kind == Kind::ServNak;
+        // It may be too late for its clock, whatever it answers.
+        if forward.is_some_and(|since| is_refused || now.monotonic.saturating_sub(since) > MAX_FORWARD_AGE) {
+            peer.lacks_something(now.monotonic);
+        }
+        if is_refused && kill.or(forward).is_some() {
             let name = peer.name.clone();
             self.report(LogEvent::PeerRefuses { name, opcode: notice.opcode.into(), sender: notice.sender.into() });
         }
@@ -200,15 +207,6 @@ impl Server {
             }
         }
         self.reply(request, Reply::Sent);
-    }
-
-    /// What a C server says of how long it has been running.
-    pub(crate) fn c_uptime(&mut self, now: Now, uptime: Uptime) {
-        let Some(place) = self.c_peers.at(uptime.of) else { return };
-        let Some(peer) = self.c_peers.peers.get_mut(place) else { return };
-        let wall = now.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let since = uptime.seconds.and_then(|seconds| wall.checked_sub(Duration::from_secs(seconds)));
-        peer.runs_since = since.and_then(|since| u64::try_from(since.as_micros()).ok());
     }
 
     /// Ends exchanges that take too long.
@@ -307,7 +305,7 @@ impl Server {
         let Some((place, _)) = self.c_peers.of_stream(stream) else { return };
         let Some(peer) = self.c_peers.peers.get_mut(place) else { return };
         peer.exchanges.retain(|exchange| exchange.stream != stream);
-        if peer.hello.state() != Liveness::Dead && !peer.told_all {
+        if peer.hello.state() != Liveness::Dead && (!peer.told_all || peer.lacks.is_some()) {
             // Nobody is left in this state: if both have taken back what they offered, one offers again.
             peer.offer_due.get_or_insert(now.monotonic + OFFER_INTERVAL);
         }
@@ -350,6 +348,7 @@ impl Server {
                 Cursor::Clients(after) => self.c_tell_clients(now, after),
                 Cursor::Realms(told) => self.c_tell_realm(now, told),
                 Cursor::End => {
+                    self.c_tell_witness(now, stream);
                     let uid = self.uids.next(&now);
                     let done = Record::Done.write(&self.c_sender(), uid);
                     self.c_send_records(stream, done.into_iter().collect());
@@ -436,6 +435,25 @@ impl Server {
         (records, Cursor::Realms(told + 1))
     }
 
+    /// The record by which it shows later that it has run on, behind everything else.
+    fn c_tell_witness(&mut self, now: Now, stream: StreamId) {
+        let Some((place, exchange)) = self.c_peers.of_stream(stream) else { return };
+        let Some(peer) = self.c_peers.peers.get_mut(place) else { return };
+        let name = peer.name.clone();
+        if peer.exchanges.get(exchange).is_none_or(|exchange| exchange.tells == Tells::Nothing) {
+            return;
+        }
+        let (Witness { user, address, mark }, planted) = self.c_new_witness(now, &name);
+        let uid = self.uids.next(&now);
+        let place = Place { machine: self.config.host.as_bytes(), time: &mark, tty: b"" };
+        let record = Record::Location { user: &user, exposure: Witness::EXPOSURE, address, place };
+        let Some(record) = record.write(&self.c_sender(), uid) else { return };
+        self.c_send_records(stream, vec![record]);
+        if let Some(exchange) = self.c_exchange(stream) {
+            exchange.planted = Some(planted);
+        }
+    }
+
     /// An exchange is done.
     pub(super) fn c_finish(&mut self, now: Now, stream: StreamId) {
         self.order(StreamOrder::Close { stream });
@@ -447,8 +465,15 @@ impl Server {
         if exchange.tells == Tells::Everything && peer.kills.is_empty() {
             peer.told_all = true;
             peer.told_at.get_or_insert(now.wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs());
+            peer.lacks = peer.lacks.filter(|&since| since > exchange.begun);
+            if peer.lacks.is_some() {
+                peer.offer_due.get_or_insert(now.monotonic + OFFER_INTERVAL);
+            }
             let name = peer.name.clone();
             let acts = peer.hello.dumped(now.monotonic);
+            if let Some(planted) = exchange.planted {
+                self.c_planted(&name, planted);
+            }
             self.counters.dumps += 1;
             self.report(LogEvent::DumpDone { name });
             self.c_act(now, place, before, acts);
