@@ -326,6 +326,7 @@ impl Server {
         }
         peer.exchanges.remove(exchange);
         peer.merge = None;
+        peer.failure = Some(why.chars().take(200).collect::<String>().into());
         let (name, before) = (peer.name.clone(), peer.hello.state());
         let acts = peer.hello.dump_failed(now.monotonic);
         if peer.hello.state() != Liveness::Dead {
@@ -446,6 +447,7 @@ impl Server {
         let before = peer.hello.state();
         if exchange.tells == Tells::Everything && peer.kills.is_empty() {
             peer.told_all = true;
+            peer.failure = None;
             let name = peer.name.clone();
             let acts = peer.hello.dumped(now.monotonic);
             self.counters.dumps += 1;
