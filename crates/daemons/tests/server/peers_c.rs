@@ -880,3 +880,22 @@ fn a_c_server_that_becomes_ours_is_another_peer_at_once() {
     assert_eq!(opcodes(&packets(stage.wait(0))), ["HELLO"]);
     assert_eq!((state(&stage), stage.engine.peers(stage.now)[0].kind), ("dead", PeerKind::C));
 }
+
+/// A list of servers names a C server, and the settings do not say that it is one.
+#[test]
+fn who_speaks_as_c_servers_do_and_is_listed_as_ours_is_hinted_at() {
+    let ours = PeerServer { kind: PeerKind::Ours, ..c_peer() };
+    let mut stage = together();
+    stage.command(Command::Peers { peers: vec![ours], believe: Belief::Proven });
+    let hint = LogEvent::PeerSpeaksAsC { name: "zc".into() };
+    let hints = |stage: &Stage| stage.events.iter().filter(|event| **event == hint).count();
+    assert_eq!(hints(&stage), 0);
+    for opcode in ["HELLO", "IHEARDYOU", "HELLO"] {
+        says(&mut stage, admin(opcode));
+        stage.wait(10);
+    }
+    assert_eq!(hints(&stage), 1, "not each time");
+    let peer = stage.engine.peers(stage.now).remove(0);
+    assert_eq!((peer.kind, peer.is_known), (PeerKind::Ours, false), "it proves nothing");
+    assert_eq!(peer.remarks, ["speaks as C servers do: if it is one, name it in c of section peers"]);
+}
