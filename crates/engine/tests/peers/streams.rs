@@ -57,6 +57,7 @@ fn an_answer_leaves_when_the_other_has_it_or_is_late() {
     assert_eq!(world.nodes[0].answers.len(), before + 1);
     world.wait(Duration::from_millis(200));
     assert_eq!(world.nodes[0].answers.len(), before + 2);
+    assert!(world.nodes[0].log.contains(&LogEvent::PeerLate { name: "s1".into() }), "by its name");
     world.control(0, ALICE, "SUBSCRIBE_NODEFS", b"more\0*\0\0");
     assert_eq!(world.nodes[0].answers.len(), before + 3);
     while world.deliver_one() {}
@@ -450,6 +451,12 @@ fn why_a_server_is_not_there_is_seen_and_each_reason_is_told_once() {
     };
     let seen = |world: &World| world.nodes[0].server.as_ref().unwrap().peers(world.now).remove(0).remarks;
     assert_eq!((told(&world), seen(&world)), (1, vec!["Connection refused".to_owned()]));
+    // Another reason is told once, too.
+    for (why, times) in [("not proven", 2), ("Connection refused", 2), ("not proven", 2)] {
+        world.refusal = why;
+        world.pass(Duration::from_secs(60));
+        assert_eq!((told(&world), seen(&world)), (times, vec![why.to_owned()]));
+    }
     world.start(1);
     world.pass(Duration::from_secs(60));
     assert_eq!(seen(&world), [""; 0]);
