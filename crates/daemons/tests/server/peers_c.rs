@@ -752,6 +752,7 @@ fn a_server_that_is_stuck_is_left_after_ten_seconds() {
     stage.wait(10);
     assert!(orders(&mut stage).contains(&StreamOrder::Close { stream: id }));
     assert!(stage.events.contains(&LogEvent::DumpFailed { name: "zc".into(), why: "it takes too long".into() }));
+    assert_eq!(stage.engine.peers(stage.now)[0].remarks, ["it takes too long"]);
     assert_eq!(stage.engine.gauges().clients, 1, "half a dump is none");
 }
 
