@@ -245,7 +245,7 @@ pub struct PeerLine {
     pub name: String,
     /// Where it is, as far as that is known.
     pub addresses: Vec<SocketAddr>,
-    /// Which program it is: `zephyr-rs`, or `C`.
+    /// Which program it is: `zephyr-rs`, or `C`; `?` as long as a server that is listed as one of ours has not said so.
     pub program: String,
     /// How it is.
     pub state: String,
@@ -253,6 +253,9 @@ pub struct PeerLine {
     pub seconds: u64,
     /// Changes that it has not acknowledged yet.
     pub behind: usize,
+    /// What else is to be known: why it is not there, how far off its clock is.
+    #[serde(default)]
+    pub remarks: Vec<String>,
 }
 
 /// The access of a principal to a class.

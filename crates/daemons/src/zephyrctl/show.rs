@@ -178,7 +178,7 @@ fn acl_check(check: &AclCheck) -> String {
     table(&rows, "")
 }
 
-/// The other servers of the realm.
+/// The other servers of the realm, each followed by what else is to be known of it.
 fn peers(peers: &[PeerLine]) -> String {
     if peers.is_empty() {
         return "none\n".to_owned();
@@ -195,7 +195,14 @@ fn peers(peers: &[PeerLine]) -> String {
             if addresses.is_empty() { "no address is known".to_owned() } else { addresses.join(" ") },
         ]
     };
-    table(&std::iter::once(header).chain(peers.iter().map(line)).collect::<Vec<_>>(), "")
+    let aligned = table(&std::iter::once(header).chain(peers.iter().map(line)).collect::<Vec<_>>(), "");
+    let mut lines = aligned.lines();
+    let mut text = format!("{}\n", lines.next().unwrap_or_default());
+    for (line, peer) in lines.zip(peers) {
+        text += &format!("{line}\n");
+        text.extend(peer.remarks.iter().map(|remark| format!("  {}\n", printable(remark))));
+    }
+    text
 }
 
 /// The realms, each followed by its servers.
@@ -304,13 +311,15 @@ mod tests {
             state: state.to_owned(),
             seconds: 65,
             behind,
+            remarks: if behind > 0 { vec!["refused\u{1b}".to_owned()] } else { Vec::new() },
         };
         let all = vec![peer("z1.test", &[[10, 0, 0, 1], [10, 0, 1, 1]], "up", 0), peer("x\u{1b}", &[], "dead", 12)];
         assert_eq!(
             answer(&Answer::Peers(all)),
             "SERVER   PROGRAM  STATE  SINCE      BEHIND  ADDRESS\n\
              z1.test  C        up     1 min 5 s  0       10.0.0.1:2103 10.0.1.1:2103\n\
-             x\\u{1b}  C        dead   1 min 5 s  12      no address is known\n"
+             x\\u{1b}  C        dead   1 min 5 s  12      no address is known\n\
+             \x20 refused\\u{1b}\n"
         );
         assert_eq!(answer(&Answer::Peers(Vec::new())), "none\n");
     }

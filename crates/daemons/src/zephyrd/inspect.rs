@@ -66,6 +66,7 @@ impl Inspector<'_> {
             name: peer.name.into(),
             addresses: peer.addresses,
             program: match peer.kind {
+                PeerKind::Ours if !peer.is_known => "?",
                 PeerKind::Ours => "zephyr-rs",
                 PeerKind::C => "C",
             }
@@ -73,6 +74,7 @@ impl Inspector<'_> {
             state: peer.state.to_owned(),
             seconds: peer.since.as_secs(),
             behind: peer.behind,
+            remarks: peer.remarks,
         };
         self.0.peers(now).into_iter().map(line).collect()
     }

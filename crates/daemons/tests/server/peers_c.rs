@@ -907,6 +907,7 @@ fn a_server_that_is_stuck_is_left_after_ten_seconds() {
     stage.wait(10);
     assert!(orders(&mut stage).contains(&StreamOrder::Close { stream: id }));
     assert!(stage.events.contains(&LogEvent::DumpFailed { name: "zc".into(), why: "it takes too long".into() }));
+    assert_eq!(stage.engine.peers(stage.now)[0].remarks, ["it takes too long"]);
     assert_eq!(stage.engine.gauges().clients, 1, "half a dump is none");
 }
 
@@ -1056,4 +1057,23 @@ fn hosts_that_come_to_a_drained_server_are_sent_on() {
     stage.subscribe(there(), ALICE, 5000, b"c\0*\0\0");
     assert_eq!(to_host(stage.command(Command::EndDrain)), Vec::<String>::new());
     assert_eq!(to_host(stage.send(here(), attach(), No)), ["ATTACH"]);
+}
+
+/// A list of servers names a C server, and the settings do not say that it is one.
+#[test]
+fn who_speaks_as_c_servers_do_and_is_listed_as_ours_is_hinted_at() {
+    let ours = PeerServer { kind: PeerKind::Ours, ..c_peer() };
+    let mut stage = together();
+    stage.command(Command::Peers { peers: vec![ours], believe: Belief::Proven });
+    let hint = LogEvent::PeerSpeaksAsC { name: "zc".into() };
+    let hints = |stage: &Stage| stage.events.iter().filter(|event| **event == hint).count();
+    assert_eq!(hints(&stage), 0);
+    for opcode in ["HELLO", "IHEARDYOU", "HELLO"] {
+        says(&mut stage, admin(opcode));
+        stage.wait(10);
+    }
+    assert_eq!(hints(&stage), 1, "not each time");
+    let peer = stage.engine.peers(stage.now).remove(0);
+    assert_eq!((peer.kind, peer.is_known), (PeerKind::Ours, false), "it proves nothing");
+    assert_eq!(peer.remarks, ["speaks as C servers do: if it is one, name it in c of section peers"]);
 }

@@ -216,7 +216,11 @@ impl Server {
     pub(crate) fn answer_overdue(&mut self, now: Now) {
         while let Some(keeper) = self.held_answers.take_late(now.monotonic, self.told) {
             self.counters.keepers_late += 1;
-            self.report(LogEvent::KeeperLate { keeper });
+            let event = match self.keeper_name(keeper) {
+                Some(name) => LogEvent::PeerLate { name },
+                None => LogEvent::KeeperLate { keeper },
+            };
+            self.report(event);
         }
         self.release_answers();
     }

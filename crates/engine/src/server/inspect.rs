@@ -43,6 +43,8 @@ pub struct PeerView {
     pub name: Box<str>,
     /// Which program it is.
     pub kind: PeerKind,
+    /// Whether it has shown that it is that program, where that takes more than the configuration.
+    pub is_known: bool,
     /// Where it is, as far as is known.
     pub addresses: Vec<SocketAddr>,
     /// What is known of it, in a word or a few.
@@ -51,6 +53,8 @@ pub struct PeerView {
     pub since: Duration,
     /// Changes that it is to be told and has not acknowledged.
     pub behind: usize,
+    /// What else is to be known: why it is not there, how far off its clock is.
+    pub remarks: Vec<String>,
 }
 
 impl Server {

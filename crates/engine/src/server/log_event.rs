@@ -3,7 +3,7 @@
 use crate::{
     level::Level,
     plural::Plural,
-    server::{held_answers::KeeperId, realms::RealmState},
+    server::{held_answers::KeeperId, peers::ours::ClockGap, realms::RealmState},
 };
 use std::{fmt, net::SocketAddr};
 use zephyr_core::{
@@ -78,6 +78,8 @@ pub enum LogEvent {
     Full { what: &'static str, from: SocketAddr },
     /// What was changed is not kept in time: answers no longer wait for that.
     KeeperLate { keeper: KeeperId },
+    /// The same of another server, by its name.
+    PeerLate { name: Box<str> },
     /// A notice that cannot be written for this client.
     NotWritten { client: SocketAddr, reason: String },
     /// A packet is sent again.
@@ -98,7 +100,11 @@ pub enum LogEvent {
     PeerLost { name: Box<str>, why: Box<str> },
     /// What was kept has changes of a clock that was far ahead, by so many days. They count as made now.
     KeptClockAhead { days: u64 },
-    /// Another server of ours cannot be reached; told once, until it was there.
+    /// The clock of another server of ours is not about the same as the one here.
+    PeerClock { name: Box<str>, gap: ClockGap },
+    /// Somebody at the address of a server of ours speaks as C servers do.
+    PeerSpeaksAsC { name: Box<str> },
+    /// Another server of ours cannot be reached; told once for each reason, until it was there.
     PeerNotReached { name: Box<str>, why: Box<str> },
     /// Another realm is otherwise than before.
     RealmState { realm: Box<[u8]>, state: RealmState },
@@ -162,6 +168,7 @@ impl LogEvent {
             | Self::SubscriptionRefused { by_default: true, .. } => Level::Debug,
             // Whoever got none has said so, and what to do.
             Self::NoRealmSession { .. } => Level::Debug,
+            Self::PeerClock { gap, .. } if gap.is_beyond_kerberos() => Level::Error,
             Self::CannotVerify { .. } => Level::Error,
             Self::FailedProof { .. }
             | Self::Unauthenticated { .. }
@@ -262,6 +269,13 @@ impl fmt::Display for LogEvent {
             Self::KeeperLate { keeper } => {
                 write!(f, "{keeper} does not keep changes in time: answers do not wait for it until it has caught up")
             }
+            Self::PeerLate { name } => {
+                let name = text(name.as_bytes());
+                write!(
+                    f,
+                    "server {name} does not keep changes in time: answers do not wait for it until it has caught up"
+                )
+            }
             Self::NotWritten { client, reason } => write!(f, "no notice for {client}: {reason}"),
             Self::Resent { client, transmission } => write!(f, "rexmit {client} #{transmission}"),
             Self::ClientDead { client, principal } => {
@@ -287,6 +301,17 @@ impl fmt::Display for LogEvent {
                     f,
                     "the state has changes of a clock that was {days} ahead of the one here; they count as made now"
                 )
+            }
+            Self::PeerClock { name, gap } => {
+                write!(f, "the clock of server {} is {gap}", text(name.as_bytes()))?;
+                if gap.is_beyond_kerberos() {
+                    f.write_str(", more than Kerberos bears: nothing is proven where it is wrong; set it right")?;
+                }
+                Ok(())
+            }
+            Self::PeerSpeaksAsC { name } => {
+                let name = text(name.as_bytes());
+                write!(f, "server {name} speaks as C servers do: if it is one, name it in c of section peers")
             }
             Self::PeerNotReached { name, why } => {
                 write!(f, "server {name} cannot be reached: {}", text(why.as_bytes()))

@@ -57,6 +57,7 @@ fn an_answer_leaves_when_the_other_has_it_or_is_late() {
     assert_eq!(world.nodes[0].answers.len(), before + 1);
     world.wait(Duration::from_millis(200));
     assert_eq!(world.nodes[0].answers.len(), before + 2);
+    assert!(world.nodes[0].log.contains(&LogEvent::PeerLate { name: "s1".into() }), "by its name");
     world.control(0, ALICE, "SUBSCRIBE_NODEFS", b"more\0*\0\0");
     assert_eq!(world.nodes[0].answers.len(), before + 3);
     while world.deliver_one() {}
@@ -229,7 +230,7 @@ fn who_says_nothing_is_lost_and_connected_to_again() {
 fn what_is_no_message_ends_a_stream_and_what_is_unknown_does_not() {
     let hello = |major| {
         let version = Version { major, minor: 9 };
-        let hello = Hello { version, server: ServerId(77), port: 2103, program: "later".to_owned() };
+        let hello = Hello { version, server: ServerId(77), port: 2103, program: "later".to_owned(), clock: None };
         let mut octets = Vec::new();
         wire::write(&Message::Hello(hello), &mut octets);
         octets
@@ -279,7 +280,8 @@ fn stranger(world: &mut World, messages: &[Message]) {
     world.kill(1, false);
     let stream = StreamId(StreamId::FIRST_OF_OTHERS.0 + 1000);
     world.stream(0, StreamEvent::Accepted { stream, from: [10, 0, 0, 2].into() });
-    let hello = Hello { version: wire::VERSION, server: ServerId(77), port: 2103, program: "other".to_owned() };
+    let hello =
+        Hello { version: wire::VERSION, server: ServerId(77), port: 2103, program: "other".to_owned(), clock: None };
     let mut octets = Vec::new();
     wire::write(&Message::Hello(hello), &mut octets);
     messages.iter().for_each(|message| wire::write(message, &mut octets));
@@ -408,4 +410,55 @@ fn who_comes_while_a_server_is_drained_is_sent_on() {
     world.boot(0, 3);
     world.pass(Duration::from_secs(1));
     assert_eq!(opcodes(&world)[before..], [b"BOOT".to_vec()]);
+}
+
+/// What each says of the other's clock, and what operators see of it.
+fn clocks(ahead: Duration) -> [(Vec<String>, Vec<String>); 2] {
+    let mut world = World::new(2, 1);
+    world.kill(1, false);
+    world.nodes[1].ahead = ahead;
+    world.start(1);
+    world.pass(Duration::from_secs(60));
+    [0, 1].map(|number| {
+        let of_clock = world.nodes[number].log.iter().filter(|it| matches!(it, LogEvent::PeerClock { .. }));
+        let peer = world.nodes[number].server.as_ref().unwrap().peers(world.now).remove(0);
+        assert_eq!((peer.state, peer.is_known), ("up", true), "{ahead:?}");
+        (of_clock.map(|it| format!("{:?} {it}", it.level())).collect(), peer.remarks)
+    })
+}
+
+#[test]
+fn whose_clock_is_off_joins_and_both_say_so() {
+    let nothing = || (Vec::new(), Vec::new());
+    assert_eq!(clocks(Duration::from_secs(55)), [nothing(), nothing()]);
+    let [(here, seen_here), (there, _)] = clocks(Duration::from_secs(65));
+    assert_eq!(here, ["Warning the clock of server s1 is 65 seconds ahead of the one here"]);
+    assert_eq!(seen_here, ["when it connected, its clock was 65 seconds ahead of the one here"]);
+    assert_eq!(there, ["Warning the clock of server s0 is 65 seconds behind the one here"]);
+    let [(here, _), (there, _)] = clocks(Duration::from_secs(3600));
+    let louder = "more than Kerberos bears: nothing is proven where it is wrong; set it right";
+    assert_eq!(here, [format!("Error the clock of server s1 is 3600 seconds ahead of the one here, {louder}")]);
+    assert_eq!(there, [format!("Error the clock of server s0 is 3600 seconds behind the one here, {louder}")]);
+}
+
+#[test]
+fn why_a_server_is_not_there_is_seen_and_each_reason_is_told_once() {
+    let mut world = World::new(2, 1);
+    world.kill(1, false);
+    world.pass(Duration::from_secs(300));
+    let told = |world: &World| {
+        let log = world.nodes[0].log.iter();
+        log.filter(|it| matches!(it, LogEvent::PeerNotReached { .. })).count()
+    };
+    let seen = |world: &World| world.nodes[0].server.as_ref().unwrap().peers(world.now).remove(0).remarks;
+    assert_eq!((told(&world), seen(&world)), (1, vec!["Connection refused".to_owned()]));
+    // Another reason is told once, too.
+    for (why, times) in [("not proven", 2), ("Connection refused", 2), ("not proven", 2)] {
+        world.refusal = why;
+        world.pass(Duration::from_secs(60));
+        assert_eq!((told(&world), seen(&world)), (times, vec![why.to_owned()]));
+    }
+    world.start(1);
+    world.pass(Duration::from_secs(60));
+    assert_eq!(seen(&world), [""; 0]);
 }

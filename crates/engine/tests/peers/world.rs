@@ -109,6 +109,8 @@ pub(crate) struct World {
     connections: Vec<Connection>,
     /// Pairs of servers that cannot reach each other.
     pub(crate) cut: Vec<(usize, usize)>,
+    /// Why a server that is not there is not connected to.
+    pub(crate) refusal: &'static str,
     /// Clients that acknowledge nothing to this server.
     pub(crate) unreachable: Vec<(usize, SocketAddr)>,
     runs: u64,
@@ -160,6 +162,7 @@ impl World {
             random: Random::new(seed),
             connections: Vec::new(),
             cut: Vec::new(),
+            refusal: "Connection refused",
             unreachable: Vec::new(),
             runs: 0,
             uids: 0,
@@ -359,7 +362,7 @@ impl World {
                 let other = self.nodes.iter().position(|node| node.address == to).unwrap();
                 let pair = (number.min(other), number.max(other));
                 if self.cut.contains(&pair) || self.nodes[other].server.is_none() {
-                    let why = "Connection refused".to_owned();
+                    let why = self.refusal.to_owned();
                     return self.happens(number, StreamEvent::Closed { stream, why });
                 }
                 self.nodes[other].accepted += 1;

@@ -15,6 +15,9 @@ impl Server {
     /// Handles a notice of class ZEPHYR_ADMIN.
     pub(crate) fn zephyr_admin(&mut self, request: &mut Request<'_>) {
         let opcode = request.notice.opcode;
+        if matches!(opcode, names::HELLO | names::IHEARDYOU) {
+            self.ours_speaks_as_c(request.now, request.from);
+        }
         if opcode != names::STATUS {
             self.report(LogEvent::UnknownOpcode { class: "admin", opcode: opcode.into(), from: request.from });
             // A host manager that gets no answer would take the server for dead.

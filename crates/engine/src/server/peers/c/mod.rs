@@ -36,7 +36,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use zephyr_core::time::Now;
+use zephyr_core::{sanitize, time::Now};
 
 /// Streams to C servers have numbers from this one on.
 const FIRST_STREAM: u64 = 1 << 62;
@@ -79,6 +79,8 @@ struct CPeer {
     last_from: Option<SocketAddr>,
     local: Option<IpAddr>,
     hello: Hello,
+    /// Why the last exchange of dumps came to nothing, until one is done.
+    failure: Option<Box<str>>,
     forwards: Forwards,
     /// Clients that it is to forget, before anything else.
     kills: Forwards,
@@ -133,6 +135,7 @@ impl CPeer {
             last_from: None,
             local: None,
             hello: Hello::new(now),
+            failure: None,
             forwards: Forwards::default(),
             kills: Forwards::default(),
             exchanges: Vec::new(),
@@ -294,10 +297,12 @@ impl Server {
         Some(PeerView {
             name: server.name.clone(),
             kind: PeerKind::C,
+            is_known: true,
             addresses: server.addresses.clone(),
             state,
             since: now.monotonic.saturating_sub(peer.hello.since()),
             behind: peer.forwards.len() + peer.kills.len(),
+            remarks: peer.failure.iter().map(|why| sanitize::name(why.as_bytes())).collect(),
         })
     }
 

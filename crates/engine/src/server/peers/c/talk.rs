@@ -324,6 +324,7 @@ impl Server {
         }
         peer.exchanges.remove(exchange);
         peer.merge = None;
+        peer.failure = Some(why.chars().take(200).collect::<String>().into());
         let (name, before) = (peer.name.clone(), peer.hello.state());
         let acts = peer.hello.dump_failed(now.monotonic);
         if peer.hello.state() != Liveness::Dead {
@@ -469,6 +470,7 @@ impl Server {
             if peer.lacks.is_some() {
                 peer.offer_due.get_or_insert(now.monotonic + OFFER_INTERVAL);
             }
+            peer.failure = None;
             let name = peer.name.clone();
             let acts = peer.hello.dumped(now.monotonic);
             if let Some(planted) = exchange.planted {

@@ -6,6 +6,7 @@
 use super::{
     Arrival, HELLO_TIMEOUT,
     channel::{Channel, SILENCE},
+    clock::ClockGap,
     wire::{self, Hello, Message},
 };
 use crate::server::{
@@ -15,9 +16,9 @@ use crate::server::{
 };
 use std::{
     net::{IpAddr, SocketAddr},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
-use zephyr_core::time::Now;
+use zephyr_core::{sanitize, time::Now};
 
 /// How long a connection may take to be there, and to be proven.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(25);
@@ -26,6 +27,12 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// How long who should be connected to waits before he connects himself.
 const PASSIVE_WAIT: Duration = Duration::from_secs(10);
+/// Maximum characters that are kept of the reason why a server is not there.
+const MAX_REASON: usize = 200;
+/// Maximum number of reasons that are told until it was there.
+const MAX_FAILURES_TOLD: usize = 8;
+/// Who speaks as a C server does is told of at most this often.
+const HINT_AGAIN: Duration = Duration::from_secs(3600);
 
 /// The link to another server.
 #[derive(Debug)]
@@ -44,6 +51,16 @@ pub(super) struct Link {
     since: Duration,
     /// Its changes are of a clock that is too far ahead of the one here: it was refused, and was not there since.
     pub(super) is_ahead: bool,
+    /// How far its clock was from the one here when it last connected.
+    pub(super) clock: Option<ClockGap>,
+    /// Whether it has ever said that it is a server of ours.
+    pub(super) has_spoken: bool,
+    /// Why it last was lost or not reached, until it was there.
+    failure: Option<Box<str>>,
+    /// Why it was not reached, as far as that was told, until it was there.
+    failures_told: Vec<Box<str>>,
+    /// When it, or somebody from its address, last spoke as C servers do.
+    pub(super) speaks_as_c: Option<Duration>,
 }
 
 impl Link {
@@ -60,6 +77,27 @@ impl Link {
             None if self.connecting.is_some() => "connecting",
             None => "away",
         }
+    }
+
+    /// What else is to be known of it.
+    fn remarks(&self) -> Vec<String> {
+        let failure = self.failure.as_ref().map(|why| sanitize::name(why.as_bytes()));
+        let clock = self.clock.map(|gap| format!("when it connected, its clock was {gap}"));
+        let speaks_as_c = self.speaks_as_c.filter(|_| !self.has_spoken);
+        let hint =
+            speaks_as_c.map(|_| "speaks as C servers do: if it is one, name it in c of section peers".to_owned());
+        [failure, clock, hint].into_iter().flatten().collect()
+    }
+
+    /// It was lost or not reached; true when nobody was told of that reason since it was there.
+    fn failed(&mut self, why: &str) -> bool {
+        let why: Box<str> = why.chars().take(MAX_REASON).collect::<String>().into();
+        self.failure = Some(why.clone());
+        let is_news = self.failures_told.len() < MAX_FAILURES_TOLD && !self.failures_told.contains(&why);
+        if is_news {
+            self.failures_told.push(why);
+        }
+        is_news
     }
 
     /// Since when it is as it is.
@@ -119,6 +157,11 @@ impl Server {
                         retry: now.monotonic + wait,
                         since: now.monotonic,
                         is_ahead: false,
+                        clock: None,
+                        has_spoken: false,
+                        failure: None,
+                        failures_told: Vec::new(),
+                        speaks_as_c: None,
                     });
                 }
             }
@@ -134,6 +177,8 @@ impl Server {
             addresses: server.addresses.clone(),
             state: link.state(),
             since: now.monotonic.saturating_sub(link.since()),
+            is_known: link.has_spoken,
+            remarks: link.remarks(),
             behind: link.channel.as_ref().map_or(0, |channel| channel.behind(self.ours.log.end())),
         })
     }
@@ -169,8 +214,7 @@ impl Server {
                     self.ours.wants_turn = true;
                 }
             } else if let Some((stream, _)) = link.connecting {
-                link.wait(now.monotonic);
-                self.close_stream(stream);
+                self.lose(now, stream, "it does not answer in time");
             } else {
                 self.connect(now, place);
             }
@@ -192,7 +236,7 @@ impl Server {
         let is_it = |link: &Link| link.connecting.is_some_and(|(connecting, _)| connecting == stream);
         let Some(place) = self.ours.links.iter().position(is_it) else { return false };
         let mut channel = Channel::new(stream, now.monotonic);
-        wire::write(&Message::Hello(self.hello()), &mut channel.out);
+        wire::write(&Message::Hello(self.hello(now)), &mut channel.out);
         self.attach(now, place, channel);
         true
     }
@@ -214,14 +258,15 @@ impl Server {
             return self.close_stream(stream);
         };
         let mut channel = arrival.channel;
-        wire::write(&Message::Hello(self.hello()), &mut channel.out);
+        wire::write(&Message::Hello(self.hello(now)), &mut channel.out);
         self.attach(now, place, channel);
         self.read_messages(now, stream);
     }
 
-    fn hello(&self) -> Hello {
+    fn hello(&self, now: Now) -> Hello {
         let program = self.config.version.clone();
-        Hello { version: wire::VERSION, server: self.config.id, port: self.config.port, program }
+        let clock = Some(now.wall);
+        Hello { version: wire::VERSION, server: self.config.id, port: self.config.port, program, clock }
     }
 
     /// A stream takes the place of what there was.
@@ -254,6 +299,7 @@ impl Server {
         let Some(link) = self.ours.links.get_mut(place) else { return false };
         let was_there = link.channel.take_if(|channel| channel.stream == stream).is_some();
         link.wait(now.monotonic);
+        let is_news = link.failed(why);
         if was_there {
             link.since = now.monotonic;
             if link.addresses.first().is_some_and(|&other| other < own) {
@@ -264,7 +310,7 @@ impl Server {
             self.report(LogEvent::PeerLost { name, why: why.into() });
             self.keeper_of(place, Presence::Away);
             self.ours.wants_turn = true;
-        } else if link.tries == 1 {
+        } else if is_news {
             let name = link.name.clone();
             self.report(LogEvent::PeerNotReached { name, why: why.into() });
         }
@@ -288,7 +334,38 @@ impl Server {
         if let Some(link) = of_stream {
             link.tries = 0;
             link.is_ahead = false;
+            link.failure = None;
+            link.failures_told.clear();
         }
+    }
+
+    /// Another server has said who it is, and what time it is there.
+    pub(super) fn ours_has_spoken(&mut self, now: Now, stream: StreamId, clock: Option<SystemTime>) {
+        let links = self.ours.links.iter_mut();
+        let of_stream = links.into_iter().find(|link| link.channel.as_ref().is_some_and(|it| it.stream == stream));
+        let Some(link) = of_stream else { return };
+        link.has_spoken = true;
+        link.clock = clock.and_then(|theirs| ClockGap::between(theirs, now.wall));
+        if let Some(gap) = link.clock {
+            let name = link.name.clone();
+            self.report(LogEvent::PeerClock { name, gap });
+        }
+    }
+
+    /// Somebody at the address of a server of ours speaks as C servers do. Nothing proves that: it is only a hint.
+    pub(crate) fn ours_speaks_as_c(&mut self, now: Now, from: SocketAddr) {
+        let Some(link) = self.ours.links.iter_mut().find(|link| link.addresses.contains(&from)) else { return };
+        if link.speaks_as_c.is_none_or(|last| last + HINT_AGAIN <= now.monotonic) {
+            link.speaks_as_c = Some(now.monotonic);
+            let name = link.name.clone();
+            self.report(LogEvent::PeerSpeaksAsC { name });
+        }
+    }
+
+    /// The name of a server that answers wait for.
+    pub(crate) fn keeper_name(&self, id: KeeperId) -> Option<Box<str>> {
+        let place = (0..self.ours.links.len()).find(|&place| self.keeper_id(place) == Some(id))?;
+        self.ours.links.get(place).map(|link| link.name.clone())
     }
 
     /// By what name answers wait for a server.

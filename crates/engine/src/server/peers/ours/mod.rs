@@ -10,6 +10,7 @@
 //! the other has ended. So when all is sent, the same is alive everywhere.
 
 mod channel;
+mod clock;
 mod cursor;
 pub(crate) mod ended;
 mod link;
@@ -25,6 +26,7 @@ use crate::server::{
     stamp::{Stamp, VersionVector},
 };
 use channel::{Channel, Merge, Progress};
+pub use clock::ClockGap;
 use ended::{Element, Ended};
 use link::Link;
 use log::Log;

@@ -89,9 +89,11 @@ impl Server {
                     return Err("it is this server itself".to_owned());
                 }
                 let program = hello.program.as_str().into();
+                let clock = hello.clock;
                 channel.hello = Some(hello);
                 self.counters.peers_connected += 1;
                 self.peer_tells(stream, |name| LogEvent::PeerConnected { name, program });
+                self.ours_has_spoken(now, stream, clock);
                 self.begin_snapshot(stream);
             }
             _ if channel.hello.is_none() => return Err("it does not say who it is".to_owned()),

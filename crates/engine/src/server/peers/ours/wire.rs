@@ -54,6 +54,8 @@ pub struct Hello {
     pub port: u16,
     /// The program and its version, for people.
     pub program: String,
+    /// What time it is there; later servers of version 1.0 say so.
+    pub clock: Option<SystemTime>,
 }
 
 /// A key as it travels.
@@ -155,6 +157,9 @@ pub fn write(message: &Message, out: &mut Vec<u8>) {
             out.extend(hello.server.0.to_be_bytes());
             out.extend(hello.port.to_be_bytes());
             text(out, hello.program.as_bytes());
+            if let Some(clock) = hello.clock {
+                out.extend(micros(clock).to_be_bytes());
+            }
         }),
         Message::Known(versions) => {
             let all: Vec<Stamp> = versions.stamps().collect();
@@ -437,7 +442,8 @@ fn body_of(kind: u8, fields: &mut Fields<'_>) -> Option<Message> {
             let program = fields.text()?;
             let program = program.get(..MAX_PROGRAM).unwrap_or(program);
             let program = String::from_utf8_lossy(program).into_owned();
-            Message::Hello(Hello { version: Version { major, minor }, server, port, program })
+            let clock = fields.time();
+            Message::Hello(Hello { version: Version { major, minor }, server, port, program, clock })
         }
         kind::KNOWN => Message::Known(fields.stamps()?.into_iter().collect()),
         kind::HORIZON => {
