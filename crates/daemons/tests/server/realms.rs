@@ -228,6 +228,23 @@ fn s132_a_refusal_there_is_told_here() {
 }
 
 #[test]
+fn who_writes_to_a_realm_that_is_not_known_hears_that() {
+    for mut stage in [up(), Stage::new()] {
+        for (recipient, reason) in [
+            ("bob@SOUTH.TEST", Some("this server knows no realm SOUTH.TEST")),
+            ("@SOUTH.TEST", Some("this server knows no realm SOUTH.TEST")),
+            ("bob@ATHENA.TEST", None),
+            ("bob", None),
+            ("", None),
+        ] {
+            let answers = stage.tell(recipient);
+            let told: Vec<_> = answers.iter().map(|it| (it.to, it.answer(), it.reason())).collect();
+            assert_eq!(told, [(here(), "SERVACK LOST".to_owned(), reason.map(str::to_owned))], "{recipient}");
+        }
+    }
+}
+
+#[test]
 fn s136_what_is_unproven_is_handed_off_unproven() {
     let mut stage = up();
     // Even without a session.
