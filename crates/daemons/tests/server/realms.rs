@@ -426,8 +426,11 @@ fn s13_a_session_that_could_not_be_had_is_asked_for_again() {
     assert_eq!(stage.begin(), []);
     assert!(matches!(stage.events.last(), Some(LogEvent::NoRealmSession { .. })), "{:?}", stage.events);
     assert_eq!(stage.wait(29), []);
+    let mute = |stage: &Stage| stage.engine.other_realms(stage.now).filter(|realm| realm.no_session.is_some()).count();
+    assert_eq!(mute(&stage), 2, "operators see it");
     stage.engine.sessions = Sessions::Given(Ticketed::of(AUTHENTICATOR));
     assert_eq!(opcodes(&stage.wait(2).into_iter().map(|(_, it)| it).collect::<Vec<_>>()), ["SENDSUBS", "SENDSUBS"]);
+    assert_eq!(mute(&stage), 0);
 }
 
 #[test]
