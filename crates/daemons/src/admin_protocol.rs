@@ -52,8 +52,10 @@ pub enum ControlRequest {
     Peers {},
     /// How are the other realms?
     Realms {},
-    /// Ask all host managers to go to another server.
+    /// Ask all host managers to go to another server, and all that come.
     Drain {},
+    /// Let host managers come again.
+    EndDrain {},
     /// Read the configuration files again.
     Reload {},
 }
@@ -84,6 +86,8 @@ pub enum Answer {
     Realms(Vec<RealmLine>),
     /// So many host managers were asked to go.
     Draining(usize),
+    /// Host managers may come again.
+    DrainEnded,
     /// The files are in use now.
     Reloaded(Reloaded),
     /// The files cannot be used; nothing changed.

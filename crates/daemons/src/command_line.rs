@@ -52,6 +52,11 @@ pub(crate) fn seconds(text: &str) -> Result<u32, String> {
     seconds.ok_or_else(|| format!("expected a number of seconds from 1 to {}, not {text:?}", u32::MAX))
 }
 
+/// A number of seconds to wait, or none, of an option.
+pub(crate) fn wait(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("expected a number of seconds from 0 to {}, not {text:?}", u32::MAX))
+}
+
 /// An address, of an option.
 pub(crate) fn ip_address(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| format!("expected an address like 10.1.2.3 or 2001:db8::1, not {text:?}"))

@@ -28,7 +28,7 @@ pub(crate) fn folder_of(path: &Path) -> PathBuf {
 /// When that is not so, or the folder cannot be looked at.
 pub(crate) fn check(path: &Path) -> io::Result<()> {
     let folder = folder_of(path);
-    let known = fs::metadata(&folder)?;
+    let known = fs::metadata(&folder).map_err(|error| about(&folder, &error))?;
     let refuse = |why: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     if ![0, nix::unistd::geteuid().as_raw()].contains(&known.uid()) {
         return refuse(format!("the folder {} belongs to {}", folder.display(), users::name_of(known.uid())));
@@ -52,17 +52,17 @@ pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
     let folder = folder_of(path);
     let writable = |folder: &Path| {
         let access = AccessFlags::W_OK | AccessFlags::X_OK;
-        nix::unistd::access(folder, access).map_err(|error| {
-            io::Error::new(
-                io::Error::from(error).kind(),
-                format!("the folder {}: {}", folder.display(), io::Error::from(error)),
-            )
-        })
+        nix::unistd::access(folder, access).map_err(|error| about(folder, &error.into()))
     };
     match fs::metadata(&folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => writable(&folder_of(&folder)),
         _ => check(path).and_then(|()| writable(&folder)),
     }
+}
+
+/// What the system says of a folder.
+fn about(folder: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("the folder {}: {error}", folder.display()))
 }
 
 /// Whether others than the owner may make files in this folder. The group that is the process's own is nobody else.

@@ -1,6 +1,7 @@
 //! Names of the users of this machine.
 
-use nix::unistd::{Uid, User};
+use nix::unistd::{Gid, Uid, User, initgroups, setgid, setgroups, setuid};
+use std::{ffi::CString, fs, io, os::unix::fs::MetadataExt as _};
 
 /// A user for people to read: `zephyr (uid 999)`, or `uid 999` when he has no name. Asks the system, which may ask others.
 pub(crate) fn name_of(user: u32) -> String {
@@ -14,6 +15,30 @@ pub(crate) fn name_of(user: u32) -> String {
 pub(crate) fn find(text: &str) -> Option<User> {
     let named = User::from_name(text).ok().flatten();
     named.or_else(|| User::from_uid(text.parse::<u32>().ok()?.into()).ok().flatten())
+}
+
+/// Takes the user's identity, with his groups, for the rest of this process.
+pub(crate) fn become_user(user: User) -> io::Result<()> {
+    initgroups(&CString::new(user.name)?, user.gid)?;
+    setgid(user.gid)?;
+    Ok(setuid(user.uid)?)
+}
+
+/// Where root asks, takes the identity of the owner of this for the rest of this process, so that nothing is done there that he
+/// could not do.
+pub(crate) fn become_owner(about: &fs::Metadata) -> io::Result<()> {
+    let (user, group) = (Uid::from_raw(about.uid()), Gid::from_raw(about.gid()));
+    if user.is_root() || !Uid::effective().is_root() {
+        return Ok(());
+    }
+    match User::from_uid(user)? {
+        Some(known) => become_user(known),
+        None => {
+            setgroups(&[group])?;
+            setgid(group)?;
+            Ok(setuid(user)?)
+        }
+    }
 }
 
 #[cfg(test)]

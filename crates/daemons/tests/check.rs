@@ -392,12 +392,24 @@ fn a_port_that_somebody_has() {
 fn a_running_server_is_not_in_its_own_way() {
     let site = Site::new();
     let metrics = TcpListener::bind((site.network.here(), 0)).unwrap().local_addr().unwrap();
-    site.write("zephyr.toml", &format!("[metrics]\nlisten = \"{metrics}\"\n[control]\nsocket = \"$/run/sock\"\n"));
+    site.write(
+        "zephyr.toml",
+        &format!(
+            "[metrics]\nlisten = \"{metrics}\"\n[control]\nsocket = \"$/run/sock\"\n[state]\nfile = \"$/state.db\"\n"
+        ),
+    );
     let folder = site.folder.path().to_str().unwrap().to_owned();
     let running = server(&["--config-dir", &folder]);
     let listen = running.address.to_string();
-    let site = site.with(&["--auth", "none", "--listen", &listen]);
+    let site = site.with(&["--auth", "none", "-k", "OPEN.TEST", "--listen", &listen]);
     assert_eq!((site.check(By::Me).status, site.check(By::Me).warnings), (Some(0), Vec::new()));
+    // What is broken in one section does not make somebody else of it.
+    let settings = fs::read_to_string(site.path("zephyr.toml")).unwrap();
+    fs::write(site.path("zephyr.toml"), format!("{settings}[peers]\nservrs = []\n")).unwrap();
+    let found = site.check(By::Me);
+    assert_eq!((found.problems.len(), &*found.warnings), (1, &[][..]), "{found:?}");
+    assert!(found.problems[0].contains("unknown setting servrs"), "{found:?}");
+    fs::write(site.path("zephyr.toml"), settings).unwrap();
     // Another one at the same socket has another port.
     let other = UdpSocket::bind((site.network.here(), 0)).unwrap();
     let site = site.with(&["--listen", &other.local_addr().unwrap().to_string()]);

@@ -209,6 +209,9 @@ fn what_cannot_be_used_is_said_and_the_server_goes_on() {
     fs::create_dir(site.file()).unwrap();
     let server = site.start();
     assert!(site.status().contains("it is a directory, not a file"), "{}", site.status());
+    let (status, said, _) = site.zephyrctl(&["reload"]);
+    let still = format!("the state is in memory only, and {} is tried again now: it is a dir", site.file().display());
+    assert!(status == Some(0) && said.contains(&still), "{said}");
     let mut reader = Program::new(server.address, "alice@OPEN.TEST");
     subscribe(&mut reader, b"foo\0*\0\0");
     stop(server);
@@ -348,7 +351,7 @@ fn operators_look_at_a_file_and_move_what_is_in_it() {
     let mut reader = Program::new(server.address, "alice@OPEN.TEST");
     subscribe(&mut reader, b"foo\0*\0\0");
     let (status, said, _) = site.zephyrctl(&["state", "check"]);
-    assert!(status == Some(0) && said.contains("no damage; version 1, realm OPEN.TEST, a server uses it"), "{said}");
+    assert!(status == Some(0) && said.contains("no damage; version 2, realm OPEN.TEST, a server uses it"), "{said}");
     assert!(said.lines().any(|line| line.split_whitespace().eq(["subscriptions", "1"])), "{said}");
     let lines = site.folder.path().join("lines");
     let lines = lines.to_str().unwrap();
@@ -392,4 +395,75 @@ fn a_folder_in_which_others_have_a_hand_is_not_used() {
     server.line_with("everything is kept again");
     assert!(file.exists());
     stop(server);
+}
+
+/// Root's backup is root's alone, and the folder is the server's.
+#[test]
+fn root_restores_for_the_server() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+    const OWNER: u32 = 54_321;
+    if !nix::unistd::geteuid().is_root() {
+        return eprintln!("passed over: only root can try it");
+    }
+    let site = Site::new();
+    fs::set_permissions(site.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let (folder, lines) = (site.folder.path().join("state"), site.folder.path().join("lines"));
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    chown(&folder, Some(OWNER), Some(OWNER)).unwrap();
+    fs::write(&lines, HEAD).unwrap();
+    fs::set_permissions(&lines, fs::Permissions::from_mode(0o600)).unwrap();
+    let file = folder.join("state.db");
+    let line = ["state", "import", "--file", file.to_str().unwrap(), lines.to_str().unwrap()];
+    let (status, said, why) = site.zephyrctl(&line);
+    assert_eq!((status, why.as_str()), (Some(0), ""));
+    assert_eq!(said, format!("0 elements imported into {}\n", file.display()));
+    let about = fs::metadata(&file).unwrap();
+    assert_eq!((about.uid(), about.gid(), about.mode() & 0o777), (OWNER, OWNER, 0o600));
+}
+
+/// The first line of an export.
+const HEAD: &str = "{\"zephyr-state\":1,\"realm\":\"OPEN.TEST\",\"clean\":true}\n";
+
+#[test]
+fn what_cannot_be_imported_is_named_and_leaves_nothing() {
+    let site = Site::new();
+    let lines = site.folder.path().join("lines");
+    let name = lines.to_str().unwrap();
+    for (content, why) in [
+        ("", "line 1: there is nothing"),
+        ("hello world\n", "line 1, column 1: expected JSON, found \"hello world\""),
+        ("{} and\n", "line 1, column 4: expected nothing more, found \"and\""),
+        ("{\"zephyr-state\n", "line 1: it ends in the middle"),
+        ("{}\n", "line 1: this is no exported state of a version that is known"),
+        (&format!("{HEAD}{{}}\n"), "line 2: expected an element, found {}"),
+        (&format!("{HEAD}{{\"element\":\"things\"}}\n"), "line 2: there are no elements \"things\""),
+        (&format!("{HEAD}{{\"element\":\"hosts\",\"host\":5}}\n"), "line 2: host: expected an address, found 5"),
+        (&format!("{HEAD}{{\"element\":\"hosts\"}}\n"), "line 2: host is missing"),
+        (&format!("{HEAD}\u{fffd}\n"), "line 2, column 1: expected JSON, found"),
+    ] {
+        fs::write(&lines, content).unwrap();
+        let (status, said, refused) = site.zephyrctl(&["state", "import", name]);
+        assert_eq!((status, said.as_str()), (Some(1), ""));
+        assert!(refused.starts_with(&format!("zephyrctl: {name}: {why}")), "{content:?}: {refused}");
+        for beside in ["", "-wal", "-shm"] {
+            assert!(!Path::new(&format!("{}{beside}", site.file().display())).exists(), "{content:?}");
+        }
+    }
+    let file = site.file().display().to_string();
+    let refused = |arguments: &[&str]| site.zephyrctl(&[&["state"], arguments].concat()).2;
+    assert_eq!(refused(&["check"]), format!("zephyrctl: {file}: No such file or directory\n"));
+    assert_eq!(refused(&["import", "/nodir/x"]), "zephyrctl: /nodir/x: cannot be read: No such file or directory\n");
+    let (_, said, _) = site.zephyrctl(&["--json", "state", "check"]);
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["refused"], format!("{file}: No such file or directory"));
+    fs::write(&lines, HEAD).unwrap();
+    assert_eq!(site.zephyrctl(&["state", "import", name]).0, Some(0));
+    assert_eq!(refused(&["export", "/nodir/x"]), "zephyrctl: /nodir/x: cannot be written: No such file or directory\n");
+    assert_eq!(refused(&["export"]), "zephyrctl: 0 elements exported\n");
+    fs::write(&lines, HEAD.replace("OPEN", "OTHER")).unwrap();
+    assert_eq!(
+        refused(&["import", name]),
+        format!("zephyrctl: {name}: it is of a server of realm OTHER.TEST, and {file} is of one of realm OPEN.TEST\n")
+    );
 }

@@ -4,7 +4,7 @@
 
 mod running;
 
-use running::{Daemon, Program, TIMEOUT, acked, any_port, server};
+use running::{Daemon, Program, TIMEOUT, acked, any_port, host_manager, server};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -663,4 +663,23 @@ fn the_host_manager_takes_its_servers_from_the_same_file() {
         "{}",
         refused.err
     );
+}
+
+#[test]
+fn a_server_that_is_alone_keeps_its_hosts() {
+    let operated = Operated::start(&[]);
+    let said = operated.ctl(&["drain"]);
+    assert_eq!((said.status, said.out.as_str()), (Some(0), "no host uses this server any longer\n"), "{}", said.err);
+    let said = operated.ctl(&["drain", "--undo"]);
+    assert_eq!((said.status, said.out.as_str()), (Some(0), "host managers may come again\n"), "{}", said.err);
+    let manager = host_manager(&operated.server, &[]);
+    let hosts = || operated.json(&["status"])["status"]["holds"]["hosts"].as_u64().filter(|&hosts| hosts == 1);
+    eventually("the host is known", hosts);
+    for wait in ["0", "5"] {
+        let said = operated.ctl(&["drain", "--wait", wait]);
+        let why = "zephyrctl: refused: no other server of the realm is up, to which 1 host manager could go; \
+                   zephyrctl peers says how they are\n";
+        assert_eq!((said.status, said.err.as_str()), (Some(1), why));
+    }
+    drop(manager);
 }

@@ -33,6 +33,9 @@ pub enum StateError {
     /// It is the state of a server of another realm.
     #[error("it is the state of a server of realm {0}")]
     OtherRealm(String),
+    /// It was taken away while it was in use, or there is another one in its place.
+    #[error("it was removed or replaced while it was in use")]
+    Gone,
     /// Another server uses it.
     #[error("another zephyrd uses it")]
     InUse,
@@ -51,16 +54,37 @@ pub enum StateError {
     #[error("it holds a state already")]
     NotEmpty,
     /// A line of an export is none.
-    #[error("line {line}: {why}")]
+    #[error("line {line}{why}")]
     Line {
         /// Which, counted from one.
         line: usize,
-        /// What is wrong with it.
+        /// What is wrong with it, and before that where, if that is known.
         why: String,
     },
+    /// The lines cannot be read.
+    #[error("cannot be read: {}", system_text(.0))]
+    Lines(io::Error),
+    /// The lines are of another realm than the file.
+    #[error("it is of a server of realm {lines}, and {} is of one of realm {own}", .file.display())]
+    LinesOfOtherRealm {
+        /// That of the lines.
+        lines: String,
+        /// The file that they were meant for.
+        file: PathBuf,
+        /// The realm of the file.
+        own: String,
+    },
+    /// The lines cannot be written.
+    #[error("cannot be written: {}", system_text(.0))]
+    Out(io::Error),
 }
 
 impl StateError {
+    /// Whether this is about the lines that are exported or imported, and not about the file.
+    pub const fn is_of_lines(&self) -> bool {
+        matches!(self, Self::Line { .. } | Self::Lines(_) | Self::LinesOfOtherRealm { .. } | Self::Out(_))
+    }
+
     /// Whether the file's content is damaged, so that it helps to begin with a new one.
     pub fn is_damage(&self) -> bool {
         match self {

@@ -34,7 +34,7 @@ pub struct Examined {
 /// When it is not there, another program's, or of another version.
 pub(crate) fn open(path: &Path) -> Result<Connection, StateError> {
     if !file::look(path)? {
-        return Err(std::io::Error::from(std::io::ErrorKind::NotFound).into());
+        return Err(std::io::Error::from(nix::Error::ENOENT).into());
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX

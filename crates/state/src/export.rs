@@ -4,8 +4,8 @@
 //! unless they are wanted, and then sealed as they are in the file.
 
 use crate::{
-    StateError, examine, octets,
-    octets::number,
+    StateError, examine, file, octets,
+    octets::{number, of_time},
     sealing::SALT_LEN,
     store::{self, Owner, Store},
 };
@@ -18,6 +18,7 @@ use std::{
     io::{self, BufRead, Write},
     net::{IpAddr, SocketAddr},
     path::Path,
+    time::SystemTime,
 };
 use zephyr_engine::server::ServerId;
 
@@ -25,6 +26,8 @@ use zephyr_engine::server::ServerId;
 const FORMAT: u64 = 1;
 /// Maximum octets of a line.
 const MAX_LINE: u64 = 64 << 10;
+/// Maximum characters that a message shows of a line.
+const MAX_EXCERPT: usize = 40;
 /// Elements between two calls of whoever wants to know how far it is.
 const PER_PROGRESS: u64 = 10_000;
 
@@ -49,6 +52,22 @@ enum Kind {
     Flag,
     Text,
     Server,
+}
+
+impl Kind {
+    /// What a value of it is.
+    const fn in_words(self) -> &'static str {
+        match self {
+            Address => "an address with a port",
+            Host => "an address",
+            Octets => "a text or {\"hex\": …}",
+            Hex => "hexadecimal digits",
+            Number => "a number",
+            Flag => "true or false",
+            Text => "a text",
+            Server => "the identity of a server",
+        }
+    }
 }
 
 use Kind::{Address, Flag, Hex, Host, Number, Octets, Server, Text};
@@ -182,11 +201,11 @@ pub fn export(
     {
         head.insert("salt".to_owned(), Json::String(hex(&salt)));
     }
-    writeln!(out, "{head}")?;
+    writeln!(out, "{head}").map_err(StateError::Out)?;
     let mut count = 0;
     for table in TABLES {
         export_table(&snapshot, &table, keys, &mut |line| {
-            writeln!(out, "{line}")?;
+            writeln!(out, "{line}").map_err(StateError::Out)?;
             count += 1;
             if count % PER_PROGRESS == 0 {
                 progress(count);
@@ -194,7 +213,7 @@ pub fn export(
             Ok(())
         })?;
     }
-    out.flush()?;
+    out.flush().map_err(StateError::Out)?;
     Ok(count)
 }
 
@@ -202,7 +221,7 @@ fn export_table(
     connection: &Connection,
     table: &Table,
     keys: SealedKeys,
-    line: &mut dyn FnMut(Json) -> io::Result<()>,
+    line: &mut dyn FnMut(Json) -> Result<(), StateError>,
 ) -> Result<(), StateError> {
     let columns: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
     let mut statement = connection.prepare(&format!("SELECT {} FROM {}", columns.join(", "), table.name))?;
@@ -240,9 +259,16 @@ pub fn import(
         return Err(lines.wrong("this is no exported state of a version that is known"));
     }
     let realm = head.get("realm").and_then(Json::as_str).ok_or_else(|| lines.wrong("it names no realm"))?;
-    let mut store = Store::open(path, &Owner { realm: realm.to_owned(), new_id }, &[])?;
+    let is_new = !file::look(path)?;
+    let opened = Store::open(path, &Owner { realm: realm.to_owned(), new_id }, &[]);
+    let mut store = opened.map_err(|error| match error {
+        StateError::OtherRealm(own) => {
+            StateError::LinesOfOtherRealm { lines: realm.to_owned(), file: path.to_owned(), own }
+        }
+        error => error,
+    })?;
     let mut count = 0;
-    store.fill(|connection| {
+    let filled = store.fill(|connection| {
         import_head(connection, &head).map_err(|why| lines.wrong(why))?;
         while let Some(element) = lines.next()? {
             import_element(connection, &element, &lines)?;
@@ -252,7 +278,13 @@ pub fn import(
             }
         }
         Ok(())
-    })?;
+    });
+    if let Err(error) = filled {
+        if is_new {
+            store.discard();
+        }
+        return Err(error);
+    }
     Ok(count)
 }
 
@@ -262,28 +294,60 @@ fn import_head(connection: &Connection, head: &Json) -> Result<(), &'static str>
         let salt = salt.as_str().and_then(of_hex).filter(|salt| salt.len() == SALT_LEN);
         set("salt", Value::Blob(salt.ok_or("salt is none")?))?;
     }
-    for name in ["heartbeat", "forgotten"] {
-        if let Some(time) = head.get(name).and_then(Json::as_i64) {
-            set(name, Value::Integer(time))?;
-        }
-    }
-    set("clean", Value::Integer(head.get("clean").and_then(Json::as_bool).unwrap_or(false).into()))
+    // The server may have gone on since, so what was made until now may have been used.
+    let now = Value::Integer(of_time(SystemTime::now()));
+    set("heartbeat", now.clone())?;
+    set("forgotten", now)?;
+    set("clean", Value::Integer(false.into()))
 }
 
 fn import_element<R: BufRead>(connection: &Connection, element: &Json, lines: &Lines<R>) -> Result<(), StateError> {
-    let name = element.get("element").and_then(Json::as_str).ok_or_else(|| lines.wrong("it is no element"))?;
+    let name = element
+        .get("element")
+        .and_then(Json::as_str)
+        .ok_or_else(|| lines.wrong(format_args!("expected an element, found {}", excerpt(&element.to_string()))))?;
     let table = TABLES.iter().find(|table| table.name == name);
-    let table = table.ok_or_else(|| lines.wrong(format!("there are no {name:?}")))?;
+    let table = table.ok_or_else(|| lines.wrong(format_args!("there are no elements {:?}", excerpt(name))))?;
     let mut values = Vec::with_capacity(table.columns.len());
     for (column, kind) in table.columns {
         let value = element.get(*column).unwrap_or(&Json::Null);
-        let value = of_json(*kind, value);
-        values.push(value.ok_or_else(|| lines.wrong(format!("{column} is not what it should be")))?);
+        let wrong = || {
+            let found = value.to_string();
+            lines.wrong(format_args!("{column}: expected {}, found {}", kind.in_words(), excerpt(&found)))
+        };
+        values.push(of_json(*kind, value).ok_or_else(wrong)?);
     }
     let places = vec!["?"; values.len()].join(", ");
     let mut statement = connection.prepare(&format!("INSERT INTO {} VALUES ({places})", table.name))?;
-    statement.execute(rusqlite::params_from_iter(values)).map_err(|error| lines.wrong(error))?;
+    statement.execute(rusqlite::params_from_iter(values)).map_err(|error| of_insertion(error, lines))?;
     Ok(())
+}
+
+/// An element that the file does not take: what the line lacks is said of the line, and all else of the file.
+fn of_insertion<R: BufRead>(error: rusqlite::Error, lines: &Lines<R>) -> StateError {
+    use rusqlite::ffi::{SQLITE_CONSTRAINT_NOTNULL, SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
+    match &error {
+        rusqlite::Error::SqliteFailure(code, text) => match code.extended_code {
+            SQLITE_CONSTRAINT_NOTNULL => {
+                let column = text.as_deref().and_then(|text| text.rsplit('.').next()).unwrap_or("something");
+                lines.wrong(format_args!("{column} is missing"))
+            }
+            SQLITE_CONSTRAINT_PRIMARYKEY | SQLITE_CONSTRAINT_UNIQUE => lines.wrong("there is this element already"),
+            _ if code.code == rusqlite::ErrorCode::ConstraintViolation => {
+                lines.wrong("a value is none of those allowed")
+            }
+            _ => error.into(),
+        },
+        _ => error.into(),
+    }
+}
+
+/// As much of a text as a message takes.
+fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(MAX_EXCERPT) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 /// Lines of a bounded length, as JSON.
@@ -294,20 +358,41 @@ struct Lines<R> {
 
 impl<R: BufRead> Lines<R> {
     fn next(&mut self) -> Result<Option<Json>, StateError> {
-        let mut line = String::new();
+        let mut line = Vec::new();
         self.number += 1;
-        let read = io::Read::take(&mut self.source, MAX_LINE).read_line(&mut line)?;
+        let read =
+            io::Read::take(&mut self.source, MAX_LINE).read_until(b'\n', &mut line).map_err(StateError::Lines)?;
         if read == 0 {
             return Ok(None);
         }
-        if !line.ends_with('\n') && line.len() as u64 >= MAX_LINE {
-            return Err(self.wrong("it is too long"));
+        if !line.ends_with(b"\n") && line.len() as u64 >= MAX_LINE {
+            return Err(self.wrong(format_args!("it is longer than {MAX_LINE} octets")));
         }
-        serde_json::from_str(&line).map(Some).map_err(|error| self.wrong(error))
+        let line = std::str::from_utf8(&line).map_err(|_| self.wrong("it is not in UTF-8"))?.trim_end();
+        serde_json::from_str(line).map(Some).map_err(|error| self.no_json(line, &error))
     }
 
-    fn wrong(&self, why: impl ToString) -> StateError {
-        StateError::Line { line: self.number, why: why.to_string() }
+    /// Where a line stops being JSON.
+    fn no_json(&self, line: &str, error: &serde_json::Error) -> StateError {
+        if error.is_eof() {
+            return self.wrong("it ends in the middle");
+        }
+        let mut start = error.column().saturating_sub(1);
+        // What is whole is followed by more; else the first octet of a word is where it begins.
+        let is_whole =
+            serde_json::Deserializer::from_str(line).into_iter::<Json>().next().is_some_and(|value| value.is_ok());
+        if !is_whole {
+            let before = line.get(..start).unwrap_or_default();
+            start = before.trim_end_matches(char::is_alphanumeric).len();
+        }
+        let rest = line.get(start..).unwrap_or(line);
+        let expected = if is_whole { "nothing more" } else { "JSON" };
+        let why = format!(", column {}: expected {expected}, found {:?}", start + 1, excerpt(rest));
+        StateError::Line { line: self.number, why }
+    }
+
+    fn wrong(&self, why: impl std::fmt::Display) -> StateError {
+        StateError::Line { line: self.number, why: format!(": {why}") }
     }
 }
 

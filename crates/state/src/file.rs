@@ -44,6 +44,13 @@ pub(crate) enum Mark {
 }
 
 impl InUse {
+    /// Whether what has the file's name is still this file.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        let identity = |about: fs::Metadata| (about.dev(), about.ino());
+        let (own, there) = (self.file.metadata().map(identity), fs::symlink_metadata(path).map(identity));
+        matches!((own, there), (Ok(own), Ok(there)) if own == there)
+    }
+
     /// Marks the file by its mode, which can be changed on a disk that is full.
     pub(crate) fn mark(&self, mark: Mark) {
         let mode = match mark {
@@ -69,9 +76,10 @@ pub(crate) fn take(path: &Path) -> Result<InUse, StateError> {
     options.read(true).custom_flags(flags.bits());
     let file = match options.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            options.write(true).create_new(true).mode(MODE).open(path)?
+            let made = options.write(true).create_new(true).mode(MODE).open(path);
+            made.map_err(|error| about(&error, "it cannot be made"))?
         }
-        file => file?,
+        file => file.map_err(|error| about(&error, "it cannot be opened"))?,
     };
     check_about(&file.metadata()?)?;
     let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
@@ -85,6 +93,11 @@ pub(crate) fn take(path: &Path) -> Result<InUse, StateError> {
         in_use.file.set_permissions(Permissions::from_mode(MODE))?;
     }
     Ok(in_use)
+}
+
+/// What the system says, and of what.
+fn about(error: &io::Error, what: &str) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
 /// Checks a file that is only read. True when it is there.
@@ -113,7 +126,7 @@ pub(crate) fn is_in_use(path: &Path) -> bool {
 /// When it cannot be moved.
 pub fn move_aside(path: &Path) -> io::Result<PathBuf> {
     let free = |number: &usize| fs::symlink_metadata(renamed(path, &format!(".broken-{number}"))).is_err();
-    let number = (1..=MAX_BROKEN).find(free).ok_or(io::ErrorKind::AlreadyExists)?;
+    let number = (1..=MAX_BROKEN).find(free).ok_or(nix::Error::EEXIST)?;
     let to = renamed(path, &format!(".broken-{number}"));
     fs::rename(path, &to)?;
     for beside in BESIDE {

@@ -16,6 +16,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 use zephyr_core::auth::StorageKey;
+use zephyr_engine::plural::Plural;
 use zephyr_engine::server::{Change, Changed};
 
 /// Maximum weight of changes that wait to be written: each counts one, and one for each destination in it.
@@ -170,6 +171,7 @@ impl Keeper {
             report: Box::new(report),
             next_heartbeat: now + pace.heartbeat,
             next_retry: now + pace.retry,
+            began_anew: None,
             heartbeats: 0,
         };
         thread::Builder::new().name("state".to_owned()).spawn(move || worker.run())?;
@@ -280,6 +282,8 @@ struct Worker {
     report: Box<dyn Fn(Report) + Send>,
     next_heartbeat: Instant,
     next_retry: Instant,
+    /// When a new file was last begun at once, as the one in use was broken or gone.
+    began_anew: Option<Instant>,
     heartbeats: u32,
 }
 
@@ -413,8 +417,8 @@ impl Worker {
         let resealed = store.reseal(&self.opening.keys)?;
         if resealed.done > 0 {
             (self.report)(Report::Says(format!(
-                "{} session keys are sealed with the keytab's newest key now",
-                resealed.done
+                "{} sealed with the keytab's newest key now",
+                Plural(resealed.done, "session key is", "session keys are")
             )));
         }
         Ok(())
@@ -449,7 +453,13 @@ impl Worker {
         if let Some(store) = self.store.take() {
             store.is_out();
         }
-        self.next_retry = Instant::now() + self.pace.retry;
+        let now = Instant::now();
+        self.next_retry = now + self.pace.retry;
+        let may_begin = self.began_anew.is_none_or(|last| now.duration_since(last) >= self.pace.retry);
+        if may_begin && (error.is_damage() || matches!(error, StateError::Gone)) {
+            // In another file, so that it need not be the same again; but not for ever on a disk that breaks all of them.
+            (self.next_retry, self.began_anew) = (now, Some(now));
+        }
         let why = error.to_string();
         self.shared.lock().go_out(why.clone());
         (self.report)(Report::Out(why));

@@ -10,7 +10,7 @@ const APPLICATION: i64 = 0x5a53_5441;
 ///
 /// An address is its host in sixteen octets, with IPv4 mapped, and its port in two. A name that is compared without regard to
 /// case is there in lower case, and as it was spelt where that differs. Times are microseconds since 1970.
-const UPGRADES: [&str; 2] = [
+const UPGRADES: [&str; 3] = [
     "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
     CREATE TABLE versions (server INTEGER PRIMARY KEY, time INTEGER NOT NULL);
@@ -53,6 +53,16 @@ const UPGRADES: [&str; 2] = [
         server INTEGER NOT NULL, time INTEGER NOT NULL, element TEXT NOT NULL, whose BLOB NOT NULL, name BLOB NOT NULL,
         PRIMARY KEY (server, time, element, whose, name)
     ) WITHOUT ROWID;
+",
+    // Two servers may have been told of the same subscription of a realm: it ends when both have ended.
+    "
+    ALTER TABLE realm_subscriptions RENAME TO earlier;
+    CREATE TABLE realm_subscriptions (
+        realm BLOB NOT NULL, destination BLOB NOT NULL, spelt BLOB, asker BLOB NOT NULL,
+        time INTEGER NOT NULL, server INTEGER NOT NULL, PRIMARY KEY (realm, destination, asker, time, server)
+    ) WITHOUT ROWID;
+    INSERT INTO realm_subscriptions SELECT * FROM earlier;
+    DROP TABLE earlier;
 ",
 ];
 

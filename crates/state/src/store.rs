@@ -20,6 +20,8 @@ use zephyr_engine::server::{Changed, Horizon, KeptDelivery, ServerId, Stamp};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum number of authenticators in a file. Beyond, those that would end first are forgotten.
 const MAX_AUTHENTICATORS: i64 = 524_288;
+/// How far ahead of the clock a time may be that was written down: clients' clocks may be, by the skew that Kerberos allows.
+const MAX_AHEAD: Duration = Duration::from_secs(600);
 /// What may have been used after the last heartbeat before a power cut.
 const UNKNOWN_AFTER_HEARTBEAT: Duration = Duration::from_secs(2);
 /// Where Linux tells which run of the machine this is.
@@ -130,6 +132,17 @@ impl Store {
         }
     }
 
+    /// Removes the file, with those beside it. Nobody else can use it before it is gone.
+    pub(crate) fn discard(self) {
+        let Self { connection, path, in_use, .. } = self;
+        drop(connection);
+        for name in file::names(&path) {
+            // What cannot be removed is empty.
+            let _ = std::fs::remove_file(name);
+        }
+        drop(in_use);
+    }
+
     /// The identity of the server that writes now.
     pub const fn id(&self) -> ServerId {
         self.id
@@ -225,11 +238,17 @@ impl Store {
     ///
     /// When it cannot be written.
     pub fn heartbeat(&mut self, now: SystemTime) -> Result<(), StateError> {
+        self.check_place()?;
         self.in_transaction(Durable::Yes, |transaction, _| {
             set(transaction, "heartbeat", &of_time(now))?;
             transaction.execute("DELETE FROM authenticators WHERE ends < ?", [of_time(now)])?;
             Ok(())
         })
+    }
+
+    /// What is written is lost when the file has no name any more.
+    fn check_place(&self) -> Result<(), StateError> {
+        if self.in_use.is_at(&self.path) { Ok(()) } else { Err(StateError::Gone) }
     }
 
     /// Forgets authenticators of which there are too many; gives how many. What is forgotten is refused after the next start.
@@ -263,6 +282,7 @@ impl Store {
     ///
     /// When it cannot be written.
     pub fn end(&mut self, now: SystemTime, rest: &Rest) -> Result<(), StateError> {
+        self.check_place()?;
         self.in_transaction(Durable::Yes, |transaction, writer| {
             transaction.execute_batch("DELETE FROM deliveries; DELETE FROM horizons")?;
             rest.horizons.iter().try_for_each(|horizon| writer.horizon(horizon))?;
@@ -379,7 +399,7 @@ pub(crate) fn set(connection: &Connection, name: &str, value: &dyn ToSql) -> Res
 /// heartbeat; and a server that could write nothing has lost all that it did then.
 fn horizon(connection: &Connection, was_out: bool) -> Result<SystemTime, StateError> {
     let now = SystemTime::now();
-    let forgotten = get(connection, "forgotten")?.map_or(SystemTime::UNIX_EPOCH, time);
+    let forgotten = believable(get(connection, "forgotten")?.map_or(SystemTime::UNIX_EPOCH, time), now);
     let Some(heartbeat) = heartbeat(connection)? else { return Ok(now) };
     if get(connection, "clean")?.unwrap_or(false) {
         return Ok(forgotten);
@@ -389,7 +409,12 @@ fn horizon(connection: &Connection, was_out: bool) -> Result<SystemTime, StateEr
     }
     let written_in = get::<String>(connection, "boot")?;
     let same_boot = written_in.is_some() && written_in == boot();
-    Ok(if same_boot { forgotten } else { forgotten.max(heartbeat + UNKNOWN_AFTER_HEARTBEAT) })
+    Ok(if same_boot { forgotten } else { forgotten.max(believable(heartbeat + UNKNOWN_AFTER_HEARTBEAT, now)) })
+}
+
+/// A time that was written down, unless the clock was far ahead then: that must not shut everybody out once it is right.
+fn believable(written: SystemTime, now: SystemTime) -> SystemTime {
+    if written > now + MAX_AHEAD { now } else { written }
 }
 
 /// Which run of the machine this is, where the system tells.

@@ -16,10 +16,15 @@ use zephyr_state::{Keeper, Opening, Pace, Report, Rest, examine};
 /// Only tests that fail wait so long.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
+const QUICK: Pace = Pace { heartbeat: Duration::from_millis(20), retry: Duration::from_millis(20) };
+
 fn start(path: &Path) -> (Keeper, Receiver<Report>) {
+    start_at(path, QUICK)
+}
+
+fn start_at(path: &Path, pace: Pace) -> (Keeper, Receiver<Report>) {
     let (sender, reports) = channel();
     let opening = Opening { path: path.to_owned(), owner: owner(), keys: storage_keys(&[1]), prepare: |_| Ok(()) };
-    let pace = Pace { heartbeat: Duration::from_millis(20), retry: Duration::from_millis(20) };
     let keeper = Keeper::start(Ok(open(path, &[1])), opening, pace, move |report| drop(sender.send(report))).unwrap();
     (keeper, reports)
 }
@@ -100,6 +105,38 @@ fn a_file_that_cannot_be_written_is_said_and_caught_up_with() {
     assert_eq!(stored(&reports), 19);
     let status = keeper.status();
     assert_eq!((status.out, status.failures > 0, status.dropped), (None, true, 5 + 5));
+}
+
+#[test]
+fn a_file_that_is_removed_or_replaced_is_noticed_and_all_goes_into_a_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let pace = Pace { retry: Duration::from_secs(3600), ..QUICK };
+    let (keeper, reports) = start_at(&path, pace);
+    keeper.hand_over(&mut some_changes());
+    stored(&reports);
+    std::fs::remove_file(&path).unwrap();
+    assert!(out(&reports).contains("removed or replaced"));
+    wants_all(&reports);
+    keeper.give_all(hosts(0, 20));
+    until(&reports, |report| matches!(report, Report::Back).then_some(()));
+    assert_eq!([count(&path, "hosts"), count(&path, "clients")], [20, 0]);
+    assert!(keeper.finish(Rest::default(), TIMEOUT));
+    assert!(examine::look(&path).unwrap().is_complete);
+}
+
+#[test]
+fn nothing_is_called_kept_in_a_file_that_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let other = folder.path().join("other.db");
+    drop(open(&other, &[1]));
+    let (keeper, reports) = start_at(&path, Pace { heartbeat: Duration::from_secs(3600), ..QUICK });
+    keeper.hand_over(&mut some_changes());
+    stored(&reports);
+    std::fs::rename(&other, &path).unwrap();
+    assert!(!keeper.finish(Rest::default(), TIMEOUT));
+    assert!(out(&reports).contains("removed or replaced"));
 }
 
 #[test]

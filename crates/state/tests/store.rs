@@ -53,6 +53,33 @@ fn what_was_written_is_read() {
 }
 
 #[test]
+fn what_two_servers_were_told_of_a_realm_ends_when_both_have_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(&folder.path().join("state.db"), &[1]);
+    let to = || vec![Destination::from_text(b"c\0*\0").unwrap()];
+    let (realm, asker) = (|| b"OTHER"[..].into(), || b"eve@OTHER"[..].into());
+    for time in [5, 4] {
+        store
+            .write(&[changed(time, Change::RealmSubscribed { realm: realm(), asker: asker(), destinations: to() })])
+            .unwrap();
+    }
+    let held = |store: &Store| {
+        let changes = store.load(&Keys(vec![1])).unwrap().changes;
+        changes
+            .iter()
+            .filter(|it| matches!(it.change, Change::RealmSubscribed { .. }))
+            .map(|it| it.stamp.time)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(held(&store), [4, 5]);
+    let end = |time| Change::RealmUnsubscribed { realm: realm(), destinations: to(), stamps: vec![stamp(time)] };
+    store.write(&[changed(6, end(4))]).unwrap();
+    assert_eq!(held(&store), [5]);
+    store.write(&[changed(7, end(5))]).unwrap();
+    assert_eq!(held(&store), [0; 0]);
+}
+
+#[test]
 fn what_ended_is_not_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
@@ -316,7 +343,7 @@ fn what_may_have_been_used_unseen_is_refused() {
     let first = store.load(&Keys(vec![1])).unwrap().horizon.unwrap();
     assert!(first >= before, "nothing is known of what was before the first start");
     store.begin(at(1)).unwrap();
-    store.heartbeat(before + Duration::from_secs(1000)).unwrap();
+    store.heartbeat(before + Duration::from_secs(100)).unwrap();
     drop(store);
     let micros = |time: std::time::SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_micros();
     assert_eq!(micros(horizon()), micros(first), "a process that ends loses nothing that it has written");
@@ -324,12 +351,24 @@ fn what_may_have_been_used_unseen_is_refused() {
     let database = rusqlite::Connection::open(&path).unwrap();
     database.execute("UPDATE meta SET value = 'another' WHERE name = 'boot'", []).unwrap();
     drop(database);
-    let after_cut = before + Duration::from_secs(1002);
+    let after_cut = before + Duration::from_secs(102);
     assert_eq!(micros(horizon()), micros(after_cut), "a machine that ends loses what came after the last heartbeat");
     let mut store = open(&path, &[1]);
     store.begin(before).unwrap();
     drop(store);
     assert_eq!(micros(horizon()), micros(after_cut), "also at the start after the next");
+
+    for name in ["heartbeat", "forgotten"] {
+        let database = rusqlite::Connection::open(&path).unwrap();
+        let far_ahead = i64::try_from(micros(before + Duration::from_secs(86_400))).unwrap();
+        database.execute("UPDATE meta SET value = ? WHERE name = ?", (far_ahead, name)).unwrap();
+        drop(database);
+        let horizon = horizon();
+        assert!(
+            horizon < before + Duration::from_secs(700),
+            "{name} of a clock that was ahead shuts out nobody for a day"
+        );
+    }
 }
 
 #[test]
@@ -368,10 +407,17 @@ fn what_is_exported_can_be_imported() {
     let refused = export::import(&path, ServerId(8), lines.as_bytes(), |_| ());
     assert!(matches!(refused, Err(StateError::InUse)));
     assert_eq!(export::import(&other, ServerId(8), lines.as_bytes(), |_| ()).unwrap(), 9);
-    let shown = |path: &std::path::Path| format!("{:?}", open(path, &[1]).load(&Keys(vec![1])).unwrap());
+    let kept = |path: &std::path::Path| open(path, &[1]).load(&Keys(vec![1])).unwrap();
     drop(store);
-    assert_eq!(shown(&other), shown(&path));
-    assert_eq!(exported(&other, SealedKeys::With), lines);
+    let (mut one, mut copy) = (kept(&path), kept(&other));
+    // Whoever exported it may have gone on.
+    assert!(copy.horizon.is_some_and(|horizon| horizon > one.horizon.unwrap()) && !copy.is_complete);
+    for kept in [&mut one, &mut copy] {
+        (kept.horizon, kept.heartbeat, kept.is_complete) = (None, None, false);
+    }
+    assert_eq!(format!("{copy:?}"), format!("{one:?}"));
+    let elements = |lines: &str| lines.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(elements(&exported(&other, SealedKeys::With)), elements(&lines));
     let again = export::import(&other, ServerId(9), lines.as_bytes(), |_| ());
     assert!(matches!(again, Err(StateError::NotEmpty)));
 
@@ -389,11 +435,11 @@ fn what_is_no_export_changes_nothing() {
     for (number, (lines, expected)) in [
         (String::new(), "line 1: there is nothing"),
         ("{}\n".to_owned(), "line 1: this is no exported state of a version that is known"),
-        (format!("{head}[1]\n"), "line 2: it is no element"),
-        (format!("{head}{{\"element\":\"meta\"}}\n"), "line 2: there are no \"meta\""),
-        (format!("{head}{{\"element\":\"hosts\",\"host\":7}}\n"), "line 2: host is not what it should be"),
-        (format!("{head}{{\"element\":\"hosts\",\"host\":\"10.0.0.1\"}}\n"), "NOT NULL"),
-        (format!("{head}{}", "x".repeat(70_000)), "line 2: it is too long"),
+        (format!("{head}[1]\n"), "line 2: expected an element, found [1]"),
+        (format!("{head}{{\"element\":\"meta\"}}\n"), "line 2: there are no elements \"meta\""),
+        (format!("{head}{{\"element\":\"hosts\",\"host\":7}}\n"), "line 2: host: expected an address, found 7"),
+        (format!("{head}{{\"element\":\"hosts\",\"host\":\"10.0.0.1\"}}\n"), "line 2: port is missing"),
+        (format!("{head}{}", "x".repeat(70_000)), "line 2: it is longer than 65536 octets"),
     ]
     .into_iter()
     .enumerate()
@@ -401,7 +447,7 @@ fn what_is_no_export_changes_nothing() {
         let path = folder.path().join(format!("{number}.db"));
         let error = export::import(&path, ServerId(8), lines.as_bytes(), |_| ()).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
-        assert!(!path.exists() || open(&path, &[1]).load(&Keys(vec![1])).unwrap().heartbeat.is_none());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
     }
 }
 

@@ -212,6 +212,20 @@ const RUNS: &[Run] = &[
     ),
     run(
         "zephyrctl",
+        &["drain", "--wait", "soon"],
+        2,
+        &[
+            "zephyrctl: invalid value 'soon' for '--wait <SECONDS>': expected a number of seconds from 0 to 4294967295, not \"soon\"",
+        ],
+    ),
+    run(
+        "zephyrctl",
+        &["--control-socket", "FOLDER/none", "drain"],
+        3,
+        &["zephyrctl: cannot reach the server at FOLDER/none: No such file or directory"],
+    ),
+    run(
+        "zephyrctl",
         &["--control-socket", "FOLDER/none", "status"],
         3,
         &["zephyrctl: cannot reach the server at FOLDER/none: No such file or directory"],

@@ -14,14 +14,8 @@ use crate::{
     zephyrd::{configuration, options::Options as ServerOptions, start},
 };
 use clap::Parser;
-use nix::unistd::{Uid, User, geteuid, initgroups, setgid, setuid};
-use std::{
-    ffi::{CString, OsString},
-    io,
-    path::Path,
-    process::ExitCode,
-    time::Duration,
-};
+use nix::unistd::{Uid, User, geteuid};
+use std::{ffi::OsString, path::Path, process::ExitCode, time::Duration};
 use zephyr_net::address;
 use zephyr_output::complain;
 
@@ -112,7 +106,8 @@ fn server_options(options: &Options, check: &Check) -> Result<ServerOptions, cla
 
 /// The server that runs already, if it answers at the control socket: what it has is not somebody else's.
 fn running(options: &ServerOptions) -> Option<Box<Status>> {
-    let settings = options.overrule(ServerSettings::load(&options.config_dir).ok()?.settings);
+    // What is broken in one section does not hide who runs.
+    let settings = options.overrule(ServerSettings::load_in_part(&options.config_dir).0);
     match ask(&settings.control.socket, &ControlRequest::Status {}, TIMEOUT) {
         Ok(Answer::Status(status)) => Some(status),
         _ => None,
@@ -128,7 +123,7 @@ fn become_user(wanted: Option<&str>) -> Result<(Option<String>, Findings), Strin
         (_, Some(user)) if user.uid == own => Ok((None, Findings::default())),
         (_, Some(user)) if own.is_root() => {
             let name = user.name.clone();
-            take_identity(user).map_err(|error| format!("cannot become user {name}: {error}"))?;
+            users::become_user(user).map_err(|error| format!("cannot become user {name}: {error}"))?;
             Ok((Some(name), Findings::default()))
         }
         (Some(name), Some(_)) => Err(format!("only root can check as user {name}")),
@@ -147,13 +142,6 @@ fn become_user(wanted: Option<&str>) -> Result<(Option<String>, Findings), Strin
         )),
         (None, None) => Ok((None, Findings::default())),
     }
-}
-
-/// Takes the user's identity, with his groups, for the rest of this process.
-fn take_identity(user: User) -> io::Result<()> {
-    initgroups(&CString::new(user.name)?, user.gid)?;
-    setgid(user.gid)?;
-    Ok(setuid(user.uid)?)
 }
 
 fn name_of(user: Uid) -> String {

@@ -4,6 +4,7 @@
 //! code.
 
 mod check;
+mod drain;
 pub mod options;
 mod policy;
 mod show;
@@ -77,30 +78,39 @@ pub fn run(options: &Options) -> ExitCode {
         Verb::Acl(AclVerb::Check { principal, class, address, .. }) => {
             ControlRequest::AclCheck { principal, class, address }
         }
-        Verb::Drain => ControlRequest::Drain {},
+        Verb::Drain { undo: true, .. } => ControlRequest::EndDrain {},
+        Verb::Drain { wait, .. } => {
+            return drain::run(options, &socket(options), Duration::from_secs(wait.into())).into();
+        }
         Verb::Reload => ControlRequest::Reload {},
     };
     let (socket, timeout) = (socket(options), Duration::from_secs(options.timeout.into()));
     let outcome = match ask(&socket, &request, timeout) {
         Ok(answer) => deal_with(options, answer),
         Err(error) => {
-            complain!("zephyrctl: cannot reach the server at {}: {}", socket.display(), system_text(&error));
-            if let Some(advice) = advice(&error) {
-                complain!("zephyrctl: {advice}");
-            }
+            let outcome = unreachable(&socket, &error);
             if error.kind() == io::ErrorKind::TimedOut && matches!(request, ControlRequest::Reload {}) {
                 complain!("zephyrctl: It may still reload: its log says when it has.");
             }
-            Outcome::Unreachable
+            outcome
         }
     };
     outcome.into()
 }
 
+/// Says why the server was not reached.
+fn unreachable(socket: &Path, error: &io::Error) -> Outcome {
+    complain!("zephyrctl: cannot reach the server at {}: {}", socket.display(), system_text(error));
+    if let Some(advice) = advice(error) {
+        complain!("zephyrctl: {advice}");
+    }
+    Outcome::Unreachable
+}
+
 fn socket(options: &Options) -> PathBuf {
     options.control_socket.clone().unwrap_or_else(|| {
         // A broken file is for `check` to complain about; the server that runs may well be at the usual place.
-        ServerSettings::load(&options.config_dir).unwrap_or_default().settings.control.socket
+        ServerSettings::load_in_part(&options.config_dir).0.control.socket
     })
 }
 

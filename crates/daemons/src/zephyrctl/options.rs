@@ -2,7 +2,7 @@
 
 use crate::{
     admin_protocol::DEFAULT_ENTRIES,
-    command_line::{ip_address, seconds, whole_number},
+    command_line::{ip_address, seconds, wait, whole_number},
     settings::name,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -69,8 +69,15 @@ pub enum Verb {
     /// Look at the file that the server keeps its state in, or move what is in it; needs no server
     #[command(subcommand)]
     State(StateVerb),
-    /// Make all host managers go to another server, before this one is stopped
-    Drain,
+    /// Make all host managers go to another server, before this one is stopped, and wait until they have gone
+    Drain {
+        /// Wait no longer than this; 0: ask once
+        #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = wait)]
+        wait: u32,
+        /// Let host managers come again
+        #[arg(long, conflicts_with = "wait")]
+        undo: bool,
+    },
     /// Make the server read its configuration files again; when one is broken, it goes on with the old ones
     Reload,
     /// Look for all that would keep the server from starting, as the user that runs it; needs no server

@@ -69,6 +69,7 @@ pub(super) fn answer(answer: &Answer) -> String {
         Answer::Draining(hosts) => {
             format!("asked to go to another server: {}\n", plural::count(*hosts, "host manager"))
         }
+        Answer::DrainEnded => "host managers may come again\n".to_owned(),
         Answer::Reloaded(reloaded) => {
             let mut lines =
                 format!("reloaded: {}\n", plural::rules(reloaded.default_subscriptions, reloaded.restricted_classes));

@@ -36,7 +36,10 @@ impl Inspector<'_> {
             }
             ControlRequest::Peers {} => Answer::Peers(self.peers(now)),
             ControlRequest::Realms {} => Answer::Realms(self.list_realms(now)),
-            ControlRequest::Dump { here: false } | ControlRequest::Drain {} | ControlRequest::Reload {} => return None,
+            ControlRequest::Dump { here: false }
+            | ControlRequest::Drain {}
+            | ControlRequest::EndDrain {}
+            | ControlRequest::Reload {} => return None,
         })
     }
 

@@ -2,7 +2,10 @@
 
 use super::{options::Options, subscriber::Subscriber};
 use crate::{
-    admin_protocol::StateStatus, own_folder, plural, private_file, problem::Problem, settings::ServerSettings,
+    admin_protocol::{StateStatus, Status},
+    own_folder, plural, private_file,
+    problem::Problem,
+    settings::ServerSettings,
 };
 use std::{
     io,
@@ -94,8 +97,8 @@ pub(super) fn find(
         Ok(Ok(kept)) => Ok((store, kept)),
         Ok(Err(error)) if error.is_damage() => {
             drop(store);
-            // What is damaged is noticed at the latest now; the next look moves it aside.
-            Err(moved_aside(path, &error))
+            // What is damaged is noticed at the latest now.
+            begin_anew(&opening, &error, service.as_ref().map_err(Clone::clone)?.as_ref())
         }
         Ok(Err(error)) => Err(error.to_string()),
         Err(error) => Err(error.clone()),
@@ -123,11 +126,16 @@ fn prepare(path: &Path) -> io::Result<()> {
     own_folder::check(path)
 }
 
-fn moved_aside(path: &Path, error: &StateError) -> String {
-    match zephyr_state::move_aside(path) {
-        Ok(to) => format!("it is broken ({error}), and was moved to {}", to.display()),
-        Err(failure) => format!("it is broken ({error}), and cannot be moved aside: {}", system_text(&failure)),
-    }
+/// Moves a broken file aside, and makes a new one.
+fn begin_anew(opening: &Opening, error: &StateError, service: &dyn Service) -> Result<(Store, Kept), String> {
+    let path = &opening.path;
+    let to = zephyr_state::move_aside(path)
+        .map_err(|failure| format!("it is broken ({error}), and cannot be moved aside: {}", system_text(&failure)))?;
+    let moved = StateError::MovedAside { why: error.to_string(), to };
+    tracing::error!("state {}: {moved}; what the server knew is lost", path.display());
+    let store = open(opening)?;
+    let kept = store.load(service).map_err(|error| error.to_string())?;
+    Ok((store, kept))
 }
 
 /// Looks whether a server could keep its state, for a check: what is wrong keeps it from nothing else.
@@ -135,9 +143,10 @@ pub(super) fn examine(
     options: &Options,
     settings: &ServerSettings,
     realm: Option<&str>,
-    runs: bool,
+    running: Option<&Status>,
 ) -> Option<Problem> {
     let path = options.state_file(settings)?;
+    let is_its_own = running.is_some_and(|running| running.state.file == Some(path.display().to_string()));
     let usual = settings.state == crate::settings::State::default();
     if usual && !own_folder::folder_of(path).exists() {
         // The unit makes it.
@@ -154,7 +163,7 @@ pub(super) fn examine(
         Ok(found) if realm.is_some_and(|realm| realm != found.realm) => {
             warning(StateError::OtherRealm(found.realm).to_string())
         }
-        Ok(_) if !runs && examine::is_in_use(path) => warning(StateError::InUse.to_string()),
+        Ok(_) if !is_its_own && examine::is_in_use(path) => warning(StateError::InUse.to_string()),
         Ok(_) => None,
     }
 }

@@ -130,7 +130,7 @@ pub(crate) async fn gather(options: &Options, running: Option<&Status>) -> Gathe
     }
     if whole.state {
         let realm = gathered.domain.as_ref().map(|domain| &*domain.realm);
-        gathered.findings.warnings.extend(kept_state::examine(options, &readable, realm, running.is_some()));
+        gathered.findings.warnings.extend(kept_state::examine(options, &readable, realm, running));
     }
     if let Some(servers) = servers.filter(|_| whole.zephyrd && whole.peers) {
         let mut peers = PeerNames::new(servers, Own::of(address));

@@ -640,6 +640,46 @@ fn what_ended_there_while_ours_was_dead_has_ended_here() {
     assert_eq!(held(&stage), [format!("{BOB} 1")]);
 }
 
+/// The C server was told again what a client had ended there, before it could say so.
+#[test]
+fn what_ended_there_before_it_was_told_everything_ends_there_again() {
+    let mut before = in_agreement();
+    before.wait(1);
+    let mut stage = started_again(&before);
+    stage.wait(0);
+    hears(&mut stage);
+    let id = offer(&orders(&mut stage));
+    stream(&mut stage, StreamEvent::Open { stream: id });
+    jobs(&mut stage);
+    tells(&mut stage, id, &[known(BOB, 6000), FOO, known(ALICE, 6001), FOO]);
+    let id = offer(&orders(&mut stage));
+    stream(&mut stage, StreamEvent::Open { stream: id });
+    assert!(told(&orders(&mut stage), id).contains(&"sub bar".to_owned()), "for how long it runs is not known");
+    tells(&mut stage, id, &[known(BOB, 6000), FOO, known(ALICE, 6001), FOO]);
+    jobs(&mut stage);
+    let late = made_at(&mut stage, host(2), control("UNSUBSCRIBE", BOB, b"bar\0*\0\0"));
+    let late = Packet::parse(&late).unwrap();
+    let late = Notice { port: 6000, ..late.notice }.write(&late.claim, Limits::WHOLE_PACKET).unwrap();
+    let received = stage.give(c_server(), &late, Yes);
+    let kill = received.iter().find(|it| it.notice().opcode == b"KILL_CLIENT").expect("it forgets bob").clone();
+    assert_eq!(kill.body(), format!("{}|6000|", host(2)));
+    acknowledges(&mut stage, &kill);
+    stage.wait(2);
+    let id = offer(&orders(&mut stage));
+    stream(&mut stage, StreamEvent::Open { stream: id });
+    let told = told(&orders(&mut stage), id);
+    assert_eq!(told.iter().filter(|it| it.starts_with("sub")).collect::<Vec<_>>(), ["sub foo", "sub foo"], "{told:?}");
+    // What is ended there from now on it knows.
+    tells(&mut stage, id, &[known(BOB, 6000), FOO, known(ALICE, 6001), FOO]);
+    stage.wait(1);
+    let packet = made_at(&mut stage, host(2), Notice { port: 6001, ..control("UNSUBSCRIBE", ALICE, b"foo\0*\0\0") });
+    let packet = Packet::parse(&packet).unwrap();
+    let uid = Uid { seconds: packet.notice.uid.seconds + 1000, ..packet.notice.uid };
+    let later = Notice { uid, multiuid: uid, ..packet.notice }.write(&packet.claim, Limits::WHOLE_PACKET).unwrap();
+    let received = stage.give(c_server(), &later, Yes);
+    assert!(received.iter().all(|it| it.notice().opcode != b"KILL_CLIENT"), "{received:?}");
+}
+
 /// What was not acknowledged before the end is told again.
 #[test]
 fn what_was_on_its_way_when_ours_died_stays() {
@@ -879,4 +919,26 @@ fn a_c_server_that_becomes_ours_is_another_peer_at_once() {
     stage.command(Command::Peers { peers: vec![c_peer()], believe: Belief::Proven });
     assert_eq!(opcodes(&packets(stage.wait(0))), ["HELLO"]);
     assert_eq!((state(&stage), stage.engine.peers(stage.now)[0].kind), ("dead", PeerKind::C));
+}
+
+/// Whoever comes to a server that is drained is answered, and sent on as long as there is another one.
+#[test]
+fn hosts_that_come_to_a_drained_server_are_sent_on() {
+    let boot = || Notice { kind: Kind::HmCtl, port: 2104, ..notice("ZEPHYR_CTL", "HM", "BOOT", "hm") };
+    let attach = || Notice { kind: Kind::HmCtl, port: 2104, ..notice("ZEPHYR_CTL", "HM", "ATTACH", "hm") };
+    let mut stage = together();
+    let to_host = |received: Vec<Received>| -> Vec<String> {
+        let to_host = received.into_iter().filter(|packet| packet.to == here());
+        to_host.map(|packet| String::from_utf8(packet.notice().opcode.to_vec()).unwrap()).collect()
+    };
+    assert_eq!(state(&stage), "up");
+    assert_eq!(to_host(stage.send(here(), boot(), No)), ["BOOT"]);
+    assert_eq!(to_host(stage.command(Command::Drain)), ["SHUTDOWN"]);
+    assert!(stage.engine.is_draining());
+    assert_eq!(to_host(stage.send(here(), boot(), No)), ["BOOT", "SHUTDOWN"]);
+    assert_eq!(to_host(stage.send(here(), attach(), No)), ["ATTACH", "SHUTDOWN"]);
+    // Others go on.
+    stage.subscribe(there(), ALICE, 5000, b"c\0*\0\0");
+    assert_eq!(to_host(stage.command(Command::EndDrain)), Vec::<String>::new());
+    assert_eq!(to_host(stage.send(here(), attach(), No)), ["ATTACH"]);
 }

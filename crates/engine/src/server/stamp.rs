@@ -15,8 +15,11 @@ use zephyr_core::time::Now;
 /// Maximum number of runs of servers that a vector knows. Those that changed nothing for longest are forgotten first.
 const MAX_SERVERS: usize = 1024;
 
-/// How far ahead of the clock here a stamp may be. What is later was made by a clock that was wrong.
-const MAX_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
+/// How far ahead of the clock here a stamp may be: a server whose clock was wrong by hours or a day goes on from there, and
+/// nobody minds. What is later was made by a clock that is no clock.
+const MAX_AHEAD: Duration = Duration::from_secs(7 * DAY);
+/// Seconds of a day.
+const DAY: u64 = 24 * 60 * 60;
 /// The greatest time of a clock, in microseconds: there is room behind it, so stamps grow even if a clock once said this.
 const MAX_CLOCK: u64 = 1 << 62;
 
@@ -46,8 +49,8 @@ impl Stamp {
     /// How far this is ahead of the clock, in whole days, where it is too far.
     pub fn days_ahead(self, now: SystemTime) -> Option<u64> {
         let ahead = self.time.saturating_sub(micros(now));
-        let day = u64::try_from(MAX_AHEAD.as_micros()).unwrap_or(u64::MAX);
-        (ahead > day).then_some(ahead / day)
+        let ahead = Duration::from_micros(ahead);
+        (ahead > MAX_AHEAD).then_some(ahead.as_secs() / DAY)
     }
 }
 
@@ -143,6 +146,18 @@ mod tests {
         clock.saw(Stamp { time: 900, server: ServerId(2) });
         let seen = clock.next(at(600));
         assert_eq!([first.time, back.time, seen.time], [500, 501, 901]);
+    }
+
+    #[test]
+    fn a_clock_that_is_none_makes_stamps_that_grow_and_that_others_refuse() {
+        let mut clock = StampClock::new(ServerId(1));
+        let [first, second] = [at(u64::MAX), at(5)].map(|now| clock.next(now));
+        assert!(first < second && second.time < u64::MAX / 2);
+        let week = 7 * DAY * 1_000_000;
+        for (time, days) in [(0, None), (week, None), (week + 1_000_000, Some(7)), (9 * week, Some(63))] {
+            assert_eq!(Stamp { time, server: ServerId(1) }.days_ahead(UNIX_EPOCH), days, "{time}");
+        }
+        assert_eq!(Stamp { time: 7, server: ServerId(1) }.days_ahead(at(u64::MAX).wall), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Random changes, cuts and restarts, from hundreds of seeds.
 
-use crate::world::{Client, World};
+use crate::world::{Client, World, manager};
 use std::time::Duration;
 
 const WHO: [&str; 3] = ["alice@R.TEST", "bob@R.TEST", "carol@R.TEST"];
@@ -49,6 +49,9 @@ impl Story {
     fn step(&mut self) {
         let choice = self.world.random.below(112);
         let Some(at) = self.running() else { return self.restart() };
+        if self.world.random.chance(8) {
+            return self.twice(at);
+        }
         let client = self.client();
         let some = |story: &mut Self| {
             let count = 1 + story.world.random.below(3);
@@ -118,6 +121,23 @@ impl Story {
         }
     }
 
+    /// Two servers get the same packet, as from another server that forwards it to both.
+    fn twice(&mut self, at: usize) {
+        let Some(other) = self.running() else { return };
+        let client = self.client();
+        let packet = if self.world.random.chance(50) {
+            self.trace.push(format!("{at} and {other}: {client:?} subscribes to c0 and c1"));
+            self.world.control(at, client, "SUBSCRIBE_NODEFS", b"c0\0*\0\0c1\0*\0\0")
+        } else {
+            self.trace.push(format!("{at} and {other}: {client:?} is visible"));
+            self.world.login(at, client, "NET-VISIBLE")
+        };
+        for _ in 0..self.world.random.below(3) {
+            self.world.deliver_one();
+        }
+        self.world.give(other, manager(client.host), &packet);
+    }
+
     fn add_steadily(&mut self, at: usize) {
         self.names += 1;
         let name = format!("n{}", self.names);
@@ -160,6 +180,7 @@ impl Story {
             if state != first {
                 return Err(format!("server {number} has {state:#?}\nand not {first:#?}"));
             }
+            self.world.check_rows(number)?;
             let has = |name: &&String| self.world.has(number, STEADY, name);
             if let Some(name) = self.gone.iter().find(has) {
                 return Err(format!("{name} has come back at {number}"));
@@ -175,6 +196,10 @@ impl Story {
         for _ in 0..2 {
             for _ in 0..STEPS {
                 self.step();
+                let wrong = (0..self.world.nodes.len()).find_map(|number| self.world.check_rows(number).err());
+                if let Some(why) = wrong {
+                    panic!("seed {seed}: {why}\n{}", self.trace.join("\n"));
+                }
             }
             self.world.heal();
             if let Err(why) = self.check() {

@@ -1,6 +1,7 @@
 //! Servers of one domain with streams between them that tests cut, hold up and join, on a scripted clock. From a seed, the same
 //! each time.
 
+use crate::rows::Rows;
 use bytes::Bytes;
 use std::{
     borrow::Cow,
@@ -84,6 +85,8 @@ pub(crate) struct Node {
     address: SocketAddr,
     /// All that its disk has.
     kept: Vec<Changed>,
+    /// What is left in the file of all that was told.
+    rows: Rows,
     due: Option<Duration>,
     pub(crate) log: Vec<LogEvent>,
     /// Answers that it has sent.
@@ -141,6 +144,7 @@ impl World {
             id: ServerId(0),
             address: address(number),
             kept: Vec::new(),
+            rows: Rows::default(),
             due: None,
             log: Vec::new(),
             answers: Vec::new(),
@@ -224,6 +228,15 @@ impl World {
         ended.into_iter().chain(folded).collect()
     }
 
+    /// The file of a server has what the server knows.
+    pub(crate) fn check_rows(&self, number: usize) -> Result<(), String> {
+        let node = &self.nodes[number];
+        let Some(server) = &node.server else { return Ok(()) };
+        let knows = Rows::of(&server.snapshot().collect::<Vec<_>>());
+        let differences = node.rows.differences(&knows);
+        if differences.is_empty() { Ok(()) } else { Err(format!("the file of {number}: {differences:#?}")) }
+    }
+
     /// A server starts with what its disk has.
     pub(crate) fn start(&mut self, number: usize) {
         self.runs += 1;
@@ -239,6 +252,7 @@ impl World {
             server.apply(now, changed, ChangeSource::Kept);
         }
         node.kept = server.snapshot().collect();
+        node.rows = Rows::of(&node.kept);
         (node.id, node.server, node.due) = (id, Some(server), None);
         self.settle(number);
         let now = self.now.monotonic;
@@ -284,7 +298,10 @@ impl World {
                     self.nodes[number].due = due;
                     return;
                 }
-                Output::Event(Event::Changed(changed)) => self.nodes[number].kept.push(changed),
+                Output::Event(Event::Changed(changed)) => {
+                    self.nodes[number].rows.write(&changed);
+                    self.nodes[number].kept.push(changed);
+                }
                 Output::Event(Event::Log(entry)) => self.nodes[number].log.push(entry.event),
                 Output::Event(Event::Published(_)) => {}
                 Output::Transmit(transmit) => {
@@ -501,7 +518,7 @@ impl World {
         self.send(number, manager(client.host), notice)
     }
 
-    pub(crate) fn login(&mut self, number: usize, client: Client<'_>, opcode: &str) {
+    pub(crate) fn login(&mut self, number: usize, client: Client<'_>, opcode: &str) -> Bytes {
         let notice = Notice {
             kind: Kind::Acked,
             port: client.port,
@@ -512,7 +529,7 @@ impl World {
             body: b"machine\0time\0tty\0",
             ..Notice::EMPTY
         };
-        self.send(number, manager(client.host), notice);
+        self.send(number, manager(client.host), notice)
     }
 
     /// The server of the other realm asks or tells something, for somebody of its own.

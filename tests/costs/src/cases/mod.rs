@@ -5,6 +5,7 @@ mod decoders;
 mod host_manager;
 mod names;
 mod proofs;
+mod realms;
 mod server;
 mod server_state;
 
@@ -56,6 +57,7 @@ pub(crate) fn all() -> Vec<Case> {
         proofs::cases(),
         server::cases(),
         server_state::cases(),
+        realms::cases(),
         host_manager::cases(),
         client::cases(),
     ];

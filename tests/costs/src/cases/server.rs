@@ -76,7 +76,7 @@ impl Bench {
             match self.server.poll(self.now) {
                 Output::Transmit(transmit) => sent.push(transmit),
                 Output::Job(Job::Verify(job)) => {
-                    let verdict = Verdict::Authentic(Identity::new(job.packet.notice().sender));
+                    let verdict = Verdict::Authentic(Identity::new(&job.expected));
                     let judgement =
                         Judgement { verdict, session: Some(self.session.clone()), opened: None, lifetime: None };
                     let done = Verified { id: job.id, result: Ok(judgement) };
@@ -407,7 +407,7 @@ fn room_for_list() -> usize {
 }
 
 /// A list of so many subscriptions, six octets each.
-fn different(count: usize) -> Vec<u8> {
+pub(super) fn different(count: usize) -> Vec<u8> {
     (0..count).flat_map(|number| format!("{number:02x}\0i\0\0").into_bytes()).collect()
 }
 

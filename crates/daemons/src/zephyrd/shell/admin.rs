@@ -31,10 +31,12 @@ impl Shell {
         match request {
             AdminRequest::Control(ControlRequest::Dump { here: false }, answer) => self.dump_to_file(Some(answer)),
             AdminRequest::Control(ControlRequest::Drain {}, answer) => {
-                let hosts = self.driver.machine().gauges().hosts;
-                tracing::info!("asked to go to another server: {}", plural::count(hosts, "host manager"));
-                self.driver.handle(Input::Command(Command::Drain));
-                let _ = answer.send(Answer::Draining(hosts));
+                let _ = answer.send(self.drain());
+            }
+            AdminRequest::Control(ControlRequest::EndDrain {}, answer) => {
+                tracing::info!("host managers may come again");
+                self.driver.handle(Input::Command(Command::EndDrain));
+                let _ = answer.send(Answer::DrainEnded);
             }
             AdminRequest::Control(ControlRequest::Reload {}, answer) => {
                 let result = self.reload();
@@ -47,6 +49,23 @@ impl Shell {
                 let _ = answer.send(metrics::render(&self.metrics()));
             }
         }
+    }
+
+    /// Asks the hosts to go, if there is another server to go to. Whoever waits for that asks for it again and again.
+    fn drain(&mut self) -> Answer {
+        let machine = self.driver.machine();
+        let hosts = machine.gauges().hosts;
+        let count = plural::count(hosts, "host manager");
+        if hosts > 0 && machine.living_peer().is_none() {
+            return Answer::Refused(format!(
+                "no other server of the realm is up, to which {count} could go; zephyrctl peers says how they are"
+            ));
+        }
+        if !machine.is_draining() {
+            tracing::info!("asked to go to another server: {count}");
+        }
+        self.driver.handle(Input::Command(Command::Drain));
+        Answer::Draining(hosts)
     }
 
     fn answer(&self, request: &ControlRequest) -> Answer {
@@ -169,7 +188,12 @@ impl Shell {
         Ok((domain, Some((acceptor, service))))
     }
 
-    fn take_over(&mut self, configuration: Configuration) -> Answer {
+    fn take_over(&mut self, mut configuration: Configuration) -> Answer {
+        let state = self.environment.state.status();
+        if let (Some(file), Some(why)) = (state.file, state.why) {
+            let text = format!("the state is in memory only, and {file} is tried again now: {why}");
+            configuration.warnings.push(Problem::of_machine(text));
+        }
         self.sources = configuration.sources;
         for warning in &configuration.warnings {
             tracing::warn!("{warning}");

@@ -179,6 +179,11 @@ impl Server {
         self.tell_if_drained();
     }
 
+    /// Whether host managers are asked to go to another server.
+    pub const fn is_draining(&self) -> bool {
+        self.is_draining
+    }
+
     /// A host's manager does not talk to this server any longer.
     pub(crate) fn host_left(&mut self, manager: SocketAddr) {
         self.changed(Change::HostGone { manager });

@@ -1,7 +1,7 @@
 //! What clients and host managers say is handed on to C servers as they said it, and what those hand on is handled as if it had
 //! come here (server to server, section 4).
 
-use super::{Liveness, RETELL_INTERVAL, forwards::Concerned};
+use super::{Liveness, RETELL_INTERVAL, RETELL_SOON, forwards::Concerned};
 use crate::server::{
     Change, Changed, Event, LogEvent, PeerKind, Server,
     intake::Arrival,
@@ -35,10 +35,10 @@ impl Server {
         let is_for_hosts = request.notice.instance.eq_ignore_ascii_case(names::HM);
         match ServerClass::of(&request.names.class) {
             Some(ServerClass::ZephyrAdmin) => self.c_admin_request(request, place),
-            Some(ServerClass::HmCtl) => self.c_forwarded(request, Self::hm_ctl_elsewhere),
-            Some(ServerClass::ZephyrCtl) if is_for_hosts => self.c_forwarded(request, Self::hm_ctl_elsewhere),
-            Some(ServerClass::ZephyrCtl) => self.c_forwarded(request, Self::zephyr_ctl),
-            Some(ServerClass::Login) => self.c_forwarded(request, Self::login),
+            Some(ServerClass::HmCtl) => self.c_forwarded(request, place, Self::hm_ctl_elsewhere),
+            Some(ServerClass::ZephyrCtl) if is_for_hosts => self.c_forwarded(request, place, Self::hm_ctl_elsewhere),
+            Some(ServerClass::ZephyrCtl) => self.c_forwarded(request, place, Self::zephyr_ctl),
+            Some(ServerClass::Login) => self.c_forwarded(request, place, Self::login),
             Some(ServerClass::UserLocate) | None => {
                 self.report(LogEvent::PeerNotice { class: request.notice.class.into(), from });
                 self.reply(request, Reply::Sent);
@@ -47,7 +47,8 @@ impl Server {
     }
 
     /// Handles what was forwarded: it is of the program at the address in its uid and the port that it names.
-    fn c_forwarded(&mut self, request: &mut Request<'_>, handle: fn(&mut Self, &mut Request<'_>)) {
+    fn c_forwarded(&mut self, request: &mut Request<'_>, place: usize, handle: fn(&mut Self, &mut Request<'_>)) {
+        let told = self.events.len();
         let uid = request.notice.uid;
         let is_of_host = ServerClass::of(&request.names.class) == Some(ServerClass::HmCtl)
             || request.notice.instance.eq_ignore_ascii_case(names::HM);
@@ -56,6 +57,35 @@ impl Server {
         handle(self, request);
         if request.answered.is_none() {
             self.reply(request, Reply::Sent);
+        }
+        self.c_end_again(request, place, told);
+    }
+
+    /// What a client ended before we told its server everything, that server had back from us, and waits in vain to hear of it:
+    /// it forgets the client, and is told of it as it is.
+    fn c_end_again(&mut self, request: &Request<'_>, place: usize, told: usize) {
+        let Some(peer) = self.c_peers.peers.get(place) else { return };
+        if peer.told_at.is_none_or(|at| at < u64::from(request.notice.uid.seconds)) {
+            return;
+        }
+        let changes = self.events.iter().skip(told).filter_map(|event| match event {
+            Event::Changed(Changed { change, .. }) => Some(change),
+            _ => None,
+        });
+        let clients: BTreeSet<SocketAddr> = changes
+            .filter_map(|change| match change {
+                Change::ClientGone { client, .. } | Change::Unsubscribed { client, .. } => Some(*client),
+                Change::LocationGone { address, .. } => Some(*address),
+                _ => None,
+            })
+            .collect();
+        for &client in &clients {
+            self.c_kill_at(request.now, place, client);
+        }
+        if let Some(peer) = self.c_peers.peers.get_mut(place)
+            && !clients.is_empty()
+        {
+            peer.offer_due.get_or_insert(request.now.monotonic + RETELL_SOON);
         }
     }
 

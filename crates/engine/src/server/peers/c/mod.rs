@@ -44,6 +44,8 @@ const FIRST_STREAM: u64 = 1 << 62;
 const OFFER_INTERVAL: Duration = Duration::from_secs(10);
 /// What cannot be forwarded is told by a dump after this time, together with what else there is by then.
 const RETELL_INTERVAL: Duration = Duration::from_secs(60);
+/// As long after what it has been told wrongly, so that more of that may come to light.
+const RETELL_SOON: Duration = Duration::from_secs(1);
 /// Between exchanges that one server may begin with offers.
 const GET_INTERVAL: Duration = Duration::from_secs(5);
 /// Between notes of how far a server is known to know everything, which are kept.
@@ -81,6 +83,8 @@ struct CPeer {
     /// Whether it has told everything since it was last not there, and whether it was told everything.
     heard_all: bool,
     told_all: bool,
+    /// When it was first told everything since then, in seconds since 1970.
+    told_at: Option<u64>,
     /// When it is to be offered a dump.
     offer_due: Option<Duration>,
     last_get: Option<Duration>,
@@ -130,6 +134,7 @@ impl CPeer {
             merge: None,
             heard_all: false,
             told_all: false,
+            told_at: None,
             offer_due: None,
             last_get: None,
             offered: None,
@@ -342,7 +347,7 @@ impl Server {
         peer.forwards.clear();
         peer.kills.clear();
         (peer.heard_all, peer.told_all, peer.offer_due, peer.merge) = (false, false, None, None);
-        peer.offered = None;
+        (peer.offered, peer.told_at) = (None, None);
         let streams: Vec<StreamId> = peer.exchanges.drain(..).map(|exchange| exchange.stream).collect();
         streams.into_iter().for_each(|stream| self.order(StreamOrder::Close { stream }));
         self.c_peers.peers.iter_mut().skip(place).take(1).for_each(|peer| peer.forwards.clear());

@@ -446,6 +446,7 @@ impl Server {
         let before = peer.hello.state();
         if exchange.tells == Tells::Everything && peer.kills.is_empty() {
             peer.told_all = true;
+            peer.told_at.get_or_insert(now.wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs());
             let name = peer.name.clone();
             let acts = peer.hello.dumped(now.monotonic);
             self.counters.dumps += 1;
