@@ -7,9 +7,11 @@ pub(crate) mod code {
     pub(crate) const S_PRINCIPAL_UNKNOWN: i32 = -1_765_328_377;
     pub(crate) const ETYPE_NOSUPP: i32 = -1_765_328_370;
     pub(crate) const PATH_NOT_ACCEPTED: i32 = -1_765_328_356;
+    pub(crate) const BAD_INTEGRITY: i32 = -1_765_328_353;
     pub(crate) const TKT_EXPIRED: i32 = -1_765_328_352;
     pub(crate) const TKT_NYV: i32 = -1_765_328_351;
     pub(crate) const SKEW: i32 = -1_765_328_347;
+    pub(crate) const BAD_KEY_VERSION: i32 = -1_765_328_340;
     pub(crate) const NO_TGT: i32 = -1_765_328_317;
     pub(crate) const WRONG_REALM: i32 = -1_765_328_316;
     pub(crate) const CC_NOTFOUND: i32 = -1_765_328_243;

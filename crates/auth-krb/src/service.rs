@@ -5,7 +5,7 @@ use crate::{
     channel::{self, KerberosPending},
     default_realm,
     enctype::{Enctype, Permitted},
-    error,
+    error::{self, Error, code},
     keytab::{DEFAULT_KEYTAB, Keys, Keytab},
     session::{KeySession, TicketSession},
     storage,
@@ -44,6 +44,9 @@ struct State {
     own: Option<Arc<Own>>,
     /// When the KDC last gave none.
     refused: Option<Instant>,
+    /// Something could not be had with them: a ticket in their cache may be no good, such as one between realms whose keys have
+    /// been changed since.
+    doubted: bool,
 }
 
 /// Credentials of the service, and the keys that they were fetched with.
@@ -92,20 +95,21 @@ impl KerberosService {
         self
     }
 
-    /// The service's credentials, fetched anew where they are about to end or the keytab has changed. Whoever comes meanwhile
-    /// waits: one asks the KDC for all.
+    /// The service's credentials, fetched anew where they are about to end, are doubted, or the keytab has changed. Whoever comes
+    /// meanwhile waits: one asks the KDC for all.
     fn own(&self) -> Result<Arc<Own>, AuthError> {
         let keys = self.keytab.keys();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let old = state.own.clone().filter(|own| Arc::ptr_eq(&own.keys, &keys) && own.remaining() > 0);
         let waits = state.refused.is_some_and(|refused| refused.elapsed() < RETRY);
-        if let Some(own) = old.as_ref().filter(|own| own.is_fresh() || waits) {
+        let is_good = |own: &Arc<Own>| waits || own.is_fresh() && !state.doubted;
+        if let Some(own) = old.as_ref().filter(|own| is_good(own)) {
             return Ok(Arc::clone(own));
         }
         match OwnCredentials::fetch(&keys.keytab, self.realm.as_bytes()) {
             Ok(credentials) => {
                 let own = Arc::new(Own { keys, credentials });
-                *state = State { own: Some(Arc::clone(&own)), refused: None };
+                *state = State { own: Some(Arc::clone(&own)), refused: None, doubted: false };
                 Ok(own)
             }
             Err(error) => {
@@ -129,7 +133,27 @@ impl KerberosService {
             let search = Search { context: &context, cache: &cache, client: &client, realm: realm.as_bytes() };
             search.permitted(|enctype| self.permitted.has(enctype))
         };
-        find().map_err(error::in_realm(realm))
+        find().map_err(|error| {
+            self.doubt(&own);
+            self.explained(realm, error)
+        })
+    }
+
+    /// Why there is no ticket for the servers of `realm`: that a KDC cannot decrypt a ticket says nothing of which key it is about.
+    fn explained(&self, realm: &str, error: Error) -> AuthError {
+        if realm == self.realm || !matches!(error.code, code::BAD_INTEGRITY | code::BAD_KEY_VERSION) {
+            return error::in_realm(realm)(error);
+        }
+        let (own, text) = (&self.realm, error.text.replace('\n', "; "));
+        let reason = format!("the keys or versions of krbtgt/{realm}@{own} differ on the two KDCs: {text}");
+        AuthError::WrongRealm { realm: realm.to_owned(), reason }
+    }
+
+    /// These credentials are replaced at the next need. Until there are others they are used: not all that they are good for has
+    /// failed.
+    fn doubt(&self, own: &Arc<Own>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.doubted |= state.own.as_ref().is_some_and(|current| Arc::ptr_eq(current, own));
     }
 }
 

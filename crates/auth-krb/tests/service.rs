@@ -392,13 +392,53 @@ fn sessions_with_the_servers_of_realms() -> Result<()> {
             Ok(())
         });
     }
+    beside_another(NAME)
+}
+
+/// Runs a test in a realm that another one trusts.
+fn beside_another(test: &str) -> Result<()> {
     let realm = Realm::start_on(Engine::Native, RealmOptions::default())?;
     let other = Realm::start_on(Engine::Native, RealmOptions { realm: OTHER.to_owned(), ..RealmOptions::default() })?;
     other.trust(&realm)?;
     realm.add_settings("other", &other.whereabouts())?;
     let folders =
         [(FOLDER, &realm), (OTHER_FOLDER, &other)].map(|(name, realm)| (name, realm.folder().display().to_string()));
-    support::rerun(NAME, realm.env().into_iter().chain(folders))
+    let profile = ("KRB5_KDC_PROFILE", realm.folder().join("kdc.conf").display().to_string());
+    support::rerun(test, realm.env().into_iter().chain(folders).chain([profile]))
+}
+
+/// The ticket between the realms that was got with keys that differ is not used again.
+#[test]
+fn keys_between_realms_that_are_mended_are_good_at_the_next_attempt() -> Result<()> {
+    const NAME: &str = "keys_between_realms_that_are_mended_are_good_at_the_next_attempt";
+    if !support::is_inside() {
+        return beside_another(NAME);
+    }
+    as_server(NAME, Engine::Native, RealmOptions::default(), |home| {
+        let between = format!("krbtgt/{OTHER}@{REALM}");
+        let set = |password: &str| {
+            home.kadmin(&format!("delprinc -force {between}"))?;
+            home.kadmin(&format!("addprinc -pw {password} {between}"))
+        };
+        let service = home.service()?;
+        for _ in 0..2 {
+            set("else")?;
+            let error = service.session(OTHER).err().context("the keys differ")?;
+            let said = format!("the keys or versions of {between} differ on the two KDCs: ");
+            let is_said = |reason: &str| reason.starts_with(&said) && !reason.contains('\n');
+            assert!(
+                matches!(&error, AuthError::WrongRealm { realm, reason } if realm == OTHER && is_said(reason)),
+                "{error:?}"
+            );
+            set("between")?;
+            service.session(OTHER)?;
+            // Another server, which has no ticket yet.
+            home.service()?.session(OTHER)?;
+            // What was got stays good until something fails.
+            ensure!(refusal(service.session("ELSEWHERE.TEST")).contains("ELSEWHERE.TEST"));
+        }
+        carries(&mut connected(&service, &service)?)
+    })
 }
 
 /// A session that a server kept seals what the client opens that it was of.

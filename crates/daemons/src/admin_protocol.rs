@@ -217,6 +217,9 @@ pub struct RealmLine {
     pub state: String,
     /// Since it last answered; before it has, since it was first asked.
     pub seconds_silent: u64,
+    /// Why nothing can be sent there with proof, where the server could get no ticket.
+    #[serde(default)]
+    pub no_session: Option<String>,
     /// Packets that it has not acknowledged yet.
     pub waiting: usize,
     /// What it subscribed to here.

@@ -226,6 +226,9 @@ fn realms(realms: &[RealmLine]) -> String {
     let mut text = format!("{}\n", lines.next().unwrap_or_default());
     for (line, realm) in lines.zip(realms) {
         text += &format!("{line}\n");
+        if let Some(reason) = &realm.no_session {
+            text += &format!("  ! nothing can be sent there, as there is no ticket: {}\n", printable(reason));
+        }
         text += &table(&realm.servers.iter().map(realm_server).collect::<Vec<_>>(), "  ");
     }
     text
@@ -336,20 +339,20 @@ mod tests {
             realm: realm.to_owned(),
             state: state.to_owned(),
             seconds_silent,
+            no_session: None,
             waiting: 2,
             subscriptions: 7,
             servers,
         };
         let servers =
             vec![server("z1.a.test", &[[10, 0, 0, 1]], true, true), server("z2", &[[10, 0, 0, 2]], false, false)];
-        let all = vec![
-            realm("A.TEST", "up", 65, servers),
-            realm("LONG.TEST", "new", 3, vec![server("x\u{1b}", &[], true, false)]),
-        ];
+        let mute = RealmLine { no_session: Some("no\u{1b} key".to_owned()), ..realm("A.TEST", "up", 65, servers) };
+        let all = vec![mute, realm("LONG.TEST", "new", 3, vec![server("x\u{1b}", &[], true, false)])];
         assert_eq!(
             answer(&Answer::Realms(all)),
             "REALM      STATE  SILENT     WAITING  SUBSCRIPTIONS\n\
              A.TEST     up     1 min 5 s  2        7\n\
+             \x20 ! nothing can be sent there, as there is no ticket: no\\u{1b} key\n\
              \x20 * z1.a.test  10.0.0.1:2103\n\
              \x20 - z2         10.0.0.2:2103  only received from\n\
              LONG.TEST  new    3 s        2        7\n\

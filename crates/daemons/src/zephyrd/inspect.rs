@@ -84,6 +84,7 @@ impl Inspector<'_> {
             realm: text(realm.name),
             state: state_of(realm.state).to_owned(),
             seconds_silent: realm.silent.as_secs(),
+            no_session: realm.no_session.map(ToString::to_string),
             waiting: realm.pending,
             subscriptions: realm.subscriptions,
             servers: realm.servers.iter().map(|server| realm_server(server, realm.current)).collect(),

@@ -228,6 +228,23 @@ fn s132_a_refusal_there_is_told_here() {
 }
 
 #[test]
+fn who_writes_to_a_realm_that_is_not_known_hears_that() {
+    for mut stage in [up(), Stage::new()] {
+        for (recipient, reason) in [
+            ("bob@SOUTH.TEST", Some("this server knows no realm SOUTH.TEST")),
+            ("@SOUTH.TEST", Some("this server knows no realm SOUTH.TEST")),
+            ("bob@ATHENA.TEST", None),
+            ("bob", None),
+            ("", None),
+        ] {
+            let answers = stage.tell(recipient);
+            let told: Vec<_> = answers.iter().map(|it| (it.to, it.answer(), it.reason())).collect();
+            assert_eq!(told, [(here(), "SERVACK LOST".to_owned(), reason.map(str::to_owned))], "{recipient}");
+        }
+    }
+}
+
+#[test]
 fn s136_what_is_unproven_is_handed_off_unproven() {
     let mut stage = up();
     // Even without a session.
@@ -409,8 +426,11 @@ fn s13_a_session_that_could_not_be_had_is_asked_for_again() {
     assert_eq!(stage.begin(), []);
     assert!(matches!(stage.events.last(), Some(LogEvent::NoRealmSession { .. })), "{:?}", stage.events);
     assert_eq!(stage.wait(29), []);
+    let mute = |stage: &Stage| stage.engine.other_realms(stage.now).filter(|realm| realm.no_session.is_some()).count();
+    assert_eq!(mute(&stage), 2, "operators see it");
     stage.engine.sessions = Sessions::Given(Ticketed::of(AUTHENTICATOR));
     assert_eq!(opcodes(&stage.wait(2).into_iter().map(|(_, it)| it).collect::<Vec<_>>()), ["SENDSUBS", "SENDSUBS"]);
+    assert_eq!(mute(&stage), 0);
 }
 
 #[test]

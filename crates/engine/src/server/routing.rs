@@ -19,7 +19,9 @@ use zephyr_core::{
     limits::Limits,
     notice::{Claim, FormatError, Notice},
     policy::{Action, Refusal, Why},
+    principal::Principal,
     realm::completed,
+    sanitize,
     time::Now,
     uid::UidSource,
 };
@@ -40,7 +42,21 @@ impl Server {
             request.notice.recipient = b"";
         }
         let shown = completed(request.notice.recipient, self.config.realms.local()).into();
-        self.publish_here(request, &recipient, shown)
+        let reply = self.publish_here(request, &recipient, shown);
+        if reply == Reply::Lost && request.reach == Reach::Realms {
+            self.explain_unknown_realm(request, &recipient);
+        }
+        reply
+    }
+
+    /// Who writes to somebody of a realm that is not known here hears that: else it looks as if the other had not logged in.
+    fn explain_unknown_realm(&self, request: &mut Request<'_>, recipient: &[u8]) {
+        let realm = Principal::parse(recipient).realm.filter(|realm| *realm != self.config.realms.local());
+        if let Some(realm) = realm
+            && request.message.is_none()
+        {
+            request.message = Some(format!("this server knows no realm {}", sanitize::name(realm)));
+        }
     }
 
     /// Delivers a notice to all here who subscribed to this recipient, who are shown it so; and, when it is to all, copies to

@@ -184,6 +184,11 @@ fn obtain(service: &dyn Service, realm: &[u8]) -> Obtained {
 /// What is said of a realm that there is no session with: what it means, why, and what to do.
 fn failure(realm: &str, own: &str, error: &AuthError) -> String {
     let advice = match error {
+        AuthError::WrongRealm { reason, .. } if reason.contains("differ on the two KDCs") => format!(
+            "Set the same password for krbtgt/{realm}@{own} on both, as with kadmin.local cpw, and compare the versions with getprinc; \
+             it is tried again every {} seconds",
+            RETRY_INTERVAL.as_secs()
+        ),
         AuthError::WrongRealm { .. } => format!(
             "Check as the server does, with kinit -k -t KEYTAB zephyr/zephyr@{own} and then kvno zephyr/zephyr@{realm}: both KDCs \
              must have krbtgt/{realm}@{own} with the same key, and krb5.conf must say where the KDC of {realm} is"
@@ -318,6 +323,11 @@ mod tests {
         for part in ["kvno zephyr/zephyr@A.TEST", "krbtgt/A.TEST@HERE.TEST", "Server not found in database"] {
             assert!(said.contains(part), "{said}");
         }
+        let reason =
+            "the keys or versions of krbtgt/A.TEST@HERE.TEST differ on the two KDCs: Decrypt integrity check failed";
+        let differ = AuthError::WrongRealm { realm: "A.TEST".to_owned(), reason: reason.to_owned() };
+        let said = failure("A.TEST", "HERE.TEST", &differ);
+        assert!(said.contains("Set the same password for krbtgt/A.TEST@HERE.TEST on both"), "{said}");
         assert!(failure("A", "H", &AuthError::ClockSkew).contains("Set this machine's clock"));
     }
 }

@@ -354,13 +354,13 @@ impl Server {
         match result {
             Ok(session) => {
                 if let Some(realm) = self.realms.table.get_mut(id) {
-                    realm.set_session(Some(session), again);
+                    realm.set_session(Ok(session), again);
                 }
                 self.wake_packets_to(id, now.monotonic);
             }
             Err(error) => {
                 if let Some(realm) = self.realms.table.get_mut(id) {
-                    realm.set_session(None, again);
+                    realm.set_session(Err(error.clone()), again);
                 }
                 self.counters.realm_no_session += 1;
                 self.report(LogEvent::NoRealmSession { realm: name.as_ref().into(), error });

@@ -5,7 +5,11 @@ use crate::server::{
     realms::outbox::Side,
 };
 use std::{collections::HashMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
-use zephyr_core::{auth::Session, names, time::Now};
+use zephyr_core::{
+    auth::{AuthError, Session},
+    names,
+    time::Now,
+};
 
 /// Other realms that are kept at most, those that are no longer listed included.
 const MAX_REALMS: usize = 4096;
@@ -55,6 +59,8 @@ struct Ticket {
     is_asked: bool,
     /// When one may be asked for again, whatever has become of the last request.
     again: Duration,
+    /// Why the last request brought none.
+    refused: Option<AuthError>,
 }
 
 /// Another realm.
@@ -86,7 +92,7 @@ impl Realm {
             heard: Duration::ZERO,
             began: Duration::ZERO,
             forgot_us: false,
-            ticket: Ticket { session: None, is_asked: false, again: Duration::ZERO },
+            ticket: Ticket { session: None, is_asked: false, again: Duration::ZERO, refused: None },
         }
     }
 
@@ -124,13 +130,22 @@ impl Realm {
     }
 
     /// A session has come, or none: then it may be asked for again at this moment.
-    pub(crate) fn set_session(&mut self, session: Option<Arc<dyn Session>>, again: Duration) {
+    pub(crate) fn set_session(&mut self, session: Result<Arc<dyn Session>, AuthError>, again: Duration) {
         let ticket = &mut self.ticket;
         if std::mem::take(&mut ticket.is_asked) {
             ticket.again = again;
-            // The one before may be good for some minutes yet.
-            ticket.session = session.or_else(|| ticket.session.take());
+            match session {
+                Ok(session) => (ticket.session, ticket.refused) = (Some(session), None),
+                // The one before may be good for some minutes yet.
+                Err(error) => ticket.refused = Some(error),
+            }
         }
+    }
+
+    /// Why nothing that is proven can be sent there now, if the last request for a session brought none.
+    pub(crate) fn no_session(&self, now: Now) -> Option<&AuthError> {
+        let has_ended = |session: &Arc<dyn Session>| session.ends().is_some_and(|end| end <= now.wall);
+        self.ticket.refused.as_ref().filter(|_| self.ticket.session.as_ref().is_none_or(has_ended))
     }
 
     /// The address with this number among those that we send to, counted round.

@@ -2,7 +2,7 @@
 
 use crate::server::{Server, origin::RealmServer, realms::table::RealmState};
 use std::{net::SocketAddr, time::Duration};
-use zephyr_core::time::Now;
+use zephyr_core::{auth::AuthError, time::Now};
 
 /// Another realm, as operators see it.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,8 @@ pub struct RealmView<'a> {
     pub current: Option<SocketAddr>,
     /// How long ago it last answered, or was first asked.
     pub silent: Duration,
+    /// Why nothing can be sent there with proof: there is no session, and this is what the last attempt to get one brought.
+    pub no_session: Option<&'a AuthError>,
     /// Packets on their way to it.
     pub pending: usize,
     /// Its subscriptions here.
@@ -32,6 +34,7 @@ impl Server {
             servers: &realm.servers,
             current: realm.target(realm.current),
             silent: now.monotonic.saturating_sub(realm.heard),
+            no_session: realm.no_session(now),
             pending: self.realms.outbox.count_of(id),
             subscriptions: self.realms.theirs.count_of(id),
         })
