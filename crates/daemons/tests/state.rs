@@ -244,6 +244,43 @@ fn a_broken_file_is_moved_aside() {
 }
 
 #[test]
+fn a_file_that_is_broken_inside_is_moved_aside_at_once() {
+    const PAGE: usize = 4096;
+    let mut site = Site::new();
+    let server = site.start();
+    let mut reader = Program::new(server.address, "alice@OPEN.TEST");
+    subscribe(&mut reader, b"foo\0*\0\0");
+    stop(server);
+    let mut octets = fs::read(site.file()).unwrap();
+    // That of the clients, which nobody reads before all is read.
+    octets[3 * PAGE..4 * PAGE].fill(0xff);
+    fs::write(site.file(), octets).unwrap();
+    let server = site.start();
+    assert_eq!(site.status(), format!("kept in {}", site.file().display()));
+    assert!(site.folder.path().join("state.db.broken-1").exists());
+    subscribe(&mut reader, b"foo\0*\0\0");
+    kill(server);
+    let server = site.start();
+    assert_eq!(site.held(), [1, 1]);
+    stop(server);
+}
+
+#[test]
+fn a_file_that_is_removed_is_made_anew() {
+    let mut site = Site::new();
+    let server = site.start();
+    let mut reader = Program::new(server.address, "alice@OPEN.TEST");
+    subscribe(&mut reader, b"foo\0*\0\0");
+    fs::remove_file(site.file()).unwrap();
+    server.line_with("removed or replaced");
+    server.line_with("everything is kept again");
+    stop(server);
+    let server = site.start();
+    assert_eq!(site.held(), [1, 1]);
+    stop(server);
+}
+
+#[test]
 fn two_servers_do_not_share_a_file() {
     let mut site = Site::new();
     let first = site.start();
