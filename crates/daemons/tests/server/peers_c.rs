@@ -695,7 +695,7 @@ fn what_ended_there_while_ours_was_dead_has_ended_here() {
 /// The C server was told again what a client had ended there, before it could say so.
 #[test]
 fn what_ended_there_before_it_was_told_everything_ends_there_again() {
-    let mut before = in_agreement();
+    let (mut before, _) = in_agreement();
     before.wait(1);
     let mut stage = started_again(&before);
     stage.wait(0);
@@ -706,7 +706,7 @@ fn what_ended_there_before_it_was_told_everything_ends_there_again() {
     tells(&mut stage, id, &[known(BOB, 6000), FOO, known(ALICE, 6001), FOO]);
     let id = offer(&orders(&mut stage));
     stream(&mut stage, StreamEvent::Open { stream: id });
-    assert!(told(&orders(&mut stage), id).contains(&"sub bar".to_owned()), "for how long it runs is not known");
+    assert!(told(&orders(&mut stage), id).contains(&"sub bar".to_owned()), "nothing shows that it ran on");
     tells(&mut stage, id, &[known(BOB, 6000), FOO, known(ALICE, 6001), FOO]);
     jobs(&mut stage);
     let late = made_at(&mut stage, host(2), control("UNSUBSCRIBE", BOB, b"bar\0*\0\0"));
