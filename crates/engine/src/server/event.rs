@@ -310,9 +310,14 @@ impl crate::server::Server {
 
     /// Reports a change of the server's state that is made here and now; gives its stamp.
     pub(crate) fn changed(&mut self, change: Change) -> Stamp {
+        self.c_peers.note(&change);
+        self.changed_for_ours(change)
+    }
+
+    /// The same of one that concerns no C server.
+    pub(crate) fn changed_for_ours(&mut self, change: Change) -> Stamp {
         let stamp = self.stamps.next(self.now);
         self.versions.raise(stamp);
-        self.c_peers.note(&change);
         let changed = Changed { stamp, change };
         self.tell_ended();
         // The number that it has when it is told.

@@ -172,9 +172,27 @@ impl Server {
             {
                 self.ours.log(&known, None, self.told);
             }
-            self.changed(change);
+            self.changed_unless_there(change);
         }
         applied
+    }
+
+    /// Tells that what one change had made has ended. To a C server, which knows no stamps, that means nothing while another change
+    /// has made the same: it would forget what is still there.
+    fn changed_unless_there(&mut self, change: Change) {
+        let is_there = match &change {
+            Change::ClientGone { client, .. } => self.clients.at(*client).is_some(),
+            Change::Unsubscribed { client, destinations, .. } => self
+                .clients
+                .at(*client)
+                .is_some_and(|id| destinations.iter().any(|it| self.subscriptions.contains(it, id))),
+            Change::LocationGone { user, address, .. } => self.locations.stamp(user, *address).is_some(),
+            _ => false,
+        };
+        match is_there {
+            true => self.changed_for_ours(change),
+            false => self.changed(change),
+        };
     }
 
     /// Tells of a change that another server has told, as far as it has changed anything.

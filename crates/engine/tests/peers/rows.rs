@@ -7,6 +7,9 @@ use std::{
 };
 use zephyr_engine::server::{Change, Changed, Destination, Stamp};
 
+/// A realm, a destination, who asks, and when.
+type OfRealm = (Arc<[u8]>, Vec<u8>, Arc<[u8]>, Stamp);
+
 /// The rows of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rows {
@@ -14,7 +17,7 @@ pub(crate) struct Rows {
     subscriptions: BTreeMap<(SocketAddr, Vec<u8>), Stamp>,
     locations: BTreeMap<(Arc<[u8]>, SocketAddr), Stamp>,
     /// Two servers may have been told of the same one.
-    of_realms: BTreeSet<(Arc<[u8]>, Vec<u8>, Arc<[u8]>, Stamp)>,
+    of_realms: BTreeSet<OfRealm>,
     confirmed: BTreeSet<SocketAddr>,
 }
 
