@@ -585,6 +585,7 @@ fn what_is_refused_there_or_comes_late_is_told_by_a_dump_and_counts_as_unknown_b
         stage.wait(11);
         let offers = orders(&mut stage).iter().filter(|it| matches!(it, StreamOrder::Offer { .. })).count();
         assert_eq!(offers, usize::from(dumps), "{kind:?} after {waits}");
+        hears(&mut stage);
         // It is not fetched, and both are parted.
         let id = apart(&mut stage, |_| ());
         stream(&mut stage, StreamEvent::Open { stream: id });
