@@ -241,8 +241,8 @@ fn export_table(
     Ok(())
 }
 
-/// Makes a file from lines, or fills one without elements: all of them, or none. Gives how many there are. The new file has an
-/// identity of its own, so the one that the lines are from may go on.
+/// Makes a file from lines, or fills one without elements: all of them, or none. Gives how many there are. The server
+/// that the lines are from may have gone on, so what was made until now counts as used.
 ///
 /// # Errors
 ///
