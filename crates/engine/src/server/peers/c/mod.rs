@@ -1,7 +1,7 @@
 //! Peers that are C's programs (server to server, sections 2 to 4).
 //!
-//! * [`hello`]: who of them is there
-//! * [`records`], `dump`, `merge`: exchanging all that both know, over a proven stream
+//! * `hello`: who of them is there
+//! * `records`, `dump`, `merge`: exchanging all that both know, over a proven stream
 //! * `forwards`, `forwarding`: handing on what clients say, as they said it
 //! * `talk`: packets from and to them
 //! * `witness`: which of them ran on while we were apart

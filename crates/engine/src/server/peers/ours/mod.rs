@@ -1,9 +1,9 @@
 //! Other servers of ours, of the same domain: each knows what all of them know.
 //!
-//! Each pair of servers has one stream. On it each sends the other what it knows ([`cursor`]), and all that changes, whoever has
-//! changed it ([`log`]): so a change comes after all that its maker knew when he made it, whichever other streams are down.
+//! Each pair of servers has one stream. On it each sends the other what it knows (`cursor`), and all that changes, whoever has
+//! changed it (`log`): so a change comes after all that its maker knew when he made it, whichever other streams are down.
 //! What each knows is said beside it, as a version vector, after what it covers. When a whole snapshot is there, what it has
-//! not, and what its maker knew when it began, has ended ([`receiving`]).
+//! not, and what its maker knew when it began, has ended (`receiving`).
 //!
 //! A change that makes something has a stamp, by which it is alive at all servers until one ends it, and each that learns of its
 //! end ends it. Of two changes that make the same, made apart, all servers keep the same one, and whoever sees both says that
