@@ -388,7 +388,7 @@ fn operators_look_at_a_file_and_move_what_is_in_it() {
     let mut reader = Program::new(server.address, "alice@OPEN.TEST");
     subscribe(&mut reader, b"foo\0*\0\0");
     let (status, said, _) = site.zephyrctl(&["state", "check"]);
-    assert!(status == Some(0) && said.contains("no damage; version 2, realm OPEN.TEST, a server uses it"), "{said}");
+    assert!(status == Some(0) && said.contains("no damage; version 3, realm OPEN.TEST, a server uses it"), "{said}");
     assert!(said.lines().any(|line| line.split_whitespace().eq(["subscriptions", "1"])), "{said}");
     let lines = site.folder.path().join("lines");
     let lines = lines.to_str().unwrap();

@@ -13,6 +13,7 @@ use crate::server::{
 use std::{
     collections::BTreeSet,
     net::{IpAddr, SocketAddr},
+    time::Duration,
 };
 use zephyr_core::{names, time::Now};
 
@@ -65,7 +66,9 @@ impl Server {
     /// it forgets the client, and is told of it as it is.
     fn c_end_again(&mut self, request: &Request<'_>, place: usize, told: usize) {
         let Some(peer) = self.c_peers.peers.get(place) else { return };
-        if peer.told_at.is_none_or(|at| at < u64::from(request.notice.uid.seconds)) {
+        let uid = request.notice.uid;
+        let made = Duration::from_secs(uid.seconds.into()) + Duration::from_micros(uid.micros.into());
+        if peer.told_at.is_none_or(|at| at <= made) {
             return;
         }
         let changes = self.events.iter().skip(told).filter_map(|event| match event {

@@ -90,8 +90,8 @@ struct CPeer {
     /// Whether it has told everything since it was last not there, and whether it was told everything.
     heard_all: bool,
     told_all: bool,
-    /// When it was first told everything since then, in seconds since 1970.
-    told_at: Option<u64>,
+    /// When it was first told everything since then, since 1970.
+    told_at: Option<Duration>,
     /// Since when it lacks something that was to be told, which only a dump brings.
     lacks: Option<Duration>,
     /// When it is to be offered a dump.

@@ -465,7 +465,7 @@ impl Server {
         let before = peer.hello.state();
         if exchange.tells == Tells::Everything && peer.kills.is_empty() {
             peer.told_all = true;
-            peer.told_at.get_or_insert(now.wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs());
+            peer.told_at.get_or_insert(now.wall.duration_since(UNIX_EPOCH).unwrap_or_default());
             peer.lacks = peer.lacks.filter(|&since| since > exchange.begun);
             if peer.lacks.is_some() {
                 peer.offer_due.get_or_insert(now.monotonic + OFFER_INTERVAL);
