@@ -4,10 +4,9 @@
 use libfuzzer_sys::fuzz_target;
 use std::net::Ipv4Addr;
 use zephyr_core::uid::Uid;
-use zephyr_engine::server::peers::c::{Record, Sender, Uptime};
+use zephyr_engine::server::peers::c::{Record, Sender};
 
 fuzz_target!(|octets: &[u8]| {
-    let _ = Uptime::read(octets);
     let Ok(record) = Record::read(octets) else { return };
     let sender = Sender { host: b"zsrv.test", port: 2103, address: Ipv4Addr::LOCALHOST };
     let uid = Uid { address: Ipv4Addr::LOCALHOST, seconds: 1, micros: 1 };
