@@ -31,6 +31,18 @@ fn answers(writer: &mut Client, (class, recipient): (&str, &str), text: &str, wa
     .map_err(|error| error.context(last))
 }
 
+/// Sends until the reader gets something that is proven: a C server that has no ticket for the other realm yet hands notices
+/// on without a proof.
+fn proven(writer: &mut Client, reader: &mut Client, (class, recipient): (&str, &str)) -> Result<()> {
+    let mut number = 0;
+    wait_until(&format!("{class} to {recipient}, proven"), TIMEOUT, || {
+        number += 1;
+        let text = format!("with a proof? {number}");
+        answers(writer, (class, recipient), &text, "sent")?;
+        Ok((reader.receive(&text)?.origin == Origin::Authentic).then_some(()))
+    })
+}
+
 /// A message to somebody of the other realm arrives as his who sent it; that nobody is there is told as well.
 fn messages(here: Make, there: Make) -> Result<()> {
     let Some((_lan, one, other)) = realms(here, there)? else { return Ok(()) };
@@ -39,7 +51,8 @@ fn messages(here: Make, there: Make) -> Result<()> {
         let mut reader = far.login(0, "bob")?.client()?;
         reader.subscribe(("MESSAGE", "*", &bob))?;
         let mut writer = near.login(0, "alice")?.client()?;
-        answers(&mut writer, ("MESSAGE", &bob), "hello", "sent")?;
+        proven(&mut writer, &mut reader, ("MESSAGE", &bob))?;
+        assert_eq!(writer.send("MESSAGE", "PERSONAL", &bob, "hello")?, "sent");
         let received = reader.receive("hello")?;
         let expected = (Origin::Authentic, format!("alice@{}", near.realm().name()), bob.clone());
         assert_eq!((received.origin, received.sender, received.recipient), expected);
@@ -72,6 +85,7 @@ fn subscriptions(here: Make, there: Make) -> Result<()> {
         let mut writer = far.login(0, "alice")?.client()?;
         neighbour.subscribe(("news", "*", "*"))?;
         granted(&mut reader, &foreign).with_context(|| near.said() + &far.said())?;
+        proven(&mut writer, &mut reader, ("news", ""))?;
         assert_eq!(writer.send("news", "today", "", "in my realm")?, "sent");
         let received = reader.receive("in my realm")?;
         let expected = (Origin::Authentic, format!("alice@{}", far.realm().name()), foreign.clone());
