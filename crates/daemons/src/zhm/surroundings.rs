@@ -106,6 +106,7 @@ impl Environment<HostManager> for Surroundings {
         let query = match job {
             Job::Owner(query) => query,
             Job::Lookup(lookup) => return self.lookups.run(lookup).map(Done::Lookup),
+            Job::Discover => return None,
         };
         let user = self.owners.as_mut().and_then(|owners| match query.certainty {
             Certainty::Usual => owners.owner(query.program),

@@ -245,7 +245,7 @@ fn a_host_manager_survives() {
                     let found = Err("nobody knows".into());
                     machine.handle(stage.now, Input::Done(Done::Lookup(lookup.answer(found))));
                 }
-                Output::Transmit(_) | Output::Event(_) => {}
+                Output::Job(Job::Discover) | Output::Transmit(_) | Output::Event(_) => {}
             }
         }
     }

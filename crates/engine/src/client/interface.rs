@@ -41,6 +41,8 @@ pub enum Command {
     TicketsFailed,
     /// The system cannot send to the host manager, with its error text: operations that wait for that fail.
     CannotSend(String),
+    /// Addresses or routes of this machine have changed, or it has slept: the server may know nobody here.
+    NetworkChanged,
 }
 
 /// An operation: one or more notices, and their acknowledgements and answers.

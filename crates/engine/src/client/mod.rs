@@ -132,6 +132,7 @@ impl Client {
             Command::WatchTickets => self.watch_tickets(false),
             Command::TicketsFailed => self.tickets.handle_failure(now),
             Command::CannotSend(text) => self.handle_send_error(now, text),
+            Command::NetworkChanged => {}
         }
     }
 

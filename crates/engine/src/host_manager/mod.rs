@@ -4,6 +4,7 @@
 //! whose a program's socket is ([`OwnerQuery`]), as what one user lets his programs send takes nothing from others, and
 //! where its servers are ([`Lookup`]): at the start, and again whenever one does not answer.
 
+mod discovery;
 pub mod event;
 mod lookup;
 mod outputs;
@@ -16,6 +17,7 @@ mod servers;
 mod shares;
 mod statistics;
 
+pub use discovery::{Candidate, Discovered, NotFound};
 pub use lookup::{Located, Lookup, LookupAnswer};
 pub use owner::{Certainty, Owner, OwnerAnswer, OwnerQuery};
 pub use servers::{Server, Servers, Waiting};
@@ -72,6 +74,8 @@ pub struct Config {
 pub enum Command {
     /// Flush the host: its subscriptions end, and the next packet of a program begins anew.
     Flush,
+    /// Addresses or routes of this host have changed, or it has slept: everything about servers may be different now.
+    NetworkChanged,
 }
 
 /// Work for the driver. No result is waited for: what does not depend on it goes on.
@@ -81,6 +85,8 @@ pub enum Job {
     Owner(OwnerQuery),
     /// To find out where a server is. It may take as long as the name service takes.
     Lookup(Lookup),
+    /// To find out which servers there are. One such job is under way at a time.
+    Discover,
 }
 
 /// The result of a job.
@@ -90,6 +96,8 @@ pub enum Done {
     Owner(OwnerAnswer),
     /// Of [`Job::Lookup`].
     Lookup(LookupAnswer),
+    /// Of [`Job::Discover`].
+    Discovered(Result<Discovered, NotFound>),
 }
 
 /// A host manager.
@@ -130,6 +138,7 @@ impl Machine for HostManager {
             Input::Done(Done::Lookup(answer)) => self.handle_lookup(now, answer),
             Input::Timeout => self.handle_timeout(now),
             Input::Command(Command::Flush) => self.flush(now),
+            Input::Command(Command::NetworkChanged) | Input::Done(Done::Discovered(_)) => {}
         }
     }
 

@@ -18,7 +18,7 @@ fn come(stage: &mut Stage, from: SocketAddr, local: IpAddr, octets: &[u8]) -> Ve
                 stage.machine.handle(stage.now, Input::Done(Done::Owner(query.answer(Owner::User(1000)))));
             }
             Output::Job(Job::Lookup(lookup)) => panic!("{} is known", lookup.host),
-            Output::Event(_) => {}
+            Output::Job(Job::Discover) | Output::Event(_) => {}
             Output::Wait(_) => return sent,
         }
     }

@@ -200,6 +200,7 @@ impl Stage {
                         None => assert_eq!(self.hung.replace(lookup), None, "one at a time"),
                     }
                 }
+                Output::Job(Job::Discover) => {}
                 Output::Event(event) => self.events.push(event),
                 Output::Wait(until) => {
                     self.due = until;

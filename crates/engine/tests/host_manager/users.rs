@@ -271,8 +271,7 @@ fn few_packets_wait_for_the_socket() {
                 Output::Job(Job::Owner(query)) => {
                     stage.machine.handle(stage.now, Input::Done(Done::Owner(query.answer(ALICE))));
                 }
-                Output::Job(Job::Lookup(_)) => {}
-                Output::Event(_) => {}
+                Output::Job(Job::Lookup(_) | Job::Discover) | Output::Event(_) => {}
                 Output::Transmit(packet) => {
                     stage.machine.put_back(packet);
                     break;

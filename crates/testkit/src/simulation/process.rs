@@ -142,6 +142,7 @@ impl Process {
                         machine.handle(now, Input::Done(host_manager::Done::Owner(answer)));
                     }
                     Output::Job(host_manager::Job::Lookup(lookup)) => return Effect::LookUp(lookup),
+                    Output::Job(host_manager::Job::Discover) => {}
                     Output::Event(event) => return Effect::HostManagerTells(event),
                     Output::Wait(until) => return Effect::Wait(until),
                 }

@@ -74,7 +74,7 @@ impl Bench {
                     self.machine.handle(self.now, Input::Done(Done::Owner(query.answer(Owner::User(1000)))));
                 }
                 // As one that takes long.
-                Output::Job(Job::Lookup(_)) | Output::Event(_) => {}
+                Output::Job(Job::Lookup(_) | Job::Discover) | Output::Event(_) => {}
                 Output::Wait(_) => return sent,
             }
         }
