@@ -9,7 +9,8 @@
 //! * `operations`: the operations in progress; `procedure`: one of them; `exchange`, `receipt`: a notice of it and its answer
 //! * `receiving`: received datagrams; `verification`, `keyring`: the verdict about their origin; `unverified`: those that wait for it
 //! * `policy`: the domain's policy, for notices that are sent or received
-//! * `renewal`, `tickets`: the renewal of subscriptions with new tickets; `restoration`: of those that the server has forgotten
+//! * `renewal`, `tickets`: the renewal of subscriptions with new tickets; `restoration`: of those that the server has forgotten;
+//!   `network`: changes of the machine's network
 
 mod backlog;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod keyring;
 mod location;
 mod log;
 mod message;
+mod network;
 mod operations;
 mod policy;
 mod procedure;
@@ -58,6 +60,7 @@ pub use subscription::{Subscription, SubscriptionRequest};
 
 use crate::machine::{Input, Machine, Output, Transmit};
 use host_manager::StatusQuery;
+use network::NetworkCheck;
 use operations::Owner;
 use procedure::Procedure;
 use receiving::Receiver;
@@ -77,6 +80,7 @@ pub struct Client {
     operations: BTreeMap<Owner, Procedure>,
     tickets: TicketWatch,
     restoration: Restoration,
+    network: NetworkCheck,
 }
 
 impl Client {
@@ -108,6 +112,7 @@ impl Client {
             operations: BTreeMap::new(),
             tickets: TicketWatch::default(),
             restoration: Restoration::new(settings.subscription_check),
+            network: NetworkCheck::default(),
         }
     }
 
@@ -132,7 +137,7 @@ impl Client {
             Command::WatchTickets => self.watch_tickets(false),
             Command::TicketsFailed => self.tickets.handle_failure(now),
             Command::CannotSend(text) => self.handle_send_error(now, text),
-            Command::NetworkChanged => {}
+            Command::NetworkChanged => self.handle_network_change(now),
         }
     }
 
@@ -158,12 +163,14 @@ impl Client {
             self.shared.session.request();
         }
         self.check_subscriptions(now);
+        self.check_after_change(now);
     }
 
     fn deadline(&self) -> Option<Duration> {
         let operations = self.operations.values().filter_map(Procedure::deadline);
         let query = self.shared.query.as_ref().map(StatusQuery::deadline);
-        let own = [self.tickets.deadline(), self.restoration.deadline(), self.receiver.deadline()];
+        let own =
+            [self.tickets.deadline(), self.restoration.deadline(), self.network.deadline(), self.receiver.deadline()];
         operations.chain(query).chain(own.into_iter().flatten()).min()
     }
 
