@@ -6,6 +6,7 @@
 mod local_addresses;
 mod names;
 mod outage;
+mod statements;
 mod users;
 
 use bytes::Bytes;
