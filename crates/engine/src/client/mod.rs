@@ -42,7 +42,7 @@ mod unverified;
 mod verification;
 
 pub use backlog::{Backlog, BacklogFull};
-pub use endpoint::{Config, Endpoint, Settings, Setup};
+pub use endpoint::{Config, Direct, DirectServer, Endpoint, Settings, Setup};
 pub use error::OperationError;
 pub use interface::{Command, Done, Event, Job, Operation, OperationId, Outcome};
 pub use location::LocationChange;
@@ -89,6 +89,7 @@ impl Client {
             address: Ipv4Addr::UNSPECIFIED,
             port: config.port,
             host_manager: config.host_manager,
+            server: None,
         };
         let mut client = Self { phase: Phase::Starting, ..Self::ready(endpoint, Policy::KERBEROS, config.settings) };
         match StatusQuery::new(now, config.port, false) {
@@ -132,7 +133,7 @@ impl Client {
             Command::WatchTickets => self.watch_tickets(false),
             Command::TicketsFailed => self.tickets.handle_failure(now),
             Command::CannotSend(text) => self.handle_send_error(now, text),
-            Command::NetworkChanged => {}
+            Command::NetworkChanged | Command::NotSent { .. } => {}
         }
     }
 
@@ -143,6 +144,8 @@ impl Client {
             Done::Session(session) => self.handle_session(now, &session),
             Done::Principal(principal) => self.handle_principal(now, principal),
             Done::Address(address) => self.handle_address(address),
+            // Only of a connection without a host manager.
+            Done::Discovered(_) | Done::Lookup(_) => {}
         }
     }
 
