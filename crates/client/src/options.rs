@@ -17,7 +17,7 @@ use zephyr_domain::{
     client_domain::ClientDomain,
     policy_file::{DEFAULT_PATH, PolicyFile, VARIABLE},
 };
-use zephyr_engine::client::{Direct, SUBSCRIPTION_CHECK, Settings};
+use zephyr_engine::client::{Config, Direct, SUBSCRIPTION_CHECK, Settings};
 use zephyr_net::{address, services};
 
 /// The source of a client's authentication and policy.
@@ -120,8 +120,14 @@ impl Options {
         }
     }
 
+    /// The configuration of a client that receives at this port.
+    pub(crate) fn config(&self, port: u16) -> Config {
+        let address = self.address.or_else(|| address::outward().ok()).unwrap_or(Ipv4Addr::LOCALHOST);
+        Config { host_manager: self.host_manager, port, address, settings: self.settings() }
+    }
+
     /// The client's behaviour.
-    pub(crate) const fn settings(&self) -> Settings {
+    const fn settings(&self) -> Settings {
         Settings {
             raw: self.raw,
             renews_tickets: self.renews_tickets,

@@ -82,6 +82,8 @@ pub struct Config {
     pub host_manager: SocketAddr,
     /// The UDP port at which the client receives.
     pub port: u16,
+    /// This machine's address, for what is sent to servers before they tell another one; only without a host manager.
+    pub address: Ipv4Addr,
     /// The client's behaviour.
     pub settings: Settings,
 }
