@@ -13,6 +13,7 @@ pub mod datagram;
 pub mod driver;
 pub mod hesiod;
 pub mod host;
+pub mod lookup;
 pub mod network_watch;
 pub mod services;
 pub mod socket;
