@@ -12,6 +12,8 @@ pub mod clock;
 pub mod datagram;
 pub mod driver;
 pub mod host;
+pub mod lookup;
+pub mod network_watch;
 pub mod services;
 pub mod socket;
 pub mod socket_owner;
