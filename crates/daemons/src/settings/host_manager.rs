@@ -2,8 +2,7 @@
 
 use super::{
     file::{self, LoadedSettings},
-    log::Log,
-    server_name::ServerName,
+    log::{Facility, Log},
     values::listen_address,
 };
 use crate::problem::Findings;
@@ -11,7 +10,7 @@ use std::{net::SocketAddr, path::Path};
 use zephyr_config::reader::Section;
 
 /// The settings of zhm; the default is what holds without a file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostManagerSettings {
     /// Section `zhm`.
     pub zhm: HostManager,
@@ -22,10 +21,17 @@ pub struct HostManagerSettings {
 /// Section `zhm`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostManager {
-    /// Servers, the preferred one first.
-    pub servers: Vec<ServerName>,
+    /// How servers are found.
+    pub discovery: zephyr_discovery::Settings,
     /// Where to listen; `None`: every address, at port zephyr-hm.
     pub listen: Option<SocketAddr>,
+}
+
+impl Default for HostManagerSettings {
+    fn default() -> Self {
+        let log = Log { facility: Facility::DAEMON, ..Log::default() };
+        Self { zhm: HostManager::default(), log }
+    }
 }
 
 impl HostManagerSettings {
@@ -61,7 +67,7 @@ impl HostManagerSettings {
 
 impl HostManager {
     fn read(&mut self, mut section: Section<'_, '_>) {
-        section.read_list("servers", &mut self.servers, str::parse::<ServerName>);
+        self.discovery.read(&mut section);
         section.read_text("listen", &mut self.listen, |text| listen_address(text).map(Some));
         section.finish();
     }
