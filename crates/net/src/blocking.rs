@@ -236,6 +236,7 @@ mod tests {
     use bytes::Bytes;
     use std::{
         collections::VecDeque,
+        io::Write as _,
         net::{IpAddr, Ipv4Addr},
     };
     use zephyr_core::time::Now;
@@ -350,6 +351,20 @@ mod tests {
         driver.machine.events.push_back("more".to_owned());
         assert_eq!(event(&mut driver, None).as_deref(), Some("more"));
         assert!(is_now(&driver), "there may be more to tell");
+    }
+
+    #[test]
+    fn something_else_to_read_ends_the_wait_and_is_told_of() {
+        let Scene { mut driver, peer, network: _network } = scene();
+        let (reader, mut writer) = io::pipe().unwrap();
+        driver.wake_by(reader.into());
+        assert_eq!(event(&mut driver, Some(Duration::from_millis(5))), None);
+        writer.write_all(b"x").unwrap();
+        assert!(matches!(driver.next(None, &mut doubled), Ok(Some(Occurrence::Woken))));
+        // It keeps nobody from the socket, though nobody has read it.
+        peer.send_to(b"ab", driver.socket.local_addr().unwrap()).unwrap();
+        let mut told = (0..8).map(|_| driver.next(None, &mut doubled));
+        assert!(told.any(|told| matches!(told, Ok(Some(Occurrence::Event(text))) if text == "abab")));
     }
 
     #[test]
