@@ -18,8 +18,8 @@ use std::{
     time::Duration,
 };
 use zephyr_engine::client::{
-    self as machine, Backlog, Command, Config, Endpoint, Event, Message, Operation, OperationError, OperationId,
-    Outcome, Receipt, Received, SubscriptionRequest,
+    Backlog, Command, Connection, Endpoint, Event, Message, Operation, OperationError, OperationId, Outcome, Receipt,
+    Received, SubscriptionRequest,
 };
 use zephyr_net::{
     blocking::{Driver, Occurrence},
@@ -35,7 +35,7 @@ const MAX_LATE_EVENTS: usize = 64;
 
 /// A blocking connection to Zephyr, which does its work only during calls.
 pub struct Client {
-    driver: Driver<machine::Client>,
+    driver: Driver<Connection>,
     jobs: Jobs,
     /// The operations that have not ended, or whose outcome was not fetched yet.
     operations: HashMap<OperationId, Progress>,
@@ -53,12 +53,12 @@ struct Progress {
 }
 
 impl Client {
-    /// Connects to the host manager.
+    /// Connects to the host manager; where none answers, to a server, as the options allow.
     ///
     /// # Errors
     ///
-    /// When the host manager does not answer within 10 s, or on an error of the system or of the authentication's
-    /// configuration.
+    /// When the host manager does not answer within 10 s and there is no server to speak to without it, or on an error of the
+    /// system or of the authentication's configuration.
     pub fn connect(options: Options) -> Result<Self> {
         Self::connect_slowly(options, Duration::MAX, || ())
     }
@@ -71,13 +71,8 @@ impl Client {
     pub fn connect_slowly(options: Options, delay: Duration, still_waiting: impl FnOnce()) -> Result<Self> {
         let local = options.local();
         let socket = UdpSocket::bind(local).map_err(|error| cannot_bind(local, error))?;
-        let config = Config {
-            host_manager: options.host_manager,
-            port: socket.local_addr()?.port(),
-            settings: options.settings(),
-        };
         let clock = Clock::new();
-        let machine = machine::Client::new(config, clock.now());
+        let machine = Connection::new(options.config(socket.local_addr()?.port()), clock.now());
         let mut client = Self {
             driver: Driver::new(machine, socket, clock)?,
             jobs: Jobs::new(options),
@@ -271,7 +266,10 @@ impl Client {
             Some(Occurrence::SendFailed { to, error }) if to == self.endpoint().host_manager => {
                 self.driver.command(Command::CannotSend(system_text(&error)));
             }
-            Some(Occurrence::SendFailed { to, error }) => tracing::debug!(%to, %error, "cannot acknowledge"),
+            Some(Occurrence::SendFailed { to, error }) => {
+                tracing::debug!(%to, %error, "cannot send");
+                self.driver.command(Command::NotSent { to, error: system_text(&error) });
+            }
             None => return Ok(false),
         }
         Ok(true)

@@ -19,7 +19,7 @@ use tokio::{
 };
 use zephyr_core::time::Now;
 use zephyr_engine::{
-    client::{Client, Command, Config, Done, Endpoint, Event, Job, Operation, OperationError, OperationId, Outcome},
+    client::{Command, Connection, Done, Endpoint, Event, Job, Operation, OperationError, OperationId, Outcome},
     machine::Input,
 };
 use zephyr_net::{
@@ -66,10 +66,8 @@ pub(crate) struct Started {
 pub(crate) async fn start(options: Options) -> Result<Started> {
     let local = options.local();
     let socket = socket::bind(local).map_err(|error| cannot_bind(local, error))?;
-    let config =
-        Config { host_manager: options.host_manager, port: socket.local_addr()?.port(), settings: options.settings() };
     let clock = Clock::new();
-    let client = Client::new(config, clock.now());
+    let client = Connection::new(options.config(socket.local_addr()?.port()), clock.now());
     let state = Arc::new(State { endpoint: Mutex::new(client.endpoint().clone()), mailbox: Mailbox::default() });
     let (requests, received) = mpsc::unbounded_channel();
     let (ready, started) = oneshot::channel();
@@ -108,11 +106,11 @@ struct TaskEnvironment {
     waiters: HashMap<OperationId, Waiter>,
     tickets: Option<mpsc::UnboundedSender<TicketEvent>>,
     subscriptions: Option<mpsc::UnboundedSender<SubscriptionEvent>>,
-    /// The system's error text of the last packet to the host manager, if that was not sent.
-    cannot_send: Option<String>,
+    /// That the system has not sent the last packet to the host manager, or to a server.
+    cannot_send: Option<Command>,
 }
 
-impl Environment<Client> for TaskEnvironment {
+impl Environment<Connection> for TaskEnvironment {
     fn job(&mut self, _: Now, job: Job) -> Option<Done> {
         let jobs = Arc::clone(&self.jobs);
         self.done.spawn_blocking(move || jobs.run(job));
@@ -155,8 +153,14 @@ impl Environment<Client> for TaskEnvironment {
 
     fn failed(&mut self, failure: Failure) {
         match failure {
-            Failure::Send { to, error } if to == self.host_manager => self.cannot_send = Some(system_text(&error)),
-            failure => tracing::debug!("{failure}"),
+            Failure::Send { to, error } if to == self.host_manager => {
+                self.cannot_send = Some(Command::CannotSend(system_text(&error)));
+            }
+            Failure::Send { to, error } => {
+                tracing::debug!(%to, %error, "cannot send");
+                self.cannot_send.get_or_insert(Command::NotSent { to, error: system_text(&error) });
+            }
+            failure @ Failure::Receive(_) => tracing::debug!("{failure}"),
         }
     }
 }
@@ -170,7 +174,7 @@ impl TaskEnvironment {
 }
 
 struct Task {
-    driver: Driver<Client>,
+    driver: Driver<Connection>,
     environment: TaskEnvironment,
     requests: mpsc::UnboundedReceiver<Request>,
     last_id: u64,
@@ -187,8 +191,8 @@ impl Task {
         loop {
             self.reload_policy();
             let turn = self.driver.turn(&mut self.environment);
-            if let Some(text) = self.environment.cannot_send.take() {
-                self.driver.handle(Input::Command(Command::CannotSend(text)));
+            if let Some(command) = self.environment.cannot_send.take() {
+                self.driver.handle(Input::Command(command));
                 continue;
             }
             tokio::select! {

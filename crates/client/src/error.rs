@@ -1,6 +1,6 @@
 //! Errors of the library, with the texts of the C programs.
 
-use std::{io, net::SocketAddr};
+use std::{borrow::Cow, io, net::SocketAddr};
 use zephyr_config::problem::Problems;
 pub use zephyr_config::system_text;
 use zephyr_core::auth::AuthError;
@@ -51,14 +51,15 @@ impl Error {
     }
 
     /// Advice to the user about how to fix it, where there is any.
-    pub fn advice(&self) -> Option<&'static str> {
+    pub fn advice(&self) -> Option<Cow<'static, str>> {
         match self {
             Self::Operation(error) => error.advice(),
             Self::PolicyFile(_) => {
-                Some("Whoever looks after this machine must mend that: zephyrctl policy check FILE.")
+                Some("Whoever looks after this machine must mend that: zephyrctl policy check FILE.".into())
             }
             Self::ChosenPolicyFile(_) => Some(
-                "The variable ZEPHYR_POLICY names that file: mend the file (zephyrctl policy check FILE), or unset the variable.",
+                "The variable ZEPHYR_POLICY names that file: mend the file (zephyrctl policy check FILE), or unset the variable."
+                    .into(),
             ),
             Self::Io(_) | Self::Closed => None,
         }

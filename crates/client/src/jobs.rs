@@ -4,6 +4,7 @@ use crate::{
     Options,
     options::{Authentication, ResolvedDomain},
     policy_watch::PolicyWatch,
+    server_name,
 };
 use std::{
     io,
@@ -14,8 +15,11 @@ use zephyr_core::{
     auth::{AuthError, Initiator},
     policy::Policy,
 };
-use zephyr_engine::client::{Done, Job, LogEvent, Setup, Severity};
-use zephyr_net::{address, services};
+use zephyr_engine::{
+    client::{Done, Job, LogEvent, Setup, Severity},
+    host_manager::{Discovered, NotFound},
+};
+use zephyr_net::{address, lookup, services};
 
 /// Runs the jobs of a client. Several threads may share it.
 pub(crate) struct Jobs {
@@ -39,6 +43,8 @@ impl Jobs {
             Job::Session { realm } => Done::Session(self.initiator().and_then(|initiator| initiator.session(&realm))),
             Job::Principal => Done::Principal(self.initiator().and_then(|initiator| initiator.principal())),
             Job::Address => Done::Address(self.address(self.server.get().map_or("", String::as_str))),
+            Job::Discover => Done::Discovered(self.discover()),
+            Job::Lookup(lookup) => Done::Lookup(lookup::answer(lookup)),
         }
     }
 
@@ -60,6 +66,11 @@ impl Jobs {
             .unwrap_or_else(|| "unknown".to_owned());
         self.server.get_or_init(|| server.to_owned());
         Ok(Setup { realm, sender: sender.into_bytes(), address: self.address(server), policy })
+    }
+
+    /// The servers that there are.
+    fn discover(&self) -> Result<Discovered, NotFound> {
+        server_name::given(&self.options.servers).ok_or_else(|| NotFound::NoServer("none is named".into()))
     }
 
     /// This machine's address as seen by a server, unless the options name one.

@@ -44,6 +44,7 @@ mod mailbox;
 mod options;
 mod policy_watch;
 mod sending;
+mod server_name;
 mod subscription_watch;
 mod subscriptions;
 pub mod terminal;
@@ -58,6 +59,7 @@ pub use location::Location;
 pub use mailbox::Acknowledgement;
 pub use options::{Authentication, Options};
 pub use sending::Sending;
+pub use server_name::{InvalidServerName, ServerName};
 pub use subscription_watch::SubscriptionWatch;
 pub use subscriptions::Subscriptions;
 pub use tickets::Tickets;
@@ -71,7 +73,7 @@ pub use zephyr_core::{
     notice::{Notice, OwnedPacket},
 };
 pub use zephyr_engine::client::{
-    DeliveryStatus, Endpoint, Hidden, LocationChange, Message, NakReason, Name, Operation, OperationError, OperationId,
+    DeliveryStatus, Direct, DirectServer, Endpoint, Hidden, LocationChange, Message, NakReason, Name, Operation, OperationError, OperationId,
     Outcome, Receipt, Received, SUBSCRIPTION_CHECK, Subscription, SubscriptionEvent, SubscriptionRequest, TicketEvent,
 };
 

@@ -1,6 +1,6 @@
 //! The options of a connection: host manager, authentication, and behaviour.
 
-use crate::{Error, Result, account::Account, error::system_text, policy_watch::PolicyWatch};
+use crate::{Error, Result, ServerName, account::Account, error::system_text, policy_watch::PolicyWatch};
 use std::{
     env, io,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
@@ -17,7 +17,7 @@ use zephyr_domain::{
     client_domain::ClientDomain,
     policy_file::{DEFAULT_PATH, PolicyFile, VARIABLE},
 };
-use zephyr_engine::client::{SUBSCRIPTION_CHECK, Settings};
+use zephyr_engine::client::{Config, Direct, SUBSCRIPTION_CHECK, Settings};
 use zephyr_net::{address, services};
 
 /// The source of a client's authentication and policy.
@@ -94,11 +94,17 @@ pub struct Options {
     pub subscription_check: Option<Duration>,
     /// Raw mode: acknowledgements are received, too; see [`Inbox::next_raw`](crate::Inbox::next_raw).
     pub raw: bool,
+    /// Whether to speak to a server directly: while no host manager answers, never, or always.
+    pub direct: Direct,
+    /// The servers to speak to without a host manager, the primary first. Without any the machine's configuration and its name
+    /// service are asked.
+    pub servers: Vec<ServerName>,
 }
 
 impl Options {
     /// Options with this host manager and authentication, and defaults otherwise: all addresses, the user's login name, ticket
-    /// renewal, a question to the server every [`SUBSCRIPTION_CHECK`], no raw mode.
+    /// renewal, a question to the server every [`SUBSCRIPTION_CHECK`], no raw mode; where no host manager answers, a server is
+    /// spoken to directly.
     pub fn new(host_manager: SocketAddr, authentication: Authentication) -> Self {
         let login = Account::own().map(|account| account.login);
         Self {
@@ -109,12 +115,25 @@ impl Options {
             renews_tickets: true,
             subscription_check: Some(SUBSCRIPTION_CHECK),
             raw: false,
+            direct: Direct::Fallback,
+            servers: Vec::new(),
         }
     }
 
+    /// The configuration of a client that receives at this port.
+    pub(crate) fn config(&self, port: u16) -> Config {
+        let address = self.address.or_else(|| address::outward().ok()).unwrap_or(Ipv4Addr::LOCALHOST);
+        Config { host_manager: self.host_manager, port, address, settings: self.settings() }
+    }
+
     /// The client's behaviour.
-    pub(crate) const fn settings(&self) -> Settings {
-        Settings { raw: self.raw, renews_tickets: self.renews_tickets, subscription_check: self.subscription_check }
+    const fn settings(&self) -> Settings {
+        Settings {
+            raw: self.raw,
+            renews_tickets: self.renews_tickets,
+            subscription_check: self.subscription_check,
+            direct: self.direct,
+        }
     }
 
     /// The local address to bind, with any port.
@@ -124,9 +143,11 @@ impl Options {
 
     /// Reads options from the environment: `ZEPHYR_HM=ADDRESS:PORT` (default: 127.0.0.1, port `zephyr-hm`),
     /// `ZEPHYR_AUTH=kerberos|none` (default: as the policy says), `ZEPHYR_POLICY=FILE` (default:
-    /// `/etc/zephyr/policy.toml`, if it is there), `ZEPHYR_ADDRESS=ADDRESS` (default: every address) and
+    /// `/etc/zephyr/policy.toml`, if it is there), `ZEPHYR_ADDRESS=ADDRESS` (default: every address),
     /// `ZEPHYR_CHECK=SECONDS`, the time between two questions whether the server still knows the client (default: 40, and
-    /// up to a quarter more; 0: none).
+    /// up to a quarter more; 0: none), `ZEPHYR_DIRECT=0|1|always`, whether to speak to a server without a host manager
+    /// (default: 1, while none answers), and `ZEPHYR_SERVERS=HOST[:PORT],...`, the servers for that (default: as the
+    /// machine is configured).
     ///
     /// # Errors
     ///
@@ -149,7 +170,9 @@ impl Options {
         let file = Some(PolicyFile::path(default));
         let address = variable("ZEPHYR_ADDRESS").map(|text| own_address(&text)).transpose()?;
         let authentication = Authentication::ByPolicy { policies, file, backend };
-        let options = Self { address, ..Self::new(host_manager, authentication) };
+        let servers = variable("ZEPHYR_SERVERS").map_or(Ok(Vec::new()), |text| servers(&text))?;
+        let direct = variable("ZEPHYR_DIRECT").map_or(Ok(Direct::Fallback), |text| direct(&text))?;
+        let options = Self { address, direct, servers, ..Self::new(host_manager, authentication) };
         match variable("ZEPHYR_CHECK") {
             Some(text) => Ok(Self { subscription_check: check_interval(&text)?, ..options }),
             None => Ok(options),
@@ -161,6 +184,20 @@ fn check_interval(text: &str) -> Result<Option<Duration>> {
     let seconds = text.parse::<u32>();
     let seconds = seconds.map_err(|_| invalid(format!("ZEPHYR_CHECK={text}: expected a number of seconds")))?;
     Ok((seconds > 0).then(|| Duration::from_secs(seconds.into())))
+}
+
+fn direct(text: &str) -> Result<Direct> {
+    match text {
+        "0" => Ok(Direct::Never),
+        "1" => Ok(Direct::Fallback),
+        "always" => Ok(Direct::Always),
+        _ => Err(invalid(format!("ZEPHYR_DIRECT={text}: expected 0, 1 or always")).into()),
+    }
+}
+
+fn servers(text: &str) -> Result<Vec<ServerName>> {
+    let parse = |name: &str| name.parse().map_err(|error| invalid(format!("ZEPHYR_SERVERS={text}: {error}")).into());
+    text.split(',').map(parse).collect()
 }
 
 fn own_address(text: &str) -> Result<Ipv4Addr> {
@@ -198,6 +235,10 @@ mod tests {
         assert!(check_interval("5").is_ok_and(|interval| interval == Some(Duration::from_secs(5))));
         assert!(check_interval("0").is_ok_and(|interval| interval.is_none()));
         assert!(check_interval("often").is_err_and(|error| error.to_string().contains("ZEPHYR_CHECK=often")));
+        assert!(matches!((direct("0"), direct("always")), (Ok(Direct::Never), Ok(Direct::Always))));
+        assert!(direct("yes").is_err_and(|error| error.to_string().contains("expected 0, 1 or always")));
+        assert_eq!(servers("a,b:5").ok(), Some(vec!["a".parse().unwrap(), ServerName { host: "b".into(), port: 5 }]));
+        assert!(servers("a,").is_err_and(|error| error.to_string().contains("ZEPHYR_SERVERS=a,")));
         assert!(own_address("localhost").is_err_and(|error| error.to_string().contains("ZEPHYR_ADDRESS=localhost")));
     }
 }

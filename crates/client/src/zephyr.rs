@@ -21,13 +21,13 @@ pub async fn connect() -> Result<(Zephyr, Inbox)> {
 }
 
 impl Options {
-    /// Connects to the host manager, and starts a task that sends and receives until [`Zephyr::close`], or until all handles
+    /// Connects to the host manager or, where none answers and the options allow it, to a server, and starts a task that sends and receives until [`Zephyr::close`], or until all handles
     /// and the inbox are dropped. To be called in a tokio runtime.
     ///
     /// # Errors
     ///
-    /// When the host manager does not answer within 10 s, or on an error of the system or of the authentication's
-    /// configuration.
+    /// When the host manager does not answer within 10 s and there is no server to speak to without it, or on an error of the
+    /// system or of the authentication's configuration.
     pub async fn connect(self) -> Result<(Zephyr, Inbox)> {
         let started = Arc::new(driver::start(self).await?);
         Ok((Zephyr { started: Arc::clone(&started) }, Inbox::new(started)))

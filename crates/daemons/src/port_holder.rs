@@ -4,7 +4,7 @@ use crate::users;
 use std::{
     collections::BTreeSet,
     fs, io,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
@@ -31,7 +31,7 @@ struct Holder {
 pub(crate) fn explain(transport: Transport, address: SocketAddr, error: io::Error) -> io::Error {
     let text = system_text(&error);
     let text = match error.kind() {
-        io::ErrorKind::AddrInUse => match held_by(transport, address.port()) {
+        io::ErrorKind::AddrInUse => match held_by(transport, address) {
             Some(holders) => format!("{text}: {holders} there; end that program, or choose another address"),
             None => format!("{text}: another program has that port"),
         },
@@ -41,17 +41,22 @@ pub(crate) fn explain(transport: Transport, address: SocketAddr, error: io::Erro
     io::Error::new(error.kind(), text)
 }
 
-/// Whose sockets have this port; `None` when the system does not say.
-fn held_by(transport: Transport, port: u16) -> Option<String> {
+/// Looks at the system's tables until one has the socket: it is written a part at a time, and misses sockets when others close
+/// meanwhile.
+const MAX_LOOKS: usize = 5;
+
+/// Whose sockets keep others from this address and port; `None` when the system does not say.
+fn held_by(transport: Transport, address: SocketAddr) -> Option<String> {
     // Of this process, as they are there also where a unit shows nothing else of /proc (ProcSubset=pid).
     let tables: &[&str] = match transport {
         Transport::Udp => &["/proc/self/net/udp", "/proc/self/net/udp6"],
         Transport::Tcp => &["/proc/self/net/tcp", "/proc/self/net/tcp6"],
     };
-    let mut found = BTreeSet::new();
-    for table in tables {
-        found.extend(holders(&fs::read_to_string(table).unwrap_or_default(), port));
-    }
+    let look = || {
+        let tables = tables.iter().map(|table| fs::read_to_string(table).unwrap_or_default());
+        tables.flat_map(|table| holders(&table, address).collect::<Vec<_>>()).collect::<BTreeSet<_>>()
+    };
+    let found = (0..MAX_LOOKS).map(|_| look()).find(|found| !found.is_empty()).unwrap_or_default();
     let named: BTreeSet<String> = found.into_iter().map(described).collect();
     match named.len() {
         0 => None,
@@ -60,17 +65,37 @@ fn held_by(transport: Transport, port: u16) -> Option<String> {
     }
 }
 
-/// The sockets at this port, by the system's table.
-fn holders(table: &str, port: u16) -> impl Iterator<Item = Holder> {
+/// The sockets that are in the way of one at this address, by the system's table.
+fn holders(table: &str, address: SocketAddr) -> impl Iterator<Item = Holder> {
     table.lines().skip(1).filter_map(move |line| {
         let mut columns = line.split_ascii_whitespace();
-        let (_, local) = columns.nth(1)?.rsplit_once(':')?;
+        let local = local_address(columns.nth(1)?)?;
         // Between them: the remote address, the state, queues, timer and retransmissions.
         let user = columns.nth(5)?.parse();
         // After the timeout.
         let inode = columns.nth(1)?.parse();
-        (u16::from_str_radix(local, 16) == Ok(port)).then_some(Holder { user: user.ok()?, inode: inode.ok()? })
+        are_in_each_others_way(local, address).then_some(Holder { user: user.ok()?, inode: inode.ok()? })
     })
+}
+
+/// An address and port as the system's table has it: words of 32 bits in the byte order of the machine, and a number.
+fn local_address(text: &str) -> Option<SocketAddr> {
+    let (address, port) = text.rsplit_once(':')?;
+    let word = |at: usize| u32::from_str_radix(address.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
+    let ip = if address.len() == 8 {
+        IpAddr::from(Ipv4Addr::from(word(0)?))
+    } else {
+        let [a, b, c, d] = [word(0)?, word(8)?, word(16)?, word(24)?];
+        let octets: Vec<u8> = [a, b, c, d].concat();
+        IpAddr::from(Ipv6Addr::from(<[u8; 16]>::try_from(octets).ok()?)).to_canonical()
+    };
+    Some(SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?))
+}
+
+/// Whether of two sockets with these addresses only one can be bound. One for all addresses of IPv6 may be for those of IPv4, too.
+fn are_in_each_others_way(one: SocketAddr, other: SocketAddr) -> bool {
+    let (ip, other_ip) = (one.ip(), other.ip().to_canonical());
+    one.port() == other.port() && (ip == other_ip || ip.is_unspecified() || other_ip.is_unspecified())
 }
 
 /// A socket, with its program where this process may know.
@@ -107,15 +132,22 @@ mod tests {
     use zephyr_testkit::loopback::Network;
 
     #[test]
-    fn the_systems_table() {
+    fn a_table_of_the_system() {
         let table = "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
   123: 0100007F:0838 00000000:0000 07 00000000:00000000 00:00000000 00000000  1001        0 11111 2 0000000000000000 0
   124: 00000000:0839 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 22222 2 0000000000000000 0
+  124: 00000000000000000000000000000000:083A 00000000000000000000000000000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 33333 2 0000000000000000 0
   125: nonsense
 ";
-        assert_eq!(holders(table, 2104).collect::<Vec<_>>(), [Holder { user: 1001, inode: 11111 }]);
-        assert_eq!(holders(table, 2105).collect::<Vec<_>>(), [Holder { user: 0, inode: 22222 }]);
-        assert_eq!(holders("", 2104).count(), 0);
+        let at = |address: &str| holders(table, address.parse().unwrap()).collect::<Vec<_>>();
+        let (alices, roots) = (Holder { user: 1001, inode: 11111 }, |inode| Holder { user: 0, inode });
+        assert_eq!(at("127.0.0.1:2104"), [alices]);
+        assert_eq!(at("0.0.0.0:2104"), [alices], "one for all addresses");
+        assert_eq!(at("127.0.0.2:2104"), [], "the same port of another address is in nobody's way");
+        assert_eq!(at("127.0.0.2:2105"), [roots(22222)]);
+        assert_eq!((at("127.0.0.2:2106"), at("[::1]:2106")), (vec![roots(33333)], vec![roots(33333)]));
+        assert_eq!(at("[::ffff:127.0.0.1]:2104"), [alices]);
+        assert_eq!(holders("", ([127, 0, 0, 1], 2104).into()).count(), 0);
     }
 
     #[test]

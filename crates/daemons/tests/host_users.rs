@@ -105,7 +105,7 @@ fn a_flood_of_what_is_never_answered_keeps_nobody_else_from_sending() {
     let socket = UdpSocket::bind(any_port(&network)).unwrap();
     let (name, listen) = (socket.local_addr().unwrap().to_string(), any_port(&network).to_string());
     thread::spawn(move || selective_server(socket));
-    let manager = Daemon::start(env!("CARGO_BIN_EXE_zhm"), &["--listen", &listen, &name], &network);
+    let manager = Daemon::start(env!("CARGO_BIN_EXE_zhm"), &["-n", "--listen", &listen, &name], &network);
     manager.line_with("answers");
     let Some(mut alice) = program_of(ALICE, &manager, "alice@OPEN.TEST") else { return };
     alice.socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();

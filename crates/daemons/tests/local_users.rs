@@ -184,7 +184,7 @@ fn a_pipe_does_not_become_the_file_of_the_process_id() {
     let server = server(&[]);
     let listen = any_port(&server.network).to_string();
     let mut command = Command::new(env!("CARGO_BIN_EXE_zhm"));
-    command.args(["--listen", &*listen, "--pid-file"]).arg(&pipe).arg(server.address.to_string());
+    command.args(["-n", "--listen", &*listen, "--pid-file"]).arg(&pipe).arg(server.address.to_string());
     let mut manager = command.env_remove("RUST_LOG").stderr(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(manager.stderr.take().unwrap()).lines().map_while(Result::ok);
     let said: Vec<String> = lines.take_while(|line| !line.contains("Ready for action on ")).collect();

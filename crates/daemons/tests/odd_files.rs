@@ -81,7 +81,7 @@ fn load(folder: &Path) -> Result<Meaning, Vec<Problem>> {
         });
         Ok(Meaning {
             clients: configuration.settings.bounds.clients,
-            servers: host_manager.settings.zhm.servers.iter().map(ToString::to_string).collect(),
+            servers: host_manager.settings.zhm.discovery.servers.iter().map(ToString::to_string).collect(),
             demands: [Action::Send, Action::Locate].map(|action| policy.demand(action)),
             defaults: rules.defaults.clone(),
             admitted: admitted.collect(),

@@ -162,7 +162,7 @@ fn every_one_can_be_loaded() {
         let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
         let configuration = Configuration::load(&folder).unwrap_or_else(|problems| panic!("{name}: {problems}"));
         assert_eq!(configuration::check(&folder), Findings::default(), "{name}");
-        let servers = HostManagerSettings::load(&folder).unwrap().settings.zhm.servers;
+        let servers = HostManagerSettings::load(&folder).unwrap().settings.zhm.discovery.servers;
         let policies = PolicyFile::load(&folder.join("policy.toml")).unwrap();
         assert_eq!(policies, configuration.policies);
         assert!(policies.domains().count() > 0, "{name}");

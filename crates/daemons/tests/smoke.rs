@@ -124,7 +124,7 @@ fn what_is_missing_is_said() {
 fn a_host_manager_whose_server_has_an_unknown_name_goes_on() {
     let network = Rc::new(Network::claim().unwrap());
     let listen = any_port(&network).to_string();
-    let arguments = ["--listen", &listen, "no-such-host.invalid"];
+    let arguments = ["-n", "--listen", &listen, "no-such-host.invalid"];
     let mut manager = Daemon::start(env!("CARGO_BIN_EXE_zhm"), &arguments, &network);
     manager.line_with("Unknown server name: no-such-host.invalid (");
     let mut alice = Program::new(manager.address, "alice@OPEN.TEST");

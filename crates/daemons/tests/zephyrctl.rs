@@ -651,7 +651,7 @@ fn the_host_manager_takes_its_servers_from_the_same_file() {
     write(folder.path(), "zephyr.toml", &content);
     let manager = Daemon::start(
         env!("CARGO_BIN_EXE_zhm"),
-        &["--config-dir", folder.path().to_str().unwrap(), "--pid-file", "/dev/null/none"],
+        &["-n", "--config-dir", folder.path().to_str().unwrap(), "--pid-file", "/dev/null/none"],
         &server.network,
     );
     manager.line_with("answers");

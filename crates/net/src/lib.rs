@@ -13,6 +13,8 @@ pub mod datagram;
 pub mod driver;
 pub mod hesiod;
 pub mod host;
+pub mod lookup;
+pub mod network_watch;
 pub mod services;
 pub mod socket;
 pub mod socket_owner;

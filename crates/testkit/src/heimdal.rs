@@ -16,6 +16,7 @@ use nix::{
 use std::{
     env,
     fs::{self, File},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -115,7 +116,8 @@ impl Kcm {
         command.args([r#"mount --bind "$1" /run && exec "$2" -c /dev/null"#, "kcm"]).arg(&run).arg(program);
         let daemon = Daemon::spawn(command, folder.join("kcm.log"))?;
         let socket = run.join(".heim_org.h5l.kcm-socket");
-        wait_until("the KCM daemon answers", START_TIMEOUT, || Ok(socket.exists().then_some(())))
+        // The socket is there before anybody listens at it.
+        wait_until("the KCM daemon answers", START_TIMEOUT, || Ok(UnixStream::connect(&socket).ok().map(drop)))
             .with_context(|| format!("it said:\n{}", daemon.transcript().text()))?;
         Ok(Self { _daemon: daemon, socket })
     }

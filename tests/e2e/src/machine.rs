@@ -122,7 +122,7 @@ impl Machine {
     /// When it does not; shows what it said.
     pub fn zhm(&self, label: &str, arguments: &[&str]) -> Result<Daemon> {
         let mut command = self.command(bins::path("zhm")?);
-        command.args(arguments).arg("--pid-file").arg(self.folder().join("zhm.pid"));
+        command.arg("-n").args(arguments).arg("--pid-file").arg(self.folder().join("zhm.pid"));
         command.arg("--config-dir").arg(self.folder().join("etc-zephyr"));
         self.running(label, command)
     }

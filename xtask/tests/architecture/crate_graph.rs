@@ -14,7 +14,7 @@ const fn rule(name: &'static str, may_know: &'static [&'static str]) -> Rule {
 }
 
 /// From the bottom to the top. The drawing is in `docs/development/architecture.md`.
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     rule("zephyr-core", &[]),
     rule("zephyr-config", &[]),
     rule("zephyr-output", &[]),
@@ -23,14 +23,19 @@ const RULES: [Rule; 14] = [
     rule("zephyr-auth-none", &["zephyr-core"]),
     rule("zephyr-domain", &["zephyr-core", "zephyr-config", "zephyr-auth-krb", "zephyr-auth-none"]),
     rule("zephyr-net", &["zephyr-core", "zephyr-engine"]),
+    rule("zephyr-discovery", &["zephyr-core", "zephyr-config", "zephyr-engine", "zephyr-net"]),
     rule("zephyr-state", &["zephyr-core", "zephyr-config", "zephyr-engine"]),
-    rule("zephyr-client", &["zephyr-core", "zephyr-config", "zephyr-engine", "zephyr-domain", "zephyr-net"]),
+    rule(
+        "zephyr-client",
+        &["zephyr-core", "zephyr-config", "zephyr-discovery", "zephyr-engine", "zephyr-domain", "zephyr-net"],
+    ),
     rule(
         "zephyr-daemons",
         &[
             "zephyr-core",
             "zephyr-config",
             "zephyr-output",
+            "zephyr-discovery",
             "zephyr-engine",
             "zephyr-domain",
             "zephyr-net",

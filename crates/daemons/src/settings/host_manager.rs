@@ -3,7 +3,6 @@
 use super::{
     file::{self, LoadedSettings},
     log::Log,
-    server_name::ServerName,
     values::listen_address,
 };
 use crate::problem::Findings;
@@ -22,8 +21,8 @@ pub struct HostManagerSettings {
 /// Section `zhm`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostManager {
-    /// Servers, the preferred one first.
-    pub servers: Vec<ServerName>,
+    /// How servers are found.
+    pub discovery: zephyr_discovery::Settings,
     /// Where to listen; `None`: every address, at port zephyr-hm.
     pub listen: Option<SocketAddr>,
 }
@@ -61,7 +60,7 @@ impl HostManagerSettings {
 
 impl HostManager {
     fn read(&mut self, mut section: Section<'_, '_>) {
-        section.read_list("servers", &mut self.servers, str::parse::<ServerName>);
+        self.discovery.read(&mut section);
         section.read_text("listen", &mut self.listen, |text| listen_address(text).map(Some));
         section.finish();
     }

@@ -13,7 +13,6 @@ mod log;
 mod metrics;
 mod peers;
 mod server;
-mod server_name;
 mod values;
 
 pub use file::{LoadedSettings, check};
@@ -23,8 +22,8 @@ pub use metrics::{Metrics, StreamAddress};
 pub use peers::Peers;
 pub(crate) use server::WholeSections;
 pub use server::{Control, Server, ServerSettings, State};
-pub use server_name::ServerName;
 pub(crate) use values::{listen_address, name};
+pub use zephyr_discovery::ServerName;
 
 /// The file's name in the configuration folder.
 pub const FILE_NAME: &str = "zephyr.toml";

@@ -1,6 +1,6 @@
 //! Settings of the servers of the realm.
 
-use super::server_name::ServerName;
+use super::ServerName;
 use zephyr_config::reader::Section;
 use zephyr_engine::server::Belief;
 

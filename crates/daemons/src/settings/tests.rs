@@ -118,7 +118,7 @@ fn settings_are_read() {
     assert_eq!((settings.log.target, settings.log.facility), (LogTarget::Syslog, Facility(3)));
     assert_eq!(settings.control.socket, Path::new("/c"));
     let host_manager = HostManagerSettings::read(Path::new("f"), content).unwrap();
-    let servers = host_manager.settings.zhm.servers;
+    let servers = host_manager.settings.zhm.discovery.servers;
     assert_eq!(servers.iter().map(ToString::to_string).collect::<Vec<_>>(), ["one", "two:3"]);
     assert_eq!((host_manager.settings.log, host_manager.warnings), (settings.log, warnings));
 }

@@ -92,7 +92,7 @@ fn unreachable_servers(folder: &Path) -> Vec<Problem> {
         )),
         (Ok(_), _) => None,
     };
-    zhm.servers.iter().filter_map(warning).map(|text| Problem::whole_file(&file, text)).collect()
+    zhm.discovery.servers.iter().filter_map(warning).map(|text| Problem::whole_file(&file, text)).collect()
 }
 
 /// What the server's command line says. The folder and the control socket may be given as options of zephyrctl.

@@ -55,7 +55,7 @@ pub fn run(options: &Options) -> ExitCode {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    let names = if options.servers.is_empty() { &settings.zhm.servers } else { &options.servers };
+    let names = if options.servers.is_empty() { &settings.zhm.discovery.servers } else { &options.servers };
     let Some(servers) = servers(names) else {
         complain!("No valid primary server found, exiting.");
         if names.is_empty() {

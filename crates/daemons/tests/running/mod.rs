@@ -218,5 +218,9 @@ pub fn server_on(network: &Rc<Network>, arguments: &[&str]) -> Daemon {
 /// A host manager of this server, on its network.
 pub fn host_manager(server: &Daemon, arguments: &[&str]) -> Daemon {
     let (listen, name) = (any_port(&server.network).to_string(), server.address.to_string());
-    Daemon::start(env!("CARGO_BIN_EXE_zhm"), &[&["--listen", &listen, &name], arguments].concat(), &server.network)
+    Daemon::start(
+        env!("CARGO_BIN_EXE_zhm"),
+        &[&["-n", "--listen", &listen, &name], arguments].concat(),
+        &server.network,
+    )
 }

@@ -1,6 +1,7 @@
 //! The identity and addresses of a client, and its configuration.
 
 use std::{
+    fmt,
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
@@ -21,6 +22,41 @@ pub struct Endpoint {
     pub port: u16,
     /// The address and port of the host manager.
     pub host_manager: SocketAddr,
+    /// The server that the client speaks to by itself, as it uses no host manager; `None` while it uses one.
+    pub server: Option<DirectServer>,
+}
+
+/// A server that a client speaks to without a host manager.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectServer {
+    /// Its name; the full one once that is known.
+    pub name: Box<str>,
+    /// Its address and port, if they are known.
+    pub address: Option<SocketAddr>,
+    /// Which source of servers named it, for people to read.
+    pub source: Box<str>,
+}
+
+/// `NAME (ADDRESS:PORT)`.
+impl fmt::Display for DirectServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            Some(address) if *address.to_string() != *self.name => write!(f, "{} ({address})", self.name),
+            _ => f.write_str(&self.name),
+        }
+    }
+}
+
+/// Whether a client may speak to a server without a host manager. Only a [`Connection`](super::Connection) can.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direct {
+    /// Never: without a host manager nothing is sent.
+    #[default]
+    Never,
+    /// While no host manager answers.
+    Fallback,
+    /// Always: no host manager is asked.
+    Always,
 }
 
 impl Endpoint {
@@ -46,6 +82,8 @@ pub struct Config {
     pub host_manager: SocketAddr,
     /// The UDP port at which the client receives.
     pub port: u16,
+    /// This machine's address, for what is sent to servers before they tell another one; only without a host manager.
+    pub address: Ipv4Addr,
     /// The client's behaviour.
     pub settings: Settings,
 }
@@ -60,12 +98,14 @@ pub struct Settings {
     /// The time between two questions whether the server still knows the client, which subscribes again when it does not; up to a
     /// quarter more, by address and port. `None`: it is never asked.
     pub subscription_check: Option<Duration>,
+    /// Whether it may speak to a server without a host manager.
+    pub direct: Direct,
 }
 
 impl Default for Settings {
-    /// No raw mode, tickets are renewed, and the server is not asked.
+    /// No raw mode, tickets are renewed, the server is not asked, and nothing goes without a host manager.
     fn default() -> Self {
-        Self { raw: false, renews_tickets: true, subscription_check: None }
+        Self { raw: false, renews_tickets: true, subscription_check: None, direct: Direct::Never }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Errors of operations, with the texts of the C programs.
 
+use std::borrow::Cow;
 use zephyr_core::{
     auth::AuthError,
     fold::NameTooLong,
@@ -17,12 +18,18 @@ pub enum OperationError {
     /// The host manager has not acknowledged a packet within 10 s, or nobody listens at its port on this machine.
     #[error("Hostmanager not responding")]
     HostManagerSilent,
+    /// As [`OperationError::HostManagerSilent`], and no server was found to speak to without a host manager: why not.
+    #[error("Hostmanager not responding")]
+    NoServer(Box<str>),
     /// The system cannot send to the host manager; with the system's error text.
     #[error("{0}")]
     CannotSend(String),
     /// The server has not answered in time.
     #[error("Connection timed out")]
     TimedOut,
+    /// As [`OperationError::TimedOut`], without a host manager: which server was spoken to.
+    #[error("Connection timed out")]
+    ServerSilent(Box<str>),
     /// The server refused, without a reason.
     #[error("SERVNAK received")]
     Refused,
@@ -99,7 +106,15 @@ impl OperationError {
     /// Whether somebody said no, so that the same again will hardly do: the server, or the domain's policy, which wants proof that
     /// there is none of. Else something was lost or nobody was there.
     pub const fn is_refusal(&self) -> bool {
-        !matches!(self, Self::HostManagerSilent | Self::CannotSend(_) | Self::TimedOut | Self::InvalidAnswer)
+        !matches!(
+            self,
+            Self::HostManagerSilent
+                | Self::NoServer(_)
+                | Self::CannotSend(_)
+                | Self::TimedOut
+                | Self::ServerSilent(_)
+                | Self::InvalidAnswer
+        )
     }
 
     /// Whether the server said no to the client itself, and not only to so many subscriptions, nor already this program for it.
@@ -108,7 +123,19 @@ impl OperationError {
     }
 
     /// Advice to the user about how to fix it, where there is any.
-    pub fn advice(&self) -> Option<&'static str> {
+    pub fn advice(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::NoServer(why) => Some(Cow::Owned(format!(
+                "No host manager answers on this machine (systemctl status zhm), and no server is known to speak to without one ({why}): start it, or name a server in zephyr.toml ([zhm] servers) or in ZEPHYR_SERVERS.",
+            ))),
+            Self::ServerSilent(server) => Some(Cow::Owned(format!(
+                "No host manager answers on this machine, and the server {server}, which was asked directly, does not answer either; it may still arrive. On the server's machine, zephyrctl status says whether it runs."
+            ))),
+            _ => self.constant_advice().map(Cow::Borrowed),
+        }
+    }
+
+    fn constant_advice(&self) -> Option<&'static str> {
         match self {
             Self::HostManagerSilent | Self::CannotSend(_) => Some(
                 "Is the host manager running on this machine (systemctl status zhm)? If it is elsewhere, ZEPHYR_HM must say so.",
@@ -207,5 +234,9 @@ mod tests {
         assert!(OperationError::NoRoom(None).advice().unwrap().contains("zephyr.toml"));
         assert!(OperationError::TimedOut.advice().unwrap().contains("journalctl -t zhm"));
         assert!(OperationError::HostManagerSilent.advice().unwrap().contains("systemctl status zhm"));
+        let neither = OperationError::NoServer("no source names one".into());
+        assert_eq!(neither.describe("while initializing"), "Hostmanager not responding while initializing");
+        assert!(neither.advice().unwrap().contains("(no source names one)"));
+        assert!(OperationError::ServerSilent("zsrv".into()).advice().unwrap().contains("server zsrv,"));
     }
 }

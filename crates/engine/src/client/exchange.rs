@@ -42,6 +42,8 @@ pub(super) struct Exchange {
     first: Uid,
     /// The uid of the packet that awaits the host manager's acknowledgement.
     current: Uid,
+    /// The packet that awaits it.
+    unacknowledged: Bytes,
     rest: VecDeque<OutgoingPacket>,
     stage: Stage,
     deadline: Option<Duration>,
@@ -67,6 +69,7 @@ impl Exchange {
             kind,
             first,
             current: first,
+            unacknowledged: Bytes::new(),
             rest: packets.into(),
             stage: Stage::Queuing,
             deadline: None,
@@ -112,6 +115,32 @@ impl Exchange {
         }
     }
 
+    /// Whether the packet with this uid awaits the host manager's acknowledgement.
+    pub(super) fn awaits_acknowledgement_of(&self, uid: Uid) -> bool {
+        self.stage == Stage::Queuing && uid == self.current
+    }
+
+    /// Whether a packet awaits the host manager's acknowledgement for too long.
+    pub(super) fn is_unacknowledged(&self, now: Now) -> bool {
+        self.stage == Stage::Queuing && self.deadline.is_some_and(|deadline| now.monotonic >= deadline)
+    }
+
+    /// Waits for the host manager's acknowledgement without a time limit, until
+    /// [`Exchange::send_again`].
+    pub(super) fn hold(&mut self) {
+        if self.stage == Stage::Queuing {
+            self.deadline = None;
+        }
+    }
+
+    /// Sends the packet that awaits the host manager's acknowledgement again, as there is a new way.
+    pub(super) fn send_again(&mut self, now: Now, out: &mut VecDeque<Bytes>) {
+        if self.stage == Stage::Queuing {
+            out.push_back(self.unacknowledged.clone());
+            self.deadline = Some(now.monotonic + HMACK_WAIT);
+        }
+    }
+
     /// Handles that nobody listened where the packet with this uid was sent, which was the host manager's port.
     pub(super) fn handle_refusal(&mut self, uid: Uid) {
         if self.stage == Stage::Queuing && uid == self.current {
@@ -139,8 +168,9 @@ impl Exchange {
 
     fn advance(&mut self, now: Now, out: &mut VecDeque<Bytes>) {
         while let Some(OutgoingPacket { uid, payload }) = self.rest.pop_front() {
-            out.push_back(payload);
+            out.push_back(payload.clone());
             if self.kind.wants_hmack() {
+                self.unacknowledged = payload;
                 self.current = uid;
                 self.deadline = Some(now.monotonic + HMACK_WAIT);
                 return;
@@ -160,6 +190,7 @@ impl Exchange {
     fn finish(&mut self, stage: Stage) {
         self.stage = stage;
         self.deadline = None;
+        self.unacknowledged = Bytes::new();
         self.rest.clear();
     }
 }

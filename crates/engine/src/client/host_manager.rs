@@ -16,6 +16,8 @@ use zephyr_core::{
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// How long nobody may listen at the host manager's port until it is given up: it may just be starting.
 const REFUSED_WAIT: Duration = Duration::from_secs(2);
+/// The same for a client that may then speak to a server directly, and comes back when it has started.
+pub(super) const REFUSED_WAIT_WITH_FALLBACK: Duration = Duration::from_millis(500);
 
 /// The index of the server's name among the strings of the answer.
 const SERVER: usize = 0;
@@ -80,6 +82,8 @@ pub(super) struct StatusQuery {
     gives_up_at: Duration,
     /// Since when nobody has listened at the host manager's port.
     refused_since: Option<Duration>,
+    /// For how long nobody may listen there.
+    refused_wait: Duration,
     /// Until when a host manager without a server is queried again; `None`: any answer will do.
     needs_server_until: Option<Duration>,
 }
@@ -96,7 +100,19 @@ impl StatusQuery {
         let payload = status_query(uid, port).write(&Claim::NONE, Limits::COMPATIBLE)?;
         let gives_up_at = now.monotonic + HMACK_WAIT;
         let needs_server_until = needs_server.then_some(gives_up_at);
-        Ok(Self { uid, payload, next_attempt: now.monotonic, gives_up_at, refused_since: None, needs_server_until })
+        let (next_attempt, refused_since, refused_wait) = (now.monotonic, None, REFUSED_WAIT);
+        Ok(Self { uid, payload, next_attempt, gives_up_at, refused_since, refused_wait, needs_server_until })
+    }
+
+    /// The same query, which is given up when nobody has listened at the host manager's port for this long.
+    pub(super) const fn refused_wait(mut self, wait: Duration) -> Self {
+        self.refused_wait = wait;
+        self
+    }
+
+    /// Its uid.
+    pub(super) const fn uid(&self) -> Uid {
+        self.uid
     }
 
     /// The monotonic time at which [`StatusQuery::due`] must be called.
@@ -126,7 +142,7 @@ impl StatusQuery {
             return Ok(());
         }
         let since = *self.refused_since.get_or_insert(now.monotonic);
-        if now.monotonic.saturating_sub(since) < REFUSED_WAIT { Ok(()) } else { Err(NotResponding) }
+        if now.monotonic.saturating_sub(since) < self.refused_wait { Ok(()) } else { Err(NotResponding) }
     }
 
     /// Handles a packet; gives the status when the query is settled by it.

@@ -5,6 +5,7 @@ use super::{
     location::LocationChange,
     subscription::{Subscription, SubscriptionRequest},
 };
+use crate::host_manager::{Discovered, Lookup, LookupAnswer, NotFound};
 use std::{
     fmt,
     net::{Ipv4Addr, SocketAddr},
@@ -41,6 +42,13 @@ pub enum Command {
     TicketsFailed,
     /// The system cannot send to the host manager, with its error text: operations that wait for that fail.
     CannotSend(String),
+    /// The system has not sent a packet to a server, with its error text: it is sent again, and people can be told why.
+    NotSent {
+        /// Where the packet was to go.
+        to: SocketAddr,
+        /// The system's error text.
+        error: String,
+    },
     /// Addresses or routes of this machine have changed, or it has slept: the server may know nobody here.
     NetworkChanged,
 }
@@ -115,6 +123,10 @@ pub enum Job {
     Principal,
     /// Find this machine's address again, as [`Job::Setup`] did: it may have changed.
     Address,
+    /// Without a host manager, find out which servers there are. One such job is under way at a time.
+    Discover,
+    /// Without a host manager, find the address of a server.
+    Lookup(Lookup),
 }
 
 /// The result of a job.
@@ -127,6 +139,10 @@ pub enum Done {
     Principal(Result<Option<String>, AuthError>),
     /// Of [`Job::Address`].
     Address(Ipv4Addr),
+    /// Of [`Job::Discover`].
+    Discovered(Result<Discovered, NotFound>),
+    /// Of [`Job::Lookup`].
+    Lookup(LookupAnswer),
 }
 
 impl fmt::Debug for Done {
@@ -137,6 +153,8 @@ impl fmt::Debug for Done {
             Self::Session(result) => f.debug_tuple("Session").field(&result.as_ref().map(|_| "...")).finish(),
             Self::Principal(result) => f.debug_tuple("Principal").field(result).finish(),
             Self::Address(address) => f.debug_tuple("Address").field(address).finish(),
+            Self::Discovered(result) => f.debug_tuple("Discovered").field(result).finish(),
+            Self::Lookup(answer) => f.debug_tuple("Lookup").field(answer).finish(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Log events of a client: each value is one line of a log.
 
 use super::{Endpoint, Hidden};
+use crate::host_manager::event::{self as host_manager, ServerChange};
 use std::{fmt, net::SocketAddr};
 use zephyr_core::{auth::AuthError, inbox::DropReason, kind::Kind, notice::ParseError, sanitize};
 
@@ -30,6 +31,14 @@ pub enum LogEvent {
     Hidden { class: Box<[u8]>, sender: Box<[u8]>, why: Hidden },
     /// The client has subscribed again with new tickets, or failed to.
     Resubscribed { error: Option<super::OperationError> },
+    /// No host manager answers, and servers are spoken to directly.
+    WithoutHostManager { host_manager: SocketAddr, source: Box<str>, servers: Box<str> },
+    /// The host manager answers again, and is used.
+    WithHostManager { host_manager: SocketAddr },
+    /// Without a host manager, a change of the server that is spoken to.
+    Server(ServerChange),
+    /// Without a host manager, what became of a packet to or from a server.
+    Relay(host_manager::LogEvent),
     /// It is not known whether the server still knows the client.
     NotChecked { error: super::OperationError },
 }
@@ -52,7 +61,12 @@ impl LogEvent {
             Self::NoticeLost | Self::TooManyUnverified { .. } | Self::Resubscribed { error: Some(_) } => {
                 Severity::Warning
             }
-            Self::Unproven { .. } | Self::Hidden { .. } | Self::Resubscribed { error: None } => Severity::Info,
+            Self::Unproven { .. }
+            | Self::WithoutHostManager { .. }
+            | Self::WithHostManager { .. }
+            | Self::Server(_)
+            | Self::Hidden { .. }
+            | Self::Resubscribed { error: None } => Severity::Info,
             _ => Severity::Debug,
         }
     }
@@ -79,6 +93,12 @@ impl fmt::Display for LogEvent {
             Self::Hidden { class, sender, why } => {
                 write!(f, "hid a notice of class {} from {}: {why}", sanitize::name(class), sanitize::name(sender))
             }
+            Self::WithoutHostManager { host_manager, source, servers } => {
+                write!(f, "no host manager at {host_manager}: speaking to servers directly, by {source}: {servers}")
+            }
+            Self::WithHostManager { host_manager } => write!(f, "the host manager at {host_manager} is used again"),
+            Self::Server(change) => change.fmt(f),
+            Self::Relay(event) => event.fmt(f),
             Self::NotChecked { error } => {
                 write!(f, "it is not known whether the server still knows this client: {error}")
             }

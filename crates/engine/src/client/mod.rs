@@ -5,6 +5,8 @@
 //! authentication, are delivered without it; those that need the user's current credentials wait for it, within bounds.
 //!
 //! * [`Message`], [`Operation`], [`Command`]: input from the program; [`Event`]: output to it
+//! * [`Connection`]: a client with its way to a server, by the host manager or, where none answers, directly; `fallback`: what a
+//!   client holds meanwhile
 //! * `startup`: the start; `host_manager`: the query of the host manager's status, at start and later
 //! * `operations`: the operations in progress; `procedure`: one of them; `exchange`, `receipt`: a notice of it and its answer
 //! * `receiving`: received datagrams; `verification`, `keyring`: the verdict about their origin; `unverified`: those that wait for it
@@ -12,11 +14,13 @@
 //! * `renewal`, `tickets`: the renewal of subscriptions with new tickets; `restoration`: of those that the server has forgotten
 
 mod backlog;
+mod direct;
 #[cfg(test)]
 mod doubles;
 mod endpoint;
 mod error;
 mod exchange;
+mod fallback;
 mod host_manager;
 mod interface;
 mod keyring;
@@ -42,7 +46,8 @@ mod unverified;
 mod verification;
 
 pub use backlog::{Backlog, BacklogFull};
-pub use endpoint::{Config, Endpoint, Settings, Setup};
+pub use direct::Connection;
+pub use endpoint::{Config, Direct, DirectServer, Endpoint, Settings, Setup};
 pub use error::OperationError;
 pub use interface::{Command, Done, Event, Job, Operation, OperationId, Outcome};
 pub use location::LocationChange;
@@ -57,7 +62,8 @@ pub use restoration::{SUBSCRIPTION_CHECK, SubscriptionEvent};
 pub use subscription::{Subscription, SubscriptionRequest};
 
 use crate::machine::{Input, Machine, Output, Transmit};
-use host_manager::StatusQuery;
+use fallback::{Fallback, Loss};
+use host_manager::{REFUSED_WAIT_WITH_FALLBACK, StatusQuery};
 use operations::Owner;
 use procedure::Procedure;
 use receiving::Receiver;
@@ -77,6 +83,7 @@ pub struct Client {
     operations: BTreeMap<Owner, Procedure>,
     tickets: TicketWatch,
     restoration: Restoration,
+    fallback: Fallback,
 }
 
 impl Client {
@@ -89,9 +96,13 @@ impl Client {
             address: Ipv4Addr::UNSPECIFIED,
             port: config.port,
             host_manager: config.host_manager,
+            server: None,
         };
         let mut client = Self { phase: Phase::Starting, ..Self::ready(endpoint, Policy::KERBEROS, config.settings) };
         match StatusQuery::new(now, config.port, false) {
+            Ok(query) if config.settings.direct == Direct::Fallback => {
+                client.shared.query = Some(query.refused_wait(REFUSED_WAIT_WITH_FALLBACK));
+            }
             Ok(query) => client.shared.query = Some(query),
             Err(error) => client.fail(error.into()),
         }
@@ -108,6 +119,7 @@ impl Client {
             operations: BTreeMap::new(),
             tickets: TicketWatch::default(),
             restoration: Restoration::new(settings.subscription_check),
+            fallback: Fallback::default(),
         }
     }
 
@@ -132,7 +144,7 @@ impl Client {
             Command::WatchTickets => self.watch_tickets(false),
             Command::TicketsFailed => self.tickets.handle_failure(now),
             Command::CannotSend(text) => self.handle_send_error(now, text),
-            Command::NetworkChanged => {}
+            Command::NetworkChanged | Command::NotSent { .. } => {}
         }
     }
 
@@ -143,16 +155,19 @@ impl Client {
             Done::Session(session) => self.handle_session(now, &session),
             Done::Principal(principal) => self.handle_principal(now, principal),
             Done::Address(address) => self.handle_address(address),
+            // Only of a connection without a host manager.
+            Done::Discovered(_) | Done::Lookup(_) => {}
         }
     }
 
     fn handle_timeout(&mut self, now: Now) {
         match self.shared.query.as_mut().map(|query| query.due(now)) {
             Some(Ok(payload)) => self.shared.transmit(payload),
-            Some(Err(host_manager::NotResponding)) => self.handle_host_manager_timeout(now),
+            Some(Err(host_manager::NotResponding)) => self.handle_host_manager_timeout(now, Loss::Silent),
             None => {}
         }
         self.give_up_incomplete(now);
+        self.hold_unacknowledged(now);
         self.advance(now, |procedure, shared| procedure.expire(now, shared));
         if self.tickets.is_due(now) {
             self.shared.session.request();

@@ -122,6 +122,9 @@ impl Client {
 
     /// Handles that the system cannot send to the host manager.
     pub(super) fn handle_send_error(&mut self, now: Now, text: String) {
+        if self.hold_unsent() {
+            return;
+        }
         let error = OperationError::CannotSend(text);
         if matches!(self.phase, Phase::Starting) {
             return self.fail(error);

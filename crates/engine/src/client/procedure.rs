@@ -317,6 +317,32 @@ impl Procedure {
         self.settle(now, shared)
     }
 
+    /// Whether the packet with this uid awaits the host manager's acknowledgement.
+    pub(super) fn awaits_acknowledgement_of(&self, uid: Uid) -> bool {
+        matches!(&self.stage, Stage::Sending(exchange) if exchange.awaits_acknowledgement_of(uid))
+    }
+
+    /// Whether a packet awaits the host manager's acknowledgement for too long.
+    pub(super) fn is_unacknowledged(&self, now: Now) -> bool {
+        matches!(&self.stage, Stage::Sending(exchange) if exchange.is_unacknowledged(now))
+    }
+
+    /// Waits for the host manager's acknowledgement without a time limit.
+    pub(super) fn hold(&mut self) {
+        if let Stage::Sending(exchange) = &mut self.stage {
+            exchange.hold();
+        }
+    }
+
+    /// Sends the packet that awaits the host manager's acknowledgement again, as there is a new way.
+    pub(super) fn send_again(&mut self, now: Now, shared: &mut Shared) {
+        if let Stage::Sending(exchange) = &mut self.stage {
+            let mut out = VecDeque::new();
+            exchange.send_again(now, &mut out);
+            shared.transmit(out);
+        }
+    }
+
     /// Reports to the program that the host manager has accepted all packets, once it has.
     fn report_queued(&self, shared: &mut Shared) {
         if let (Owner::Program(id), Task::Send, Stage::Sending(exchange)) = (self.owner, &self.task, &self.stage)

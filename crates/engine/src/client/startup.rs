@@ -1,6 +1,9 @@
 //! The start of a client: the host manager's status, and then the domain of its server.
 
-use super::{Client, Endpoint, Event, Job, OperationError, Setup, host_manager::HostManagerStatus, operations::Owner};
+use super::{
+    Client, Endpoint, Event, Job, OperationError, Setup, fallback::Loss, host_manager::HostManagerStatus,
+    operations::Owner,
+};
 use std::net::SocketAddr;
 use zephyr_core::{notice::leading_uid, time::Now, uid::UidSource};
 
@@ -28,6 +31,7 @@ impl Client {
     /// Handles the host manager's status.
     pub(super) fn handle_host_manager_status(&mut self, now: Now, status: HostManagerStatus) {
         self.shared.query = None;
+        self.fallback.clear();
         self.shared.endpoint.limits = status.limits;
         match self.phase {
             Phase::Starting => self.shared.setup = Some(Job::Setup { server: status.server }),
@@ -40,13 +44,17 @@ impl Client {
     }
 
     /// Handles that the host manager has not answered the status query in time.
-    pub(super) fn handle_host_manager_timeout(&mut self, now: Now) {
+    pub(super) fn handle_host_manager_timeout(&mut self, now: Now, loss: Loss) {
         self.shared.query = None;
-        if matches!(self.phase, Phase::Starting) {
-            return self.fail(OperationError::HostManagerSilent);
+        if self.fallback.note(loss) {
+            return;
+        }
+        let error = self.fallback.error();
+        if self.is_starting() {
+            return self.fail(error);
         }
         self.advance(now, |procedure, _| match procedure.wants_limits() {
-            true => Err(OperationError::HostManagerSilent),
+            true => Err(error.clone()),
             false => Ok(None),
         });
     }
@@ -58,7 +66,10 @@ impl Client {
         let Some(uid) = leading_uid(quoted).filter(|_| is_host_manager) else { return };
         let refused = self.shared.query.as_mut().map_or(Ok(()), |query| query.handle_refusal(now, uid));
         if refused.is_err() {
-            self.handle_host_manager_timeout(now);
+            self.handle_host_manager_timeout(now, Loss::Refused);
+        }
+        if self.hold_refused(uid) {
+            return;
         }
         self.advance(now, |procedure, shared| procedure.handle_refusal(now, shared, uid));
     }

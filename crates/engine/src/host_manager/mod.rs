@@ -26,6 +26,7 @@ mod statistics;
 pub use discovery::{Candidate, Discovered, NotFound};
 pub use lookup::{Located, Lookup, LookupAnswer};
 pub use owner::{Certainty, Owner, OwnerAnswer, OwnerQuery};
+pub use queue::MAX_PACKETS as MAX_QUEUED_PACKETS;
 pub use server::{Server, Waiting};
 pub use servers::Servers;
 pub use statistics::Statistics;

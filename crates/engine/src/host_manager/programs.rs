@@ -15,7 +15,7 @@ use zephyr_core::{kind::Kind, names, notice::Notice, time::Now};
 const MIN_ORDER_INTERVAL: Duration = Duration::from_secs(5);
 /// Maximum number of packets that wait for the socket to take them while packets of programs are taken. A whole queue
 /// that goes to a new server is no reason to take none.
-const MAX_UNSENT: usize = 3 * MAX_PACKETS;
+const MAX_UNSENT: usize = MAX_PACKETS + 8192;
 
 impl HostManager {
     /// A packet of a program has come: it is handled as soon as it is known whose program it is.

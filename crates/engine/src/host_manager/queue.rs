@@ -22,8 +22,9 @@ use zephyr_core::{
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(300);
 /// The wait between resends of a packet whose server is there, and does not answer it.
 const SLOW_RESEND_INTERVAL: Duration = Duration::from_secs(32);
-/// Maximum number of queued packets.
-pub(super) const MAX_PACKETS: usize = 4096;
+/// Maximum number of queued packets, of at most [`MAX_PACKET`](zephyr_core::limits::MAX_PACKET) octets each: what the
+/// programs of a busy host send while no server answers for as long as a packet waits.
+pub const MAX_PACKETS: usize = 16_384;
 /// Maximum number of queued packets of one owner with the same uid: programs make uids of the time, so several may have
 /// the same, but not many.
 const MAX_SAME_UID: usize = 8;

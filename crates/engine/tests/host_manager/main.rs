@@ -5,6 +5,8 @@
 
 mod local_addresses;
 mod names;
+mod outage;
+mod statements;
 mod users;
 
 use bytes::Bytes;
@@ -21,8 +23,8 @@ use zephyr_core::{
 };
 use zephyr_engine::{
     host_manager::{
-        Certainty, Command, Config, Discovered, Done, HostManager, Job, Located, Lookup, NotFound, Owner, OwnerQuery,
-        Server, Servers,
+        Certainty, Command, Config, Discovered, Done, HostManager, Job, Located, Lookup, MAX_QUEUED_PACKETS, NotFound,
+        Owner, OwnerQuery, Server, Servers,
         event::{Event, LogEvent, ServerChange},
     },
     machine::{Input, Machine, Output, Transmit},
@@ -697,8 +699,8 @@ fn the_same_packet_again_is_forwarded_and_kept_once() {
 #[test]
 fn a_full_queue_is_said_so_by_silence() {
     let (mut stage, _) = Stage::with(1, |_| ());
-    for number in 0..4096 {
-        assert_eq!(stage.send(program(number % 4), notice("message", "")).len(), 1);
+    for number in (0..4).cycle().take(MAX_QUEUED_PACKETS) {
+        assert_eq!(stage.send(program(number), notice("message", "")).len(), 1);
     }
     assert_eq!(stage.send(program(2), notice("message", "")), []);
     assert_eq!(stage.events.last(), Some(&Event::Log(LogEvent::QueueFull { from: program(2) })));
@@ -710,8 +712,9 @@ fn a_full_queue_is_said_so_by_silence() {
 #[test]
 fn one_program_does_not_fill_the_queue() {
     let (mut stage, greeting) = Stage::with(1, |_| ());
-    let taken = (0..5000).filter(|_| !stage.send(CLIENT, notice("message", "")).is_empty()).count();
-    assert_eq!(taken, 4096);
+    let sent = MAX_QUEUED_PACKETS + 1000;
+    let taken = (0..sent).filter(|_| !stage.send(CLIENT, notice("message", "")).is_empty()).count();
+    assert_eq!(taken, MAX_QUEUED_PACKETS);
     assert_eq!(stage.events.last(), Some(&Event::Log(LogEvent::QueueFull { from: CLIENT })));
     assert_eq!(stage.send(OTHER, notice("message", "")).len(), 1, "another, even of the same user, has room");
     assert_eq!(stage.send(CLIENT, notice("message", "")), [], "and does not lose it again");
@@ -725,16 +728,15 @@ fn one_program_does_not_fill_the_queue() {
 #[test]
 fn what_a_server_leaves_unanswered_makes_room() {
     let mut stage = Stage::settled();
-    for number in 0..4096 {
-        let program = SocketAddr::from(([127, 0, 0, 1], 40_000 + number % 4));
-        assert_eq!(stage.send(program, notice("message", "ignored")).len(), 2);
+    for number in (0..4).cycle().take(MAX_QUEUED_PACKETS) {
+        assert_eq!(stage.send(program(number), notice("message", "ignored")).len(), 2);
     }
     assert_eq!(stage.send(CLIENT, notice("message", "")), [], "the server may still answer all of them");
     stage.wait(1);
     let ping = Notice { kind: Kind::HmCtl, body: b"", ..notice("HM_CTL", "PING") };
     stage.send(server(1), ping);
     let sent = stage.send(CLIENT, notice("message", "wanted"));
-    assert_eq!((sent.len(), stage.machine.queued()), (2, 4096));
+    assert_eq!((sent.len(), stage.machine.queued()), (2, MAX_QUEUED_PACKETS));
     assert!(
         matches!(stage.events.last(), Some(Event::Log(LogEvent::Expired { opcode, .. })) if **opcode == *b"ignored")
     );

@@ -260,6 +260,8 @@ impl World {
     fn new_client(&self, index: usize, raw: bool) -> Client {
         let settings = Settings { raw, ..Settings::default() };
         let host_manager = (Ipv4Addr::LOCALHOST, HOST_MANAGER_PORT).into();
-        Client::new(client::Config { host_manager, port: self.nodes[index].port, settings }, self.now_of(index))
+        let address = self.hosts[self.nodes[index].host].address;
+        let config = client::Config { host_manager, port: self.nodes[index].port, address, settings };
+        Client::new(config, self.now_of(index))
     }
 }

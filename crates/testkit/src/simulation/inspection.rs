@@ -7,10 +7,11 @@ use super::{
 };
 use std::time::Duration;
 use zephyr_core::limits::{MAX_PACKET, MAX_QUEUED};
-use zephyr_engine::server::{Bounds, Server};
+use zephyr_engine::{
+    host_manager::MAX_QUEUED_PACKETS,
+    server::{Bounds, Server},
+};
 
-/// Packets that a host manager keeps at most.
-const MAX_HOST_MANAGER_QUEUE: usize = 4096;
 /// Packets that wait for credentials in a client at most.
 const MAX_UNVERIFIED: usize = 1024;
 /// Packets that a client remembers at most.
@@ -62,7 +63,7 @@ pub(super) fn is_bounded(node: &Node, bounds: &Bounds) -> Checked {
         None => return Ok(()),
         Some(Process::Server(server)) => amounts_of_server(server, bounds),
         Some(Process::HostManager(machine)) => {
-            vec![("queue", machine.queued(), MAX_HOST_MANAGER_QUEUE), ("outputs", machine.outputs(), MAX_OUTPUTS)]
+            vec![("queue", machine.queued(), MAX_QUEUED_PACKETS), ("outputs", machine.outputs(), MAX_OUTPUTS)]
         }
         Some(Process::Client(client)) => {
             let queues = client.queue_lengths();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use zephyr_core::auth::{Acceptor as _, AuthError, Session};
 use zephyr_engine::{
     client::{Done, Job, Setup},
-    host_manager::{Located, Lookup, LookupAnswer},
+    host_manager::{Located, Lookup, LookupAnswer, NotFound},
     server::{Verified, VerifyJob},
 };
 
@@ -65,6 +65,9 @@ impl World {
             Job::Principal if fails => Done::Principal(Err(failure())),
             Job::Principal => Done::Principal(Ok(user.ticket.as_ref().map(|_| user.principal.clone()))),
             Job::Address => Done::Address(self.hosts[self.nodes[node].host].address),
+            // These clients have host managers.
+            Job::Discover => Done::Discovered(Err(NotFound::NoServer("no source".into()))),
+            Job::Lookup(lookup) => Done::Lookup(lookup.clone().answer(Err("out of order".into()))),
         };
         self.tell(node, || format!("has done {job:?}: {done:?}"));
         done

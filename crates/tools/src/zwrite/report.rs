@@ -188,7 +188,7 @@ impl Report<'_> {
         let _ = self.out.flush();
         self.say(&error.describe(context));
         if let Some(advice) = error.advice() {
-            self.say(advice);
+            self.say(&advice);
         }
     }
 

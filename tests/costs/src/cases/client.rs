@@ -40,6 +40,7 @@ impl Bench {
             address: Ipv4Addr::new(10, 0, 0, 5),
             port: 4321,
             host_manager: SocketAddr::from((Ipv4Addr::LOCALHOST, 2104)),
+            server: None,
         };
         let now = Now { monotonic: Duration::from_secs(50), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
         Self { client: Client::ready(endpoint, policy, Settings::default()), now }

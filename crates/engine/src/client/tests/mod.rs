@@ -47,6 +47,7 @@ fn endpoint() -> Endpoint {
         address: Ipv4Addr::new(10, 0, 0, 5),
         port: 4321,
         host_manager: HM,
+        server: None,
     }
 }
 
@@ -98,6 +99,7 @@ impl<C: Initiator> Harness<C> {
             Job::Principal => Done::Principal(self.credentials.principal()),
             Job::Address => Done::Address(self.address),
             Job::Setup { .. } => panic!("a client that is ready needs no setup"),
+            Job::Discover | Job::Lookup(_) => panic!("a client has a host manager"),
         };
         self.client.handle(now, Input::Done(done));
     }

@@ -13,7 +13,7 @@ use zephyr_core::{
 };
 
 fn starting() -> Harness {
-    let config = Config { host_manager: HM, port: 4321, settings: Settings::default() };
+    let config = Config { host_manager: HM, port: 4321, address: endpoint().address, settings: Settings::default() };
     let mut harness = Harness::with_client(Client::new(config, at(0)), Credentials::with(7));
     harness.holds_jobs = true;
     assert_eq!(harness.drive(at(0)), Some(at(0).monotonic));

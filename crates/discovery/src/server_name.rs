@@ -33,7 +33,7 @@ impl FromStr for ServerName {
 
 impl ServerName {
     /// Whether both are the same name; names of hosts differ not only in case.
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    pub fn is(&self, other: &Self) -> bool {
         self.host.eq_ignore_ascii_case(&other.host) && self.port == other.port
     }
 }

@@ -1,0 +1,37 @@
+//! The settings of discovery, which are in section `zhm` of `zephyr.toml`.
+
+use crate::{ServerName, Source};
+use zephyr_config::reader::Section;
+
+/// What the settings say about discovery; the default is what holds without a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Servers, the preferred one first.
+    pub servers: Vec<ServerName>,
+    /// The sources to ask, in this order.
+    pub sources: Vec<Source>,
+    /// The domain whose SRV records are asked for; `None`: that of this host.
+    pub domain: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { servers: Vec::new(), sources: Source::ALL.into(), domain: None }
+    }
+}
+
+impl Settings {
+    /// Reads them from their section, which may have others besides.
+    pub fn read(&mut self, section: &mut Section<'_, '_>) {
+        section.read_list("servers", &mut self.servers, str::parse::<ServerName>);
+        section.read_list("sources", &mut self.sources, str::parse::<Source>);
+        section.read_text("domain", &mut self.domain, |text| domain(text).map(Some));
+    }
+}
+
+/// A domain of DNS.
+fn domain(text: &str) -> Result<String, String> {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let is_name = name.parse::<ServerName>().is_ok_and(|name| name.port.is_none());
+    if is_name { Ok(name.to_owned()) } else { Err(format!("expected a domain of DNS, not {text:?}")) }
+}

@@ -1,0 +1,155 @@
+//! Section 7: packets of a server.
+
+use super::*;
+
+/// Only the current server counts, by address and port.
+#[test]
+fn only_the_current_server_is_listened_to() {
+    let mut stage = Stage::settled_with(3, b"SENT\0");
+    let sent = stage.send(CLIENT, notice("message", "")).remove(1);
+    let other_port = SocketAddr::new(server(1).ip(), 2105);
+    for from in [server(2), server(3), other_port] {
+        let elsewhere = Sent { to: from, ..sent.clone() };
+        assert_eq!(stage.answer(&elsewhere, Kind::ServAck, b"SENT\0"), []);
+        assert_eq!(stage.send(from, shutdown(b"")), []);
+        assert_eq!(logged(&mut stage), [LogEvent::NotTheServer { from }, LogEvent::NotTheServer { from }]);
+    }
+    assert!(LogEvent::NotTheServer { from: other_port }.to_string().starts_with("Bad notice from port 2105"));
+    assert_eq!((stage.machine.queued(), stage.statistics()[4].as_str()), (1, "0"));
+    assert_eq!(stage.answer(&sent, Kind::ServAck, b"SENT\0").len(), 1);
+}
+
+/// Whatever the current server sends is counted.
+#[test]
+fn packets_of_the_server_are_counted() {
+    let mut stage = Stage::settled();
+    assert_eq!(stage.statistics()[3], "1");
+    stage.send(server(1), order("PING"));
+    stage.send(server(1), order("nonsense"));
+    stage.send(server(1), Notice { kind: Kind::ServNak, ..notice("message", "") });
+    stage.send(server(2), Notice { kind: Kind::ServNak, ..notice("message", "") });
+    assert_eq!(stage.statistics()[3], "4");
+}
+
+/// Booting ends with the first packet of the server, whichever it is.
+#[test]
+fn the_first_packet_of_a_server_ends_booting() {
+    let (mut stage, _) = Stage::with(2, |_| ());
+    stage.send(server(1), order("PING"));
+    let sent = stage.send(server(1), shutdown(b""));
+    assert_eq!(told(&sent), ["10.77.0.1:2103 DETACH", "10.77.0.2:2103 ATTACH"]);
+}
+
+/// A positive and a negative answer do the same.
+#[test]
+fn an_answer_ends_what_it_answers_and_goes_to_who_wanted_one() {
+    for answer in [Kind::ServAck, Kind::ServNak] {
+        for (kind, answers) in [(Kind::Acked, 1), (Kind::Unacked, 0), (Kind::Unsafe, 0)] {
+            let mut stage = Stage::settled();
+            let sent = stage.send(OTHER, Notice { kind, ..notice("message", "") });
+            let told = stage.answer(sent.last().unwrap(), answer, b"SENT\0");
+            assert_eq!(told.len(), answers, "{answer:?} to {kind:?}");
+            assert!(told.iter().all(|packet| packet.to == OTHER && packet.notice().kind == answer));
+            assert_eq!((stage.machine.queued(), stage.wait(400)), (0, vec![]), "nothing is sent again");
+        }
+    }
+}
+
+/// The port within a notice is where its program receives; what answers the notice goes to where that came from.
+#[test]
+fn an_answer_goes_where_the_packet_came_from() {
+    let mut stage = Stage::settled();
+    let sent = stage.send(CLIENT, Notice { port: 45_678, ..notice("message", "") });
+    assert_eq!((sent[0].to, sent[0].notice().port), (CLIENT, 45_678));
+    assert_eq!(stage.answer(&sent[1], Kind::ServAck, b"SENT\0")[0].to, CLIENT);
+}
+
+/// A fault of C: it takes a user's notice with the opcode of a greeting for the greeting.
+#[test]
+fn answers_to_notices_with_a_greetings_opcode_reach_their_program() {
+    for opcode in ["BOOT", "ATTACH"] {
+        for instance in [&b"HM"[..], b"personal"] {
+            let mut stage = Stage::settled();
+            let sent = stage.send(CLIENT, Notice { instance, ..notice("message", opcode) }).remove(1);
+            let answer = stage.answer(&sent, Kind::ServAck, b"SENT\0");
+            assert_eq!((answer.len(), stage.machine.queued()), (1, 0));
+        }
+    }
+}
+
+/// The server's answer to a greeting is nobody else's business.
+#[test]
+fn the_answer_to_a_greeting_goes_to_nobody() {
+    for attach in [false, true] {
+        let (mut stage, greeting) = Stage::with(1, |config| config.attach = attach);
+        assert_eq!(stage.answer(&greeting[0], Kind::ServAck, b"SENT\0"), []);
+        assert_eq!(logged(&mut stage), []);
+    }
+}
+
+#[test]
+fn an_answer_to_nothing_is_told() {
+    let mut stage = Stage::settled();
+    assert_eq!(stage.send(server(1), Notice { kind: Kind::ServAck, ..notice("message", "") }), []);
+    assert!(logged(&mut stage)[0].to_string().starts_with("Hey! This packet isn't in my queue!"));
+}
+
+/// The body of a farewell is a dotted address of a server in the list, or nothing that counts.
+#[test]
+fn a_farewell_may_name_a_server_of_the_list() {
+    for (body, expected) in [
+        (&b"10.77.0.3\0"[..], Some(server(3))),
+        (b"10.77.0.3", Some(server(3))),
+        (b"10.77.0.4\0and more", Some(server(4))),
+        (b"10.77.0.99\0", None),
+        (b"s3.zlab.example\0", None),
+        (b"\0", None),
+        (b"", None),
+        (b"\xff\xfe\0", None),
+    ] {
+        let mut stage = Stage::settled_with(4, b"SENT\0");
+        let sent = stage.send(server(1), shutdown(body));
+        assert_eq!((sent.len(), sent[0].told()), (2, "10.77.0.1:2103 DETACH".to_owned()), "{body:?}");
+        assert_ne!(sent[1].to, server(1));
+        if let Some(expected) = expected {
+            assert_eq!(sent[1].to, expected, "{body:?}");
+        }
+    }
+}
+
+/// A question of the server is answered with all that it says.
+#[test]
+fn a_question_is_answered_as_it_is() {
+    let mut stage = Stage::settled();
+    let octets = stage.packet(Notice { instance: b"any", body: b"12345\0", ..order("PING") });
+    let sent = stage.give(server(1), &octets);
+    let asked = Packet::parse(&octets).unwrap().notice;
+    assert_eq!((sent.len(), sent[0].to), (1, server(1)));
+    let answered = sent[0].notice();
+    assert_eq!(answered, Notice { kind: Kind::HmAck, ..asked });
+}
+
+#[test]
+fn an_order_of_the_server_that_is_none_is_told() {
+    let mut stage = Stage::settled();
+    for opcode in ["BOOT", "FLUSH", "NEWSERV", "", "\u{1b}[2J"] {
+        assert_eq!(stage.send(server(1), order(opcode)), []);
+        assert!(logged(&mut stage)[0].to_string().starts_with("Bad control message"));
+    }
+}
+
+/// Not only an answer to the greeting: whatever shows that the server is there.
+#[test]
+fn what_is_kept_goes_out_after_any_answer_or_question() {
+    for (kind, opcode) in [(Kind::ServAck, "BOOT"), (Kind::ServAck, "x"), (Kind::ServNak, "x"), (Kind::HmCtl, "PING")] {
+        let (mut stage, _) = Stage::with(1, |_| ());
+        let octets: Vec<Bytes> = ["one", "two", "three"].map(|opcode| stage.packet(notice("message", opcode))).into();
+        octets.iter().for_each(|octets| drop(stage.give(CLIENT, octets)));
+        let sent = stage.send(server(1), Notice { kind, instance: b"HM", ..order(opcode) });
+        let sent: Vec<&Sent> = sent.iter().filter(|packet| packet.notice().class == b"message").collect();
+        let expected: Vec<Sent> = octets.into_iter().map(|octets| Sent { to: server(1), octets }).collect();
+        assert_eq!(sent, expected.iter().collect::<Vec<_>>(), "{kind:?} {opcode}: the oldest first, not the newest");
+        let again = stage.wait(12).into_iter().filter(|(_, packet)| packet.notice().opcode == b"one");
+        assert_eq!(again.map(|(second, _)| second).collect::<Vec<_>>(), [2, 4, 8, 12], "their waits begin anew");
+    }
+}
