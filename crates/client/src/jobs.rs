@@ -4,7 +4,6 @@ use crate::{
     Options,
     options::{Authentication, ResolvedDomain},
     policy_watch::PolicyWatch,
-    server_name,
 };
 use std::{
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
@@ -14,10 +13,7 @@ use zephyr_core::{
     auth::{AuthError, Initiator},
     policy::Policy,
 };
-use zephyr_engine::{
-    client::{Done, Job, LogEvent, Setup, Severity},
-    host_manager::{Discovered, NotFound},
-};
+use zephyr_engine::client::{Done, Job, LogEvent, Setup, Severity};
 use zephyr_net::{address, lookup, services};
 
 /// Runs the jobs of a client. Several threads may share it.
@@ -50,7 +46,7 @@ impl Jobs {
             Job::Session { realm } => Done::Session(self.initiator().and_then(|initiator| initiator.session(&realm))),
             Job::Principal => Done::Principal(self.initiator().and_then(|initiator| initiator.principal())),
             Job::Address => Done::Address(self.address(self.server.get().map_or("", String::as_str))),
-            Job::Discover => Done::Discovered(self.discover()),
+            Job::Discover => Done::Discovered(self.options.discovery.discover()),
             Job::Lookup(lookup) => Done::Lookup(lookup::answer(lookup)),
         }
     }
@@ -74,11 +70,6 @@ impl Jobs {
             .unwrap_or_else(|| "unknown".to_owned());
         self.server.get_or_init(|| server.to_owned());
         Ok(Setup { realm, sender: sender.into_bytes(), address: self.address(server), policy })
-    }
-
-    /// The servers that there are.
-    fn discover(&self) -> Result<Discovered, NotFound> {
-        server_name::given(&self.options.servers).ok_or_else(|| NotFound::NoServer("none is named".into()))
     }
 
     /// This machine's address as seen by a server, unless the options name one.

@@ -1,6 +1,6 @@
 //! The options of a connection: host manager, authentication, and behaviour.
 
-use crate::{Error, Result, ServerName, account::Account, error::system_text, policy_watch::PolicyWatch};
+use crate::{Error, Result, account::Account, error::system_text, policy_watch::PolicyWatch};
 use std::{
     env, io,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
@@ -12,6 +12,7 @@ use zephyr_core::{
     auth::{AuthError, Initiator},
     policy::Policy,
 };
+use zephyr_discovery::{Discovery, ServerName};
 use zephyr_domain::{
     Backend,
     client_domain::ClientDomain,
@@ -103,9 +104,8 @@ pub struct Options {
     pub raw: bool,
     /// Whether to speak to a server directly: while no host manager answers, never, or always.
     pub direct: Direct,
-    /// The servers to speak to without a host manager, the primary first. Without any the machine's configuration and its name
-    /// service are asked.
-    pub servers: Vec<ServerName>,
+    /// How servers are found to speak to directly.
+    pub discovery: Discovery,
 }
 
 impl Options {
@@ -124,7 +124,7 @@ impl Options {
             subscription_check: Some(SUBSCRIPTION_CHECK),
             raw: false,
             direct: Direct::Fallback,
-            servers: Vec::new(),
+            discovery: Discovery::of_system(),
         }
     }
 
@@ -203,9 +203,9 @@ impl Options {
         let file = Some(PolicyFile::path(default));
         let address = variable("ZEPHYR_ADDRESS").map(|text| own_address(&text)).transpose()?;
         let authentication = Authentication::ByPolicy { policies, file, backend };
-        let servers = variable("ZEPHYR_SERVERS").map_or(Ok(Vec::new()), |text| servers(&text))?;
+        let discovery = variable("ZEPHYR_SERVERS").map_or_else(|| Ok(Discovery::of_system()), |text| servers(&text))?;
         let direct = variable("ZEPHYR_DIRECT").map_or(Ok(Direct::Fallback), |text| direct(&text))?;
-        let options = Self { address, direct, servers, ..Self::new(host_manager, authentication) };
+        let options = Self { address, direct, discovery, ..Self::new(host_manager, authentication) };
         match variable("ZEPHYR_CHECK") {
             Some(text) => Ok(Self { subscription_check: check_interval(&text)?, ..options }),
             None => Ok(options),
@@ -228,9 +228,13 @@ fn direct(text: &str) -> Result<Direct> {
     }
 }
 
-fn servers(text: &str) -> Result<Vec<ServerName>> {
-    let parse = |name: &str| name.parse().map_err(|error| invalid(format!("ZEPHYR_SERVERS={text}: {error}")).into());
-    text.split(',').map(parse).collect()
+fn servers(text: &str) -> Result<Discovery> {
+    let parse = |name: &str| {
+        let parsed: std::result::Result<ServerName, String> = name.trim().parse();
+        parsed.map_err(|error| invalid(format!("ZEPHYR_SERVERS={text}: {error}")))
+    };
+    let names: Vec<ServerName> = text.split(',').map(parse).collect::<io::Result<_>>()?;
+    Ok(Discovery::of_names(&names, "ZEPHYR_SERVERS"))
 }
 
 fn own_address(text: &str) -> Result<Ipv4Addr> {
@@ -270,7 +274,9 @@ mod tests {
         assert!(check_interval("often").is_err_and(|error| error.to_string().contains("ZEPHYR_CHECK=often")));
         assert!(matches!((direct("0"), direct("always")), (Ok(Direct::Never), Ok(Direct::Always))));
         assert!(direct("yes").is_err_and(|error| error.to_string().contains("expected 0, 1 or always")));
-        assert_eq!(servers("a,b:5").ok(), Some(vec!["a".parse().unwrap(), ServerName { host: "b".into(), port: 5 }]));
+        let found = servers("a, b:5").ok().and_then(|discovery| discovery.discover().ok()).unwrap();
+        let found: Vec<_> = found.candidates.iter().map(|found| (&*found.host, found.port, found.priority)).collect();
+        assert_eq!(found, [("a", services::port(services::ZEPHYR_CLT), 0), ("b", 5, 1)]);
         assert!(servers("a,").is_err_and(|error| error.to_string().contains("ZEPHYR_SERVERS=a,")));
         assert!(own_address("localhost").is_err_and(|error| error.to_string().contains("ZEPHYR_ADDRESS=localhost")));
     }
