@@ -2,7 +2,11 @@
 
 use crate::datagram;
 use socket2::{Domain, Protocol, Socket, Type};
-use std::{io, net::SocketAddr, os::fd::OwnedFd};
+use std::{
+    io,
+    net::{self, SocketAddr},
+    os::fd::OwnedFd,
+};
 use tokio::net::UdpSocket;
 
 /// The receive buffer that a socket asks for, in octets. The system may give less.
@@ -18,27 +22,41 @@ pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     bind_with(address, RECEIVE_BUFFER)
 }
 
+/// As [`bind`], without a runtime; it does not wait, so [`UdpSocket::from_std`] takes it.
+///
+/// # Errors
+///
+/// When the address cannot be bound.
+pub fn open(address: SocketAddr) -> io::Result<net::UdpSocket> {
+    open_with(address, RECEIVE_BUFFER)
+}
+
 /// As [`bind`], asking for a receive buffer of so many octets.
 ///
 /// # Errors
 ///
 /// As [`bind`].
 pub fn bind_with(address: SocketAddr, receive_buffer: usize) -> io::Result<UdpSocket> {
+    UdpSocket::from_std(open_with(address, receive_buffer)?)
+}
+
+fn open_with(address: SocketAddr, receive_buffer: usize) -> io::Result<net::UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     // Only a wish: an unprivileged process gets what the system's limit allows.
     let _ = socket.set_recv_buffer_size(receive_buffer);
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     datagram::prepare(&socket)?;
-    UdpSocket::from_std(socket.into())
+    Ok(socket.into())
 }
 
-/// The UDP socket that another program has bound and handed to this one, [prepared](datagram::prepare) for drivers.
+/// The UDP socket that another program has bound and handed to this one, [prepared](datagram::prepare) for drivers. It does not
+/// wait, so [`UdpSocket::from_std`] takes it.
 ///
 /// # Errors
 ///
-/// When it is no bound UDP socket of IPv4, or no tokio runtime is running.
-pub fn inherited(handed: OwnedFd) -> io::Result<UdpSocket> {
+/// When it is no bound UDP socket of IPv4.
+pub fn inherited(handed: OwnedFd) -> io::Result<net::UdpSocket> {
     let socket = Socket::from(handed);
     let invalid = |why: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     match (socket.r#type(), socket.local_addr().map(|address| address.as_socket_ipv4())) {
@@ -54,7 +72,7 @@ pub fn inherited(handed: OwnedFd) -> io::Result<UdpSocket> {
     }
     socket.set_nonblocking(true)?;
     datagram::prepare(&socket)?;
-    UdpSocket::from_std(socket.into())
+    Ok(socket.into())
 }
 
 /// The receive buffer of a socket in octets, the system's own bookkeeping included.

@@ -36,19 +36,35 @@ impl DebugSwitch {
 type Filtered = Layered<reload::Layer<EnvFilter, Registry>, Registry>;
 type Target = Box<dyn Layer<Filtered> + Send + Sync>;
 
+/// What a program is called in its log.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity {
+    /// In the journal, and where it says something on standard error.
+    pub program: &'static str,
+    /// In the system's log, where scripts look for the names of the C programs.
+    pub syslog: &'static str,
+}
+
+impl Identity {
+    /// Of a program that has one name everywhere.
+    pub const fn of(program: &'static str) -> Self {
+        Self { program, syslog: program }
+    }
+}
+
 /// Starts logging. `RUST_LOG` overrules `debug` and the setting.
-pub fn start(program: &str, settings: &Log, debug: bool) -> DebugSwitch {
+pub fn start(identity: Identity, settings: &Log, debug: bool) -> DebugSwitch {
     let filter = std::env::var("RUST_LOG").ok().and_then(|text| text.parse().ok());
     let (filter, handle) = reload::Layer::new(filter.unwrap_or_else(|| level(debug || settings.debug)));
     // A second start in one process, as in tests, keeps the first one's log.
-    let _ = tracing_subscriber::registry().with(filter).with(target(program, settings)).try_init();
+    let _ = tracing_subscriber::registry().with(filter).with(target(identity, settings)).try_init();
     DebugSwitch(Box::new(move |on| {
         // Fails only when the log is gone already.
         let _ = handle.reload(level(on));
     }))
 }
 
-fn target(program: &str, settings: &Log) -> Target {
+fn target(Identity { program, syslog }: Identity, settings: &Log) -> Target {
     match settings.target {
         LogTarget::Stderr => stderr(),
         LogTarget::Auto if !stderr_is_journal() => stderr(),
@@ -68,7 +84,7 @@ fn target(program: &str, settings: &Log) -> Target {
             }
         },
         LogTarget::Syslog => {
-            let syslog = Syslog::new(program, settings);
+            let syslog = Syslog::new(syslog, settings);
             if let Err(error) = syslog.connect() {
                 complain!("{program}: {}", no_syslog(&settings.syslog_socket, &error));
             }

@@ -2,7 +2,7 @@
 
 use super::{
     file::{self, LoadedSettings},
-    log::Log,
+    log::{Facility, Log},
     values::listen_address,
 };
 use crate::problem::Findings;
@@ -10,7 +10,7 @@ use std::{net::SocketAddr, path::Path};
 use zephyr_config::reader::Section;
 
 /// The settings of zhm; the default is what holds without a file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostManagerSettings {
     /// Section `zhm`.
     pub zhm: HostManager,
@@ -25,6 +25,13 @@ pub struct HostManager {
     pub discovery: zephyr_discovery::Settings,
     /// Where to listen; `None`: every address, at port zephyr-hm.
     pub listen: Option<SocketAddr>,
+}
+
+impl Default for HostManagerSettings {
+    fn default() -> Self {
+        let log = Log { facility: Facility::DAEMON, ..Log::default() };
+        Self { zhm: HostManager::default(), log }
+    }
 }
 
 impl HostManagerSettings {

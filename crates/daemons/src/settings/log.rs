@@ -27,6 +27,8 @@ pub struct Facility(pub u8);
 impl Facility {
     /// The facility of C servers.
     pub const LOCAL6: Self = Self(22);
+    /// The facility of C host managers.
+    pub const DAEMON: Self = Self(3);
     const NAMES: [(&str, u8); 11] = [
         ("user", 1),
         ("daemon", 3),

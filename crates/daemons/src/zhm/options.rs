@@ -1,5 +1,6 @@
 //! The host manager's command line.
 
+use super::background;
 use crate::settings::ServerName;
 use clap::Parser;
 use std::{net::SocketAddr, path::PathBuf};
@@ -20,7 +21,7 @@ pub struct Options {
     /// Started by inetd: the socket is standard input; implies -h
     #[arg(short = 'i', conflicts_with = "listen")]
     pub inetd: bool,
-    /// Stay in the foreground; accepted for old scripts, the host manager always does
+    /// Stay in the foreground, as with -i and under systemd
     #[arg(short = 'n')]
     pub foreground: bool,
     /// Refuse programs' requests to flush this host
@@ -38,6 +39,9 @@ pub struct Options {
     /// Where to write the process id [default: /var/run/zhm.pid, none with --listen]
     #[arg(long, value_name = "FILE")]
     pub pid_file: Option<PathBuf>,
+    /// Started by itself to go into the background: the socket is standard input
+    #[arg(long = background::OPTION, hide = true, conflicts_with = "inetd")]
+    pub in_background: bool,
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,

@@ -1,17 +1,19 @@
 //! The host manager's I/O: its socket, clock, signals and log.
 
 use super::{
+    background::{self, Starting},
     boot_record::{self, BootRecord},
     lookups::Lookups,
     options::Options,
     pid_file::{self, PidFile},
+    sockets,
     status::Status,
     surroundings::Surroundings,
+    unresolved::Unresolved,
 };
 use crate::{
-    logging,
+    logging::{self, DebugSwitch, Identity},
     notify::ServiceManager,
-    port_holder::{self, Transport},
     problem::Problems,
     settings::{self, HostManagerSettings, LoadedSettings, ServerName},
     signals::{Signal, Signals},
@@ -19,9 +21,8 @@ use crate::{
 use std::{
     hash::{BuildHasher, RandomState},
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    os::fd::AsFd,
-    path::Path,
+    net::{self, IpAddr, Ipv4Addr, SocketAddr},
+    path::{self, Path},
     process::ExitCode,
     time::Instant,
 };
@@ -32,15 +33,19 @@ use zephyr_engine::{
     host_manager::{Command, Config, Done, HostManager, LookupAnswer, Server, Servers},
     machine::Input,
 };
-use zephyr_net::{address, clock::Clock, driver::Driver, services, socket};
+use zephyr_net::{address, clock::Clock, driver::Driver, network_watch::NetworkChanges, services};
 use zephyr_output::complain;
 
 /// Exit status when no server is named.
 const NO_SERVER: u8 = 16;
+/// Its names: the C host manager is `hm` in the system's log.
+const IDENTITY: Identity = Identity { program: "zhm", syslog: "hm" };
 
-/// Runs a host manager until it is told to stop: exit status 0 then, 16 when no server is named, 1 when it cannot begin
-/// for another reason. That a server's name is not known at the moment is none.
+/// Runs a host manager until it is told to stop, or starts one in the background: exit status 0 then, 16 when no server is
+/// named, 1 when it cannot begin for another reason. That a server's name is not known at the moment is none, unless it is only
+/// to say that the host has started.
 pub fn run(options: &Options) -> ExitCode {
+    let options = &in_any_folder(options.clone());
     let LoadedSettings { settings, warnings } = match HostManagerSettings::load(&options.config_dir) {
         Ok(loaded) => loaded,
         Err(findings) => {
@@ -51,10 +56,7 @@ pub fn run(options: &Options) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let debug = logging::start("zhm", &settings.log, options.debug);
-    for warning in &warnings {
-        tracing::warn!("{warning}");
-    }
+    let goes_into_background = background::is_wanted(options);
     let names = if options.servers.is_empty() { &settings.zhm.discovery.servers } else { &options.servers };
     let Some(servers) = servers(names) else {
         complain!("No valid primary server found, exiting.");
@@ -64,13 +66,43 @@ pub fn run(options: &Options) -> ExitCode {
         }
         return NO_SERVER.into();
     };
-    match serve(options, &settings, servers, &debug) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain!("zhm: {}", system_text(&error));
-            ExitCode::FAILURE
+    let socket = match sockets::open(options, &settings) {
+        Ok(socket) => socket,
+        Err(error) => return fail(&error),
+    };
+    if goes_into_background {
+        for warning in &warnings {
+            complain!("zhm: {warning}");
         }
+        return background::start(socket);
     }
+    let log = background::log(&settings.log, options.in_background);
+    let debug = logging::start(IDENTITY, &log, options.debug);
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    match serve(
+        options,
+        socket,
+        Named { servers, number: names.len() },
+        Debug { switch: debug, usual: options.debug || log.debug },
+    ) {
+        Ok(status) => status,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &io::Error) -> ExitCode {
+    complain!("zhm: {}", system_text(error));
+    ExitCode::FAILURE
+}
+
+/// The options, good in any folder: the background's is another.
+fn in_any_folder(mut options: Options) -> Options {
+    let absolute = |path: path::PathBuf| path::absolute(&path).unwrap_or(path);
+    options.config_dir = absolute(options.config_dir);
+    options.pid_file = options.pid_file.map(absolute);
+    options
 }
 
 /// The servers of these names, if there are any.
@@ -81,29 +113,37 @@ fn servers(names: &[ServerName]) -> Option<Servers> {
     Servers::new(servers.collect(), seed)
 }
 
-fn serve(
-    options: &Options,
-    settings: &HostManagerSettings,
+/// Debug lines, as they are and as they were asked for.
+struct Debug {
+    switch: DebugSwitch,
+    usual: bool,
+}
+
+/// The servers that are named, and how many those are.
+struct Named {
     servers: Servers,
-    debug: &logging::DebugSwitch,
-) -> io::Result<()> {
+    number: usize,
+}
+
+fn serve(options: &Options, socket: net::UdpSocket, named: Named, debug: Debug) -> io::Result<ExitCode> {
+    let starting = options.in_background.then(Starting::leave).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let socket = open_socket(options, settings)?;
+        let socket = UdpSocket::from_std(socket)?;
         let listening = socket.local_addr()?;
-        let mut signals = Signals::new()?;
+        let signals = Signals::new()?;
         let pid_file = pid_file::path(options);
         let record = pid_file.as_deref().and_then(|file| BootRecord::beside(file, Path::new(boot_record::KERNEL)));
         let _pid_file = PidFile::write(pid_file);
         let config = Config {
-            address: own_address(&servers),
+            address: own_address(&named.servers),
             port: listening.port(),
             version: format!("{} (5) zephyr-rs", env!("CARGO_PKG_VERSION")),
             machine: std::env::consts::ARCH.to_owned(),
             attach: attaches(options, record.as_ref()),
             refuse_flush: options.refuse_flush,
             own_address: programs_address(listening.ip()),
-            servers,
+            servers: named.servers,
         };
         let clock = Clock::new();
         let machine = HostManager::new(config, clock.now());
@@ -114,28 +154,19 @@ fn serve(
             answers,
             manager: ServiceManager::new(),
             status: Status::new(listening),
-            debug: settings.log.debug,
+            network: NetworkChanges::new(),
+            signals,
+            debug,
+            servers: named.number,
         };
         tracing::info!("Ready for action on {listening}");
         shell.manager.ready(&format!("Listening on {listening}"));
-        shell.work(options, debug, &mut signals).await;
+        if let Some(starting) = starting {
+            starting.ready()?;
+        }
+        let status = shell.work(options).await;
         shell.manager.stopping();
-        Ok(())
-    })
-}
-
-fn open_socket(options: &Options, settings: &HostManagerSettings) -> io::Result<UdpSocket> {
-    if options.inetd {
-        let wrong = |error: io::Error| {
-            io::Error::new(io::ErrorKind::InvalidInput, format!("-i: standard input: {}", system_text(&error)))
-        };
-        return socket::inherited(io::stdin().as_fd().try_clone_to_owned()?).map_err(wrong);
-    }
-    let usual = || (Ipv4Addr::UNSPECIFIED, services::port(services::ZEPHYR_HM)).into();
-    let address = options.listen.or(settings.zhm.listen).unwrap_or_else(usual);
-    socket::bind(address).map_err(|error| {
-        let error = port_holder::explain(Transport::Udp, address, error);
-        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+        Ok(status)
     })
 }
 
@@ -181,12 +212,16 @@ struct Shell {
     answers: mpsc::UnboundedReceiver<LookupAnswer>,
     manager: ServiceManager,
     status: Status,
-    /// Whether the settings want debug lines.
-    debug: bool,
+    network: NetworkChanges,
+    signals: Signals,
+    debug: Debug,
+    /// How many servers are named.
+    servers: usize,
 }
 
 impl Shell {
-    async fn work(&mut self, options: &Options, debug: &logging::DebugSwitch, signals: &mut Signals) {
+    async fn work(&mut self, options: &Options) -> ExitCode {
+        let mut unresolved = Unresolved::default();
         loop {
             let turn = self.driver.turn(&mut self.surroundings);
             self.surroundings.log.flush();
@@ -197,22 +232,33 @@ impl Shell {
             self.status.update(self.driver.machine(), &self.manager);
             let all_done = !turn.busy && !turn.blocked;
             if options.boot_only && all_done && !self.driver.machine().is_looking() {
-                return;
+                return ExitCode::SUCCESS;
             }
             let deadline =
                 [self.surroundings.log.lines.next_summary(), self.manager.next_watchdog()].into_iter().flatten().min();
             tokio::select! {
                 biased;
-                signal = signals.next() => match signal {
-                    Signal::Stop(_) => return tracing::info!("Terminate signal caught..."),
+                signal = self.signals.next() => match signal {
+                    Signal::Stop(_) => {
+                        tracing::info!("Terminate signal caught...");
+                        return ExitCode::SUCCESS;
+                    }
                     Signal::Reload if options.stop_on_hangup || options.inetd => {
-                        return tracing::info!("Hangup signal caught, stopping");
+                        tracing::info!("Hangup signal caught, stopping");
+                        return ExitCode::SUCCESS;
                     }
                     Signal::Reload => self.driver.handle(Input::Command(Command::Flush)),
-                    Signal::DebugOn => debug.set(true),
-                    Signal::DebugOff => debug.set(options.debug || self.debug),
+                    Signal::DebugOn => self.debug.switch.set(true),
+                    Signal::DebugOff => self.debug.switch.set(self.debug.usual),
                 },
-                Some(answer) = self.answers.recv() => self.driver.handle(Input::Done(Done::Lookup(answer))),
+                () = self.network.changed() => self.driver.handle(Input::Command(Command::NetworkChanged)),
+                Some(answer) = self.answers.recv() => {
+                    if options.boot_only && unresolved.note(&answer, self.servers) {
+                        tracing::error!("{unresolved}");
+                        return ExitCode::FAILURE;
+                    }
+                    self.driver.handle(Input::Done(Done::Lookup(answer)));
+                }
                 () = self.driver.wait(&turn, deadline) => {}
             }
         }

@@ -389,7 +389,8 @@ async fn so_does_an_inherited_socket() -> io::Result<()> {
     let network = Network::claim()?;
     let port = everywhere()?;
     let handed = StdSocket::bind((Ipv4Addr::UNSPECIFIED, port))?;
-    let mut driver = Driver::new(Echo::default(), crate::socket::inherited(handed.into())?, Clock::new());
+    let mut driver =
+        Driver::new(Echo::default(), UdpSocket::from_std(crate::socket::inherited(handed.into())?)?, Clock::new());
     let peer = bind(SocketAddr::from((network.here(), 0)))?;
     let asked = SocketAddr::from((network.host(7), port));
     peer.send_to(b"\x01", asked).await?;

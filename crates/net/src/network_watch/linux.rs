@@ -21,7 +21,7 @@ use std::{
 const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 /// Room for what the kernel tells at once. What does not fit counts as a change.
 const BUFFER: usize = 16 << 10;
-/// Maximum number of reads at a time; the rest leaves the descriptor readable.
+/// Maximum number of reads at a time.
 const MAX_READS: usize = 64;
 /// A time of day that never comes, in seconds.
 const NEVER: i64 = i32::MAX as i64 * 64;
@@ -35,6 +35,8 @@ pub(super) struct Kernel {
     /// Is readable when one of the two is.
     either: Epoll,
     known: Known,
+    /// The last look did not take all that was told.
+    has_more: bool,
 }
 
 impl Kernel {
@@ -48,7 +50,7 @@ impl Kernel {
         let clock = TimerFd::new(ClockId::CLOCK_REALTIME, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC).ok();
         let clock = clock
             .filter(|clock| arm(clock).is_ok() && either.add(clock, EpollEvent::new(EpollFlags::EPOLLIN, 0)).is_ok());
-        Ok(Self { network, clock, either, known: Known::default() })
+        Ok(Self { network, clock, either, known: Known::default(), has_more: false })
     }
 
     /// Takes what was told; whether any of it changes something. A leap of the clock is nothing but a reason to look at the
@@ -73,10 +75,19 @@ impl Kernel {
                 // There was more than there was room for.
                 Err(Errno::ENOBUFS) => changed = true,
                 Err(Errno::EINTR) => {}
-                Err(_) => break,
+                Err(_) => {
+                    self.has_more = false;
+                    return changed;
+                }
             }
         }
+        self.has_more = true;
         changed
+    }
+
+    /// Whether there may be more than was taken.
+    pub(super) const fn has_more(&self) -> bool {
+        self.has_more
     }
 }
 

@@ -30,13 +30,15 @@ pub struct NetworkWatch {
     /// `None`: this system tells nothing.
     kernel: Option<system::Kernel>,
     burst: Burst,
+    /// When the last look was, if it did not take all that was told.
+    interrupted: Option<Instant>,
 }
 
 impl NetworkWatch {
     /// Watches from now on.
     #[expect(clippy::new_without_default, reason = "asks the system, so two of them differ")]
     pub fn new() -> Self {
-        Self { kernel: system::Kernel::new().ok(), burst: Burst::new(clocks()) }
+        Self { kernel: system::Kernel::new().ok(), burst: Burst::new(clocks()), interrupted: None }
     }
 
     /// What is readable when [`NetworkWatch::drain`] is to be called; `None` where the system tells nothing.
@@ -47,7 +49,7 @@ impl NetworkWatch {
     /// When [`NetworkWatch::drain`] is to be called though the descriptor is not readable: a burst of changes is told once it
     /// is over, [`INTERVAL`] after it began.
     pub fn due(&self) -> Option<Instant> {
-        self.burst.due()
+        [self.burst.due(), self.interrupted].into_iter().flatten().min()
     }
 
     /// Takes what the system has told, without waiting; whether the network has changed. True at most once in an
@@ -56,6 +58,7 @@ impl NetworkWatch {
         if self.kernel.as_mut().is_some_and(system::Kernel::take_changes) {
             self.burst.note(now);
         }
+        self.interrupted = self.kernel.as_ref().is_some_and(system::Kernel::has_more).then_some(now);
         self.burst.is_over(now, clocks())
     }
 }
@@ -83,9 +86,6 @@ impl NetworkChanges {
     /// takes for ever.
     pub async fn changed(&mut self) {
         loop {
-            if self.watch.drain(Instant::now()) {
-                return;
-            }
             let due = self.watch.due();
             let over = async {
                 match due {
@@ -95,7 +95,7 @@ impl NetworkChanges {
             };
             let told = async {
                 match &self.readiness {
-                    // What is behind it is read to its end by the next `drain`.
+                    // What is behind it is read at once, and what is left then as if it were due.
                     Some(readiness) => match readiness.readable().await {
                         Ok(mut ready) => ready.clear_ready(),
                         Err(_) => std::future::pending().await,
@@ -106,6 +106,9 @@ impl NetworkChanges {
             tokio::select! {
                 () = told => {}
                 () = over => {}
+            }
+            if self.watch.drain(Instant::now()) {
+                return;
             }
         }
     }
@@ -146,6 +149,10 @@ mod system {
         }
 
         pub(super) fn take_changes(&mut self) -> bool {
+            match *self {}
+        }
+
+        pub(super) const fn has_more(&self) -> bool {
             match *self {}
         }
     }

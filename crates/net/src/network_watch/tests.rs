@@ -1,7 +1,10 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use super::*;
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sched::{CloneFlags, unshare},
+    sys::socket::{setsockopt, sockopt},
 };
 use std::{process::Command, thread, time::Duration};
 
@@ -63,13 +66,14 @@ fn addresses_and_routes_that_come_and_go_are_told_once_each() {
 fn more_than_there_is_room_for_is_a_change() {
     on_a_host_of_its_own(|| {
         let mut watch = NetworkWatch::new();
-        nix::sys::socket::setsockopt(&watch.kernel.as_ref().unwrap().network(), nix::sys::socket::sockopt::RcvBuf, &1)
-            .unwrap();
-        for host in 1..=60 {
-            ip(&format!("address add 10.7.0.{host}/32 dev lo"));
-        }
-        assert!(watch.kernel.as_mut().unwrap().take_changes());
-        assert!(!watch.kernel.as_mut().unwrap().take_changes(), "all of it was taken");
+        let kernel = watch.kernel.as_mut().unwrap();
+        setsockopt(kernel.network(), sockopt::RcvBuf, &1).unwrap();
+        let route = |number: u8| ip(&format!("route add 10.7.0.{number} dev lo proto bgp"));
+        route(1);
+        assert!(!kernel.take_changes(), "the control: this changes nothing");
+        (2..=60).for_each(route);
+        assert!(kernel.take_changes(), "nobody knows what else was told");
+        assert!(!kernel.take_changes(), "all of it was taken");
     });
 }
 

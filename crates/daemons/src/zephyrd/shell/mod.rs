@@ -25,7 +25,7 @@ use super::{
     verifier::Verifier,
 };
 use crate::{
-    logging::{self, DebugSwitch},
+    logging::{self, DebugSwitch, Identity},
     notify::ServiceManager,
     plural,
     problem::{Findings, Problem},
@@ -68,7 +68,7 @@ fn begin(options: &Options) -> Result<(), Findings> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(of_system)?;
     runtime.block_on(async {
         let ready = start::gather(options, None).await.ready()?;
-        let debug = logging::start("zephyrd", &ready.settings.log, false);
+        let debug = logging::start(Identity::of("zephyrd"), &ready.settings.log, false);
         for warning in &ready.warnings {
             tracing::warn!("{warning}");
         }
