@@ -176,7 +176,7 @@ fn own_address(servers: &Servers) -> Ipv4Addr {
         SocketAddr::V4(server) => address::towards(server).ok(),
         SocketAddr::V6(_) => None,
     };
-    servers.current().address().and_then(towards).unwrap_or(Ipv4Addr::UNSPECIFIED)
+    servers.current().and_then(Server::address).and_then(towards).unwrap_or(Ipv4Addr::UNSPECIFIED)
 }
 
 /// The address that programs send from beside the loopback ones: where the host manager is bound to one address of the

@@ -123,6 +123,8 @@ impl Environment<HostManager> for Surroundings {
                     record.note(boot);
                 }
             }
+            // The command line or the settings name some.
+            Event::NoServer { reason } => tracing::warn!("{reason}"),
             Event::Server(change) => {
                 if self.log.may_write(Line::Server(discriminant(&change)), || change.to_string()) {
                     tracing::info!("{change}");
