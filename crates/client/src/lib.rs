@@ -73,8 +73,9 @@ pub use zephyr_core::{
     notice::{Notice, OwnedPacket},
 };
 pub use zephyr_engine::client::{
-    DeliveryStatus, Direct, DirectServer, Endpoint, Hidden, LocationChange, Message, NakReason, Name, Operation, OperationError, OperationId,
-    Outcome, Receipt, Received, SUBSCRIPTION_CHECK, Subscription, SubscriptionEvent, SubscriptionRequest, TicketEvent,
+    DeliveryStatus, Direct, DirectServer, Endpoint, Hidden, LocationChange, Message, NakReason, Name, Operation,
+    OperationError, OperationId, Outcome, Receipt, Received, SUBSCRIPTION_CHECK, Subscription, SubscriptionEvent,
+    SubscriptionRequest, TicketEvent,
 };
 
 use std::{future::Future, io};

@@ -1,10 +1,6 @@
 //! A real name server, BIND's `named`, with zones of classes IN and HS.
 
-use crate::{
-    packages,
-    process::Daemon,
-    reference::Namespace,
-};
+use crate::{packages, process::Daemon, reference::Namespace};
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
 use std::{
@@ -134,7 +130,8 @@ fn file_name(zone: &Zone<'_>) -> String {
 }
 
 fn write(folder: &Path, zone: &Zone<'_>, serial: u32) -> Result<()> {
-    let mut text = format!("$TTL 30\n@ {} SOA ns admin {serial} 3600 600 86400 5\n@ NS ns.{}.\n", zone.class.word(), zone.name);
+    let mut text =
+        format!("$TTL 30\n@ {} SOA ns admin {serial} 3600 600 86400 5\n@ NS ns.{}.\n", zone.class.word(), zone.name);
     if zone.class == ZoneClass::Internet {
         text += "ns A 10.77.0.1\n";
     }
