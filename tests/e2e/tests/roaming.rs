@@ -96,6 +96,38 @@ fn who_changes_the_address_is_reached_at_the_new_one_by_a_c_server() -> Result<(
     of_make(Make::C)
 }
 
+#[test]
+fn so_it_is_without_a_host_manager() -> Result<()> {
+    let Some((lan, domain, alice)) = home(Make::Ours)? else { return Ok(()) };
+    let host = lan.host(LATE)?;
+    host.enrol(domain.realm())?;
+    let bob = Person::of_realm(host.login(domain.realm(), "bob")?, Vec::new());
+    let bob = bob.with_variable("ZEPHYR_SERVERS", "s1.athena.test");
+    let zwgc = zwgc_of(&bob)?;
+    tell(&alice, &zwgc, "at home")?;
+    let mark = zwgc.transcript().mark();
+    host.leave_network()?;
+    host.join_network(ELSEWHERE)?;
+    tell(&alice, &zwgc, "elsewhere")?;
+    zwgc.wait_after(mark, TIMEOUT, |line| line.contains("network has changed: subscribed again")).map(drop)
+}
+
+/// Nothing tells C's zwgc, so its user has to.
+#[test]
+fn a_zwgc_of_c_subscribes_again_when_it_is_told_to() -> Result<()> {
+    let Some((lan, mut domain, alice)) = home(Make::Ours)? else { return Ok(()) };
+    let station = domain.add_station(&lan, Make::Ours, &[0])?;
+    let bob = domain.login(station, "bob")?.with(Make::C);
+    let zwgc = bob.zwgc(&[])?;
+    tell(&alice, &zwgc, "at home")?;
+    let host = domain.station(station).host();
+    host.leave_network()?;
+    host.join_network(ELSEWHERE)?;
+    // Its host manager has found the way, so this is taken.
+    bob.run("zctl", &["load"])?.success()?;
+    tell(&alice, &zwgc, "elsewhere").map(drop)
+}
+
 /// Starts a host manager on a machine without a network.
 fn start_zhm(domain: &Domain, host: &Host) -> Result<Daemon> {
     let mut command = host.command(domain.realm(), bins::path("zhm")?);

@@ -36,15 +36,46 @@ fn traveller(north: &Stack, south: &Stack, collection: &str) -> Result<Person> {
     Ok(Person::of_realm(user(home, "alice", collection)?, environment))
 }
 
-fn start_bridge(person: &Person, from: (&str, &Stack), to: (&str, &Stack)) -> Result<Daemon> {
+/// How the servers of a realm are spoken to.
+#[derive(Clone, Copy)]
+enum By {
+    HostManager,
+    Itself,
+}
+
+impl By {
+    /// The argument of the example that says so.
+    fn argument(self, stack: &Stack) -> Result<String> {
+        let realm = stack.realm()?.name();
+        Ok(match self {
+            Self::HostManager => format!("{realm}={}", stack.host_manager()),
+            Self::Itself => format!("{realm}@{}", stack.server()),
+        })
+    }
+}
+
+fn start_bridge(person: &Person, from: String, to: String) -> Result<Daemon> {
     let mut command = person.command(bins::example("two_realms")?);
-    let end = |(realm, stack): (&str, &Stack)| format!("{realm}={}", stack.host_manager());
-    command.args([CLASS.to_owned(), end(from), end(to)]);
+    command.args([CLASS.to_owned(), from, to]);
     Daemon::spawn(command, person.home().join("two_realms.log"))
 }
 
 #[test]
 fn one_process_proves_itself_in_two_realms_at_once() -> Result<()> {
+    proves_itself(By::HostManager, By::HostManager)
+}
+
+#[test]
+fn one_process_speaks_to_the_servers_of_two_realms() -> Result<()> {
+    proves_itself(By::Itself, By::Itself)
+}
+
+#[test]
+fn one_process_has_a_host_manager_in_one_realm_and_none_in_the_other() -> Result<()> {
+    proves_itself(By::HostManager, By::Itself)
+}
+
+fn proves_itself(here: By, there: By) -> Result<()> {
     let (north, south) = (stack(NORTH)?, stack(SOUTH)?);
     let folder = north.realm()?.folder().join("collection");
     fs::create_dir(&folder)?;
@@ -55,7 +86,7 @@ fn one_process_proves_itself_in_two_realms_at_once() -> Result<()> {
     south.realm()?.kinit(&guest, None)?;
     let traveller = traveller(&north, &south, &collection)?;
 
-    let bridge = start_bridge(&traveller, (NORTH, &north), (SOUTH, &south))?;
+    let bridge = start_bridge(&traveller, here.argument(&north)?, there.argument(&south)?)?;
     let began = bridge.wait_for(TIMEOUT, |line| line.starts_with("from "))?;
     assert_eq!(began, "from NORTH.TEST as alice@NORTH.TEST to SOUTH.EDU as bob@SOUTH.EDU");
     let reader = south.login("carol")?.listen(&[(CLASS, "*", "*")])?;
