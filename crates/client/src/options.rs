@@ -55,11 +55,14 @@ pub(crate) struct ResolvedDomain {
 }
 
 impl Authentication {
-    /// Finds the domain of the server named `host`.
-    pub(crate) fn resolve(self, host: &str) -> std::result::Result<ResolvedDomain, AuthError> {
+    /// Finds the domain of this realm, or else of the server named `host`.
+    pub(crate) fn resolve(self, realm: Option<&str>, host: &str) -> std::result::Result<ResolvedDomain, AuthError> {
         match self {
             Self::ByPolicy { policies, file, backend } => {
-                let found = ClientDomain::of_server(&policies, backend, host)?;
+                let found = match realm {
+                    Some(realm) => ClientDomain::of_realm(&policies, backend, realm)?,
+                    None => ClientDomain::of_server(&policies, backend, host)?,
+                };
                 tracing::debug!(realm = found.realm, "the policy is {}", found.domain.origin());
                 let watch = file.map(|file| PolicyWatch::new(file, found.realm.clone(), &found.domain, backend));
                 Ok(ResolvedDomain {
@@ -70,7 +73,8 @@ impl Authentication {
                 })
             }
             Self::Given { initiator, policy } => {
-                Ok(ResolvedDomain { realm: initiator.realm_of(host)?, initiator, policy: *policy, watch: None })
+                let realm = realm.map_or_else(|| initiator.realm_of(host), |realm| Ok(realm.to_owned()))?;
+                Ok(ResolvedDomain { realm, initiator, policy: *policy, watch: None })
             }
         }
     }
@@ -81,6 +85,9 @@ impl Authentication {
 pub struct Options {
     /// The address and port of the host manager.
     pub host_manager: SocketAddr,
+    /// The realm of the servers; `None`: as the configuration says, by the server's name. It decides the policy, and which of the user's
+    /// tickets prove who he is.
+    pub realm: Option<String>,
     /// The local address: the socket is bound to it, and uids and notices carry it. `None`: the socket is bound to all
     /// addresses, and uids and notices carry the one towards the server.
     pub address: Option<Ipv4Addr>,
@@ -109,6 +116,7 @@ impl Options {
         let login = Account::own().map(|account| account.login);
         Self {
             host_manager,
+            realm: None,
             address: None,
             authentication,
             login,
@@ -118,6 +126,31 @@ impl Options {
             direct: Direct::Fallback,
             discovery: Discovery::of_system(),
         }
+    }
+
+    /// The same options for the servers of this realm, which are spoken to directly: a process may be connected in several realms at once.
+    /// Each connection has servers, tickets and a policy of its own, and none knows of the others.
+    ///
+    /// ```no_run
+    /// # async fn example() -> zephyr_client::Result<()> {
+    /// let options = zephyr_client::Options::from_environment()?;
+    /// let (here, _) = options.clone().for_realm("EXAMPLE.ORG").connect().await?;
+    /// let (there, _) = options.for_realm("EXAMPLE.NET").through(([127, 0, 0, 1], 3104)).connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The tickets are those of a principal of that realm where the user has a collection of credential caches (`DIR:`, `KCM:`, `KEYRING:`),
+    /// and else those of the default cache.
+    #[must_use]
+    pub fn for_realm(self, realm: impl Into<String>) -> Self {
+        Self { realm: Some(realm.into()), direct: Direct::Always, servers: Vec::new(), ..self }
+    }
+
+    /// The same options with the host manager at this address, and no other way to a server.
+    #[must_use]
+    pub fn through(self, host_manager: impl Into<SocketAddr>) -> Self {
+        Self { host_manager: host_manager.into(), direct: Direct::Never, ..self }
     }
 
     /// The configuration of a client that receives at this port.

@@ -53,8 +53,8 @@ pub(super) struct OwnHostManager {
     machine: HostManager,
     /// Where the client is, to its host manager: an address of this very machine.
     client: SocketAddr,
-    /// What was discovered before it was made, until it asks.
-    discovered: Option<Discovered>,
+    /// Whether it was told what was discovered before it was made, and still asks for that.
+    asks_for_known: bool,
 }
 
 impl OwnHostManager {
@@ -73,7 +73,9 @@ impl OwnHostManager {
             own_address: None,
         };
         let client = (Ipv4Addr::LOCALHOST, place.port).into();
-        Self { machine: HostManager::new(config, now), client, discovered: Some(discovered) }
+        let mut machine = HostManager::new(config, now);
+        machine.handle(now, Input::Done(Done::Discovered(Ok(discovered))));
+        Self { machine, client, asks_for_known: true }
     }
 
     /// Hands it a packet of its client.
@@ -120,16 +122,11 @@ impl OwnHostManager {
                     self.machine.handle(now, Input::Done(Done::Owner(query.answer(OWN_USER))));
                     continue;
                 }
-                Output::Job(Job::Discover) if self.discovered.is_some() => {
-                    if let Some(discovered) = self.discovered.take() {
-                        self.machine.handle(now, Input::Done(Done::Discovered(Ok(discovered))));
-                    }
-                    continue;
-                }
+                Output::Job(Job::Discover) if std::mem::take(&mut self.asks_for_known) => continue,
                 Output::Job(job) => OwnOutput::Job(job),
                 Output::Event(Event::Server(change)) => OwnOutput::Server(change),
                 Output::Event(Event::Log(event)) => OwnOutput::Log(event),
-                // It was made for servers that were discovered already, and never says that its host has begun.
+                // Of a host that has begun, which this one never says; and that there is no server, as it begins with some.
                 Output::Event(Event::Boot(_) | Event::NoServer { .. }) => continue,
                 Output::Wait(until) => OwnOutput::Wait(until),
             };
