@@ -128,8 +128,8 @@ impl Options {
         }
     }
 
-    /// The same options for the servers of this realm, which are spoken to directly, as the SRV records of the domain of that name have them:
-    /// a process may be connected in several realms at once. Each connection has servers, tickets and a policy of its own, and none knows of the others.
+    /// The same options for the servers of this realm, which are spoken to directly: a process may be connected in several realms at once.
+    /// Each connection has servers, tickets and a policy of its own, and none knows of the others.
     ///
     /// ```no_run
     /// # async fn example() -> zephyr_client::Result<()> {
@@ -144,8 +144,9 @@ impl Options {
     /// and else those of the default cache.
     #[must_use]
     pub fn for_realm(self, realm: impl Into<String>) -> Self {
-        let realm = realm.into();
-        Self { direct: Direct::Always, discovery: Discovery::of_domain(&realm), realm: Some(realm), ..self }
+        let realm: String = realm.into();
+        let discovery = Discovery::of_domain(&realm.to_lowercase());
+        Self { realm: Some(realm), direct: Direct::Always, discovery, ..self }
     }
 
     /// The same options with the host manager at this address, and no other way to a server.
