@@ -136,7 +136,7 @@ impl Connection {
             && let Ok(layout) = Layout::read(whole)
         {
             let kind = layout.kind();
-            if direct.own.takes(from, kind) {
+            if direct.own.takes(from, kind) || direct.own.takes_status(from, whole) {
                 return direct.own.receive(now, from, local, whole);
             }
             if is_host_manager && kind.is_acknowledgement() {

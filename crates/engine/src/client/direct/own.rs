@@ -85,6 +85,12 @@ impl OwnHostManager {
         }
     }
 
+    /// Whether a packet from the network is the status of a server that it has asked for that: it returns to the better one.
+    pub(super) fn takes_status(&self, from: SocketAddr, octets: &[u8]) -> bool {
+        self.machine.waits_for_status(from)
+            && Packet::parse(octets).is_ok_and(|packet| HostManager::is_status(&packet.notice))
+    }
+
     /// Hands it a packet from the network.
     pub(super) fn receive(&mut self, now: Now, from: SocketAddr, local: Option<IpAddr>, octets: &[u8]) {
         self.machine.handle(now, Input::Datagram { from, local, octets });
