@@ -114,7 +114,7 @@ impl OwnHostManager {
                 Output::Job(job) => OwnOutput::Job(job),
                 Output::Event(Event::Server(change)) => OwnOutput::Server(change),
                 Output::Event(Event::Log(event)) => OwnOutput::Log(event),
-                // It was made for servers that were discovered already, and never says that its host has begun.
+                // Of a host that has begun, which this one never says; and that there is no server, as it begins with some.
                 Output::Event(Event::Boot(_) | Event::NoServer { .. }) => continue,
                 Output::Wait(until) => OwnOutput::Wait(until),
             };
