@@ -319,6 +319,13 @@ impl HostManager {
         events.len() + jobs.len() + transmits.len() + self.unowned.len()
     }
 
+    /// The octets of all packets that it keeps: those that wait for the server's answer, for a job or for the socket. One that
+    /// waits for several of these counts several times, so it never keeps more.
+    pub fn octets(&self) -> usize {
+        let unsent: usize = self.outputs.transmits.iter().map(|transmit| transmit.payload.len()).sum();
+        self.queue.octets() + self.unowned.octets() + unsent
+    }
+
     /// The statistics since the start.
     pub const fn statistics(&self) -> Statistics {
         self.statistics

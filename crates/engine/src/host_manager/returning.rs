@@ -4,7 +4,7 @@
 
 use super::{HostManager, Job, Received, reachability::Change};
 use crate::acknowledgement::acknowledgement;
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 use zephyr_core::{kind::Kind, names, notice::Notice, time::Now, uid::Uid};
 
 /// The time between two probes, which varies.
@@ -109,6 +109,11 @@ impl HostManager {
                 Notice { kind: Kind::Unsafe, class: names::ZEPHYR_ADMIN, opcode: names::STATUS, ..Notice::EMPTY };
             self.send_own(now, address, status);
         }
+    }
+
+    /// Whether a server at this address was asked for its status, and has not answered yet.
+    pub fn waits_for_status(&self, from: SocketAddr) -> bool {
+        self.servers.iter().any(|server| server.address() == Some(from) && server.probe.waits)
     }
 
     /// Handles a server's status; whether it is one.
