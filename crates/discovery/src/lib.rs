@@ -9,15 +9,27 @@
 
 #![forbid(unsafe_code)]
 
+mod candidates;
+pub mod clients_file;
 mod discovery;
+pub mod dns;
+pub mod hesiod;
+#[cfg(test)]
+mod scripted;
+pub mod server_list;
 mod server_name;
 mod settings;
 mod source;
+mod srv;
+mod survey;
+mod system;
 
-pub use discovery::{Answer, Discovery, Survey, Testimony};
+pub use discovery::Discovery;
 pub use server_name::ServerName;
 pub use settings::Settings;
 pub use source::Source;
+pub use survey::{Answer, Survey, Testimony};
+use system::System;
 
 use std::time::Duration;
 

@@ -1,7 +1,11 @@
 //! The settings of discovery, which are in section `zhm` of `zephyr.toml`.
 
 use crate::{ServerName, Source};
-use zephyr_config::reader::Section;
+use std::path::Path;
+use zephyr_config::{
+    file,
+    reader::{Reader, Section},
+};
 
 /// What the settings say about discovery; the default is what holds without a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +25,14 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What is valid of them in a settings file, whatever else there is in it.
+    pub(crate) fn of_file(path: &Path) -> Self {
+        let content = file::text(path).ok().flatten().unwrap_or_default();
+        let mut settings = Self::default();
+        settings.read(&mut Reader::new(path, &content).parse().section("zhm"));
+        settings
+    }
+
     /// Reads them from their section, which may have others besides.
     pub fn read(&mut self, section: &mut Section<'_, '_>) {
         section.read_list("servers", &mut self.servers, str::parse::<ServerName>);

@@ -37,7 +37,7 @@ fn text_of(path: &str) -> String {
 }
 
 /// The first name on the line of a hosts file that knows `host`, compared without case.
-fn in_hosts_file<'a>(file: &'a str, host: &str) -> Option<&'a str> {
+pub fn in_hosts_file<'a>(file: &'a str, host: &str) -> Option<&'a str> {
     file.lines().find_map(|line| {
         let mut names = line.split('#').next()?.split_ascii_whitespace().skip(1).peekable();
         let canonical = *names.peek()?;

@@ -11,7 +11,6 @@ pub mod blocking;
 pub mod clock;
 pub mod datagram;
 pub mod driver;
-pub mod hesiod;
 pub mod host;
 pub mod lookup;
 pub mod network_watch;

@@ -9,9 +9,9 @@ use std::{
     path::{Path, PathBuf},
 };
 use zephyr_config::file;
-use zephyr_core::text_file::{self, Line};
+use zephyr_core::text_file;
+use zephyr_discovery::{hesiod::Hesiod, server_list};
 use zephyr_engine::server::PeerKind;
-use zephyr_net::hesiod::Hesiod;
 
 /// The file's name in the configuration folder.
 pub(super) const FILE_NAME: &str = "server.list";
@@ -130,7 +130,7 @@ fn read(file: &Path, findings: &mut Findings) -> Vec<ServerName> {
     };
     let mut names = Vec::new();
     for line in text_file::lines(&content) {
-        match name(&line) {
+        match server_list::name(&line) {
             Ok(name) => names.extend(name),
             Err((at, text)) => {
                 let before = line.text.get(..at).unwrap_or(line.text);
@@ -144,21 +144,6 @@ fn read(file: &Path, findings: &mut Findings) -> Vec<ServerName> {
         }
     }
     names
-}
-
-/// The name on a line; none on one that is empty or a comment. The error says where, in octets from the line's text on.
-fn name(line: &Line<'_>) -> Result<Option<ServerName>, (usize, String)> {
-    if let Some((at, odd)) = line.oddity() {
-        return Err((at, odd.to_string()));
-    }
-    let text = line.text.split(|&octet| octet == b'#').next().unwrap_or_default().trim_ascii_end();
-    if text.is_empty() {
-        return Ok(None);
-    }
-    if let Some((at, odd)) = text_file::oddity(text) {
-        return Err((at, odd.to_string()));
-    }
-    String::from_utf8_lossy(text).parse().map(Some).map_err(|error| (0, error))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod background;
 mod boot_record;
+mod discovery;
 mod lookups;
 pub mod options;
 mod pid_file;

@@ -15,6 +15,11 @@ pub enum Event {
     Server(ServerChange),
     /// The server has, or no longer has, the host's beginning.
     Boot(Boot),
+    /// No source names a server, which is the first that was heard of the discovery: most likely nobody has named one yet.
+    NoServer {
+        /// What was asked, and what was not found.
+        reason: Box<str>,
+    },
     /// A line of the log.
     Log(LogEvent),
 }
@@ -43,6 +48,20 @@ pub enum ServerChange {
     Found {
         /// Which one.
         name: Box<str>,
+    },
+    /// Another list of servers was discovered than was known.
+    Discovered {
+        /// Which source named them.
+        source: Box<str>,
+        /// Their names, in the source's order.
+        servers: Vec<Box<str>>,
+    },
+    /// A better server answers again, and is returned to.
+    Returning {
+        /// The server that was talked to.
+        old: Box<str>,
+        /// The better one.
+        new: Box<str>,
     },
     /// A server's name has another address than before.
     Moved {
@@ -83,6 +102,8 @@ pub enum LogEvent {
     QueueFull { from: SocketAddr },
     /// The server never answered a packet, which is dropped.
     Expired { class: Box<[u8]>, opcode: Box<[u8]> },
+    /// Servers were not discovered anew; those that are known stay.
+    NotDiscovered { reason: Box<str> },
 }
 
 impl LogEvent {
@@ -111,6 +132,8 @@ impl From<LogEvent> for Event {
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Discovery { reason: None } => f.write_str("finding servers"),
+            Self::Discovery { reason: Some(reason) } => write!(f, "finding servers: {reason}"),
             Self::Lookup { name } => write!(f, "looking up {name}"),
             Self::Name { name, error } => write!(f, "looking up {name}: {error}"),
             Self::Answer { name, address } => write!(f, "waiting for an answer of {name} ({address})"),
@@ -124,6 +147,8 @@ impl fmt::Display for ServerChange {
         match self {
             Self::Lost { old, new } => write!(f, "Server {old} went down, finding new server: asking {new}"),
             Self::Found { name } => write!(f, "Server {name} answers"),
+            Self::Discovered { source, servers } => write!(f, "servers by {source}: {}", servers.join(", ")),
+            Self::Returning { old, new } => write!(f, "Server {new} answers again, returning to it from {old}"),
             Self::Moved { name, address } => write!(f, "Server {name} has another address: {address}"),
             Self::Waiting(Waiting::Name { name, error }) => {
                 write!(f, "Unknown server name: {name} ({error}); it will be looked up until it is known")
@@ -158,6 +183,7 @@ impl fmt::Display for LogEvent {
             Self::Expired { class, opcode } => {
                 write!(f, "no answer to a notice of class {} opcode {}, dropped", text(class), text(opcode))
             }
+            Self::NotDiscovered { reason } => write!(f, "finding servers: {reason}; those that are known stay"),
         }
     }
 }

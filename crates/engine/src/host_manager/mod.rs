@@ -4,14 +4,20 @@
 //! whose a program's socket is ([`OwnerQuery`]), as what one user lets his programs send takes nothing from others, and
 //! where its servers are ([`Lookup`]): at the start, and again whenever one does not answer.
 
+mod check;
+mod discovering;
 mod discovery;
 pub mod event;
 mod lookup;
+mod network_change;
 mod outputs;
 mod owner;
 mod programs;
 mod queue;
+mod random;
 mod reachability;
+mod returning;
+mod server;
 mod server_answers;
 mod servers;
 mod shares;
@@ -21,7 +27,8 @@ pub use discovery::{Candidate, Discovered, NotFound};
 pub use lookup::{Located, Lookup, LookupAnswer};
 pub use owner::{Certainty, Owner, OwnerAnswer, OwnerQuery};
 pub use queue::MAX_PACKETS as MAX_QUEUED_PACKETS;
-pub use servers::{Server, Servers, Waiting};
+pub use server::{Server, Waiting};
+pub use servers::Servers;
 pub use statistics::Statistics;
 
 use crate::{
@@ -29,11 +36,14 @@ use crate::{
     machine::{Input, Machine, Output, Transmit},
 };
 use bytes::Bytes;
+use discovering::Discovering;
 use event::{Event, LogEvent};
+use network_change::NetworkChange;
 use outputs::Outputs;
 use owner::{Unowned, Users};
 use queue::Queue;
 use reachability::Reachability;
+use returning::Returning;
 use statistics::RemoteAnswers;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -51,7 +61,7 @@ use zephyr_core::{
 /// The configuration of a host manager.
 #[derive(Debug)]
 pub struct Config {
-    /// Its servers.
+    /// Its servers, or that they are to be discovered.
     pub servers: Servers,
     /// This host's address, for uids, until a look-up of its server tells another one.
     pub address: Ipv4Addr,
@@ -73,7 +83,7 @@ pub struct Config {
 /// A command to a running host manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Flush the host: its subscriptions end, and the next packet of a program begins anew.
+    /// Flush the host: its subscriptions end, and the next packet of a program begins anew. Servers are discovered anew.
     Flush,
     /// Addresses or routes of this host have changed, or it has slept: everything about servers may be different now.
     NetworkChanged,
@@ -120,6 +130,9 @@ pub struct HostManager {
     remote_answers: RemoteAnswers,
     started: Duration,
     reachability: Reachability,
+    discovering: Discovering,
+    returning: Returning,
+    network_change: NetworkChange,
     /// When a program last ordered a flush or another server.
     ordered: Option<Duration>,
     outputs: Outputs,
@@ -138,8 +151,12 @@ impl Machine for HostManager {
             Input::Done(Done::Owner(answer)) => self.handle_owner(now, answer),
             Input::Done(Done::Lookup(answer)) => self.handle_lookup(now, answer),
             Input::Timeout => self.handle_timeout(now),
-            Input::Command(Command::Flush) => self.flush(now),
-            Input::Command(Command::NetworkChanged) | Input::Done(Done::Discovered(_)) => {}
+            Input::Done(Done::Discovered(result)) => self.handle_discovered(now, result),
+            Input::Command(Command::Flush) => {
+                self.flush(now);
+                self.discover_soon(now);
+            }
+            Input::Command(Command::NetworkChanged) => self.note_network_change(now),
         }
     }
 
@@ -189,10 +206,14 @@ impl HostManager {
             remote_answers: RemoteAnswers::default(),
             started: now.monotonic,
             reachability: Reachability::new(!config.attach),
+            discovering: Discovering::default(),
+            returning: Returning::default(),
+            network_change: NetworkChange::default(),
             ordered: None,
             outputs: Outputs::default(),
         };
-        host_manager.outputs.jobs.extend(host_manager.servers.lookups().map(Job::Lookup));
+        host_manager.discover_soon(now);
+        host_manager.outputs.jobs.extend(host_manager.servers.lookups().into_iter().map(Job::Lookup));
         host_manager.greet(now);
         host_manager
     }
@@ -216,6 +237,9 @@ impl HostManager {
         }
         // A server may be on this very host, so it is told from a program by its port as well.
         let is_server = self.servers.is_server(from);
+        if is_server && kind == Kind::Unsafe && self.handle_status(now, &received) {
+            return;
+        }
         match kind {
             Kind::ServAck | Kind::ServNak | Kind::HmCtl if is_server => self.receive_from_server(now, &received),
             Kind::Unsafe | Kind::Unacked | Kind::Acked | Kind::HmCtl if !is_server && self.is_here(from.ip()) => {
@@ -253,14 +277,19 @@ impl HostManager {
         self.outputs.tell(LogEvent::Expired { class: notice.class.into(), opcode: notice.opcode.into() });
     }
 
-    /// The current server's name.
+    /// The current server's name; empty while none is known.
     pub fn server_name(&self) -> &str {
-        self.servers.current().name()
+        self.servers.current().map_or("", Server::name)
+    }
+
+    /// The servers that are known.
+    pub const fn servers(&self) -> &Servers {
+        &self.servers
     }
 
     /// The current server's address and port, if they are known.
     pub fn server_address(&self) -> Option<SocketAddr> {
-        self.servers.current().address()
+        self.servers.current()?.address()
     }
 
     /// Whether no server has answered since the start or since the last one was lost.
@@ -270,12 +299,13 @@ impl HostManager {
 
     /// What it waits for while no server answers.
     pub fn waiting(&self) -> Option<Waiting> {
-        self.is_looking().then(|| self.servers.current().waiting())
+        let undiscovered = || self.waiting_for_discovery();
+        self.is_looking().then(|| self.servers.current().map_or_else(undiscovered, Server::waiting))
     }
 
     /// Whether the current server said, when it last answered a greeting, that it takes headers as long as a packet.
     pub fn server_takes_long_headers(&self) -> bool {
-        self.servers.current().long_headers
+        self.servers.current().is_some_and(|server| server.long_headers)
     }
 
     /// Packets that wait for an answer of the server.
@@ -287,6 +317,13 @@ impl HostManager {
     pub fn outputs(&self) -> usize {
         let Outputs { events, jobs, transmits } = &self.outputs;
         events.len() + jobs.len() + transmits.len() + self.unowned.len()
+    }
+
+    /// The octets of all packets that it keeps: those that wait for the server's answer, for a job or for the socket. One that
+    /// waits for several of these counts several times, so it never keeps more.
+    pub fn octets(&self) -> usize {
+        let unsent: usize = self.outputs.transmits.iter().map(|transmit| transmit.payload.len()).sum();
+        self.queue.octets() + self.unowned.octets() + unsent
     }
 
     /// The statistics since the start.

@@ -64,7 +64,7 @@ impl HostManager {
         if notice.kind.wants_hmack() {
             self.acknowledge(&received);
         }
-        let server = self.servers.current().address().filter(|_| !self.reachability.looking);
+        let server = self.server_address().filter(|_| !self.reachability.looking);
         if let Some(server) = server {
             self.outputs.send(server, packet.octets().clone());
         }
@@ -83,7 +83,7 @@ impl HostManager {
                 self.outputs.tell(LogEvent::TooManyRequests { opcode: opcode.into() });
             }
             names::FLUSH => self.flush(now),
-            names::NEWSERV => self.change_server(now, Change::Ordered { suggestion: None }),
+            names::NEWSERV => self.change_server(now, Change::Ordered),
             opcode => self.outputs.tell(LogEvent::BadRequest { opcode: opcode.into() }),
         }
     }

@@ -6,10 +6,12 @@
 
 use super::{
     HostManager, Job,
+    check::Check,
     event::{Boot, Event, ServerChange},
     lookup::LookupAnswer,
     owner::Users,
     queue::Due,
+    server::Server,
 };
 use std::{
     net::{IpAddr, SocketAddr},
@@ -20,16 +22,9 @@ use zephyr_core::{
     limits::Limits,
     names,
     notice::{Claim, Notice},
-    schedule::{GREETING, TO_SERVER},
+    schedule::GREETING,
     time::Now,
     uid::UidSource,
-};
-
-/// Timeout of a server that is probed: the last wait of a packet's schedule, so that
-/// a dead server is given up when C host managers give it up.
-const PROBE_TIMEOUT: Duration = {
-    let [.., last] = TO_SERVER;
-    last
 };
 
 /// Why the current server is left.
@@ -37,11 +32,28 @@ const PROBE_TIMEOUT: Duration = {
 pub(super) enum Change {
     /// It does not answer: it may be at another address.
     Silent,
-    /// It says so itself, or a program does.
-    Ordered {
+    /// It says itself that it goes.
+    Gone {
         /// The server that it names in its place.
         suggestion: Option<IpAddr>,
     },
+    /// A program says so.
+    Ordered,
+    /// The server at this place of the list is better, and answers.
+    Better(usize),
+}
+
+/// A server that is being left.
+#[derive(Debug)]
+pub(super) struct Left {
+    pub(super) name: Box<str>,
+    address: Option<SocketAddr>,
+}
+
+impl Left {
+    pub(super) fn new(server: &Server) -> Self {
+        Self { name: server.name().into(), address: server.address() }
+    }
 }
 
 /// The reachability of the current server.
@@ -56,11 +68,11 @@ pub(super) struct Reachability {
     /// The host's first greeting, which says that it has just started, was not answered yet.
     booting: bool,
     /// When the greeting that the current server has not answered is given up.
-    greeting_due: Option<Duration>,
+    pub(super) greeting_due: Option<Duration>,
     /// Greetings in a row that were not answered.
-    timeouts: usize,
-    /// Since when the current server has been asked in vain whether it is there.
-    asked: Option<Duration>,
+    pub(super) timeouts: usize,
+    /// The current server is being asked whether it is there.
+    pub(super) check: Option<Check>,
 }
 
 impl Reachability {
@@ -72,53 +84,59 @@ impl Reachability {
             booting,
             greeting_due: None,
             timeouts: 0,
-            asked: None,
+            check: None,
         }
     }
 
-    /// The current server has sent something.
-    pub(super) const fn received(&mut self, now: Duration) {
+    /// The current server has sent something; gives back what it was being asked for.
+    pub(super) const fn received(&mut self, now: Duration) -> Option<Check> {
         self.last_received = Some(now);
-        self.asked = None;
         self.booting = false;
         self.greeting_due = None;
         self.timeouts = 0;
+        self.check.take()
     }
 
-    /// The time at which the current server is given up.
+    /// The time at which the current server is greeted again, or given up.
     fn next_timeout(&self) -> Option<Duration> {
-        let answer = self.asked.map(|asked| asked + PROBE_TIMEOUT);
-        [self.greeting_due, answer].into_iter().flatten().min()
+        [self.greeting_due, self.check.as_ref().map(Check::due)].into_iter().flatten().min()
     }
 }
 
 impl HostManager {
     /// The next timeout on the monotonic clock.
     pub(super) fn next_timeout(&self) -> Option<Duration> {
-        [self.reachability.next_timeout(), self.queue.next_due()].into_iter().flatten().min()
+        let times = [
+            self.reachability.next_timeout(),
+            self.queue.next_due(),
+            self.discovering.next_due(),
+            self.returning.next_due(),
+            self.network_change.next_due(),
+        ];
+        times.into_iter().flatten().min()
     }
 
     /// Handles what is due.
     pub(super) fn handle_timeout(&mut self, now: Now) {
+        self.handle_network_change(now);
+        self.discover_if_due(now);
         if self.reachability.greeting_due.is_some_and(|due| due <= now.monotonic) {
             self.reachability.timeouts += 1;
             self.tell_waiting();
+            self.discover_as_none_answers(now);
             self.change_server(now, Change::Silent);
         }
-        if self.reachability.asked.is_some_and(|asked| asked + PROBE_TIMEOUT <= now.monotonic) {
-            self.change_server(now, Change::Silent);
-        }
+        self.go_on_with_check(now);
+        self.probe_if_due(now);
         while let Some(due) = self.queue.take_due(now.monotonic) {
             match due {
                 Due::Resend { packet, doubtful } => {
-                    if let Some(server) = self.servers.current().address() {
+                    if let Some(server) = self.server_address() {
                         self.outputs.send(server, packet);
                     }
                     // What a server does not answer shows nothing about it; that it does not answer a greeting does.
-                    if doubtful && self.reachability.asked.is_none() {
-                        self.reachability.asked = Some(now.monotonic);
-                        self.tell_server(now, names::ATTACH);
-                        self.look_up();
+                    if doubtful && self.reachability.check.is_none() {
+                        self.check(now, Check::for_packet(now.monotonic));
                     }
                 }
                 Due::Expired(packet) => self.tell_expired(&packet),
@@ -133,25 +151,48 @@ impl HostManager {
         self.outputs.tell(Event::Boot(Boot::Due));
     }
 
+    /// Leaves the current server for another one, or for the same at another address.
     pub(super) fn change_server(&mut self, now: Now, change: Change) {
+        let Some(current) = self.servers.current() else { return };
+        let left = Left::new(current);
+        let has_moved = current.newer().is_some();
+        match change {
+            Change::Silent if has_moved => {}
+            Change::Silent => {
+                self.servers.blame_current();
+                self.servers.choose(None);
+            }
+            Change::Gone { suggestion } => {
+                self.servers.blame_current();
+                self.servers.choose(suggestion);
+            }
+            Change::Ordered => self.servers.choose(None),
+            Change::Better(place) => self.servers.choose_place(place),
+        }
+        self.returning.left(change);
+        let new = self.server_name().into();
+        let old = left.name.clone();
+        let change = if matches!(change, Change::Better(_)) {
+            ServerChange::Returning { old, new }
+        } else {
+            ServerChange::Lost { old, new }
+        };
+        self.leave(now, &left, change);
+    }
+
+    /// Takes leave of a server, and greets the one that is the current one by now.
+    pub(super) fn leave(&mut self, now: Now, left: &Left, change: ServerChange) {
         let had_server = !self.reachability.looking;
         self.reachability.looking = true;
         self.reachability.last_received = None;
-        self.reachability.asked = None;
+        self.reachability.check = None;
         self.queue.stop();
-        self.tell_server(now, names::DETACH);
-        let old: Box<str> = self.servers.current().name().into();
-        match change {
-            Change::Silent if self.servers.current().newer().is_some() => {}
-            Change::Silent => {
-                self.servers.take_next_address();
-                self.servers.choose(None);
-            }
-            Change::Ordered { suggestion } => self.servers.choose(suggestion),
+        if let Some(address) = left.address {
+            self.tell(now, address, names::DETACH);
         }
         self.statistics.server_changes += 1;
         if had_server {
-            self.outputs.tell(ServerChange::Lost { old, new: self.servers.current().name().into() });
+            self.outputs.tell(change);
         }
         if let Some(moved) = self.servers.move_on() {
             self.tell_moved(moved.to);
@@ -164,8 +205,9 @@ impl HostManager {
     pub(super) fn handle_lookup(&mut self, now: Now, answer: LookupAnswer) {
         let looking = self.reachability.looking;
         let moved = self.servers.looked_up(answer, !looking);
+        self.take_own_address();
         if !looking {
-            return;
+            return self.plan_return(now);
         }
         if let Some(moved) = moved {
             match moved.from {
@@ -177,7 +219,7 @@ impl HostManager {
                 None => self.reachability.timeouts = 0,
             }
             self.greet(now);
-        } else if self.servers.current().has_no_address() {
+        } else if self.servers.current().is_some_and(Server::has_no_address) {
             self.tell_waiting();
             if self.servers.choose_known() {
                 self.statistics.server_changes += 1;
@@ -188,19 +230,18 @@ impl HostManager {
 
     /// Notes that the system did not send a packet, and what it said.
     pub fn note_unsent(&mut self, to: SocketAddr, error: &str) {
-        let server = self.servers.current_mut();
-        if server.address() == Some(to) {
+        if let Some(server) = self.servers.current_mut().filter(|server| server.address() == Some(to)) {
             server.unsent = Some(error.into());
         }
     }
 
     /// Has the current server's name looked up, unless that is being done.
-    fn look_up(&mut self) {
+    pub(super) fn look_up(&mut self) {
         self.outputs.jobs.extend(self.servers.lookup().map(Job::Lookup));
     }
 
     fn tell_moved(&mut self, address: SocketAddr) {
-        let name = self.servers.current().name().into();
+        let name = self.server_name().into();
         self.outputs.tell(ServerChange::Moved { name, address });
     }
 
@@ -213,42 +254,62 @@ impl HostManager {
 
     /// Greets the current server, and waits for its answer; while nobody knows where it is, for its address.
     pub(super) fn greet(&mut self, now: Now) {
-        if let Some(local) = self.servers.current().local().filter(|local| *local != self.uids.address()) {
-            self.uids = UidSource::new(local);
-        }
+        self.take_own_address();
         let state = &mut self.reachability;
         state.booting |= state.deactivated;
         state.deactivated = false;
+        if self.servers.is_empty() {
+            state.greeting_due = None;
+            return;
+        }
         let opcode = if state.booting { names::BOOT } else { names::ATTACH };
         let round = state.timeouts / self.servers.addresses();
         let [.., longest] = GREETING;
         let wait = GREETING.get(round).copied().unwrap_or(longest);
-        state.greeting_due = Some(now.monotonic + wait);
-        self.servers.current_mut().unsent = None;
+        state.greeting_due = Some(now.monotonic + self.servers.jittered(wait));
+        if let Some(server) = self.servers.current_mut() {
+            server.unsent = None;
+        }
         self.tell_server(now, opcode);
     }
 
+    /// Takes over this host's address towards the current server, which may be another one by now.
+    fn take_own_address(&mut self) {
+        let local = self.servers.current().and_then(Server::local);
+        if let Some(local) = local.filter(|local| *local != self.uids.address()) {
+            self.uids = UidSource::new(local);
+        }
+    }
+
     /// Tells the current server something, if it is known where it is.
-    fn tell_server(&mut self, now: Now, opcode: &[u8]) {
-        if let Some(server) = self.servers.current().address() {
+    pub(super) fn tell_server(&mut self, now: Now, opcode: &[u8]) {
+        if let Some(server) = self.server_address() {
             self.tell(now, server, opcode);
         }
     }
 
     fn tell(&mut self, now: Now, server: SocketAddr, opcode: &[u8]) {
-        let uid = self.uids.next(&now);
         let notice = Notice {
             kind: Kind::HmCtl,
-            uid,
-            multiuid: uid,
-            port: self.port,
             class: names::ZEPHYR_CTL,
             instance: names::HM,
             opcode,
-            sender: names::HM,
             multinotice: b"0/0",
-            address: self.uids.address().into(),
             ..Notice::EMPTY
+        };
+        self.send_own(now, server, notice);
+    }
+
+    /// Sends a server a notice of the host manager's own.
+    pub(super) fn send_own(&mut self, now: Now, server: SocketAddr, notice: Notice<'_>) {
+        let uid = self.uids.next(&now);
+        let notice = Notice {
+            uid,
+            multiuid: uid,
+            port: self.port,
+            sender: names::HM,
+            address: self.uids.address().into(),
+            ..notice
         };
         // A notice of nothing but short fields always fits.
         if let Ok(packet) = notice.write(&Claim::NONE, Limits::COMPATIBLE) {

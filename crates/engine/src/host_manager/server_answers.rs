@@ -11,17 +11,19 @@ use zephyr_core::{kind::Kind, limits::Limits, names, notice::Notice, time::Now};
 impl HostManager {
     pub(super) fn receive_from_server(&mut self, now: Now, received: &Received) {
         let from = received.from;
-        if Some(from) != self.servers.current().address() {
+        if Some(from) != self.server_address() {
             return self.outputs.tell(LogEvent::NotTheServer { from });
         }
         self.statistics.server_packets += 1;
-        self.reachability.received(now.monotonic);
-        self.servers.current_mut().unsent = None;
+        let check = self.reachability.received(now.monotonic);
+        if let Some(server) = self.servers.current_mut() {
+            server.unsent = None;
+        }
         let packet = received.packet.packet();
         let notice = &packet.notice;
         match (notice.kind, notice.opcode) {
             (Kind::HmCtl, names::SHUTDOWN) => {
-                return self.change_server(now, Change::Ordered { suggestion: suggestion(notice.body) });
+                return self.change_server(now, Change::Gone { suggestion: suggestion(notice.body) });
             }
             (Kind::HmCtl, names::PING) => self.answer_ping(received),
             (Kind::HmCtl, opcode) => self.outputs.tell(LogEvent::BadControl { opcode: opcode.into() }),
@@ -29,6 +31,8 @@ impl HostManager {
         }
         if self.reachability.looking {
             self.resume(now);
+        } else if check.is_some_and(|check| check.resends) {
+            self.send_queue(now);
         }
     }
 
@@ -49,7 +53,9 @@ impl HostManager {
             }
         } else if notice.instance == names::HM && matches!(notice.opcode, names::BOOT | names::ATTACH) {
             let mut fields = notice.body.split(|&octet| octet == 0);
-            self.servers.current_mut().long_headers = fields.any(|field| field == names::LONG_HEADERS);
+            if let Some(server) = self.servers.current_mut() {
+                server.long_headers = fields.any(|field| field == names::LONG_HEADERS);
+            }
             if notice.opcode == names::BOOT {
                 self.outputs.tell(Event::Boot(Boot::Acknowledged));
             }
@@ -60,11 +66,19 @@ impl HostManager {
 
     /// The current server answers: it gets what was kept for it.
     fn resume(&mut self, now: Now) {
-        let server = self.servers.current();
-        let Some(address) = server.address() else { return };
+        let Some(server) = self.servers.current() else { return };
         self.reachability.looking = false;
         self.outputs.tell(ServerChange::Found { name: server.name().into() });
         self.servers.found();
+        self.discovering.found();
+        self.returning.found();
+        self.plan_return(now);
+        self.send_queue(now);
+    }
+
+    /// Sends the current server all that is queued.
+    fn send_queue(&mut self, now: Now) {
+        let Some(address) = self.server_address() else { return };
         for packet in self.queue.restart(now.monotonic) {
             self.outputs.send(address, packet);
         }

@@ -42,8 +42,8 @@ impl RemoteAnswers {
 }
 
 impl HostManager {
-    /// The ten texts, each with its NUL. What is waited for follows the seventh, which is `yes` then, as old programs show
-    /// the ten and no others.
+    /// The ten texts, each with its NUL, and the source of the servers as an eleventh if they were discovered: old programs
+    /// show the ten and no others. What is waited for follows the seventh, which is `yes` then, so that they show it, too.
     pub(crate) fn statistics_body(&self, now: Duration) -> Vec<u8> {
         let mut version = self.version.clone();
         if self.server_takes_long_headers() {
@@ -63,6 +63,7 @@ impl HostManager {
             "0".to_owned(),
             machine,
         ];
-        lines.iter().flat_map(|line| [line.as_bytes(), b"\0"]).flatten().copied().collect()
+        let texts = lines.iter().map(String::as_str).chain(self.servers().source());
+        texts.flat_map(|text| [text.as_bytes(), b"\0"]).flatten().copied().collect()
     }
 }

@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+mod discovered;
 mod local_addresses;
 mod names;
+mod network;
 mod outage;
+mod returning;
 mod statements;
 mod users;
 
@@ -23,8 +26,8 @@ use zephyr_core::{
 };
 use zephyr_engine::{
     host_manager::{
-        Certainty, Command, Config, Done, HostManager, Job, Located, Lookup, MAX_QUEUED_PACKETS, Owner, OwnerQuery,
-        Server, Servers,
+        Candidate, Certainty, Command, Config, Discovered, Done, HostManager, Job, Located, Lookup, MAX_QUEUED_PACKETS,
+        NotFound, Owner, OwnerQuery, Server, Servers, Waiting,
         event::{Event, LogEvent, ServerChange},
     },
     machine::{Input, Machine, Output, Transmit},
@@ -74,6 +77,10 @@ struct Stage {
     hung: Option<Lookup>,
     /// Look-ups that were wanted.
     lookups: usize,
+    /// What the next discovery finds; while there is nothing here, it does not end.
+    discovery: Option<Result<Discovered, NotFound>>,
+    /// When discoveries were wanted.
+    discoveries: Vec<Duration>,
 }
 
 /// What the name service says about a server's name: `None`, as long as it says nothing.
@@ -113,9 +120,21 @@ impl Stage {
         let now = Now { monotonic: Duration::from_secs(50), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
         let machine = HostManager::new(config, now);
         let owner = |_| Owner::User(1000);
-        let (events, asked, lookups) = (Vec::new(), Vec::new(), 0);
-        let mut stage =
-            Self { machine, now, events, due: None, micros: 0, owner, lazy: false, asked, names, hung: None, lookups };
+        let mut stage = Self {
+            machine,
+            now,
+            events: Vec::new(),
+            due: None,
+            micros: 0,
+            owner,
+            lazy: false,
+            asked: Vec::new(),
+            names,
+            hung: None,
+            lookups: 0,
+            discovery: None,
+            discoveries: Vec::new(),
+        };
         let greeting = stage.drain();
         (stage, greeting)
     }
@@ -150,6 +169,17 @@ impl Stage {
         self.give(from, &octets)
     }
 
+    /// A discovery ends.
+    fn discovered(&mut self, found: Result<Discovered, NotFound>) -> Vec<Sent> {
+        self.machine.handle(self.now, Input::Done(Done::Discovered(found)));
+        self.drain()
+    }
+
+    fn command(&mut self, command: Command) -> Vec<Sent> {
+        self.machine.handle(self.now, Input::Command(command));
+        self.drain()
+    }
+
     /// The server that got a packet answers it.
     fn answer(&mut self, sent: &Sent, kind: Kind, body: &[u8]) -> Vec<Sent> {
         let answer = Notice { kind, multinotice: b"", body, ..sent.notice() };
@@ -169,6 +199,27 @@ impl Stage {
         }
         self.now.monotonic = end;
         sent
+    }
+
+    /// Waits until something is sent; how long that took, and what it is.
+    fn next(&mut self) -> (Duration, Vec<Sent>) {
+        let start = self.now.monotonic;
+        for _ in 0..1000 {
+            let Some(due) = self.due else { break };
+            self.now.monotonic = due;
+            self.machine.handle(self.now, Input::Timeout);
+            let sent = self.drain();
+            if !sent.is_empty() {
+                return (due - start, sent);
+            }
+        }
+        panic!("nothing is sent")
+    }
+
+    /// The next so many times that something is sent: how long each took, and what it is.
+    fn rounds(&mut self, count: usize) -> (Vec<Duration>, Vec<Vec<String>>) {
+        let rounds = (0..count).map(|_| self.next());
+        rounds.map(|(wait, sent)| (wait, sent.iter().map(Sent::told).collect())).unzip()
     }
 
     /// The same, as text.
@@ -203,7 +254,12 @@ impl Stage {
                         None => assert_eq!(self.hung.replace(lookup), None, "one at a time"),
                     }
                 }
-                Output::Job(Job::Discover) => {}
+                Output::Job(Job::Discover) => {
+                    self.discoveries.push(self.now.monotonic);
+                    if let Some(found) = self.discovery.clone() {
+                        self.machine.handle(self.now, Input::Done(Done::Discovered(found)));
+                    }
+                }
                 Output::Event(event) => self.events.push(event),
                 Output::Wait(until) => {
                     self.due = until;
@@ -214,8 +270,23 @@ impl Stage {
     }
 }
 
+/// Waits are a fifth shorter or longer than the schedule says, at most, and not all of them are as it says.
+fn assert_about(waits: &[Duration], schedule: &[u64]) {
+    assert_eq!(waits.len(), schedule.len(), "{waits:?}");
+    for (wait, &seconds) in waits.iter().zip(schedule) {
+        let middle = Duration::from_secs(seconds);
+        assert!(*wait >= middle * 4 / 5 && *wait <= middle * 6 / 5, "{waits:?} for {schedule:?}");
+    }
+    let exact = schedule.iter().map(|&seconds| Duration::from_secs(seconds));
+    assert!(!waits.iter().copied().eq(exact), "all hosts at the same moment: {waits:?}");
+}
+
 fn program(number: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 40_000 + number))
+}
+
+fn told(sent: &[Sent]) -> Vec<String> {
+    sent.iter().map(Sent::told).collect()
 }
 
 fn notice<'a>(class: &'a str, opcode: &'a str) -> Notice<'a> {
@@ -250,17 +321,13 @@ fn the_greeting_is_as_c_servers_know_it() {
 #[test]
 fn an_unanswered_greeting_is_repeated_ever_slower() {
     let (mut stage, _) = Stage::with(1, |_| ());
-    let server = server(1);
-    let expected: Vec<String> = [5, 15, 35, 75, 115]
-        .iter()
-        .flat_map(|second| [format!("{second} {server} DETACH"), format!("{second} {server} BOOT")])
-        .collect();
-    assert_eq!(stage.told(116), expected);
+    let (waits, sent) = stage.rounds(5);
+    assert_about(&waits, &[5, 10, 20, 40, 40]);
+    assert_eq!(sent, vec![["10.77.0.1:2103 DETACH", "10.77.0.1:2103 BOOT"]; 5]);
     assert_eq!(stage.statistics()[6], "yes (waiting for an answer of s1.zlab.example (10.77.0.1:2103))");
 
     let (mut stage, _) = Stage::with(2, |_| ());
-    let seconds: Vec<u64> = stage.wait(60).iter().map(|&(second, _)| second).collect();
-    assert_eq!(seconds, [5, 5, 10, 10, 20, 20, 30, 30, 50, 50], "a step per round over all servers");
+    assert_about(&stage.rounds(5).0, &[5, 5, 10, 10, 20]);
 }
 
 #[test]
@@ -410,8 +477,7 @@ fn s147_flush_and_a_new_beginning() {
 #[test]
 fn hangup_flushes() {
     let mut stage = Stage::settled();
-    stage.machine.handle(stage.now, Input::Command(Command::Flush));
-    assert_eq!(stage.drain()[0].told(), "10.77.0.1:2103 FLUSH");
+    assert_eq!(told(&stage.command(Command::Flush)), ["10.77.0.1:2103 FLUSH"]);
 }
 
 #[test]
@@ -499,12 +565,10 @@ fn resends_until_the_server_is_taken_for_dead() {
         sent.iter().filter(|(_, packet)| packet.octets == octets).map(|&(second, _)| second).collect();
     assert_eq!(resent, [2, 4, 8, 12]);
     let told: Vec<String> = sent[4..].iter().map(|(second, packet)| format!("{second} {}", packet.told())).collect();
-    assert_eq!(
-        told,
-        ["12 10.77.0.1:2103 ATTACH", "20 10.77.0.1:2103 DETACH", "20 10.77.0.2:2103 ATTACH"],
-        "a live server would have answered the first of these"
-    );
-    let sent = stage.answer(&sent[6].1, Kind::ServAck, b"SENT\0");
+    let asked = [12, 14, 16, 18].map(|second| format!("{second} 10.77.0.1:2103 ATTACH"));
+    assert_eq!(told[..4], asked, "a live server would have answered one of these");
+    assert_eq!(told[4..], ["20 10.77.0.1:2103 DETACH", "20 10.77.0.2:2103 ATTACH"]);
+    let sent = stage.answer(&sent[9].1, Kind::ServAck, b"SENT\0");
     assert_eq!(sent, [Sent { to: server(2), octets }]);
     assert_eq!(stage.told(3), ["2 10.77.0.2:2103 x"]);
 }
@@ -544,6 +608,75 @@ fn an_unanswerable_packet_does_not_drive_the_host_from_server_to_server() {
             opcode: b"STATUS"[..].into()
         }))
     );
+}
+
+/// Nor is it for greetings that are lost on their way.
+#[test]
+fn a_server_that_answers_one_greeting_of_four_is_there() {
+    let mut stage = Stage::settled_with(2, b"SENT\0");
+    stage.send(CLIENT, notice("zephyr_admin", "STATUS"));
+    let mut greetings = 0;
+    for _ in 0..400 {
+        for (_, packet) in stage.wait(1) {
+            greetings += u32::from(packet.notice().opcode == b"ATTACH");
+            if packet.notice().opcode == b"ATTACH" && greetings.is_multiple_of(4) {
+                stage.answer(&packet, Kind::ServAck, b"SENT\0");
+            }
+        }
+    }
+    assert!(greetings >= 12, "{greetings}");
+    assert_eq!(stage.statistics()[4], "0");
+}
+
+/// Whatever else waits, and since when.
+#[test]
+fn a_dead_server_is_left_within_25_seconds_of_a_packet() {
+    for dies_at in 0..120 {
+        let mut stage = Stage::settled_with(2, b"SENT\0");
+        stage.send(CLIENT, notice("zephyr_admin", "STATUS"));
+        for _ in 0..dies_at {
+            for (_, packet) in stage.wait(1) {
+                if packet.notice().opcode == b"ATTACH" {
+                    stage.answer(&packet, Kind::ServAck, b"SENT\0");
+                }
+            }
+        }
+        assert_eq!(stage.machine.server_address(), Some(server(1)), "{dies_at}");
+        let octets = stage.packet(notice("message", ""));
+        stage.give(CLIENT, &octets);
+        let start = stage.now.monotonic;
+        let greeting = loop {
+            if let Some(packet) = stage.next().1.into_iter().find(|packet| packet.to == server(2)) {
+                break packet;
+            }
+        };
+        let sent = stage.answer(&greeting, Kind::ServAck, b"SENT\0");
+        assert!(sent.contains(&Sent { to: server(2), octets }), "died at {dies_at}");
+        let passed = stage.now.monotonic - start;
+        assert!(passed <= Duration::from_secs(20), "died at {dies_at}, left after {passed:?}");
+    }
+}
+
+#[test]
+fn a_host_manager_that_is_idle_wants_nothing() {
+    let mut stage = Stage::settled_with(3, b"SENT\0");
+    let sent = stage.send(CLIENT, notice("message", ""));
+    stage.answer(&sent[1], Kind::ServAck, b"SENT\0");
+    assert_eq!(stage.due, None);
+}
+
+/// Whatever its programs and its jobs do.
+#[test]
+fn what_is_kept_has_a_bound() {
+    let mut stage = Stage::settled_with(1, b"SENT\0");
+    let body = "x".repeat(700);
+    for number in 0..30_000_u16 {
+        stage.lazy = number >= 20_000;
+        let notice = Notice { body: body.as_bytes(), multinotice: b"0/700", ..notice("message", "") };
+        stage.send(program(number % 20_000), notice);
+    }
+    let octets = stage.machine.octets();
+    assert!(octets > (MAX_QUEUED_PACKETS + 1024) * 700 && octets < (MAX_QUEUED_PACKETS + 1024) * 1024, "{octets}");
 }
 
 #[test]

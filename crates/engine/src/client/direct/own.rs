@@ -114,8 +114,8 @@ impl OwnHostManager {
                 Output::Job(job) => OwnOutput::Job(job),
                 Output::Event(Event::Server(change)) => OwnOutput::Server(change),
                 Output::Event(Event::Log(event)) => OwnOutput::Log(event),
-                // Of a host that has begun; this one never says so.
-                Output::Event(Event::Boot(_)) => continue,
+                // Of a host that has begun, which this one never says; and that there is no server, as it begins with some.
+                Output::Event(Event::Boot(_) | Event::NoServer { .. }) => continue,
                 Output::Wait(until) => OwnOutput::Wait(until),
             };
         }

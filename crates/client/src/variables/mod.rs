@@ -1,6 +1,12 @@
-//! Zephyr variables: the user's file, then the system's (clients, section 0). They can only be read.
+//! Zephyr variables: the user's file, then the system's (clients, section 0; client library, section 9).
+//!
+//! * [`Variables`]: both files, read
+//! * [`VariableFile`]: one file, in which variables are set and unset
 
-use crate::account;
+mod change;
+
+pub use change::{VariableError, VariableFile};
+
 use std::{
     env,
     path::{Path, PathBuf},
@@ -29,8 +35,7 @@ impl Variables {
     /// Reads `$ZEPHYR_VARS`, else `~/.zephyr.vars`, and then `zephyr.vars` of the system's configuration directory. A file
     /// that does not exist counts as empty; so does one that cannot be read, which is a problem.
     pub fn read() -> Self {
-        let user =
-            env::var_os("ZEPHYR_VARS").map(PathBuf::from).or_else(|| Some(account::home()?.join(".zephyr.vars")));
+        let user = VariableFile::own().map(|file| file.path().to_owned());
         let system = config_dir().join("zephyr.vars");
         let mut variables = Self::default();
         for path in user.into_iter().chain([system]) {
@@ -92,7 +97,8 @@ pub fn config_dir() -> PathBuf {
     env::var_os("ZEPHYR_CONFIG_DIR").map_or_else(|| PathBuf::from("/etc/zephyr"), PathBuf::from)
 }
 
-/// The variable on a line, if there is one; blanks at its end belong to the value.
+/// The variable on a line, if there is one, as C programs find it: the name ends before white space or `=`, and the value begins
+/// after the first `=` and the white space behind that. White space at its end belongs to it.
 fn variable(line: Line<'_>) -> Result<Option<Variable>, String> {
     if let Some((_, odd)) = line.oddity() {
         return Err(odd.to_string());
@@ -103,8 +109,11 @@ fn variable(line: Line<'_>) -> Result<Option<Variable>, String> {
     let Some(equals) = line.with_blanks.iter().position(|&octet| octet == b'=') else {
         return Err("expected NAME = VALUE, so this line is passed over".to_owned());
     };
+    if line.column > 1 {
+        return Err("white space before the name, so this line is passed over".to_owned());
+    }
     let (name, value) = line.with_blanks.split_at_checked(equals).unwrap_or_default();
-    let name = name.trim_ascii_end();
+    let name = name.split(u8::is_ascii_whitespace).next().unwrap_or_default();
     if name.is_empty() {
         return Err("expected a name before =, so this line is passed over".to_owned());
     }
@@ -153,7 +162,12 @@ mod tests {
         for (content, problems) in [
             (&b"exposure = none\nlast = x y\n"[..], &[][..]),
             (b"\xef\xbb\xbfexposure = none\r\nlast = x y\r\n", &[]),
-            (b"\texposure\t=\tnone\r\n  # a comment\r\n\r\nlast=x y", &[]),
+            (b"exposure\t=\tnone\r\n  # a comment\r\n \t\r\nlast=x y", &[]),
+            (b"exposure level=none\nexposure=net\nlast x = x y", &[]),
+            (
+                b" exposure = net\nexposure = none\nlast = x y",
+                &["1: white space before the name, so this line is passed over"],
+            ),
             (
                 b"exposure none\nexposure = none\n= 3\nlast = x y",
                 &[
