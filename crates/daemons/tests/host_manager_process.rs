@@ -145,6 +145,7 @@ fn it_goes_into_the_background_and_serves_there() {
 #[test]
 fn what_is_wrong_is_said_where_it_was_typed() {
     let site = Site::new();
+    site.settings("[zhm]\nsources = [\"settings\"]\n");
     let (status, stdout, stderr) = texts(&site.typed(&[]));
     assert_eq!((status, &*stdout), (Some(16), ""));
     assert!(stderr.starts_with("No valid primary server found, exiting.\nzhm: "), "{stderr}");
@@ -195,17 +196,18 @@ fn a_socket_of_a_service_manager_is_taken_in_the_foreground() {
     let refused = texts(&start("2", "127.0.0.1").output().unwrap());
     assert_eq!((refused.0, &*refused.2), (Some(1), "zhm: LISTEN_FDS: expected one socket, not 2\n"));
 
-    let mut manager = start("1", &server.address.to_string()).spawn().unwrap();
+    let manager = start("1", &server.address.to_string()).spawn().unwrap();
+    let manager = Background(i32::try_from(manager.id()).unwrap());
     let mut program = Program::new(address, "alice@OPEN.TEST");
     let sent = program.send(acked(b"MESSAGE", b"PERSONAL", b"", b"hello"));
     assert_eq!(program.receive().1, sent);
     server.line_with(" flushed, ");
-    // In contrast to inetd's, it can be started again only by who holds the socket, so it goes on.
-    kill(Pid::from_raw(i32::try_from(manager.id()).unwrap()), Signal::SIGHUP).unwrap();
+    // In contrast to inetd's, nobody starts it again with the next packet, so it goes on.
+    kill(Pid::from_raw(manager.0), Signal::SIGHUP).unwrap();
+    let sent = program.send(acked(b"MESSAGE", b"PERSONAL", b"", b"hello again"));
     server.line_with(" flushed, ");
-    assert_eq!(manager.try_wait().unwrap(), None);
-    manager.kill().unwrap();
-    manager.wait().unwrap();
+    wait_until("the answer", TIMEOUT, || Ok((program.receive().1 == sent).then_some(()))).unwrap();
+    assert!(manager.runs());
 }
 
 /// Who waits for it learns that nobody was told.

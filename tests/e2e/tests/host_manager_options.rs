@@ -1,6 +1,6 @@
 //! Each option of the host manager, once for real: between the C server and C programs (host manager, section 1).
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use nix::{
     sched::{CloneFlags, setns},
     sys::signal::{Signal, kill},
@@ -182,6 +182,24 @@ fn a_hangup_flushes_or_ends() -> Result<()> {
     wait_until("the flush", TIMEOUT, || Ok((!site.is_read("nobody subscribes any more")?).then_some(())))?;
     assert_eq!(zhm.ended()?, None);
     Ok(())
+}
+
+/// The C server is asked again as soon as an address comes, with nothing to send and nobody typing.
+#[test]
+fn the_server_is_greeted_when_the_network_changes() -> Result<()> {
+    let Some(site) = Site::open()? else { return Ok(()) };
+    let _zhm = site.zhm("zhm", &[])?;
+    let answers = || -> Result<u32> {
+        let shown = site.command("/usr/bin/zstat", &["-h", "127.0.0.1"])?.success()?.stdout;
+        let line = shown.lines().find(|line| line.contains("Server packets received"));
+        let number = line.and_then(|line| line.split_whitespace().last()).with_context(|| shown.clone())?;
+        Ok(number.parse()?)
+    };
+    let before = answers()?;
+    let mut change = site.lab.command("/usr/sbin/ip");
+    change.args(["address", "add", "10.99.0.7/32", "dev", "lo"]);
+    run(change, TIMEOUT)?.success()?;
+    wait_until("another answer of the server", TIMEOUT, || Ok((answers()? > before).then_some(())))
 }
 
 /// `-i`: as inetd starts it, with its port as standard input; HUP ends it, and the port stays inetd's.
