@@ -210,6 +210,41 @@ fn a_socket_of_a_service_manager_is_taken_in_the_foreground() {
     assert!(manager.runs());
 }
 
+/// systemd starts it without `-n`, waits for this very process, and for its signs of life.
+#[test]
+fn a_service_manager_is_told_that_it_works_and_lives() {
+    let site = Site::new();
+    let path = site.path("notify");
+    let service_manager = UnixDatagram::bind(&path).unwrap();
+    service_manager.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let message = || {
+        let mut buffer = [0; 4096];
+        let len = service_manager.recv(&mut buffer).expect("something comes");
+        String::from_utf8_lossy(&buffer[..len]).into_owned()
+    };
+    let manager = Command::new(ZHM)
+        .args(["--listen", &any_port(&site.network).to_string(), "--config-dir"])
+        .arg(site.path("etc"))
+        .arg("127.0.0.1:9")
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "200000")
+        .env_remove("WATCHDOG_PID")
+        .env_remove("RUST_LOG")
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let manager = Background(i32::try_from(manager.id()).unwrap());
+    assert!(message().starts_with("READY=1\nSTATUS=Listening on "), "it works before a server answers");
+    let mut alive = 0;
+    while alive < 3 {
+        alive += u32::from(message() == "WATCHDOG=1\n");
+    }
+    assert!(manager.runs(), "the one that was started, not one in the background");
+    kill(Pid::from_raw(manager.0), Signal::SIGTERM).unwrap();
+    while message() != "STOPPING=1\n" {}
+    manager.ends();
+}
+
 /// Who waits for it learns that nobody was told.
 #[test]
 fn a_boot_that_no_server_can_be_told_is_a_failure() {

@@ -270,11 +270,12 @@ const RUNS: &[Run] = &[
     ),
     run(
         "zhm",
-        &["--config-dir", "FOLDER"],
+        &["--config-dir", "FOLDER/nowhere"],
         16,
         &[
             "No valid primary server found, exiting.",
-            "zhm: Name the servers in FOLDER/zephyr.toml, section zhm, or on the command line.",
+            "zhm: zephyr.toml: it names no server in section zhm",
+            "zhm: Name the servers in FOLDER/nowhere/zephyr.toml, section zhm, or on the command line.",
         ],
     ),
     run(
@@ -295,6 +296,8 @@ const RUNS: &[Run] = &[
 fn every_program_says_what_is_wrong_to_people() -> Result<()> {
     let place = Place::new()?;
     place.write("etc/zephyr.toml", "[bounds]\nclients = true\n[log]\ntarget = \"nowhere\"\n")?;
+    // No name service is asked, whatever this machine has.
+    place.write("nowhere/zephyr.toml", "[zhm]\nsources = [\"settings\"]\n")?;
     // Nothing that a daemon would write into its log.
     place.write("acl/class-registry.acl", "")?;
     for Run { program, arguments, environment, status, lines } in RUNS {
@@ -389,7 +392,7 @@ fn what_the_policy_refuses_is_told_in_sentences() -> Result<()> {
     )?;
     let address = ready(&zephyrd)?;
     let zhm = Daemon::spawn(
-        place.command("zhm", &["--config-dir", "FOLDER", "--listen", "HERE:0", &address], &[])?,
+        place.command("zhm", &["-n", "--config-dir", "FOLDER", "--listen", "HERE:0", &address], &[])?,
         place.folder.path().join("zhm.log"),
     )?;
     let host_manager = ready(&zhm)?;
