@@ -144,7 +144,9 @@ impl Options {
     /// and else those of the default cache.
     #[must_use]
     pub fn for_realm(self, realm: impl Into<String>) -> Self {
-        Self { realm: Some(realm.into()), direct: Direct::Always, servers: Vec::new(), ..self }
+        let realm: String = realm.into();
+        let discovery = Discovery::of_domain(&realm.to_lowercase());
+        Self { realm: Some(realm), direct: Direct::Always, discovery, ..self }
     }
 
     /// The same options with the host manager at this address, and no other way to a server.

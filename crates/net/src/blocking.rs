@@ -322,6 +322,7 @@ mod tests {
         match driver.next(deadline, &mut doubled).unwrap()? {
             Occurrence::Event(event) => Some(event),
             Occurrence::SendFailed { error, .. } => panic!("{error}"),
+            Occurrence::Woken => panic!("nothing else is waited for"),
         }
     }
 
