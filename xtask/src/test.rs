@@ -22,7 +22,7 @@ pub(crate) struct Options {
 /// Installs, checks, builds, tests.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let mut wanted = vec![packages::BUILD, packages::KERBEROS_CLIENT, packages::KDC, packages::REFERENCE];
-    wanted.extend([packages::HEIMDAL, packages::SITES, packages::COSTS]);
+    wanted.extend([packages::HEIMDAL, packages::SITES, packages::NAME_SERVER, packages::COSTS]);
     let docker = container::engine_answers();
     if docker {
         wanted.push(packages::CONTAINER);

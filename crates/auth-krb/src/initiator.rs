@@ -20,18 +20,27 @@ use std::{
 };
 use zephyr_core::auth::{AuthError, Initiator, Session};
 
-/// Proves notices with the tickets in the user's default credential cache.
+/// Proves notices with the tickets in one of the user's credential caches.
 ///
 /// The cache is looked at whenever a session is asked for, so that `kinit` and `kdestroy` have their effect at once.
 #[derive(Default)]
 pub struct KerberosInitiator {
+    /// The realm that the cache is chosen for.
+    realm: Option<String>,
     sessions: Mutex<HashMap<String, Arc<TicketSession>>>,
 }
 
 impl KerberosInitiator {
-    /// An initiator without sessions; nothing is read yet.
+    /// An initiator without sessions, with the user's default cache; nothing is read yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An initiator for the servers of this realm. Where the user has several caches in a collection (`DIR:`, `KCM:`, `KEYRING:`), it
+    /// takes the one that his `.k5identity` names for them, else the one of a principal of this realm, else the default one. So one
+    /// process proves itself in several realms, in each by that realm's own tickets.
+    pub fn of_realm(realm: impl Into<String>) -> Self {
+        Self { realm: Some(realm.into()), ..Self::default() }
     }
 
     fn known(&self, realm: &str) -> Option<Arc<TicketSession>> {
@@ -41,6 +50,9 @@ impl KerberosInitiator {
 
 impl Initiator for KerberosInitiator {
     fn principal(&self) -> Result<Option<String>, AuthError> {
+        if let Some(owner) = self.realm.as_deref().and_then(owner_of_cache_for) {
+            return owner.map(Some);
+        }
         if let Ok(credentials) = gss::credentials() {
             return Ok(Some(credentials.principal));
         }
@@ -68,7 +80,7 @@ impl Initiator for KerberosInitiator {
 
     fn session(&self, realm: &str) -> Result<Arc<dyn Session>, AuthError> {
         let known = self.known(realm);
-        let ticket = ticket_for(realm, known.as_deref().map(TicketSession::ticket))?;
+        let ticket = ticket_for(self.realm.as_deref(), realm, known.as_deref().map(TicketSession::ticket))?;
         if let Some(session) = known.filter(|session| *session.ticket() == ticket) {
             return Ok(session);
         }
@@ -79,25 +91,46 @@ impl Initiator for KerberosInitiator {
     }
 }
 
-/// The principal of the user's credential cache, whether or not its tickets are still valid.
+/// The principal of the user's default credential cache, whether or not its tickets are still valid.
 pub(crate) fn owner_of_cache() -> Result<String, AuthError> {
-    let owner = with_own_cache("", |context, cache| context.text(&context.principal_of(cache)?))?;
-    owner.into_string().map_err(|_| AuthError::Backend("the principal's name is not UTF-8".to_owned()))
+    owner_of(with_own_cache(None, "", text_of_owner))
 }
 
-/// The best ticket for the servers of `realm`, preferring one whose key C programs know, and one that the user has.
-pub(crate) fn ticket_for(realm: &str, known: Option<&ServiceTicket>) -> Result<ServiceTicket, AuthError> {
-    with_own_cache(realm, |context, cache| best_ticket(context, cache, realm, known))
+/// The principal of the cache that is chosen for the servers of a realm; `None` when that is the default one.
+fn owner_of_cache_for(realm: &str) -> Option<Result<String, AuthError>> {
+    let is_chosen = Context::new().is_ok_and(|context| context.cache_for(realm.as_bytes()).is_some());
+    is_chosen.then(|| owner_of(with_own_cache(Some(realm), realm, text_of_owner)))
 }
 
-/// Does something with the user's default cache, if that is the user's own. `realm` is for errors.
+/// The best ticket for the servers of `realm`, preferring one whose key C programs know, and one that the user has. `chosen_for` is
+/// as for [`with_own_cache`].
+pub(crate) fn ticket_for(
+    chosen_for: Option<&str>,
+    realm: &str,
+    known: Option<&ServiceTicket>,
+) -> Result<ServiceTicket, AuthError> {
+    with_own_cache(chosen_for, realm, |context, cache| best_ticket(context, cache, realm, known))
+}
+
+fn text_of_owner(context: &Context, cache: &Cache<'_>) -> Result<CString, Error> {
+    context.text(&context.principal_of(cache)?)
+}
+
+fn owner_of(text: Result<CString, AuthError>) -> Result<String, AuthError> {
+    text?.into_string().map_err(|_| AuthError::Backend("the principal's name is not UTF-8".to_owned()))
+}
+
+/// Does something with the user's cache for the servers of the realm `chosen_for`, or with the default one, if that is the user's own.
+/// `realm` is for errors.
 fn with_own_cache<T>(
+    chosen_for: Option<&str>,
     realm: &str,
     action: impl FnOnce(&Context, &Cache<'_>) -> Result<T, Error>,
 ) -> Result<T, AuthError> {
     let of_realm = error::in_realm(realm);
     let context = Context::new().map_err(&of_realm)?;
-    let cache = context.default_cache().map_err(&of_realm)?;
+    let chosen = chosen_for.and_then(|realm| context.cache_for(realm.as_bytes()));
+    let cache = chosen.map_or_else(|| context.default_cache(), Ok).map_err(&of_realm)?;
     let files = files_of(&context.name_of(&cache).map_err(&of_realm)?);
     let check = || files.iter().try_for_each(|file| ownership::check(file));
     let not_own = |refusal: NotOwn| AuthError::NotOwnCredentials { reason: refusal.to_string() };

@@ -79,7 +79,7 @@ impl Library {
 ///
 /// When the user has no ticket for it.
 pub fn connect_as_user(realm: &str, ends: Ends, now: Now) -> Result<(Vec<u8>, Box<dyn PendingChannel>), AuthError> {
-    let ticket = initiator::ticket_for(realm, None)?;
+    let ticket = initiator::ticket_for(None, realm, None)?;
     let permitted = Arc::new(Permitted::new(&Enctype::DEFAULT));
     let (request, pending) = KerberosPending::begin(&ticket, permitted, ends, now)?;
     Ok((request, Box::new(pending)))

@@ -3,6 +3,10 @@
 //! Work is done only during a call: notices are received, acknowledged and kept while any of these functions waits. Jobs, such
 //! as getting a ticket, block the call. A program with an event loop waits for the file descriptor
 //! ([`Client`] is [`AsFd`]), for at most [`Client::timeout`], and then calls [`Client::receive`] with a wait of zero.
+//!
+//! That the machine's network has changed is noticed while any of these functions waits, and otherwise by the next call. A program with
+//! an event loop waits for [`Client::network_descriptor`] as well: then its client subscribes again at once where the machine has another
+//! address.
 
 use crate::{
     Error, Options, Result, Subscriptions,
@@ -15,7 +19,7 @@ use std::{
     collections::{HashMap, VecDeque},
     net::UdpSocket,
     os::fd::{AsFd, BorrowedFd},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use zephyr_engine::client::{
     Backlog, Command, Connection, Endpoint, Event, Message, Operation, OperationError, OperationId, Outcome, Receipt,
@@ -24,6 +28,7 @@ use zephyr_engine::client::{
 use zephyr_net::{
     blocking::{Driver, Occurrence},
     clock::Clock,
+    network_watch::NetworkWatch,
 };
 
 /// The maximum number of acknowledgements kept, in raw mode; beyond, the oldest are lost.
@@ -43,6 +48,7 @@ pub struct Client {
     arrived: Backlog,
     acknowledgements: VecDeque<Acknowledgement>,
     failed: Option<OperationError>,
+    network: NetworkWatch,
 }
 
 /// The progress of an operation.
@@ -81,7 +87,11 @@ impl Client {
             arrived: Backlog::default(),
             acknowledgements: VecDeque::new(),
             failed: None,
+            network: NetworkWatch::new(),
         };
+        // Where it cannot be waited for, the next call notices.
+        let descriptor = client.network.descriptor().and_then(|descriptor| descriptor.try_clone_to_owned().ok());
+        descriptor.into_iter().for_each(|descriptor| client.driver.wake_by(descriptor));
         let hint_at = client.driver.clock().now().monotonic.saturating_add(delay);
         let mut still_waiting = Some(still_waiting);
         while !client.driver.machine().is_ready() {
@@ -246,7 +256,25 @@ impl Client {
     /// [`Client::receive`] again; `None`: no limit.
     pub fn timeout(&self) -> Option<Duration> {
         let now = self.driver.clock().now().monotonic;
-        self.driver.timeout().map(|timeout| timeout.saturating_sub(now))
+        let timeouts = [self.driver.timeout(), self.network_due()].into_iter().flatten();
+        timeouts.min().map(|timeout| timeout.saturating_sub(now))
+    }
+
+    /// What can be read when the machine's network changes: a program with an event loop calls [`Client::receive`] then. `None` where the
+    /// system does not tell.
+    pub fn network_descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.network.descriptor()
+    }
+
+    /// Tells the client that the machine's network has changed, or that the machine has slept: for programs that know it otherwise.
+    pub fn network_changed(&mut self) {
+        self.driver.command(Command::NetworkChanged);
+    }
+
+    /// When a burst of changes of the network is over, in monotonic time.
+    fn network_due(&self) -> Option<Duration> {
+        let wait = self.network.due()?.saturating_duration_since(Instant::now());
+        Some(self.driver.clock().now().monotonic.saturating_add(wait))
     }
 
     /// Applies the policy file if it has changed.
@@ -260,8 +288,13 @@ impl Client {
     /// Handles one event; false when there was none until the deadline.
     fn step(&mut self, deadline: Option<Duration>) -> Result<bool> {
         self.reload_policy();
+        if self.network.drain(Instant::now()) {
+            self.network_changed();
+        }
+        let network_due = self.network_due();
+        let until = [deadline, network_due].into_iter().flatten().min();
         let Self { driver, jobs, .. } = self;
-        match driver.next(deadline, &mut |job| jobs.run(job))? {
+        match driver.next(until, &mut |job| jobs.run(job))? {
             Some(Occurrence::Event(event)) => self.handle_event(event),
             Some(Occurrence::SendFailed { to, error }) if to == self.endpoint().host_manager => {
                 self.driver.command(Command::CannotSend(system_text(&error)));
@@ -270,7 +303,9 @@ impl Client {
                 tracing::debug!(%to, %error, "cannot send");
                 self.driver.command(Command::NotSent { to, error: system_text(&error) });
             }
-            None => return Ok(false),
+            // The next step looks at the network.
+            Some(Occurrence::Woken) => {}
+            None => return Ok(network_due.is_some_and(|due| deadline.is_none_or(|deadline| due < deadline))),
         }
         Ok(true)
     }

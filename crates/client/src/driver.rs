@@ -25,6 +25,7 @@ use zephyr_engine::{
 use zephyr_net::{
     clock::Clock,
     driver::{Driver, Environment, Failure},
+    network_watch::NetworkChanges,
     socket,
 };
 
@@ -41,6 +42,8 @@ pub(crate) enum Request {
     TicketsFailed,
     /// Report that the server had forgotten the client.
     WatchSubscriptions(mpsc::UnboundedSender<SubscriptionEvent>),
+    /// The machine's network has changed.
+    NetworkChanged,
     Close,
 }
 
@@ -83,7 +86,14 @@ pub(crate) async fn start(options: Options) -> Result<Started> {
         cannot_send: None,
     };
     tokio::spawn(
-        Task { driver: Driver::new(client, socket, clock), environment, requests: received, last_id: 0 }.run(),
+        Task {
+            driver: Driver::new(client, socket, clock),
+            environment,
+            network: NetworkChanges::new(),
+            requests: received,
+            last_id: 0,
+        }
+        .run(),
     );
     started.await.map_err(|_| Error::Closed)??;
     Ok(Started { requests, state })
@@ -176,6 +186,8 @@ impl TaskEnvironment {
 struct Task {
     driver: Driver<Connection>,
     environment: TaskEnvironment,
+    /// The machine's network.
+    network: NetworkChanges,
     requests: mpsc::UnboundedReceiver<Request>,
     last_id: u64,
 }
@@ -203,6 +215,7 @@ impl Task {
                 Some(done) = self.environment.done.join_next(), if !self.environment.done.is_empty() => {
                     self.driver.handle(Input::Done(done.map_err(io::Error::other)?));
                 }
+                () = self.network.changed() => self.driver.handle(Input::Command(Command::NetworkChanged)),
                 () = self.driver.wait(&turn, None) => {}
             }
         }
@@ -231,6 +244,7 @@ impl Task {
                 Command::WatchTickets
             }
             Request::TicketsFailed => Command::TicketsFailed,
+            Request::NetworkChanged => Command::NetworkChanged,
             Request::WatchSubscriptions(listener) => {
                 self.environment.subscriptions = Some(listener);
                 return;
@@ -257,6 +271,12 @@ pub(crate) fn log_subscription_event(event: &SubscriptionEvent) {
             let seconds = unknown_for.as_secs();
             tracing::warn!(
                 "the server had forgotten this client: subscribed again; notices of the last {seconds} s may be lost"
+            );
+        }
+        SubscriptionEvent::Moved { unknown_for } => {
+            let seconds = unknown_for.as_secs();
+            tracing::warn!(
+                "the network of this machine has changed: subscribed again; notices of the last {seconds} s may be lost"
             );
         }
         SubscriptionEvent::NotRestored(error) => {

@@ -18,7 +18,7 @@
 //! }
 //! ```
 //!
-//! * [`connect`], [`Options`]: the address of the host manager, and the authentication
+//! * [`connect`], [`Options`]: the address of the host manager, the servers to speak to without one, and the authentication
 //! * [`Zephyr`]: sends [`Message`]s, subscribes, sets locations; operations run concurrently. [`Inbox`]: gives [`Received`]
 //!   notices
 //! * [`blocking`]: the same without a runtime
@@ -44,7 +44,6 @@ mod mailbox;
 mod options;
 mod policy_watch;
 mod sending;
-mod server_name;
 mod subscription_watch;
 mod subscriptions;
 pub mod terminal;
@@ -59,7 +58,6 @@ pub use location::Location;
 pub use mailbox::Acknowledgement;
 pub use options::{Authentication, Options};
 pub use sending::Sending;
-pub use server_name::{InvalidServerName, ServerName};
 pub use subscription_watch::SubscriptionWatch;
 pub use subscriptions::Subscriptions;
 pub use tickets::Tickets;
@@ -72,9 +70,11 @@ pub use zephyr_core::{
     names,
     notice::{Notice, OwnedPacket},
 };
+pub use zephyr_discovery::{Discovery, ServerName};
 pub use zephyr_engine::client::{
-    DeliveryStatus, Direct, DirectServer, Endpoint, Hidden, LocationChange, Message, NakReason, Name, Operation, OperationError, OperationId,
-    Outcome, Receipt, Received, SUBSCRIPTION_CHECK, Subscription, SubscriptionEvent, SubscriptionRequest, TicketEvent,
+    DeliveryStatus, Direct, DirectServer, Endpoint, Hidden, LocationChange, Message, NakReason, Name, Operation,
+    OperationError, OperationId, Outcome, Receipt, Received, SUBSCRIPTION_CHECK, Subscription, SubscriptionEvent,
+    SubscriptionRequest, TicketEvent,
 };
 
 use std::{future::Future, io};

@@ -1,6 +1,6 @@
 //! The options of a connection: host manager, authentication, and behaviour.
 
-use crate::{Error, Result, ServerName, account::Account, error::system_text, policy_watch::PolicyWatch};
+use crate::{Error, Result, account::Account, error::system_text, policy_watch::PolicyWatch};
 use std::{
     env, io,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
@@ -12,6 +12,7 @@ use zephyr_core::{
     auth::{AuthError, Initiator},
     policy::Policy,
 };
+use zephyr_discovery::{Discovery, ServerName};
 use zephyr_domain::{
     Backend,
     client_domain::ClientDomain,
@@ -54,11 +55,14 @@ pub(crate) struct ResolvedDomain {
 }
 
 impl Authentication {
-    /// Finds the domain of the server named `host`.
-    pub(crate) fn resolve(self, host: &str) -> std::result::Result<ResolvedDomain, AuthError> {
+    /// Finds the domain of this realm, or else of the server named `host`.
+    pub(crate) fn resolve(self, realm: Option<&str>, host: &str) -> std::result::Result<ResolvedDomain, AuthError> {
         match self {
             Self::ByPolicy { policies, file, backend } => {
-                let found = ClientDomain::of_server(&policies, backend, host)?;
+                let found = match realm {
+                    Some(realm) => ClientDomain::of_realm(&policies, backend, realm)?,
+                    None => ClientDomain::of_server(&policies, backend, host)?,
+                };
                 tracing::debug!(realm = found.realm, "the policy is {}", found.domain.origin());
                 let watch = file.map(|file| PolicyWatch::new(file, found.realm.clone(), &found.domain, backend));
                 Ok(ResolvedDomain {
@@ -69,7 +73,8 @@ impl Authentication {
                 })
             }
             Self::Given { initiator, policy } => {
-                Ok(ResolvedDomain { realm: initiator.realm_of(host)?, initiator, policy: *policy, watch: None })
+                let realm = realm.map_or_else(|| initiator.realm_of(host), |realm| Ok(realm.to_owned()))?;
+                Ok(ResolvedDomain { realm, initiator, policy: *policy, watch: None })
             }
         }
     }
@@ -80,6 +85,9 @@ impl Authentication {
 pub struct Options {
     /// The address and port of the host manager.
     pub host_manager: SocketAddr,
+    /// The realm of the servers; `None`: as the configuration says, by the server's name. It decides the policy, and which of the user's
+    /// tickets prove who he is.
+    pub realm: Option<String>,
     /// The local address: the socket is bound to it, and uids and notices carry it. `None`: the socket is bound to all
     /// addresses, and uids and notices carry the one towards the server.
     pub address: Option<Ipv4Addr>,
@@ -96,9 +104,8 @@ pub struct Options {
     pub raw: bool,
     /// Whether to speak to a server directly: while no host manager answers, never, or always.
     pub direct: Direct,
-    /// The servers to speak to without a host manager, the primary first. Without any the machine's configuration and its name
-    /// service are asked.
-    pub servers: Vec<ServerName>,
+    /// How servers are found to speak to directly.
+    pub discovery: Discovery,
 }
 
 impl Options {
@@ -109,6 +116,7 @@ impl Options {
         let login = Account::own().map(|account| account.login);
         Self {
             host_manager,
+            realm: None,
             address: None,
             authentication,
             login,
@@ -116,8 +124,36 @@ impl Options {
             subscription_check: Some(SUBSCRIPTION_CHECK),
             raw: false,
             direct: Direct::Fallback,
-            servers: Vec::new(),
+            discovery: Discovery::of_system(),
         }
+    }
+
+    /// The same options for the servers of this realm, which are spoken to directly, as the SRV records of the domain of that name have
+    /// them: a process may be connected in several realms at once. Each connection has servers, tickets and a policy of its own, and
+    /// none knows of the others.
+    ///
+    /// ```no_run
+    /// # async fn example() -> zephyr_client::Result<()> {
+    /// let options = zephyr_client::Options::from_environment()?;
+    /// let (here, _) = options.clone().for_realm("EXAMPLE.ORG").connect().await?;
+    /// let (there, _) = options.for_realm("EXAMPLE.NET").through(([127, 0, 0, 1], 3104)).connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The tickets are those of a principal of that realm where the user has a collection of credential caches (`DIR:`, `KCM:`, `KEYRING:`),
+    /// and else those of the default cache.
+    #[must_use]
+    pub fn for_realm(self, realm: impl Into<String>) -> Self {
+        let realm: String = realm.into();
+        let discovery = Discovery::of_domain(&realm.to_lowercase());
+        Self { realm: Some(realm), direct: Direct::Always, discovery, ..self }
+    }
+
+    /// The same options with the host manager at this address, and no other way to a server.
+    #[must_use]
+    pub fn through(self, host_manager: impl Into<SocketAddr>) -> Self {
+        Self { host_manager: host_manager.into(), direct: Direct::Never, ..self }
     }
 
     /// The configuration of a client that receives at this port.
@@ -170,9 +206,9 @@ impl Options {
         let file = Some(PolicyFile::path(default));
         let address = variable("ZEPHYR_ADDRESS").map(|text| own_address(&text)).transpose()?;
         let authentication = Authentication::ByPolicy { policies, file, backend };
-        let servers = variable("ZEPHYR_SERVERS").map_or(Ok(Vec::new()), |text| servers(&text))?;
+        let discovery = variable("ZEPHYR_SERVERS").map_or_else(|| Ok(Discovery::of_system()), |text| servers(&text))?;
         let direct = variable("ZEPHYR_DIRECT").map_or(Ok(Direct::Fallback), |text| direct(&text))?;
-        let options = Self { address, direct, servers, ..Self::new(host_manager, authentication) };
+        let options = Self { address, direct, discovery, ..Self::new(host_manager, authentication) };
         match variable("ZEPHYR_CHECK") {
             Some(text) => Ok(Self { subscription_check: check_interval(&text)?, ..options }),
             None => Ok(options),
@@ -195,9 +231,13 @@ fn direct(text: &str) -> Result<Direct> {
     }
 }
 
-fn servers(text: &str) -> Result<Vec<ServerName>> {
-    let parse = |name: &str| name.parse().map_err(|error| invalid(format!("ZEPHYR_SERVERS={text}: {error}")).into());
-    text.split(',').map(parse).collect()
+fn servers(text: &str) -> Result<Discovery> {
+    let parse = |name: &str| {
+        let parsed: std::result::Result<ServerName, String> = name.trim().parse();
+        parsed.map_err(|error| invalid(format!("ZEPHYR_SERVERS={text}: {error}")))
+    };
+    let names: Vec<ServerName> = text.split(',').map(parse).collect::<io::Result<_>>()?;
+    Ok(Discovery::of_names(&names, "ZEPHYR_SERVERS"))
 }
 
 fn own_address(text: &str) -> Result<Ipv4Addr> {
@@ -237,7 +277,9 @@ mod tests {
         assert!(check_interval("often").is_err_and(|error| error.to_string().contains("ZEPHYR_CHECK=often")));
         assert!(matches!((direct("0"), direct("always")), (Ok(Direct::Never), Ok(Direct::Always))));
         assert!(direct("yes").is_err_and(|error| error.to_string().contains("expected 0, 1 or always")));
-        assert_eq!(servers("a,b:5").ok(), Some(vec!["a".parse().unwrap(), ServerName { host: "b".into(), port: 5 }]));
+        let found = servers("a, b:5").ok().and_then(|discovery| discovery.discover().ok()).unwrap();
+        let found: Vec<_> = found.candidates.iter().map(|found| (&*found.host, found.port, found.priority)).collect();
+        assert_eq!(found, [("a", services::port(services::ZEPHYR_CLT), 0), ("b", 5, 1)]);
         assert!(servers("a,").is_err_and(|error| error.to_string().contains("ZEPHYR_SERVERS=a,")));
         assert!(own_address("localhost").is_err_and(|error| error.to_string().contains("ZEPHYR_ADDRESS=localhost")));
     }

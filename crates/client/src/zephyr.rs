@@ -210,6 +210,14 @@ impl Zephyr {
         SubscriptionWatch::new(&self.started.requests)
     }
 
+    /// Tells the client that this machine's network has changed, or that the machine has slept. It notices that by itself where the
+    /// system tells; this is for programs that know it otherwise. The client asks the server at once whether it is known there, at most once
+    /// in two seconds, and subscribes again where it is not.
+    pub fn network_changed(&self) {
+        // A client that has ended has no subscriptions.
+        let _ = self.started.requests.send(Request::NetworkChanged);
+    }
+
     /// Closes the connection. Subscriptions and locations are not removed: the server drops them when its notices to this
     /// client are not acknowledged any more.
     pub fn close(&self) {

@@ -11,8 +11,8 @@ use std::{
 };
 use tokio::{net::UdpSocket, task::JoinHandle, time::timeout};
 use zephyr_client::{
-    Authentication, DeliveryStatus, Exposure, Inbox, Location, Message, Operation, Options, Outcome, Raw, Result,
-    Subscription, SubscriptionRequest, Zephyr, blocking,
+    Authentication, DeliveryStatus, Direct, Discovery, Exposure, Inbox, Location, Message, Operation, Options, Outcome,
+    Raw, Result, ServerName, Subscription, SubscriptionRequest, Zephyr, blocking,
 };
 use zephyr_core::{
     auth::Verdict,
@@ -122,7 +122,18 @@ fn options(host_manager: SocketAddr) -> Options {
     let IpAddr::V4(here) = host_manager.ip() else { panic!("not an IPv4 address") };
     let authentication =
         Authentication::ByPolicy { policies: PolicyFile::default(), file: None, backend: Some(Backend::NONE) };
-    Options { address: Some(here), login: Some("alice".to_owned()), ..Options::new(host_manager, authentication) }
+    let options = Options::new(host_manager, authentication);
+    Options { address: Some(here), login: Some("alice".to_owned()), direct: Direct::Never, ..options }
+}
+
+/// Options of a client on a machine without a host manager, that is told of this server.
+fn without_host_manager(server: SocketAddr) -> Options {
+    let options = options(server);
+    let closed = std::net::UdpSocket::bind((server.ip(), 0)).unwrap().local_addr().unwrap();
+    let host = Network::name_of(options.address.unwrap());
+    let name = ServerName { host, port: Some(server.port()) };
+    let discovery = Discovery::of_names(&[name], "a test");
+    Options { host_manager: closed, direct: Direct::Fallback, discovery, ..options }
 }
 
 async fn open(host_manager: SocketAddr) -> Result<(Zephyr, Inbox)> {
@@ -145,7 +156,9 @@ async fn the_endpoint_follows_from_the_host_managers_status() {
     let (zephyr, _) = Options { address: None, ..options(server.address) }.connect().await.unwrap();
     let (realm, sender) = (zephyr.realm(), zephyr.endpoint().sender);
     assert_eq!(sender, format!("alice@{realm}").into_bytes());
-    assert!(!realm.is_empty() && zephyr.address().is_loopback());
+    // Where the server is, name service does not say.
+    let outward = zephyr_net::address::outward().unwrap_or(Ipv4Addr::LOCALHOST);
+    assert_eq!((realm.is_empty(), zephyr.address()), (false, outward));
     let mut sending = zephyr.begin(Message::to_user("bob").signature("Alice").text("hello\n"));
     timeout(DEADLINE, sending.queued()).await.unwrap().unwrap();
     let receipt = timeout(DEADLINE, sending.receipt()).await.unwrap().unwrap();
@@ -164,6 +177,36 @@ async fn long_headers_are_used_once_the_host_manager_knows_of_them() {
     let long = message(b"hello").default_format(format).authenticated(false);
     assert!(timeout(DEADLINE, zephyr.send(long)).await.unwrap().unwrap().is_delivered());
     assert!(Packet::parse(&server.requests()[0]).unwrap().header_len() > Limits::COMPATIBLE.header);
+}
+
+/// The opcodes of the requests that have reached the server, once there are so many.
+async fn opcodes(server: &FakeServer, count: usize) -> Vec<String> {
+    let came = async {
+        while server.requests().len() < count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(DEADLINE, came).await.unwrap();
+    let opcode = |sent: &Bytes| String::from_utf8(Packet::parse(sent).unwrap().notice.opcode.to_vec()).unwrap();
+    server.requests().iter().map(opcode).collect()
+}
+
+#[tokio::test]
+async fn a_client_that_is_told_that_the_network_has_changed_asks_whether_it_is_known() {
+    let server = FakeServer::new(Behaviour::Answers(Kind::ServAck, b"SENT\0")).await;
+    let options = Options { subscription_check: None, renews_tickets: false, ..options(server.address) };
+    let (zephyr, _inbox) = options.clone().connect().await.unwrap();
+    zephyr.subscribe(("help", "*")).await.unwrap();
+    zephyr.network_changed();
+    assert_eq!(opcodes(&server, 2).await, ["SUBSCRIBE_NODEFS", "UNSUBSCRIBE"]);
+    let blocking = tokio::task::spawn_blocking(move || {
+        let mut client = blocking::Client::connect(options).unwrap();
+        client.subscribe(("help", "*")).unwrap();
+        client.network_changed();
+        client.receive(Duration::ZERO).unwrap();
+    });
+    blocking.await.unwrap();
+    assert_eq!(opcodes(&server, 4).await.split_off(2), ["SUBSCRIBE_NODEFS", "UNSUBSCRIBE"]);
 }
 
 #[tokio::test]
@@ -356,4 +399,44 @@ async fn a_flood_does_not_keep_a_blocking_program_from_going_on() {
     });
     let (first, second) = timeout(DEADLINE, work).await.unwrap().unwrap().unwrap();
     assert_eq!((first, second.as_deref()), (None, Some("hello")));
+}
+
+#[tokio::test]
+async fn without_a_host_manager_a_server_is_spoken_to() {
+    let server = FakeServer::new(Behaviour::Replies(b"Bob\0hello".to_vec())).await;
+    let (zephyr, mut inbox) = without_host_manager(server.address).connect().await.unwrap();
+    assert!(zephyr.send(message(b"hi")).await.unwrap().is_delivered());
+    let received = timeout(DEADLINE, inbox.next()).await.unwrap().unwrap().unwrap();
+    assert_eq!(received.text(), "hello");
+    let spoken_to = zephyr.endpoint().server.unwrap();
+    assert_eq!((spoken_to.address, &*spoken_to.source), (Some(server.address), "a test"));
+    let first = server.requests()[0].clone();
+    let greeting = Packet::parse(&first).unwrap().notice;
+    assert_eq!((greeting.kind, greeting.opcode), (Kind::HmCtl, names::ATTACH));
+    let large = "x".repeat(5 * MAX_PACKET);
+    assert!(zephyr.send(message(large.as_bytes())).await.unwrap().is_delivered(), "in pieces");
+}
+
+#[tokio::test]
+async fn without_a_host_manager_and_a_runtime() {
+    let server = FakeServer::new(Behaviour::Replies(b"Bob\0hello".to_vec())).await;
+    let options = without_host_manager(server.address);
+    let work = tokio::task::spawn_blocking(move || {
+        let mut client = blocking::Client::connect(options)?;
+        assert!(client.send(message(b"hi"))?.is_delivered());
+        Result::Ok((client.receive(DEADLINE)?.map(|received| received.text()), client.endpoint().server.is_some()))
+    });
+    assert_eq!(timeout(DEADLINE, work).await.unwrap().unwrap().unwrap(), (Some("hello".to_owned()), true));
+}
+
+/// Nobody is at the one port nor the other.
+#[tokio::test]
+async fn without_host_manager_and_server_the_error_names_both() {
+    let network = Network::claim().unwrap();
+    let closed = std::net::UdpSocket::bind((network.here(), 0)).unwrap().local_addr().unwrap();
+    let discovery = Discovery::of_names(&[], "a test");
+    let error = Options { discovery, ..without_host_manager(closed) }.connect().await.err().unwrap();
+    assert_eq!(error.describe("while initializing"), "Hostmanager not responding while initializing");
+    let advice = error.advice().unwrap();
+    assert!(advice.contains("No host manager answers") && advice.contains("ZEPHYR_SERVERS"), "{advice}");
 }

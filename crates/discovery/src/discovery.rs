@@ -27,12 +27,12 @@ const SERVER_LIST: &str = "server.list";
 const CLIENTS_FILE: &str = "/etc/default/zephyr-clients";
 
 /// Which sources are asked for servers, and in which order. Cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Discovery {
     plan: Arc<Plan>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Plan {
     /// These names, as somebody gives them.
     Names { names: Vec<ServerName>, source: Box<str> },
@@ -42,12 +42,12 @@ enum Plan {
     Machine(Box<Machine>),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 struct Machine {
     settings: Settings,
     folder: PathBuf,
-    /// The realm whose domain is asked where the machine is in none.
-    realm: Option<Box<str>>,
+    /// Who knows the realm whose domain is asked where the machine is in none.
+    realm: Option<fn() -> Option<String>>,
     system: System,
 }
 
@@ -77,13 +77,18 @@ impl Discovery {
         Self { plan: Arc::new(Plan::Domain { domain, system: System::default() }) }
     }
 
-    /// With the realm whose domain is asked where this machine is in none.
+    /// With the realm whose domain is asked where this machine is in none; `realm` is called only then.
     #[must_use]
-    pub fn with_realm(mut self, realm: &str) -> Self {
+    pub fn with_default_realm(mut self, realm: fn() -> Option<String>) -> Self {
         if let Plan::Machine(machine) = Arc::make_mut(&mut self.plan) {
-            machine.realm = Some(realm.into());
+            machine.realm = Some(realm);
         }
         self
+    }
+
+    /// Whether anybody is asked who may take long.
+    pub fn may_take_long(&self) -> bool {
+        !matches!(*self.plan, Plan::Names { .. })
     }
 
     /// As if this were another machine.
@@ -106,7 +111,8 @@ impl Discovery {
         self.survey(TIMEOUT).result
     }
 
-    /// As [`Discovery::discover`], within that time, with what each source says that was asked.
+    /// As [`Discovery::discover`], within that time, with what each source says that was asked. Within none, nobody is asked who
+    /// may take long.
     pub fn survey(&self, within: Duration) -> Survey {
         let deadline = Instant::now() + within;
         match &*self.plan {
@@ -145,7 +151,7 @@ impl Machine {
 
     /// The domain whose records are asked for.
     fn domain(&self) -> Option<String> {
-        let of_realm = || self.realm.as_ref().map(|realm| realm.to_ascii_lowercase());
+        let of_realm = || self.realm.and_then(|realm| realm()).map(|realm| realm.to_ascii_lowercase());
         self.settings.domain.clone().or_else(|| self.system.domain()).or_else(of_realm)
     }
 
@@ -365,26 +371,24 @@ mod tests {
     #[test]
     fn the_domain_is_of_the_settings_else_of_the_machine_else_of_the_realm() {
         let stage = Stage::new();
-        let source = |settings: Settings, realm: Option<&str>, host: &str| {
+        let source = |settings: Settings, realm: fn() -> Option<String>, host: &str| {
             let pretended = Pretended {
                 root: stage.root.path().into(),
                 host: host.to_owned(),
                 name_servers: vec![stage.servers[0].address],
                 variables: Vec::new(),
             };
-            let discovery = Discovery::new(settings, Path::new(FOLDER)).at(pretended);
-            let discovery = realm.iter().fold(discovery, |discovery, realm| discovery.with_realm(realm));
+            let discovery = Discovery::new(settings, Path::new(FOLDER)).at(pretended).with_default_realm(realm);
             discovery.survey(TIMEOUT).testimonies.remove(0).source
         };
+        let (realm, none): (fn() -> Option<String>, fn() -> Option<String>) =
+            (|| Some("REALM.TEST".to_owned()), || None);
         let of_dns = Settings { sources: vec![Source::Dns], ..Settings::default() };
         let with_domain = Settings { domain: Some("set.test".to_owned()), ..of_dns.clone() };
-        assert_eq!(&*source(with_domain, Some("REALM.TEST"), "a.machine.test"), "DNS (_zephyr-clt._udp.set.test)");
-        assert_eq!(
-            &*source(of_dns.clone(), Some("REALM.TEST"), "a.machine.test"),
-            "DNS (_zephyr-clt._udp.machine.test)"
-        );
-        assert_eq!(&*source(of_dns.clone(), Some("REALM.TEST"), "a"), "DNS (_zephyr-clt._udp.realm.test)");
-        assert_eq!(&*source(of_dns, None, "a"), "DNS");
+        assert_eq!(&*source(with_domain, realm, "a.machine.test"), "DNS (_zephyr-clt._udp.set.test)");
+        assert_eq!(&*source(of_dns.clone(), realm, "a.machine.test"), "DNS (_zephyr-clt._udp.machine.test)");
+        assert_eq!(&*source(of_dns.clone(), realm, "a"), "DNS (_zephyr-clt._udp.realm.test)");
+        assert_eq!(&*source(of_dns, none, "a"), "DNS");
     }
 
     #[test]

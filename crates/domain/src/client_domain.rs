@@ -52,8 +52,18 @@ impl ClientDomain {
         Err(failed.unwrap_or_else(nothing_fits))
     }
 
+    /// The domain of `realm`, whatever its servers are called. `forced` is as for [`ClientDomain::of_server`].
+    ///
+    /// # Errors
+    ///
+    /// When the backend cannot be used.
+    pub fn of_realm(file: &PolicyFile, forced: Option<Backend>, realm: &str) -> Result<Self, AuthError> {
+        Self::new(realm.to_owned(), file.domain(realm).with_backend(forced))
+    }
+
     fn new(realm: String, domain: Domain) -> Result<Self, AuthError> {
-        let options = InitiatorOptions { believe_unproven: domain.policy.believe_unproven };
+        let believe_unproven = domain.policy.believe_unproven;
+        let options = InitiatorOptions { realm: Some(realm.clone()), believe_unproven };
         let initiator = domain.backend.initiator(&options)?;
         Ok(Self { realm, domain, initiator })
     }
@@ -83,6 +93,9 @@ mod tests {
         assert_eq!(domain_of(file, None, "two.b.org"), ("B.ORG".to_owned(), Backend::NONE));
         assert_eq!(domain_of(file, Some(Backend::NONE), "z.somewhere.net"), ("A.ORG".to_owned(), Backend::NONE));
         assert_eq!(domain_of("", Some(Backend::NONE), "zephyr.c.org"), ("C.ORG".to_owned(), Backend::NONE));
+        let file_of_b = PolicyFile::read(Path::new("policy.toml"), file).unwrap();
+        let of_realm = ClientDomain::of_realm(&file_of_b, None, "B.ORG").unwrap();
+        assert_eq!((of_realm.realm.as_str(), of_realm.domain.backend), ("B.ORG", Backend::NONE));
         let everywhere = "[domain.\"*\"]\nbackend = \"none\"\n";
         assert_eq!(domain_of(everywhere, None, "zephyr.c.org"), ("C.ORG".to_owned(), Backend::NONE));
     }

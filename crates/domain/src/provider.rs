@@ -42,7 +42,12 @@ pub(crate) static KERBEROS: Provider = Provider {
         let permitted = options.permitted_enctypes.as_deref().unwrap_or(&Enctype::DEFAULT);
         Ok(Arc::new(service.permitting(permitted)))
     },
-    initiator: |_| Ok(Arc::new(KerberosInitiator::new())),
+    initiator: |options| {
+        Ok(Arc::new(match &options.realm {
+            Some(realm) => KerberosInitiator::of_realm(realm),
+            None => KerberosInitiator::new(),
+        }))
+    },
 };
 
 /// No authentication: nothing is ever authentic, unless the domain believes whoever claims to be.
@@ -135,6 +140,8 @@ pub struct AcceptorOptions {
 /// Options of an initiator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InitiatorOptions {
+    /// The realm of the servers: a user who is somebody in several realms is whoever he is there.
+    pub realm: Option<String>,
     /// Where nobody can prove anything: claim proof, and believe who claims it.
     pub believe_unproven: bool,
 }

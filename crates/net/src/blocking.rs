@@ -14,7 +14,7 @@ use nix::{
 use std::{
     io,
     net::{SocketAddr, UdpSocket},
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::Duration,
 };
 use zephyr_core::limits::MAX_PACKET;
@@ -34,6 +34,10 @@ pub struct Driver<M> {
     clock: Clock,
     receiver: Receiver,
     errors: ErrorReceiver,
+    /// See [`Driver::wake_by`].
+    other: Option<OwnedFd>,
+    /// Whether that has something to read.
+    is_other_ready: bool,
     /// See [`Driver::timeout`].
     timeout: Option<Duration>,
 }
@@ -50,6 +54,8 @@ pub enum Occurrence<E> {
         /// Why not.
         error: io::Error,
     },
+    /// What was given to [`Driver::wake_by`] has something to read.
+    Woken,
 }
 
 impl<M: Machine> Driver<M> {
@@ -62,7 +68,14 @@ impl<M: Machine> Driver<M> {
         socket.set_nonblocking(true)?;
         datagram::prepare(&socket)?;
         let timeout = Some(clock.now().monotonic);
-        Ok(Self { machine, socket, clock, receiver: Receiver::new(), errors: ErrorReceiver::new(), timeout })
+        let (receiver, errors) = (Receiver::new(), ErrorReceiver::new());
+        Ok(Self { machine, socket, clock, receiver, errors, other: None, is_other_ready: false, timeout })
+    }
+
+    /// Lets [`Driver::next`] end its wait when something else can be read, too, as [`Occurrence::Woken`]. The program must read it to its
+    /// end then.
+    pub fn wake_by(&mut self, other: OwnedFd) {
+        self.other = Some(other);
     }
 
     /// The machine.
@@ -103,6 +116,10 @@ impl<M: Machine> Driver<M> {
         loop {
             let now = self.clock.now();
             let is_late = deadline.is_some_and(|deadline| now.monotonic >= deadline);
+            if std::mem::take(&mut self.is_other_ready) {
+                self.timeout = Some(now.monotonic);
+                return Ok(Some(Occurrence::Woken));
+            }
             let (waits_for, until) = match self.machine.poll(now) {
                 Output::Event(event) => {
                     self.timeout = Some(now.monotonic);
@@ -187,14 +204,16 @@ impl<M: Machine> Driver<M> {
         // Rounded up: woken too early, it would only look at the clock again and again.
         let millis = |time: Duration| i32::try_from(time.as_millis().saturating_add(1)).unwrap_or(i32::MAX);
         let timeout = time.map_or(Ok(PollTimeout::NONE), |time| PollTimeout::try_from(millis(time)));
-        let mut descriptors = [PollFd::new(self.socket.as_fd(), flags)];
+        let mut descriptors = vec![PollFd::new(self.socket.as_fd(), flags)];
+        descriptors.extend(self.other.as_ref().map(|other| PollFd::new(other.as_fd(), PollFlags::POLLIN)));
         let polled = poll(&mut descriptors, timeout.unwrap_or(PollTimeout::MAX));
-        let has_errors = |[descriptor]: [PollFd<'_>; 1]| {
-            descriptor.revents().is_some_and(|events| events.contains(PollFlags::POLLERR))
-        };
+        let mut found = descriptors.iter().map(|descriptor| descriptor.revents().unwrap_or(PollFlags::empty()));
+        let has_errors = found.next().is_some_and(|events| events.contains(PollFlags::POLLERR));
+        let is_other_ready = found.next().is_some_and(|events| events.contains(PollFlags::POLLIN));
         match polled {
             Ok(_) => {
-                if has_errors(descriptors) {
+                self.is_other_ready = is_other_ready;
+                if has_errors {
                     self.receive_errors();
                 }
                 Ok(())
@@ -217,6 +236,7 @@ mod tests {
     use bytes::Bytes;
     use std::{
         collections::VecDeque,
+        io::Write as _,
         net::{IpAddr, Ipv4Addr},
     };
     use zephyr_core::time::Now;
@@ -302,6 +322,7 @@ mod tests {
         match driver.next(deadline, &mut doubled).unwrap()? {
             Occurrence::Event(event) => Some(event),
             Occurrence::SendFailed { error, .. } => panic!("{error}"),
+            Occurrence::Woken => panic!("nothing else is waited for"),
         }
     }
 
@@ -331,6 +352,20 @@ mod tests {
         driver.machine.events.push_back("more".to_owned());
         assert_eq!(event(&mut driver, None).as_deref(), Some("more"));
         assert!(is_now(&driver), "there may be more to tell");
+    }
+
+    #[test]
+    fn something_else_to_read_ends_the_wait_and_is_told_of() {
+        let Scene { mut driver, peer, network: _network } = scene();
+        let (reader, mut writer) = io::pipe().unwrap();
+        driver.wake_by(reader.into());
+        assert_eq!(event(&mut driver, Some(Duration::from_millis(5))), None);
+        writer.write_all(b"x").unwrap();
+        assert!(matches!(driver.next(None, &mut doubled), Ok(Some(Occurrence::Woken))));
+        // It keeps nobody from the socket, though nobody has read it.
+        peer.send_to(b"ab", driver.socket.local_addr().unwrap()).unwrap();
+        let mut told = (0..8).map(|_| driver.next(None, &mut doubled));
+        assert!(told.any(|told| matches!(told, Ok(Some(Occurrence::Event(text))) if text == "abab")));
     }
 
     #[test]

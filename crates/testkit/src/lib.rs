@@ -5,6 +5,7 @@ pub mod container;
 pub mod deadline;
 pub mod heimdal;
 pub mod loopback;
+pub mod name_server;
 mod native;
 pub mod ownership;
 pub mod packages;

@@ -79,6 +79,9 @@ pub const HEIMDAL: &[Package] = &[
 pub const SITES: &[Package] =
     &[program("kstart", "k5start"), file("libfaketime", "/usr/lib/*/faketime/libfaketime.so.1")];
 
+/// The packages that a real name server needs; see [`crate::name_server`].
+pub const NAME_SERVER: &[Package] = &[program("bind9", "named")];
+
 /// The packages that counting instructions needs: `cargo xtask costs`.
 pub const COSTS: &[Package] = &[program("valgrind", "valgrind")];
 
@@ -98,7 +101,7 @@ pub fn install_line(packages: &[Package]) -> Option<String> {
 
 /// The path of the file that shows that the package `name` is installed.
 pub fn find_file(name: &str) -> Option<PathBuf> {
-    let all = [BUILD, KDC, REFERENCE, HEIMDAL, SITES, COSTS].concat();
+    let all = [BUILD, KDC, REFERENCE, HEIMDAL, SITES, NAME_SERVER, COSTS].concat();
     let package = all.into_iter().find(|package| package.name == name)?;
     match package.probe {
         Probe::Program(program) => find_program(program),

@@ -7,6 +7,7 @@ use zephyr_core::sanitize;
 pub const USAGE: &str = "\
 zwgc: usage: zwgc [-ttymode] [-nofork] [-loc text] [-subfile file]
                   [-f file] [-default port] [-disable port] [-charset name] [-reenter]
+                  [--no-direct]
 Shows on the terminal what you have subscribed to, and runs until it gets INT, TERM or HUP.
 -f, -default, -disable, -charset and -reenter are accepted and have no effect yet.";
 
@@ -30,6 +31,8 @@ pub struct Options {
     pub tty: Option<String>,
     /// Say that another one runs, where nobody would be told otherwise.
     pub debug: bool,
+    /// Fail without a host manager, and speak to no server directly.
+    pub no_direct: bool,
     /// Options that were given and have no effect yet.
     pub ignored: Vec<&'static str>,
 }
@@ -73,6 +76,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Parsed, UsageE
             "--version" => return Ok(Parsed::Version),
             // The only mode there is, in the foreground.
             "-ttymode" | "-nofork" | "-reenter" => {}
+            "--no-direct" => options.no_direct = true,
             "-debug" => options.debug = true,
             "-subfile" => options.subscription_file = Some(value("-subfile")?.into()),
             "-loc" => options.tty = Some(value("-loc")?.to_string_lossy().into_owned()),
@@ -98,10 +102,12 @@ mod tests {
     fn known_options() {
         assert_eq!(parsed(&["-ttymode", "-nofork", "-reenter"]), Ok(Parsed::Run(Options::default())));
         assert!(matches!(parsed(&["-debug"]), Ok(Parsed::Run(options)) if options.debug));
+        assert!(matches!(parsed(&["--no-direct"]), Ok(Parsed::Run(options)) if options.no_direct));
         let options = Options {
             subscription_file: Some("-nofork".into()),
             tty: Some("here".to_owned()),
             debug: false,
+            no_direct: false,
             ignored: vec!["-f", "-disable"],
         };
         let line = ["-subfile", "-nofork", "-loc", "here", "-f", "x", "-disable", "X"];

@@ -14,7 +14,7 @@ use zephyr_client::{
     Error, Exposure, Location, OperationError, SubscriptionEvent, Subscriptions, TicketEvent, Tickets, Zephyr,
     localtime,
 };
-use zephyr_net::host;
+use zephyr_net::{host, network_watch::NetworkChanges};
 use zephyr_output::complain;
 
 /// The time until the first attempt to do again what has failed; it doubles.
@@ -128,6 +128,7 @@ impl<'a> Presence<'a> {
         // From now on, so that tickets are new which were not there for the first request.
         let mut tickets: Option<Tickets> = self.is_active().then(|| self.zephyr.tickets());
         let mut subscriptions = self.zephyr.subscription_watch();
+        let mut network = NetworkChanges::new();
         loop {
             let retry_at = [self.located.retry_at, self.subscribed.retry_at].into_iter().flatten().min();
             tokio::select! {
@@ -137,6 +138,12 @@ impl<'a> Presence<'a> {
                     }
                 }
                 event = subscriptions.next() => self.handle_restoration(event).await?,
+                // What failed for want of a network may succeed now.
+                () = network.changed() => {
+                    if retry_at.is_some() {
+                        self.establish().await?;
+                    }
+                }
                 () = until(retry_at) => self.establish().await?,
             }
         }
@@ -258,10 +265,14 @@ impl<'a> Presence<'a> {
     /// Handles that the server had forgotten the client, which has subscribed again.
     async fn handle_restoration(&mut self, event: SubscriptionEvent) -> Result<(), PortRefused> {
         match event {
-            SubscriptionEvent::Restored { unknown_for } => {
+            SubscriptionEvent::Restored { unknown_for } | SubscriptionEvent::Moved { unknown_for } => {
                 let time = localtime::rounded(unknown_for);
+                let why = match event {
+                    SubscriptionEvent::Moved { .. } => "this machine's network has changed",
+                    _ => "the server had forgotten you",
+                };
                 complain!(
-                    "zwgc: the server had forgotten you: subscribed again. You were not subscribed for up to {time}; notices in between are lost."
+                    "zwgc: {why}: subscribed again. You were not subscribed for up to {time}; notices in between are lost."
                 );
                 self.subscribed.succeed();
                 // It has most likely forgotten the location, too.

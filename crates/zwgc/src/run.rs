@@ -21,7 +21,7 @@ use tokio::{
     time::Instant,
 };
 use zephyr_client::{
-    Error, Exposure, Inbox, Location, Notice, Received, Result, Zephyr, block_on, names, system_text, terminal,
+    Direct, Error, Exposure, Inbox, Location, Notice, Received, Result, Zephyr, block_on, names, system_text, terminal,
     variables::Variables,
 };
 use zephyr_core::sanitize;
@@ -51,17 +51,24 @@ pub fn run(options: &Options) -> u8 {
 }
 
 /// Connects with the options of the environment. This program renews its subscriptions itself, to warn its user about tickets.
-async fn connect() -> Result<(Zephyr, Inbox)> {
-    let options = zephyr_client::Options::from_environment()?;
-    let host_manager = format!("the host manager (zhm) at {}", options.host_manager);
-    let options = zephyr_client::Options { renews_tickets: false, ..options };
-    telling(&host_manager, options.connect()).await
+async fn connect(options: &Options) -> Result<(Zephyr, Inbox)> {
+    let mut connection =
+        zephyr_client::Options { renews_tickets: false, ..zephyr_client::Options::from_environment()? };
+    if options.no_direct {
+        connection.direct = Direct::Never;
+    }
+    let awaited = match connection.direct {
+        Direct::Never => format!("the host manager (zhm) at {}", connection.host_manager),
+        Direct::Fallback => format!("the host manager (zhm) at {}, or a server", connection.host_manager),
+        Direct::Always => "a server".to_owned(),
+    };
+    telling(&awaited, connection.connect()).await
 }
 
 async fn run_client(options: &Options) -> io::Result<u8> {
     let mut signals = Signals::new()?;
     let connected = tokio::select! {
-        connected = connect() => connected,
+        connected = connect(options) => connected,
         () = signals.stop() => return Ok(0),
     };
     let (mut zephyr, mut inbox) = match connected {
@@ -98,7 +105,7 @@ async fn run_client(options: &Options) -> io::Result<u8> {
         let End::PortRefused(error) = end else { break end };
         may_move = false;
         tokio::select! {
-            other = connect() => move_to(other, &error, &mut zephyr, &mut inbox, &mut files),
+            other = connect(options) => move_to(other, &error, &mut zephyr, &mut inbox, &mut files),
             () = signals.stop() => break End::Asked,
         }
     };

@@ -283,6 +283,12 @@ unsafe extern "C" {
 
     pub(crate) fn krb5_cc_default(context: *mut Context, cache: *mut *mut Cache) -> c_int;
     pub(crate) fn krb5_cc_resolve(context: *mut Context, name: *const c_char, cache: *mut *mut Cache) -> c_int;
+    pub(crate) fn krb5_cc_select(
+        context: *mut Context,
+        server: *mut Principal,
+        cache: *mut *mut Cache,
+        client: *mut *mut Principal,
+    ) -> c_int;
     pub(crate) fn krb5_cc_initialize(context: *mut Context, cache: *mut Cache, principal: *mut Principal) -> c_int;
     pub(crate) fn krb5_cc_store_cred(context: *mut Context, cache: *mut Cache, creds: *mut Creds) -> c_int;
     pub(crate) fn krb5_cc_destroy(context: *mut Context, cache: *mut Cache) -> c_int;

@@ -244,6 +244,19 @@ impl Context {
         self.receive(|context, out| unsafe { ffi::krb5_cc_default(context, out) }).map(Cache)
     }
 
+    /// The cache that the library would take for the service of `realm`, of all that the user has: the one that `.k5identity` says,
+    /// else one of a principal of that realm; `None` when it has no opinion.
+    pub(crate) fn cache_for(&self, realm: &[u8]) -> Option<Cache<'_>> {
+        let service = self.service(realm).ok()?;
+        let mut client = ptr::null_mut();
+        // SAFETY: the service is open; the places are for one cache, which `Owned` gives back, and for one principal.
+        let chosen =
+            self.receive(|context, out| unsafe { ffi::krb5_cc_select(context, service.0.raw(), out, &raw mut client) });
+        // It may name a principal that there is no cache of.
+        drop(NonNull::new(client).map(|raw| Owned { context: self, raw }));
+        chosen.ok().map(Cache)
+    }
+
     /// The cache of this name, whether or not there is anything in it.
     fn resolve_cache(&self, name: &CStr) -> Result<Cache<'_>, Error> {
         // SAFETY: the name ends in NUL; the place is for one cache, which `Owned` gives back.

@@ -2,6 +2,7 @@
 
 mod background;
 mod boot_record;
+pub(crate) mod discovery;
 mod lookups;
 pub mod options;
 mod pid_file;

@@ -3,6 +3,7 @@
 use super::{
     background::{self, Starting},
     boot_record::{self, BootRecord},
+    discovery::{self, Discoveries},
     lookups::Lookups,
     options::Options,
     pid_file::{self, PidFile},
@@ -15,29 +16,32 @@ use crate::{
     logging::{self, DebugSwitch, Identity},
     notify::ServiceManager,
     problem::Problems,
-    settings::{self, HostManagerSettings, LoadedSettings, ServerName},
+    settings::{HostManagerSettings, LoadedSettings},
     signals::{Signal, Signals},
 };
 use std::{
     hash::{BuildHasher, RandomState},
     io,
-    net::{self, IpAddr, Ipv4Addr, SocketAddr},
+    net::{self, IpAddr, Ipv4Addr, SocketAddrV4},
     path::{self, Path},
     process::ExitCode,
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::{net::UdpSocket, sync::mpsc};
 use zephyr_config::system_text;
 use zephyr_core::{charset::Charset, sanitize};
+use zephyr_discovery::{Discovery, Survey};
 use zephyr_engine::{
-    host_manager::{Command, Config, Done, HostManager, LookupAnswer, Server, Servers},
+    host_manager::{Command, Config, Discovered, Done, HostManager, LookupAnswer, NotFound, Servers},
     machine::Input,
 };
-use zephyr_net::{address, clock::Clock, driver::Driver, network_watch::NetworkChanges, services};
+use zephyr_net::{address, clock::Clock, driver::Driver, network_watch::NetworkChanges};
 use zephyr_output::complain;
 
 /// Exit status when no server is named.
 const NO_SERVER: u8 = 16;
+/// How long a discovery may keep one from the background.
+const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Its names: the C host manager is `hm` in the system's log.
 const IDENTITY: Identity = Identity { program: "zhm", syslog: "hm" };
 
@@ -57,15 +61,14 @@ pub fn run(options: &Options) -> ExitCode {
         }
     };
     let goes_into_background = background::is_wanted(options);
-    let names = if options.servers.is_empty() { &settings.zhm.discovery.servers } else { &options.servers };
-    let Some(servers) = servers(names) else {
-        complain!("No valid primary server found, exiting.");
-        if names.is_empty() {
-            let file = options.config_dir.join(settings::FILE_NAME);
-            complain!("zhm: Name the servers in {}, section zhm, or on the command line.", file.display());
-        }
+    let discovery = discovery::of(options, &settings.zhm);
+    // In the background nobody reads any more what is said, so what can be said soon is waited for.
+    let within = if goes_into_background { DISCOVERY_TIMEOUT } else { Duration::ZERO };
+    let first = discovery.survey(within).result;
+    if let Err(NotFound::NoServer(reason)) = &first {
+        discovery::complain_of_none(&options.config_dir, reason);
         return NO_SERVER.into();
-    };
+    }
     let socket = match sockets::open(options, &settings) {
         Ok(socket) => socket,
         Err(error) => return fail(&error),
@@ -84,7 +87,7 @@ pub fn run(options: &Options) -> ExitCode {
     match serve(
         options,
         socket,
-        Named { servers, number: names.len() },
+        Finding { discovery, first },
         Debug { switch: debug, usual: options.debug || log.debug },
     ) {
         Ok(status) => status,
@@ -105,27 +108,19 @@ fn in_any_folder(mut options: Options) -> Options {
     options
 }
 
-/// The servers of these names, if there are any.
-fn servers(names: &[ServerName]) -> Option<Servers> {
-    let usual = services::port(services::ZEPHYR_CLT);
-    let servers = names.iter().map(|name| Server::new(&name.host, name.port.unwrap_or(usual)));
-    let seed = RandomState::new().hash_one(std::process::id());
-    Servers::new(servers.collect(), seed)
-}
-
 /// Debug lines, as they are and as they were asked for.
 struct Debug {
     switch: DebugSwitch,
     usual: bool,
 }
 
-/// The servers that are named, and how many those are.
-struct Named {
-    servers: Servers,
-    number: usize,
+/// How servers are found, and what was found on the spot.
+struct Finding {
+    discovery: Discovery,
+    first: Result<Discovered, NotFound>,
 }
 
-fn serve(options: &Options, socket: net::UdpSocket, named: Named, debug: Debug) -> io::Result<ExitCode> {
+fn serve(options: &Options, socket: net::UdpSocket, finding: Finding, debug: Debug) -> io::Result<ExitCode> {
     let starting = options.in_background.then(Starting::leave).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -136,28 +131,29 @@ fn serve(options: &Options, socket: net::UdpSocket, named: Named, debug: Debug) 
         let record = pid_file.as_deref().and_then(|file| BootRecord::beside(file, Path::new(boot_record::KERNEL)));
         let _pid_file = PidFile::write(pid_file);
         let config = Config {
-            address: own_address(&named.servers),
+            address: own_address(&finding.first),
             port: listening.port(),
             version: format!("{} (5) zephyr-rs", env!("CARGO_PKG_VERSION")),
             machine: std::env::consts::ARCH.to_owned(),
             attach: attaches(options, record.as_ref()),
             refuse_flush: options.refuse_flush,
             own_address: programs_address(listening.ip()),
-            servers: named.servers,
+            servers: Servers::to_discover(RandomState::new().hash_one(std::process::id())),
         };
         let clock = Clock::new();
         let machine = HostManager::new(config, clock.now());
         let (lookups, answers) = Lookups::new();
+        let (discoveries, surveys) = Discoveries::new(finding.discovery);
         let mut shell = Shell {
             driver: Driver::new(machine, socket, clock),
-            surroundings: Surroundings::new(listening, lookups, record),
+            surroundings: Surroundings::new(listening, lookups, discoveries, record),
             answers,
+            surveys,
             manager: ServiceManager::new(),
             status: Status::new(listening),
             network: NetworkChanges::new(),
             signals,
             debug,
-            servers: named.number,
         };
         tracing::info!("Ready for action on {listening}");
         shell.manager.ready(&format!("Listening on {listening}"));
@@ -171,12 +167,10 @@ fn serve(options: &Options, socket: net::UdpSocket, named: Named, debug: Debug) 
 }
 
 /// This host's address towards the first server, if that is named by its address.
-fn own_address(servers: &Servers) -> Ipv4Addr {
-    let towards = |server| match server {
-        SocketAddr::V4(server) => address::towards(server).ok(),
-        SocketAddr::V6(_) => None,
-    };
-    servers.current().and_then(Server::address).and_then(towards).unwrap_or(Ipv4Addr::UNSPECIFIED)
+fn own_address(first: &Result<Discovered, NotFound>) -> Ipv4Addr {
+    let candidate = first.as_ref().ok().and_then(|found| found.candidates.first());
+    let address = candidate.and_then(|server| Some(SocketAddrV4::new(server.host.parse().ok()?, server.port)));
+    address.and_then(|server| address::towards(server).ok()).unwrap_or(Ipv4Addr::UNSPECIFIED)
 }
 
 /// The address that programs send from beside the loopback ones: where the host manager is bound to one address of the
@@ -215,8 +209,8 @@ struct Shell {
     network: NetworkChanges,
     signals: Signals,
     debug: Debug,
-    /// How many servers are named.
-    servers: usize,
+    /// The answers of discoveries.
+    surveys: mpsc::UnboundedReceiver<Survey>,
 }
 
 impl Shell {
@@ -230,6 +224,11 @@ impl Shell {
             }
             self.manager.watchdog(Instant::now());
             self.status.update(self.driver.machine(), &self.manager);
+            if let Some(reason) = self.surroundings.no_server.take() {
+                tracing::error!("no server is named: {reason}");
+                discovery::complain_of_none(&options.config_dir, &reason);
+                return NO_SERVER.into();
+            }
             let all_done = !turn.busy && !turn.blocked;
             if options.boot_only && all_done && !self.driver.machine().is_looking() {
                 return ExitCode::SUCCESS;
@@ -253,11 +252,19 @@ impl Shell {
                 },
                 () = self.network.changed() => self.driver.handle(Input::Command(Command::NetworkChanged)),
                 Some(answer) = self.answers.recv() => {
-                    if options.boot_only && unresolved.note(&answer, self.servers) {
+                    if options.boot_only && unresolved.note(&answer, self.driver.machine().servers().len()) {
                         tracing::error!("{unresolved}");
                         return ExitCode::FAILURE;
                     }
                     self.driver.handle(Input::Done(Done::Lookup(answer)));
+                }
+                Some(survey) = self.surveys.recv() => {
+                    let result = self.surroundings.discoveries.take(survey);
+                    if let (true, Err(not_found)) = (options.boot_only, &result) {
+                        tracing::error!("{not_found}; no server was told that this host has started");
+                        return ExitCode::FAILURE;
+                    }
+                    self.driver.handle(Input::Done(Done::Discovered(result)));
                 }
                 () = self.driver.wait(&turn, deadline) => {}
             }

@@ -32,7 +32,10 @@ impl Status {
         let listening = self.listening;
         match machine.waiting() {
             Some(waiting) => format!("Listening on {listening}, {waiting}"),
-            None => format!("Listening on {listening}, server {}", machine.server_name()),
+            None => {
+                let source = machine.servers().source().map(|source| format!(" by {source}")).unwrap_or_default();
+                format!("Listening on {listening}, server {}{source}", machine.server_name())
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a host manager's machine has around it: whose programs there are, look-ups, the log, and the record of the host's
 //! start.
 
-use super::{boot_record::BootRecord, lookups::Lookups};
+use super::{boot_record::BootRecord, discovery::Discoveries, lookups::Lookups};
 use crate::logging::RateLimit;
 use std::{
     io,
@@ -70,6 +70,9 @@ pub(super) struct Surroundings {
     pub(super) unsent: Vec<(SocketAddr, String)>,
     listening: SocketAddr,
     lookups: Lookups,
+    pub(super) discoveries: Discoveries,
+    /// Why there is no server, if that is so: the host manager ends.
+    pub(super) no_server: Option<Box<str>>,
     /// Where it is kept whether the server knows of the host's start.
     record: Option<BootRecord>,
     /// Whose programs there are; `None` on a system that does not tell.
@@ -77,7 +80,12 @@ pub(super) struct Surroundings {
 }
 
 impl Surroundings {
-    pub(super) fn new(listening: SocketAddr, lookups: Lookups, record: Option<BootRecord>) -> Self {
+    pub(super) fn new(
+        listening: SocketAddr,
+        lookups: Lookups,
+        discoveries: Discoveries,
+        record: Option<BootRecord>,
+    ) -> Self {
         let owners = match SocketOwners::new(listening) {
             Ok(owners) => Some(owners),
             Err(error) => {
@@ -88,7 +96,16 @@ impl Surroundings {
                 None
             }
         };
-        Self { log: Log::default(), unsent: Vec::new(), listening, lookups, record, owners }
+        Self {
+            log: Log::default(),
+            unsent: Vec::new(),
+            listening,
+            lookups,
+            discoveries,
+            no_server: None,
+            record,
+            owners,
+        }
     }
 
     /// What the system says about a packet that it did not send, and why, where that is known.
@@ -106,7 +123,7 @@ impl Environment<HostManager> for Surroundings {
         let query = match job {
             Job::Owner(query) => query,
             Job::Lookup(lookup) => return self.lookups.run(lookup).map(Done::Lookup),
-            Job::Discover => return None,
+            Job::Discover => return self.discoveries.run().map(Done::Discovered),
         };
         let user = self.owners.as_mut().and_then(|owners| match query.certainty {
             Certainty::Usual => owners.owner(query.program),
@@ -123,8 +140,7 @@ impl Environment<HostManager> for Surroundings {
                     record.note(boot);
                 }
             }
-            // The command line or the settings name some.
-            Event::NoServer { reason } => tracing::warn!("{reason}"),
+            Event::NoServer { reason } => self.no_server = Some(reason),
             Event::Server(change) => {
                 if self.log.may_write(Line::Server(discriminant(&change)), || change.to_string()) {
                     tracing::info!("{change}");

@@ -58,16 +58,16 @@ impl Resolver {
         if self.silent.iter().any(is_hopeless) {
             return Err(ResolveError::Silent(io::ErrorKind::TimedOut.into()));
         }
-        let mut last = ResolveError::Silent(io::ErrorKind::NotFound.into());
+        let mut last = ResolveError::Silent(io::ErrorKind::TimedOut.into());
         for server in (0..ROUNDS).flat_map(|_| &self.name_servers) {
+            if self.deadline <= Instant::now() {
+                break;
+            }
             match ask_one(*server, question, self.deadline.min(Instant::now() + ANSWER_TIMEOUT)) {
                 Ok(found) => return Ok(found),
                 // One that answers wrongly says more than one that does not answer.
                 Err(ResolveError::Silent(_)) if matches!(last, ResolveError::Message(_)) => {}
                 Err(error) => last = error,
-            }
-            if self.deadline <= Instant::now() {
-                break;
             }
         }
         if let ResolveError::Silent(_) = last {
@@ -305,5 +305,8 @@ mod tests {
             assert_eq!(error, "no name server answers: timed out");
         }
         assert_eq!(silent.asked(), asked);
+        let mut hurried = Resolver::new(vec![silent.address], Instant::now());
+        assert!(matches!(hurried.ask(&question(Class::Internet)), Err(ResolveError::Silent(_))));
+        assert_eq!(silent.asked(), asked, "within no time nobody is asked");
     }
 }

@@ -11,7 +11,8 @@
 //! * `operations`: the operations in progress; `procedure`: one of them; `exchange`, `receipt`: a notice of it and its answer
 //! * `receiving`: received datagrams; `verification`, `keyring`: the verdict about their origin; `unverified`: those that wait for it
 //! * `policy`: the domain's policy, for notices that are sent or received
-//! * `renewal`, `tickets`: the renewal of subscriptions with new tickets; `restoration`: of those that the server has forgotten
+//! * `renewal`, `tickets`: the renewal of subscriptions with new tickets; `restoration`: of those that the server has forgotten;
+//!   `network`: changes of the machine's network
 
 mod backlog;
 mod direct;
@@ -27,6 +28,7 @@ mod keyring;
 mod location;
 mod log;
 mod message;
+mod network;
 mod operations;
 mod policy;
 mod procedure;
@@ -64,6 +66,7 @@ pub use subscription::{Subscription, SubscriptionRequest};
 use crate::machine::{Input, Machine, Output, Transmit};
 use fallback::{Fallback, Loss};
 use host_manager::{REFUSED_WAIT_WITH_FALLBACK, StatusQuery};
+use network::NetworkCheck;
 use operations::Owner;
 use procedure::Procedure;
 use receiving::Receiver;
@@ -83,6 +86,7 @@ pub struct Client {
     operations: BTreeMap<Owner, Procedure>,
     tickets: TicketWatch,
     restoration: Restoration,
+    network: NetworkCheck,
     fallback: Fallback,
 }
 
@@ -119,6 +123,7 @@ impl Client {
             operations: BTreeMap::new(),
             tickets: TicketWatch::default(),
             restoration: Restoration::new(settings.subscription_check),
+            network: NetworkCheck::default(),
             fallback: Fallback::default(),
         }
     }
@@ -144,7 +149,8 @@ impl Client {
             Command::WatchTickets => self.watch_tickets(false),
             Command::TicketsFailed => self.tickets.handle_failure(now),
             Command::CannotSend(text) => self.handle_send_error(now, text),
-            Command::NetworkChanged | Command::NotSent { .. } => {}
+            Command::NetworkChanged => self.handle_network_change(now),
+            Command::NotSent { .. } => {}
         }
     }
 
@@ -173,12 +179,14 @@ impl Client {
             self.shared.session.request();
         }
         self.check_subscriptions(now);
+        self.check_after_change(now);
     }
 
     fn deadline(&self) -> Option<Duration> {
         let operations = self.operations.values().filter_map(Procedure::deadline);
         let query = self.shared.query.as_ref().map(StatusQuery::deadline);
-        let own = [self.tickets.deadline(), self.restoration.deadline(), self.receiver.deadline()];
+        let own =
+            [self.tickets.deadline(), self.restoration.deadline(), self.network.deadline(), self.receiver.deadline()];
         operations.chain(query).chain(own.into_iter().flatten()).min()
     }
 

@@ -67,7 +67,7 @@ enum Stage {
     /// For the host manager's status, which has the limits of headers.
     Limits,
     /// For acknowledgements.
-    Sending(Exchange),
+    Sending(Box<Exchange>),
     /// For the list of subscriptions.
     Listing { query: Uid, deadline: Duration },
     /// For the principal of the user's tickets.
@@ -262,7 +262,8 @@ impl Procedure {
         }
         let (kind, answer_timeout) = (self.message.notice().kind, self.message.answer_timeout);
         let mut out = VecDeque::new();
-        self.stage = Stage::Sending(Exchange::begin(now, kind, first, packets, answer_timeout, &mut out));
+        let exchange = Exchange::begin(now, kind, first, packets, answer_timeout, &mut out);
+        self.stage = Stage::Sending(Box::new(exchange));
         shared.transmit(out);
         self.report_queued(shared);
         self.settle(now, shared)

@@ -35,6 +35,12 @@ pub enum SubscriptionEvent {
         /// The time since the server last knew the client: notices of that time may be lost.
         unknown_for: Duration,
     },
+    /// The network of this machine has changed, or it has slept, and the server did not know the client where it is now. The client
+    /// has subscribed again. The server most likely has a location of the user's at the old address only.
+    Moved {
+        /// The time since the server last knew the client: notices of that time may be lost.
+        unknown_for: Duration,
+    },
     /// The server refuses the subscriptions. Reported once; the client tries again, less and less often.
     NotRestored(OperationError),
     /// The server has forgotten the client, which had subscribed with proof and cannot prove anything now: nothing reaches it
@@ -133,7 +139,7 @@ impl Client {
     }
 
     /// Whether an operation is in progress that changes the client's own subscriptions.
-    fn changes_subscriptions(&self) -> bool {
+    pub(super) fn changes_subscriptions(&self) -> bool {
         let port = self.shared.endpoint.port;
         let others = self.operations.iter().filter(|(owner, _)| **owner != Owner::Restoration);
         others.into_iter().any(|(_, procedure)| procedure.changes_subscriptions(port))
@@ -146,6 +152,8 @@ impl Client {
         outcome: Result<Outcome, OperationError>,
         procedure: &Procedure,
     ) {
+        // Whether it was answered, by whomever.
+        let is_answered = outcome.as_ref().err().is_none_or(OperationError::is_refusal);
         match outcome {
             Ok(Outcome::Known) => {
                 self.handle_answer(now);
@@ -172,7 +180,11 @@ impl Client {
                 }
                 let unknown_for = self.shared.unknown_for(now);
                 self.record_known(now);
-                self.report_subscriptions(SubscriptionEvent::Restored { unknown_for });
+                let event = match self.network.finish(now, true) {
+                    true => SubscriptionEvent::Moved { unknown_for },
+                    false => SubscriptionEvent::Restored { unknown_for },
+                };
+                self.report_subscriptions(event);
             }
             Err(error) if procedure.is_check() || !error.is_refusal() => {
                 if error.is_refused_by_server() {
@@ -190,6 +202,7 @@ impl Client {
                 }
             }
         }
+        self.network.finish(now, is_answered);
         self.schedule_check(now);
     }
 

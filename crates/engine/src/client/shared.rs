@@ -30,7 +30,12 @@ pub(super) struct SharedJob {
 
 impl SharedJob {
     pub(super) const fn request(&mut self) {
-        self.requested = !self.running;
+        self.requested |= !self.running;
+    }
+
+    /// Requests it, and does not share the result of one that is running: what that finds may be outdated.
+    pub(super) const fn request_anew(&mut self) {
+        self.requested = true;
     }
 
     /// Whether the job is to be started now.

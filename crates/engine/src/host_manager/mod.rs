@@ -237,7 +237,7 @@ impl HostManager {
         }
         // A server may be on this very host, so it is told from a program by its port as well.
         let is_server = self.servers.is_server(from);
-        if is_server && kind == Kind::Unsafe && self.handle_status(now, &received) {
+        if is_server && self.handle_status(now, &received) {
             return;
         }
         match kind {
@@ -317,6 +317,13 @@ impl HostManager {
     pub fn outputs(&self) -> usize {
         let Outputs { events, jobs, transmits } = &self.outputs;
         events.len() + jobs.len() + transmits.len() + self.unowned.len()
+    }
+
+    /// The octets of all packets that it keeps: those that wait for the server's answer, for a job or for the socket. One that
+    /// waits for several of these counts several times, so it never keeps more.
+    pub fn octets(&self) -> usize {
+        let unsent: usize = self.outputs.transmits.iter().map(|transmit| transmit.payload.len()).sum();
+        self.queue.octets() + self.unowned.octets() + unsent
     }
 
     /// The statistics since the start.

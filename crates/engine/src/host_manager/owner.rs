@@ -125,6 +125,11 @@ impl Unowned {
         self.len
     }
 
+    /// The octets of all packets that wait.
+    pub(super) fn octets(&self) -> usize {
+        self.waiting.values().flatten().map(|received| received.packet.octets().len()).sum()
+    }
+
     /// Keeps a packet until its owner is known; what must be asked for that, unless something is being asked about its
     /// program already.
     pub(super) fn add(&mut self, received: Received) -> Result<Option<OwnerQuery>, Full> {

@@ -102,6 +102,11 @@ impl Queue {
         self.entries.len()
     }
 
+    /// The octets of all packets in it.
+    pub(super) fn octets(&self) -> usize {
+        self.entries.values().map(|entry| entry.packet.octets().len()).sum()
+    }
+
     /// Makes room for a packet with this uid of a program.
     ///
     /// When the queue is full, whoever has most gives one up: nobody else loses anything, however many programs he

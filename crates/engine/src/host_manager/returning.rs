@@ -4,7 +4,7 @@
 
 use super::{HostManager, Job, Received, reachability::Change};
 use crate::acknowledgement::acknowledgement;
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 use zephyr_core::{kind::Kind, names, notice::Notice, time::Now, uid::Uid};
 
 /// The time between two probes, which varies.
@@ -111,12 +111,23 @@ impl HostManager {
         }
     }
 
+    /// Whether a server at this address was asked for its status, and has not answered yet.
+    pub fn waits_for_status(&self, from: SocketAddr) -> bool {
+        self.servers.iter().any(|server| server.address() == Some(from) && server.probe.waits)
+    }
+
+    /// Whether a notice has the form of a server's status.
+    pub fn is_status(notice: &Notice<'_>) -> bool {
+        notice.kind == Kind::Unsafe
+            && notice.class.eq_ignore_ascii_case(names::ZEPHYR_ADMIN)
+            && notice.opcode == names::STATUS
+    }
+
     /// Handles a server's status; whether it is one.
     pub(super) fn handle_status(&mut self, now: Now, received: &Received) -> bool {
         let packet = received.packet.packet();
         let notice = &packet.notice;
-        let is_status = notice.class.eq_ignore_ascii_case(names::ZEPHYR_ADMIN) && notice.opcode == names::STATUS;
-        if !is_status {
+        if !Self::is_status(notice) {
             return false;
         }
         // Or it is sent for a quarter of an hour.

@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+mod discovered;
 mod local_addresses;
 mod names;
+mod network;
 mod outage;
+mod returning;
 mod statements;
 mod users;
 
@@ -23,8 +26,8 @@ use zephyr_core::{
 };
 use zephyr_engine::{
     host_manager::{
-        Certainty, Command, Config, Discovered, Done, HostManager, Job, Located, Lookup, MAX_QUEUED_PACKETS, NotFound,
-        Owner, OwnerQuery, Server, Servers,
+        Candidate, Certainty, Command, Config, Discovered, Done, HostManager, Job, Located, Lookup, MAX_QUEUED_PACKETS,
+        NotFound, Owner, OwnerQuery, Server, Servers, Waiting,
         event::{Event, LogEvent, ServerChange},
     },
     machine::{Input, Machine, Output, Transmit},
@@ -166,6 +169,17 @@ impl Stage {
         self.give(from, &octets)
     }
 
+    /// A discovery ends.
+    fn discovered(&mut self, found: Result<Discovered, NotFound>) -> Vec<Sent> {
+        self.machine.handle(self.now, Input::Done(Done::Discovered(found)));
+        self.drain()
+    }
+
+    fn command(&mut self, command: Command) -> Vec<Sent> {
+        self.machine.handle(self.now, Input::Command(command));
+        self.drain()
+    }
+
     /// The server that got a packet answers it.
     fn answer(&mut self, sent: &Sent, kind: Kind, body: &[u8]) -> Vec<Sent> {
         let answer = Notice { kind, multinotice: b"", body, ..sent.notice() };
@@ -269,6 +283,10 @@ fn assert_about(waits: &[Duration], schedule: &[u64]) {
 
 fn program(number: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 40_000 + number))
+}
+
+fn told(sent: &[Sent]) -> Vec<String> {
+    sent.iter().map(Sent::told).collect()
 }
 
 fn notice<'a>(class: &'a str, opcode: &'a str) -> Notice<'a> {
@@ -459,8 +477,7 @@ fn s147_flush_and_a_new_beginning() {
 #[test]
 fn hangup_flushes() {
     let mut stage = Stage::settled();
-    stage.machine.handle(stage.now, Input::Command(Command::Flush));
-    assert_eq!(stage.drain()[0].told(), "10.77.0.1:2103 FLUSH");
+    assert_eq!(told(&stage.command(Command::Flush)), ["10.77.0.1:2103 FLUSH"]);
 }
 
 #[test]
@@ -591,6 +608,75 @@ fn an_unanswerable_packet_does_not_drive_the_host_from_server_to_server() {
             opcode: b"STATUS"[..].into()
         }))
     );
+}
+
+/// Nor is it for greetings that are lost on their way.
+#[test]
+fn a_server_that_answers_one_greeting_of_four_is_there() {
+    let mut stage = Stage::settled_with(2, b"SENT\0");
+    stage.send(CLIENT, notice("zephyr_admin", "STATUS"));
+    let mut greetings = 0;
+    for _ in 0..400 {
+        for (_, packet) in stage.wait(1) {
+            greetings += u32::from(packet.notice().opcode == b"ATTACH");
+            if packet.notice().opcode == b"ATTACH" && greetings.is_multiple_of(4) {
+                stage.answer(&packet, Kind::ServAck, b"SENT\0");
+            }
+        }
+    }
+    assert!(greetings >= 12, "{greetings}");
+    assert_eq!(stage.statistics()[4], "0");
+}
+
+/// Whatever else waits, and since when.
+#[test]
+fn a_dead_server_is_left_within_25_seconds_of_a_packet() {
+    for dies_at in 0..120 {
+        let mut stage = Stage::settled_with(2, b"SENT\0");
+        stage.send(CLIENT, notice("zephyr_admin", "STATUS"));
+        for _ in 0..dies_at {
+            for (_, packet) in stage.wait(1) {
+                if packet.notice().opcode == b"ATTACH" {
+                    stage.answer(&packet, Kind::ServAck, b"SENT\0");
+                }
+            }
+        }
+        assert_eq!(stage.machine.server_address(), Some(server(1)), "{dies_at}");
+        let octets = stage.packet(notice("message", ""));
+        stage.give(CLIENT, &octets);
+        let start = stage.now.monotonic;
+        let greeting = loop {
+            if let Some(packet) = stage.next().1.into_iter().find(|packet| packet.to == server(2)) {
+                break packet;
+            }
+        };
+        let sent = stage.answer(&greeting, Kind::ServAck, b"SENT\0");
+        assert!(sent.contains(&Sent { to: server(2), octets }), "died at {dies_at}");
+        let passed = stage.now.monotonic - start;
+        assert!(passed <= Duration::from_secs(20), "died at {dies_at}, left after {passed:?}");
+    }
+}
+
+#[test]
+fn a_host_manager_that_is_idle_wants_nothing() {
+    let mut stage = Stage::settled_with(3, b"SENT\0");
+    let sent = stage.send(CLIENT, notice("message", ""));
+    stage.answer(&sent[1], Kind::ServAck, b"SENT\0");
+    assert_eq!(stage.due, None);
+}
+
+/// Whatever its programs and its jobs do.
+#[test]
+fn what_is_kept_has_a_bound() {
+    let mut stage = Stage::settled_with(1, b"SENT\0");
+    let body = "x".repeat(700);
+    for number in 0..30_000_u16 {
+        stage.lazy = number >= 20_000;
+        let notice = Notice { body: body.as_bytes(), multinotice: b"0/700", ..notice("message", "") };
+        stage.send(program(number % 20_000), notice);
+    }
+    let octets = stage.machine.octets();
+    assert!(octets > (MAX_QUEUED_PACKETS + 1024) * 700 && octets < (MAX_QUEUED_PACKETS + 1024) * 1024, "{octets}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! something else each time, or nothing.
 
 use super::*;
-use zephyr_engine::host_manager::{Waiting, event::Boot};
+use zephyr_engine::host_manager::event::Boot;
 
 const NAME: &str = "zephyr.zlab.example";
 const NO_ANSWER: &[Sent] = &[];
@@ -36,10 +36,6 @@ fn settled() -> Stage {
     assert_eq!(stage.machine.server_name(), "zsrv.zlab.example");
     stage.events.clear();
     stage
-}
-
-fn told(sent: &[Sent]) -> Vec<String> {
-    sent.iter().map(Sent::told).collect()
 }
 
 fn log(stage: &Stage) -> Vec<String> {

@@ -161,6 +161,34 @@ impl Host {
         self.at_switch(&["link", "set", &self.port(), "master", "switch"])
     }
 
+    /// Takes its address away, as when a network is left: nothing can be sent, and its programs are told. [`Host::address`] stays the one
+    /// that belongs to its name.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn leave_network(&self) -> Result<()> {
+        self.ip(&["addr", "flush", "dev", "eth0"])
+    }
+
+    /// Gives it an address, as when a network is joined; one that no other machine has.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn join_network(&self, address: Ipv4Addr) -> Result<()> {
+        self.ip(&["addr", "add", &format!("{address}/24"), "dev", "eth0"])
+    }
+
+    /// Switches its interface off, and on again with the address that it has.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn set_link(&self, is_up: bool) -> Result<()> {
+        self.ip(&["link", "set", "eth0", if is_up { "up" } else { "down" }])
+    }
+
     /// Loses all that this machine and the other send each other, and nothing else. Neither is told.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! zwrite's command line (clients, section 1.1).
 //!
-//! Parsed by hand: every option is an argument of exactly two characters, later ones win, recipients may stand between them,
+//! Parsed by hand: every option of C's is an argument of exactly two characters, later ones win, recipients may stand between them,
 //! and `-m` takes all the rest. No argument parser has these rules.
 
 use zephyr_client::variables::Variables;
@@ -83,6 +83,8 @@ pub struct Options {
     pub carbon_copy: bool,
     /// Do not wait for the server's answer.
     pub unacked: bool,
+    /// Fail without a host manager, and speak to no server directly.
+    pub no_direct: bool,
     /// The class.
     pub class: Vec<u8>,
     /// The instance; with [`Options::file_system`] still as typed.
@@ -119,6 +121,7 @@ impl Options {
             dot_ends: true,
             carbon_copy: false,
             unacked: false,
+            no_direct: false,
             class: or(&defaults.class, names::MESSAGE),
             instance: or(&defaults.instance, names::PERSONAL),
             opcode: or(&defaults.opcode, b""),
@@ -170,6 +173,7 @@ pub fn parse(arguments: Vec<Vec<u8>>, defaults: &Defaults) -> Result<Parsed, Usa
         match argument.as_slice() {
             b"--help" => return Ok(Parsed::Help),
             b"--version" => return Ok(Parsed::Version),
+            b"--no-direct" => options.no_direct = true,
             b"-a" => options.authenticated = true,
             b"-d" => options.authenticated = false,
             b"-v" => options.verbose = true,
@@ -250,6 +254,7 @@ pub fn help(program: &str) -> String {
            -x CHARSET  the message's character set\n\
            -S SENDER   send as somebody else, without proof\n\
            -m WORD...  the message; must come last\n\
+           --no-direct fail without a host manager (zhm), and speak to no server directly\n\
            --help, --version\n"
 }
 
@@ -289,6 +294,7 @@ mod tests {
             (&["-o"], plain()),
             (&["-C"], Options { carbon_copy: true, ..plain() }),
             (&["-U"], Options { unacked: true, ping: false, ..plain() }),
+            (&["--no-direct"], Options { no_direct: true, ..plain() }),
             (&["-c", "geeks"], Options { class: v("geeks"), ..plain() }),
             (&["-i", "-i"], Options { instance: v("-i"), ..plain() }),
             (&["-O", ""], plain()),

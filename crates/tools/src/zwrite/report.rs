@@ -2,7 +2,7 @@
 
 use super::options::Options;
 use std::io::Write;
-use zephyr_client::{DeliveryStatus, Error, names};
+use zephyr_client::{DeliveryStatus, DirectServer, Error, names};
 use zephyr_core::{charset::Charset, sanitize, screen::Screen};
 
 /// A round of notices, one to each recipient.
@@ -77,6 +77,14 @@ impl Report<'_> {
             Some(begin) if begin.len() < octets.len() => text(begin) + "...",
             _ => text(octets),
         })
+    }
+
+    /// Reports that there is no host manager, and to which server this program speaks.
+    pub fn connected(&mut self, server: Option<&DirectServer>) {
+        if let Some(server) = server.filter(|_| self.options.verbose) {
+            let (name, source) = (text(server.to_string().as_bytes()), text(server.source.as_bytes()));
+            let _ = writeln!(self.out, "No host manager: speaking to {name} directly, found by {source}");
+        }
     }
 
     /// Reports that a message is about to be sent.
@@ -237,6 +245,21 @@ mod tests {
         let (out, err) = output(line, action);
         assert_eq!(out, "");
         err
+    }
+
+    #[test]
+    fn who_wants_to_know_is_told_of_a_server_that_is_spoken_to_directly() {
+        let server = DirectServer {
+            name: "zsrv.example".into(),
+            address: Some(([10, 0, 0, 1], 2103).into()),
+            source: "DNS (_zephyr-clt._udp.example)".into(),
+        };
+        assert_eq!(
+            out(&["-v", "bob"], |report| report.connected(Some(&server))),
+            "No host manager: speaking to zsrv.example (10.0.0.1:2103) directly, found by DNS (_zephyr-clt._udp.example)\n"
+        );
+        assert_eq!(out(&["-v", "bob"], |report| report.connected(None)), "");
+        assert_eq!(out(&["bob"], |report| report.connected(Some(&server))), "");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 use zephyr_client::{
-    Kind, Message, Operation, OperationId, Receipt, Result, account::Account, blocking::Client, codeset, names,
+    Direct, Kind, Message, Operation, OperationId, Receipt, Result, account::Account, blocking::Client, codeset, names,
     system_text, terminal, variables::Variables,
 };
 use zephyr_core::charset::Charset;
@@ -46,8 +46,11 @@ fn instance(options: &Options) -> Vec<u8> {
 
 /// Connects, sends pings and the message; true when the message was delivered.
 fn write(options: &Options, variables: &Variables, report: &mut Report<'_>) -> bool {
-    let mut client = match connect(report) {
-        Ok(client) => client,
+    let mut client = match connect(options, report) {
+        Ok(client) => {
+            report.connected(client.endpoint().server.as_ref());
+            client
+        }
         Err(error) => {
             report.failure(&error, "while initializing");
             return false;
@@ -71,13 +74,22 @@ fn write(options: &Options, variables: &Variables, report: &mut Report<'_>) -> b
 }
 
 /// Connects; whoever sits before a terminal is told what takes so long.
-fn connect(report: &mut Report<'_>) -> Result<Client> {
-    let options = zephyr_client::Options::from_environment()?;
-    if !report.is_on_terminal() {
-        return Client::connect(options);
+fn connect(options: &Options, report: &mut Report<'_>) -> Result<Client> {
+    let mut connection = zephyr_client::Options::from_environment()?;
+    if options.no_direct {
+        connection.direct = Direct::Never;
     }
-    let text = format!("still waiting for the host manager (zhm) at {}", options.host_manager);
-    Client::connect_slowly(options, HINT_DELAY, || report.say(&text))
+    if !report.is_on_terminal() {
+        return Client::connect(connection);
+    }
+    let text = match connection.direct {
+        Direct::Never => format!("still waiting for the host manager (zhm) at {}", connection.host_manager),
+        Direct::Fallback => {
+            format!("still waiting for the host manager (zhm) at {}, or a server", connection.host_manager)
+        }
+        Direct::Always => "still waiting for a server".to_owned(),
+    };
+    Client::connect_slowly(connection, HINT_DELAY, || report.say(&text))
 }
 
 /// The text of the message: from the command line, from the terminal, or all of standard input.

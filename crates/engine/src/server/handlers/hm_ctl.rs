@@ -62,7 +62,9 @@ impl Server {
             }
             // Always answered, or a program's flood could keep its host's manager from being answered.
             names::ATTACH => {
-                self.remember_host(request.path(), false);
+                // A program that speaks for itself was there first: the host manager's place is the usual one.
+                let begins = self.is_usual(request.from);
+                self.remember_host(request.path(), begins);
                 self.reply(request, Reply::SentWithLongHeaders);
                 self.send_on(request);
             }

@@ -15,10 +15,6 @@ use super::*;
 /// The host manager's service, and the servers', where no service is known.
 const HOST_MANAGER_PORT: u16 = 2104;
 
-fn told(sent: &[Sent]) -> Vec<String> {
-    sent.iter().map(Sent::told).collect()
-}
-
 /// An order of a program or of a server.
 fn order(opcode: &str) -> Notice<'_> {
     Notice { kind: Kind::HmCtl, body: b"", multinotice: b"0/0", ..notice("HM_CTL", opcode) }
