@@ -384,14 +384,13 @@ mod tests {
             let discovery = Discovery::new(settings, Path::new(FOLDER)).at(pretended).with_default_realm(realm);
             discovery.survey(TIMEOUT).testimonies.remove(0).source
         };
-        let (realm, none): (fn() -> Option<String>, fn() -> Option<String>) =
-            (|| Some("REALM.TEST".to_owned()), || None);
+        let realm: fn() -> Option<String> = || Some("REALM.TEST".to_owned());
         let of_dns = Settings { sources: vec![Source::Dns], ..Settings::default() };
         let with_domain = Settings { domain: Some("set.test".to_owned()), ..of_dns.clone() };
         assert_eq!(&*source(with_domain, realm, "a.machine.test"), "DNS (_zephyr-clt._udp.set.test)");
         assert_eq!(&*source(of_dns.clone(), realm, "a.machine.test"), "DNS (_zephyr-clt._udp.machine.test)");
         assert_eq!(&*source(of_dns.clone(), realm, "a"), "DNS (_zephyr-clt._udp.realm.test)");
-        assert_eq!(&*source(of_dns, none, "a"), "DNS");
+        assert_eq!(&*source(of_dns, || None, "a"), "DNS");
     }
 
     #[test]
