@@ -39,8 +39,8 @@ fn a_notice_goes_all_the_way() {
     let (kind, uid, body) = alice.receive();
     let lines: Vec<&[u8]> = body.split(|&octet| octet == 0).collect();
     assert_eq!(
-        (kind, uid, lines.len(), lines[0], lines[6]),
-        (Kind::HmAck, request, 11, server.address.ip().to_string().as_bytes(), &b"no"[..])
+        (kind, uid, lines.len(), lines[0], lines[6].split(|&octet| octet == b' ').next()),
+        (Kind::HmAck, request, 11, server.address.ip().to_string().as_bytes(), Some(&b"no"[..]))
     );
     assert!(lines[5].ends_with(b"long-headers"));
 
