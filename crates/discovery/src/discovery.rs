@@ -6,7 +6,7 @@ use crate::{
     clients_file,
     dns::{ResolveError, Resolver},
     hesiod::{Hesiod, HostServers},
-    server_list,
+    server_list::{self, Listed},
     srv::{self, Services},
     survey::{Answer, Survey, Testimony},
 };
@@ -134,10 +134,11 @@ impl Machine {
     fn ask(&self, source: Source, resolver: &mut Resolver) -> Testimony {
         match source {
             Source::Settings => listed(SETTINGS_FILE, &self.settings.servers, "it names no server in section zhm"),
-            Source::ClientsFile => self.in_file(Path::new(CLIENTS_FILE), |content| {
-                (clients_file::servers(&String::from_utf8_lossy(content)), None)
+            Source::ClientsFile => self.in_file(Path::new(CLIENTS_FILE), |content| Listed {
+                names: clients_file::servers(&String::from_utf8_lossy(content)),
+                wrong: None,
             }),
-            Source::ServerList => self.in_file(&self.folder.join(SERVER_LIST), server_list::names),
+            Source::ServerList => self.in_file(&self.folder.join(SERVER_LIST), server_list::read),
             Source::Dns => match self.domain() {
                 Some(domain) => by_dns(resolver, &domain),
                 None => Testimony::new("DNS", Answer::None("this machine is in no domain".into())),
@@ -155,13 +156,15 @@ impl Machine {
         self.settings.domain.clone().or_else(|| self.system.domain()).or_else(of_realm)
     }
 
-    fn in_file(&self, path: &Path, read: fn(&[u8]) -> (Vec<ServerName>, Option<String>)) -> Testimony {
+    fn in_file(&self, path: &Path, read: fn(&[u8]) -> Listed) -> Testimony {
         let source = path.display().to_string();
         match self.system.octets(path) {
             Ok(None) => Testimony::new(&source, Answer::None("there is no such file".into())),
             Ok(Some(content)) => match read(&content) {
-                (names, Some(wrong)) if names.is_empty() => Testimony::new(&source, Answer::Invalid(wrong.into())),
-                (names, _) => listed(&source, &names, "it names no server"),
+                Listed { names, wrong: Some(wrong) } if names.is_empty() => {
+                    Testimony::new(&source, Answer::Invalid(wrong.into()))
+                }
+                Listed { names, .. } => listed(&source, &names, "it names no server"),
             },
             Err(error) => Testimony::new(&source, Answer::Invalid(error.to_string().into())),
         }
@@ -381,14 +384,13 @@ mod tests {
             let discovery = Discovery::new(settings, Path::new(FOLDER)).at(pretended).with_default_realm(realm);
             discovery.survey(TIMEOUT).testimonies.remove(0).source
         };
-        let (realm, none): (fn() -> Option<String>, fn() -> Option<String>) =
-            (|| Some("REALM.TEST".to_owned()), || None);
+        let realm: fn() -> Option<String> = || Some("REALM.TEST".to_owned());
         let of_dns = Settings { sources: vec![Source::Dns], ..Settings::default() };
         let with_domain = Settings { domain: Some("set.test".to_owned()), ..of_dns.clone() };
         assert_eq!(&*source(with_domain, realm, "a.machine.test"), "DNS (_zephyr-clt._udp.set.test)");
         assert_eq!(&*source(of_dns.clone(), realm, "a.machine.test"), "DNS (_zephyr-clt._udp.machine.test)");
         assert_eq!(&*source(of_dns.clone(), realm, "a"), "DNS (_zephyr-clt._udp.realm.test)");
-        assert_eq!(&*source(of_dns, none, "a"), "DNS");
+        assert_eq!(&*source(of_dns, || None, "a"), "DNS");
     }
 
     #[test]

@@ -22,9 +22,18 @@ pub fn name(line: &Line<'_>) -> Result<Option<ServerName>, (usize, String)> {
     String::from_utf8_lossy(text).parse().map(Some).map_err(|error| (0, error))
 }
 
-/// The names in a file's content; and the first line that is none, with why.
-pub fn names(content: &[u8]) -> (Vec<ServerName>, Option<String>) {
-    let (mut names, mut wrong) = (Vec::new(), None);
+/// What a file names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// The servers, in the file's order.
+    pub names: Vec<ServerName>,
+    /// The first line that names none and should, with why.
+    pub wrong: Option<String>,
+}
+
+/// What a file with this content names.
+pub fn read(content: &[u8]) -> Listed {
+    let Listed { mut names, mut wrong } = Listed::default();
     for line in text_file::lines(content) {
         match name(&line) {
             Ok(name) => names.extend(name),
@@ -33,7 +42,7 @@ pub fn names(content: &[u8]) -> (Vec<ServerName>, Option<String>) {
             }
         }
     }
-    (names, wrong)
+    Listed { names, wrong }
 }
 
 #[cfg(test)]
@@ -42,8 +51,8 @@ mod tests {
 
     #[test]
     fn a_line_that_is_wrong_costs_itself_alone() {
-        let (found, wrong) = names(b"# ours\n one.test # first\r\n\nno host\ntwo.test:2203\n\0\n");
-        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        let Listed { names, wrong } = read(b"# ours\n one.test # first\r\n\nno host\ntwo.test:2203\n\0\n");
+        let found: Vec<String> = names.iter().map(ToString::to_string).collect();
         assert_eq!(found, ["one.test", "two.test:2203"]);
         assert_eq!(wrong.as_deref(), Some("line 4: expected HOST or HOST:PORT, not \"no host\""));
     }

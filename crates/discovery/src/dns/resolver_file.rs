@@ -24,7 +24,7 @@ pub fn search_domain(configuration: &str) -> Option<&str> {
         let mut words = str::split_ascii_whitespace(line);
         matches!(words.next(), Some("search" | "domain")).then(|| words.next()).flatten()
     };
-    configuration.lines().filter_map(domain).last().filter(|&domain| domain != ".")
+    configuration.lines().filter_map(domain).next_back().filter(|&domain| domain != ".")
 }
 
 #[cfg(test)]
