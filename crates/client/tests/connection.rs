@@ -11,8 +11,8 @@ use std::{
 };
 use tokio::{net::UdpSocket, task::JoinHandle, time::timeout};
 use zephyr_client::{
-    Authentication, DeliveryStatus, Exposure, Inbox, Location, Message, Operation, Options, Outcome, Raw, Result,
-    Subscription, SubscriptionRequest, Zephyr, blocking,
+    Authentication, DeliveryStatus, Direct, Discovery, Exposure, Inbox, Location, Message, Operation, Options, Outcome,
+    Raw, Result, ServerName, Subscription, SubscriptionRequest, Zephyr, blocking,
 };
 use zephyr_core::{
     auth::Verdict,
@@ -122,7 +122,18 @@ fn options(host_manager: SocketAddr) -> Options {
     let IpAddr::V4(here) = host_manager.ip() else { panic!("not an IPv4 address") };
     let authentication =
         Authentication::ByPolicy { policies: PolicyFile::default(), file: None, backend: Some(Backend::NONE) };
-    Options { address: Some(here), login: Some("alice".to_owned()), ..Options::new(host_manager, authentication) }
+    let options = Options::new(host_manager, authentication);
+    Options { address: Some(here), login: Some("alice".to_owned()), direct: Direct::Never, ..options }
+}
+
+/// Options of a client on a machine without a host manager, that is told of this server.
+fn without_host_manager(server: SocketAddr) -> Options {
+    let options = options(server);
+    let closed = std::net::UdpSocket::bind((server.ip(), 0)).unwrap().local_addr().unwrap();
+    let host = Network::name_of(options.address.unwrap());
+    let name = ServerName { host, port: Some(server.port()) };
+    let discovery = Discovery::of_names(&[name], "a test");
+    Options { host_manager: closed, direct: Direct::Fallback, discovery, ..options }
 }
 
 async fn open(host_manager: SocketAddr) -> Result<(Zephyr, Inbox)> {
@@ -388,4 +399,44 @@ async fn a_flood_does_not_keep_a_blocking_program_from_going_on() {
     });
     let (first, second) = timeout(DEADLINE, work).await.unwrap().unwrap().unwrap();
     assert_eq!((first, second.as_deref()), (None, Some("hello")));
+}
+
+#[tokio::test]
+async fn without_a_host_manager_a_server_is_spoken_to() {
+    let server = FakeServer::new(Behaviour::Replies(b"Bob\0hello".to_vec())).await;
+    let (zephyr, mut inbox) = without_host_manager(server.address).connect().await.unwrap();
+    assert!(zephyr.send(message(b"hi")).await.unwrap().is_delivered());
+    let received = timeout(DEADLINE, inbox.next()).await.unwrap().unwrap().unwrap();
+    assert_eq!(received.text(), "hello");
+    let spoken_to = zephyr.endpoint().server.unwrap();
+    assert_eq!((spoken_to.address, &*spoken_to.source), (Some(server.address), "a test"));
+    let first = server.requests()[0].clone();
+    let greeting = Packet::parse(&first).unwrap().notice;
+    assert_eq!((greeting.kind, greeting.opcode), (Kind::HmCtl, names::ATTACH));
+    let large = "x".repeat(5 * MAX_PACKET);
+    assert!(zephyr.send(message(large.as_bytes())).await.unwrap().is_delivered(), "in pieces");
+}
+
+#[tokio::test]
+async fn without_a_host_manager_and_a_runtime() {
+    let server = FakeServer::new(Behaviour::Replies(b"Bob\0hello".to_vec())).await;
+    let options = without_host_manager(server.address);
+    let work = tokio::task::spawn_blocking(move || {
+        let mut client = blocking::Client::connect(options)?;
+        assert!(client.send(message(b"hi"))?.is_delivered());
+        Result::Ok((client.receive(DEADLINE)?.map(|received| received.text()), client.endpoint().server.is_some()))
+    });
+    assert_eq!(timeout(DEADLINE, work).await.unwrap().unwrap().unwrap(), (Some("hello".to_owned()), true));
+}
+
+/// Nobody is at the one port nor the other.
+#[tokio::test]
+async fn without_host_manager_and_server_the_error_names_both() {
+    let network = Network::claim().unwrap();
+    let closed = std::net::UdpSocket::bind((network.here(), 0)).unwrap().local_addr().unwrap();
+    let discovery = Discovery::of_names(&[], "a test");
+    let error = Options { discovery, ..without_host_manager(closed) }.connect().await.err().unwrap();
+    assert_eq!(error.describe("while initializing"), "Hostmanager not responding while initializing");
+    let advice = error.advice().unwrap();
+    assert!(advice.contains("No host manager answers") && advice.contains("ZEPHYR_SERVERS"), "{advice}");
 }

@@ -128,6 +128,9 @@ impl Person {
         for variable in ["ZEPHYR_VARS", "ZEPHYR_SUBS", "ZEPHYR_CHARSET", "ZEPHYR_CHECK", "DISPLAY", "RUST_LOG"] {
             command.env_remove(variable);
         }
+        for variable in ["ZEPHYR_DIRECT", "ZEPHYR_SERVERS"] {
+            command.env_remove(variable);
+        }
         command.env("LC_ALL", "C.UTF-8").env("TERM", "dumb").env("TZ", "UTC");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command

@@ -270,12 +270,12 @@ const RUNS: &[Run] = &[
     ),
     run(
         "zhm",
-        &["--config-dir", "FOLDER/nowhere"],
+        &["--config-dir", "FOLDER/alone"],
         16,
         &[
             "No valid primary server found, exiting.",
             "zhm: zephyr.toml: it names no server in section zhm",
-            "zhm: Name the servers in FOLDER/nowhere/zephyr.toml, section zhm, or on the command line.",
+            "zhm: Name the servers in FOLDER/alone/zephyr.toml, section zhm, or on the command line.",
         ],
     ),
     run(
@@ -296,8 +296,7 @@ const RUNS: &[Run] = &[
 fn every_program_says_what_is_wrong_to_people() -> Result<()> {
     let place = Place::new()?;
     place.write("etc/zephyr.toml", "[bounds]\nclients = true\n[log]\ntarget = \"nowhere\"\n")?;
-    // No name service is asked, whatever this machine has.
-    place.write("nowhere/zephyr.toml", "[zhm]\nsources = [\"settings\"]\n")?;
+    place.write("alone/zephyr.toml", "[zhm]\nsources = [\"settings\"]\n")?;
     // Nothing that a daemon would write into its log.
     place.write("acl/class-registry.acl", "")?;
     for Run { program, arguments, environment, status, lines } in RUNS {

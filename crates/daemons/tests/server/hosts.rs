@@ -93,6 +93,12 @@ fn a_program_does_not_stand_in_for_its_hosts_manager() {
         stage.send(manager, hm("BOOT"), No);
     }
     assert_eq!(told(&mut stage), here(), "but where there is one at the usual port");
+
+    let mut stage = Stage::new();
+    stage.send(at(here(), 7000), hm("ATTACH"), No);
+    assert_eq!(told(&mut stage), at(here(), 7000), "a program without a host manager");
+    stage.send(here(), hm("ATTACH"), No);
+    assert_eq!(told(&mut stage), here(), "until there is one, which need not begin anew");
 }
 
 /// Any program of a host can go round its host manager.

@@ -16,8 +16,9 @@ use zephyr_core::{
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// How long nobody may listen at the host manager's port until it is given up: it may just be starting.
 const REFUSED_WAIT: Duration = Duration::from_secs(2);
-/// The same for a client that may then speak to a server directly, and comes back when it has started.
-pub(super) const REFUSED_WAIT_WITH_FALLBACK: Duration = Duration::from_millis(500);
+/// The same for a client that may then speak to a server directly, and comes back when it has started: a little less than the time
+/// between two queries, so that the second one that is refused decides.
+pub(super) const REFUSED_WAIT_WITH_FALLBACK: Duration = Duration::from_millis(400);
 
 /// The index of the server's name among the strings of the answer.
 const SERVER: usize = 0;

@@ -32,7 +32,7 @@ pub enum LogEvent {
     /// The client has subscribed again with new tickets, or failed to.
     Resubscribed { error: Option<super::OperationError> },
     /// No host manager answers, and servers are spoken to directly.
-    WithoutHostManager { host_manager: SocketAddr, source: Box<str>, servers: Box<str> },
+    WithoutHostManager { host_manager: SocketAddr },
     /// The host manager answers again, and is used.
     WithHostManager { host_manager: SocketAddr },
     /// Without a host manager, a change of the server that is spoken to.
@@ -93,8 +93,8 @@ impl fmt::Display for LogEvent {
             Self::Hidden { class, sender, why } => {
                 write!(f, "hid a notice of class {} from {}: {why}", sanitize::name(class), sanitize::name(sender))
             }
-            Self::WithoutHostManager { host_manager, source, servers } => {
-                write!(f, "no host manager at {host_manager}: speaking to servers directly, by {source}: {servers}")
+            Self::WithoutHostManager { host_manager } => {
+                write!(f, "no host manager at {host_manager}: speaking to servers directly")
             }
             Self::WithHostManager { host_manager } => write!(f, "the host manager at {host_manager} is used again"),
             Self::Server(change) => change.fmt(f),

@@ -12,6 +12,8 @@
 //!
 //! * SERVACK and SERVNAK are handed to the own host manager, which takes them from the current server's address and port only, and
 //!   passes on those that answer a packet that waits. As through a host manager, nothing proves them.
+//! * What servers tell of themselves (STATUS), from the address of a known one, is for the own host manager, which asks for it when
+//!   it would go back to a better server, and looks whether it has.
 //! * HMCTL (SHUTDOWN, PING) counts from the current server's address and port only. From anywhere else it is what it is to any
 //!   client: a packet of no kind that it knows.
 //! * Acknowledgements from the host manager's address count for nothing while no host manager is used: whoever can open its port on
@@ -135,8 +137,8 @@ impl Connection {
         if let Way::Direct(direct) = &mut self.way
             && let Ok(layout) = Layout::read(whole)
         {
-            let kind = layout.kind();
-            if direct.own.takes(from, kind) {
+            let (kind, packet) = (layout.kind(), layout.of(whole));
+            if direct.own.takes(from, &packet.notice) {
                 return direct.own.receive(now, from, local, whole);
             }
             if is_host_manager && kind.is_acknowledgement() {

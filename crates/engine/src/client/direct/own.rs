@@ -12,7 +12,13 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
-use zephyr_core::{kind::Kind, limits::Limits, names, notice::Packet, time::Now};
+use zephyr_core::{
+    kind::Kind,
+    limits::Limits,
+    names,
+    notice::{Notice, Packet},
+    time::Now,
+};
 
 /// Whose the client is, to its own host manager: it knows no other user, so one number is as good as another.
 const OWN_USER: Owner = Owner::User(1);
@@ -47,17 +53,16 @@ pub(super) struct OwnHostManager {
     machine: HostManager,
     /// Where the client is, to its host manager: an address of this very machine.
     client: SocketAddr,
+    /// Whether it was told what was discovered before it was made, and still asks for that.
+    asks_for_known: bool,
 }
 
 impl OwnHostManager {
-    /// A host manager that greets the first of these servers; `None` when there are none.
-    pub(super) fn new(discovered: &Discovered, place: Place, now: Now) -> Option<Self> {
-        let mut candidates = discovered.candidates.clone();
-        candidates.sort_by_key(|candidate| candidate.priority);
-        let servers = candidates.iter().map(|candidate| Server::new(&candidate.host, candidate.port)).collect();
+    /// A host manager that greets one of these servers.
+    pub(super) fn new(discovered: Discovered, place: Place, now: Now) -> Self {
         let seed = u64::from(now.unix().1) << 16 | u64::from(place.port);
         let config = Config {
-            servers: Servers::new(servers, seed)?,
+            servers: Servers::to_discover(seed),
             address: place.address,
             port: place.port,
             version: String::new(),
@@ -67,7 +72,10 @@ impl OwnHostManager {
             refuse_flush: true,
             own_address: None,
         };
-        Some(Self { machine: HostManager::new(config, now), client: (Ipv4Addr::LOCALHOST, place.port).into() })
+        let client = (Ipv4Addr::LOCALHOST, place.port).into();
+        let mut machine = HostManager::new(config, now);
+        machine.handle(now, Input::Done(Done::Discovered(Ok(discovered))));
+        Self { machine, client, asks_for_known: true }
     }
 
     /// Hands it a packet of its client.
@@ -75,13 +83,14 @@ impl OwnHostManager {
         self.machine.handle(now, Input::Datagram { from: self.client, local: None, octets: payload });
     }
 
-    /// Whether a packet from the network is for it and not for the client: answers, and orders of the current server. Orders of
-    /// anybody else are none: from this machine they would be taken for its own client's.
-    pub(super) fn takes(&self, from: SocketAddr, kind: Kind) -> bool {
-        match kind {
+    /// Whether a packet from the network is for it and not for the client: answers, orders of the current server, and what
+    /// servers tell of themselves. Orders of anybody else are none: from this machine they would be taken for its own client's.
+    pub(super) fn takes(&self, from: SocketAddr, notice: &Notice<'_>) -> bool {
+        match notice.kind {
             Kind::ServAck | Kind::ServNak => from != self.client,
             Kind::HmCtl => self.machine.server_address() == Some(from),
-            _ => false,
+            // Of a better server that it has asked: it returns to that.
+            _ => HostManager::is_status(notice) && self.machine.waits_for_status(from),
         }
     }
 
@@ -111,6 +120,7 @@ impl OwnHostManager {
                     self.machine.handle(now, Input::Done(Done::Owner(query.answer(OWN_USER))));
                     continue;
                 }
+                Output::Job(Job::Discover) if std::mem::take(&mut self.asks_for_known) => continue,
                 Output::Job(job) => OwnOutput::Job(job),
                 Output::Event(Event::Server(change)) => OwnOutput::Server(change),
                 Output::Event(Event::Log(event)) => OwnOutput::Log(event),
@@ -124,6 +134,16 @@ impl OwnHostManager {
     /// The current server's name.
     pub(super) fn server_name(&self) -> &str {
         self.machine.server_name()
+    }
+
+    /// Whether it knows a server of this name.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.machine.servers().iter().map(Server::name).any(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    /// Which source named its servers.
+    pub(super) fn source(&self) -> &str {
+        self.machine.servers().source().unwrap_or_default()
     }
 
     /// The current server's address and port, if they are known.

@@ -261,11 +261,17 @@ fn without_a_host_manager_a_server_is_spoken_to_within_a_second() {
     assert_eq!(stage.came(server(1)), [attach(), (Kind::Acked, String::new())]);
     let asked = stage.came(HM);
     assert!(asked.len() == 2 && asked.iter().all(|(kind, _)| *kind == Kind::Stat), "{asked:?}");
-    let told = |event: &Event| {
-        matches!(event, Event::Log(line @ LogEvent::WithoutHostManager { .. })
-        if line.to_string().ends_with("by a test: zsrv1"))
-    };
-    assert!(stage.events.iter().any(told), "{:?}", stage.events);
+    let lines: Vec<String> = stage
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Log(line) => Some(line.to_string()),
+            _ => None,
+        })
+        .collect();
+    let said = |text: &str| lines.iter().any(|line| line == text);
+    assert!(said("no host manager at 127.0.0.1:2104: speaking to servers directly"), "{lines:?}");
+    assert!(said("servers by a test: zsrv1") && said("Server zsrv1 answers"), "{lines:?}");
 }
 
 #[test]
@@ -449,6 +455,36 @@ fn another_server_follows_a_dead_one() {
     stage.run(25);
     assert!(stage.is_sent(sent), "{:?}", stage.events);
     assert_eq!(stage.server().map(|server| server.name), Some("zsrv1".into()));
+}
+
+/// It tells its status each time that it is asked.
+#[test]
+fn a_better_server_that_answers_again_is_returned_to() {
+    let mut stage = Stage::new(Direct::Fallback, Port::Closed);
+    (stage.named, stage.alive) = (Ok(vec![1, 2]), BTreeSet::from([2]));
+    stage.run(8);
+    assert_eq!(stage.server().map(|server| server.name), Some("zsrv2".into()));
+    stage.alive.insert(1);
+    stage.came(server(1));
+    for second in 0..120 {
+        stage.run(1);
+        if stage.came(server(1)).contains(&(Kind::Unsafe, "STATUS".to_owned())) {
+            let uid = Uid { address: HERE, seconds: 1, micros: second };
+            let status = Notice {
+                kind: Kind::Unsafe,
+                uid,
+                multiuid: uid,
+                port: 2103,
+                class: names::ZEPHYR_ADMIN,
+                opcode: names::STATUS,
+                ..Notice::EMPTY
+            };
+            let status = status.write(&Claim::NONE, Limits::COMPATIBLE).unwrap();
+            stage.datagram(server(1), &status);
+        }
+    }
+    assert_eq!(stage.server().map(|server| server.name), Some("zsrv1".into()));
+    assert!(!stage.events.iter().any(|event| matches!(event, Event::Received(_))), "nobody is shown that");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::{
         fallback::Loss,
         host_manager::{HostManagerStatus, StatusQuery},
     },
-    host_manager::{self, Candidate, Discovered, NotFound, event::ServerChange},
+    host_manager::{self, Discovered, NotFound, event::ServerChange},
     machine::{Input, Transmit},
 };
 use std::time::Duration;
@@ -36,8 +36,6 @@ pub(super) enum Way {
 /// What there is to speak to servers directly.
 pub(super) struct DirectWay {
     pub(super) own: OwnHostManager,
-    candidates: Vec<Candidate>,
-    source: Box<str>,
     /// Until when the client's start waits for a server to answer.
     start_until: Option<Duration>,
     /// When it is asked next whether a host manager is back; `None`: never.
@@ -51,19 +49,13 @@ impl DirectWay {
         DirectServer {
             name: self.own.server_name().into(),
             address: self.own.server_address(),
-            source: self.source.clone(),
+            source: self.own.source().into(),
         }
     }
 
     fn deadline(&self) -> Option<Duration> {
         let question = self.question.as_ref().map(StatusQuery::deadline);
         [self.start_until, question, self.next_question].into_iter().flatten().min()
-    }
-
-    /// Whether a server that a host manager names is one of those that are spoken to directly: another may be of another domain.
-    fn knows(&self, server: &str) -> bool {
-        let names = self.candidates.iter().map(|candidate| &*candidate.host);
-        names.chain([self.own.server_name()]).any(|name| name.eq_ignore_ascii_case(server))
     }
 }
 
@@ -113,36 +105,32 @@ impl Connection {
     pub(super) fn handle_discovered(&mut self, now: Now, result: Result<Discovered, NotFound>) {
         self.is_discovering = false;
         match (&mut self.way, result) {
-            (Way::Discovering(_), Ok(discovered)) => self.go_direct(now, discovered),
+            (Way::Discovering(_), Ok(discovered)) if !discovered.candidates.is_empty() => {
+                self.go_direct(now, discovered)
+            }
+            (&mut Way::Discovering(loss), Ok(discovered)) => {
+                self.lose_all_ways(now, loss, discovered.source);
+            }
             (&mut Way::Discovering(loss), Err(NotFound::NoServer(reason) | NotFound::NoAnswer(reason))) => {
-                self.way = Way::HostManager;
-                self.client.give_up_host_manager(now, loss, reason);
+                self.lose_all_ways(now, loss, reason);
             }
             (Way::Direct(direct), result) => {
-                if let Ok(discovered) = &result {
-                    (direct.candidates, direct.source) = (discovered.candidates.clone(), discovered.source.clone());
-                }
                 direct.own.handle(now, Input::Done(host_manager::Done::Discovered(result)));
             }
             (Way::HostManager | Way::Asking(_), _) => {}
         }
     }
 
+    fn lose_all_ways(&mut self, now: Now, loss: Loss, reason: Box<str>) {
+        self.way = Way::HostManager;
+        self.client.give_up_host_manager(now, loss, reason);
+    }
+
     fn go_direct(&mut self, now: Now, discovered: Discovered) {
-        let Some(own) = OwnHostManager::new(&discovered, self.place, now) else {
-            return self.handle_discovered(now, Err(NotFound::NoServer("no source names one".into())));
-        };
-        let Discovered { candidates, source, .. } = discovered;
-        let names: Vec<&str> = candidates.iter().map(|candidate| &*candidate.host).collect();
-        self.events.push_back(Event::Log(LogEvent::WithoutHostManager {
-            host_manager: self.client.endpoint().host_manager,
-            source: source.clone(),
-            servers: names.join(", ").into(),
-        }));
+        let host_manager = self.client.endpoint().host_manager;
+        self.events.push_back(Event::Log(LogEvent::WithoutHostManager { host_manager }));
         let direct = DirectWay {
-            own,
-            candidates,
-            source,
+            own: OwnHostManager::new(discovered, self.place, now),
             start_until: self.client.is_starting().then(|| now.monotonic + START_WAIT),
             next_question: (self.direct == Direct::Fallback).then(|| now.monotonic + QUESTION_INTERVAL),
             question: None,
@@ -200,7 +188,8 @@ impl Connection {
             Way::Direct(direct) => {
                 direct.question = None;
                 let is_settled = direct.own.is_idle() || direct.own.is_looking();
-                if status.searching || !direct.knows(&status.server) || direct.start_until.is_some() {
+                // Another server may be of another domain.
+                if status.searching || !direct.own.knows(&status.server) || direct.start_until.is_some() {
                     direct.next_question = Some(now.monotonic + QUESTION_INTERVAL);
                 } else if !is_settled {
                     direct.next_question = Some(now.monotonic + BUSY_QUESTION_INTERVAL);
