@@ -6,6 +6,7 @@ mod running;
 
 use running::*;
 use std::{
+    fs,
     os::unix::net::UnixDatagram,
     process::{Command, Stdio},
     rc::Rc,
@@ -112,7 +113,7 @@ fn what_is_missing_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("zephyr.toml");
     // Sources of this machine may name some.
-    fs::write(&file, "[zhm]\nsources = [\"settings\", \"server.list\"]\n").unwrap();
+    std::fs::write(&file, "[zhm]\nsources = [\"settings\", \"server.list\"]\n").unwrap();
     let (status, stderr) = run(zhm, &["--config-dir", folder.path().to_str().unwrap()]);
     assert_eq!(status, Some(16));
     let list = folder.path().join("server.list");
