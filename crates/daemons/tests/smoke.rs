@@ -113,7 +113,7 @@ fn what_is_missing_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("zephyr.toml");
     // Sources of this machine may name some.
-    std::fs::write(&file, "[zhm]\nsources = [\"settings\", \"server.list\"]\n").unwrap();
+    fs::write(&file, "[zhm]\nsources = [\"settings\", \"server.list\"]\n").unwrap();
     let (status, stderr) = run(zhm, &["--config-dir", folder.path().to_str().unwrap()]);
     assert_eq!(status, Some(16));
     let list = folder.path().join("server.list");
