@@ -102,7 +102,9 @@ fn fail(error: &io::Error) -> ExitCode {
 
 /// The options, good in any folder: the background's is another.
 fn in_any_folder(mut options: Options) -> Options {
-    let absolute = |path: path::PathBuf| path::absolute(&path).unwrap_or(path);
+    fn absolute(path: path::PathBuf) -> path::PathBuf {
+        path::absolute(&path).unwrap_or(path)
+    }
     options.config_dir = absolute(options.config_dir);
     options.pid_file = options.pid_file.map(absolute);
     options

@@ -7,8 +7,7 @@ use nix::{
         epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags},
         socket::{AddressFamily, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recvfrom, socket},
         time::TimeSpec,
-        timer::TimerSetTimeFlags,
-        timerfd::{ClockId, Expiration, TimerFd, TimerFlags},
+        timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags},
     },
 };
 use std::{
