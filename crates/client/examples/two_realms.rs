@@ -2,25 +2,32 @@
 //!
 //! ```sh
 //! kinit alice@EXAMPLE.ORG && kinit alice@EXAMPLE.NET
-//! cargo run --example two_realms -- help EXAMPLE.ORG=127.0.0.1:2104 EXAMPLE.NET=127.0.0.1:3104
+//! cargo run --example two_realms -- help EXAMPLE.ORG=127.0.0.1:2104 EXAMPLE.NET@zephyr.example.net
 //! ```
 //!
 //! Both tickets are in one collection of credential caches (`KRB5CCNAME=DIR:...`, `KCM:` or `KEYRING:...`). Each connection takes those of
 //! its realm.
 
 use std::{
-    env, io,
-    io::{Write as _, stdout},
+    env,
+    io::{self, Write as _, stdout},
+    net::SocketAddr,
 };
-use zephyr_client::{Error, Message, Options, Result};
+use zephyr_client::{Discovery, Error, Message, Options, Result, ServerName};
 
-/// The options for a realm that is named as `REALM=ADDRESS:PORT`, with its host manager.
+/// The options for a realm: `REALM`, whose servers are found by name service; `REALM@SERVER:PORT`, which is spoken to directly; or
+/// `REALM=ADDRESS:PORT`, by a host manager.
 fn options(environment: &Options, argument: Option<String>) -> Result<Options> {
-    let wrong = || Error::Io(io::Error::other("expected CLASS REALM=ADDRESS:PORT REALM=ADDRESS:PORT"));
-    let argument = argument.ok_or_else(wrong)?;
-    let (realm, host_manager) = argument.split_once('=').ok_or_else(wrong)?;
-    let host_manager: std::net::SocketAddr = host_manager.parse().map_err(|_| wrong())?;
-    Ok(environment.clone().for_realm(realm).through(host_manager))
+    let wrong =
+        || Error::Io(io::Error::other("expected CLASS and two of REALM, REALM@SERVER:PORT, REALM=ADDRESS:PORT"));
+    let (argument, environment) = (argument.ok_or_else(wrong)?, environment.clone());
+    if let Some((realm, host_manager)) = argument.split_once('=') {
+        let host_manager: SocketAddr = host_manager.parse().map_err(|_| wrong())?;
+        return Ok(environment.for_realm(realm).through(host_manager));
+    }
+    let Some((realm, server)) = argument.split_once('@') else { return Ok(environment.for_realm(argument)) };
+    let server: ServerName = server.parse().map_err(|_| wrong())?;
+    Ok(Options { discovery: Discovery::of_names(&[server], "the command line"), ..environment.for_realm(realm) })
 }
 
 #[tokio::main(flavor = "current_thread")]

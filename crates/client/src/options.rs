@@ -128,8 +128,9 @@ impl Options {
         }
     }
 
-    /// The same options for the servers of this realm, which are spoken to directly: a process may be connected in several realms at once.
-    /// Each connection has servers, tickets and a policy of its own, and none knows of the others.
+    /// The same options for the servers of this realm, which are spoken to directly, as the SRV records of the domain of that name have
+    /// them: a process may be connected in several realms at once. Each connection has servers, tickets and a policy of its own, and
+    /// none knows of the others.
     ///
     /// ```no_run
     /// # async fn example() -> zephyr_client::Result<()> {

@@ -6,6 +6,7 @@ use std::{env, ffi::OsStr, fs, path::Path, process::Command, time::Duration};
 use tempfile::TempDir;
 use zephyr_testkit::{
     bins,
+    name_server::{NameServer, Zone},
     process::{self, Daemon, Output},
     reference::Namespace,
 };
@@ -26,6 +27,9 @@ for address in $ADDRESSES; do ip addr add "$address/32" dev lo; done
 mount --bind "$FOLDER/hosts" /etc/hosts
 mount --bind "$FOLDER/resolv.conf" /etc/resolv.conf
 mount --bind "$FOLDER/boot_id" /proc/sys/kernel/random/boot_id
+# What names servers to the machine that the test runs on.
+if [ -e /etc/default/zephyr-clients ]; then mount --bind /dev/null /etc/default/zephyr-clients; fi
+hostname host
 "#;
 
 /// The machine. All that runs in it ends when it is dropped.
@@ -81,6 +85,22 @@ impl Machine {
         Ok(fs::write(self.folder().join("resolv.conf"), configuration)?)
     }
 
+    /// Makes this its `/etc/hesiod.conf`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn hesiod(&self, configuration: &str) -> Result<()> {
+        Ok(fs::write(self.folder().join("hesiod.conf"), configuration)?)
+    }
+
+    /// Starts a real name server at its first address, which knows these zones.
+    ///
+    /// # Errors
+    /// When it does not start; shows what it said.
+    pub fn name_server(&self, zones: &[Zone<'_>]) -> Result<NameServer> {
+        NameServer::start(&self.namespace, &self.folder().join("named"), ADDRESSES[0].parse()?, zones)
+    }
+
     /// Makes the kernel say that this is the boot of that number.
     ///
     /// # Errors
@@ -94,6 +114,7 @@ impl Machine {
         let mut command = self.namespace.command(program);
         command.env("TZ", "UTC").env("ZEPHYR_AUTH", "none").env("HOME", self.folder());
         command.env("KRB5_CONFIG", "/dev/null").env_remove("RUST_LOG");
+        command.env("HESIOD_CONFIG", self.folder().join("hesiod.conf"));
         command
     }
 

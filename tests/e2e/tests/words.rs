@@ -270,11 +270,12 @@ const RUNS: &[Run] = &[
     ),
     run(
         "zhm",
-        &["--config-dir", "FOLDER"],
+        &["--config-dir", "FOLDER/alone"],
         16,
         &[
             "No valid primary server found, exiting.",
-            "zhm: Name the servers in FOLDER/zephyr.toml, section zhm, or on the command line.",
+            "zhm: zephyr.toml: it names no server in section zhm",
+            "zhm: Name the servers in FOLDER/alone/zephyr.toml, section zhm, or on the command line.",
         ],
     ),
     run(
@@ -295,6 +296,7 @@ const RUNS: &[Run] = &[
 fn every_program_says_what_is_wrong_to_people() -> Result<()> {
     let place = Place::new()?;
     place.write("etc/zephyr.toml", "[bounds]\nclients = true\n[log]\ntarget = \"nowhere\"\n")?;
+    place.write("alone/zephyr.toml", "[zhm]\nsources = [\"settings\"]\n")?;
     // Nothing that a daemon would write into its log.
     place.write("acl/class-registry.acl", "")?;
     for Run { program, arguments, environment, status, lines } in RUNS {

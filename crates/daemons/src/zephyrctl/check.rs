@@ -1,7 +1,7 @@
 //! `zephyrctl check`: everything that a start needs, as the user that will run the server, with the server's own code.
 
 use super::{
-    Outcome, ask,
+    Outcome, ask, discovery,
     options::{Check, Options},
     print, print_json, show,
 };
@@ -28,6 +28,9 @@ const USAGE: u8 = 2;
 
 /// Checks, and says what was found.
 pub(super) fn run(options: &Options, check: &Check) -> ExitCode {
+    if check.servers {
+        return discovery::run(options);
+    }
     if check.files {
         return tell(options, &options.config_dir.display().to_string(), &configuration::check(&options.config_dir));
     }

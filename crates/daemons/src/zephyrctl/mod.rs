@@ -4,6 +4,7 @@
 //! code.
 
 mod check;
+mod discovery;
 mod drain;
 pub mod options;
 mod policy;

@@ -90,6 +90,9 @@ pub struct Check {
     /// Look at the files alone, as on a machine where the server will not run
     #[arg(long, conflicts_with_all = ["user", "server_options"])]
     pub files: bool,
+    /// Say instead how zhm and programs on this machine find their servers
+    #[arg(long, conflicts_with_all = ["files", "user", "server_options"])]
+    pub servers: bool,
     /// The user that runs the server, by name or number, if root asks [default: zephyr, if there is one]
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,

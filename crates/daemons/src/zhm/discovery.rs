@@ -12,10 +12,15 @@ use zephyr_output::complain;
 /// What is asked: the servers of the command line if there are any, else the sources of the settings.
 pub(super) fn of(options: &Options, settings: &HostManager) -> Discovery {
     if options.servers.is_empty() {
-        Discovery::new(settings.discovery.clone(), &options.config_dir).with_default_realm(default_realm)
+        of_settings(settings, &options.config_dir)
     } else {
         Discovery::of_names(&options.servers, "the command line")
     }
+}
+
+/// What is asked where the command line names no server.
+pub(crate) fn of_settings(settings: &HostManager, folder: &Path) -> Discovery {
+    Discovery::new(settings.discovery.clone(), folder).with_default_realm(default_realm)
 }
 
 /// The realm that this machine is in, as the first backend says that knows one.

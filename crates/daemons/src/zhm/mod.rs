@@ -2,7 +2,7 @@
 
 mod background;
 mod boot_record;
-mod discovery;
+pub(crate) mod discovery;
 mod lookups;
 pub mod options;
 mod pid_file;

@@ -237,7 +237,7 @@ impl HostManager {
         }
         // A server may be on this very host, so it is told from a program by its port as well.
         let is_server = self.servers.is_server(from);
-        if is_server && kind == Kind::Unsafe && self.handle_status(now, &received) {
+        if is_server && self.handle_status(now, &received) {
             return;
         }
         match kind {

@@ -116,12 +116,18 @@ impl HostManager {
         self.servers.iter().any(|server| server.address() == Some(from) && server.probe.waits)
     }
 
+    /// Whether a notice has the form of a server's status.
+    pub fn is_status(notice: &Notice<'_>) -> bool {
+        notice.kind == Kind::Unsafe
+            && notice.class.eq_ignore_ascii_case(names::ZEPHYR_ADMIN)
+            && notice.opcode == names::STATUS
+    }
+
     /// Handles a server's status; whether it is one.
     pub(super) fn handle_status(&mut self, now: Now, received: &Received) -> bool {
         let packet = received.packet.packet();
         let notice = &packet.notice;
-        let is_status = notice.class.eq_ignore_ascii_case(names::ZEPHYR_ADMIN) && notice.opcode == names::STATUS;
-        if !is_status {
+        if !Self::is_status(notice) {
             return false;
         }
         // Or it is sent for a quarter of an hour.

@@ -42,8 +42,8 @@ impl RemoteAnswers {
 }
 
 impl HostManager {
-    /// The ten texts, each with its NUL, and the source of the servers as an eleventh if they were discovered: old programs
-    /// show the ten and no others. What is waited for follows the seventh, which is `yes` then, so that they show it, too.
+    /// The ten texts, each with its NUL: C programs show the ten and no others. What is waited for follows the seventh where
+    /// that is `yes`, and which source has named the servers where it is `no`.
     pub(crate) fn statistics_body(&self, now: Duration) -> Vec<u8> {
         let mut version = self.version.clone();
         if self.server_takes_long_headers() {
@@ -58,12 +58,20 @@ impl HostManager {
             statistics.server_packets.to_string(),
             statistics.server_changes.to_string(),
             version,
-            self.waiting().map_or_else(|| "no".to_owned(), |waiting| format!("yes ({waiting})")),
+            self.looking_text(),
             self.running_for(now).as_secs().to_string(),
             "0".to_owned(),
             machine,
         ];
-        let texts = lines.iter().map(String::as_str).chain(self.servers().source());
-        texts.flat_map(|text| [text.as_bytes(), b"\0"]).flatten().copied().collect()
+        lines.iter().flat_map(|line| [line.as_bytes(), b"\0"]).flatten().copied().collect()
+    }
+
+    /// Whether it looks for a server, what it waits for, and who has named the servers.
+    fn looking_text(&self) -> String {
+        match (self.waiting(), self.servers().source()) {
+            (Some(waiting), _) => format!("yes ({waiting})"),
+            (None, Some(source)) => format!("no (servers by {source})"),
+            (None, None) => "no".to_owned(),
+        }
     }
 }

@@ -89,10 +89,8 @@ impl OwnHostManager {
         match notice.kind {
             Kind::ServAck | Kind::ServNak => from != self.client,
             Kind::HmCtl => self.machine.server_address() == Some(from),
-            Kind::Unsafe if notice.class == names::ZEPHYR_ADMIN && notice.opcode == names::STATUS => {
-                self.machine.servers().is_server(from)
-            }
-            _ => false,
+            // Of a better server that it has asked: it returns to that.
+            _ => HostManager::is_status(notice) && self.machine.waits_for_status(from),
         }
     }
 
