@@ -6,6 +6,7 @@ mod running;
 
 use running::*;
 use std::{
+    fs,
     os::unix::net::UnixDatagram,
     process::{Command, Stdio},
     rc::Rc,

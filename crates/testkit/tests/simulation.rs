@@ -9,7 +9,7 @@ use zephyr_testkit::simulation::{Invariant, Mutant, Numbers, Options, run};
 /// Seeds that are run where nobody says otherwise.
 const SEEDS: u64 = 300;
 /// Seeds among which each fault must be found.
-const SEEDS_FOR_MUTANTS: u64 = 60;
+const SEEDS_FOR_MUTANTS: u64 = 120;
 
 fn number(name: &str) -> Option<u64> {
     let number = std::env::var(name).ok()?.parse();
@@ -112,4 +112,11 @@ fn servers_that_miss_something_of_each_other_are_found() {
 fn timers_that_are_lost_or_never_rest_are_found() {
     is_found(Mutant::LosesTimers, Invariant::Timers);
     is_found(Mutant::NeverRests, Invariant::Timers);
+}
+
+#[test]
+fn host_managers_that_keep_dead_servers_leave_healthy_ones_or_never_return_are_found() {
+    is_found(Mutant::DeadAnswer, Invariant::Failover);
+    is_found(Mutant::Wanders, Invariant::Steadiness);
+    is_found(Mutant::HidesStatus, Invariant::BestServer);
 }

@@ -188,7 +188,11 @@ pub enum Down {
 }
 
 impl Down {
-    fn away(self, domain: &mut Domain, number: usize) -> Result<()> {
+    /// Takes a server away.
+    ///
+    /// # Errors
+    /// When it is not there, or the system refuses.
+    pub fn away(self, domain: &mut Domain, number: usize) -> Result<()> {
         let server = domain.server(number);
         match self {
             Self::Killed => server.kill(),
@@ -198,7 +202,11 @@ impl Down {
         }
     }
 
-    fn back(self, domain: &mut Domain, number: usize) -> Result<()> {
+    /// Brings it back.
+    ///
+    /// # Errors
+    /// When it does not come back.
+    pub fn back(self, domain: &mut Domain, number: usize) -> Result<()> {
         match self {
             Self::Killed | Self::Ended => domain.start(number),
             Self::Frozen => domain.server(number).thaw(),

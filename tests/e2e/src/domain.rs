@@ -22,7 +22,7 @@ pub const REALM: &str = "ATHENA.TEST";
 pub const OTHER_REALM: &str = "OTHER.TEST";
 
 /// The number of machines with a host manager of each domain.
-const STATIONS: usize = 3;
+const STATIONS: usize = 4;
 const MAX_SERVERS: usize = 5;
 /// The time after which a C server is told again to write its state down.
 const DUMP_WAIT: Duration = Duration::from_millis(300);

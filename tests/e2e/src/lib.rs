@@ -6,6 +6,7 @@
 //! * [`agreement`]: what must be so in a domain of several servers
 //! * [`client`]: a client of theirs that does what the test says
 //! * [`domain`]: a domain with several servers of either make, each on a machine of its own
+//! * [`failover`]: what must be so at a host manager whose server goes and comes back
 //! * [`listener`]: what the `e2e-listener` program received, octet for octet
 //! * [`machine`]: a machine whose names, addresses and boots the test decides
 //! * [`middle`]: somebody between host manager and server, who changes what passes
@@ -17,6 +18,7 @@ pub mod between;
 pub mod client;
 pub mod domain;
 pub mod engines;
+pub mod failover;
 pub mod listener;
 pub mod machine;
 pub mod middle;

@@ -391,7 +391,7 @@ fn what_the_policy_refuses_is_told_in_sentences() -> Result<()> {
     )?;
     let address = ready(&zephyrd)?;
     let zhm = Daemon::spawn(
-        place.command("zhm", &["--config-dir", "FOLDER", "--listen", "HERE:0", &address], &[])?,
+        place.command("zhm", &["-n", "--config-dir", "FOLDER", "--listen", "HERE:0", &address], &[])?,
         place.folder.path().join("zhm.log"),
     )?;
     let host_manager = ready(&zhm)?;

@@ -9,11 +9,11 @@ use crate::settings::{Log, LogTarget};
 use nix::unistd;
 use std::{
     env,
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io::{self, BufRead, BufReader, Read, Write},
     net::UdpSocket,
     os::{
-        fd::OwnedFd,
+        fd::{AsFd, OwnedFd},
         unix::process::{CommandExt, ExitStatusExt},
     },
     process::{Child, Command, ExitCode, Stdio},
@@ -83,12 +83,13 @@ impl Starting {
 
     /// Says that it is ready, and lets go of standard input, output and error.
     pub(super) fn ready(self) -> io::Result<()> {
+        let mut waiting = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         let nowhere = OpenOptions::new().read(true).write(true).open("/dev/null")?;
         unistd::dup2_stdin(&nowhere)?;
+        unistd::dup2_stdout(&nowhere)?;
         unistd::dup2_stderr(&nowhere)?;
         // Whoever waited for it may have gone; it works nevertheless.
-        let _ = io::stdout().write_all(READY.as_bytes()).and_then(|()| io::stdout().flush());
-        unistd::dup2_stdout(&nowhere)?;
+        let _ = waiting.write_all(READY.as_bytes());
         Ok(())
     }
 }

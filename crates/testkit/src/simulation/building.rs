@@ -3,6 +3,7 @@
 use super::{
     auth::Kdc,
     clock::WallClock,
+    directory::Directory,
     disk::Disk,
     disturbance::Disturbance,
     invariants::Violation,
@@ -27,6 +28,10 @@ const FIRST_CLIENT_PORT: u16 = 10_000;
 const MAX_FAST_AT_START: i64 = 300;
 /// The most servers that get another address.
 const MAX_MOVES: usize = 3;
+/// The most hosts that get another address while programs run there.
+const MAX_ROAMING: usize = 2;
+/// How often an operator records other servers at most.
+const MAX_RECORDS: usize = 4;
 
 impl World {
     /// Makes hosts, nodes and users, and has their programs start.
@@ -67,12 +72,25 @@ impl World {
             let disturbance = Disturbance::draw_move(self);
             self.later(at, Happening::Disturbance(disturbance));
         }
+        for _ in 0..self.name_service.below(MAX_ROAMING + 1) {
+            let at = self.name_service.between(Duration::from_secs(5), active);
+            let disturbance = Disturbance::draw_roaming(self);
+            self.later(at, Happening::Disturbance(disturbance));
+        }
+        for domain in 0..self.domains.len() {
+            let changes = if self.domains[domain].directory.may_change() { MAX_RECORDS } else { 0 };
+            for _ in 0..self.name_service.below(changes + 1) {
+                let at = self.name_service.between(Duration::from_secs(5), active);
+                self.later(at, Happening::Disturbance(Disturbance::OtherRecords { domain }));
+            }
+        }
         for _ in 0..self.scenario.attacks {
             let at = self.random.between(Duration::from_secs(5), active);
             self.later(at, Happening::Attack);
         }
         self.later(active, Happening::Heal);
         self.later(active + recovery::CHECKING, Happening::CheckAll);
+        self.later(active + recovery::RETURNED, Happening::CheckBest);
         for domain in 0..self.domains.len() {
             if self.domains[domain].plan.is_mutual() {
                 self.later(active + recovery::FAILING, Happening::FailAtLast(domain));
@@ -97,7 +115,12 @@ impl World {
         } else {
             0
         };
-        self.hosts.push(Host { address: Ipv4Addr::new(10, 0, 0, number), clock: WallClock { offset } });
+        self.hosts.push(Host {
+            address: Ipv4Addr::new(10, 0, 0, number),
+            clock: WallClock { offset },
+            moved_at: None,
+            forged_at: None,
+        });
         self.hosts.len() - 1
     }
 
@@ -130,7 +153,8 @@ impl World {
                 User { principal, ticket, has_password }
             })
             .collect();
-        self.domains.push(Domain { realm, kdc, users, servers, plan });
+        let directory = Directory::new(&servers, &mut self.name_service);
+        self.domains.push(Domain { realm, kdc, users, servers, directory, plan });
     }
 
     /// How long a ticket is good.
@@ -236,15 +260,16 @@ impl World {
 
     fn new_host_manager(&mut self, index: usize) -> Option<HostManager> {
         let (domain, host) = (self.nodes[index].domain, self.nodes[index].host);
-        let mut servers: Vec<host_manager::Server> = self.domains[domain]
-            .servers
-            .iter()
-            .map(|&server| host_manager::Server::new(&self.nodes[server].name, SERVER_PORT))
-            .collect();
+        let mut servers = self.domains[domain].servers.clone();
         let first = self.random.below(servers.len());
         servers.rotate_left(first);
+        let discovers = self.domains[domain].plan.discovers;
+        (self.nodes[index].discovers, self.nodes[index].first) = (discovers, servers.first().copied());
+        let server = |server: &usize| host_manager::Server::new(&self.nodes[*server].name, SERVER_PORT);
+        let servers: Vec<host_manager::Server> = servers.iter().map(server).collect();
+        let seed = self.random.number();
         let config = host_manager::Config {
-            servers: Servers::new(servers, self.random.number())?,
+            servers: if discovers { Servers::to_discover(seed) } else { Servers::new(servers, seed)? },
             address: self.hosts[host].address,
             port: HOST_MANAGER_PORT,
             version: "0 (5) zephyr-rs".to_owned(),
@@ -261,7 +286,7 @@ impl World {
         let settings = Settings { raw, ..Settings::default() };
         let host_manager = (Ipv4Addr::LOCALHOST, HOST_MANAGER_PORT).into();
         let address = self.hosts[self.nodes[index].host].address;
-        let config = client::Config { host_manager, port: self.nodes[index].port, address, settings };
-        Client::new(config, self.now_of(index))
+        let port = self.nodes[index].port;
+        Client::new(client::Config { host_manager, port, address, settings }, self.now_of(index))
     }
 }

@@ -14,7 +14,7 @@ use zephyr_core::{
     names,
     notice::{Claim, Notice},
 };
-use zephyr_engine::{host_manager, server};
+use zephyr_engine::{client, host_manager, server};
 
 /// Something that goes wrong.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +87,18 @@ pub(super) enum Disturbance {
     StreamBroken {
         /// The server.
         node: usize,
+    },
+    /// A host with programs gets another address: they are told, now or later, or not at all.
+    Roam {
+        /// Which.
+        host: usize,
+        /// When they are told.
+        told: Option<Duration>,
+    },
+    /// An operator records other servers of a domain, or other priorities.
+    OtherRecords {
+        /// The domain.
+        domain: usize,
     },
     /// The host of a server gets another address, which its name has from then on.
     Move {
@@ -170,6 +182,18 @@ impl Disturbance {
     }
 }
 
+impl Disturbance {
+    /// A host with programs that gets another address.
+    pub(super) fn draw_roaming(world: &mut World) -> Self {
+        let managers: Vec<usize> =
+            world.nodes.iter().filter(|node| node.role == Role::HostManager).map(|it| it.host).collect();
+        let random = &mut world.name_service;
+        let host = random.pick(&managers).copied().unwrap_or_default();
+        let told = random.millis(0, 8000);
+        Self::Roam { host, told: random.chance(800).then_some(told) }
+    }
+}
+
 impl World {
     /// Something goes wrong.
     pub(super) fn disturb(&mut self, disturbance: Disturbance) -> Result<(), Violation> {
@@ -234,7 +258,7 @@ impl World {
                 Ok(())
             }
             Disturbance::LocalOrder { host, another } => {
-                self.order_locally(host, if another { names::NEWSERV } else { names::FLUSH });
+                self.order_locally(host, Duration::ZERO, if another { names::NEWSERV } else { names::FLUSH });
                 Ok(())
             }
             Disturbance::Move { node } => {
@@ -244,24 +268,53 @@ impl World {
                 }
                 Ok(())
             }
+            Disturbance::Roam { host, told } => {
+                self.move_host(host);
+                if let Some(told) = told {
+                    self.later(told, Happening::NetworkTold(host));
+                }
+                Ok(())
+            }
+            Disturbance::OtherRecords { domain } => {
+                self.change_directory(domain);
+                Ok(())
+            }
             Disturbance::Flush { node } => self.give(node, Stimulus::HostManager(host_manager::Command::Flush)),
         }
+    }
+
+    /// The programs of a host hear that its network is another one.
+    pub(super) fn network_told(&mut self, host: usize) -> Result<(), Violation> {
+        let there: Vec<usize> = (0..self.nodes.len()).filter(|&node| self.nodes[node].host == host).collect();
+        for node in there {
+            self.tell(node, || "hears that the network has changed".to_owned());
+            match self.nodes[node].role {
+                Role::HostManager => {
+                    self.give(node, Stimulus::HostManager(host_manager::Command::NetworkChanged))?;
+                }
+                Role::Client { .. } => self.give(node, Stimulus::Client(client::Command::NetworkChanged))?,
+                Role::Server => {}
+            }
+        }
+        Ok(())
     }
 
     /// Gives a host an address that nobody has had.
     fn move_host(&mut self, host: usize) {
         self.moves += 1;
+        self.hosts[host].moved_at = Some(self.now);
         let [first, second] = SECOND_NETWORK;
         self.hosts[host].address = Ipv4Addr::new(first, second, 0, u8::try_from(self.moves).unwrap_or(u8::MAX));
     }
 
-    fn order_locally(&mut self, host: usize, opcode: &[u8]) {
+    /// A program of root's gives a host manager an order.
+    pub(super) fn order_locally(&mut self, host: usize, after: Duration, opcode: &[u8]) {
         let notice = Notice { kind: Kind::HmCtl, class: names::HM_CTL, opcode, ..Notice::EMPTY };
         if let Ok(payload) = notice.write(&Claim::NONE, Limits::COMPATIBLE) {
             let from = (Ipv4Addr::LOCALHOST, ROOT_PORT).into();
             let to = (Ipv4Addr::LOCALHOST, HOST_MANAGER_PORT).into();
             let datagram = Datagram { from, host, to, payload };
-            self.later(Duration::from_micros(20), Happening::Arrival(Box::new(datagram)));
+            self.later(after + Duration::from_micros(20), Happening::Arrival(Box::new(datagram)));
         }
     }
 }

@@ -8,7 +8,6 @@ use super::{
     world::{Happening, World},
 };
 use std::time::Duration;
-use zephyr_engine::host_manager::event::{Boot, Event};
 
 /// Things that a machine may want before it wants to wait.
 const MAX_EFFECTS: usize = 200_000;
@@ -74,13 +73,18 @@ impl World {
                         self.hand(node, Stimulus::LookedUp(answer));
                     }
                 },
-                Effect::ServerTells(event) => self.server_tells(node, &event)?,
-                Effect::HostManagerTells(event) => {
-                    self.tell(node, || format!("tells {event:?}"));
-                    if let Event::Boot(boot) = event {
-                        self.nodes[node].begun = boot == Boot::Acknowledged;
+                Effect::Discover => match self.look_up_delay() {
+                    Some(delay) => {
+                        let who = self.begin_job(node);
+                        self.later(delay, Happening::DiscoveryDone(who));
                     }
-                }
+                    None => {
+                        let found = self.discover(node);
+                        self.hand(node, Stimulus::Discovered(found));
+                    }
+                },
+                Effect::ServerTells(event) => self.server_tells(node, &event)?,
+                Effect::HostManagerTells(event) => self.host_manager_tells(node, &event)?,
                 Effect::ClientTells(event) => self.client_tells(node, *event)?,
                 Effect::Wait(until) => return self.waits(node, until),
             }

@@ -21,8 +21,10 @@ const MAX_VERIFICATIONS: usize = 1024;
 /// Packets and events that wait in a machine at most; a burst of them is handled before the next.
 const MAX_OUTPUTS: usize = 20_000;
 
-/// The longest that a host manager without a server waits before it greets another.
-const MAX_GREETING: Duration = Duration::from_secs(40);
+/// The longest that a host manager without a server waits before it greets another: 40 s, and what chance adds.
+const MAX_GREETING: Duration = Duration::from_secs(52);
+/// The longest that a host manager that knows no server waits before it asks again.
+const MAX_DISCOVERY: Duration = Duration::from_secs(375);
 /// The longest that an operation waits for anything.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 /// The longest that a server waits before it sends an unacknowledged packet again, or gives it up.
@@ -38,6 +40,7 @@ pub(super) fn has_timer(node: &Node, now: Duration, until: Option<Duration>) -> 
             let busy = server.gauges().pending > 0 || queues.to_send > 0 || queues.repetitions > 0;
             (busy || stuck, MAX_RETRANSMISSION)
         }
+        Some(Process::HostManager(machine)) if machine.servers().is_empty() => (node.jobs == 0, MAX_DISCOVERY),
         Some(Process::HostManager(machine)) if machine.is_looking() => (true, MAX_GREETING),
         Some(Process::HostManager(machine)) => (machine.queued() > 0, MAX_WAIT),
         Some(Process::Client(client)) => {

@@ -38,6 +38,12 @@ pub enum Invariant {
     NoReturn,
     /// What was answered stays, as long as somebody lives on who knew it.
     NoLoss,
+    /// A host manager leaves a dead server soon after somebody has sent something for it.
+    Failover,
+    /// No host manager leaves a healthy server when all is calm.
+    Steadiness,
+    /// When all is calm, every host manager is at the best of its servers.
+    BestServer,
 }
 
 /// Something that does not hold.
@@ -139,6 +145,11 @@ impl Checker {
             self.numbers.forgotten += 1;
             self.shown_texts.retain(|(reader, heading, _)| *reader != client || *heading != Heading::of(notice));
         }
+    }
+
+    /// Whether a packet has come to a program before.
+    pub(super) fn has_come(&self, program: Incarnation, notice: &Notice<'_>) -> bool {
+        self.came.contains_key(&(program, notice.uid, notice.kind))
     }
 
     /// A client has shown a notice to its reader.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use zephyr_core::auth::{Acceptor as _, AuthError, Session};
 use zephyr_engine::{
     client::{Done, Job, Setup},
-    host_manager::{Located, Lookup, LookupAnswer, NotFound},
+    host_manager::{Located, Lookup, LookupAnswer},
     server::{Verified, VerifyJob},
 };
 
@@ -45,6 +45,11 @@ impl World {
 
     /// A client's job is done.
     pub(super) fn work(&mut self, node: usize, job: &Job) -> Done {
+        match job {
+            Job::Discover => return Done::Discovered(self.discover(node)),
+            Job::Lookup(lookup) => return Done::Lookup(self.look_up(node, lookup.clone())),
+            _ => {}
+        }
         let now = self.now_of(node);
         let fails = !self.is_well && self.random.chance(self.scenario.driver.failed_jobs);
         let domain = &self.domains[self.nodes[node].domain];
@@ -64,10 +69,7 @@ impl World {
             }),
             Job::Principal if fails => Done::Principal(Err(failure())),
             Job::Principal => Done::Principal(Ok(user.ticket.as_ref().map(|_| user.principal.clone()))),
-            Job::Address => Done::Address(self.hosts[self.nodes[node].host].address),
-            // These clients have host managers.
-            Job::Discover => Done::Discovered(Err(NotFound::NoServer("no source".into()))),
-            Job::Lookup(lookup) => Done::Lookup(lookup.clone().answer(Err("out of order".into()))),
+            Job::Address | Job::Discover | Job::Lookup(_) => Done::Address(self.hosts[self.nodes[node].host].address),
         };
         self.tell(node, || format!("has done {job:?}: {done:?}"));
         done

@@ -17,6 +17,8 @@ use zephyr_engine::server::{
 
 /// How long a disk takes at most to store what it has.
 const MAX_DISK_MILLIS: u64 = 50;
+/// How many times slower disks are where each run of a server has the identity of the first: only what was not stored shows that.
+const SLOW_DISK: u64 = 20;
 /// Changes that a server tells of in a second at most: all of a snapshot may come at once.
 const MAX_CHANGES_PER_SECOND: u32 = 3000;
 /// How far apart the clocks of two servers may be that prove themselves to each other, in seconds.
@@ -46,7 +48,8 @@ impl World {
         let Some(disk) = &mut self.nodes[node].disk else { return };
         let up_to = disk.begin();
         let who = self.nodes[node].incarnation(node);
-        let delay = self.random.millis(1, MAX_DISK_MILLIS);
+        let slower = if self.mutant == Some(Mutant::KeepsIdentity) { SLOW_DISK } else { 1 };
+        let delay = self.random.millis(1, MAX_DISK_MILLIS * slower);
         self.later(delay, Happening::Stored(who));
         if self.mutant == Some(Mutant::DiskLies) {
             self.later(Duration::ZERO, Happening::ToldStored(who, up_to));

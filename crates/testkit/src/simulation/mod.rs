@@ -12,6 +12,7 @@
 //! * `world`: the loop; `driving`: the driver of each machine; `inspection`: what is checked of each; `network`: what becomes of a datagram
 //! * `program`: what the programs order; `telling`: what they are told; `jobs`: what is done for them; [`auth`]: a backend with real keys
 //! * `streams`: those between servers; `disk`: what a server has of its state after a crash; `keeping`: what of a server goes to both
+//! * `directory`: which servers name services tell of; `host_managers`: that these leave the dead, keep the healthy, and return to the best
 //! * `history`: what servers have changed, which they must know and agree on in the end; `promises`: notices that must reach their readers
 //! * `interference`: what strangers change of what others see: nothing
 //! * `truth`, `invariants`: what was really said, and what must hold; `recovery`: that all is well again in the end
@@ -25,10 +26,12 @@
 pub mod auth;
 mod building;
 mod clock;
+mod directory;
 mod disk;
 mod disturbance;
 mod driving;
 mod history;
+mod host_managers;
 mod inspection;
 mod interference;
 mod invariants;

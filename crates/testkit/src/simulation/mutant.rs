@@ -31,4 +31,10 @@ pub enum Mutant {
     KeepsIdentity,
     /// Disks say that they have stored what they have not.
     DiskLies,
+    /// Dead servers answer greetings.
+    DeadAnswer,
+    /// When all is calm, host managers are sent from server to server.
+    Wanders,
+    /// Host managers never learn that a better server answers.
+    HidesStatus,
 }

@@ -3,6 +3,7 @@
 use super::{
     auth::{Kdc, Ticket},
     clock::WallClock,
+    directory::Directory,
     disk::Disk,
     invariants::Incarnation,
     process::Process,
@@ -23,6 +24,10 @@ pub(super) struct Host {
     pub address: Ipv4Addr,
     /// Its calendar.
     pub clock: WallClock,
+    /// When it last got another address.
+    pub moved_at: Option<Duration>,
+    /// When somebody last sent something to it in another's name.
+    pub forged_at: Option<Duration>,
 }
 
 impl Host {
@@ -85,6 +90,12 @@ pub(super) struct Node {
     pub disk: Option<Disk>,
     /// It crashes when it answers the next request that changes something, and is back after this long.
     pub dies_of_answer: Option<Duration>,
+    /// Whether its servers are discovered, if it is a host manager.
+    pub discovers: bool,
+    /// The first of its servers, if it is a host manager whose servers are not discovered.
+    pub first: Option<usize>,
+    /// When its server first answered it, if it is a host manager.
+    pub found_at: Duration,
     /// The identities of all of its runs whose state lives on, if it is a server.
     pub runs: Vec<ServerId>,
 }
@@ -110,6 +121,9 @@ impl Node {
             begun: false,
             disk: None,
             dies_of_answer: None,
+            discovers: false,
+            first: None,
+            found_at: Duration::ZERO,
             runs: Vec::new(),
         }
     }
@@ -149,6 +163,8 @@ pub(super) struct Domain {
     pub users: Vec<User>,
     /// The nodes that are its servers.
     pub servers: Vec<usize>,
+    /// What name services say of its servers.
+    pub directory: Directory,
     /// What was planned.
     pub plan: DomainPlan,
 }

@@ -7,7 +7,7 @@ use std::{
 use zephyr_core::time::Now;
 use zephyr_engine::{
     client::{self, Client},
-    host_manager::{self, HostManager, Lookup, Owner},
+    host_manager::{self, Discovered, HostManager, Lookup, NotFound, Owner},
     machine::{Input, Machine, Output, Transmit},
     server::{
         self, Server, Verified, VerifyJob,
@@ -44,6 +44,8 @@ pub(super) enum Stimulus<'a> {
     Client(client::Command),
     /// A host manager's look-up is done.
     LookedUp(host_manager::LookupAnswer),
+    /// A host manager's discovery is done.
+    Discovered(Result<Discovered, NotFound>),
     /// An order to a host manager.
     HostManager(host_manager::Command),
     /// An order to a server.
@@ -62,6 +64,8 @@ pub(super) enum Effect {
     Job(client::Job),
     /// To have a server's name looked up.
     LookUp(Lookup),
+    /// To have servers discovered.
+    Discover,
     /// A server tells something.
     ServerTells(server::Event),
     /// A host manager tells something.
@@ -89,7 +93,11 @@ impl Process {
                 Stimulus::Verified(verified) => machine.handle(now, Input::Done(server::Done::Verified(verified))),
                 Stimulus::Stream(event) => machine.handle(now, Input::Done(server::Done::Stream(event))),
                 Stimulus::Server(command) => machine.handle(now, Input::Command(command)),
-                Stimulus::Done(_) | Stimulus::Client(_) | Stimulus::HostManager(_) | Stimulus::LookedUp(_) => {}
+                Stimulus::Done(_)
+                | Stimulus::Client(_)
+                | Stimulus::HostManager(_)
+                | Stimulus::LookedUp(_)
+                | Stimulus::Discovered(_) => {}
             },
             Self::HostManager(machine) => match stimulus {
                 Stimulus::Datagram(from, to, octets) => {
@@ -98,6 +106,9 @@ impl Process {
                 Stimulus::Timeout => machine.handle(now, Input::Timeout),
                 Stimulus::HostManager(command) => machine.handle(now, Input::Command(command)),
                 Stimulus::LookedUp(answer) => machine.handle(now, Input::Done(host_manager::Done::Lookup(answer))),
+                Stimulus::Discovered(found) => {
+                    machine.handle(now, Input::Done(host_manager::Done::Discovered(found)));
+                }
                 Stimulus::Verified(_)
                 | Stimulus::Stream(_)
                 | Stimulus::Done(_)
@@ -115,6 +126,7 @@ impl Process {
                 | Stimulus::Stream(_)
                 | Stimulus::HostManager(_)
                 | Stimulus::LookedUp(_)
+                | Stimulus::Discovered(_)
                 | Stimulus::Server(_) => {}
             },
         }
@@ -142,7 +154,7 @@ impl Process {
                         machine.handle(now, Input::Done(host_manager::Done::Owner(answer)));
                     }
                     Output::Job(host_manager::Job::Lookup(lookup)) => return Effect::LookUp(lookup),
-                    Output::Job(host_manager::Job::Discover) => {}
+                    Output::Job(host_manager::Job::Discover) => return Effect::Discover,
                     Output::Event(event) => return Effect::HostManagerTells(event),
                     Output::Wait(until) => return Effect::Wait(until),
                 }

@@ -97,7 +97,9 @@ impl World {
         for promise in &self.promises {
             let Promise { uid, server, reader, heading, body, at } = promise;
             let address = self.address_of(reader.node);
-            let is_void = !self.runs(*server)
+            let has_moved = self.hosts[self.nodes[reader.node].host].moved_at.is_some_and(|moved| moved >= *at);
+            let is_void = has_moved
+                || !self.runs(*server)
                 || !self.runs(*reader)
                 || self.doubtful.contains(uid)
                 || self.history.client_ended_since(self.group_of(server.node), address, *at);

@@ -2,6 +2,7 @@
 
 use super::{
     invariants::{Incarnation, Invariant, Violation},
+    mutant::Mutant,
     node::{Node, Role},
     scenario::Scenario,
     trace::beginning,
@@ -9,6 +10,7 @@ use super::{
     world::{Happening, World},
 };
 use std::time::Duration;
+use zephyr_core::names;
 use zephyr_engine::client::{
     Message, Operation, OperationError, OperationId, Outcome, Subscription, SubscriptionRequest,
 };
@@ -20,6 +22,8 @@ pub(super) const SUBSCRIBING: Duration = Duration::from_secs(420);
 pub(super) const SENDING: Duration = Duration::from_secs(450);
 /// When every reader must have received it.
 pub(super) const CHECKING: Duration = Duration::from_secs(600);
+/// When every host manager must be at the best of its servers.
+pub(super) const RETURNED: Duration = Duration::from_secs(690);
 /// When a server of each domain with several crashes once more.
 pub(super) const FAILING: Duration = Duration::from_secs(700);
 /// When everybody there says one more thing: no host manager knows of it yet.
@@ -28,6 +32,8 @@ pub(super) const SENDING_AGAIN: Duration = Duration::from_secs(702);
 pub(super) const CHECKING_AGAIN: Duration = Duration::from_secs(850);
 /// When that server starts again.
 const STARTING_AGAIN: Duration = Duration::from_secs(1300);
+/// When host managers are sent to other servers, where that is put in as a fault.
+const WANDERING: Duration = Duration::from_secs(500);
 /// When nothing must be left to do: servers have given up those who are gone.
 pub(super) const SETTLING: Duration = Duration::from_secs(2200);
 
@@ -53,6 +59,14 @@ impl World {
         self.nodes.iter_mut().for_each(|node| node.dies_of_answer = None);
         self.network.heal();
         self.hosts.iter_mut().for_each(|host| host.clock.offset = 0);
+        for domain in 0..self.domains.len() {
+            if self.domains[domain].directory.may_change() {
+                self.change_directory(domain);
+            }
+        }
+        if self.mutant == Some(Mutant::Wanders) {
+            (0..self.hosts.len()).for_each(|host| self.order_locally(host, WANDERING, names::NEWSERV));
+        }
         for domain in 0..self.domains.len() {
             for user in 0..self.domains[domain].users.len() {
                 self.new_ticket(domain, user, Duration::from_secs(86_400));
@@ -152,7 +166,9 @@ impl World {
             let heading = Heading { sender, ..Heading::of(&notice) };
             let domain = |who: Incarnation| self.nodes[who.node].domain;
             let missing = self.last_words.iter().find(|reader| {
-                let is_near = self.domains[domain(word.who)].plan.neighbours || reader.server == word.server;
+                let is_steady = |word: &LastWord| self.is_steady(word.who.node);
+                let is_near = self.domains[domain(word.who)].plan.neighbours
+                    || (reader.server == word.server && is_steady(reader) && is_steady(word));
                 is_near
                     && domain(reader.who) == domain(word.who)
                     && !self.checker.has_shown(reader.who, &heading, notice.body)

@@ -23,6 +23,8 @@ pub struct DomainPlan {
     pub policy: Policy,
     /// How much its servers hold.
     pub bounds: Bounds,
+    /// Whether its host managers ask a name service which servers there are; otherwise a list names them.
+    pub discovers: bool,
     /// Whether what is proven is encrypted as well.
     pub encrypts: bool,
 }
@@ -110,6 +112,7 @@ impl Scenario {
             hosts,
             policy,
             bounds: calm_bounds(),
+            discovers: false,
             encrypts: random.chance(300),
         };
         Self {
@@ -142,6 +145,7 @@ impl DomainPlan {
             users: 2 + random.below(3),
             hosts: (0..=random.below(3)).map(|_| 1 + random.below(2)).collect(),
             policy: policy(random),
+            discovers: random.chance(500),
             bounds: if cramped { small_bounds(random) } else { Bounds::default() },
             encrypts: random.chance(300),
         }

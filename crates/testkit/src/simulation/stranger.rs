@@ -91,6 +91,7 @@ impl World {
     /// Sends a packet as from another's address, if there is a host to receive it.
     pub(super) fn forge(&mut self, from: SocketAddr, to: SocketAddr, payload: &Bytes) {
         let Some(target) = self.host_at(to) else { return };
+        self.hosts[target].forged_at = Some(self.now);
         self.doubt(payload);
         self.trace.add(self.now, "stranger", || format!("as {from} to {to}: {}", super::trace::described(payload)));
         self.carry(Path { from: self.stranger.host, to: target }, from, to, payload);

@@ -5,6 +5,7 @@ use super::{
     clock::WallClock,
     disturbance::Disturbance,
     history::History,
+    host_managers::Waiting,
     interference::Interference,
     invariants::{Checked, Checker, Incarnation, Invariant, Violation},
     mutant::Mutant,
@@ -67,6 +68,12 @@ pub(super) enum Happening {
     JobDone(Incarnation, Job),
     /// A host manager's look-up ends.
     LookUpDone(Incarnation, Lookup),
+    /// A host manager's discovery ends.
+    DiscoveryDone(Incarnation),
+    /// A host manager must have left a dead server.
+    MustHaveLeft(Waiting),
+    /// The programs of a host hear that its network is another one.
+    NetworkTold(usize),
     /// Something happens to a stream.
     Stream(streams::Step),
     /// A server hears of its stream.
@@ -91,6 +98,8 @@ pub(super) enum Happening {
     SendAtLast(usize),
     /// A server of this domain crashes once more.
     FailAtLast(usize),
+    /// Everybody must be at the best server.
+    CheckBest,
     /// Everybody must have got that.
     CheckAll,
     /// A program orders what was planned for it.
@@ -183,6 +192,7 @@ impl World {
     pub(super) fn run(&mut self) -> Result<(), Violation> {
         self.run_until(self.scenario.active + super::recovery::SETTLING)?;
         self.check_quiescence()?;
+        self.check_best()?;
         self.check_promises()?;
         self.check_servers()
     }
@@ -260,6 +270,13 @@ impl World {
                 let answer = self.look_up(who.node, lookup);
                 self.give(who.node, Stimulus::LookedUp(answer))
             }
+            Happening::DiscoveryDone(who) if self.runs(who) => {
+                self.nodes[who.node].jobs -= 1;
+                let found = self.discover(who.node);
+                self.give(who.node, Stimulus::Discovered(found))
+            }
+            Happening::MustHaveLeft(waiting) => self.check_failover(waiting),
+            Happening::NetworkTold(host) => self.network_told(host),
             Happening::Order(who) if self.runs(who) && !self.is_well => self.order(who.node),
             Happening::Stream(step) => {
                 self.stream_happens(step);
@@ -272,6 +289,7 @@ impl World {
             | Happening::Verified(..)
             | Happening::JobDone(..)
             | Happening::LookUpDone(..)
+            | Happening::DiscoveryDone(_)
             | Happening::StreamTold(..)
             | Happening::Stored(_)
             | Happening::ToldStored(..)
@@ -286,6 +304,7 @@ impl World {
                 self.fail_at_last(domain);
                 Ok(())
             }
+            Happening::CheckBest => self.check_best(),
             Happening::CheckAll => self.check_all(),
             Happening::PlannedOrder(node) => self.planned_order(node),
             Happening::Interference => {
@@ -302,6 +321,10 @@ impl World {
         self.tell(node, || format!("receives from {from}: {}", described(payload)));
         if let Ok(packet) = Packet::parse(payload) {
             let who = self.nodes[node].incarnation(node);
+            if self.hides_status(node, &packet.notice) {
+                return Ok(());
+            }
+            self.watch_failover(node, *from, &packet.notice);
             self.checker.came(who, self.now, &packet.notice);
             if self.nodes[node].role == Role::Server {
                 self.history.came(who, *from, &packet);
@@ -345,6 +368,7 @@ impl World {
             self.stranger.sees(from, to, payload, &mut self.random);
             self.overtake(from, to, payload);
         }
+        self.answers_for_the_dead(node, transmit);
         if !(is_server && self.swallows(from, to, payload)) {
             self.carry(Path { from: host, to: target }, from, to, payload);
         }
