@@ -125,10 +125,7 @@ fn who_wants_nothing_direct_hears_of_the_host_manager() -> Result<()> {
     let refused = alice.zwrite(&["--no-direct", "alice", "-m", "x"])?;
     assert_eq!(refused.status.code(), Some(1));
     assert!(refused.stderr.contains("Hostmanager not responding while initializing"), "{}", refused.stderr);
-    let refused = alice.clone().with_variable("ZEPHYR_DIRECT", "0").run("zwgc", &["-nofork", "-ttymode"])?;
+    let refused = alice.with_variable("ZEPHYR_DIRECT", "0").run("zwgc", &["-nofork", "-ttymode"])?;
     assert_eq!(refused.status.code(), Some(3));
-    let none = alice.with_variable("ZEPHYR_SERVERS", "").zwrite(&["alice", "-m", "x"])?;
-    assert!(none.stderr.contains("Hostmanager not responding while initializing"), "{}", none.stderr);
-    assert!(none.stderr.contains("No host manager answers on this machine"), "{}", none.stderr);
     Ok(())
 }

@@ -165,6 +165,10 @@ impl Connection {
             (Command::NotSent { to, error }, Way::Direct(direct)) => direct.own.note_unsent(to, &error),
             // Of the question whether it is back.
             (Command::CannotSend(_), Way::Direct(_)) => {}
+            (command @ Command::CannotSend(_), Way::Asking(_)) => {
+                self.client.handle(now, Input::Command(command));
+                self.discover(now, Loss::Refused);
+            }
             (Command::NetworkChanged, Way::Direct(direct)) => {
                 direct.own.handle(now, Input::Command(host_manager::Command::NetworkChanged));
                 self.client.handle(now, Input::Command(Command::NetworkChanged));

@@ -339,6 +339,16 @@ fn a_system_that_sends_nothing_to_the_host_manager_is_as_one_without() {
     stage.connection.handle(at(0), Input::Command(Command::CannotSend("Network is unreachable".to_owned())));
     stage.drive();
     assert_eq!(stage.discoveries, 1);
+
+    let mut stage = Stage::with_host_manager();
+    stage.port = Port::Silent;
+    stage.send();
+    for _ in 0..2 {
+        let error = Command::CannotSend("Network is unreachable".to_owned());
+        stage.connection.handle(stage.now, Input::Command(error));
+    }
+    stage.drive();
+    assert_eq!(stage.discoveries, 1, "nothing is waited for");
 }
 
 #[test]
@@ -552,6 +562,9 @@ fn only_the_current_server_answers() {
         stage.drive();
         assert_eq!(stage.outcome(sent), None, "{from}");
     }
+    let stray = LogEvent::StrayAcknowledgement { from: HM, kind: Kind::HmAck };
+    let is_stray = |event: &Event| matches!(event, Event::Log(line) if *line == stray);
+    assert!(stage.events.iter().any(is_stray), "nothing of a host manager that is not used");
     stage.answer(server(1), &packet, Kind::ServAck, b"SENT\0");
     stage.drive();
     assert!(stage.is_sent(sent));
