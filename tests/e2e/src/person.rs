@@ -128,8 +128,10 @@ impl Person {
         for variable in ["ZEPHYR_VARS", "ZEPHYR_SUBS", "ZEPHYR_CHARSET", "ZEPHYR_CHECK", "DISPLAY", "RUST_LOG"] {
             command.env_remove(variable);
         }
-        for variable in ["ZEPHYR_DIRECT", "ZEPHYR_SERVERS"] {
-            command.env_remove(variable);
+        // Servers that this machine knows are none of a test's.
+        command.env_remove("ZEPHYR_SERVERS").env("ZEPHYR_DIRECT", "0");
+        if self.environment.iter().any(|(name, _)| name == "ZEPHYR_SERVERS") {
+            command.env_remove("ZEPHYR_DIRECT");
         }
         command.env("LC_ALL", "C.UTF-8").env("TERM", "dumb").env("TZ", "UTC");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
