@@ -17,7 +17,7 @@ use super::{
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 use zephyr_core::realm::Realms;
 use zephyr_engine::{
-    client::{self, Client, Settings},
+    client::{self, Connection, Direct, Settings},
     host_manager::{self, HostManager, Servers},
     server::{self, Bounds, KeeperId, Neighbours, PeerKind, PeerServer, Server, ServerId, SessionMaker, acl},
 };
@@ -282,11 +282,11 @@ impl World {
         Some(HostManager::new(config, self.now_of(index)))
     }
 
-    fn new_client(&self, index: usize, raw: bool) -> Client {
-        let settings = Settings { raw, ..Settings::default() };
+    fn new_client(&self, index: usize, raw: bool) -> Connection {
+        let settings = Settings { raw, direct: Direct::Fallback, ..Settings::default() };
         let host_manager = (Ipv4Addr::LOCALHOST, HOST_MANAGER_PORT).into();
         let address = self.hosts[self.nodes[index].host].address;
         let port = self.nodes[index].port;
-        Client::new(client::Config { host_manager, port, address, settings }, self.now_of(index))
+        Connection::new(client::Config { host_manager, port, address, settings }, self.now_of(index))
     }
 }

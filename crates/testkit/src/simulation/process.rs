@@ -6,7 +6,7 @@ use std::{
 };
 use zephyr_core::time::Now;
 use zephyr_engine::{
-    client::{self, Client},
+    client::{self, Connection},
     host_manager::{self, Discovered, HostManager, Lookup, NotFound, Owner},
     machine::{Input, Machine, Output, Transmit},
     server::{
@@ -25,7 +25,7 @@ pub(super) enum Process {
     /// A host manager.
     HostManager(Box<HostManager>),
     /// A client.
-    Client(Box<Client>),
+    Client(Box<Connection>),
 }
 
 /// Something that happens to a process.
