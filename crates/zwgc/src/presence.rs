@@ -268,12 +268,10 @@ impl<'a> Presence<'a> {
             SubscriptionEvent::Restored { unknown_for } | SubscriptionEvent::Moved { unknown_for } => {
                 let time = localtime::rounded(unknown_for);
                 let why = match event {
-                    SubscriptionEvent::Moved { .. } => "this machine's network has changed",
-                    _ => "the server had forgotten you",
+                    SubscriptionEvent::Moved { .. } => "this machine's network has changed: subscribed again",
+                    _ => "the server had forgotten you: subscribed again",
                 };
-                complain!(
-                    "zwgc: {why}: subscribed again. You were not subscribed for up to {time}; notices in between are lost."
-                );
+                complain!("zwgc: {why}. You were not subscribed for up to {time}; notices in between are lost.");
                 self.subscribed.succeed();
                 // It has most likely forgotten the location, too.
                 self.located.begin_anew();

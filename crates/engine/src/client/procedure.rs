@@ -7,7 +7,7 @@ use super::{
     message::Proof,
     operations::Owner,
     policy,
-    receipt::{location_result, request_result, subscribe_result},
+    receipt::{location_result, removal_result, request_result, subscribe_result},
     shared::Shared,
     subscription::{self, Subscription, SubscriptionRequest},
 };
@@ -369,13 +369,13 @@ impl Procedure {
                 parts.pop();
                 *is_sent = true;
                 let result = match request {
-                    SubscriptionRequest::Unsubscribe => request_result(receipt),
+                    SubscriptionRequest::Unsubscribe => removal_result(receipt),
                     _ => subscribe_result(receipt),
                 };
                 self.text = result?.or(self.text.take());
                 self.next_part(now, shared)
             }
-            Task::Cancel { .. } => Ok(Some(Outcome::Done { text: request_result(receipt)? })),
+            Task::Cancel { .. } => Ok(Some(Outcome::Done { text: removal_result(receipt)? })),
             Task::Check => match receipt.status {
                 DeliveryStatus::NobodyThere => Ok(Some(shared.unknown(now))),
                 // Somebody else has subscribed for this port, or the server takes no proof of this user; which is told when the

@@ -68,6 +68,15 @@ pub(super) fn subscribe_result(receipt: Receipt) -> Result<Option<String>, Opera
     }
 }
 
+/// The result of a request to remove subscriptions, which is answered `LOST` when the server knows none of the client: then there is
+/// nothing to remove, which is no error to C programs either.
+pub(super) fn removal_result(receipt: Receipt) -> Result<Option<String>, OperationError> {
+    match receipt.status {
+        DeliveryStatus::NobodyThere => Ok(receipt.text),
+        _ => request_result(receipt),
+    }
+}
+
 /// The result of another request about subscriptions. Refusals have one error, whatever the reason; `LOST` comes from a server that
 /// does not know the request.
 pub(super) fn request_result(receipt: Receipt) -> Result<Option<String>, OperationError> {

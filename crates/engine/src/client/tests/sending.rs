@@ -262,6 +262,22 @@ fn long_lists_become_several_requests_with_one_lookup_of_the_credentials() {
     assert_eq!(harness.credentials.lookups(), 1);
 }
 
+/// Servers answer so when they do not know the client.
+#[test]
+fn to_remove_what_is_not_there_is_no_error() {
+    let mut harness = Harness::new(Credentials::with(7));
+    let list = vec![Subscription::new("help", "*", "*")];
+    for operation in [
+        Operation::CancelSubscriptions { port: None },
+        Operation::Subscribe { request: SubscriptionRequest::Unsubscribe, list, port: None },
+    ] {
+        let id = harness.begin(at(0), operation);
+        let uid = next(&mut harness).notice().uid;
+        acknowledge(&mut harness, uid, Kind::ServAck, b"LOST\0");
+        assert_eq!(harness.outcome(id), Some(Ok(Outcome::Done { text: None })));
+    }
+}
+
 #[test]
 fn what_is_too_long_alone_is_an_error_unless_there_are_defaults() {
     let mut harness = Harness::new(Credentials::with(7));
