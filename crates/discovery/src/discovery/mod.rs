@@ -41,6 +41,8 @@ enum Plan {
     Domain { domain: Box<str>, system: System },
     /// The sources of a machine.
     Machine(Box<Machine>),
+    /// None, as nobody knows which: the settings are invalid.
+    Invalid { why: Box<str> },
 }
 
 #[derive(Clone, Debug)]
@@ -53,11 +55,17 @@ struct Machine {
 }
 
 impl Discovery {
-    /// What this machine's `/etc/zephyr` says: for programs that have no settings of their own. What is invalid in its
-    /// `zephyr.toml` is as if it were not there.
+    /// What this machine's `/etc/zephyr` says: for programs that have no settings of their own. While its `zephyr.toml` is invalid
+    /// no server is found, as it may say that some source must not be asked.
     pub fn of_system() -> Self {
-        let folder = Path::new(FOLDER);
-        Self::new(Settings::of_file(&folder.join(SETTINGS_FILE)), folder)
+        Self::of_folder(Path::new(FOLDER))
+    }
+
+    fn of_folder(folder: &Path) -> Self {
+        match Settings::of_file(&folder.join(SETTINGS_FILE)) {
+            Ok(settings) => Self::new(settings, folder),
+            Err(why) => Self { plan: Arc::new(Plan::Invalid { why: why.into() }) },
+        }
     }
 
     /// The sources that these settings name; `server.list` is in this folder.
@@ -89,14 +97,14 @@ impl Discovery {
 
     /// Whether anybody is asked who may take long.
     pub fn may_take_long(&self) -> bool {
-        !matches!(*self.plan, Plan::Names { .. })
+        matches!(*self.plan, Plan::Domain { .. } | Plan::Machine(_))
     }
 
     /// As if this were another machine.
     #[cfg(test)]
     pub(crate) fn at(mut self, other: crate::system::Pretended) -> Self {
         match Arc::make_mut(&mut self.plan) {
-            Plan::Names { .. } => {}
+            Plan::Names { .. } | Plan::Invalid { .. } => {}
             Plan::Domain { system, .. } => system.pretended = Some(other),
             Plan::Machine(machine) => machine.system.pretended = Some(other),
         }
@@ -127,6 +135,7 @@ impl Discovery {
                 let sources = machine.settings.sources.iter();
                 Survey::of(sources.map(|source| machine.ask(*source, &mut resolver)))
             }
+            Plan::Invalid { why } => Survey::of([Testimony::new(SETTINGS_FILE, Answer::Invalid(why.clone()))]),
         }
     }
 }

@@ -183,3 +183,23 @@ fn one_domain_or_some_names_can_be_asked_for_alone() {
     let found = Discovery::of_names(&names, "the command line").discover().unwrap();
     assert_eq!((found.candidates.len(), &*found.source, found.valid_for), (2, "the command line", None));
 }
+
+#[test]
+fn settings_that_are_invalid_let_nobody_be_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(SERVER_LIST), "e.test\n").unwrap();
+    let found = |settings: &str| {
+        fs::write(folder.path().join(SETTINGS_FILE), settings).unwrap();
+        Discovery::of_folder(folder.path()).survey(Duration::ZERO).result.map(|found| found.source)
+    };
+    assert_eq!(found("[zhm]\nservers = [\"a.test\"]\nother = 1\n[other]\n").as_deref(), Ok("zephyr.toml"));
+    let why = "zephyr.toml: line 2: sources: expected one of \"settings\", \"zhm_args\", \"server.list\", \"dns\", \"hesiod\", not \"dms\"";
+    assert_eq!(found("[zhm]\nsources = [\"dms\"]\n"), Err(NotFound::NoServer(why.into())));
+    for broken in ["[zhm]\nsources = [\"settings\"]\nservers = [\n", "[zhm]\nservers = 1\n", "zhm = 1\n"] {
+        assert!(
+            found(broken).is_err_and(|error| error.reason().starts_with("zephyr.toml: line ")),
+            "{broken}: {:?}",
+            found(broken)
+        );
+    }
+}
