@@ -146,7 +146,7 @@ impl Options {
     #[must_use]
     pub fn for_realm(self, realm: impl Into<String>) -> Self {
         let realm: String = realm.into();
-        let discovery = Discovery::of_domain(&realm.to_lowercase());
+        let discovery = Discovery::of_domain(&realm);
         Self { realm: Some(realm), direct: Direct::Always, discovery, ..self }
     }
 

@@ -4,6 +4,7 @@ use crate::{ServerName, Source};
 use std::path::Path;
 use zephyr_config::{
     file,
+    problem::Problem,
     reader::{Reader, Section},
 };
 
@@ -25,12 +26,17 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// What is valid of them in a settings file, whatever else there is in it.
-    pub(crate) fn of_file(path: &Path) -> Self {
-        let content = file::text(path).ok().flatten().unwrap_or_default();
+    /// Those of a settings file, whatever else there is in it; the default ones when there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, is no settings file, or one of these settings is invalid: why, for people to read.
+    pub(crate) fn of_file(path: &Path) -> Result<Self, String> {
+        let content = file::text(path).map_err(|problem| text(&problem))?.unwrap_or_default();
         let mut settings = Self::default();
-        settings.read(&mut Reader::new(path, &content).parse().section("zhm"));
-        settings
+        let mut reader = Reader::new(path, &content);
+        settings.read(&mut reader.parse().section("zhm"));
+        reader.finish().findings.problems.first().map_or(Ok(settings), |problem| Err(text(problem)))
     }
 
     /// Reads them from their section, which may have others besides.
@@ -39,6 +45,10 @@ impl Settings {
         section.read_list("sources", &mut self.sources, str::parse::<Source>);
         section.read_text("domain", &mut self.domain, |text| domain(text).map(Some));
     }
+}
+
+fn text(Problem { line, text, .. }: &Problem) -> String {
+    if *line == 0 { text.clone() } else { format!("line {line}: {text}") }
 }
 
 /// A domain of DNS.

@@ -1,8 +1,7 @@
 //! Servers in SRV records of DNS (RFC 2782).
 
 use crate::{
-    ServerName,
-    candidates::{self, MAX_VALIDITY, MIN_VALIDITY},
+    ServerName, candidates,
     dns::{
         ResolveError, Resolver,
         message::{Class, Data, Kind, Question},
@@ -62,7 +61,7 @@ fn services(records: Vec<Data>, valid_for: Duration) -> Services {
     if found.is_empty() {
         return Services::Invalid;
     }
-    Services::Servers(found, valid_for.clamp(MIN_VALIDITY, MAX_VALIDITY))
+    Services::Servers(found, valid_for)
 }
 
 /// The server of a record. An address is no name of a host, whatever a resolver would make of it.
@@ -120,16 +119,5 @@ mod tests {
         let found = found(records);
         assert_eq!(found.len(), crate::MAX_CANDIDATES);
         assert!(found[1].starts_with("1 0 host1.test"), "{found:?}");
-    }
-
-    #[test]
-    fn what_holds_for_ever_or_not_at_all_holds_for_a_while() {
-        for (seconds, expected) in [(0, 30), (29, 30), (300, 300), (u32::MAX.into(), 24 * 60 * 60)] {
-            let services = services(vec![record(0, 0, 1, "a.test")], Duration::from_secs(seconds));
-            assert!(
-                matches!(services, Services::Servers(_, valid_for) if valid_for.as_secs() == expected),
-                "{seconds}"
-            );
-        }
     }
 }

@@ -1,9 +1,9 @@
 //! Look-ups of servers' names, each on a thread of its own: the name service may hang, and nothing waits for it.
 
-use std::{io, net::Ipv4Addr, thread};
+use std::{net::Ipv4Addr, thread};
 use tokio::sync::mpsc;
-use zephyr_engine::host_manager::{Located, Lookup, LookupAnswer};
-use zephyr_net::{address, host};
+use zephyr_engine::host_manager::{Lookup, LookupAnswer};
+use zephyr_net::lookup;
 
 /// Runs look-ups. The machine asks for one at a time for each server, so there are never more threads than servers.
 #[derive(Debug)]
@@ -21,33 +21,15 @@ impl Lookups {
     /// Looks up a name; `None`, and the answer comes through the queue, when that may take long.
     pub(super) fn run(&self, lookup: Lookup) -> Option<LookupAnswer> {
         if lookup.host.parse::<Ipv4Addr>().is_ok() {
-            return Some(answer(lookup));
+            return Some(lookup::answer(lookup));
         }
         let (answers, asked) = (self.answers.clone(), lookup.clone());
         let started = thread::Builder::new().name("look-up".to_owned()).spawn(move || {
             // When nobody wants the answer any more, the host manager has ended.
-            let _ = answers.send(answer(asked));
+            let _ = answers.send(lookup::answer(asked));
         });
         started.err().map(|error| lookup.answer(Err(error.to_string().into())))
     }
-}
-
-fn answer(lookup: Lookup) -> LookupAnswer {
-    let found = locate(&lookup).map_err(|error| reason(&error));
-    lookup.answer(found)
-}
-
-fn locate(lookup: &Lookup) -> io::Result<Located> {
-    let (address, others) = address::resolve_all(&lookup.host, lookup.port)?;
-    let others = others.into_iter().map(Into::into).collect();
-    let name = host::canonical_name(&lookup.host).map_or_else(|| lookup.host.clone(), Into::into);
-    Ok(Located { name, address: address.into(), others, local: address::towards(address).ok() })
-}
-
-/// What the name service says, without what the standard library says before it.
-fn reason(error: &io::Error) -> Box<str> {
-    let text = error.to_string();
-    text.strip_prefix("failed to lookup address information: ").unwrap_or(&text).into()
 }
 
 #[cfg(test)]

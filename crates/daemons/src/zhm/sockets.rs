@@ -19,7 +19,7 @@ use zephyr_net::{services, socket};
 pub(super) fn open(options: &Options, settings: &HostManagerSettings) -> io::Result<UdpSocket> {
     if options.inetd || options.in_background {
         let handed = io::stdin().as_fd().try_clone_to_owned()?;
-        return inherited(handed, "-i: standard input");
+        return inherited(handed, if options.inetd { "-i: standard input" } else { "standard input" });
     }
     let mut handed = ListenFd::from_env();
     match handed.len() {

@@ -30,7 +30,8 @@ pub struct Discovered {
     pub candidates: Vec<Candidate>,
     /// Which source said so, for people to read: `zephyr.toml`, `DNS (_zephyr-clt._udp.example.org)`.
     pub source: Box<str>,
-    /// How long that holds; `None` as long as nobody asks for another look.
+    /// How long that holds, as the source says: a host manager takes it for 30 seconds at least, and for a day at most. `None` as
+    /// long as nobody asks for another look.
     pub valid_for: Option<Duration>,
 }
 

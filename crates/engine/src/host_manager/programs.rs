@@ -14,8 +14,8 @@ use zephyr_core::{kind::Kind, names, notice::Notice, time::Now};
 /// Minimum time between two orders of programs for a flush or for another server. Root's are not counted.
 const MIN_ORDER_INTERVAL: Duration = Duration::from_secs(5);
 /// Maximum number of packets that wait for the socket to take them while packets of programs are taken. A whole queue
-/// that goes to a new server is no reason to take none.
-const MAX_UNSENT: usize = MAX_PACKETS + 8192;
+/// that goes to a new server is no reason to take none: acknowledgements and answers have room beside it.
+const MAX_UNSENT: usize = MAX_PACKETS + MAX_PACKETS / 2;
 
 impl HostManager {
     /// A packet of a program has come: it is handled as soon as it is known whose program it is.

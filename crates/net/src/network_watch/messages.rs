@@ -56,14 +56,14 @@ pub(super) fn change_anything(mut messages: &[u8], known: &mut Known) -> bool {
         let len = read(messages, 0).map(u32::from_ne_bytes).and_then(|len| usize::try_from(len).ok());
         let Some(len) = len.filter(|len| (HEADER..=messages.len()).contains(len)) else { return true };
         let message = messages.get(..len).unwrap_or_default();
-        changed |= changes_anything(message, known).unwrap_or(true);
+        changed |= is_change(message, known).unwrap_or(true);
         messages = messages.get(len.next_multiple_of(4)..).unwrap_or_default();
     }
     changed
 }
 
-/// `None` when the message ends too early.
-fn changes_anything(message: &[u8], known: &mut Known) -> Option<bool> {
+/// Whether this message changes anything; `None` when it ends too early.
+fn is_change(message: &[u8], known: &mut Known) -> Option<bool> {
     match read(message, 4).map(u16::from_ne_bytes)? {
         NEW_LINK => {
             let (link, flags) = (number(message, HEADER + 4)?, number(message, HEADER + 8)? & CARRIES);

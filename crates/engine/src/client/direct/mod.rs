@@ -72,7 +72,7 @@ impl Connection {
         let mut connection = Self::of(Client::new(config, now), direct, place);
         if direct == Direct::Always {
             connection.client.shared.query = None;
-            connection.discover(now, Loss::Silent);
+            connection.discover(Loss::Silent);
         }
         connection
     }
@@ -167,7 +167,7 @@ impl Connection {
             (Command::CannotSend(_), Way::Direct(_)) => {}
             (command @ Command::CannotSend(_), Way::Asking(_)) => {
                 self.client.handle(now, Input::Command(command));
-                self.discover(now, Loss::Refused);
+                self.discover(Loss::Refused);
             }
             (Command::NetworkChanged, Way::Direct(direct)) => {
                 direct.own.handle(now, Input::Command(host_manager::Command::NetworkChanged));

@@ -89,12 +89,12 @@ impl Connection {
         let question = StatusQuery::new(now, self.place.port, false);
         match (loss, question) {
             (Loss::Refused, Ok(question)) if !self.client.is_starting() => self.way = Way::Asking(Box::new(question)),
-            _ => self.discover(now, loss),
+            _ => self.discover(loss),
         }
     }
 
     /// Finds out which servers there are.
-    pub(super) fn discover(&mut self, _: Now, loss: Loss) {
+    pub(super) fn discover(&mut self, loss: Loss) {
         self.way = Way::Discovering(loss);
         if !std::mem::replace(&mut self.is_discovering, true) {
             self.jobs.push_back(Job::Discover);
@@ -214,7 +214,7 @@ impl Connection {
         match &mut self.way {
             Way::Asking(query) => {
                 if query.handle_refusal(now, uid).is_err() {
-                    self.discover(now, Loss::Refused);
+                    self.discover(Loss::Refused);
                 }
             }
             Way::Direct(direct) => {
@@ -252,7 +252,7 @@ impl Connection {
                     direct.question = None;
                     direct.next_question = Some(now.monotonic + QUESTION_INTERVAL);
                 }
-                _ => self.discover(now, Loss::Silent),
+                _ => self.discover(Loss::Silent),
             },
         }
     }
