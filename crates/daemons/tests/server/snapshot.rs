@@ -1,7 +1,8 @@
 //! All of a server's state as changes: another server that makes them is the same.
 
 use crate::stage::*;
-use zephyr_core::notice::Notice;
+use std::time::Duration;
+use zephyr_core::{notice::Notice, time::Now};
 use zephyr_engine::server::{Change, ChangeSource, Changed, Gone, ServerId, Stamp, peers::stream::StreamId};
 
 const PLACE: &[u8] = b"machine\0Tue Nov 24 22:08:04 2026\0pts/1\0";
@@ -35,6 +36,27 @@ fn a_server_made_of_anothers_state_is_the_same() {
     let (one, other) = (first.engine.gauges(), second.engine.gauges());
     assert_eq!((one.clients, one.unconfirmed, one.hosts), (other.clients, other.unconfirmed, other.hosts));
     assert_eq!((one.subscription_octets, one.locations), (other.subscription_octets, other.locations));
+}
+
+#[test]
+fn a_packet_that_waits_is_sent_again_in_time_whatever_the_clock_said_before_the_restart() {
+    let mut first = busy();
+    assert_eq!(first.send(there(), notice("foo", "bar", "", BOB), Yes).len(), 3, "an answer, and one for each of them");
+    assert_eq!(first.wait(5).len(), 4, "sent again after 2 s and 4 s");
+    let kept = first.engine.deliveries(first.now);
+    assert_eq!(kept.iter().map(|it| it.transmissions).collect::<Vec<usize>>(), [3, 3]);
+    let hour = Duration::from_secs(3600);
+    // What is sent the third time is sent again 4 s later.
+    for (wall, expected) in [(first.now.wall, 3), (first.now.wall - hour, 4), (first.now.wall + hour, 0)] {
+        let mut second = Stage::starting(Now { wall, ..Stage::new().now }, |_| ());
+        second.take_kept(&first);
+        let now = second.now;
+        for delivery in kept.clone() {
+            assert!(second.engine.restore_delivery(now, delivery));
+        }
+        let resent: Vec<u64> = second.wait(6).into_iter().map(|(second, _)| second).collect();
+        assert_eq!(resent.get(..2), Some(&[expected; 2][..]), "{resent:?}");
+    }
 }
 
 #[test]

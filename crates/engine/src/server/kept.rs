@@ -10,7 +10,7 @@ use crate::server::{
     },
     reply::Reply,
     snapshot::Source,
-    state::deliveries::{Addressee, Outgoing},
+    state::deliveries::{Addressee, Outgoing, longest_wait},
 };
 use bytes::Bytes;
 use std::{
@@ -224,8 +224,9 @@ impl Server {
         if !is_confirmed {
             return self.deliveries.hold(id, outgoing, &limits).is_ok();
         }
-        let due = now.monotonic + kept.due.duration_since(now.wall).unwrap_or_default();
-        self.deliveries.restore(outgoing, kept.transmissions, due, &limits).is_ok()
+        // The clock may have been set back since: nothing waits for longer than it would have without a restart.
+        let wait = kept.due.duration_since(now.wall).unwrap_or_default().min(longest_wait(kept.transmissions));
+        self.deliveries.restore(outgoing, kept.transmissions, now.monotonic + wait, &limits).is_ok()
     }
 
     /// The used authenticators, as changes.

@@ -501,6 +501,11 @@ impl Deliveries {
     }
 }
 
+/// The longest wait of a packet that was sent so many times; none where it was not sent yet.
+pub(crate) fn longest_wait(transmissions: usize) -> Duration {
+    if transmissions == 0 { Duration::ZERO } else { wait_after(transmissions) }
+}
+
 /// The wait after the nth transmission, counted from one.
 fn wait_after(transmission: usize) -> Duration {
     TO_CLIENT.get(transmission - 1).copied().unwrap_or(CLIENT_SILENCE)
