@@ -54,9 +54,13 @@ impl Site {
 
     /// Runs a host manager as a user types it in the folder, to the end of what was typed.
     fn typed(&self, arguments: &[&str]) -> Output {
+        self.typed_to(Command::new(ZHM), arguments)
+    }
+
+    /// As [`Site::typed`], with a command that ends in the program's name.
+    fn typed_to(&self, mut command: Command, arguments: &[&str]) -> Output {
         let listen = any_port(&self.network).to_string();
         let usual = ["--config-dir", "etc", "--pid-file", "zhm.pid", "--listen", &listen];
-        let mut command = Command::new(ZHM);
         command.args([&usual, arguments].concat()).current_dir(self.folder.path());
         command.env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET").stdin(Stdio::null());
         command.output().unwrap()
@@ -141,6 +145,27 @@ fn it_goes_into_the_background_and_serves_there() {
     site.logged("Terminate signal caught...");
     background.ends();
     assert!(!site.path("zhm.pid").exists());
+}
+
+/// Whoever starts it may hold locks and ends of pipes, which others wait for.
+#[test]
+fn what_it_inherits_is_not_held_in_the_background() {
+    let site = Site::new();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec 3>lock 9>>lock; exec \"$@\"", "sh", ZHM]);
+    let typed = site.typed_to(shell, &["127.0.0.1:9"]);
+    assert_eq!(texts(&typed), (Some(0), String::new(), String::new()));
+    let background = site.background();
+    let open = fs::read_dir(format!("/proc/{}/fd", background.0)).unwrap();
+    let open: Vec<_> = open.map(|entry| fs::read_link(entry.unwrap().path()).unwrap_or_default()).collect();
+    assert!(open.contains(&PathBuf::from("/dev/null")), "{open:?}");
+    let lock = fs::canonicalize(site.path("lock")).unwrap();
+    assert!(!open.contains(&lock), "{open:?}");
+    // And it serves: its own are not among what was closed.
+    let address: SocketAddr = site.logged("Ready for action on ").rsplit(' ').next().unwrap().parse().unwrap();
+    let mut alice = Program::new(address, "alice@OPEN.TEST");
+    let request = alice.send(Notice { kind: Kind::Stat, ..acked(b"HM_STAT", b"HMST_CLIENT", b"GIMMESTATS", b"") });
+    assert_eq!(alice.receive().1, request);
 }
 
 #[test]

@@ -4,12 +4,12 @@
 //! The new contents are written to `FILE.backup`, which then takes the file's place, as in C: whoever reads the file meanwhile finds the
 //! old contents or the new ones, and a full disk costs nothing.
 
-use super::variable;
-use crate::account;
-use nix::{
-    fcntl::{Flock, FlockArg, OFlag},
-    unistd::Uid,
+use super::{
+    lock::{self, Lock},
+    variable,
 };
+use crate::account;
+use nix::fcntl::OFlag;
 use std::{
     env,
     ffi::OsString,
@@ -161,37 +161,25 @@ fn metadata_of_file(path: &Path) -> Result<Option<fs::Metadata>, FileError> {
     what_else(about.file_type()).map_or(Ok(Some(about)), |what| Err(FileError::NoFile(what)))
 }
 
-/// The file that the new contents are written to. Only one program has it at a time.
+/// The file that the new contents are written to.
 struct Backup {
     path: PathBuf,
-    file: Flock<File>,
+    file: File,
+    // Ends last: only one program has the file at a time.
+    _lock: Lock,
 }
 
 impl Backup {
-    /// Opens `FILE.backup`, and waits until nobody else has it.
+    /// Makes `FILE.backup` anew, when nobody else changes the file any more.
     fn open(path: &Path, permissions: u32) -> Result<Self, VariableError> {
+        let lock = Lock::take(path, lock::PATIENCE);
+        let lock = lock.map_err(|(path, error)| VariableError::Unwritten { path, error })?;
         let mut name: OsString = path.into();
         name.push(BACKUP);
         let path = PathBuf::from(name);
-        let unwritten = |error| VariableError::Unwritten { path: path.clone(), error };
-        loop {
-            let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
-            let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(false).mode(permissions).custom_flags(flags);
-            let opened = options.open(&path).map_err(unwritten)?;
-            let file = Flock::lock(opened, FlockArg::LockExclusive).map_err(|(_, error)| unwritten(error.into()))?;
-            let about = file.metadata().map_err(unwritten)?;
-            // Another program may have put it into the file's place while this one waited.
-            let is_still_there = fs::symlink_metadata(&path).is_ok_and(|now| is_same(&now, &about));
-            if !is_still_there {
-                continue;
-            }
-            // What is left of somebody else's, or has another name as well, is not this user's to overwrite.
-            if !about.is_file() || about.uid() != Uid::effective().as_raw() || about.nlink() != 1 {
-                let foreign = "this is in the way, and no file of yours alone: move it";
-                return Err(unwritten(io::Error::new(io::ErrorKind::AlreadyExists, foreign)));
-            }
-            return Ok(Self { path, file });
+        match create(&path, permissions) {
+            Ok(file) => Ok(Self { path, file, _lock: lock }),
+            Err(error) => Err(VariableError::Unwritten { path, error }),
         }
     }
 
@@ -200,7 +188,6 @@ impl Backup {
         let written = self.write(content, kept).and_then(|()| fs::rename(&self.path, path));
         if let Err(error) = written {
             let path = self.path.clone();
-            // Its lock is held until it is gone.
             self.abandon()?;
             return Err(VariableError::Unwritten { path, error });
         }
@@ -210,12 +197,11 @@ impl Backup {
     }
 
     fn write(&mut self, content: &[u8], kept: Option<&fs::Metadata>) -> io::Result<()> {
-        self.file.set_len(0)?;
         self.file.write_all(content)?;
         if let Some(kept) = kept {
             let own = self.file.metadata()?;
             if (kept.uid(), kept.gid()) != (own.uid(), own.gid()) {
-                fchown(&*self.file, Some(kept.uid()), Some(kept.gid()))?;
+                fchown(&self.file, Some(kept.uid()), Some(kept.gid()))?;
             }
             self.file.set_permissions(Permissions::from_mode(kept.mode() & PERMISSIONS))?;
         }
@@ -224,15 +210,23 @@ impl Backup {
 
     /// Removes it: the file stays as it was.
     fn abandon(self) -> Result<(), VariableError> {
-        let Self { path, file } = self;
-        fs::remove_file(&path).map_err(|error| VariableError::Unwritten { path, error })?;
-        drop(file);
-        Ok(())
+        fs::remove_file(&self.path).map_err(|error| VariableError::Unwritten { path: self.path.clone(), error })
     }
 }
 
-fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
+/// Makes a file that nobody has open. What a program has left behind there that was ended early, perhaps one of C, is removed: others may
+/// be able to read it.
+fn create(path: &Path, permissions: u32) -> io::Result<File> {
+    match fs::symlink_metadata(path) {
+        Ok(left) if lock::is_own(&left) => fs::remove_file(path)?,
+        // What is somebody else's, or has another name as well, is not this user's to remove.
+        Ok(_) => return Err(lock::in_the_way()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(permissions).custom_flags(OFlag::O_NOFOLLOW.bits());
+    options.open(path)
 }
 
 /// The name, if a line could have it.
@@ -288,8 +282,12 @@ fn is_of(raw: &[u8], name: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::variables::Variables;
-    use nix::{sys::stat::Mode, unistd::mkfifo};
-    use std::{os::unix::fs::symlink, thread};
+    use nix::{
+        fcntl::{Flock, FlockArg},
+        sys::stat::Mode,
+        unistd::mkfifo,
+    };
+    use std::{io::Read as _, os::unix::fs::symlink, sync::mpsc, thread, time::Duration};
 
     /// A file in a folder of its own.
     fn file_with(content: &str) -> (tempfile::TempDir, VariableFile) {
@@ -374,7 +372,7 @@ mod tests {
         assert_eq!(content(&file), "a = 1\n");
         let away = VariableFile::at(folder.path().join("no/such/folder"));
         let said = away.set("a", b"1").unwrap_err().to_string();
-        assert_eq!(said, format!("{}.backup: No such file or directory", away.path().display()));
+        assert_eq!(said, format!("{}.lock: No such file or directory", away.path().display()));
     }
 
     #[test]
@@ -412,9 +410,32 @@ mod tests {
         let mut backup = Backup::open(&path, PRIVATE).unwrap();
         // As a full disk does, this device takes nothing.
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        backup.file = Flock::lock(full, FlockArg::LockExclusive).unwrap();
+        backup.file = full;
         assert!(backup.write_over(&path, b"a = 2\n", None).is_err());
         assert_eq!((content(&file).as_str(), names_in(&folder)), ("a = 1\n", vec!["vars".into()]));
+    }
+
+    /// A backup that a program of C has left can be read, and so be locked, by others.
+    #[test]
+    fn what_is_left_behind_is_neither_waited_for_nor_written_to() {
+        let (folder, file) = file_with("a = 1\n");
+        fs::set_permissions(file.path(), Permissions::from_mode(PRIVATE)).unwrap();
+        let left = folder.path().join("vars.backup");
+        fs::write(&left, "left").unwrap();
+        fs::set_permissions(&left, Permissions::from_mode(0o644)).unwrap();
+        let others = File::open(&left).unwrap();
+        let mut others = Flock::lock(others, FlockArg::LockExclusive).unwrap();
+        let (sender, done) = mpsc::channel();
+        let changing = file.clone();
+        thread::spawn(move || sender.send(changing.set("secret", b"2").map_err(|error| error.to_string())));
+        // A limit only for a test that fails.
+        assert_eq!(done.recv_timeout(Duration::from_secs(120)), Ok(Ok(())), "others keep nobody waiting");
+        assert_eq!(content(&file), "a = 1\nsecret = 2\n");
+        assert_eq!(fs::metadata(file.path()).unwrap().mode() & PERMISSIONS, PRIVATE);
+        let mut read = String::new();
+        others.read_to_string(&mut read).unwrap();
+        assert_eq!(read, "left", "whoever had it open is shown nothing that is private");
+        assert_eq!(names_in(&folder), ["vars"]);
     }
 
     #[test]

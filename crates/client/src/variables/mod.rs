@@ -4,6 +4,7 @@
 //! * [`VariableFile`]: one file, in which variables are set and unset
 
 mod change;
+mod lock;
 
 pub use change::{VariableError, VariableFile};
 

@@ -9,11 +9,11 @@ use crate::settings::{Log, LogTarget};
 use nix::unistd;
 use std::{
     env,
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, BufRead, BufReader, Read, Write},
     net::UdpSocket,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, OwnedFd, RawFd},
         unix::process::{CommandExt, ExitStatusExt},
     },
     process::{Child, Command, ExitCode, Stdio},
@@ -67,6 +67,26 @@ fn wait_until_ready(mut child: Child) -> io::Result<ExitCode> {
     }
     // It has said why. A status of success without being ready is that of a host manager that was told to stop.
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// The descriptors that this process has open.
+const OPEN: &str = "/dev/fd";
+/// The last one that the second one was given on purpose: standard error.
+const LAST_GIVEN: RawFd = 2;
+
+/// Closes what the second one has inherited and was not given on purpose: whoever started the first one may hold locks and
+/// ends of pipes, and others wait until nobody has them.
+///
+/// Call it before anything is opened. Where the system does not tell what is open, nothing is closed.
+pub(super) fn close_inherited() {
+    let Ok(open) = fs::read_dir(OPEN) else { return };
+    let numbers = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<RawFd>().ok());
+    // All of them first: the folder is among them, and closed by then.
+    let inherited: Vec<RawFd> = numbers.filter(|&number| number > LAST_GIVEN).collect();
+    for number in inherited {
+        // That of the folder is none any more.
+        let _ = unistd::close(number);
+    }
 }
 
 /// What the second one holds of the place where it was started, until it is ready.

@@ -49,6 +49,9 @@ const IDENTITY: Identity = Identity { program: "zhm", syslog: "hm" };
 /// named, 1 when it cannot begin for another reason. That a server's name is not known at the moment is none, unless it is only
 /// to say that the host has started.
 pub fn run(options: &Options) -> ExitCode {
+    if options.in_background {
+        background::close_inherited();
+    }
     let options = &in_any_folder(options.clone());
     let LoadedSettings { settings, warnings } = match HostManagerSettings::load(&options.config_dir) {
         Ok(loaded) => loaded,
