@@ -683,3 +683,21 @@ fn a_server_that_is_alone_keeps_its_hosts() {
     }
     drop(manager);
 }
+
+/// What `check --servers` says with this settings file and, beside it, this list.
+fn servers_of(settings: &str, list: &str) -> (Said, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "zephyr.toml", settings);
+    write(folder.path(), "server.list", list);
+    let path = folder.path().to_str().unwrap();
+    (zephyrctl(Path::new("/nowhere"), &["--config-dir", path, "check", "--servers"]), folder)
+}
+
+#[test]
+fn servers_are_not_looked_for_by_settings_that_are_broken() {
+    let (said, folder) = servers_of("[zhm]\nsources = [\"hesiod\", \"setings\"]\n", "127.0.0.1\n");
+    let path = folder.path().display();
+    assert_eq!(said.status, Some(1), "{}", said.out);
+    assert!(said.out.starts_with(&format!("{path}/zephyr.toml:2:22: sources: expected one of ")), "{}", said.out);
+    assert!(said.out.ends_with(&format!("1 problem in {path}\n")), "{}", said.out);
+}

@@ -65,7 +65,8 @@ pub(super) fn run(options: &Options, check: &Check) -> ExitCode {
     tell(options, &format!("{}{as_user}", server.config_dir.display()), &findings)
 }
 
-fn tell(options: &Options, place: &str, findings: &Findings) -> ExitCode {
+/// Says what was found, in this place.
+pub(super) fn tell(options: &Options, place: &str, findings: &Findings) -> ExitCode {
     let outcome = if findings.problems.is_empty() { Outcome::Done } else { Outcome::Problem };
     if options.json {
         print_json(findings, outcome)

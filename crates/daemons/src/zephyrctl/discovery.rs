@@ -1,6 +1,6 @@
 //! `zephyrctl check --servers`: how a host manager and programs on this machine find their servers, by the same code.
 
-use super::{Outcome, options::Options, print, print_json, show::printable};
+use super::{Outcome, check, options::Options, print, print_json, show::printable};
 use crate::{settings::HostManagerSettings, zhm::discovery};
 use serde::Serialize;
 use std::{process::ExitCode, time::Duration};
@@ -36,8 +36,11 @@ struct PassedOver<'a> {
 
 /// Asks, and says what was answered.
 pub(super) fn run(options: &Options) -> ExitCode {
-    // What is wrong in the file is for `zephyrctl check --files`.
-    let settings = HostManagerSettings::load(&options.config_dir).map(|loaded| loaded.settings).unwrap_or_default();
+    let settings = match HostManagerSettings::load(&options.config_dir) {
+        Ok(loaded) => loaded.settings,
+        // A host manager does not start with them, so nothing follows from the sources.
+        Err(findings) => return check::tell(options, &options.config_dir.display().to_string(), &findings),
+    };
     let survey = discovery::of_settings(&settings.zhm, &options.config_dir).survey(TIMEOUT);
     let outcome = if survey.result.is_ok() { Outcome::Done } else { Outcome::Problem };
     if options.json { print_json(&said(&survey), outcome) } else { print(&text(&survey), outcome) }.into()
