@@ -124,6 +124,41 @@ fn a_program_ends_nothing_that_came_through_its_hosts_manager() {
     assert_eq!(left(&stage), (0, 0));
 }
 
+/// Where no host manager runs, anybody on the host opens its port.
+#[test]
+fn who_opens_a_free_port_of_host_managers_ends_nobody_who_came_another_way() {
+    let mut stage = Stage::new();
+    let direct = at(here(), 5000);
+    stage.subscribe(direct, ALICE, 5000, b"c\0*\0\0");
+    let location =
+        Notice { body: b"host\0Tue Nov 24 2026\0tty\0", port: 5000, ..notice("LOGIN", ALICE, "OPSTAFF", ALICE) };
+    stage.send(direct, location, Yes);
+    let left = |stage: &Stage| (stage.engine.gauges().clients, stage.engine.gauges().locations);
+    for opcode in ["BOOT", "FLUSH"] {
+        stage.send(here(), hm(opcode), No);
+        assert_eq!(left(&stage), (1, 1), "{opcode}");
+    }
+    // He has subscribed by that port himself: it speaks for what came through it.
+    stage.subscribe(here(), BOB, 5001, b"c\0*\0\0");
+    stage.send(here(), hm("BOOT"), No);
+    assert_eq!(left(&stage), (1, 1), "of the other nothing");
+    assert_eq!(stage.list(direct, ALICE, 5000), "c|*||");
+}
+
+/// So a host that has really begun anew loses those clients, too.
+#[test]
+fn clients_that_came_another_way_are_asked_when_their_host_boots() {
+    let mut stage = Stage::new();
+    let direct = at(here(), 5000);
+    stage.subscribe(direct, ALICE, 5000, b"c\0*\0\0");
+    stage.absent.push(here().ip());
+    let asked = stage.send(here(), hm("BOOT"), No);
+    let probe = asked.iter().find(|packet| packet.is_probe()).expect("it is asked");
+    assert_eq!((probe.to, stage.engine.gauges().clients), (direct, 1));
+    stage.is_closed(probe.to, &probe.octets);
+    assert_eq!(stage.engine.gauges().clients, 0);
+}
+
 #[test]
 fn the_dump_is_as_c_servers_write_it() {
     let mut stage = Stage::new();

@@ -18,7 +18,10 @@ use crate::server::{
     },
 };
 use bytes::Bytes;
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+};
 use zephyr_core::{
     kind::Kind,
     limits::Limits,
@@ -42,14 +45,14 @@ impl Server {
         match request.notice.opcode {
             names::FLUSH => {
                 if self.may_flush(request) {
-                    self.flush_host(request.from);
+                    self.flush_host(request.now, request.from);
                 } else {
                     self.drop_flood(request.from);
                 }
             }
             names::BOOT => {
                 if self.may_flush(request) {
-                    self.flush_host(request.from);
+                    self.flush_host(request.now, request.from);
                 } else if self.is_usual(request.from) && self.holds_of(request.from.ip()) {
                     // Not answered: it would go on with what was there before.
                     self.drop_flood(request.from);
@@ -85,7 +88,7 @@ impl Server {
         match request.notice.opcode {
             names::FLUSH | names::BOOT if !self.may_flush(request) => self.drop_flood(request.from),
             names::FLUSH | names::BOOT if self.config.neighbours.believe == Belief::Addresses => {
-                self.flush_host(request.from);
+                self.flush_host(request.now, request.from);
             }
             // Only the other server's address shows it, so whoever is there may say so himself.
             names::FLUSH | names::BOOT => self.doubt_host(request.now, request.from),
@@ -137,35 +140,49 @@ impl Server {
         self.changed(Change::HostKnown { manager, local: path.local });
     }
 
-    /// The clients that are this manager's.
-    fn clients_of(&self, manager: SocketAddr) -> Vec<ClientId> {
-        let is_usual = self.is_usual(manager);
-        let is_concerned = |client: &Client| is_usual || client.through == manager.port();
+    /// The clients of a manager's host: those that came through its port, and the others.
+    fn clients_of(&self, manager: SocketAddr) -> (Vec<ClientId>, Vec<ClientId>) {
+        let came_through = |client: &Client| client.through == manager.port();
         let of_host = self.clients.of_host(manager.ip());
-        of_host.filter(|&id| self.clients.get(id).is_some_and(is_concerned)).collect()
+        of_host.partition(|&id| self.clients.get(id).is_some_and(came_through))
     }
 
     /// Asks the clients of a host whether they are there.
     fn doubt_host(&mut self, now: Now, manager: SocketAddr) {
-        for id in self.clients_of(manager) {
+        let (own, others) = self.clients_of(manager);
+        let others = if self.is_usual(manager) { others } else { Vec::new() };
+        for id in own.into_iter().chain(others) {
             self.doubt(now, id);
         }
     }
 
-    fn flush_host(&mut self, manager: SocketAddr) {
+    /// Ends what came through a manager. Where it is the one at the usual port, its host may have begun anew: clients that
+    /// came another way are asked, and locations without a client go, unless nobody came through it.
+    fn flush_host(&mut self, now: Now, manager: SocketAddr) {
         let is_usual = self.is_usual(manager);
-        let clients = self.clients_of(manager);
+        let (own, others) = self.clients_of(manager);
         self.counters.host_flushes += 1;
-        self.report(LogEvent::HostFlushed { host: manager, clients: clients.len() });
-        let gone = if is_usual { self.locations.remove_host(manager.ip()) } else { self.locations_of(&clients) };
+        self.report(LogEvent::HostFlushed { host: manager, clients: own.len() });
+        let is_whole = is_usual && (others.is_empty() || !own.is_empty());
+        let gone = if is_whole { self.locations_of_host(manager.ip(), &others) } else { self.locations_of(&own) };
         self.locations_gone(gone);
-        if (is_usual || !clients.is_empty()) && self.forget_packets_of(manager.ip()) {
+        if (is_whole || !own.is_empty()) && self.forget_packets_of(manager.ip()) {
             self.changed(Change::ProofsUndone { host: manager.ip() });
         }
-        for id in clients {
+        for id in own {
             self.take_client(id, Gone::Ended);
         }
+        if is_usual {
+            others.into_iter().for_each(|id| self.doubt(now, id));
+        }
         self.clear_up();
+    }
+
+    /// Takes the locations of a host off the table, but for those at the addresses of these clients.
+    fn locations_of_host(&mut self, host: IpAddr, spared: &[ClientId]) -> Vec<GoneLocation> {
+        let spared = spared.iter().filter_map(|&id| self.clients.get(id)).map(Client::address);
+        let spared: BTreeSet<SocketAddr> = spared.collect();
+        self.locations.remove_host(host, |address| !spared.contains(&address))
     }
 
     /// Takes the locations at the addresses of these clients off the table.

@@ -262,20 +262,26 @@ impl Locations {
         [Standing::Proven, Standing::Unproven].iter().any(|&standing| self.per_host.contains_key(&(host, standing)))
     }
 
-    /// Forgets whatever was told from one host, and gives it.
-    pub(crate) fn remove_host(&mut self, host: IpAddr) -> Vec<GoneLocation> {
-        self.remove_addresses(SocketAddr::new(host, 0), SocketAddr::new(host, u16::MAX), true)
+    /// Forgets what was told from those addresses of one host that are `meant`, and gives it.
+    pub(crate) fn remove_host(&mut self, host: IpAddr, meant: impl Fn(SocketAddr) -> bool) -> Vec<GoneLocation> {
+        self.remove_addresses(SocketAddr::new(host, 0), SocketAddr::new(host, u16::MAX), true, meant)
     }
 
     /// Forgets what was told for one address and port, and gives it. What was told with proof is kept unless `proven`.
     pub(crate) fn remove_address(&mut self, address: SocketAddr, proven: bool) -> Vec<GoneLocation> {
-        self.remove_addresses(address, address, proven)
+        self.remove_addresses(address, address, proven, |_| true)
     }
 
-    fn remove_addresses(&mut self, first: SocketAddr, last: SocketAddr, proven: bool) -> Vec<GoneLocation> {
+    fn remove_addresses(
+        &mut self,
+        first: SocketAddr,
+        last: SocketAddr,
+        proven: bool,
+        meant: impl Fn(SocketAddr) -> bool,
+    ) -> Vec<GoneLocation> {
         let none: Arc<[u8]> = Arc::from(&b""[..]);
         let from_first = self.by_address.range((first, none)..);
-        let found = from_first.take_while(|(address, _)| *address <= last);
+        let found = from_first.take_while(|(address, _)| *address <= last).filter(|(address, _)| meant(*address));
         let found = found.map(|(address, user)| (user.clone(), *address)).collect();
         self.remove_all(found, proven)
     }
@@ -318,7 +324,7 @@ mod tests {
         assert_eq!(locations.of(b"a")[0].address, at(2, 5), "newest first");
         locations.remove_address(at(1, 5), true);
         assert_eq!((locations.of(b"a").len(), locations.of(b"b").len(), locations.of(b"c").len()), (1, 2, 0));
-        locations.remove_host(at(1, 0).ip());
+        locations.remove_host(at(1, 0).ip(), |_| true);
         assert_eq!((locations.of(b"a").len(), locations.of(b"b").len()), (1, 1));
         locations.remove_user(b"a", None);
         assert_eq!(locations.len(), 1, "b is still there: removing a user with several locations harms nobody else");
