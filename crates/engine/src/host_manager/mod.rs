@@ -8,6 +8,7 @@ mod check;
 mod discovering;
 mod discovery;
 pub mod event;
+mod greetings;
 mod lookup;
 mod network_change;
 mod outputs;
@@ -38,6 +39,7 @@ use crate::{
 use bytes::Bytes;
 use discovering::Discovering;
 use event::{Event, LogEvent};
+use greetings::Greetings;
 use network_change::NetworkChange;
 use outputs::Outputs;
 use owner::{Unowned, Users};
@@ -130,6 +132,7 @@ pub struct HostManager {
     remote_answers: RemoteAnswers,
     started: Duration,
     reachability: Reachability,
+    greetings: Greetings,
     discovering: Discovering,
     returning: Returning,
     network_change: NetworkChange,
@@ -206,6 +209,7 @@ impl HostManager {
             remote_answers: RemoteAnswers::default(),
             started: now.monotonic,
             reachability: Reachability::new(!config.attach),
+            greetings: Greetings::default(),
             discovering: Discovering::default(),
             returning: Returning::default(),
             network_change: NetworkChange::default(),

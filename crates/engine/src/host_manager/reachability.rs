@@ -24,7 +24,7 @@ use zephyr_core::{
     notice::{Claim, Notice},
     schedule::GREETING,
     time::Now,
-    uid::UidSource,
+    uid::{Uid, UidSource},
 };
 
 /// Why the current server is left.
@@ -63,7 +63,7 @@ pub(super) struct Reachability {
     pub(super) looking: bool,
     /// The host was flushed, and nothing was sent since.
     pub(super) deactivated: bool,
-    /// When the current server last sent anything.
+    /// When the current server last answered anything.
     pub(super) last_received: Option<Duration>,
     /// The host's first greeting, which says that it has just started, was not answered yet.
     booting: bool,
@@ -88,8 +88,8 @@ impl Reachability {
         }
     }
 
-    /// The current server has sent something; gives back what it was being asked for.
-    pub(super) const fn received(&mut self, now: Duration) -> Option<Check> {
+    /// The current server has answered a greeting or a packet; gives back what it was being asked for.
+    pub(super) const fn answered(&mut self, now: Duration) -> Option<Check> {
         self.last_received = Some(now);
         self.booting = false;
         self.greeting_due = None;
@@ -284,11 +284,14 @@ impl HostManager {
     /// Tells the current server something, if it is known where it is.
     pub(super) fn tell_server(&mut self, now: Now, opcode: &[u8]) {
         if let Some(server) = self.server_address() {
-            self.tell(now, server, opcode);
+            let uid = self.tell(now, server, opcode);
+            if matches!(opcode, names::BOOT | names::ATTACH) {
+                self.greetings.sent(server, uid);
+            }
         }
     }
 
-    fn tell(&mut self, now: Now, server: SocketAddr, opcode: &[u8]) {
+    fn tell(&mut self, now: Now, server: SocketAddr, opcode: &[u8]) -> Uid {
         let notice = Notice {
             kind: Kind::HmCtl,
             class: names::ZEPHYR_CTL,
@@ -297,11 +300,11 @@ impl HostManager {
             multinotice: b"0/0",
             ..Notice::EMPTY
         };
-        self.send_own(now, server, notice);
+        self.send_own(now, server, notice)
     }
 
-    /// Sends a server a notice of the host manager's own.
-    pub(super) fn send_own(&mut self, now: Now, server: SocketAddr, notice: Notice<'_>) {
+    /// Sends a server a notice of the host manager's own, and gives back its uid.
+    pub(super) fn send_own(&mut self, now: Now, server: SocketAddr, notice: Notice<'_>) -> Uid {
         let uid = self.uids.next(&now);
         let notice = Notice {
             uid,
@@ -315,5 +318,6 @@ impl HostManager {
         if let Ok(packet) = notice.write(&Claim::NONE, Limits::COMPATIBLE) {
             self.outputs.send(server, packet);
         }
+        uid
     }
 }

@@ -15,19 +15,25 @@ impl HostManager {
             return self.outputs.tell(LogEvent::NotTheServer { from });
         }
         self.statistics.server_packets += 1;
-        let check = self.reachability.received(now.monotonic);
-        if let Some(server) = self.servers.current_mut() {
-            server.unsent = None;
-        }
         let packet = received.packet.packet();
         let notice = &packet.notice;
         match (notice.kind, notice.opcode) {
             (Kind::HmCtl, names::SHUTDOWN) => {
-                return self.change_server(now, Change::Gone { suggestion: suggestion(notice.body) });
+                self.change_server(now, Change::Gone { suggestion: suggestion(notice.body) });
             }
             (Kind::HmCtl, names::PING) => self.answer_ping(received),
             (Kind::HmCtl, opcode) => self.outputs.tell(LogEvent::BadControl { opcode: opcode.into() }),
-            _ => self.handle_answer(received, notice),
+            _ if self.handle_answer(received, notice) => self.note_answer(now),
+            _ => self.outputs.tell(LogEvent::NotInQueue { from }),
+        }
+    }
+
+    /// The current server has answered something that it was sent, so it is there. Nothing else shows that: its address alone
+    /// can be forged.
+    fn note_answer(&mut self, now: Now) {
+        let check = self.reachability.answered(now.monotonic);
+        if let Some(server) = self.servers.current_mut() {
+            server.unsent = None;
         }
         if self.reachability.looking {
             self.resume(now);
@@ -44,24 +50,26 @@ impl HostManager {
         }
     }
 
-    fn handle_answer(&mut self, received: &Received, notice: &Notice<'_>) {
-        let from = received.from;
-        // First by uid: programs use the greetings' opcodes as they like.
+    /// Handles what may be an answer; whether something waits for it.
+    fn handle_answer(&mut self, received: &Received, notice: &Notice<'_>) -> bool {
+        // First by the queue: programs use the greetings' opcodes as they like.
         if let Some(entry) = self.queue.answered(notice) {
             if entry.kind == Kind::Acked {
                 self.outputs.send_from(entry.local, entry.client(), received.packet.octets().clone());
             }
-        } else if notice.instance == names::HM && matches!(notice.opcode, names::BOOT | names::ATTACH) {
-            let mut fields = notice.body.split(|&octet| octet == 0);
-            if let Some(server) = self.servers.current_mut() {
-                server.long_headers = fields.any(|field| field == names::LONG_HEADERS);
-            }
-            if notice.opcode == names::BOOT {
-                self.outputs.tell(Event::Boot(Boot::Acknowledged));
-            }
-        } else {
-            self.outputs.tell(LogEvent::NotInQueue { from });
+            return true;
         }
+        if !self.greetings.answered(received.from, notice.uid) {
+            return false;
+        }
+        let mut fields = notice.body.split(|&octet| octet == 0);
+        if let Some(server) = self.servers.current_mut() {
+            server.long_headers = fields.any(|field| field == names::LONG_HEADERS);
+        }
+        if notice.opcode == names::BOOT {
+            self.outputs.tell(Event::Boot(Boot::Acknowledged));
+        }
+        true
     }
 
     /// The current server answers: it gets what was kept for it.

@@ -31,11 +31,17 @@ fn packets_of_the_server_are_counted() {
     assert_eq!(stage.statistics()[3], "4");
 }
 
-/// Booting ends with the first packet of the server, whichever it is.
+/// Booting ends with the first answer of the server, unlike in C, where whatever comes from its address ends it.
 #[test]
-fn the_first_packet_of_a_server_ends_booting() {
-    let (mut stage, _) = Stage::with(2, |_| ());
+fn the_first_answer_of_a_server_ends_booting() {
+    let (mut stage, greeting) = Stage::with(2, |_| ());
     stage.send(server(1), order("PING"));
+    stage.send(server(1), Notice { kind: Kind::ServAck, instance: b"HM", ..order("BOOT") });
+    assert_eq!(told(&stage.send(CLIENT, order("NEWSERV"))), ["10.77.0.1:2103 DETACH", "10.77.0.2:2103 BOOT"]);
+    drop(greeting);
+
+    let (mut stage, greeting) = Stage::with(2, |_| ());
+    stage.answer(&greeting[0], Kind::ServAck, b"SENT\0");
     let sent = stage.send(server(1), shutdown(b""));
     assert_eq!(told(&sent), ["10.77.0.1:2103 DETACH", "10.77.0.2:2103 ATTACH"]);
 }
@@ -138,18 +144,77 @@ fn an_order_of_the_server_that_is_none_is_told() {
     }
 }
 
-/// Not only an answer to the greeting: whatever shows that the server is there.
+/// Not only an answer to the greeting: an answer to a packet shows as well that the server is there.
 #[test]
-fn what_is_kept_goes_out_after_any_answer_or_question() {
-    for (kind, opcode) in [(Kind::ServAck, "BOOT"), (Kind::ServAck, "x"), (Kind::ServNak, "x"), (Kind::HmCtl, "PING")] {
-        let (mut stage, _) = Stage::with(1, |_| ());
+fn what_is_kept_goes_out_after_any_answer() {
+    for (kind, answers_greeting) in [(Kind::ServAck, true), (Kind::ServNak, true), (Kind::ServAck, false)] {
+        let mut stage = Stage::settled();
+        let known = stage.packet(notice("message", "known"));
+        stage.give(CLIENT, &known);
+        let sent = stage.send(server(1), shutdown(b""));
         let octets: Vec<Bytes> = ["one", "two", "three"].map(|opcode| stage.packet(notice("message", opcode))).into();
         octets.iter().for_each(|octets| drop(stage.give(CLIENT, octets)));
-        let sent = stage.send(server(1), Notice { kind, instance: b"HM", ..order(opcode) });
-        let sent: Vec<&Sent> = sent.iter().filter(|packet| packet.notice().class == b"message").collect();
-        let expected: Vec<Sent> = octets.into_iter().map(|octets| Sent { to: server(1), octets }).collect();
-        assert_eq!(sent, expected.iter().collect::<Vec<_>>(), "{kind:?} {opcode}: the oldest first, not the newest");
+        let known = Sent { to: server(1), octets: known };
+        let sent = stage.answer(if answers_greeting { &sent[1] } else { &known }, kind, b"SENT\0");
+        let sent: Vec<&Sent> = sent.iter().filter(|packet| packet.to == server(1)).collect();
+        let mut expected: Vec<Sent> = octets.into_iter().map(|octets| Sent { to: server(1), octets }).collect();
+        if answers_greeting {
+            expected.insert(0, known);
+        }
+        assert_eq!(sent, expected.iter().collect::<Vec<_>>(), "{kind:?}: the oldest first, not the newest");
         let again = stage.wait(12).into_iter().filter(|(_, packet)| packet.notice().opcode == b"one");
         assert_eq!(again.map(|(second, _)| second).collect::<Vec<_>>(), [2, 4, 8, 12], "their waits begin anew");
     }
+}
+
+/// Unlike in C: anybody can send from a server's address, but who has not seen what this host sends answers none of it.
+#[test]
+fn what_answers_nothing_shows_no_server() {
+    let junk = [
+        (Kind::ServAck, "BOOT"),
+        (Kind::ServAck, "x"),
+        (Kind::ServNak, "x"),
+        (Kind::HmCtl, "PING"),
+        (Kind::HmCtl, "x"),
+    ];
+    for (kind, opcode) in junk {
+        let mut stage = Stage::settled();
+        stage.send(CLIENT, notice("message", "kept"));
+        stage.send(server(1), shutdown(b""));
+        let sent = stage.send(server(1), Notice { kind, instance: b"HM", ..order(opcode) });
+        assert!(sent.iter().all(|packet| packet.notice().class != b"message"), "{kind:?} {opcode}: {sent:?}");
+        assert!(stage.machine.is_looking(), "{kind:?} {opcode}");
+        assert_eq!(stage.statistics()[3], "3", "counted all the same");
+    }
+}
+
+/// The same of a server that has died: it is given up, whatever is sent in its name.
+#[test]
+fn what_answers_nothing_keeps_no_dead_server() {
+    for (kind, opcode) in [(Kind::ServAck, "x"), (Kind::HmCtl, "PING")] {
+        let mut stage = Stage::settled_with(2, b"SENT\0");
+        stage.send(CLIENT, notice("message", ""));
+        for _ in 0..22 {
+            stage.wait(1);
+            stage.send(server(1), Notice { kind, ..order(opcode) });
+        }
+        assert_eq!(stage.machine.server_address(), Some(server(2)), "{kind:?} {opcode}");
+    }
+}
+
+/// An answer counts once, and an answer to a greeting of another server not at all.
+#[test]
+fn an_answer_to_a_greeting_counts_once_and_from_whom_was_greeted() {
+    let (mut stage, greeting) = Stage::with(2, |_| ());
+    let next = stage.send(CLIENT, order("NEWSERV")).remove(1);
+    assert_eq!(next.to, server(2));
+    stage.answer(&Sent { to: server(2), ..greeting[0].clone() }, Kind::ServAck, b"SENT\0");
+    assert!(stage.machine.is_looking());
+    stage.answer(&next, Kind::ServAck, b"SENT\0");
+    assert!(!stage.machine.is_looking());
+    stage.wait(3);
+    let sent = stage.send(server(2), shutdown(b"10.77.0.2\0"));
+    assert_eq!(sent[1].to, server(2));
+    stage.answer(&next, Kind::ServAck, b"SENT\0");
+    assert!(stage.machine.is_looking(), "the same again");
 }

@@ -103,10 +103,19 @@ const TABLE: &[Row] = &[
         &["servers:nothing_waits_for_the_name_service", "names:a_look_up_that_never_ends_keeps_nothing_back"],
     ),
     row(6, "the waits for a greeting", &["servers:greetings_become_rarer_with_each_round"]),
-    row(6, "any packet of the server begins them anew", &["servers:any_packet_of_the_server_begins_the_waits_anew"]),
+    row(6, "any answer of the server begins them anew", &["servers:any_answer_of_the_server_begins_the_waits_anew"]),
     row(7, "only from the current server's address and port", &["answers:only_the_current_server_is_listened_to"]),
     row(7, "what is taken is counted", &["answers:packets_of_the_server_are_counted"]),
-    row(7, "what is taken ends booting", &["answers:the_first_packet_of_a_server_ends_booting"]),
+    row(7, "an answer ends booting", &["answers:the_first_answer_of_a_server_ends_booting"]),
+    row(
+        7,
+        "fault of C: whatever comes from a server's address shows that it is there",
+        &[
+            "answers:what_answers_nothing_shows_no_server",
+            "answers:what_answers_nothing_keeps_no_dead_server",
+            "answers:an_answer_to_a_greeting_counts_once_and_from_whom_was_greeted",
+        ],
+    ),
     row(7, "answers to greetings go to nobody", &["answers:the_answer_to_a_greeting_goes_to_nobody"]),
     row(
         7,
@@ -129,7 +138,7 @@ const TABLE: &[Row] = &[
     row(
         7,
         "the queue goes out when there is a server again, by new waits; fault of C: the newest first",
-        &["answers:what_is_kept_goes_out_after_any_answer_or_question", "main:a_new_server_gets_the_oldest_first"],
+        &["answers:what_is_kept_goes_out_after_any_answer", "main:a_new_server_gets_the_oldest_first"],
     ),
     row(8, "packets are counted", &["programs:packets_of_programs_are_counted"]),
     row(
