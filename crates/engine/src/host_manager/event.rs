@@ -90,6 +90,8 @@ pub enum LogEvent {
     NotInQueue { from: SocketAddr },
     /// An order of the server that is none.
     BadControl { opcode: Box<[u8]> },
+    /// A server says that it goes, right after one said so; it is told once.
+    TooManyFarewells { from: SocketAddr },
     /// A request of a program that is none.
     BadRequest { opcode: Box<[u8]> },
     /// A program asks to flush the host, and may not.
@@ -170,6 +172,7 @@ impl fmt::Display for LogEvent {
             Self::NotTheServer { from } => write!(f, "Bad notice from port {} ({from} is not the server)", from.port()),
             Self::NotInQueue { from } => write!(f, "Hey! This packet isn't in my queue! ({from})"),
             Self::BadControl { opcode } => write!(f, "Bad control message: {}", text(opcode)),
+            Self::TooManyFarewells { from } => write!(f, "too many servers go down, {from} is not believed at once"),
             Self::BadRequest { opcode } => write!(f, "Bad control notice from client: {}", text(opcode)),
             Self::FlushRefused => f.write_str("Client requested hm flush (rejected)"),
             Self::NotYours { opcode, owner: Owner::User(user) } => {

@@ -8,6 +8,7 @@ mod check;
 mod discovering;
 mod discovery;
 pub mod event;
+mod farewells;
 mod greetings;
 mod lookup;
 mod network_change;
@@ -39,6 +40,7 @@ use crate::{
 use bytes::Bytes;
 use discovering::Discovering;
 use event::{Event, LogEvent};
+use farewells::Farewells;
 use greetings::Greetings;
 use network_change::NetworkChange;
 use outputs::Outputs;
@@ -133,6 +135,7 @@ pub struct HostManager {
     started: Duration,
     reachability: Reachability,
     greetings: Greetings,
+    farewells: Farewells,
     discovering: Discovering,
     returning: Returning,
     network_change: NetworkChange,
@@ -210,6 +213,7 @@ impl HostManager {
             started: now.monotonic,
             reachability: Reachability::new(!config.attach),
             greetings: Greetings::default(),
+            farewells: Farewells::default(),
             discovering: Discovering::default(),
             returning: Returning::default(),
             network_change: NetworkChange::default(),

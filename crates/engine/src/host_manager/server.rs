@@ -3,7 +3,7 @@
 use super::{lookup::Lookup, returning::Probe};
 use std::{
     collections::VecDeque,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 
 /// Maximum number of addresses of one server that are asked.
@@ -49,6 +49,7 @@ impl Server {
     /// A server by its name, whose address must be looked up, or by its address.
     pub fn new(host: &str, port: u16) -> Self {
         let address = host.parse().ok().map(|address: Ipv4Addr| SocketAddr::from((address, port)));
+        let address = address.filter(may_be_server);
         Self {
             host: host.into(),
             port,
@@ -70,7 +71,7 @@ impl Server {
 
     /// A server by its name, whose address is known. It is looked up again when nobody answers there.
     pub fn at(host: &str, address: SocketAddr) -> Self {
-        Self { address: Some(address), ..Self::new(host, address.port()) }
+        Self { address: Some(address).filter(may_be_server), ..Self::new(host, address.port()) }
     }
 
     /// The same server, with another rank.
@@ -162,10 +163,13 @@ impl Server {
         (self.name, self.error) = (name, None);
         self.local = local.or(self.local);
         self.addresses.retain(|known| found.contains(known));
-        for &address in found {
+        for &address in found.iter().filter(|found| may_be_server(found)) {
             if self.addresses.len() < MAX_ADDRESSES && !self.addresses.contains(&address) {
                 self.addresses.push(address);
             }
+        }
+        if self.addresses.is_empty() {
+            self.error = Some("no address at which a server can be".into());
         }
         let is_known = self.address.is_some_and(|address| self.addresses.contains(&address));
         self.newer = if is_known { None } else { self.addresses.first().copied() };
@@ -188,6 +192,14 @@ impl Server {
         let to = self.newer.take()?;
         let from = self.address.replace(to);
         Some(Moved { from, to })
+    }
+}
+
+/// Whether there may be a server at an address: not where many or nobody is.
+fn may_be_server(address: &SocketAddr) -> bool {
+    match address.ip() {
+        IpAddr::V4(ip) => !ip.is_multicast() && !ip.is_broadcast() && !matches!(ip.octets(), [0, ..]),
+        IpAddr::V6(ip) => !ip.is_multicast() && !ip.is_unspecified(),
     }
 }
 

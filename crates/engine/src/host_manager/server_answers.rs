@@ -3,7 +3,6 @@
 use super::{
     HostManager, Received,
     event::{Boot, Event, LogEvent, ServerChange},
-    reachability::Change,
 };
 use std::net::IpAddr;
 use zephyr_core::{kind::Kind, limits::Limits, names, notice::Notice, time::Now};
@@ -19,7 +18,7 @@ impl HostManager {
         let notice = &packet.notice;
         match (notice.kind, notice.opcode) {
             (Kind::HmCtl, names::SHUTDOWN) => {
-                self.change_server(now, Change::Gone { suggestion: suggestion(notice.body) });
+                self.handle_farewell(now, from, suggestion(notice.body));
             }
             (Kind::HmCtl, names::PING) => self.answer_ping(received),
             (Kind::HmCtl, opcode) => self.outputs.tell(LogEvent::BadControl { opcode: opcode.into() }),

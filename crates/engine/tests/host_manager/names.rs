@@ -363,3 +363,52 @@ fn that_nothing_can_be_sent_is_told() {
     stage.answer(&greeting, Kind::ServAck, b"SENT\0");
     assert_eq!(stage.statistics()[6], "no");
 }
+
+/// Where many are, or nobody is, no server is: a record of the name service may say so, or a typing error.
+#[test]
+fn groups_and_no_addresses_are_no_servers() {
+    let names: Names = |name| {
+        let found = if name.starts_with("all") { [224, 0, 0, 1] } else { [0, 0, 0, 0] };
+        located(name, SocketAddr::from((found, 2103)))
+    };
+    let servers = ["all.zlab.example", "none.zlab.example", "224.0.0.1", "255.255.255.255", "0.0.0.0", "0.1.2.3"];
+    let list = servers.map(|host| Server::new(host, 2103)).into();
+    let (mut stage, greeting) = Stage::of(Servers::new(list, 1).unwrap(), names, |_| ());
+    assert_eq!(greeting, []);
+    assert_eq!(stage.told(600), Vec::<String>::new());
+    assert_eq!(stage.machine.server_address(), None);
+    let waiting = stage.machine.waiting().unwrap().to_string();
+    assert!(waiting.contains("no address at which a server can be"), "{waiting}");
+}
+
+/// A record of the name service may name the host manager itself: its own messages come back.
+#[test]
+fn a_host_manager_is_no_server_of_its_own() {
+    let own = SocketAddr::from(([127, 0, 0, 1], 2104));
+    let names: Names = |name| {
+        let own = SocketAddr::from(([127, 0, 0, 1], 2104));
+        located(name, if name == "localhost" { own } else { server(2) })
+    };
+    let list = || vec![Server::at("localhost", own), Server::at("s2.zlab.example", server(2))];
+    let (mut stage, mut sent) = Stage::of(Servers::new(list(), 1).unwrap(), names, |_| ());
+    assert_eq!(sent[0].to, own);
+    let mut answered = false;
+    for _ in 0..60 {
+        for packet in sent {
+            if packet.to == own {
+                assert!(
+                    stage
+                        .give(own, &packet.octets)
+                        .iter()
+                        .all(|sent| sent.to != own || sent.notice().kind == Kind::HmAck)
+                );
+            } else if !answered && matches!(packet.notice().opcode, b"BOOT" | b"ATTACH") {
+                stage.answer(&packet, Kind::ServAck, b"SENT\0");
+                answered = true;
+            }
+        }
+        sent = stage.next().1;
+    }
+    assert_eq!((stage.machine.server_address(), stage.machine.is_looking()), (Some(server(2)), false));
+    assert!(answered, "and its own status is none of a better server");
+}

@@ -593,6 +593,29 @@ fn only_the_current_server_orders() {
     assert_eq!(stage.server().map(|server| server.name), Some("zsrv2".into()));
 }
 
+/// Whoever sends in the server's name does not make the client greet as fast as he sends.
+#[test]
+fn farewells_make_no_storm() {
+    let mut stage = Stage::new(Direct::Fallback, Port::Closed);
+    (stage.named, stage.alive) = (Ok(vec![1]), BTreeSet::from([1]));
+    stage.run(1);
+    let notice = Notice {
+        kind: Kind::HmCtl,
+        class: names::HM_CTL,
+        instance: names::SERVER,
+        opcode: names::SHUTDOWN,
+        ..Notice::EMPTY
+    };
+    let farewell = notice.write(&Claim::NONE, Limits::COMPATIBLE).unwrap();
+    let before = stage.received[&server(1)].len();
+    for _ in 0..500 {
+        stage.datagram(server(1), &farewell);
+        stage.drive();
+    }
+    let greeted = stage.received[&server(1)].len() - before;
+    assert!(greeted <= 4, "{greeted}");
+}
+
 #[test]
 fn subscriptions_are_made_by_the_clients_own_port() {
     let mut stage = Stage::direct();

@@ -123,6 +123,55 @@ fn a_farewell_may_name_a_server_of_the_list() {
     }
 }
 
+/// Unlike in C, where a server that answers each greeting with a farewell is greeted as fast as it answers.
+#[test]
+fn a_server_that_does_nothing_but_go_is_greeted_seldom() {
+    for servers in [1, 2] {
+        let (mut stage, mut sent) = Stage::with(servers, |_| ());
+        let (start, mut greeted) = (stage.now.monotonic, 0);
+        while stage.now.monotonic < start + Duration::from_secs(60) {
+            while let Some(greeting) = sent.iter().find(|packet| matches!(packet.notice().opcode, b"BOOT" | b"ATTACH"))
+            {
+                greeted += 1;
+                assert!(greeted < 40, "{servers} servers: a storm");
+                sent = stage.send(greeting.to, shutdown(b""));
+            }
+            sent = stage.next().1;
+        }
+        assert!(greeted > 3, "it is greeted again all the same: {greeted}");
+    }
+}
+
+/// Made-up farewells, whose greetings the server answers, do not make the queue go out each time.
+#[test]
+fn farewells_in_a_row_are_not_believed() {
+    let mut stage = Stage::settled_with(1, b"SENT\0");
+    stage.send(CLIENT, notice("message", "kept"));
+    let mut forwarded = 0;
+    for _ in 0..1000 {
+        let mut sent = stage.send(server(1), shutdown(b""));
+        while let Some(greeting) = sent.iter().find(|packet| packet.notice().opcode == b"ATTACH") {
+            sent = stage.answer(&greeting.clone(), Kind::ServAck, b"SENT\0");
+            forwarded += sent.iter().filter(|packet| packet.notice().opcode == b"kept").count();
+        }
+    }
+    assert_eq!(forwarded, 1);
+    let log = logged(&mut stage);
+    assert_eq!(log, [LogEvent::TooManyFarewells { from: server(1) }], "told once");
+    assert!(log[0].to_string().contains("10.77.0.1:2103"));
+}
+
+/// Two servers of an operator go one right after the other: the second is asked whether it is there.
+#[test]
+fn a_farewell_that_is_not_believed_at_once_is_looked_into() {
+    let mut stage = Stage::settled_with(3, b"SENT\0");
+    let greeting = stage.send(server(1), shutdown(b"10.77.0.2\0")).remove(1);
+    stage.answer(&greeting, Kind::ServAck, b"SENT\0");
+    assert_eq!(told(&stage.send(server(2), shutdown(b""))), ["10.77.0.2:2103 ATTACH"]);
+    stage.wait(8);
+    assert_ne!(stage.machine.server_address(), Some(server(2)), "it has not answered");
+}
+
 /// A question of the server is answered with all that it says.
 #[test]
 fn a_question_is_answered_as_it_is() {

@@ -133,6 +133,15 @@ const TABLE: &[Row] = &[
     row(7, "an answer to nothing is told", &["answers:an_answer_to_nothing_is_told"]),
     row(7, "to where the packet came from", &["answers:an_answer_goes_where_the_packet_came_from"]),
     row(7, "SHUTDOWN", &["main:s154_a_server_that_goes", "answers:a_farewell_may_name_a_server_of_the_list"]),
+    row(
+        7,
+        "fault of C: any number of SHUTDOWN, each at once",
+        &[
+            "answers:a_server_that_does_nothing_but_go_is_greeted_seldom",
+            "answers:farewells_in_a_row_are_not_believed",
+            "answers:a_farewell_that_is_not_believed_at_once_is_looked_into",
+        ],
+    ),
     row(7, "PING", &["main:s155_ping", "answers:a_question_is_answered_as_it_is"]),
     row(7, "any other order is told", &["answers:an_order_of_the_server_that_is_none_is_told"]),
     row(
