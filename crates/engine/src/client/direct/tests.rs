@@ -319,6 +319,19 @@ fn without_host_manager_and_servers_the_error_says_why() {
     }
 }
 
+/// As at log-in, before the network is there.
+#[test]
+fn sources_that_do_not_answer_are_told_from_those_that_name_nobody() {
+    for (port, after) in [(Port::Closed, 3), (Port::Silent, 11)] {
+        let mut stage = Stage::new(Direct::Fallback, port);
+        stage.named = Err(NotFound::NoAnswer("no answer of DNS".into()));
+        stage.run(after);
+        let error = OperationError::SourcesSilent("no answer of DNS".into());
+        assert!(error.may_pass() && !OperationError::NoServer("none".into()).may_pass());
+        assert_eq!(stage.failure(), Some(error));
+    }
+}
+
 /// It may just be starting: it is asked for as long as one without servers.
 #[test]
 fn a_host_manager_that_comes_late_is_used_when_no_server_is_known() {
