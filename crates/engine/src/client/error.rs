@@ -34,6 +34,14 @@ pub enum OperationError {
     /// As [`OperationError::TimedOut`], without a host manager: which server was spoken to.
     #[error("Connection timed out")]
     ServerSilent(Box<str>),
+    /// As [`OperationError::ServerSilent`], but nobody could be asked: the server's name has no address.
+    #[error("the server {name} is not known ({reason})")]
+    ServerUnknown {
+        /// The server's name.
+        name: Box<str>,
+        /// What the last look-up said.
+        reason: Box<str>,
+    },
     /// The server refused, without a reason.
     #[error("SERVNAK received")]
     Refused,
@@ -98,6 +106,7 @@ impl OperationError {
             Self::NoRoom(reason) => format!("{doing} was refused: {}", reason.as_deref().unwrap_or(NO_ROOM)),
             Self::Policy(_)
             | Self::UnprovableName(_)
+            | Self::ServerUnknown { .. }
             | Self::NameTooLong(_)
             | Self::Auth(AuthError::NotOwnCredentials { .. } | AuthError::WrongRealm { .. })
             | Self::CannotProve(AuthError::NotOwnCredentials { .. } | AuthError::WrongRealm { .. }) => {
@@ -118,6 +127,7 @@ impl OperationError {
                 | Self::CannotSend(_)
                 | Self::TimedOut
                 | Self::ServerSilent(_)
+                | Self::ServerUnknown { .. }
                 | Self::InvalidAnswer
         )
     }
@@ -144,6 +154,9 @@ impl OperationError {
             ))),
             Self::ServerSilent(server) => Some(Cow::Owned(format!(
                 "No host manager answers on this machine, and the server {server}, which was asked directly, does not answer either; it may still arrive. On the server's machine, zephyrctl status says whether it runs."
+            ))),
+            Self::ServerUnknown { name, .. } => Some(Cow::Owned(format!(
+                "No host manager answers on this machine, and {name} cannot be looked up: is the name right, and does name service answer (getent hosts {name})?"
             ))),
             _ => self.constant_advice().map(Cow::Borrowed),
         }
