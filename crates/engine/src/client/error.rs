@@ -21,6 +21,10 @@ pub enum OperationError {
     /// As [`OperationError::HostManagerSilent`], and no server was found to speak to without a host manager: why not.
     #[error("Hostmanager not responding")]
     NoServer(Box<str>),
+    /// As [`OperationError::NoServer`], but not all of the sources that may name a server have answered: they may later. With what
+    /// was asked in vain.
+    #[error("Hostmanager not responding")]
+    SourcesSilent(Box<str>),
     /// The system cannot send to the host manager; with the system's error text.
     #[error("{0}")]
     CannotSend(String),
@@ -30,6 +34,14 @@ pub enum OperationError {
     /// As [`OperationError::TimedOut`], without a host manager: which server was spoken to.
     #[error("Connection timed out")]
     ServerSilent(Box<str>),
+    /// As [`OperationError::ServerSilent`], but nobody could be asked: the server's name has no address.
+    #[error("the server {name} is not known ({reason})")]
+    ServerUnknown {
+        /// The server's name.
+        name: Box<str>,
+        /// What the last look-up said.
+        reason: Box<str>,
+    },
     /// The server refused, without a reason.
     #[error("SERVNAK received")]
     Refused,
@@ -94,6 +106,7 @@ impl OperationError {
             Self::NoRoom(reason) => format!("{doing} was refused: {}", reason.as_deref().unwrap_or(NO_ROOM)),
             Self::Policy(_)
             | Self::UnprovableName(_)
+            | Self::ServerUnknown { .. }
             | Self::NameTooLong(_)
             | Self::Auth(AuthError::NotOwnCredentials { .. } | AuthError::WrongRealm { .. })
             | Self::CannotProve(AuthError::NotOwnCredentials { .. } | AuthError::WrongRealm { .. }) => {
@@ -110,11 +123,19 @@ impl OperationError {
             self,
             Self::HostManagerSilent
                 | Self::NoServer(_)
+                | Self::SourcesSilent(_)
                 | Self::CannotSend(_)
                 | Self::TimedOut
                 | Self::ServerSilent(_)
+                | Self::ServerUnknown { .. }
                 | Self::InvalidAnswer
         )
+    }
+
+    /// Whether a client that could not start for this reason may start later, although nobody changes anything: on a machine whose
+    /// network is not there yet.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::SourcesSilent(_))
     }
 
     /// Whether the server said no to the client itself, and not only to so many subscriptions, nor already this program for it.
@@ -128,8 +149,14 @@ impl OperationError {
             Self::NoServer(why) => Some(Cow::Owned(format!(
                 "No host manager answers on this machine (systemctl status zhm), and no server is known to speak to without one ({why}): start it, or name a server in zephyr.toml ([zhm] servers) or in ZEPHYR_SERVERS.",
             ))),
+            Self::SourcesSilent(why) => Some(Cow::Owned(format!(
+                "No host manager answers on this machine (systemctl status zhm), and which servers there are cannot be found out at the moment ({why}): start it, or try again when the network is there.",
+            ))),
             Self::ServerSilent(server) => Some(Cow::Owned(format!(
                 "No host manager answers on this machine, and the server {server}, which was asked directly, does not answer either; it may still arrive. On the server's machine, zephyrctl status says whether it runs."
+            ))),
+            Self::ServerUnknown { name, .. } => Some(Cow::Owned(format!(
+                "No host manager answers on this machine, and {name} cannot be looked up: is the name right, and does name service answer (getent hosts {name})?"
             ))),
             _ => self.constant_advice().map(Cow::Borrowed),
         }

@@ -2,6 +2,7 @@
 //! drives it ([`Connection`](super::Connection)) has found one, or has found that there is none.
 
 use super::{Client, DirectServer, OperationError, host_manager::StatusQuery, startup::Phase};
+use crate::host_manager::NotFound;
 use zephyr_core::{limits::Limits, time::Now, uid::Uid};
 
 /// How a client has lost its host manager.
@@ -19,7 +20,7 @@ pub(super) struct Fallback {
     enabled: bool,
     loss: Option<Loss>,
     /// Why there is no other way, where the host manager is asked once more.
-    reason: Option<Box<str>>,
+    reason: Option<OperationError>,
 }
 
 impl Fallback {
@@ -34,7 +35,7 @@ impl Fallback {
 
     /// The error of a host manager that does not answer.
     pub(super) fn error(&self) -> OperationError {
-        self.reason.clone().map_or(OperationError::HostManagerSilent, OperationError::NoServer)
+        self.reason.clone().unwrap_or(OperationError::HostManagerSilent)
     }
 
     /// The host manager has answered.
@@ -116,8 +117,11 @@ impl Client {
 
     /// Ends what waits for the host manager, as there is no other way; a client that has just been refused asks once more, as the
     /// host manager may be starting.
-    pub(super) fn give_up_host_manager(&mut self, now: Now, loss: Loss, reason: Box<str>) {
-        let error = OperationError::NoServer(reason.clone());
+    pub(super) fn give_up_host_manager(&mut self, now: Now, loss: Loss, reason: NotFound) {
+        let error = match reason {
+            NotFound::NoServer(reason) => OperationError::NoServer(reason),
+            NotFound::NoAnswer(reason) => OperationError::SourcesSilent(reason),
+        };
         if !self.is_starting() {
             return self.advance(now, |procedure, _| match procedure.is_queuing() || procedure.wants_limits() {
                 true => Err(error.clone()),
@@ -126,7 +130,7 @@ impl Client {
         }
         match StatusQuery::new(now, self.shared.endpoint.port, false) {
             Ok(query) if loss == Loss::Refused => {
-                self.fallback.reason = Some(reason);
+                self.fallback.reason = Some(error);
                 self.shared.query = Some(query);
             }
             _ => self.fail(error),

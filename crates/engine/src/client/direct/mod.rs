@@ -199,8 +199,9 @@ impl Connection {
     fn told(&self, event: Event) -> Event {
         match (event, &self.way) {
             (Event::Finished { id, outcome: Err(OperationError::TimedOut) }, Way::Direct(direct)) => {
-                let server = direct.server().to_string().into();
-                Event::Finished { id, outcome: Err(OperationError::ServerSilent(server)) }
+                let silent = || OperationError::ServerSilent(direct.server().to_string().into());
+                let unknown = |(name, reason)| OperationError::ServerUnknown { name, reason };
+                Event::Finished { id, outcome: Err(direct.own.unknown_server().map_or_else(silent, unknown)) }
             }
             (event, _) => event,
         }

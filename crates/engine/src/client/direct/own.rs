@@ -2,7 +2,7 @@
 
 use crate::{
     host_manager::{
-        Config, Discovered, Done, HostManager, Job, Owner, Server, Servers,
+        Config, Discovered, Done, HostManager, Job, Owner, Server, Servers, Waiting,
         event::{Event, LogEvent, ServerChange},
     },
     machine::{Input, Machine as _, Output, Transmit},
@@ -139,6 +139,15 @@ impl OwnHostManager {
     /// Whether it knows a server of this name.
     pub(super) fn knows(&self, name: &str) -> bool {
         self.machine.servers().iter().map(Server::name).any(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    /// While no server has an address: the current one's name, and what its look-up said.
+    pub(super) fn unknown_server(&self) -> Option<(Box<str>, Box<str>)> {
+        let has_address = self.machine.servers().iter().any(|server| server.address().is_some());
+        match self.machine.waiting() {
+            Some(Waiting::Name { name, error }) if !has_address => Some((name, error)),
+            _ => None,
+        }
     }
 
     /// Which source named its servers.

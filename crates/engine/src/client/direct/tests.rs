@@ -55,6 +55,8 @@ struct Stage {
     events: Vec<Event>,
     discoveries: usize,
     last_id: u64,
+    /// Whether names have no addresses.
+    is_nameless: bool,
 }
 
 impl Stage {
@@ -72,6 +74,7 @@ impl Stage {
             events: Vec::new(),
             discoveries: 0,
             last_id: 0,
+            is_nameless: false,
         }
     }
 
@@ -147,6 +150,7 @@ impl Stage {
                     valid_for: None,
                 }))
             }
+            Job::Lookup(lookup) if self.is_nameless => Done::Lookup(lookup.answer(Err("no such host".into()))),
             Job::Lookup(lookup) => {
                 let number = lookup.host.trim_start_matches("zsrv").parse().unwrap();
                 Done::Lookup(located(lookup, number))
@@ -316,6 +320,19 @@ fn without_host_manager_and_servers_the_error_says_why() {
         let error = OperationError::NoServer("no source names one".into());
         assert_eq!((stage.failure(), stage.outcome(early)), (Some(error.clone()), Some(Err(error))));
         assert_eq!(stage.discoveries, 1);
+    }
+}
+
+/// As at log-in, before the network is there.
+#[test]
+fn sources_that_do_not_answer_are_told_from_those_that_name_nobody() {
+    for (port, after) in [(Port::Closed, 3), (Port::Silent, 11)] {
+        let mut stage = Stage::new(Direct::Fallback, port);
+        stage.named = Err(NotFound::NoAnswer("no answer of DNS".into()));
+        stage.run(after);
+        let error = OperationError::SourcesSilent("no answer of DNS".into());
+        assert!(error.may_pass() && !OperationError::NoServer("none".into()).may_pass());
+        assert_eq!(stage.failure(), Some(error));
     }
 }
 
@@ -510,6 +527,18 @@ fn a_client_starts_also_while_no_server_answers() {
     stage.run(31);
     let error = Err(OperationError::ServerSilent("zsrv1 (10.0.1.1:2103)".into()));
     assert_eq!(stage.outcome(sent), Some(error));
+}
+
+#[test]
+fn a_server_whose_name_is_unknown_was_not_asked() {
+    let mut stage = Stage::new(Direct::Fallback, Port::Closed);
+    stage.is_nameless = true;
+    let message = Message::to_user("bob").answer_timeout(Duration::from_secs(30));
+    let sent = stage.begin(Operation::Send(message));
+    stage.run(60);
+    let error = OperationError::ServerUnknown { name: "zsrv1".into(), reason: "no such host".into() };
+    assert_eq!(stage.outcome(sent), Some(Err(error)));
+    assert!(stage.came(server(1)).is_empty());
 }
 
 /// Whatever happens: others of this host would lose their subscriptions, or their host manager its server.

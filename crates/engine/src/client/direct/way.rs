@@ -109,9 +109,9 @@ impl Connection {
                 self.go_direct(now, discovered)
             }
             (&mut Way::Discovering(loss), Ok(discovered)) => {
-                self.lose_all_ways(now, loss, discovered.source);
+                self.lose_all_ways(now, loss, NotFound::NoServer(discovered.source));
             }
-            (&mut Way::Discovering(loss), Err(NotFound::NoServer(reason) | NotFound::NoAnswer(reason))) => {
+            (&mut Way::Discovering(loss), Err(reason)) => {
                 self.lose_all_ways(now, loss, reason);
             }
             (Way::Direct(direct), result) => {
@@ -121,7 +121,7 @@ impl Connection {
         }
     }
 
-    fn lose_all_ways(&mut self, now: Now, loss: Loss, reason: Box<str>) {
+    fn lose_all_ways(&mut self, now: Now, loss: Loss, reason: NotFound) {
         self.way = Way::HostManager;
         self.client.give_up_host_manager(now, loss, reason);
     }
