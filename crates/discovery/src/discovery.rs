@@ -134,10 +134,9 @@ impl Machine {
     fn ask(&self, source: Source, resolver: &mut Resolver) -> Testimony {
         match source {
             Source::Settings => listed(SETTINGS_FILE, &self.settings.servers, "it names no server in section zhm"),
-            Source::ClientsFile => self.in_file(Path::new(CLIENTS_FILE), |content| Listed {
-                names: clients_file::servers(&String::from_utf8_lossy(content)),
-                wrong: None,
-            }),
+            Source::ClientsFile => {
+                self.in_file(Path::new(CLIENTS_FILE), |content| clients_file::read(&String::from_utf8_lossy(content)))
+            }
             Source::ServerList => self.in_file(&self.folder.join(SERVER_LIST), server_list::read),
             Source::Dns => match self.domain() {
                 Some(domain) => by_dns(resolver, &domain),
@@ -365,6 +364,14 @@ mod tests {
         assert_eq!(stage.survey().testimonies[0].to_string(), why);
         stage = stage.with_file("/etc/zephyr/server.list", "no host\ne.test\n");
         assert_eq!(stage.outcome(), "/etc/zephyr/server.list: e.test:2103/0/0");
+        stage = stage
+            .with_file("/etc/default/zephyr-clients", "zhm_args=\"-N $SERVERS\"\n")
+            .with_file("/etc/zephyr/server.list", "");
+        let why = "/etc/default/zephyr-clients: zhm_args: expected HOST or HOST:PORT, not \"$SERVERS\"";
+        let testimony = stage.survey().testimonies.remove(1);
+        assert!(matches!(testimony.answer, Answer::Invalid(_)), "{testimony}");
+        assert_eq!(testimony.to_string(), why);
+        stage = stage.without_file("/etc/default/zephyr-clients");
         fs::create_dir(stage.root.path().join("etc/default/zephyr-clients")).unwrap();
         stage = stage.without_file("/etc/zephyr/server.list");
         let why = "/etc/default/zephyr-clients: this is a directory, not a file";
