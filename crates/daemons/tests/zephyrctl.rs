@@ -717,3 +717,15 @@ fn servers_that_are_found_are_looked_up() {
     let (said, _) = servers_of(settings, "no-such-host.invalid\n");
     assert_eq!(said.status, Some(1), "{}", said.out);
 }
+
+#[test]
+fn the_advice_about_servers_fits_the_sources() {
+    let (said, folder) = servers_of("[zhm]\nsources = []\nservers = [\"127.0.0.1\"]\n", "127.0.0.1\n");
+    let file = folder.path().join("zephyr.toml").display().to_string();
+    let expected = format!(
+        "warning: {file}:3:11: servers: not used, as sources does not list \"settings\"\n\
+         no source names a server\n\
+         Take sources = [] out of {file}, section zhm, or name the servers on the command line.\n"
+    );
+    assert_eq!((said.status, said.out), (Some(1), expected));
+}

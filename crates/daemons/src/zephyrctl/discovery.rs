@@ -1,8 +1,13 @@
 //! `zephyrctl check --servers`: how a host manager and programs on this machine find their servers, by the same code.
 
-use super::{Outcome, check, options::Options, print, print_json, show::printable};
+use super::{
+    Outcome, check,
+    options::Options,
+    print, print_json,
+    show::{self, printable},
+};
 use crate::{
-    settings::HostManagerSettings,
+    settings::{HostManagerSettings, LoadedSettings},
     zhm::{discovery, lookups},
 };
 use serde::Serialize;
@@ -15,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 use zephyr_discovery::{Answer, Survey, Testimony};
-use zephyr_engine::host_manager::Candidate;
+use zephyr_engine::host_manager::{Candidate, NotFound};
 use zephyr_net::address;
 
 /// How long name servers are waited for.
@@ -56,8 +61,8 @@ struct PassedOver<'a> {
 
 /// Asks, and says what was answered.
 pub(super) fn run(options: &Options) -> ExitCode {
-    let settings = match HostManagerSettings::load(&options.config_dir) {
-        Ok(loaded) => loaded.settings,
+    let LoadedSettings { settings, warnings } = match HostManagerSettings::load(&options.config_dir) {
+        Ok(loaded) => loaded,
         // A host manager does not start with them, so nothing follows from the sources.
         Err(findings) => return check::tell(options, &options.config_dir.display().to_string(), &findings),
     };
@@ -69,7 +74,8 @@ pub(super) fn run(options: &Options) -> ExitCode {
     if options.json {
         print_json(&said(&survey, &addresses), outcome)
     } else {
-        print(&text(&survey, &addresses), outcome)
+        let advice = discovery::advice(&settings.zhm, &options.config_dir);
+        print(&(show::warnings(&warnings) + &text(&survey, &addresses, &advice)), outcome)
     }
     .into()
 }
@@ -125,7 +131,7 @@ fn passed_over(testimony: &Testimony) -> Option<PassedOver<'_>> {
 }
 
 /// A line for each source that was asked, and what follows from it.
-fn text(survey: &Survey, addresses: &[Address]) -> String {
+fn text(survey: &Survey, addresses: &[Address], advice: &str) -> String {
     let line = |testimony: &Testimony| {
         let before = if matches!(testimony.answer, Answer::Invalid(_)) { "warning: " } else { "" };
         format!("{before}{}\n", printable(&testimony.to_string()))
@@ -141,6 +147,15 @@ fn text(survey: &Survey, addresses: &[Address]) -> String {
                 let warnings: String = found.candidates.iter().zip(addresses).filter_map(unknown).collect();
                 format!("{warnings}servers are found by {}\n", printable(&found.source))
             }
-            Err(_) => "no source names a server: add one to section zhm of zephyr.toml, or to DNS\n".to_owned(),
+            Err(NotFound::NoServer(_)) => format!("no source names a server\n{}\n", printable(advice)),
+            Err(NotFound::NoAnswer(_)) => {
+                let silent = |one: &&Testimony| matches!(one.answer, Answer::NoAnswer(_));
+                let silent: Vec<&str> = survey.testimonies.iter().filter(silent).map(|one| &*one.source).collect();
+                format!(
+                    "whether there is a server is not known, as {} gives no answer: zhm waits for it\n\
+                     Look whether the name servers of /etc/resolv.conf can be reached.\n",
+                    printable(&silent.join(", "))
+                )
+            }
         }
 }
