@@ -124,7 +124,7 @@ fn said<'a>(survey: &'a Survey, addresses: &'a [Address]) -> Said<'a> {
 fn passed_over(testimony: &Testimony) -> Option<PassedOver<'_>> {
     let (why, is_invalid) = match &testimony.answer {
         Answer::Servers(_) => return None,
-        Answer::None(why) | Answer::NoAnswer(why) => (why, false),
+        Answer::None(why) | Answer::Absent(why) | Answer::NoAnswer(why) => (why, false),
         Answer::Invalid(why) => (why, true),
     };
     Some(PassedOver { source: &testimony.source, why, is_invalid })
