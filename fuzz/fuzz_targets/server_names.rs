@@ -7,7 +7,7 @@ use zephyr_discovery::{clients_file, dns, hesiod::Hesiod, server_list};
 fuzz_target!(|content: &[u8]| {
     let text = String::from_utf8_lossy(content);
     let listed = server_list::read(content).names;
-    for name in clients_file::servers(&text).into_iter().chain(listed) {
+    for name in clients_file::read(&text).names.into_iter().chain(listed) {
         assert!(name.host.bytes().all(|octet| octet.is_ascii_graphic()));
         assert_eq!(name.to_string().parse(), Ok(name));
     }

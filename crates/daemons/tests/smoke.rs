@@ -116,12 +116,10 @@ fn what_is_missing_is_said() {
     fs::write(&file, "[zhm]\nsources = [\"settings\", \"server.list\"]\n").unwrap();
     let (status, stderr) = run(zhm, &["--config-dir", folder.path().to_str().unwrap()]);
     assert_eq!(status, Some(16));
-    let list = folder.path().join("server.list");
     let expected = format!(
         "No valid primary server found, exiting.\n\
-         zhm: zephyr.toml: it names no server in section zhm; {}: there is no such file\n\
+         zhm: zephyr.toml: it names no server in section zhm\n\
          zhm: Name the servers in {}, section zhm, or on the command line.\n",
-        list.display(),
         file.display()
     );
     assert_eq!(stderr, expected);

@@ -701,3 +701,31 @@ fn servers_are_not_looked_for_by_settings_that_are_broken() {
     assert!(said.out.starts_with(&format!("{path}/zephyr.toml:2:22: sources: expected one of ")), "{}", said.out);
     assert!(said.out.ends_with(&format!("1 problem in {path}\n")), "{}", said.out);
 }
+
+#[test]
+fn servers_that_are_found_are_looked_up() {
+    let settings = "[zhm]\nsources = [\"server.list\"]\n";
+    let (said, folder) = servers_of(settings, "no-such-host.invalid\n127.0.0.1\n");
+    assert_eq!(said.status, Some(0), "{}", said.out);
+    let list = folder.path().join("server.list").display().to_string();
+    let lines: Vec<&str> = said.out.lines().collect();
+    let warning = "warning: the address of no-such-host.invalid is not known: ";
+    assert_eq!(lines[0], format!("{list}: no-such-host.invalid:2103, 127.0.0.1:2103"));
+    assert!(lines[1].starts_with(warning) && lines[1].len() > warning.len(), "{}", said.out);
+    assert_eq!(lines[2..], [format!("servers are found by {list}")]);
+    // None that is known is none that can be used.
+    let (said, _) = servers_of(settings, "no-such-host.invalid\n");
+    assert_eq!(said.status, Some(1), "{}", said.out);
+}
+
+#[test]
+fn the_advice_about_servers_fits_the_sources() {
+    let (said, folder) = servers_of("[zhm]\nsources = []\nservers = [\"127.0.0.1\"]\n", "127.0.0.1\n");
+    let file = folder.path().join("zephyr.toml").display().to_string();
+    let expected = format!(
+        "warning: {file}:3:11: servers: not used, as sources does not list \"settings\"\n\
+         no source names a server\n\
+         Take sources = [] out of {file}, section zhm, or name the servers on the command line.\n"
+    );
+    assert_eq!((said.status, said.out), (Some(1), expected));
+}

@@ -41,8 +41,13 @@ impl Settings {
 
     /// Reads them from their section, which may have others besides.
     pub fn read(&mut self, section: &mut Section<'_, '_>) {
-        section.read_list("servers", &mut self.servers, str::parse::<ServerName>);
+        let servers = section.read_list("servers", &mut self.servers, str::parse::<ServerName>);
         section.read_list("sources", &mut self.sources, str::parse::<Source>);
+        let are_unused = !self.servers.is_empty() && !self.sources.contains(&Source::Settings);
+        if let Some(offset) = servers.filter(|_| are_unused) {
+            section
+                .warning(offset, format!("servers: not used, as sources does not list {:?}", Source::Settings.word()));
+        }
         section.read_text("domain", &mut self.domain, |text| domain(text).map(Some));
     }
 }

@@ -31,6 +31,8 @@ pub enum Answer {
     Servers(Discovered),
     /// It names none, and why.
     None(Box<str>),
+    /// It names none, as this machine does not have it, and why.
+    Absent(Box<str>),
     /// It names none that can be used before somebody mends it, and why.
     Invalid(Box<str>),
     /// It does not answer, or not now, and why.
@@ -55,7 +57,7 @@ impl fmt::Display for Testimony {
                 }
                 Ok(())
             }
-            Answer::None(why) | Answer::Invalid(why) | Answer::NoAnswer(why) => f.write_str(why),
+            Answer::None(why) | Answer::Absent(why) | Answer::Invalid(why) | Answer::NoAnswer(why) => f.write_str(why),
         }
     }
 }
@@ -86,7 +88,16 @@ fn result(testimonies: &[Testimony]) -> Result<Discovered, NotFound> {
         }
         return Ok(discovered);
     }
-    let why = testimonies.iter().map(Testimony::to_string).collect::<Vec<_>>().join("; ");
-    let why = if why.is_empty() { "no source is to be asked".to_owned() } else { why };
+    let why = reason(testimonies);
     Err(if is_unanswered { NotFound::NoAnswer(why.into()) } else { NotFound::NoServer(why.into()) })
+}
+
+/// Why there is none, for people: by the sources that this machine has; by all where it has none of them.
+fn reason(testimonies: &[Testimony]) -> String {
+    let is_present = |one: &&Testimony| !matches!(one.answer, Answer::Absent(_));
+    let mut said: Vec<String> = testimonies.iter().filter(is_present).map(Testimony::to_string).collect();
+    if said.is_empty() {
+        said = testimonies.iter().map(Testimony::to_string).collect();
+    }
+    if said.is_empty() { "no source is to be asked".to_owned() } else { said.join("; ") }
 }

@@ -18,7 +18,7 @@ fn locate(lookup: &Lookup) -> io::Result<Located> {
 }
 
 /// What the name service says, without what the standard library says before it.
-fn reason(error: &io::Error) -> Box<str> {
+pub fn reason(error: &io::Error) -> Box<str> {
     let text = error.to_string();
     text.strip_prefix("failed to lookup address information: ").unwrap_or(&text).into()
 }

@@ -110,7 +110,8 @@ fn nobody_names_any_and_the_host_manager_says_who_was_asked() -> Result<()> {
     assert_eq!(ended.status.code(), Some(16), "{ended}");
     for line in [
         "No valid primary server found, exiting.",
-        "DNS (_zephyr-clt._udp.open.test): there is no such record; Hesiod: this machine does not use it",
+        "zhm: zephyr.toml: it names no server in section zhm; ",
+        "; DNS (_zephyr-clt._udp.open.test): there is no such record\n",
         "zhm: Name the servers in ",
     ] {
         assert!(ended.stderr.contains(line), "{line} is not in {ended}");

@@ -108,6 +108,11 @@ impl<'r, 'a> Section<'r, 'a> {
         self.reader.problem(offset, text);
     }
 
+    /// Warns of what is valid at an octet of the file, but probably a mistake.
+    pub fn warning(&mut self, offset: usize, text: impl fmt::Display) {
+        self.reader.warning(offset, text);
+    }
+
     /// The place of an octet of the file: line and column, counted from one.
     pub fn place(&self, offset: usize) -> (usize, usize) {
         let place = self.reader.at(offset, "");

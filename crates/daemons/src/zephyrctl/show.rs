@@ -95,7 +95,7 @@ pub(super) fn findings(place: &str, problems: &[Problem], warnings: &[Problem]) 
     lines(problems) + &self::warnings(warnings) + &end
 }
 
-fn warnings(warnings: &[Problem]) -> String {
+pub(super) fn warnings(warnings: &[Problem]) -> String {
     warnings.iter().map(|warning| format!("warning: {}\n", printable(&warning.to_string()))).collect()
 }
 

@@ -4,7 +4,7 @@ use super::options::Options;
 use crate::settings::{self, HostManager};
 use std::{path::Path, thread};
 use tokio::sync::mpsc;
-use zephyr_discovery::{Answer, Discovery, Survey, TIMEOUT};
+use zephyr_discovery::{Answer, Discovery, Source, Survey, TIMEOUT};
 use zephyr_domain::PROVIDERS;
 use zephyr_engine::host_manager::{Discovered, NotFound};
 use zephyr_output::complain;
@@ -29,11 +29,25 @@ fn default_realm() -> Option<String> {
 }
 
 /// Says that there is no server, why, and what to do about it.
-pub(super) fn complain_of_none(config_dir: &Path, reason: &str) {
+pub(super) fn complain_of_none(reason: &str, advice: &str) {
     complain!("No valid primary server found, exiting.");
     complain!("zhm: {reason}");
-    let file = config_dir.join(settings::FILE_NAME);
-    complain!("zhm: Name the servers in {}, section zhm, or on the command line.", file.display());
+    complain!("zhm: {advice}");
+}
+
+/// What to do where no source of these settings, of this folder, names a server: in a source that is asked.
+pub(crate) fn advice(settings: &HostManager, folder: &Path) -> String {
+    let file = folder.join(settings::FILE_NAME);
+    let (file, sources) = (file.display(), &settings.discovery.sources);
+    if sources.is_empty() {
+        return format!("Take sources = [] out of {file}, section zhm, or name the servers on the command line.");
+    }
+    if sources.contains(&Source::Settings) {
+        return format!("Name the servers in {file}, section zhm, or on the command line.");
+    }
+    let words: Vec<String> = sources.iter().map(|source| format!("{:?}", source.word())).collect();
+    let words = words.join(", ");
+    format!("Name the servers in a source that {file}, section zhm, lists ({words}), or on the command line.")
 }
 
 /// Runs discoveries. The machine asks for one at a time, so there is one thread at most.
@@ -87,7 +101,7 @@ mod tests {
     use super::*;
     use clap::Parser;
     use std::fs;
-    use zephyr_discovery::{Settings, Source};
+    use zephyr_discovery::Settings;
 
     fn options(folder: &Path, servers: &[&str]) -> Options {
         let folder = folder.to_str().unwrap();
@@ -103,6 +117,26 @@ mod tests {
         let found = discoveries.run().unwrap().unwrap();
         let hosts: Vec<&str> = found.candidates.iter().map(|candidate| &*candidate.host).collect();
         assert_eq!((hosts, &*found.source), (vec!["one.test", "two.test"], "the command line"));
+    }
+
+    #[test]
+    fn the_advice_is_one_that_helps() {
+        for (sources, expected) in [
+            (vec![], "Take sources = [] out of /f/zephyr.toml, section zhm, or name the servers on the command line."),
+            (
+                vec![Source::Dns, Source::Settings],
+                "Name the servers in /f/zephyr.toml, section zhm, or on the command line.",
+            ),
+            (
+                vec![Source::Dns, Source::ServerList],
+                "Name the servers in a source that /f/zephyr.toml, section zhm, lists (\"dns\", \"server.list\"), or on the \
+                 command line.",
+            ),
+        ] {
+            let discovery = Settings { sources, ..Settings::default() };
+            let settings = HostManager { discovery, ..HostManager::default() };
+            assert_eq!(advice(&settings, Path::new("/f")), expected);
+        }
     }
 
     #[test]

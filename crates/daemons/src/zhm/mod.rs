@@ -3,7 +3,7 @@
 mod background;
 mod boot_record;
 pub(crate) mod discovery;
-mod lookups;
+pub(crate) mod lookups;
 pub mod options;
 mod pid_file;
 pub mod shell;

@@ -53,6 +53,17 @@ pub struct Options {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::CommandFactory;
+    use zephyr_discovery::clients_file::OPTIONS_WITH_VALUE;
+
+    /// Else a value of one in `zhm_args` is taken for a server.
+    #[test]
+    fn discovery_knows_the_options_that_have_a_value() {
+        let command = Options::command();
+        let with_value = command.get_opts().filter(|option| option.get_action().takes_values());
+        let names: Vec<String> = with_value.filter_map(|option| Some(format!("--{}", option.get_long()?))).collect();
+        assert_eq!(names, OPTIONS_WITH_VALUE);
+    }
 
     #[test]
     fn old_command_lines_are_understood() {

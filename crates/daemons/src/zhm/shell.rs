@@ -65,11 +65,12 @@ pub fn run(options: &Options) -> ExitCode {
     };
     let goes_into_background = background::is_wanted(options);
     let discovery = discovery::of(options, &settings.zhm);
+    let advice = discovery::advice(&settings.zhm, &options.config_dir);
     // In the background nobody reads any more what is said, so what can be said soon is waited for.
     let within = if goes_into_background { DISCOVERY_TIMEOUT } else { Duration::ZERO };
     let first = discovery.survey(within).result;
     if let Err(NotFound::NoServer(reason)) = &first {
-        discovery::complain_of_none(&options.config_dir, reason);
+        discovery::complain_of_none(reason, &advice);
         return NO_SERVER.into();
     }
     let socket = match sockets::open(options, &settings) {
@@ -90,7 +91,7 @@ pub fn run(options: &Options) -> ExitCode {
     match serve(
         options,
         socket,
-        Finding { discovery, first },
+        Finding { discovery, first, advice },
         Debug { switch: debug, usual: options.debug || log.debug },
     ) {
         Ok(status) => status,
@@ -123,6 +124,8 @@ struct Debug {
 struct Finding {
     discovery: Discovery,
     first: Result<Discovered, NotFound>,
+    /// What to do when no source names any.
+    advice: String,
 }
 
 fn serve(options: &Options, socket: net::UdpSocket, finding: Finding, debug: Debug) -> io::Result<ExitCode> {
@@ -165,7 +168,7 @@ fn serve(options: &Options, socket: net::UdpSocket, finding: Finding, debug: Deb
         if let Some(starting) = starting {
             starting.ready()?;
         }
-        let status = shell.work(options).await;
+        let status = shell.work(options, &finding.advice).await;
         shell.manager.stopping();
         Ok(status)
     })
@@ -219,7 +222,7 @@ struct Shell {
 }
 
 impl Shell {
-    async fn work(&mut self, options: &Options) -> ExitCode {
+    async fn work(&mut self, options: &Options, advice: &str) -> ExitCode {
         let mut unresolved = Unresolved::default();
         loop {
             let turn = self.driver.turn(&mut self.surroundings);
@@ -231,7 +234,7 @@ impl Shell {
             self.status.update(self.driver.machine(), &self.manager);
             if let Some(reason) = self.surroundings.no_server.take() {
                 tracing::error!("no server is named: {reason}");
-                discovery::complain_of_none(&options.config_dir, &reason);
+                discovery::complain_of_none(&reason, advice);
                 return NO_SERVER.into();
             }
             let all_done = !turn.busy && !turn.blocked;

@@ -144,18 +144,17 @@ impl Machine {
     fn ask(&self, source: Source, resolver: &mut Resolver) -> Testimony {
         match source {
             Source::Settings => listed(SETTINGS_FILE, &self.settings.servers, "it names no server in section zhm"),
-            Source::ClientsFile => self.in_file(Path::new(CLIENTS_FILE), |content| Listed {
-                names: clients_file::servers(&String::from_utf8_lossy(content)),
-                wrong: None,
-            }),
+            Source::ClientsFile => {
+                self.in_file(Path::new(CLIENTS_FILE), |content| clients_file::read(&String::from_utf8_lossy(content)))
+            }
             Source::ServerList => self.in_file(&self.folder.join(SERVER_LIST), server_list::read),
             Source::Dns => match self.domain() {
                 Some(domain) => by_dns(resolver, &domain),
-                None => Testimony::new("DNS", Answer::None("this machine is in no domain".into())),
+                None => Testimony::new("DNS", Answer::Absent("this machine is in no domain".into())),
             },
             Source::Hesiod => match Hesiod::of(&self.system) {
                 Some(hesiod) => by_hesiod(&hesiod, resolver, &self.system.host()),
-                None => Testimony::new("Hesiod", Answer::None("this machine does not use it".into())),
+                None => Testimony::new("Hesiod", Answer::Absent("this machine does not use it".into())),
             },
         }
     }
@@ -169,7 +168,7 @@ impl Machine {
     fn in_file(&self, path: &Path, read: fn(&[u8]) -> Listed) -> Testimony {
         let source = path.display().to_string();
         match self.system.octets(path) {
-            Ok(None) => Testimony::new(&source, Answer::None("there is no such file".into())),
+            Ok(None) => Testimony::new(&source, Answer::Absent("there is no such file".into())),
             Ok(Some(content)) => match read(&content) {
                 Listed { names, wrong: Some(wrong) } if names.is_empty() => {
                     Testimony::new(&source, Answer::Invalid(wrong.into()))

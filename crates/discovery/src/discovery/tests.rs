@@ -109,7 +109,9 @@ fn the_first_source_that_names_servers_wins() {
             "Hesiod (zephyr.sloc.ns.example.org): there is no such record",
         ]
     );
-    assert_eq!(stage.outcome(), format!("NoServer({:?})", texts.join("; ")));
+    // What this machine does not have is of no interest to people.
+    let present = [0, 1, 3, 4].map(|place: usize| &*texts[place]).join("; ");
+    assert_eq!(stage.outcome(), format!("NoServer({present:?})"));
 }
 
 #[test]
@@ -143,6 +145,14 @@ fn what_is_wrong_in_a_file_is_said_and_costs_that_file_alone() {
     assert_eq!(stage.survey().testimonies[0].to_string(), why);
     stage = stage.with_file("/etc/zephyr/server.list", "no host\ne.test\n");
     assert_eq!(stage.outcome(), "/etc/zephyr/server.list: e.test:2103/0/0");
+    stage = stage
+        .with_file("/etc/default/zephyr-clients", "zhm_args=\"-N $SERVERS\"\n")
+        .with_file("/etc/zephyr/server.list", "");
+    let why = "/etc/default/zephyr-clients: zhm_args: expected HOST or HOST:PORT, not \"$SERVERS\"";
+    let testimony = stage.survey().testimonies.remove(1);
+    assert!(matches!(testimony.answer, Answer::Invalid(_)), "{testimony}");
+    assert_eq!(testimony.to_string(), why);
+    stage = stage.without_file("/etc/default/zephyr-clients");
     fs::create_dir(stage.root.path().join("etc/default/zephyr-clients")).unwrap();
     stage = stage.without_file("/etc/zephyr/server.list");
     let why = "/etc/default/zephyr-clients: this is a directory, not a file";
