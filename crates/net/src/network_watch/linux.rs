@@ -15,9 +15,9 @@ use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
 };
 
-/// Links that come, go or change (`RTMGRP_LINK`), IPv4 addresses (`RTMGRP_IPV4_IFADDR`) and routes (`RTMGRP_IPV4_ROUTE`),
-/// and the same of IPv6.
-const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
+/// Links that come, go or change (`RTMGRP_LINK`), IPv4 addresses (`RTMGRP_IPV4_IFADDR`) and routes (`RTMGRP_IPV4_ROUTE`).
+/// Nothing of IPv6: servers have none, and any machine of the network changes a host's addresses by advertising itself as a router.
+const GROUPS: u32 = 0x1 | 0x10 | 0x40;
 /// Room for what the kernel tells at once. What does not fit counts as a change.
 const BUFFER: usize = 16 << 10;
 /// Maximum number of reads at a time.
