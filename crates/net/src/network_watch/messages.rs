@@ -1,7 +1,7 @@
 //! Messages of the kernel about the network, as `<linux/rtnetlink.h>` has them: which of them change anything.
 //!
-//! Many do not: an IPv6 router says every few minutes that an address is still good, a wireless card tells of each look for
-//! other stations, and a routing daemon may change a thousand routes to elsewhere in a second.
+//! Many do not: DHCP says every few minutes that an address is still good, a wireless card tells of each look for other
+//! stations, and a routing daemon may change a thousand routes to elsewhere in a second.
 
 use std::collections::HashMap;
 
@@ -13,15 +13,11 @@ const NEW_ADDRESS: u16 = 20;
 const DELETED_ADDRESS: u16 = 21;
 const NEW_ROUTE: u16 = 24;
 const DELETED_ROUTE: u16 = 25;
-/// The family of IPv6 addresses (`AF_INET6`).
-const INET6: u8 = 10;
-/// A scope that ends at the link (`RT_SCOPE_LINK`), or nearer.
-const LINK_SCOPE: u8 = 253;
 /// The table of routes that come with addresses (`RT_TABLE_LOCAL`).
 const LOCAL_TABLE: u8 = 255;
 /// What decides whether a link carries anything: `IFF_UP` and `IFF_RUNNING`.
 const CARRIES: u32 = 0x1 | 0x40;
-/// Routes of daemons that learn them (`RTPROT_GATED` to `RTPROT_BABEL`), apart from DHCP (16) and router advertisements (9).
+/// Routes of daemons that learn them (`RTPROT_GATED` to `RTPROT_BABEL`), apart from DHCP (16).
 const LEARNT: std::ops::RangeInclusive<u8> = 10..=15;
 const LEARNT_TOO: [u8; 6] = [42, 186, 187, 188, 189, 192];
 /// Where the body's attributes begin in a message about an address (`struct ifaddrmsg`).
@@ -37,7 +33,7 @@ const MAX_KNOWN: usize = 1024;
 pub(super) struct Known {
     /// What decides whether a link carries anything, by its number.
     links: HashMap<u32, u32>,
-    /// The flags of addresses (tentative, deprecated, ...).
+    /// The flags of addresses (secondary, deprecated, ...).
     addresses: HashMap<Address, u8>,
 }
 
@@ -74,11 +70,7 @@ fn is_change(message: &[u8], known: &mut Known) -> Option<bool> {
             Some(true)
         }
         kind @ (NEW_ADDRESS | DELETED_ADDRESS) => {
-            let [family, prefix, flags, scope] = read(message, HEADER)?;
-            // Each link has one, and nobody else can be reached by it.
-            if family == INET6 && scope >= LINK_SCOPE {
-                return Some(false);
-            }
+            let [_, prefix, flags, _] = read::<4>(message, HEADER)?;
             let octets = address(message.get(ADDRESS_ATTRIBUTES..)?)?;
             let address = Address { link: number(message, HEADER + 4)?, prefix, octets: octets.into() };
             if kind == DELETED_ADDRESS {
@@ -181,12 +173,11 @@ mod tests {
     }
 
     #[test]
-    fn what_concerns_the_link_alone_is_no_change() {
-        let known = &mut Known::default();
-        let mut changes = |told: Vec<u8>| change_anything(&told, known);
-        assert!(!changes(address_of(NEW_ADDRESS, [INET6, 0, LINK_SCOPE], &[0xFE; 16])));
-        assert!(changes(address_of(NEW_ADDRESS, [INET6, 0, 0], &[0x20; 16])));
-        assert!(changes(address_of(NEW_ADDRESS, [2, 0, LINK_SCOPE], &[169, 254, 0, 1])), "it may be all there is");
+    fn an_address_that_is_good_on_its_link_alone_may_be_all_there_is() {
+        /// `RT_SCOPE_LINK`.
+        const LINK_SCOPE: u8 = 253;
+        let told = address_of(NEW_ADDRESS, [2, 0, LINK_SCOPE], &[169, 254, 0, 1]);
+        assert!(change_anything(&told, &mut Known::default()));
     }
 
     #[test]
