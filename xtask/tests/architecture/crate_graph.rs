@@ -43,7 +43,11 @@ const RULES: [Rule; 15] = [
         ],
     ),
     rule("zephyr-tools", &["zephyr-core", "zephyr-output", "zephyr-net", "zephyr-client"]),
-    rule("zephyr-zwgc", &["zephyr-core", "zephyr-config", "zephyr-output", "zephyr-net", "zephyr-client"]),
+    rule("zephyr-windowgram", &[]),
+    rule(
+        "zephyr-zwgc",
+        &["zephyr-core", "zephyr-config", "zephyr-output", "zephyr-net", "zephyr-client", "zephyr-windowgram"],
+    ),
     rule("libzephyr", &["zephyr-core", "zephyr-engine", "zephyr-domain", "zephyr-net", "zephyr-client"]),
 ];
 

@@ -1,0 +1,1 @@
+//! (zwgc, section 9)
