@@ -1,7 +1,7 @@
 //! The jobs of a client: finding the domain, and getting sessions. They may block on name service and KDC.
 
 use crate::{
-    Options,
+    Options, host_manager_owner,
     options::{Authentication, ResolvedDomain},
     policy_watch::PolicyWatch,
 };
@@ -48,6 +48,7 @@ impl Jobs {
             Job::Address => Done::Address(self.address(self.server.get().map_or("", String::as_str))),
             Job::Discover => Done::Discovered(self.options.discovery.discover()),
             Job::Lookup(lookup) => Done::Lookup(lookup::answer(lookup)),
+            Job::HostManagerOwner => Done::HostManagerOwner(host_manager_owner::trust(self.options.host_manager)),
         }
     }
 

@@ -36,6 +36,7 @@ pub mod blocking;
 pub mod codeset;
 mod driver;
 mod error;
+mod host_manager_owner;
 mod inbox;
 mod jobs;
 pub mod localtime;

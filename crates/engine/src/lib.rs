@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod acknowledgement;
+mod change_pacer;
 pub mod client;
 pub mod host_manager;
 pub mod level;

@@ -18,7 +18,11 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 const REFUSED_WAIT: Duration = Duration::from_secs(2);
 /// The same for a client that may then speak to a server directly, and comes back when it has started: a little less than the time
 /// between two queries, so that the second one that is refused decides.
-pub(super) const REFUSED_WAIT_WITH_FALLBACK: Duration = Duration::from_millis(400);
+const REFUSED_WAIT_WITH_FALLBACK: Duration = Duration::from_millis(400);
+
+/// How long a host manager may be silent at the start of a client that may then speak to a server directly, and comes back when it
+/// answers. It answers at once, unless its machine is very busy.
+const SILENT_WAIT_WITH_FALLBACK: Duration = Duration::from_secs(3);
 
 /// The index of the server's name among the strings of the answer.
 const SERVER: usize = 0;
@@ -105,9 +109,10 @@ impl StatusQuery {
         Ok(Self { uid, payload, next_attempt, gives_up_at, refused_since, refused_wait, needs_server_until })
     }
 
-    /// The same query, which is given up when nobody has listened at the host manager's port for this long.
-    pub(super) const fn refused_wait(mut self, wait: Duration) -> Self {
-        self.refused_wait = wait;
+    /// The same query of a client that has another way, and so gives it up sooner.
+    pub(super) fn with_fallback(mut self) -> Self {
+        self.refused_wait = REFUSED_WAIT_WITH_FALLBACK;
+        self.gives_up_at = self.next_attempt + SILENT_WAIT_WITH_FALLBACK;
         self
     }
 

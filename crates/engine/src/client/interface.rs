@@ -127,6 +127,17 @@ pub enum Job {
     Discover,
     /// Without a host manager, find the address of a server.
     Lookup(Lookup),
+    /// Find out whose socket has the host manager's port. One such job is under way at a time.
+    HostManagerOwner,
+}
+
+/// Whether who has the host manager's port may be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// It is the system's or the user's own, or the system does not say.
+    Trusted,
+    /// It is another user's, or nobody's.
+    Stranger,
 }
 
 /// The result of a job.
@@ -143,6 +154,8 @@ pub enum Done {
     Discovered(Result<Discovered, NotFound>),
     /// Of [`Job::Lookup`].
     Lookup(LookupAnswer),
+    /// Of [`Job::HostManagerOwner`].
+    HostManagerOwner(Trust),
 }
 
 impl fmt::Debug for Done {
@@ -154,6 +167,7 @@ impl fmt::Debug for Done {
             Self::Principal(result) => f.debug_tuple("Principal").field(result).finish(),
             Self::Address(address) => f.debug_tuple("Address").field(address).finish(),
             Self::Discovered(result) => f.debug_tuple("Discovered").field(result).finish(),
+            Self::HostManagerOwner(trust) => f.debug_tuple("HostManagerOwner").field(trust).finish(),
             Self::Lookup(answer) => f.debug_tuple("Lookup").field(answer).finish(),
         }
     }

@@ -35,6 +35,8 @@ pub enum LogEvent {
     WithoutHostManager { host_manager: SocketAddr },
     /// The host manager answers again, and is used.
     WithHostManager { host_manager: SocketAddr },
+    /// Another user's program, or nobody's any more, has answered as the host manager.
+    StrangersHostManager { host_manager: SocketAddr },
     /// Without a host manager, a change of the server that is spoken to.
     Server(ServerChange),
     /// Without a host manager, what became of a packet to or from a server.
@@ -95,6 +97,9 @@ impl fmt::Display for LogEvent {
             }
             Self::WithoutHostManager { host_manager } => {
                 write!(f, "no host manager at {host_manager}: speaking to servers directly")
+            }
+            Self::StrangersHostManager { host_manager } => {
+                write!(f, "another user's program answers as the host manager at {host_manager}: it is not used")
             }
             Self::WithHostManager { host_manager } => write!(f, "the host manager at {host_manager} is used again"),
             Self::Server(change) => change.fmt(f),

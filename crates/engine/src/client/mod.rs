@@ -51,7 +51,7 @@ pub use backlog::{Backlog, BacklogFull};
 pub use direct::Connection;
 pub use endpoint::{Config, Direct, DirectServer, Endpoint, Settings, Setup};
 pub use error::OperationError;
-pub use interface::{Command, Done, Event, Job, Operation, OperationId, Outcome};
+pub use interface::{Command, Done, Event, Job, Operation, OperationId, Outcome, Trust};
 pub use location::LocationChange;
 pub use log::{LogEvent, Severity};
 pub use message::Message;
@@ -65,7 +65,7 @@ pub use subscription::{Subscription, SubscriptionRequest};
 
 use crate::machine::{Input, Machine, Output, Transmit};
 use fallback::{Fallback, Loss};
-use host_manager::{REFUSED_WAIT_WITH_FALLBACK, StatusQuery};
+use host_manager::StatusQuery;
 use network::NetworkCheck;
 use operations::Owner;
 use procedure::Procedure;
@@ -105,7 +105,7 @@ impl Client {
         let mut client = Self { phase: Phase::Starting, ..Self::ready(endpoint, Policy::KERBEROS, config.settings) };
         match StatusQuery::new(now, config.port, false) {
             Ok(query) if config.settings.direct == Direct::Fallback => {
-                client.shared.query = Some(query.refused_wait(REFUSED_WAIT_WITH_FALLBACK));
+                client.shared.query = Some(query.with_fallback());
             }
             Ok(query) => client.shared.query = Some(query),
             Err(error) => client.fail(error.into()),
@@ -162,7 +162,7 @@ impl Client {
             Done::Principal(principal) => self.handle_principal(now, principal),
             Done::Address(address) => self.handle_address(address),
             // Only of a connection without a host manager.
-            Done::Discovered(_) | Done::Lookup(_) => {}
+            Done::Discovered(_) | Done::Lookup(_) | Done::HostManagerOwner(_) => {}
         }
     }
 

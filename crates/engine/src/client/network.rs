@@ -5,15 +5,14 @@
 //! whom nothing is sent; what is sent goes to the old address, until the server gives that up because nobody acknowledges it. Nobody
 //! but who has the old address could say good-bye for it. A machine that slept may have been given up in the meantime.
 //!
-//! What says that the network has changed comes in bursts, and before all of it is there. So the question is asked at most once in
-//! [`MIN_INTERVAL`], again when it is not answered, and also where a program has turned the regular questions off.
+//! What says that the network has changed comes in bursts, and before all of it is there. So a [`ChangePacer`] says
+//! when the question is asked; it is asked again when it is not answered, and also where a program has turned the regular questions off.
 
 use super::{Client, Operation, operations::Owner, procedure::Procedure, startup::Phase};
+use crate::change_pacer::ChangePacer;
 use std::time::Duration;
 use zephyr_core::time::Now;
 
-/// The minimum time between two questions because of changes.
-const MIN_INTERVAL: Duration = Duration::from_secs(2);
 /// The wait for an operation in progress that changes the subscriptions, perhaps those at the old address.
 const BUSY_WAIT: Duration = Duration::from_secs(1);
 /// The time until a question that was not answered is asked again, at first; it doubles.
@@ -26,8 +25,7 @@ const MAX_DOUBLINGS: u32 = 3;
 pub(super) struct NetworkCheck {
     /// The monotonic time of the next question.
     due: Option<Duration>,
-    /// When the last one was asked.
-    asked_at: Option<Duration>,
+    pacer: ChangePacer,
     /// Whether it is still to be answered.
     is_asked: bool,
     /// The questions since the change that were not answered.
@@ -46,8 +44,7 @@ impl NetworkCheck {
 
     /// Records a change.
     fn record(&mut self, now: Now) {
-        let earliest = self.asked_at.map_or(now.monotonic, |asked| asked.saturating_add(MIN_INTERVAL));
-        let due = earliest.max(now.monotonic);
+        let due = self.pacer.change(now.monotonic);
         self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
         self.failures = 0;
     }
@@ -89,7 +86,7 @@ impl Client {
         if is_busy {
             self.network.due = Some(now.monotonic.saturating_add(BUSY_WAIT));
         } else if self.tickets.has_subscriptions() && !matches!(self.phase, Phase::Failed(_)) {
-            self.network.asked_at = Some(now.monotonic);
+            self.network.pacer.react(now.monotonic);
             self.network.is_asked = true;
             self.begin(now, Owner::Restoration, Operation::CheckSubscriptions);
         }

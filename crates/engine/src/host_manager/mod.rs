@@ -268,7 +268,8 @@ impl HostManager {
     }
 
     fn tell_statistics(&mut self, now: Now, received: &Received) {
-        if !self.is_here(received.from.ip()) && !self.remote_answers.spend(now.monotonic) {
+        let from = received.from.ip();
+        if !self.is_here(from) && !self.remote_answers.spend(now.monotonic, from) {
             return;
         }
         let body = self.statistics_body(now.monotonic);

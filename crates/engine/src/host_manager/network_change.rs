@@ -2,16 +2,14 @@
 //! wrong by now, so all of it is asked anew, and the current server is greeted at once.
 
 use super::{HostManager, check::Check};
+use crate::change_pacer::ChangePacer;
 use std::time::Duration;
 use zephyr_core::time::Now;
 
-/// Minimum time between two changes that are acted on: what changes a network seldom changes one thing alone.
-const MIN_INTERVAL: Duration = Duration::from_secs(2);
-
-/// The last change of the network, and the next.
+/// When changes of the network are acted on.
 #[derive(Debug, Default)]
 pub(super) struct NetworkChange {
-    last: Option<Duration>,
+    pacer: ChangePacer,
     due: Option<Duration>,
 }
 
@@ -22,14 +20,15 @@ impl NetworkChange {
 
     /// The network has changed.
     fn note(&mut self, now: Duration) {
-        self.due = Some(self.last.map_or(now, |last| now.max(last + MIN_INTERVAL)));
+        self.due = Some(self.pacer.change(now));
     }
 
     /// Whether it is time to act on it.
     fn take_due(&mut self, now: Duration) -> bool {
         let is_due = self.due.is_some_and(|due| due <= now);
         if is_due {
-            (self.last, self.due) = (Some(now), None);
+            self.due = None;
+            self.pacer.react(now);
         }
         is_due
     }

@@ -1,7 +1,7 @@
 //! Statistics of the host manager (host manager, section 9).
 
 use super::HostManager;
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 use zephyr_core::names;
 
 /// Statistics since the start.
@@ -20,23 +20,30 @@ const MAX_MACHINE: usize = 31;
 
 /// Maximum number of answers to other hosts in a second. Anybody can send a request in somebody else's name, and the
 /// answer is longer than that; of a program's requests on this host, the answers go to nobody else.
-const MAX_REMOTE_ANSWERS: u32 = 20;
+const MAX_REMOTE_ANSWERS: usize = 100;
+/// The same to one of them: whoever asks more, or is named by somebody who does, takes no other host's answers away.
+const MAX_ANSWERS_PER_HOST: usize = 5;
 
 /// Answers to other hosts in the second that has begun last.
 #[derive(Debug, Default)]
 pub(super) struct RemoteAnswers {
     began: Duration,
-    sent: u32,
+    /// To whom each of them went.
+    sent: Vec<IpAddr>,
 }
 
 impl RemoteAnswers {
-    /// Whether another one may be sent now.
-    pub(super) fn spend(&mut self, now: Duration) -> bool {
+    /// Whether another one may be sent to this host now.
+    pub(super) fn spend(&mut self, now: Duration, to: IpAddr) -> bool {
         if now.saturating_sub(self.began) >= Duration::from_secs(1) {
-            *self = Self { began: now, sent: 0 };
+            self.began = now;
+            self.sent.clear();
         }
-        let may = self.sent < MAX_REMOTE_ANSWERS;
-        self.sent += u32::from(may);
+        let to_this_one = self.sent.iter().filter(|&&other| other == to).count();
+        let may = self.sent.len() < MAX_REMOTE_ANSWERS && to_this_one < MAX_ANSWERS_PER_HOST;
+        if may {
+            self.sent.push(to);
+        }
         may
     }
 }

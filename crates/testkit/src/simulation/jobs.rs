@@ -4,7 +4,7 @@ use super::{node::SERVER_PORT, world::World};
 use std::sync::Arc;
 use zephyr_core::auth::{Acceptor as _, AuthError, Session};
 use zephyr_engine::{
-    client::{Done, Job, Setup},
+    client::{Done, Job, Setup, Trust},
     host_manager::{Located, Lookup, LookupAnswer},
     server::{Verified, VerifyJob},
 };
@@ -48,6 +48,7 @@ impl World {
         match job {
             Job::Discover => return Done::Discovered(self.discover(node)),
             Job::Lookup(lookup) => return Done::Lookup(self.look_up(node, lookup.clone())),
+            Job::HostManagerOwner => return Done::HostManagerOwner(Trust::Trusted),
             _ => {}
         }
         let now = self.now_of(node);
@@ -69,7 +70,9 @@ impl World {
             }),
             Job::Principal if fails => Done::Principal(Err(failure())),
             Job::Principal => Done::Principal(Ok(user.ticket.as_ref().map(|_| user.principal.clone()))),
-            Job::Address | Job::Discover | Job::Lookup(_) => Done::Address(self.hosts[self.nodes[node].host].address),
+            Job::Address | Job::Discover | Job::Lookup(_) | Job::HostManagerOwner => {
+                Done::Address(self.hosts[self.nodes[node].host].address)
+            }
         };
         self.tell(node, || format!("has done {job:?}: {done:?}"));
         done

@@ -21,6 +21,8 @@
 //!   host manager is back is looked at.
 //! * Notices are verified by their proof, wherever they come from, as they always are. Subscriptions and messages carry the same
 //!   proof as through a host manager, which proves nothing itself: without one nothing is less authentic.
+//! * A host manager that comes while none is used is one only if its socket is the system's or the user's own, as far as the system says
+//!   whose it is, and if its server is one of those that are known.
 //! * That nobody listens at the host manager's port is believed of this very machine only, where nobody can forge it. That nobody
 //!   listens at a server's port decides nothing.
 
@@ -180,6 +182,7 @@ impl Connection {
     fn handle_done(&mut self, now: Now, done: Done) {
         match (done, &mut self.way) {
             (Done::Discovered(result), _) => self.handle_discovered(now, result),
+            (Done::HostManagerOwner(trust), _) => self.handle_host_manager_owner(now, trust),
             (Done::Lookup(answer), Way::Direct(direct)) => {
                 direct.own.handle(now, Input::Done(host_manager::Done::Lookup(answer)));
             }

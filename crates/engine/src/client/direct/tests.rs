@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     client::{
         DirectServer, Message, Operation, OperationId, Outcome, Receipt, Setup, Subscription, SubscriptionRequest,
+        Trust,
         doubles::{Credentials, acknowledging, at},
     },
     host_manager::{Candidate, Discovered, Located, Lookup, NotFound},
@@ -57,6 +58,8 @@ struct Stage {
     last_id: u64,
     /// Whether names have no addresses.
     is_nameless: bool,
+    /// Whose socket answers as the host manager.
+    host_manager_owner: Trust,
 }
 
 impl Stage {
@@ -75,6 +78,7 @@ impl Stage {
             discoveries: 0,
             last_id: 0,
             is_nameless: false,
+            host_manager_owner: Trust::Trusted,
         }
     }
 
@@ -150,6 +154,7 @@ impl Stage {
                     valid_for: None,
                 }))
             }
+            Job::HostManagerOwner => Done::HostManagerOwner(self.host_manager_owner),
             Job::Lookup(lookup) if self.is_nameless => Done::Lookup(lookup.answer(Err("no such host".into()))),
             Job::Lookup(lookup) => {
                 let number = lookup.host.trim_start_matches("zsrv").parse().unwrap();
@@ -289,7 +294,7 @@ fn a_host_manager_that_answers_is_used() {
 #[test]
 fn a_silent_host_manager_is_waited_for() {
     let mut stage = Stage::new(Direct::Fallback, Port::Silent);
-    stage.run(9);
+    stage.run(2);
     assert_eq!(stage.discoveries, 0);
     stage.run(2);
     assert!(stage.connection.is_ready() && stage.server().is_some());
@@ -441,6 +446,20 @@ fn a_host_manager_that_is_back_is_used_again() {
     let sent = stage.send();
     stage.run(3);
     assert!(stage.is_sent(sent), "and left again");
+}
+
+/// Anybody can open its port while there is none.
+#[test]
+fn a_strangers_host_manager_is_not_used() {
+    let mut stage = Stage { host_manager_owner: Trust::Stranger, ..Stage::direct() };
+    stage.port = Port::Open;
+    stage.run(130);
+    assert!(stage.server().is_some());
+    let reports = |event: &&Event| matches!(event, Event::Log(LogEvent::StrangersHostManager { .. }));
+    assert_eq!(stage.events.iter().filter(reports).count(), 2, "asked once a minute all the same");
+    stage.host_manager_owner = Trust::Trusted;
+    stage.run(60);
+    assert_eq!(stage.server(), None, "the host manager has come");
 }
 
 #[test]

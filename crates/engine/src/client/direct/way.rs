@@ -3,7 +3,7 @@
 use super::{Connection, OwnHostManager};
 use crate::{
     client::{
-        Direct, DirectServer, Event, Job, LogEvent,
+        Direct, DirectServer, Event, Job, LogEvent, Trust,
         fallback::Loss,
         host_manager::{HostManagerStatus, StatusQuery},
     },
@@ -41,6 +41,8 @@ pub(super) struct DirectWay {
     /// When it is asked next whether a host manager is back; `None`: never.
     next_question: Option<Duration>,
     question: Option<StatusQuery>,
+    /// Who has answered, until it is known whose socket that is.
+    answered: Option<HostManagerStatus>,
 }
 
 impl DirectWay {
@@ -51,6 +53,11 @@ impl DirectWay {
             address: self.own.server_address(),
             source: self.own.source().into(),
         }
+    }
+
+    /// Whether nothing waits for an answer that may still come.
+    fn is_settled(&self) -> bool {
+        self.own.is_idle() || self.own.is_looking()
     }
 
     fn deadline(&self) -> Option<Duration> {
@@ -134,6 +141,7 @@ impl Connection {
             start_until: self.client.is_starting().then(|| now.monotonic + START_WAIT),
             next_question: (self.direct == Direct::Fallback).then(|| now.monotonic + QUESTION_INTERVAL),
             question: None,
+            answered: None,
         };
         // Its limits are known once it answers.
         self.client.set_fallback(false);
@@ -187,17 +195,31 @@ impl Connection {
             }
             Way::Direct(direct) => {
                 direct.question = None;
-                let is_settled = direct.own.is_idle() || direct.own.is_looking();
                 // Another server may be of another domain.
                 if status.searching || !direct.own.knows(&status.server) || direct.start_until.is_some() {
                     direct.next_question = Some(now.monotonic + QUESTION_INTERVAL);
-                } else if !is_settled {
+                } else if !direct.is_settled() {
                     direct.next_question = Some(now.monotonic + BUSY_QUESTION_INTERVAL);
-                } else {
-                    self.use_host_manager(now, status);
+                } else if direct.answered.replace(status.clone()).is_none() {
+                    self.jobs.push_back(Job::HostManagerOwner);
                 }
             }
             Way::HostManager | Way::Discovering(_) => {}
+        }
+    }
+
+    /// Handles whose socket it is that has answered as the host manager: anybody can open that port while there is none.
+    pub(super) fn handle_host_manager_owner(&mut self, now: Now, trust: Trust) {
+        let Way::Direct(direct) = &mut self.way else { return };
+        let Some(status) = direct.answered.take() else { return };
+        match trust {
+            Trust::Trusted if direct.is_settled() => self.use_host_manager(now, &status),
+            Trust::Trusted => direct.next_question = Some(now.monotonic + BUSY_QUESTION_INTERVAL),
+            Trust::Stranger => {
+                direct.next_question = Some(now.monotonic + QUESTION_INTERVAL);
+                let host_manager = self.client.endpoint().host_manager;
+                self.events.push_back(Event::Log(LogEvent::StrangersHostManager { host_manager }));
+            }
         }
     }
 

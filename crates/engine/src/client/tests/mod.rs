@@ -100,7 +100,7 @@ impl<C: Initiator> Harness<C> {
             Job::Principal => Done::Principal(self.credentials.principal()),
             Job::Address => Done::Address(self.address),
             Job::Setup { .. } => panic!("a client that is ready needs no setup"),
-            Job::Discover | Job::Lookup(_) => panic!("a client has a host manager"),
+            Job::Discover | Job::Lookup(_) | Job::HostManagerOwner => panic!("a client has a host manager"),
         };
         self.client.handle(now, Input::Done(done));
     }
