@@ -1,11 +1,13 @@
 //! The language of descriptions (zwgc, section 7).
 
+mod default;
 mod lexer;
 mod parser;
 mod problem;
 mod syntax;
 mod token;
 
+pub use default::DEFAULT;
 pub use problem::{Problem, ProblemKind};
 pub use syntax::{Arm, Branch, Directions, Expression, FileMode, Function, Program, SetFunction, Statement};
 

@@ -1,7 +1,7 @@
 use super::{
-    Expression, MAX_DEPTH, MAX_PROBLEMS, Problem,
+    DEFAULT, Expression, MAX_DEPTH, MAX_PROBLEMS, Problem,
     ProblemKind::{self, LineEndInString, Syntax, UnterminatedComment, UnterminatedShow, UnterminatedString},
-    Statement, parse,
+    Program, Statement, parse,
 };
 
 /// What the C program says of descriptions, and of which line.
@@ -293,4 +293,10 @@ fn depth_is_limited() {
     for operator in ["+", "&", "|", " "] {
         assert!(parse(format!("print \"a\"{}", format!("{operator}\"a\"").repeat(100_000)).as_bytes()).is_ok());
     }
+}
+
+#[test]
+fn the_default_description_is_valid() {
+    let Program { statements } = parse(DEFAULT).expect("it is ours");
+    assert!(!statements.is_empty());
 }
