@@ -25,6 +25,10 @@ pub(super) struct Parser<'t> {
     depth: usize,
     /// The constructs around the token.
     constructs: Vec<Construct>,
+    /// Those that were taken to end where the word for it was missing: it may come later, and was told already.
+    unended: Vec<Construct>,
+    /// Where the last of them was taken to end.
+    unended_at: Option<Place>,
 }
 
 /// Something cannot be parsed, and it was said.
@@ -35,9 +39,17 @@ type Parsed<T> = Result<T, Reported>;
 impl<'t> Parser<'t> {
     pub(super) fn new(text: &'t [u8]) -> Self {
         let token = Token { kind: TokenKind::End, place: Place { line: 1, line_start: 0, at: 0 }, end: 0, c_line: 1 };
-        let (problems, constructs) = (Vec::new(), Vec::new());
-        let lexer = Lexer::new(text);
-        Self { lexer, token, problems, is_quiet: false, is_stopped: false, depth: 0, constructs }
+        Self {
+            lexer: Lexer::new(text),
+            token,
+            problems: Vec::new(),
+            is_quiet: false,
+            is_stopped: false,
+            depth: 0,
+            constructs: Vec::new(),
+            unended: Vec::new(),
+            unended_at: None,
+        }
     }
 
     pub(super) fn program(mut self) -> Result<Program, Vec<Problem>> {
@@ -58,9 +70,8 @@ impl<'t> Parser<'t> {
                 TokenKind::End => return statements,
                 TokenKind::Keyword(keyword) => match keyword.ends_part_of() {
                     Some(construct) if self.constructs.contains(&construct) => return statements,
-                    Some(_) => {
-                        self.unexpected("a statement");
-                        self.advance();
+                    Some(construct) => {
+                        self.skip_stray(keyword, construct);
                         continue;
                     }
                     None => {}
@@ -72,6 +83,21 @@ impl<'t> Parser<'t> {
                 Err(Reported) => self.synchronize(),
             }
         }
+    }
+
+    /// A word that belongs to no construct around it.
+    fn skip_stray(&mut self, keyword: Keyword, construct: Construct) {
+        match self.unended.iter().rposition(|&unended| unended == construct) {
+            None => {
+                self.unexpected("a statement");
+            }
+            Some(index) if keyword.ends_construct() => {
+                self.unended.remove(index);
+                self.is_quiet = true;
+            }
+            Some(_) => self.is_quiet = true,
+        }
+        self.advance();
     }
 
     fn statement(&mut self) -> Parsed<Statement> {
@@ -173,9 +199,7 @@ impl<'t> Parser<'t> {
         self.constructs.pop();
         self.is_quiet = false;
         match self.token.kind {
-            TokenKind::Keyword(Keyword::EndIf | Keyword::EndCase | Keyword::EndWhile)
-                if self.ends_part_of() == Some(construct) =>
-            {
+            TokenKind::Keyword(keyword) if keyword.ends_construct() && keyword.ends_part_of() == Some(construct) => {
                 self.advance();
             }
             TokenKind::End => {
@@ -183,7 +207,14 @@ impl<'t> Parser<'t> {
                 self.report(ProblemKind::Syntax, beginning, self.token.c_line, detail);
             }
             _ => {
-                self.unexpected(&format!("{} (of line {})", construct.end(), beginning.line));
+                // Of several that end here, the innermost one is told.
+                if self.unended_at != Some(self.token.place) {
+                    self.unexpected(&format!("{} (of line {})", construct.end(), beginning.line));
+                    self.unended_at = Some(self.token.place);
+                }
+                if self.unended.len() < MAX_DEPTH {
+                    self.unended.push(construct);
+                }
             }
         }
         statement

@@ -101,6 +101,11 @@ impl Keyword {
         }
     }
 
+    /// Whether it ends a whole construct.
+    pub(super) fn ends_construct(self) -> bool {
+        matches!(self, Self::EndIf | Self::EndCase | Self::EndWhile)
+    }
+
     /// Whether a statement begins with it.
     pub(super) fn begins_statement(self) -> bool {
         self.ends_part_of().is_none() && !matches!(self, Self::Then | Self::Do)
