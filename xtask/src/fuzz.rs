@@ -9,7 +9,8 @@ use std::{fs, path::Path, process::Command};
 use zephyr_testkit::packages;
 
 /// Inputs that tests have, from which a target begins.
-const SEEDS: [(&str, &str); 2] = [("policy", "crates/domain/tests/corpus"), ("description", "packaging/etc-zephyr")];
+const SEEDS: [(&str, &str); 2] =
+    [("policy", "crates/domain/tests/corpus"), ("description", "crates/windowgram/descriptions")];
 
 /// What makes the compiler count which parts of the code an input reaches.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -43,11 +43,8 @@ const RULES: [Rule; 16] = [
         ],
     ),
     rule("zephyr-tools", &["zephyr-core", "zephyr-output", "zephyr-net", "zephyr-client"]),
-    rule("zephyr-windowgram", &[]),
-    rule(
-        "zephyr-zwgc",
-        &["zephyr-core", "zephyr-config", "zephyr-output", "zephyr-net", "zephyr-client", "zephyr-windowgram"],
-    ),
+    rule("zephyr-windowgram", &["zephyr-core"]),
+    rule("zephyr-zwgc", &["zephyr-core", "zephyr-config", "zephyr-output", "zephyr-net", "zephyr-client"]),
     rule("libzephyr", &["zephyr-core", "zephyr-engine", "zephyr-domain", "zephyr-net", "zephyr-client"]),
 ];
 

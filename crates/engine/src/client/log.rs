@@ -66,6 +66,7 @@ impl LogEvent {
             Self::Unproven { .. }
             | Self::WithoutHostManager { .. }
             | Self::WithHostManager { .. }
+            | Self::StrangersHostManager { .. }
             | Self::Server(_)
             | Self::Hidden { .. }
             | Self::Resubscribed { error: None } => Severity::Info,
@@ -99,7 +100,10 @@ impl fmt::Display for LogEvent {
                 write!(f, "no host manager at {host_manager}: speaking to servers directly")
             }
             Self::StrangersHostManager { host_manager } => {
-                write!(f, "another user's program answers as the host manager at {host_manager}: it is not used")
+                write!(
+                    f,
+                    "what answers as the host manager at {host_manager} is another user's, or has ended: it is not used"
+                )
             }
             Self::WithHostManager { host_manager } => write!(f, "the host manager at {host_manager} is used again"),
             Self::Server(change) => change.fmt(f),

@@ -1,6 +1,7 @@
 //! What is wrong in a description, and where.
 
 use std::fmt::{self, Display, Formatter};
+use zephyr_core::sanitize;
 
 /// Maximum number of characters of a line that an excerpt shows.
 const MAX_SHOWN: usize = 100;
@@ -87,18 +88,8 @@ pub(super) fn quoted(part: &[u8]) -> String {
     format!("`{shown}`")
 }
 
-/// Characters as they can be shown on a line: what a terminal would obey, and what turns the order of reading, is escaped.
+/// Characters as they can be shown on a line; a tab is a blank.
 fn sanitized(characters: impl Iterator<Item = char>) -> String {
-    let mut shown = String::new();
-    for character in characters {
-        match character {
-            '\t' => shown.push(' '),
-            '\u{61c}' | '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => {
-                shown.extend(character.escape_unicode());
-            }
-            _ if character.is_control() => shown.extend(character.escape_unicode()),
-            _ => shown.push(character),
-        }
-    }
-    shown
+    let text: String = characters.map(|character| if character == '\t' { ' ' } else { character }).collect();
+    sanitize::line(text.as_bytes())
 }

@@ -1,1 +1,0 @@
-//! (zwgc, section 9)
