@@ -64,6 +64,8 @@ struct Stage {
     is_nameless: bool,
     /// Whose socket answers as the host manager.
     host_manager_owner: Trust,
+    /// Whether a message is sent while that is being found out.
+    sends_meanwhile: bool,
 }
 
 impl Stage {
@@ -83,6 +85,7 @@ impl Stage {
             last_id: 0,
             is_nameless: false,
             host_manager_owner: Trust::Trusted,
+            sends_meanwhile: false,
         }
     }
 
@@ -158,7 +161,12 @@ impl Stage {
                     valid_for: None,
                 }))
             }
-            Job::HostManagerOwner => Done::HostManagerOwner(self.host_manager_owner),
+            Job::HostManagerOwner => {
+                if std::mem::take(&mut self.sends_meanwhile) {
+                    self.send();
+                }
+                Done::HostManagerOwner(self.host_manager_owner)
+            }
             Job::Lookup(lookup) if self.is_nameless => Done::Lookup(lookup.answer(Err("no such host".into()))),
             Job::Lookup(lookup) => {
                 let number = lookup.host.trim_start_matches("zsrv").parse().unwrap();

@@ -233,6 +233,17 @@ fn a_client_starts_also_while_no_server_answers() {
 }
 
 #[test]
+fn what_is_sent_while_the_host_managers_owner_is_asked_is_not_lost() {
+    let mut stage = Stage { sends_meanwhile: true, ..Stage::direct() };
+    (stage.port, stage.alive) = (Port::Open, BTreeSet::new());
+    stage.run(62);
+    assert!(!stage.sends_meanwhile && stage.server().is_some(), "what is under way would be lost");
+    stage.alive.insert(1);
+    stage.run(10);
+    assert!(stage.is_sent(OperationId(stage.last_id)) && stage.server().is_none());
+}
+
+#[test]
 fn subscriptions_are_made_by_the_clients_own_port() {
     let mut stage = Stage::direct();
     stage.came(server(1));
