@@ -12,6 +12,16 @@ pub fn label(requested: Option<&str>, body: &[u8]) -> Charset {
     choose(requested, body, |name| env::var(name).ok().filter(|value| !value.is_empty()))
 }
 
+/// The character set of the terminal: the requested one, else that of `$ZEPHYR_CHARSET`, else the locale's, which is ASCII where it
+/// names none.
+pub fn of_terminal(requested: Option<&str>) -> String {
+    let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = || ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(variable);
+    requested.map(str::to_owned).or_else(|| variable("ZEPHYR_CHARSET")).unwrap_or_else(|| {
+        locale().and_then(|locale| codeset_of(&locale)).unwrap_or_else(|| "ANSI_X3.4-1968".to_owned())
+    })
+}
+
 fn choose(requested: Option<&str>, body: &[u8], variable: impl Fn(&str) -> Option<String>) -> Charset {
     if let Some(name) = requested {
         return Charset::from_codeset(name);

@@ -13,6 +13,16 @@ pub fn date_and_time(time: SystemTime) -> String {
     format("%Y-%m-%d %H:%M:%S", time)
 }
 
+/// The time of day: `11:01:03`.
+pub fn time_of_day(time: SystemTime) -> String {
+    format("%H:%M:%S", time)
+}
+
+/// The day: `Sun Nov 22 2026`.
+pub fn date(time: SystemTime) -> String {
+    format("%a %b %e %Y", time)
+}
+
 /// A length of time for people, rounded up: `45 s`, `7 min`, `3 h`.
 pub fn rounded(length: Duration) -> String {
     let seconds = length.as_millis().div_ceil(1000);

@@ -3,9 +3,9 @@
 //! The standard library resolves names to addresses and tells nothing about names of names, so the canonical name is
 //! found as the usual configuration would give it: the first name of the host's line in `/etc/hosts`, else the name
 //! itself when it has a dot, else the name in the first search domain of `/etc/resolv.conf` where it resolves. DNS aliases
-//! are not followed and no reverse look-up is made.
+//! are not followed and no reverse look-up is made for it.
 
-use std::{fs, io};
+use std::{fs, io, net::IpAddr};
 
 /// This machine's own name, as the system has it: with or without a domain.
 ///
@@ -29,6 +29,13 @@ pub fn canonical_name(host: &str) -> Option<String> {
     let resolver = text_of("/etc/resolv.conf");
     let qualified = search_domains(&resolver).into_iter().map(|domain| format!("{host}.{domain}"));
     qualified.chain([host.to_owned()]).find(|name| resolves(name))
+}
+
+/// The name of the host at an address, as the system's name service has it. May wait for the name service. Whoever owns the address
+/// chooses the name: it proves nothing, and may hold anything.
+pub fn name_of(address: IpAddr) -> Option<String> {
+    // Without a name, the system gives the address.
+    dns_lookup::lookup_addr(&address).ok().filter(|name| name.parse::<IpAddr>().is_err())
 }
 
 /// The text of a file of the system. What is no UTF-8, such as a comment, costs itself alone.
