@@ -8,7 +8,6 @@ use std::{
     ffi::OsString,
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Instant,
 };
 use zephyr_testkit::{bins, reference};
 use zephyr_zwgc_vectors::{
@@ -52,7 +51,6 @@ fn with_machine(options: &Options) -> Result<ExitCode> {
     only(read_folder(&options.folder())?, &options.only)?;
     Differences::own()?;
     reference::available()?;
-    let start = Instant::now();
     let machine = Machine::start()?;
     if options.zwgc.is_none() {
         machine.remove_packaged_description()?;
@@ -68,7 +66,6 @@ fn with_machine(options: &Options) -> Result<ExitCode> {
         arguments.extend(["--only".into(), name.into()]);
     }
     let status = machine.run(&env::current_exe()?, &arguments)?;
-    eprintln!("({:.0} s)", start.elapsed().as_secs_f64());
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -28,8 +28,9 @@ use std::{
 /// servers, for children or for the processor: for those see [`quiet`]; only timers of its own may not be longer.
 const QUIET_TIME: Duration = Duration::from_millis(40);
 const POLL_INTERVAL: Duration = Duration::from_millis(6);
-/// The longest time for anything, which is there for cases that fail anyway.
+/// The longest time for a step and for the end, for cases that fail anyway.
 const STEP_TIMEOUT: Duration = Duration::from_secs(30);
+const END_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time for a client to notice what was sent, for one that does not receive at all.
 const NOTICE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Octets of output that are kept.
@@ -108,7 +109,7 @@ impl Program {
         }
     }
 
-    /// Waits until it has ended, after a signal or by itself.
+    /// Waits until it has ended, after a signal or by itself. It is killed when it does not.
     pub(crate) fn wait_for_end(&mut self, signal: Option<Signal>) -> Result<()> {
         if let Some(signal) = signal
             && !self.has_ended()?
@@ -118,8 +119,8 @@ impl Program {
         let start = Instant::now();
         while !self.has_ended()? {
             self.drain()?;
-            if start.elapsed() > STEP_TIMEOUT {
-                bail!("it does not end within {STEP_TIMEOUT:?}");
+            if start.elapsed() > END_TIMEOUT {
+                kill(pid(self.process()), Signal::SIGKILL).context("cannot kill it")?;
             }
             thread::sleep(POLL_INTERVAL);
         }

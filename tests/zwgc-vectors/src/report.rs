@@ -1,6 +1,11 @@
 //! All cases of a folder, several at once, and what became of them.
 
-use crate::{case::CaseFile, difference::Differences, trial::World};
+use crate::{
+    case::{Case, CaseFile},
+    difference::{Difference, Differences},
+    observation::Observation,
+    trial::World,
+};
 use anyhow::{Result, bail};
 use std::{
     fmt,
@@ -30,6 +35,7 @@ struct Note {
 }
 
 /// What became of a case.
+#[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Passed,
     Different(String),
@@ -85,16 +91,26 @@ impl fmt::Display for Report {
 
 fn run(file: &CaseFile, world: &World, differences: &Differences) -> Result<Outcome> {
     let case = file.case(&world.home(file))?;
-    let (expected, came) = (case.expectation()?, world.observe(file)?);
-    let (found, reason) = match differences.of(&case.name) {
-        Some(difference) => (difference.judge(&expected, &came)?, Some(&difference.reason)),
-        None => (expected.differences(&came), None),
+    judge(&case, &world.observe(file)?, differences.of(&case.name))
+}
+
+/// What becomes of a case in which a program did that.
+fn judge(case: &Case, came: &Observation, difference: Option<&Difference>) -> Result<Outcome> {
+    let expected = case.expectation()?;
+    let found = match difference {
+        Some(difference) => difference.judge(&expected, came)?,
+        None => expected.differences(came),
     };
-    if !found.is_empty() {
-        let reason = reason.map(|reason| format!("\n  (it may differ: {reason})")).unwrap_or_default();
-        return Ok(Outcome::Failed(format!("{}{reason}\n  {}", case.title, found.join("\n  "))));
-    }
-    Ok(reason.map_or(Outcome::Passed, |reason| Outcome::Different(reason.clone())))
+    Ok(match difference.map(|difference| &difference.reason) {
+        None if found.is_empty() => Outcome::Passed,
+        Some(reason) if found.is_empty() => Outcome::Different(reason.clone()),
+        None => Outcome::Failed(format!("{}\n  {}", case.title, found.join("\n  "))),
+        Some(reason) => Outcome::Failed(format!(
+            "{}\n  (compared with what differences.toml says: {reason})\n  {}",
+            case.title,
+            found.join("\n  ")
+        )),
+    })
 }
 
 /// The files of the cases with one of these names, or those of all when there are none.
@@ -113,4 +129,56 @@ pub fn only(files: Vec<CaseFile>, names: &[String]) -> Result<Vec<CaseFile>> {
         bail!("no case {unknown:?}");
     }
     Ok(files.into_iter().filter(|file| names.iter().any(|name| is(file, name))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::read_folder;
+    use std::path::Path;
+
+    fn own() -> Vec<CaseFile> {
+        read_folder(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap()
+    }
+
+    #[test]
+    fn a_case_passes_as_it_says_or_as_it_is_said_to_differ() {
+        let files = only(own(), &["home-desc".into()]).unwrap();
+        let case = files[0].case(Path::new("/home/alice")).unwrap();
+        let expected = case.expectation().unwrap();
+        let mut ours = expected.clone();
+        ours.steps[1].stdout = b"ours\n".to_vec();
+        let toml = "[[difference]]\ncase = 'home-desc'\nreason = 'why'\n\
+                    [[difference.step]]\nat = 'notice 0'\nstdout = \"ours\\n\"\n";
+        let differences: Differences = toml::from_str(toml).unwrap();
+        let judge = |came, differences: &Differences| judge(&case, came, differences.of(&case.name)).unwrap();
+        let none = Differences::default();
+        assert_eq!(judge(&expected, &none), Outcome::Passed);
+        assert_eq!(judge(&ours, &differences), Outcome::Different("why".into()));
+        assert!(matches!(judge(&ours, &none), Outcome::Failed(text) if text.contains(r#"+ "ours\n""#)));
+        assert!(matches!(judge(&expected, &differences), Outcome::Failed(text) if text.contains("why")));
+    }
+
+    #[test]
+    fn cases_are_chosen_by_name_or_number() {
+        let chosen = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|&name| name.into()).collect();
+            only(own(), &names).map(|files| files.into_iter().map(|file| file.stem).collect::<Vec<_>>())
+        };
+        assert_eq!(chosen(&["prec-2", "002"]).unwrap(), ["002-startup-fields", "044-prec-2"]);
+        assert_eq!(chosen(&["190-home-desc"]).unwrap(), ["190-home-desc"]);
+        assert!(chosen(&[]).unwrap().len() > 90);
+        assert!(chosen(&["home"]).unwrap_err().to_string().contains("no case \"home\""));
+    }
+
+    #[test]
+    fn the_last_line_counts_what_differs_on_purpose_as_passed() {
+        let note = |case: &str| Note { case: case.into(), text: "why".into() };
+        let mut report = Report { passed: 3, different: vec![note("a")], failed: Vec::new() };
+        assert_eq!(report.to_string(), "different on purpose: a: why\n4 passed, 0 failed");
+        assert!(report.is_success());
+        report.failed.push(note("b"));
+        assert!(report.to_string().ends_with("FAILED: b: why\n4 passed, 1 failed"));
+        assert!(!report.is_success());
+    }
 }
