@@ -254,3 +254,65 @@ impl<T: Read + AsFd> Pipe<T> {
         Ok(has_read)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use zephyr_testkit::deadline::wait_until;
+
+    fn shell(script: &str) -> Program {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).stdin(Stdio::piped());
+        Program::start(command, PathBuf::from("/dev/null/wg")).unwrap()
+    }
+
+    #[test]
+    fn what_was_sent_is_waited_for_until_it_is_noticed() {
+        let mut program = shell("read line; echo $line; exec sleep 600");
+        program.settle(&[]).unwrap();
+        let before = program.rest();
+        assert!(before.is_some() && program.take_output().0.is_empty());
+        let mut input = program.child.stdin.take().unwrap();
+        let late = thread::spawn(move || {
+            thread::sleep(5 * QUIET_TIME);
+            input.write_all(b"noticed\n")
+        });
+        program.settle_after(before.as_ref(), &[]).unwrap();
+        assert_eq!(program.take_output().0, b"noticed\n");
+        late.join().unwrap().unwrap();
+        // Who notices nothing is not waited for without end.
+        let before = program.rest();
+        program.settle_after(before.as_ref(), &[]).unwrap();
+    }
+
+    #[test]
+    fn nothing_is_done_while_a_server_works() {
+        let (mut program, mut server) = (shell("exec sleep 600"), shell("while :; do :; done"));
+        let works = |server: &Program| Ok(server.rest().is_none().then_some(()));
+        wait_until("it works", STEP_TIMEOUT, || works(&server)).unwrap();
+        program.settle(&[]).unwrap();
+        assert!(program.are_all_at_rest(&[]).unwrap());
+        assert!(!program.are_all_at_rest(&[server.child.id()]).unwrap());
+        server.wait_for_end(Some(Signal::SIGTERM)).unwrap();
+        assert_eq!(server.exit_status(), Some(-15));
+        assert!(program.are_all_at_rest(&[server.child.id()]).unwrap());
+    }
+
+    #[test]
+    fn all_output_comes_in_and_so_does_that_of_who_is_left_behind() {
+        // More than a pipe holds, and then a child that outlives its parent.
+        let mut program = shell(
+            "yes | head -c 300000; (i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo late; sleep 600) & exit 3",
+        );
+        program.wait_for_end(None).unwrap();
+        let (stdout, stderr) = program.take_output();
+        assert_eq!((stdout.len(), stdout.ends_with(b"y\nlate\n"), stderr.len()), (300_005, true, 0));
+        assert_eq!(program.exit_status(), Some(3));
+        let left = quiet::group(program.child.id()).unwrap();
+        assert!(!left.is_empty());
+        drop(program);
+        let is_gone = || Ok((!left.iter().any(|process| is_alive(*process))).then_some(()));
+        wait_until("it is killed", STEP_TIMEOUT, is_gone).unwrap();
+    }
+}
