@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | vectors | costs | fuzz`.
+//! The project's own commands: `cargo xtask demo | test | vectors | zwgc-vectors | costs | fuzz`.
 //!
 //! This program must build on a machine that has nothing but cargo and a C linker: it installs, or asks for, what the
 //! rest of the project needs, and only then builds that.
@@ -9,6 +9,7 @@ mod fuzz;
 mod interrupt;
 mod setup;
 mod test;
+mod zwgc_vectors;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -33,6 +34,8 @@ enum Command {
         /// A folder with vector files.
         dir: Option<PathBuf>,
     },
+    /// Compare what a windowgram client writes with what the released one does.
+    ZwgcVectors(zwgc_vectors::Options),
     /// Count the instructions that each kind of packet costs, and fail when one costs over ten times a plain one.
     Costs {
         /// Only packets with this in their names.
@@ -66,6 +69,7 @@ fn run(command: Command) -> Result<()> {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Vectors { dir } => test::vectors(dir),
+        Command::ZwgcVectors(options) => zwgc_vectors::run(&options),
         Command::Costs { word } => test::costs(word.as_deref()),
         Command::Fuzz { seconds } => fuzz::run(seconds),
     }
