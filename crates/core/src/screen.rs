@@ -10,7 +10,7 @@
 use crate::sanitize::{is_picture, is_right_to_left, is_wide_somewhere};
 use std::iter;
 use unicode_segmentation::UnicodeSegmentation as _;
-use unicode_width::UnicodeWidthChar as _;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// What rows after the first begin with.
 const INDENTATION: &str = "    ";
@@ -63,6 +63,14 @@ impl Screen {
         }
         shown
     }
+}
+
+/// The columns that a text takes on most terminals: two for a wide character, none for one that joins onto another. A control character
+/// counts as one.
+///
+/// For text that is put below other text; a row that must not go on by itself is [`Screen::line`]'s.
+pub fn columns(text: &str) -> usize {
+    text.width()
 }
 
 /// The beginning of a text that fits into a row.
@@ -137,7 +145,6 @@ fn columns_of(character: char) -> usize {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use unicode_width::UnicodeWidthStr as _;
 
     fn rows(columns: usize, text: &str) -> Vec<String> {
         Screen::Columns(columns).line(text).split('\n').map(str::to_owned).collect()
@@ -174,6 +181,15 @@ mod tests {
             rows(11, &jamo),
             ["\u{1100}".repeat(5), format!("    {}", "\u{1100}".repeat(3)), "    \u{1100}".to_owned()]
         );
+    }
+
+    #[test]
+    fn columns_on_most_terminals() {
+        for (text, expected) in
+            [("", 0), ("abc", 3), ("世界", 4), ("Привет", 6), ("e\u{301}", 1), ("☁\u{FE0F}", 2), ("\x1b[1m\t\x7f", 6)]
+        {
+            assert_eq!(columns(text), expected, "{text:?}");
+        }
     }
 
     #[test]

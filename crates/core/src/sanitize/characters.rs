@@ -3,8 +3,8 @@
 use icu_properties::{
     CodePointMapData, CodePointSetData,
     props::{
-        BidiClass, CanonicalCombiningClass, DefaultIgnorableCodePoint, EastAsianWidth, Emoji, GeneralCategory,
-        Ideographic, JoiningType, WhiteSpace,
+        BidiClass, BidiControl, CanonicalCombiningClass, DefaultIgnorableCodePoint, EastAsianWidth, Emoji,
+        GeneralCategory, Ideographic, JoiningType, WhiteSpace,
     },
 };
 
@@ -46,6 +46,11 @@ pub fn is_right_to_left(character: char) -> bool {
         CodePointMapData::<BidiClass>::new().get(character),
         BidiClass::RightToLeft | BidiClass::ArabicLetter | BidiClass::ArabicNumber
     )
+}
+
+/// Whether a character is a control of the direction of text.
+pub(super) fn is_direction(character: char) -> bool {
+    CodePointSetData::new::<BidiControl>().contains(character)
 }
 
 /// The two characters that make their neighbours join, or keep them from it.

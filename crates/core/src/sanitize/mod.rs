@@ -10,12 +10,16 @@
 //! * [`lines`]: text of several lines. Newlines, tabs, all blanks, and the joiners and variation selectors that a script or an emoji
 //!   needs stay. A carriage return before a newline is a part of the line's end; any other would go back to the line's beginning.
 //!
+//! [`with_codes`] is for text whose author is the user himself, as in a description of windowgrams: it may have codes for terminals.
+//!
 //! Names that look alike are another matter, and not this module's.
 
 mod characters;
+mod codes;
 
 pub use characters::is_right_to_left;
 pub(crate) use characters::{is_picture, is_wide_somewhere};
+pub use codes::{octets_with_codes, with_codes};
 
 use crate::charset::Charset;
 use characters::{Joiner, is_blank, is_forbidden, is_mark, is_selected_by, may_join};
