@@ -13,6 +13,18 @@ pub fn date_and_time(time: SystemTime) -> String {
     format("%Y-%m-%d %H:%M:%S", time)
 }
 
+/// The date of a time: `2026-11-22`.
+pub fn date(time: SystemTime) -> String {
+    format("%Y-%m-%d", time)
+}
+
+/// The time of a notice as RFC 3339 has it, in UTC: `2026-11-22T11:01:03.000042Z`. More microseconds than a second has count as the
+/// last one.
+pub fn rfc3339(seconds: u32, micros: u32) -> String {
+    let time = from_seconds(seconds) + Duration::from_micros(micros.min(999_999).into());
+    in_zone("%Y-%m-%dT%H:%M:%S.%6fZ", time, TimeZone::UTC)
+}
+
 /// A length of time for people, rounded up: `45 s`, `7 min`, `3 h`.
 pub fn rounded(length: Duration) -> String {
     let seconds = length.as_millis().div_ceil(1000);
