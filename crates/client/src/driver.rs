@@ -4,6 +4,7 @@ use crate::{
     Error, Options, Result, SubscriptionEvent, TicketEvent,
     error::{cannot_bind, system_text},
     jobs::{Jobs, log},
+    local_senders::LocalSenders,
     localtime,
     mailbox::{Acknowledgement, Mailbox},
 };
@@ -70,7 +71,8 @@ pub(crate) async fn start(options: Options) -> Result<Started> {
     let local = options.local();
     let socket = socket::bind(local).map_err(|error| cannot_bind(local, error))?;
     let clock = Clock::new();
-    let client = Connection::new(options.config(socket.local_addr()?.port()), clock.now());
+    let here = socket.local_addr()?;
+    let client = Connection::new(options.config(here.port()), clock.now());
     let state = Arc::new(State { endpoint: Mutex::new(client.endpoint().clone()), mailbox: Mailbox::default() });
     let (requests, received) = mpsc::unbounded_channel();
     let (ready, started) = oneshot::channel();
@@ -79,6 +81,7 @@ pub(crate) async fn start(options: Options) -> Result<Started> {
         jobs: Arc::new(Jobs::new(options)),
         done: JoinSet::new(),
         state: Arc::clone(&state),
+        senders: LocalSenders::new(here),
         ready: Some(ready),
         waiters: HashMap::new(),
         tickets: None,
@@ -111,6 +114,7 @@ struct TaskEnvironment {
     jobs: Arc<Jobs>,
     done: JoinSet<Done>,
     state: Arc<State>,
+    senders: LocalSenders,
     /// Signalled when the client has started.
     ready: Option<oneshot::Sender<Result<()>>>,
     waiters: HashMap<OperationId, Waiter>,
@@ -134,7 +138,11 @@ impl Environment<Connection> for TaskEnvironment {
                 self.started(Ok(()));
             }
             Event::StartFailed(error) => self.started(Err(error.into())),
-            Event::Received(received) => self.state.mailbox.put(received),
+            Event::Received(mut received) => {
+                let address = self.state.endpoint().address;
+                self.senders.identify(&mut received, address);
+                self.state.mailbox.put(received);
+            }
             Event::Acknowledged { from, packet } => {
                 self.state.mailbox.put_acknowledgement(Acknowledgement { from, packet });
             }

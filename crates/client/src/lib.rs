@@ -39,6 +39,7 @@ mod error;
 mod host_manager_owner;
 mod inbox;
 mod jobs;
+mod local_senders;
 pub mod localtime;
 pub mod location;
 mod mailbox;

@@ -13,13 +13,25 @@ pub fn date_and_time(time: SystemTime) -> String {
     format("%Y-%m-%d %H:%M:%S", time)
 }
 
+/// The date of a time: `2026-11-22`.
+pub fn date(time: SystemTime) -> String {
+    format("%Y-%m-%d", time)
+}
+
+/// The time of a notice as RFC 3339 has it, in UTC: `2026-11-22T11:01:03.000042Z`. More microseconds than a second has count as the
+/// last one.
+pub fn rfc3339(seconds: u32, micros: u32) -> String {
+    let time = from_seconds(seconds) + Duration::from_micros(micros.min(999_999).into());
+    in_zone("%Y-%m-%dT%H:%M:%S.%6fZ", time, TimeZone::UTC)
+}
+
 /// The time of day: `11:01:03`.
 pub fn time_of_day(time: SystemTime) -> String {
     format("%H:%M:%S", time)
 }
 
-/// The day: `Sun Nov 22 2026`.
-pub fn date(time: SystemTime) -> String {
+/// The day with its name: `Sun Nov 22 2026`.
+pub fn named_day(time: SystemTime) -> String {
     format("%a %b %e %Y", time)
 }
 

@@ -59,7 +59,7 @@ pub const ATTACH: &[u8] = b"ATTACH";
 pub const HM_CTL: &[u8] = b"HM_CTL";
 /// Instance of [`HM_CTL`] for notices from a server.
 pub const SERVER: &[u8] = b"SERVER";
-/// Opcode: the server is going down.
+/// Opcode: the server is going down; of [`WG_CTL`]: subscribe to nothing and show nothing.
 pub const SHUTDOWN: &[u8] = b"SHUTDOWN";
 /// Opcode: a client asks its host manager for another server.
 pub const NEWSERV: &[u8] = b"NEWSERV";
@@ -119,6 +119,18 @@ pub const WG_CTL: &[u8] = b"WG_CTL";
 pub const USER: &[u8] = b"USER";
 /// Opcode: show again what was not to be shown.
 pub const UNSUPPRESS: &[u8] = b"UNSUPPRESS";
+/// Opcode of [`WG_CTL`]: do not show what the body names.
+pub const SUPPRESS: &[u8] = b"SUPPRESS";
+/// Opcode of [`WG_CTL`]: what is not shown?
+pub const LIST_SUPPRESSED: &[u8] = b"LIST-SUPPRESSED";
+/// Opcode of [`WG_CTL`]: read the description again.
+pub const REREAD: &[u8] = b"REREAD";
+/// Opcode of [`WG_CTL`]: go on after a [`SHUTDOWN`].
+pub const STARTUP: &[u8] = b"STARTUP";
+/// Opcode of [`WG_CTL`]: end.
+pub const EXIT: &[u8] = b"EXIT";
+/// Instance of [`WG_CTL`] of an answer to [`LIST_SUPPRESSED`].
+pub const WG_REPLY: &[u8] = b"WG_REPLY";
 
 /// The instance in a subscription that stands for every instance.
 pub const ANY_INSTANCE: &[u8] = b"*";

@@ -1,17 +1,39 @@
 //! zwgc, the windowgram client: shows the notices that a user has subscribed to.
 //!
-//! * [`options`]: the command line; [`subscription_file`]: `~/.zephyr.subs`
-//! * [`windowgram`]: the display format of notices; [`port_files`]: the files with its port
-//! * `presence`: location and subscriptions, made and kept; `waiting`: what is said to whoever waits for them
-//! * [`run`]: the program
+//! * [`options`]: the command line; `background`: going into the background; [`check`]: a look at a description alone
+//! * [`run`]: the program; `connecting` its way to Zephyr, `session` what it does with a connection, `signals`, `terminal_watch`,
+//!   `init_programs`
+//! * `presence`: location and subscriptions, made and kept; `wishes`: what is wanted of it; [`subscription_file`]: `~/.zephyr.subs`;
+//!   `waiting`: what is said to whoever waits for them
+//! * `control`: notices that control it; `punts`: what is not shown
+//! * `output`: who shows notices; `display`: the user's description; `writer` writes the other formats: [`labelled`], `status_line`,
+//!   `json`
+//! * `notice_log`: the files with what was shown; [`port_files`]: the files with its port
 
 #![forbid(unsafe_code)]
 
+pub mod background;
+pub mod check;
+mod connecting;
+mod control;
+mod display;
+pub mod format;
+mod init_programs;
+mod json;
+pub mod labelled;
+mod notice_log;
 pub mod options;
+mod output;
 pub mod port_files;
 mod presence;
+mod punts;
 mod report;
 pub mod run;
+mod session;
+mod signals;
+mod status_line;
 pub mod subscription_file;
+mod terminal_watch;
 mod waiting;
-pub mod windowgram;
+mod wishes;
+mod writer;

@@ -7,12 +7,12 @@ use crate::{
     report::{report, report_error},
     subscription_file::{Entries, Macros, SubscriptionFile},
     waiting::telling,
+    wishes::Wishes,
 };
 use std::{future::pending, time::Duration};
 use tokio::time::{Instant, sleep_until};
 use zephyr_client::{
-    Error, Exposure, Location, OperationError, SubscriptionEvent, Subscriptions, TicketEvent, Tickets, Zephyr,
-    localtime,
+    Error, Location, OperationError, SubscriptionEvent, Subscriptions, TicketEvent, Tickets, Zephyr, localtime,
 };
 use zephyr_net::{host, network_watch::NetworkChanges};
 use zephyr_output::complain;
@@ -31,7 +31,9 @@ pub(crate) struct PortRefused(pub(crate) Error);
 /// The user's presence at the server.
 pub(crate) struct Presence<'a> {
     zephyr: &'a Zephyr,
-    exposure: Exposure,
+    wishes: &'a Wishes,
+    /// Whether the user takes part, or will when what is to be done for it is done.
+    is_active: bool,
     location: &'a Location,
     /// `None`: there is none that can be read, which was reported and will not change.
     file: Option<&'a SubscriptionFile>,
@@ -101,16 +103,31 @@ impl<'a> Presence<'a> {
     /// The presence of a client that is not known to the server yet.
     pub(crate) fn new(
         zephyr: &'a Zephyr,
-        exposure: Exposure,
+        wishes: &'a Wishes,
         location: &'a Location,
         file: Option<&'a SubscriptionFile>,
         may_move: bool,
     ) -> Self {
-        let (located, subscribed) = (Attempt::default(), Attempt::default());
-        Self { zephyr, exposure, location, file, entries: None, may_move, located, subscribed, warned: false }
+        Self {
+            zephyr,
+            wishes,
+            is_active: wishes.is_active(),
+            location,
+            file,
+            entries: None,
+            may_move,
+            located: Attempt::default(),
+            subscribed: Attempt::default(),
+            warned: false,
+        }
     }
 
-    /// Sets the location, subscribes, and sees to it that both stay so, until the server refuses the client's port.
+    /// Sets the location and subscribes; what cannot be done is reported.
+    pub(crate) async fn begin(&mut self) -> Result<(), PortRefused> {
+        self.establish().await
+    }
+
+    /// Sees to it that location and subscriptions are as is wanted, until the server refuses the client's port.
     pub(crate) async fn keep(mut self) -> PortRefused {
         match self.keep_up().await {
             Ok(()) => pending().await,
@@ -118,15 +135,9 @@ impl<'a> Presence<'a> {
         }
     }
 
-    /// Whether the user takes part: without exposure nobody is told anything, and nothing is subscribed to.
-    fn is_active(&self) -> bool {
-        self.exposure != Exposure::None
-    }
-
     async fn keep_up(&mut self) -> Result<(), PortRefused> {
-        self.establish().await?;
         // From now on, so that tickets are new which were not there for the first request.
-        let mut tickets: Option<Tickets> = self.is_active().then(|| self.zephyr.tickets());
+        let mut tickets: Option<Tickets> = self.is_active.then(|| self.zephyr.tickets());
         let mut subscriptions = self.zephyr.subscription_watch();
         let mut network = NetworkChanges::new();
         loop {
@@ -145,7 +156,41 @@ impl<'a> Presence<'a> {
                     }
                 }
                 () = until(retry_at) => self.establish().await?,
+                () = self.wishes.changed() => {
+                    self.follow().await?;
+                    if self.is_active && tickets.is_none() {
+                        tickets = Some(self.zephyr.tickets());
+                    }
+                }
             }
+        }
+    }
+
+    /// Does what is wanted now: subscribes again, or to nothing (zwgc, section 4.3).
+    async fn follow(&mut self) -> Result<(), PortRefused> {
+        if self.wishes.is_active() == self.is_active {
+            return Ok(());
+        }
+        self.is_active = !self.is_active;
+        if self.is_active {
+            self.subscribed.begin_anew();
+            return self.establish().await;
+        }
+        if self.subscribed.is_done {
+            self.remember().await;
+        }
+        self.subscribed = Attempt::default();
+        if let Err(error) = self.zephyr.cancel_subscriptions().await {
+            report_error(&error, "while cancelling subscriptions");
+        }
+        Ok(())
+    }
+
+    /// Remembers what is subscribed to, which need not be what the subscription file says.
+    async fn remember(&self) {
+        match self.zephyr.subscriptions().await {
+            Ok(list) => *self.wishes.remembered.borrow_mut() = Some(list).filter(|list| !list.is_empty()),
+            Err(error) => report_error(&error, "while retrieving subscriptions"),
         }
     }
 
@@ -155,7 +200,7 @@ impl<'a> Presence<'a> {
         if !self.located.is_done {
             self.set_location().await;
         }
-        if self.is_active() && !self.subscribed.is_done {
+        if self.is_active && !self.subscribed.is_done {
             self.subscribe().await?;
         }
         Ok(())
@@ -169,7 +214,7 @@ impl<'a> Presence<'a> {
     }
 
     async fn set_location(&mut self) {
-        let setting = self.zephyr.set_location(self.exposure, self.location);
+        let setting = self.zephyr.set_location(self.wishes.exposure.get(), self.location);
         match telling("the server's answer about where you are", setting).await {
             Ok(()) | Err(Error::Operation(OperationError::NotLoggedIn)) => {
                 if self.located.succeed() {
@@ -180,14 +225,24 @@ impl<'a> Presence<'a> {
         }
     }
 
-    /// Subscribes by the subscription file.
+    /// Subscribes to what is remembered, without the server's default subscriptions; else by the subscription file.
     async fn subscribe(&mut self) -> Result<(), PortRefused> {
-        let Some(entries) = self.current_entries() else {
-            self.subscribed.succeed();
-            return Ok(());
+        let remembered = self.wishes.remembered.borrow().clone();
+        let (subscriptions, unwanted, with_defaults) = match (remembered, self.current_entries()) {
+            (Some(list), _) => (list, Vec::new(), false),
+            (None, Some(Entries { subscriptions, unsubscriptions, .. })) => (subscriptions, unsubscriptions, true),
+            (None, None) => {
+                self.subscribed.succeed();
+                return Ok(());
+            }
         };
-        // An empty list is sent, too: it adds the server's default subscriptions.
-        let subscribing = self.zephyr.subscribe_with_defaults(entries.subscriptions);
+        let subscribing = async {
+            match with_defaults {
+                // An empty list is sent, too: it adds the server's default subscriptions.
+                true => self.zephyr.subscribe_with_defaults(subscriptions).await,
+                false => self.zephyr.subscribe(subscriptions).await,
+            }
+        };
         match telling("the server's answer about your subscriptions", subscribing).await {
             Ok(message) => {
                 tracing::info!("subscribed, listening on port {}", self.zephyr.port());
@@ -204,7 +259,7 @@ impl<'a> Presence<'a> {
                 return Ok(());
             }
         }
-        let unwanted: Subscriptions = entries.unsubscriptions.into();
+        let unwanted: Subscriptions = unwanted.into();
         if !unwanted.0.is_empty()
             && let Err(error) = self.zephyr.unsubscribe(unwanted).await
         {
@@ -213,20 +268,24 @@ impl<'a> Presence<'a> {
         Ok(())
     }
 
-    /// The entries of the subscription file for whoever the user is by the tickets that there are. The file is read once for each name,
+    /// The entries of the subscription file for whoever the user is by the tickets that there are; what it hides is hidden. The file is read once for each name,
     /// so that what is wrong in it is not said each time.
     fn current_entries(&mut self) -> Option<Entries> {
         let file = self.file?;
         let sender = self.zephyr.endpoint().sender;
         let known = self.entries.take().filter(|(name, _)| *name == sender);
-        let (_, entries) =
-            self.entries.insert(known.unwrap_or_else(|| (sender, entries(file, self.zephyr, self.location))));
+        let (_, entries) = self
+            .entries
+            .insert(known.unwrap_or_else(|| (sender, entries(file, self.zephyr, self.location, self.wishes))));
         Some(entries.clone())
     }
 
     /// Handles new tickets.
     async fn renew(&mut self, event: TicketEvent) -> Result<(), PortRefused> {
         self.identify().await;
+        if !self.is_active {
+            return self.establish().await;
+        }
         let is_known = self.subscribed.is_done && event == TicketEvent::New && self.renew_key().await;
         if !is_known {
             self.subscribed.begin_anew();
@@ -304,7 +363,7 @@ impl<'a> Presence<'a> {
 }
 
 /// The entries of the subscription file, with the user's current name. Lines that are none are reported.
-fn entries(file: &SubscriptionFile, zephyr: &Zephyr, location: &Location) -> Entries {
+fn entries(file: &SubscriptionFile, zephyr: &Zephyr, location: &Location, wishes: &Wishes) -> Entries {
     let macros = Macros {
         host: host::own_name().unwrap_or_default().into_bytes(),
         canon: location.host.clone().into_bytes(),
@@ -314,9 +373,13 @@ fn entries(file: &SubscriptionFile, zephyr: &Zephyr, location: &Location) -> Ent
     for line in file.complaints(&entries) {
         report(&line);
     }
-    if !entries.punts.is_empty() {
-        tracing::warn!("lines of the subscription file that begin with - are accepted and have no effect yet");
+    let mut punts = wishes.punts.borrow_mut();
+    for triple in &entries.punts {
+        if punts.add(triple).is_err() {
+            report(&format!("zwgc: cannot hide {triple}: there are too many of them, or it is too long"));
+        }
     }
+    drop(punts);
     entries
 }
 

@@ -10,7 +10,7 @@ use zephyr_core::{
     notice::Notice,
     screen::Screen,
 };
-use zephyr_zwgc::windowgram::{Style, render};
+use zephyr_zwgc::labelled::{Style, render};
 
 /// What only we say at the beginning of a row.
 const OURS: [&str; 5] = ["AUTHENTIC", "UNAUTHENTICATED", "FAILED", "From:", "To:"];

@@ -15,6 +15,7 @@ pub struct Received {
     class: FoldedName,
     own: bool,
     assessment: Assessment,
+    local_user: Option<u32>,
 }
 
 /// What a client knows besides a notice: whose it is, and the policy to apply to it.
@@ -33,7 +34,7 @@ impl Received {
         let notice = delivered.notice();
         let class = FoldedName::new(notice.class);
         let assessment = assess_incoming(context.policy, context.realm, &class, delivered.verdict());
-        Self { class, own: context.own, assessment, delivered }
+        Self { class, own: context.own, assessment, delivered, local_user: None }
     }
 
     /// Applies a new policy of the domain of `realm`.
@@ -65,6 +66,16 @@ impl Received {
     /// those of servers and host managers as well: their answers to a program's own messages prove nothing.
     pub const fn hidden(&self) -> Option<&Hidden> {
         self.assessment.hidden.as_ref()
+    }
+
+    /// The number of the user of this machine whose program has sent it, where whoever received it has found that out.
+    pub const fn local_user(&self) -> Option<u32> {
+        self.local_user
+    }
+
+    /// Records whose program on this machine has sent it, as the system says.
+    pub const fn set_local_user(&mut self, user: Option<u32>) {
+        self.local_user = user;
     }
 
     /// Whether this client has sent it, by its sender, address and port, which an unauthentic notice may forge.

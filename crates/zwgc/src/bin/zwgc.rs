@@ -5,6 +5,7 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use zephyr_client::terminal::Messages;
 use zephyr_output::complain;
 use zephyr_zwgc::{
+    background, check,
     options::{self, Parsed},
     run,
 };
@@ -12,11 +13,13 @@ use zephyr_zwgc::{
 fn main() -> ExitCode {
     log_to_stderr();
     match options::parse(env::args_os().skip(1)) {
+        Ok(Parsed::Run(options)) if background::is_wanted(&options) => ExitCode::from(background::start()),
         Ok(Parsed::Run(options)) => ExitCode::from(run::run(&options)),
-        Ok(Parsed::Help) => print(options::USAGE),
+        Ok(Parsed::Check(description)) => check::run(&description),
+        Ok(Parsed::Help) => print(options::HELP),
         Ok(Parsed::Version) => print(concat!("zwgc (zephyr-rs) ", env!("CARGO_PKG_VERSION"))),
         Err(error) => {
-            complain!("{}\nzwgc: {error}", options::USAGE);
+            complain!("{}\nzwgc: {error} (zwgc --help tells more)", options::USAGE);
             ExitCode::FAILURE
         }
     }

@@ -1,4 +1,4 @@
-//! The display format of notices.
+//! The format `labelled`: several lines for a notice, each with its label.
 //!
 //! ```text
 //! AUTHENTIC class MESSAGE instance PERSONAL at 2026-11-22 11:01:03
@@ -18,8 +18,13 @@
 //! from right to left does not move the header's own words, as a Latin one follows each: `instance`, `at`. Only after sender and
 //! recipient there is none, so those are without such letters.
 
-use std::{borrow::Cow, fmt::Write as _};
-use zephyr_client::localtime;
+use std::{
+    borrow::Cow,
+    env,
+    fmt::Write as _,
+    io::{IsTerminal as _, stdout},
+};
+use zephyr_client::{localtime, terminal};
 use zephyr_core::{auth::Verdict, body, charset::Charset, names, notice::Notice, sanitize, screen::Screen};
 
 /// The label of a verdict about a notice's origin.
@@ -38,6 +43,17 @@ pub struct Style {
     pub colours: bool,
     /// The width of the terminal, when it is one.
     pub screen: Screen,
+}
+
+impl Style {
+    /// The style of standard output as it is now.
+    pub(crate) fn of_output() -> Self {
+        let colours = stdout().is_terminal() && env::var_os("NO_COLOR").is_none();
+        Self { colours, screen: terminal::screen(&stdout()) }
+    }
+
+    /// The style of a file.
+    pub(crate) const PLAIN: Self = Self { colours: false, screen: Screen::None };
 }
 
 /// Renders a notice. The output ends with an empty line.
@@ -101,7 +117,7 @@ fn field(octets: &[u8]) -> String {
 }
 
 /// A field, in quotes where it could be read as more than one.
-fn quoted(text: String) -> String {
+pub(crate) fn quoted(text: String) -> String {
     let plain = !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || "()\"".contains(c));
     if plain { text } else { format!("\"{}\"", text.replace('"', "\\\"")) }
 }
@@ -121,7 +137,7 @@ fn in_utf8(text: &[u8], charset: Charset) -> Cow<'_, [u8]> {
 }
 
 /// The signature and the text.
-fn signature_and_text<'a>(notice: &Notice<'a>) -> (&'a [u8], Cow<'a, [u8]>) {
+pub(crate) fn signature_and_text<'a>(notice: &Notice<'a>) -> (&'a [u8], Cow<'a, [u8]>) {
     if notice.class.eq_ignore_ascii_case(names::LOGIN) {
         return (b"", body::on_lines(notice.body.strip_suffix(b"\0").unwrap_or(notice.body)));
     }
@@ -134,7 +150,7 @@ mod tests {
     use proptest::prelude::*;
     use zephyr_core::auth::{Identity, Reason};
 
-    const PLAIN: Style = Style { colours: false, screen: Screen::None };
+    const PLAIN: Style = Style::PLAIN;
 
     fn message(body: &[u8]) -> Notice<'_> {
         Notice {
