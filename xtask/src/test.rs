@@ -2,7 +2,7 @@
 
 use crate::{
     cargo::{cargo, has, step},
-    demo, fuzz, setup,
+    demo, fuzz, setup, zwgc_vectors,
 };
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -57,6 +57,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     step("tests", tests)?;
     vectors(None)?;
+    if reference::available().is_ok() {
+        zwgc_vectors::run(&zwgc_vectors::Options::default())?;
+    }
     costs(None)?;
     demo::show_all()?;
     fuzz::run(FUZZ_SECONDS)

@@ -1,12 +1,12 @@
 //! A look at a description without starting anything.
 
+use crate::description_file;
 use std::{
-    io::{stderr, stdin, stdout},
+    io::{stderr, stdout},
     path::Path,
     process::ExitCode,
 };
 use zephyr_client::terminal;
-use zephyr_config::file::{self, FileError};
 use zephyr_core::sanitize;
 use zephyr_output::complain;
 use zephyr_windowgram::language;
@@ -14,9 +14,10 @@ use zephyr_windowgram::language;
 /// Says on standard error what is wrong in a description, or on standard output that nothing is; `-` is standard input.
 pub fn run(path: &Path) -> ExitCode {
     let name = sanitize::name(path.as_os_str().as_encoded_bytes());
-    let text = match read(path) {
-        Ok(text) => text,
-        Err(reason) => {
+    let text = match description_file::text(path) {
+        Ok(Some(text)) => text,
+        missing => {
+            let reason = missing.map_or_else(|error| error.to_string(), |_| description_file::NOT_FOUND.to_owned());
             complain!("zwgc: error while opening {name} for reading: {reason}");
             return ExitCode::FAILURE;
         }
@@ -33,10 +34,4 @@ pub fn run(path: &Path) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let read = if path == Path::new("-") { file::octets_of(stdin()).map(Some) } else { file::octets(path) };
-    let text = read.map_err(|error: FileError| error.to_string())?;
-    text.ok_or_else(|| "No such file or directory".to_owned())
 }

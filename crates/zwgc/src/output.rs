@@ -32,7 +32,7 @@ impl Output {
                 if !options.tty_mode && options.disabled.iter().all(|port| port != X) {
                     complain!("zwgc: Unable to open X display -- disabling X driver.");
                 }
-                Display::start(settings(options, variables)).map(|display| Self::Description(Box::new(display)))
+                Display::start(&settings(options, variables)).map(|display| Self::Description(Box::new(display)))
             }
             Format::Labelled => {
                 Self::lines(|received| labelled::render(&received.notice(), received.verdict(), Style::of_output()))

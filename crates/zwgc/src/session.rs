@@ -94,6 +94,7 @@ impl Session<'_> {
             if let Some(command) = first.init_programs {
                 init_programs::run(command).await;
             }
+            output.reread();
             if wishes.is_active() {
                 output.startup();
             }

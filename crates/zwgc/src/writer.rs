@@ -32,7 +32,7 @@ impl Writer {
     ///
     /// When the system has no thread.
     pub(crate) fn start(render: impl FnMut(&Received) -> String + Send + 'static) -> io::Result<Self> {
-        Self::start_with(render, |text| zephyr_output::print(text))
+        Self::start_with(render, zephyr_output::print)
     }
 
     fn start_with(

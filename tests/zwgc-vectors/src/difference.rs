@@ -1,6 +1,9 @@
 //! The cases in which our program differs from the released one on purpose: `differences.toml`.
 
-use crate::observation::{Event, Observation};
+use crate::{
+    observation::{Event, Observation},
+    octets::Octets,
+};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -35,8 +38,8 @@ pub struct Difference {
 #[serde(deny_unknown_fields)]
 struct OtherStep {
     at: String,
-    stdout: Option<String>,
-    stderr: Option<String>,
+    stdout: Option<Octets>,
+    stderr: Option<Octets>,
 }
 
 impl Differences {
@@ -91,7 +94,7 @@ impl Difference {
             let step = step.with_context(|| format!("the case has no step {:?}", other.at))?;
             for (output, text) in [(&mut step.stdout, &other.stdout), (&mut step.stderr, &other.stderr)] {
                 if let Some(text) = text {
-                    *output = text.clone().into_bytes();
+                    *output = text.0.clone();
                 }
             }
         }

@@ -1,6 +1,10 @@
 //! Shows the notices that a user has subscribed to on the terminal.
 
-use std::{env, process::ExitCode};
+use std::{
+    env,
+    io::{IsTerminal as _, stderr},
+    process::ExitCode,
+};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use zephyr_client::terminal::Messages;
 use zephyr_output::complain;
@@ -19,7 +23,11 @@ fn main() -> ExitCode {
         Ok(Parsed::Help) => print(options::HELP),
         Ok(Parsed::Version) => print(concat!("zwgc (zephyr-rs) ", env!("CARGO_PKG_VERSION"))),
         Err(error) => {
-            complain!("{}\nzwgc: {error} (zwgc --help tells more)", options::USAGE);
+            complain!("{}", options::USAGE);
+            // Scripts know the usage; people want to know what is wrong.
+            if stderr().is_terminal() {
+                complain!("zwgc: {error} (zwgc --help tells more)");
+            }
             ExitCode::FAILURE
         }
     }
