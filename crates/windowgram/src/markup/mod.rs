@@ -142,4 +142,4 @@ fn is_of_name(octet: u8) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
