@@ -9,8 +9,11 @@ use std::{fs, path::Path, process::Command};
 use zephyr_testkit::packages;
 
 /// Inputs that tests have, from which a target begins.
-const SEEDS: [(&str, &str); 2] =
-    [("policy", "crates/domain/tests/corpus"), ("description", "crates/windowgram/descriptions")];
+const SEEDS: [(&str, &str); 3] = [
+    ("policy", "crates/domain/tests/corpus"),
+    ("description", "crates/windowgram/descriptions"),
+    ("interpreter", "crates/windowgram/descriptions"),
+];
 
 /// What makes the compiler count which parts of the code an input reaches.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
