@@ -44,7 +44,10 @@ const RULES: [Rule; 16] = [
     ),
     rule("zephyr-tools", &["zephyr-core", "zephyr-output", "zephyr-net", "zephyr-client"]),
     rule("zephyr-windowgram", &["zephyr-core"]),
-    rule("zephyr-zwgc", &["zephyr-core", "zephyr-config", "zephyr-output", "zephyr-net", "zephyr-client"]),
+    rule(
+        "zephyr-zwgc",
+        &["zephyr-core", "zephyr-config", "zephyr-output", "zephyr-net", "zephyr-client", "zephyr-windowgram"],
+    ),
     rule("libzephyr", &["zephyr-core", "zephyr-engine", "zephyr-domain", "zephyr-net", "zephyr-client"]),
 ];
 
