@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::net::IpAddr;
-use zephyr_engine::server::acl::{Acl, Defaults, Registry, ListDecision, Who};
+use zephyr_engine::server::acl::{Acl, Defaults, ListDecision, Registry, Who};
 
 fuzz_target!(|input: &[u8]| {
     // The first line asks, the rest is a file.

@@ -3,12 +3,12 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::path::Path;
-use zephyr_domain::policy_file::PolicyFile;
 use zephyr_core::{
     auth::{Identity, Reason, Verdict},
     fold::FoldedName,
     policy::{Action, Parties, decide},
 };
+use zephyr_domain::policy_file::PolicyFile;
 
 fuzz_target!(|content: &[u8]| {
     let Ok(content) = std::str::from_utf8(content) else { return };

@@ -6,8 +6,8 @@
 //! * `presence`: location and subscriptions, made and kept; `wishes`: what is wanted of it; [`subscription_file`]: `~/.zephyr.subs`;
 //!   `waiting`: what is said to whoever waits for them
 //! * `control`: notices that control it; `punts`: what is not shown
-//! * `output`: who shows notices; `display`: the user's description; `writer` writes the other formats: [`labelled`], `status_line`,
-//!   `json`
+//! * `output`: who shows notices; `display`: descriptions, from a `description_file`, on a terminal of `terminfo`; `writer` writes the
+//!   other formats: [`labelled`], `status_line`, `json`
 //! * `notice_log`: the files with what was shown; [`port_files`]: the files with its port
 
 #![forbid(unsafe_code)]
