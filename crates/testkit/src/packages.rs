@@ -75,9 +75,12 @@ pub const HEIMDAL: &[Package] = &[
     file("libsl0-heimdal", "/usr/lib/*/libsl.so.0"),
 ];
 
-/// The packages that tests of site setups need: to keep tickets fresh, and to set clocks wrong.
-pub const SITES: &[Package] =
-    &[program("kstart", "k5start"), file("libfaketime", "/usr/lib/*/faketime/libfaketime.so.1")];
+/// The packages that tests of site setups need: to keep tickets fresh, to set clocks wrong, and to have a terminal.
+pub const SITES: &[Package] = &[
+    program("kstart", "k5start"),
+    file("libfaketime", "/usr/lib/*/faketime/libfaketime.so.1"),
+    program("tmux", "tmux"),
+];
 
 /// The packages that a real name server needs; see [`crate::name_server`].
 pub const NAME_SERVER: &[Package] = &[program("bind9", "named")];
