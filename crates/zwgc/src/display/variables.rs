@@ -3,7 +3,7 @@
 //! What a notice says is made visible here, before a description gets it: escape sequences, other controls, and characters that change
 //! the order of reading. So no port needs to know whether a control character that it is to write is the description's own.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::LazyLock};
 use zephyr_client::localtime;
 use zephyr_core::{auth::Verdict, charset::Charset, kind::Kind, notice::Notice, sanitize};
 
@@ -153,20 +153,29 @@ fn visible(text: &[u8], charset: Charset) -> Vec<u8> {
     shown
 }
 
+/// Whether an octet is harmless, as the character of ISO-8859-1 that it is.
+static IS_HARMLESS: LazyLock<[bool; 256]> = LazyLock::new(|| {
+    std::array::from_fn(|octet| {
+        let text = u8::try_from(octet).map(char::from).unwrap_or_default().to_string();
+        sanitize::lines(text.as_bytes(), Charset::UTF8) == text
+    })
+});
+
 /// Appends octets of a character set in which letters are single octets.
 fn push_octets(shown: &mut Vec<u8>, octets: &[u8]) {
     let mut octets = octets.iter().copied().peekable();
     while let Some(octet) = octets.next() {
-        match octet {
-            b'\r' if octets.peek() == Some(&b'\n') => {}
-            b'\n' | b'\t' | b' '..=b'~' | 0xa0.. => shown.push(octet),
-            _ => {
-                let mut escaped = String::new();
-                // Writing to a string cannot fail.
-                let _ = write!(escaped, "\\x{octet:02x}");
-                shown.extend_from_slice(escaped.as_bytes());
-            }
+        if octet == b'\r' && octets.peek() == Some(&b'\n') {
+            continue;
         }
+        if IS_HARMLESS.get(usize::from(octet)) == Some(&true) {
+            shown.push(octet);
+            continue;
+        }
+        let mut escaped = String::new();
+        // Writing to a string cannot fail.
+        let _ = write!(escaped, "\\x{octet:02x}");
+        shown.extend_from_slice(escaped.as_bytes());
     }
 }
 
