@@ -79,6 +79,7 @@ mod tests {
             ("numbers/76/vt100", entry("three")),
             ("letters/v/vt100", b"nonsense".to_vec()),
             ("letters/./.hidden", entry("four")),
+            ("letters/x/xother/xterm", entry("six")),
             ("letters/b/big", [entry("five"), vec![0; 40_000]].concat()),
         ] {
             let path = folder.path().join(name);
@@ -88,7 +89,7 @@ mod tests {
         fs::create_dir(folder.path().join("letters/x/xdirectory")).unwrap();
         assert_eq!(bell(&directories, "xterm").as_deref(), Some(&b"one"[..]));
         assert_eq!(bell(&directories, "vt100").as_deref(), Some(&b"three"[..]), "the first that is one");
-        for none in ["", "x", "xdirectory", ".hidden", "../letters/x/xterm", "x/xterm", "big", "xterm\0"] {
+        for none in ["", "x", "xdirectory", ".hidden", "../letters/x/xterm", "xother/xterm", "big", "xterm\0"] {
             assert_eq!(bell(&directories, none), None, "{none}");
         }
     }

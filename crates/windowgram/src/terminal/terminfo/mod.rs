@@ -13,8 +13,6 @@ pub const MAX_OCTETS: usize = 32_768;
 const NUMBER_SIZES: [(usize, usize); 2] = [(0o432, 2), (0o1036, 4)];
 /// The length of what an entry begins with: six numbers of two octets.
 const HEADER: usize = 12;
-/// Offsets from this one on mean that the terminal has no such string, or not any more.
-const MIN_ABSENT: usize = 0x8000;
 
 /// The places of strings in an entry.
 mod places {
@@ -91,9 +89,9 @@ impl<'e> Strings<'e> {
         Some(Self { offsets: entry.get(offsets..table)?, table: entry.get(table..table + header(5)?)? })
     }
 
-    /// A string as it is, if there is one.
+    /// A string as it is, if there is one: the offsets of others are behind any table.
     fn raw(&self, place: usize) -> Option<&'e [u8]> {
-        let offset = number(self.offsets, place).filter(|&offset| offset < MIN_ABSENT)?;
+        let offset = number(self.offsets, place)?;
         let string = self.table.get(offset..)?;
         string.iter().position(|&octet| octet == 0).and_then(|end| string.get(..end))
     }

@@ -95,6 +95,9 @@ fn codes_of_known_terminals() {
         "\x0e",
         "\x0f",
     ];
+    // Its `sgr` knows no other set of characters.
+    let sun = ["\x07", "", "\x1b[7m", "\x1b[m", "", "", "\x1b[m", "\x1b[0%?%p1%p3%|%t;7%;m", "", ""];
+    let sun_bold = ["\x07", "\x1b[1m", "", "", "", "", sun[6], sun[7], "", ""];
     let without_sgr = ["", "\x1b[1m", "", "", "", "", "\x1b[m", "", "", ""];
     for (strings, bold, italic) in [
         (XTERM, Some(("\x1b[1m", "\x1b[0m")), Some(("\x1b[4m", "\x1b[24m"))),
@@ -102,6 +105,8 @@ fn codes_of_known_terminals() {
         (ansi, Some(("\x1b[1m", "\x1b[0m")), Some(("\x1b[4m", "\x1b[m"))),
         (linux, Some(("\x1b[1m", "\x1b[m\x0f")), Some(("\x1b[4m", "\x1b[24m"))),
         (["\x07", "", "", "", "", "", "", "", "\x1bF", "\x1bG"], None, None),
+        (sun, Some(("\x1b[7m", "\x1b[m")), None),
+        (sun_bold, Some(("\x1b[1m", "\x1b[m")), None),
         (without_sgr, Some(("\x1b[1m", "\x1b[m")), None),
         (["", "", "<", ">", "(", ")", "", "", "", ""], Some(("<", ">")), Some(("(", ")"))),
         (["", "", "<", "", "(", ")", "", "", "", ""], Some(("(", ")")), Some(("(", ")"))),
