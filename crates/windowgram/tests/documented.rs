@@ -1,6 +1,6 @@
 //! The descriptions in the guide and in the manual page are right.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 use std::{fs, path::Path};
 use zephyr_windowgram::language::{Program, parse};
