@@ -34,7 +34,11 @@ pub enum Make {
 }
 
 impl Make {
-    fn program(self, name: &str) -> Result<PathBuf> {
+    /// Where a program of this make is.
+    ///
+    /// # Errors
+    /// When ours is not built.
+    pub fn program(self, name: &str) -> Result<PathBuf> {
         match self {
             Self::Ours => bins::path(name),
             Self::C => Ok(Path::new("/usr/bin").join(name)),
