@@ -120,6 +120,7 @@ impl Session<'_> {
                     log_refusal(&received, &mut self.is_refusal_logged);
                     continue;
                 }
+                tracing::debug!(?order, from = %received.from(), "obeys a control notice");
                 if order == Order::Exit {
                     return End::Asked;
                 }

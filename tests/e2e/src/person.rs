@@ -133,7 +133,7 @@ impl Person {
         if self.environment.iter().any(|(name, _)| name == "ZEPHYR_SERVERS") {
             command.env_remove("ZEPHYR_DIRECT");
         }
-        command.env("LC_ALL", "C.UTF-8").env("TERM", "dumb").env("TZ", "UTC");
+        command.env("LC_ALL", "C.UTF-8").env("TERM", "dumb").env("TZ", "UTC").env("ZWGC_FORMAT", "labelled");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
