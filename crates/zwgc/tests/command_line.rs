@@ -52,18 +52,24 @@ fn said(arguments: &[&str], variables: &str, environment: &[(&str, &str)]) -> (O
 }
 
 #[test]
-fn the_usage_is_that_of_c_and_says_what_is_wrong() {
+fn the_usage_is_that_of_c_and_says_on_a_terminal_what_is_wrong() {
     for (arguments, wrong) in [
         (&["-nofork", "-ttymode", "-bogus"][..], "there is no option -bogus"),
         (&["-nofork", "-ttymode", "-f"], "option -f needs a value after it"),
         (&["-ttymode", "-display", ":0"], "option -display is for X, which is not used with -ttymode"),
     ] {
-        let line = format!("{USAGE}zwgc: {wrong} (zwgc --help tells more)\n");
-        assert_eq!(said(arguments, "", &[]), (Some(1), line));
+        assert_eq!(said(arguments, "", &[]), (Some(1), USAGE.to_owned()), "{arguments:?}");
+        let typed = format!("'{}' {}", env!("CARGO_BIN_EXE_zwgc"), arguments.join(" "));
+        let output = Command::new("script").args(["-qec", &typed, "/dev/null"]).output().unwrap();
+        let expected = format!("{USAGE}zwgc: {wrong} (zwgc --help tells more)\n");
+        assert_eq!(
+            (output.status.code(), text(&output.stdout).replace('\r', "")),
+            (Some(1), expected),
+            "{arguments:?}"
+        );
     }
 }
 
-/// As in C, but for the last line, which is where C would go on.
 #[test]
 fn a_port_is_needed_where_a_description_decides() {
     let both = format!("{NO_X}{ADVICE}");
