@@ -188,7 +188,7 @@ const RUNS: &[Run] = &[
             &["zwrite: initializing failed: cannot receive at 192.0.2.1: Cannot assign requested address"],
         ),
     ),
-    run("zwgc", &["-x"], 1, &["zwgc: there is no option -x (zwgc --help tells more)"]),
+    run("zwgc", &["-bogus"], 1, &["zwgc: there is no option -bogus (zwgc --help tells more)"]),
     run("zwgc", &["-loc"], 1, &["zwgc: option -loc needs a value after it (zwgc --help tells more)"]),
     run(
         "zwgc",
