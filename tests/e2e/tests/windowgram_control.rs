@@ -2,12 +2,13 @@
 
 use anyhow::{Context, Result, ensure};
 use nix::{
-    sys::signal::{Signal, kill},
+    sys::signal::{Signal, kill, killpg},
     unistd::Pid,
 };
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    os::unix::process::CommandExt as _,
     path::Path,
 };
 use zephyr_client::account::Account;
@@ -24,6 +25,7 @@ use zephyr_e2e::{
 use zephyr_testkit::{
     bins,
     deadline::wait_until,
+    loopback::Network,
     ownership::{MALLORY, owned_by},
     process::Daemon,
     reference::{self, HOST_MANAGER_PORT, LabOptions},
@@ -214,7 +216,9 @@ fn it_goes_into_the_background_once_the_user_is_subscribed() -> Result<()> {
     let out = bob.home().join("out");
     // A shell with a session of its own, which gives each command a group; it goes when its input ends.
     let mut shell = bob.command("setsid");
-    let script = format!("'{}' -ttymode >'{}' 2>&1; echo $?; cat", bins::path("zwgc")?.display(), out.display());
+    let (zwgc, log) = (bins::path("zwgc")?, bob.home().join("shown"));
+    let script =
+        format!("'{}' -ttymode --log '{}' >'{}' 2>&1; echo $?; cat", zwgc.display(), log.display(), out.display());
     shell.args(["-w", "bash", "-mc", &script]);
     let mut shell = Daemon::spawn_with_lifeline(shell, bob.home().join("shell.log"))?;
     shell.wait_for(TIMEOUT, |line| line == "0")?;
@@ -224,6 +228,9 @@ fn it_goes_into_the_background_once_the_user_is_subscribed() -> Result<()> {
     shown("  hello")?;
     shown("failed with status [7].")?;
     assert_eq!(fs::read_to_string(bob.home().join("init"))?, "started\n");
+    let logged = fs::read_dir(&log)?.next().context("a file of this day")??;
+    assert!(fs::read_to_string(logged.path())?.contains("  hello\n"));
+    assert!(logged.file_name().to_string_lossy().ends_with(".log"));
     let pids = processes_with(&bob.wgfile())?;
     ensure!(pids.len() == 1, "{pids:?}");
     let pid = pids[0];
@@ -245,5 +252,54 @@ fn it_goes_into_the_background_once_the_user_is_subscribed() -> Result<()> {
         Ok((!bob.wgfile().exists() && processes_with(&bob.wgfile())?.is_empty()).then_some(()))
     })?;
     shell.stop(TIMEOUT)?;
+    Ok(())
+}
+
+/// As long as it is not there, it is in the foreground: what is typed reaches both processes.
+#[test]
+fn before_it_is_in_the_background_it_can_be_interrupted() -> Result<()> {
+    let (network, home) = (Network::claim()?, tempfile::tempdir()?);
+    let silent = UdpSocket::bind((network.here(), 0))?;
+    let environment = [
+        ("ZEPHYR_HM", silent.local_addr()?.to_string()),
+        ("ZEPHYR_ADDRESS", network.here().to_string()),
+        ("ZEPHYR_AUTH", "none".to_owned()),
+    ];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value)).into();
+    let bob = Person::bare("bob", home.path().to_owned(), environment);
+    let mut command = bob.command(bins::path("zwgc")?);
+    command.arg("-ttymode").process_group(0);
+    let mut first = Daemon::spawn(command, bob.home().join("zwgc.log"))?;
+    // It has begun to ask the host manager, so it minds signals.
+    silent.set_read_timeout(Some(TIMEOUT))?;
+    silent.recv(&mut [0; 2048])?;
+    assert_eq!(processes_with(&bob.wgfile())?.len(), 2);
+    killpg(Pid::from_raw(i32::try_from(first.pid())?), Signal::SIGINT)?;
+    first.wait_for_end(TIMEOUT)?;
+    wait_until("both have ended", TIMEOUT, || Ok(processes_with(&bob.wgfile())?.is_empty().then_some(())))?;
+    Ok(())
+}
+
+#[test]
+fn other_formats_for_other_readers() -> Result<()> {
+    let stack = Stack::without_kerberos()?;
+    let (alice, bob) = (stack.bare_person("alice")?, stack.bare_person("bob")?);
+    let me = login()?;
+    let start = |format| bob.clone().with_variable("ZWGC_FORMAT", format).zwgc_as(&me, &[("news", "*", "*")]);
+    let news = |text| alice.send(&["-c", "news", "-i", "sport", "-s", "Alice", "-m", text]);
+
+    let mut zwgc = start("json")?;
+    news("one\ntwo")?;
+    let line = zwgc.wait_for(TIMEOUT, |line| line.contains("two"))?;
+    let shown: serde_json::Value = serde_json::from_str(&line)?;
+    assert_eq!((&shown["class"], &shown["verdict"]), (&"news".into(), &"unauthenticated".into()), "{line}");
+    assert_eq!(shown["body"], serde_json::json!(["Alice", "one\ntwo\n"]), "{line}");
+    assert!(!zwgc.transcript().text().contains("PING"), "a ping is for nobody");
+    assert!(zwgc.stop(TIMEOUT)?.success());
+
+    let zwgc = start("line")?;
+    news("one\ntwo")?;
+    let line = zwgc.wait_for(TIMEOUT, |line| line.contains("one"))?;
+    assert!(line.starts_with("UNAUTHENTICATED ") && line.ends_with(" news/sport: one"), "{line}");
     Ok(())
 }
