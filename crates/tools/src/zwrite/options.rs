@@ -83,6 +83,8 @@ pub struct Options {
     pub carbon_copy: bool,
     /// Do not wait for the server's answer.
     pub unacked: bool,
+    /// Say what became of the message for programs.
+    pub json: bool,
     /// Fail without a host manager, and speak to no server directly.
     pub no_direct: bool,
     /// The class.
@@ -121,6 +123,7 @@ impl Options {
             dot_ends: true,
             carbon_copy: false,
             unacked: false,
+            json: false,
             no_direct: false,
             class: or(&defaults.class, names::MESSAGE),
             instance: or(&defaults.instance, names::PERSONAL),
@@ -174,6 +177,7 @@ pub fn parse(arguments: Vec<Vec<u8>>, defaults: &Defaults) -> Result<Parsed, Usa
             b"--help" => return Ok(Parsed::Help),
             b"--version" => return Ok(Parsed::Version),
             b"--no-direct" => options.no_direct = true,
+            b"--json" => (options.json, options.quiet, options.ping) = (true, true, false),
             b"-a" => options.authenticated = true,
             b"-d" => options.authenticated = false,
             b"-v" => options.verbose = true,
@@ -254,6 +258,7 @@ pub fn help(program: &str) -> String {
            -x CHARSET  the message's character set\n\
            -S SENDER   send as somebody else, without proof\n\
            -m WORD...  the message; must come last\n\
+           --json      write an object for each user: what became of the message; implies -n and -q\n\
            --no-direct fail without a host manager (zhm), and speak to no server directly\n\
            --help, --version\n"
 }
@@ -294,6 +299,7 @@ mod tests {
             (&["-o"], plain()),
             (&["-C"], Options { carbon_copy: true, ..plain() }),
             (&["-U"], Options { unacked: true, ping: false, ..plain() }),
+            (&["--json"], Options { json: true, quiet: true, ping: false, ..plain() }),
             (&["--no-direct"], Options { no_direct: true, ..plain() }),
             (&["-c", "geeks"], Options { class: v("geeks"), ..plain() }),
             (&["-i", "-i"], Options { instance: v("-i"), ..plain() }),
