@@ -217,9 +217,13 @@ fn it_goes_into_the_background_once_the_user_is_subscribed() -> Result<()> {
     // A shell with a session of its own, which gives each command a group; it goes when its input ends.
     let mut shell = bob.command("setsid");
     let (zwgc, log) = (bins::path("zwgc")?, bob.home().join("shown"));
-    let script =
-        format!("'{}' -ttymode --log '{}' >'{}' 2>&1; echo $?; cat", zwgc.display(), log.display(), out.display());
-    shell.args(["-w", "bash", "-mc", &script]);
+    let script = format!(
+        "set -m; '{}' -ttymode --log '{}' >'{}' 2>&1; echo $?; cat",
+        zwgc.display(),
+        log.display(),
+        out.display()
+    );
+    shell.args(["-w", "bash", "-c", &script]);
     let mut shell = Daemon::spawn_with_lifeline(shell, bob.home().join("shell.log"))?;
     shell.wait_for(TIMEOUT, |line| line == "0")?;
     let me = login()?;

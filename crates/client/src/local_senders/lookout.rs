@@ -86,6 +86,15 @@ mod tests {
     use zephyr_testkit::loopback::Network;
 
     #[test]
+    fn the_class_is_found_in_a_header() {
+        let packet =
+            |class| Notice { class, sender: names::WG_CTL, ..Notice::EMPTY }.write(&Claim::NONE, Limits::COMPATIBLE);
+        let may_be = |class| may_be_control(&packet(class).unwrap());
+        assert_eq!([&b"WG_CTL"[..], b"wg_ctl", b"MESSAGE", b""].map(may_be), [true, true, false, false]);
+        assert!(!may_be_control(b"") && !may_be_control(b"\0\0\0\0\0\0\0"));
+    }
+
+    #[test]
     fn what_is_gone_when_it_is_received_was_seen_before() {
         let network = Network::claim().unwrap();
         let here = UdpSocket::bind((network.here(), 0)).unwrap();
