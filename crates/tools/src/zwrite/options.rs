@@ -240,26 +240,28 @@ pub fn usage(program: &str) -> String {
 pub fn help(program: &str) -> String {
     usage(program)
         + "\nSends a message to each user, or to the subscribers of a class and instance.\n\n\
-           -a          with proof of who you are (default)\n\
-           -d          without proof\n\
-           -v, -q      say more; say nothing but errors\n\
-           -n          do not ask first whether the message would be received\n\
-           -t          leave tabs as they are\n\
-           -u          instance URGENT\n\
-           -l          a line that is only a dot does not end the message\n\
-           -o          class MESSAGE, instance PERSONAL, whatever the zwrite-* variables say\n\
-           -C          name all recipients in the first line\n\
-           -U          do not wait for the server's answer\n\
-           -c, -i, -O  class, instance, opcode\n\
-           -f HOST     class FILSRV, instance the host's full name\n\
-           -s TEXT     signature\n\
-           -F FORMAT   default format\n\
-           -r REALM    the users are in this realm; without users: everybody there\n\
-           -x CHARSET  the message's character set\n\
-           -S SENDER   send as somebody else, without proof\n\
-           -m WORD...  the message; must come last\n\
-           --json      write an object for each user: what became of the message; implies -n and -q\n\
-           --no-direct fail without a host manager (zhm), and speak to no server directly\n\
+           -a           with proof of who you are (default)\n\
+           -d           without proof\n\
+           -v, -q       say more; say nothing but errors\n\
+           -n           do not ask first whether the message would be received\n\
+           -t           leave tabs as they are\n\
+           -u           instance URGENT\n\
+           -l           a line that is only a dot does not end the message\n\
+           -o           class MESSAGE, instance PERSONAL, whatever the zwrite-* variables say\n\
+           -C           name all recipients in the first line\n\
+           -U           do not wait for the server's answer\n\
+           -c CLASS     the class, in place of MESSAGE\n\
+           -i INSTANCE  the instance, in place of PERSONAL\n\
+           -O OPCODE    the opcode\n\
+           -f HOST      class FILSRV, instance the host's full name\n\
+           -s TEXT      signature\n\
+           -F FORMAT    default format\n\
+           -r REALM     the users are in this realm; without users: everybody there\n\
+           -x CHARSET   the message's character set\n\
+           -S SENDER    send as somebody else, without proof\n\
+           -m WORD...   the message; must come last\n\
+           --json       write an object for each user: what became of the message; implies -n and -q\n\
+           --no-direct  fail without a host manager (zhm), and speak to no server directly\n\
            --help, --version\n"
 }
 
