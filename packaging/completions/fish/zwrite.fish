@@ -1,8 +1,6 @@
 # Completion of zwrite for fish. Made by `cargo xtask completions` of what --help says.
 
 complete -c zwrite -f -a '(__fish_complete_users)'
-complete -c zwrite -s f -d ''
-complete -c zwrite -s f -d ''
 complete -c zwrite -s a -d 'with proof of who you are (default)'
 complete -c zwrite -s d -d 'without proof'
 complete -c zwrite -s v -d 'say more; say nothing but errors'

@@ -204,9 +204,10 @@ fn processes_with(wgfile: &Path) -> Result<Vec<i32>> {
 fn group_and_session(pid: i32) -> Result<(i32, i32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let (_, fields) = stat.rsplit_once(") ").context("a process")?;
-    let mut numbers = fields.split(' ').skip(2);
-    let mut next = || numbers.next().context("a number");
-    Ok((next()?.parse()?, next()?.parse()?))
+    // After the state and the parent.
+    let mut numbers = fields.split(' ').skip(2).map(str::parse);
+    let (group, session) = (numbers.next().context("a group")??, numbers.next().context("a session")??);
+    Ok((group, session))
 }
 
 #[test]

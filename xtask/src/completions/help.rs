@@ -30,8 +30,10 @@ fn of_line(line: &str) -> Vec<CommandOption> {
     let option = |part: &str| {
         let mut words = part.split(' ');
         let name = words.next().filter(|name| name.starts_with('-'))?.to_owned();
-        let value = words.next().filter(|word| word.starts_with(|first: char| first.is_ascii_uppercase()));
-        Some(CommandOption { name, value: value.map(str::to_owned), text: text.to_owned() })
+        let value = words.next().map(str::to_owned);
+        // Otherwise it is a sentence about the option.
+        let is_value = |word: &String| word.starts_with(|first: char| first.is_ascii_uppercase());
+        value.as_ref().is_none_or(is_value).then(|| CommandOption { name, value, text: text.to_owned() })
     };
     names.split(", ").filter_map(option).collect()
 }
@@ -47,7 +49,7 @@ mod tests {
             value: value.map(str::to_owned),
             text: text.to_owned(),
         };
-        let help = "Usage: x [-a]\n\n-a          with proof (default)\n  -f FILE     a file;\n              more - of it\n-v, -q  more; less\n--help, --version\n-display DISPLAY and others\n";
+        let help = "Usage: x [-a]\n  -f excludes -a\n\n-a          with proof (default)\n  -f FILE     a file;\n              more - of it\n-v, -q  more; less\n--help, --version\n-display DISPLAY and others\n";
         assert_eq!(
             options(help),
             [
