@@ -11,6 +11,7 @@
 //! * [`machine`]: a machine whose names, addresses and boots the test decides
 //! * [`middle`]: somebody between host manager and server, who changes what passes
 //! * [`stranger`]: somebody without any rights, who sends whatever he likes
+//! * [`terminal`]: a terminal with a screen, at which somebody types
 //! * [`transcript`]: what a command of either make says and leaves in the same situation
 //! * [`engines`]: on which KDCs a test runs
 
@@ -27,4 +28,5 @@ pub mod neighbours;
 pub mod person;
 pub mod stack;
 pub mod stranger;
+pub mod terminal;
 pub mod transcript;

@@ -1,12 +1,7 @@
 //! What zwgc shows by descriptions, of whatever notices: in a real terminal, of hostile senders, of very many.
 
 use anyhow::{Context, Result, ensure};
-use std::{
-    fs,
-    net::SocketAddr,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{fs, net::SocketAddr, time::Instant};
 use zephyr_client::windowgram_port;
 use zephyr_core::{
     charset::Charset,
@@ -18,11 +13,12 @@ use zephyr_e2e::{
     person::{Person, TIMEOUT},
     stack::Stack,
     stranger::Stranger,
+    terminal::Terminal,
 };
 use zephyr_testkit::{
     bins,
     deadline::wait_until,
-    process::{Daemon, run},
+    process::Daemon,
     realm::{Engine, RealmOptions},
 };
 
@@ -195,30 +191,6 @@ fn no_notice_of_many_is_lost() -> Result<()> {
     Ok(())
 }
 
-/// tmux, which is a terminal.
-struct Terminal<'p> {
-    person: &'p Person,
-}
-
-impl Terminal<'_> {
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.person.command("tmux");
-        command.arg("-S").arg(self.person.home().join("tmux")).args(["-f", "/dev/null", "-u"]).args(arguments);
-        command
-    }
-
-    fn rows(&self) -> Result<Vec<String>> {
-        let screen = run(self.command(&["capture-pane", "-p"]), TIMEOUT)?.success()?;
-        Ok(screen.stdout.lines().map(|row| row.trim_end().to_owned()).collect())
-    }
-}
-
-impl Drop for Terminal<'_> {
-    fn drop(&mut self) {
-        let _ = run(self.command(&["kill-server"]), Duration::from_secs(10));
-    }
-}
-
 /// Where a row begins and how many columns it has, all of whose characters are one wide.
 fn extent(row: &str) -> (usize, usize) {
     let text = row.trim_start().chars().count();
@@ -231,16 +203,12 @@ fn the_default_description_on_a_screen() -> Result<()> {
     let alice = stack.login("alice")?.with_variable("ZEPHYR_SIGNATURE", "");
     fs::write(alice.home().join(".zephyr.vars"), "zwrite-signature = Alice Ångström\n")?;
     let bob = stack.login("bob")?.with_variable("ZWGC_FORMAT", "description");
-    let terminal = Terminal { person: &bob };
     let zwgc = format!("exec '{}' -nofork -ttymode", bins::path("zwgc")?.display());
-    run(terminal.command(&["new-session", "-d", "-x", "80", "-y", "24", &zwgc]), TIMEOUT)?.success()?;
+    let terminal = Terminal::start(&bob, &zwgc)?;
     wait_until("bob is reached", TIMEOUT, || {
         Ok(alice.zwrite(&["bob", "-m", "Grüße, 世界 und @bold(alle)"])?.status.success().then_some(()))
     })?;
-    let rows = wait_until("it is on the screen", TIMEOUT, || {
-        let rows = terminal.rows()?;
-        Ok(rows.iter().any(|row| row.starts_with("Grüße")).then_some(rows))
-    })?;
+    let rows = terminal.wait_for("it is on the screen", |row| row.starts_with("Grüße"))?;
     let first = rows.iter().position(|row| row.contains("Personal message at")).context("no heading")?;
     let [heading, from, to, empty, text] = rows.get(first..first + 5).context("too few rows")? else { unreachable!() };
     ensure!(heading.trim_start().starts_with("Authentic Personal message at "), "{rows:#?}");

@@ -4,9 +4,13 @@ use anyhow::{Result, ensure};
 use zephyr_e2e::{
     person::{Make, Person, TIMEOUT},
     stack::Stack,
+    terminal::Terminal,
     transcript::{Bench, Run},
 };
-use zephyr_testkit::realm::{Engine, RealmOptions};
+use zephyr_testkit::{
+    bins,
+    realm::{Engine, RealmOptions},
+};
 
 /// Command lines of alice, and what is typed into a pipe.
 const COMMANDS: [(&[&str], &str); 27] = [
@@ -113,5 +117,31 @@ fn programs_are_told_what_became_of_a_message() -> Result<()> {
     let said = alice.clone().with_variable("KRB5CCNAME", "/nowhere").zwrite(&["--json", "bob", "-m", "hello"])?;
     ensure!(said.stdout.contains("\"status\":\"failed\",\"message\":") && said.status.code() == Some(1), "{said}");
     ensure!(said.stderr.contains("while sending notice to bob"), "{said}");
+    Ok(())
+}
+
+/// What is typed ends by the end of input twice within a line, by a dot, or by an interrupt, after which nothing is sent.
+#[test]
+fn a_typed_message_ends_as_people_are_used_to() -> Result<()> {
+    let stack = Stack::start(Engine::Native, RealmOptions::default())?;
+    let (alice, bob) = (stack.login("alice")?.with_variable("TERM", "screen"), stack.login("bob")?);
+    let zwgc = bob.zwgc(&[])?;
+    let zwrite = format!("'{}' bob; echo ended with $?; exec cat", bins::path("zwrite")?.display());
+    let prompt = "Type your message now.  End with control-D or a dot on a line by itself.";
+    let types = |keys: &[&str], status: &str| -> Result<()> {
+        let terminal = Terminal::start(&alice, &zwrite)?;
+        terminal.wait_for("the prompt", |row| row == prompt)?;
+        terminal.press(keys)?;
+        let end = format!("ended with {status}");
+        terminal.wait_for("the end", |row| row.ends_with(&end)).map(drop)
+    };
+    types(&["h", "a", "BSpace", "e", "l", "Enter", "z", "w", "e", "i", "C-d", "C-d"], "0")?;
+    zwgc.wait_for(TIMEOUT, |line| line.trim() == "hel")?;
+    zwgc.wait_for(TIMEOUT, |line| line.trim() == "zwei")?;
+    types(&["t", "Tab", "x", "Enter", ".", "Enter"], "0")?;
+    zwgc.wait_for(TIMEOUT, |line| line.trim() == "t       x")?;
+    let mark = zwgc.transcript().mark();
+    types(&["n", "o", "C-c"], "130")?;
+    ensure!(zwgc.transcript().lines_after(mark).is_empty(), "{}", zwgc.transcript().text());
     Ok(())
 }

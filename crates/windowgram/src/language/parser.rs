@@ -382,7 +382,10 @@ impl<'t> Parser<'t> {
     fn accept_misspelt_keyword(&mut self) {
         if let Some(kind) = self.meant().filter(TokenKind::is_between_statements) {
             self.unexpected("a statement");
-            self.token.kind = kind;
+            // Unless that was the last one that is told.
+            if !self.is_stopped {
+                self.token.kind = kind;
+            }
         }
     }
 

@@ -296,3 +296,15 @@ fn the_default_description_is_valid() {
     let Program { statements } = parse(DEFAULT).expect("it is ours");
     assert!(!statements.is_empty());
 }
+
+/// A misspelt word that is the last problem that is told stays the end of the parse, whatever it would have begun.
+#[test]
+fn the_parse_ends_with_the_last_problem_that_is_told() {
+    for word in ["matCh", "Default", "If", "ELSE", "While"] {
+        for before in ["case $e ", "if $e then ", "while $e do case $e match $e "] {
+            let text = "set 1\n".repeat(MAX_PROBLEMS - 1) + before + word + " \"\"";
+            let problems = parse(text.as_bytes()).expect_err("it is wrong");
+            assert_eq!(problems.len(), MAX_PROBLEMS, "{before}{word}: {problems:?}");
+        }
+    }
+}
