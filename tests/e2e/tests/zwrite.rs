@@ -126,7 +126,7 @@ fn a_typed_message_ends_as_people_are_used_to() -> Result<()> {
     let stack = Stack::start(Engine::Native, RealmOptions::default())?;
     let (alice, bob) = (stack.login("alice")?.with_variable("TERM", "screen"), stack.login("bob")?);
     let zwgc = bob.zwgc(&[])?;
-    let zwrite = format!("'{}' bob; echo ended with $?; exec cat", bins::path("zwrite")?.display());
+    let zwrite = format!("trap : INT; '{}' bob; echo ended with $?; exec cat", bins::path("zwrite")?.display());
     let prompt = "Type your message now.  End with control-D or a dot on a line by itself.";
     let types = |keys: &[&str], status: &str| -> Result<()> {
         let terminal = Terminal::start(&alice, &zwrite)?;
