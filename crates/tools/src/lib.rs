@@ -4,6 +4,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod connection;
+pub mod locating;
+pub mod messages;
+pub mod zlocate;
 pub mod zwrite;
 
 use std::env;
