@@ -8,6 +8,7 @@ pub mod connection;
 pub mod locating;
 pub mod messages;
 pub mod zlocate;
+pub mod znol;
 pub mod zwrite;
 
 use std::env;

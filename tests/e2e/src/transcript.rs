@@ -49,6 +49,16 @@ pub struct Said {
     pub files: BTreeMap<String, String>,
 }
 
+impl Said {
+    /// All of what was said, to be compared: standard output, then the lines of standard error after `!`, then the status after `=`.
+    pub fn text(&self) -> String {
+        let stdout = self.stdout.iter().map(|line| format!("{line}\n"));
+        let stderr = self.stderr.iter().map(|line| format!("! {line}\n"));
+        let status = self.status.map_or_else(|| "killed".to_owned(), |status| status.to_string());
+        stdout.chain(stderr).collect::<String>() + &format!("= {status}\n")
+    }
+}
+
 impl Bench {
     /// Starts all of it; `None` where the C programs cannot be run.
     ///

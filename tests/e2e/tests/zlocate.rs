@@ -20,13 +20,6 @@ const NOBODY: &str = "127.0.0.1:9";
 const KINIT: &str =
     "zlocate: Run kinit first; or zlocate -d asks without proof, about whoever shows himself to everybody.";
 
-/// What a program has said: standard output, then the lines of standard error after `!`, then its status.
-fn text(said: &Said) -> String {
-    let stderr: String = said.stderr.iter().map(|line| format!("! {line}\n")).collect();
-    let stdout: String = said.stdout.iter().map(|line| format!("{line}\n")).collect();
-    format!("{stdout}{stderr}= {}\n", said.status.map_or_else(|| "killed".to_owned(), |status| status.to_string()))
-}
-
 /// The same of a person of our domains.
 fn run(person: &Person, arguments: &[&str]) -> Result<String> {
     let program = Make::Ours.program("zlocate")?;
@@ -36,7 +29,7 @@ fn run(person: &Person, arguments: &[&str]) -> Result<String> {
     let path = program.to_string_lossy().into_owned();
     let lines = |text: &str| text.replace(&path, "zlocate").lines().map(mask).collect();
     let (stdout, stderr) = (lines(&output.stdout), lines(&output.stderr));
-    Ok(text(&Said { stdout, stderr, status: output.status.code(), files: Default::default() }))
+    Ok(Said { stdout, stderr, status: output.status.code(), files: Default::default() }.text())
 }
 
 /// Command lines about which both say the same: of bob, who is at one place and seen by those of his realm, carol, whom everybody sees at
@@ -79,12 +72,12 @@ fn both_say_the_same_of_users() -> Result<()> {
         let arguments: Vec<&str> = line.split(' ').collect();
         let run = Run { program: "zlocate", arguments: &arguments, ..Run::default() };
         let [c, ours] = bench.both(&alice, &run)?;
-        assert_eq!(text(&c), text(&ours), "{line}");
+        assert_eq!(c.text(), ours.text(), "{line}");
         assert!(!c.stdout.is_empty() || line.contains("dave"), "{line}");
     }
     let empty = Run { program: "zlocate", arguments: &[""], ..Run::default() };
     let [c, ours] = bench.both(&alice, &empty)?;
-    assert_eq!(text(&c), text(&ours));
+    assert_eq!(c.text(), ours.text());
     Ok(())
 }
 
@@ -141,7 +134,7 @@ fn where_they_differ() -> Result<()> {
     for (person, arguments, of_c, of_ours) in rows {
         let run = Run { program: "zlocate", arguments: &arguments, ..Run::default() };
         let [c, ours] = bench.both(person, &run)?;
-        assert_eq!((text(&c), without_number(&text(&ours))), (of_c, of_ours), "{arguments:?}");
+        assert_eq!((c.text(), without_number(&ours.text())), (of_c, of_ours), "{arguments:?}");
     }
     Ok(())
 }
