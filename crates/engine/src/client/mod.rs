@@ -51,6 +51,7 @@ pub use backlog::{Backlog, BacklogFull};
 pub use direct::Connection;
 pub use endpoint::{Config, Direct, DirectServer, Endpoint, Settings, Setup};
 pub use error::OperationError;
+pub use host_manager::status_query;
 pub use interface::{Command, Done, Event, Job, Operation, OperationId, Outcome, Trust};
 pub use location::{LocationChange, UserLocation};
 pub use log::{LogEvent, Severity};
