@@ -9,6 +9,7 @@ pub mod locating;
 pub mod messages;
 pub mod zlocate;
 pub mod znol;
+pub mod zstat;
 pub mod zwrite;
 
 use std::env;
