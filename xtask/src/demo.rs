@@ -133,7 +133,7 @@ impl Stage {
         println!("── zephyrd serves at {server}, zhm at {host_manager}");
 
         let mut command = people.command("bob", bins::path("zwgc")?, host_manager)?;
-        command.args(["-nofork", "-ttymode"]).env("RUST_LOG", "info");
+        command.args(["-nofork", "-ttymode"]).env("RUST_LOG", "info").env("ZWGC_FORMAT", "labelled");
         let zwgc = Daemon::spawn(command, folder.join("zwgc.log"))?;
         zwgc.wait_for(TIMEOUT, |line| line.contains("subscribed"))?;
         println!("── bob's zwgc has subscribed");

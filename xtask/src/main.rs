@@ -1,9 +1,10 @@
-//! The project's own commands: `cargo xtask demo | test | vectors | zwgc-vectors | costs | fuzz`.
+//! The project's own commands: `cargo xtask demo | test | vectors | zwgc-vectors | completions | costs | fuzz`.
 //!
 //! This program must build on a machine that has nothing but cargo and a C linker: it installs, or asks for, what the
 //! rest of the project needs, and only then builds that.
 
 mod cargo;
+mod completions;
 mod demo;
 mod fuzz;
 mod interrupt;
@@ -36,6 +37,8 @@ enum Command {
     },
     /// Compare what a windowgram client writes with what the released one does.
     ZwgcVectors(zwgc_vectors::Options),
+    /// Write the completions of the commands anew, of what their help says.
+    Completions,
     /// Count the instructions that each kind of packet costs, and fail when one costs over ten times a plain one.
     Costs {
         /// Only packets with this in their names.
@@ -70,6 +73,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test(options) => test::run(&options),
         Command::Vectors { dir } => test::vectors(dir),
         Command::ZwgcVectors(options) => zwgc_vectors::run(&options),
+        Command::Completions => completions::write(),
         Command::Costs { word } => test::costs(word.as_deref()),
         Command::Fuzz { seconds } => fuzz::run(seconds),
     }

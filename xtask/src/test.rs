@@ -2,7 +2,7 @@
 
 use crate::{
     cargo::{cargo, has, step},
-    demo, fuzz, setup, zwgc_vectors,
+    completions, demo, fuzz, setup, zwgc_vectors,
 };
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -46,6 +46,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if docker {
         println!("── the KDC's image: {}", container::image()?);
     }
+    completions::check()?;
     tell_what_is_skipped(docker);
     let mut tests = if has("nextest") {
         cargo(["nextest", "run", "--workspace", "--locked", "--no-fail-fast"])

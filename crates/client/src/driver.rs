@@ -71,8 +71,8 @@ pub(crate) async fn start(options: Options) -> Result<Started> {
     let local = options.local();
     let socket = socket::bind(local).map_err(|error| cannot_bind(local, error))?;
     let clock = Clock::new();
-    let here = socket.local_addr()?;
-    let client = Connection::new(options.config(here.port()), clock.now());
+    let senders = options.names_local_senders.then(|| LocalSenders::new(&socket)).flatten();
+    let client = Connection::new(options.config(socket.local_addr()?.port()), clock.now());
     let state = Arc::new(State { endpoint: Mutex::new(client.endpoint().clone()), mailbox: Mailbox::default() });
     let (requests, received) = mpsc::unbounded_channel();
     let (ready, started) = oneshot::channel();
@@ -81,7 +81,7 @@ pub(crate) async fn start(options: Options) -> Result<Started> {
         jobs: Arc::new(Jobs::new(options)),
         done: JoinSet::new(),
         state: Arc::clone(&state),
-        senders: LocalSenders::new(here),
+        senders,
         ready: Some(ready),
         waiters: HashMap::new(),
         tickets: None,
@@ -114,7 +114,7 @@ struct TaskEnvironment {
     jobs: Arc<Jobs>,
     done: JoinSet<Done>,
     state: Arc<State>,
-    senders: LocalSenders,
+    senders: Option<LocalSenders>,
     /// Signalled when the client has started.
     ready: Option<oneshot::Sender<Result<()>>>,
     waiters: HashMap<OperationId, Waiter>,
@@ -139,8 +139,9 @@ impl Environment<Connection> for TaskEnvironment {
             }
             Event::StartFailed(error) => self.started(Err(error.into())),
             Event::Received(mut received) => {
-                let address = self.state.endpoint().address;
-                self.senders.identify(&mut received, address);
+                if let Some(senders) = &mut self.senders {
+                    senders.identify(&mut received, self.state.endpoint().address.into());
+                }
                 self.state.mailbox.put(received);
             }
             Event::Acknowledged { from, packet } => {

@@ -102,6 +102,9 @@ pub struct Options {
     pub subscription_check: Option<Duration>,
     /// Raw mode: acknowledgements are received, too; see [`Inbox::next_raw`](crate::Inbox::next_raw).
     pub raw: bool,
+    /// Whether the system is asked which user of this machine has sent a control notice for windowgram clients; see
+    /// [`Received::local_user`](crate::Received::local_user).
+    pub names_local_senders: bool,
     /// Whether to speak to a server directly: while no host manager answers, never, or always.
     pub direct: Direct,
     /// How servers are found to speak to directly.
@@ -123,6 +126,7 @@ impl Options {
             renews_tickets: true,
             subscription_check: Some(SUBSCRIPTION_CHECK),
             raw: false,
+            names_local_senders: false,
             direct: Direct::Fallback,
             discovery: Discovery::of_system(),
         }

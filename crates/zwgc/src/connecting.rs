@@ -31,8 +31,11 @@ pub(crate) async fn first_connection(options: &Options, failed: impl Fn()) -> Re
 
 /// How to connect, and what is waited for then.
 fn connection(options: &Options) -> Result<(zephyr_client::Options, String)> {
-    let mut connection =
-        zephyr_client::Options { renews_tickets: false, ..zephyr_client::Options::from_environment()? };
+    let mut connection = zephyr_client::Options {
+        renews_tickets: false,
+        names_local_senders: true,
+        ..zephyr_client::Options::from_environment()?
+    };
     if options.no_direct {
         connection.direct = Direct::Never;
     }

@@ -90,7 +90,7 @@ fn parse(name: &str, text: &[u8]) -> Program {
     for problem in &problems {
         problem.excerpt(text, name).lines().for_each(|line| complain!("{line}"));
     }
-    complain!("zwgc: the built-in description is used until it is right and read again (zctl load).");
+    complain!("zwgc: the built-in description is used until it is right and read again (zctl wg_read).");
     built_in()
 }
 

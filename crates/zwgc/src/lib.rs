@@ -3,7 +3,7 @@
 //! * [`options`]: the command line; `background`: going into the background; [`check`]: a look at a description alone
 //! * [`run`]: the program; `connecting` its way to Zephyr, `session` what it does with a connection, `signals`, `terminal_watch`,
 //!   `init_programs`
-//! * `presence`: location and subscriptions, made and kept; `wishes`: what is wanted of it; [`subscription_file`]: `~/.zephyr.subs`;
+//! * `presence`: location and subscriptions, made and kept, by `attempt`s; `wishes`: what is wanted of it; [`subscription_file`]: `~/.zephyr.subs`;
 //!   `waiting`: what is said to whoever waits for them
 //! * `control`: notices that control it; `punts`: what is not shown
 //! * `output`: who shows notices; `display`: descriptions, from a `description_file`, on a terminal of `terminfo`; `writer` writes the
@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+mod attempt;
 pub mod background;
 pub mod check;
 mod connecting;

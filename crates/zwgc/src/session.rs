@@ -9,7 +9,6 @@ use crate::{
     port_files::PortFiles,
     presence::{PortRefused, Presence},
     report::report,
-    signals::Children,
     subscription_file::SubscriptionFile,
     terminal_watch::TerminalWatch,
     wishes::Wishes,
@@ -57,7 +56,6 @@ pub(crate) struct Session<'a> {
     pub(crate) files: PortFiles,
     pub(crate) terminal: TerminalWatch,
     pub(crate) rewrite: Signal,
-    pub(crate) children: Children,
     /// What is still to be done once the user is subscribed: the programs to be run.
     pub(crate) first: Option<FirstTime>,
     /// The reasons for hiding notices that were reported.
@@ -80,7 +78,7 @@ pub(crate) fn rewrite_signal() -> std::io::Result<Signal> {
 impl Session<'_> {
     /// Sets the location, subscribes, and shows notices.
     pub(crate) async fn serve(&mut self, zephyr: &Zephyr, inbox: &mut Inbox, may_move: bool) -> End {
-        let Self { background, wishes, location, file, output, log, files, terminal, rewrite, children, .. } = self;
+        let Self { background, wishes, location, file, output, log, files, terminal, rewrite, .. } = self;
         let mut presence = Presence::new(zephyr, wishes, location, file.as_ref(), may_move);
         if let Err(refused) = presence.begin().await {
             return End::PortRefused(refused);
@@ -114,13 +112,13 @@ impl Session<'_> {
                     files.renew();
                     continue;
                 }
-                () = children.reap() => continue,
             };
             if let Some(order) = Order::of(&received.notice()) {
                 if !control::is_obeyed(&received, account::user_id(), &zephyr.endpoint().sender) {
                     log_refusal(&received, &mut self.is_refusal_logged);
                     continue;
                 }
+                tracing::debug!(?order, from = %received.from(), "obeys a control notice");
                 if order == Order::Exit {
                     return End::Asked;
                 }

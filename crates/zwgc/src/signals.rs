@@ -1,10 +1,7 @@
 //! The signals that end the program, and those that do not (zwgc, section 6).
 
 use crate::background::Background;
-use nix::sys::{
-    signal::{SigSet, Signal as Number},
-    wait::{WaitPidFlag, WaitStatus, waitpid},
-};
+use nix::sys::signal::{SigSet, Signal as Number};
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -44,25 +41,6 @@ impl<'a> Signals<'a> {
                 }
                 _ = self.terminate.recv() => return,
                 _ = self.hang_up.recv() => return,
-            }
-        }
-    }
-}
-
-/// The programs that this one has started and does not wait for.
-pub(crate) struct Children(Signal);
-
-impl Children {
-    pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self(signal(SignalKind::child())?))
-    }
-
-    /// Waits until some have ended, and takes them off the system's hands.
-    pub(crate) async fn reap(&mut self) {
-        self.0.recv().await;
-        while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            if status == WaitStatus::StillAlive {
-                break;
             }
         }
     }

@@ -38,3 +38,24 @@ fn is_there(terminal: &Path) -> bool {
         Err(number) => matches!(number.map(Errno::from_raw), Some(Errno::EMFILE | Errno::ENFILE)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_opened_is_gone() {
+        assert!(is_there(Path::new("/dev/null")));
+        assert!(!is_there(Path::new("/dev/no-such-terminal")));
+    }
+
+    #[tokio::test]
+    async fn nobody_misses_a_terminal_that_there_never_was() {
+        let watch = TerminalWatch { was_there: false };
+        tokio::select! {
+            biased;
+            () = watch.gone() => panic!("there was none"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+}

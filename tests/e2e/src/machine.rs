@@ -113,7 +113,7 @@ impl Machine {
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = self.namespace.command(program);
         command.env("TZ", "UTC").env("ZEPHYR_AUTH", "none").env("HOME", self.folder());
-        command.env("KRB5_CONFIG", "/dev/null").env_remove("RUST_LOG");
+        command.env("KRB5_CONFIG", "/dev/null").env("ZWGC_FORMAT", "labelled").env_remove("RUST_LOG");
         command.env("HESIOD_CONFIG", self.folder().join("hesiod.conf"));
         command
     }

@@ -183,7 +183,7 @@ fn a_windowgram_client_that_cannot_show_anything_ends() -> Result<()> {
     fs::write(bob.home().join(".zephyr.subs"), "news,*,*\n")?;
     for (failure, code) in [(Failure::Full, 1), (Failure::Closed, 0)] {
         let mut command = bob.command(bins::path("zwgc")?);
-        command.stdin(Stdio::null()).stdout(failure.sink()?).stderr(Stdio::piped());
+        command.arg("-nofork").stdin(Stdio::null()).stdout(failure.sink()?).stderr(Stdio::piped());
         let mut zwgc = command.spawn()?;
         wait_until("it has ended", TIMEOUT, || {
             alice.zwrite(&["-c", "news", "-m", "hello"])?;
@@ -230,7 +230,7 @@ fn no_file_is_half_written() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let bob = bob.with_variable("WGFILE", &folder.path().join("wg").display().to_string());
     let mut command = bob.command(bins::path("zwgc")?);
-    command.arg("-ttymode");
+    command.args(["-nofork", "-ttymode"]);
     // The log that a test keeps is a file, too, which cannot grow then: so its output goes through a pipe.
     let mut zwgc = Daemon::spawn(without_room(&command), bob.home().join("zwgc.log"))?;
     zwgc.wait_for(TIMEOUT, |line| {

@@ -188,19 +188,31 @@ const RUNS: &[Run] = &[
             &["zwrite: initializing failed: cannot receive at 192.0.2.1: Cannot assign requested address"],
         ),
     ),
-    run("zwgc", &["-x"], 1, &["zwgc: there is no option -x"]),
-    run("zwgc", &["-loc"], 1, &["zwgc: option -loc needs a value after it"]),
+    // As C says it; on a terminal there is a line more.
+    run("zwgc", &["-bogus"], 1, &["zwgc: usage: zwgc [-f <filename>] [-subfile <filename>]"]),
+    run("zwgc", &["-loc"], 1, &["zwgc: usage: zwgc [-f <filename>] [-subfile <filename>]"]),
+    run(
+        "zwgc",
+        &["--check", "FOLDER/none"],
+        1,
+        &["zwgc: error while opening FOLDER/none for reading: No such file or directory"],
+    ),
+    run(
+        "zwgc",
+        &[],
+        1,
+        &[
+            "zwgc: Unable to open X display -- disabling X driver.",
+            "zwgc: To receive Zephyrgrams, (type `zwgc -ttymode').",
+        ],
+    ),
+    with(
+        &[("ZWGC_FORMAT", "html")],
+        run("zwgc", &[], 1, &["zwgc: ZWGC_FORMAT: expected description, labelled, line or json, not \"html\""]),
+    ),
     with(
         &[("ZEPHYR_POLICY", "FOLDER/none.toml")],
-        run(
-            "zwgc",
-            &["-f", "x"],
-            3,
-            &[
-                "zwgc: option -f is accepted and has no effect yet",
-                "zwgc: initializing Zephyr failed: FOLDER/none.toml: No such file or directory",
-            ],
-        ),
+        run("zwgc", &["--json"], 3, &["zwgc: initializing Zephyr failed: FOLDER/none.toml: No such file or directory"]),
     ),
     run("zephyrctl", &["destroy"], 2, &["zephyrctl: unrecognized subcommand 'destroy'"]),
     run("zephyrctl", &["clients", "--limit", "-1"], 2, &["zephyrctl: unexpected argument '-1' found"]),
@@ -415,7 +427,7 @@ fn the_faults_of_messages_are_found() {
     for (said, number) in [
         ("", 1),
         ("zhm: cannot listen on 0.0.0.0:2104: Address already in use (os error 98)\n", 1),
-        ("2026-11-24T22:35:52.104633Z  WARN zephyr_zwgc::run: -f has no effect yet\n", 3),
+        ("2026-11-24T22:35:52.104633Z  WARN zephyr_zwgc::run: something is odd\n", 3),
         ("zhm: clients: invalid type: boolean, expected usize\n", 1),
         ("zhm: not sent: you must prove who you are: run kinit while sending notice to bob\n", 1),
         ("error: error: unknown\n", 2),

@@ -68,7 +68,7 @@ impl Received {
         self.assessment.hidden.as_ref()
     }
 
-    /// The number of the user of this machine whose program has sent it, where whoever received it has found that out.
+    /// The number of the user of this machine whose program has sent it, where whoever has received it asks the system and is told.
     pub const fn local_user(&self) -> Option<u32> {
         self.local_user
     }

@@ -84,11 +84,11 @@ pub fn usage(program: &str) -> String {
 pub fn help(program: &str) -> String {
     usage(program)
         + "\nTells where each user is logged in, as far as you may know it.\n\n\
-           -a          with proof of who you are (default)\n\
-           -d          without proof: who shows himself to everybody\n\
-           -p          all users at once, which is done in any case\n\
-           -1          a line for each location: user, host, terminal and time, with tabs between them\n\
-           --no-direct fail without a host manager (zhm), and speak to no server directly\n\
+           -a           with proof of who you are (default)\n\
+           -d           without proof: who shows himself to everybody\n\
+           -p           all users at once, which is done in any case\n\
+           -1           a line for each location: user, host, terminal and time, with tabs between them\n\
+           --no-direct  fail without a host manager (zhm), and speak to no server directly\n\
            --help, --version\n"
 }
 

@@ -133,12 +133,12 @@ pub fn usage(program: &str) -> String {
 pub fn help(program: &str) -> String {
     usage(program)
         + "\nLists where interesting people are, and has your zwgc told when they log in or out.\n\n\
-           on, off     begin that (default), or end it\n\
-           -q          do not list where they are\n\
-           -l          only list where they are\n\
-           -f FILE     the file with their names, a line each; -: standard input (default: ~/.anyone)\n\
-           -u USER     this one user\n\
-           --no-direct fail without a host manager (zhm), and speak to no server directly\n\
+           on, off      begin that (default), or end it\n\
+           -q           do not list where they are\n\
+           -l           only list where they are\n\
+           -f FILE      the file with their names, a line each; -: standard input (default: ~/.anyone)\n\
+           -u USER      this one user\n\
+           --no-direct  fail without a host manager (zhm), and speak to no server directly\n\
            --help, --version\n"
 }
 

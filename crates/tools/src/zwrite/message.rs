@@ -70,6 +70,10 @@ pub fn read_typed(input: &mut dyn BufRead, dot_ends: bool) -> io::Result<Vec<u8>
             text.truncate(start);
             break;
         }
+        // The end was typed within a line, twice.
+        if !text.ends_with(b"\n") {
+            break;
+        }
     }
     Ok(text)
 }
@@ -98,7 +102,7 @@ pub fn without_mark(text: Vec<u8>) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::zwrite::options::{Defaults, Parsed, parse};
-    use std::path::PathBuf;
+    use std::{io::BufReader, path::PathBuf};
 
     fn options(line: &[&str]) -> Options {
         match parse(line.iter().map(|argument| argument.as_bytes().to_vec()).collect(), &Defaults::default()) {
@@ -148,12 +152,24 @@ mod tests {
         assert_eq!(signature(&options(&["x"]), &none, None), b"");
     }
 
+    /// What each read of a terminal gives, the last first.
+    struct Typed(Vec<&'static [u8]>);
+
+    impl Read for Typed {
+        fn read(&mut self, mut buffer: &mut [u8]) -> io::Result<usize> {
+            io::Write::write(&mut buffer, self.0.pop().unwrap_or_default())
+        }
+    }
+
     #[test]
     fn typing() -> io::Result<()> {
         assert_eq!(read_typed(&mut &b"one\n..\n.\ntwo\n"[..], true)?, b"one\n..\n");
         assert_eq!(read_typed(&mut &b"one\n.\ntwo"[..], false)?, b"one\n.\ntwo");
         assert_eq!(read_typed(&mut &b"one\n."[..], true)?, b"one\n");
         assert_eq!(read_typed(&mut &b""[..], true)?, b"");
+        // After the end of input a terminal can be read on.
+        let mut typed = BufReader::new(Typed(vec![b"more\n", b"", b"hel"]));
+        assert_eq!(read_typed(&mut typed, true)?, b"hel");
         assert_eq!(read_all(&mut &b"a\0b\n.\nc"[..])?, b"a\0b\n.\nc");
         let endless = vec![b'x'; 3 * MAX_NOTICE];
         assert_eq!(read_all(&mut &endless[..])?.len(), MAX_NOTICE + 1);

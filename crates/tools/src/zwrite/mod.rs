@@ -1,9 +1,11 @@
 //! zwrite: sends a message (clients, section 1).
 //!
-//! [`options`] parses the command line, [`message`] makes the body, [`report`] writes the output, [`run`] sends.
+//! [`options`] parses the command line, [`message`] makes the body, [`report`] writes the output for
+//! people, [`outcome`] for programs, [`run`] sends.
 
 pub mod message;
 pub mod options;
+pub mod outcome;
 pub mod report;
 pub mod run;
 

@@ -83,6 +83,8 @@ pub struct Options {
     pub carbon_copy: bool,
     /// Do not wait for the server's answer.
     pub unacked: bool,
+    /// Say what became of the message for programs.
+    pub json: bool,
     /// Fail without a host manager, and speak to no server directly.
     pub no_direct: bool,
     /// The class.
@@ -121,6 +123,7 @@ impl Options {
             dot_ends: true,
             carbon_copy: false,
             unacked: false,
+            json: false,
             no_direct: false,
             class: or(&defaults.class, names::MESSAGE),
             instance: or(&defaults.instance, names::PERSONAL),
@@ -174,6 +177,7 @@ pub fn parse(arguments: Vec<Vec<u8>>, defaults: &Defaults) -> Result<Parsed, Usa
             b"--help" => return Ok(Parsed::Help),
             b"--version" => return Ok(Parsed::Version),
             b"--no-direct" => options.no_direct = true,
+            b"--json" => (options.json, options.quiet, options.ping) = (true, true, false),
             b"-a" => options.authenticated = true,
             b"-d" => options.authenticated = false,
             b"-v" => options.verbose = true,
@@ -236,25 +240,28 @@ pub fn usage(program: &str) -> String {
 pub fn help(program: &str) -> String {
     usage(program)
         + "\nSends a message to each user, or to the subscribers of a class and instance.\n\n\
-           -a          with proof of who you are (default)\n\
-           -d          without proof\n\
-           -v, -q      say more; say nothing but errors\n\
-           -n          do not ask first whether the message would be received\n\
-           -t          leave tabs as they are\n\
-           -u          instance URGENT\n\
-           -l          a line that is only a dot does not end the message\n\
-           -o          class MESSAGE, instance PERSONAL, whatever the zwrite-* variables say\n\
-           -C          name all recipients in the first line\n\
-           -U          do not wait for the server's answer\n\
-           -c, -i, -O  class, instance, opcode\n\
-           -f HOST     class FILSRV, instance the host's full name\n\
-           -s TEXT     signature\n\
-           -F FORMAT   default format\n\
-           -r REALM    the users are in this realm; without users: everybody there\n\
-           -x CHARSET  the message's character set\n\
-           -S SENDER   send as somebody else, without proof\n\
-           -m WORD...  the message; must come last\n\
-           --no-direct fail without a host manager (zhm), and speak to no server directly\n\
+           -a           with proof of who you are (default)\n\
+           -d           without proof\n\
+           -v, -q       say more; say nothing but errors\n\
+           -n           do not ask first whether the message would be received\n\
+           -t           leave tabs as they are\n\
+           -u           instance URGENT\n\
+           -l           a line that is only a dot does not end the message\n\
+           -o           class MESSAGE, instance PERSONAL, whatever the zwrite-* variables say\n\
+           -C           name all recipients in the first line\n\
+           -U           do not wait for the server's answer\n\
+           -c CLASS     the class, in place of MESSAGE\n\
+           -i INSTANCE  the instance, in place of PERSONAL\n\
+           -O OPCODE    the opcode\n\
+           -f HOST      class FILSRV, instance the host's full name\n\
+           -s TEXT      signature\n\
+           -F FORMAT    default format\n\
+           -r REALM     the users are in this realm; without users: everybody there\n\
+           -x CHARSET   the message's character set\n\
+           -S SENDER    send as somebody else, without proof\n\
+           -m WORD...   the message; must come last\n\
+           --json       write an object for each user: what became of the message; implies -n and -q\n\
+           --no-direct  fail without a host manager (zhm), and speak to no server directly\n\
            --help, --version\n"
 }
 
@@ -294,6 +301,7 @@ mod tests {
             (&["-o"], plain()),
             (&["-C"], Options { carbon_copy: true, ..plain() }),
             (&["-U"], Options { unacked: true, ping: false, ..plain() }),
+            (&["--json"], Options { json: true, quiet: true, ping: false, ..plain() }),
             (&["--no-direct"], Options { no_direct: true, ..plain() }),
             (&["-c", "geeks"], Options { class: v("geeks"), ..plain() }),
             (&["-i", "-i"], Options { instance: v("-i"), ..plain() }),

@@ -3,6 +3,7 @@
 use super::{
     message,
     options::Options,
+    outcome::{Outcome, Status},
     report::{Awaited, Next, Report, Round},
 };
 use crate::{
@@ -14,7 +15,7 @@ use std::{
     process::ExitCode,
 };
 use zephyr_client::{
-    Kind, Message, Operation, OperationId, Receipt, Result, account::Account, blocking::Client, codeset, names,
+    Error, Kind, Message, Operation, OperationId, Receipt, Result, account::Account, blocking::Client, codeset, names,
     system_text, terminal, variables::Variables,
 };
 use zephyr_core::charset::Charset;
@@ -89,8 +90,10 @@ fn text(options: &Options, report: &mut Report<'_>) -> io::Result<Vec<u8>> {
         });
     }
     let end = if options.dot_ends { "control-D or a dot on a line by itself." } else { "the end-of-file character." };
-    writeln!(report.out, "Type your message now.  End with {end}")?;
-    report.out.flush()?;
+    if !options.json {
+        writeln!(report.out, "Type your message now.  End with {end}")?;
+        report.out.flush()?;
+    }
     message::read_typed(&mut input, options.dot_ends)
 }
 
@@ -110,11 +113,13 @@ fn send_round(client: &mut Client, options: &Options, report: &mut Report<'_>, r
             Ok(()) => {}
             Err(error) => {
                 report.cannot_send(recipient, &error);
+                write_outcome(options, report, || failed(options, recipient, Status::Failed, &error));
                 break;
             }
         }
         if options.unacked {
             delivered = true;
+            write_outcome(options, report, || Outcome::new(options, recipient, Status::Queued, None));
             continue;
         }
         if round == Round::Message {
@@ -123,6 +128,7 @@ fn send_round(client: &mut Client, options: &Options, report: &mut Report<'_>, r
         match receipt(client, sending, round, recipient, report) {
             Ok(receipt) => {
                 delivered |= receipt.is_delivered();
+                write_outcome(options, report, || Outcome::answered(options, recipient, &receipt));
                 let next = report.answered(round, recipient, &receipt.status);
                 if let Some(message) = receipt.text {
                     report.server_message(&message);
@@ -131,10 +137,24 @@ fn send_round(client: &mut Client, options: &Options, report: &mut Report<'_>, r
                     break;
                 }
             }
-            Err(error) => report.no_answer(recipient, &error),
+            Err(error) => {
+                report.no_answer(recipient, &error);
+                write_outcome(options, report, || failed(options, recipient, Status::Unanswered, &error));
+            }
         }
     }
     delivered
+}
+
+/// Writes what became of the message to a destination, for whom that was asked.
+fn write_outcome<'o>(options: &Options, report: &mut Report<'_>, outcome: impl FnOnce() -> Outcome<'o>) {
+    if options.json {
+        outcome().write(report.out);
+    }
+}
+
+fn failed<'o>(options: &'o Options, recipient: Option<&[u8]>, status: Status, error: &Error) -> Outcome<'o> {
+    Outcome::new(options, recipient, status, Some(error.to_string()))
 }
 
 /// Waits until the host manager has accepted a notice; whoever sits before a terminal is told what takes so long.

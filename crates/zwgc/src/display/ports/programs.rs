@@ -82,3 +82,24 @@ fn command(words: &[Vec<u8>]) -> Command {
     command.args(words);
     command
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_of_programs_that_have_ended_and_no_more_run_than_may() {
+        let programs = Programs::default();
+        let words = |program: &str| vec![program.as_bytes().to_vec()];
+        let ports: Vec<_> = (0..MAX_RUNNING).map(|_| programs.start_connected(&words("cat"))).collect();
+        assert!(ports.iter().all(Result::is_ok) && programs.running.load(Ordering::Relaxed) == MAX_RUNNING);
+        programs.start(&words("cat"));
+        assert_eq!(programs.running.load(Ordering::Relaxed), MAX_RUNNING);
+        // Each ends with its input; whoever has counted it out has waited for it.
+        drop(ports);
+        while programs.running.load(Ordering::Relaxed) > 0 {
+            thread::yield_now();
+        }
+        assert!(programs.spawn(command(&words("true"))).is_some_and(|mut child| child.wait().is_ok()));
+    }
+}
