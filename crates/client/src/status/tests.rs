@@ -12,6 +12,7 @@ const ATONCE: [Duration; 3] = [Duration::ZERO, Duration::from_millis(1), Duratio
 /// Somebody who gets so many packets, and sends those that `answers` makes of each; gives what was sent to him.
 fn asked(
     asked: Asked,
+    attempts: &[Duration],
     packets: usize,
     answers: impl Fn(usize, &Notice<'_>) -> Vec<Vec<u8>> + Send + 'static,
 ) -> (Result<Status, StatusError>, Vec<Vec<u8>>) {
@@ -30,7 +31,7 @@ fn asked(
         }
         (got, socket)
     });
-    let status = Asking::begin(at, asked).unwrap().answer(&ATONCE, LONG);
+    let status = Asking::begin(at, asked).unwrap().answer(attempts, LONG);
     // Until now somebody listens.
     let (got, _socket) = program.join().unwrap();
     (status, got)
@@ -46,7 +47,7 @@ fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
 
 #[test]
 fn a_host_manager_answers_with_the_same_header() {
-    let (status, got) = asked(Asked::HostManager, 2, |number, question| {
+    let (status, got) = asked(Asked::HostManager, &ATONCE, 2, |number, question| {
         let other = Notice { kind: Kind::HmAck, uid: Uid { micros: 1, ..question.uid }, body: b"other\0", ..*question };
         let unasked = Notice { class: b"ZEPHYR_ADMIN", opcode: b"STATUS", kind: Kind::Unsafe, ..*question };
         let answer = Notice { kind: Kind::HmAck, body: b"zsrv\x000\0\0x", ..*question };
@@ -62,7 +63,7 @@ fn a_host_manager_answers_with_the_same_header() {
 
 #[test]
 fn a_server_answers_with_a_notice_of_its_own_which_is_acknowledged() {
-    let (status, got) = asked(Asked::Server, 2, |number, question| {
+    let (status, got) = asked(Asked::Server, &[Duration::ZERO], 3, |number, question| {
         let uid = Uid { micros: question.uid.micros + 1, ..question.uid };
         let answer = Notice {
             kind: Kind::Unsafe,
@@ -80,13 +81,16 @@ fn a_server_answers_with_a_notice_of_its_own_which_is_acknowledged() {
     let question = Packet::parse(&got[0]).unwrap();
     let Notice { class, instance, opcode, kind, .. } = question.notice;
     assert_eq!((class, instance, opcode, kind), (&b"ZEPHYR_ADMIN"[..], &b""[..], &b"STATUS"[..], Kind::Unsafe));
+    let acknowledged = got[1..].iter().map(|octets| Packet::parse(octets).unwrap().notice);
+    let acknowledged: Vec<(Kind, u32)> = acknowledged.map(|notice| (notice.kind, notice.uid.micros)).collect();
+    assert_eq!(acknowledged, [(Kind::ClientAck, 7), (Kind::ClientAck, question.notice.uid.micros + 1)]);
 }
 
 /// One longer than a packet comes in several.
 #[test]
 fn an_answer_is_joined_and_cut_to_what_people_read() {
     let body: Vec<u8> = (0..100).flat_map(|_| [b"x".repeat(300), vec![0]].concat()).collect();
-    let (status, _) = asked(Asked::Server, 1, move |_, question| {
+    let (status, _) = asked(Asked::Server, &[Duration::ZERO], 1, move |_, question| {
         let uid = |number: u32| Uid { micros: question.uid.micros + 1 + number, ..question.uid };
         let pieces = body.chunks(500).enumerate();
         let packet = |(number, piece): (usize, &[u8])| {
