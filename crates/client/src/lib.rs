@@ -24,6 +24,7 @@
 //! * [`blocking`]: the same without a runtime
 //! * [`Tickets`]: for programs that renew their subscriptions themselves; by default the client does.
 //!   [`SubscriptionWatch`]: for those that want to know when the server had forgotten them
+//! * [`status`]: how a host manager or a server is, asked of itself
 //! * [`variables`], [`windowgram_port`], [`account`], [`codeset`], [`localtime`], [`location`], [`terminal`]: the user's
 //!   environment
 //!
@@ -46,6 +47,7 @@ mod mailbox;
 mod options;
 mod policy_watch;
 mod sending;
+pub mod status;
 mod subscription_watch;
 mod subscriptions;
 pub mod terminal;
@@ -58,7 +60,7 @@ pub use error::{Error, Result, system_text};
 pub use inbox::{Inbox, Raw};
 pub use location::Location;
 pub use mailbox::Acknowledgement;
-pub use options::{Authentication, Options};
+pub use options::{Authentication, Options, host_manager_of_environment};
 pub use sending::Sending;
 pub use subscription_watch::SubscriptionWatch;
 pub use subscriptions::Subscriptions;
@@ -76,7 +78,7 @@ pub use zephyr_discovery::{Discovery, ServerName};
 pub use zephyr_engine::client::{
     DeliveryStatus, Direct, DirectServer, Endpoint, Hidden, LocationChange, Message, NakReason, Name, Operation,
     OperationError, OperationId, Outcome, Receipt, Received, SUBSCRIPTION_CHECK, Subscription, SubscriptionEvent,
-    SubscriptionRequest, TicketEvent,
+    SubscriptionRequest, TicketEvent, UserLocation,
 };
 
 use std::{future::Future, io};

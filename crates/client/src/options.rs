@@ -193,11 +193,7 @@ impl Options {
     ///
     /// When a variable or the policy file is invalid, or the policy file cannot be read.
     pub fn from_environment() -> Result<Self> {
-        let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
-        let host_manager = match variable("ZEPHYR_HM") {
-            Some(text) => host_manager(&text)?,
-            None => SocketAddr::from((Ipv4Addr::LOCALHOST, services::port(services::ZEPHYR_HM))),
-        };
+        let host_manager = host_manager_of_environment()?;
         let backend = match variable("ZEPHYR_AUTH") {
             Some(name) => Some(name.parse().map_err(|error| invalid(format!("ZEPHYR_AUTH={name}: {error}")))?),
             None => None,
@@ -217,6 +213,23 @@ impl Options {
             Some(text) => Ok(Self { subscription_check: check_interval(&text)?, ..options }),
             None => Ok(options),
         }
+    }
+}
+
+/// The value of a variable of the environment, unless it is empty.
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The address of the user's host manager: `ZEPHYR_HM=ADDRESS:PORT`, else 127.0.0.1 and the port `zephyr-hm`.
+///
+/// # Errors
+///
+/// When the variable is invalid.
+pub fn host_manager_of_environment() -> Result<SocketAddr> {
+    match variable("ZEPHYR_HM") {
+        Some(text) => host_manager(&text),
+        None => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, services::port(services::ZEPHYR_HM)))),
     }
 }
 

@@ -4,6 +4,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod connection;
+pub mod locating;
+pub mod messages;
+pub mod zlocate;
+pub mod znol;
+pub mod zstat;
 pub mod zwrite;
 
 use std::env;

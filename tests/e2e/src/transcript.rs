@@ -49,6 +49,16 @@ pub struct Said {
     pub files: BTreeMap<String, String>,
 }
 
+impl Said {
+    /// All of what was said, to be compared: standard output, then the lines of standard error after `!`, then the status after `=`.
+    pub fn text(&self) -> String {
+        let stdout = self.stdout.iter().map(|line| format!("{line}\n"));
+        let stderr = self.stderr.iter().map(|line| format!("! {line}\n"));
+        let status = self.status.map_or_else(|| "killed".to_owned(), |status| status.to_string());
+        stdout.chain(stderr).collect::<String>() + &format!("= {status}\n")
+    }
+}
+
 impl Bench {
     /// Starts all of it; `None` where the C programs cannot be run.
     ///
@@ -127,10 +137,15 @@ fn files_of(person: &Person) -> Result<BTreeMap<String, String>> {
 
 /// A line with times in place of any time: `11:01:03`, `Sun Nov 22 2026`, `Sun Nov 22 11:01:03 2026`.
 pub fn mask(line: &str) -> String {
+    line.split('\t').map(mask_part).collect::<Vec<_>>().join("\t")
+}
+
+/// The same of what stands between two tabs.
+fn mask_part(part: &str) -> String {
     const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
     let is_time = |word: &str| word.len() == 8 && word.bytes().filter(|&octet| octet == b':').count() == 2;
     let mut masked: Vec<&str> = Vec::new();
-    let mut words = line.split(' ').peekable();
+    let mut words = part.split(' ').peekable();
     while let Some(word) = words.next() {
         if is_time(word) {
             masked.push("TIME");
@@ -154,6 +169,7 @@ mod tests {
         assert_eq!(mask("Alarm set for Sun Nov  2 11:01:03 2026"), "Alarm set for DATE");
         assert_eq!(mask("at 11:01:03 on Sun Nov 22 2026"), "at TIME on DATE");
         assert_eq!(mask("host                pts/1   Sun Nov 22 11:01:03 2026"), "host                pts/1   DATE");
+        assert_eq!(mask("bob:\tpts/1\tSun Nov  2 11:01:03 2026\tx"), "bob:\tpts/1\tDATE\tx");
         assert_eq!(mask("class a instance b"), "class a instance b");
     }
 }

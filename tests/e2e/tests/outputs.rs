@@ -66,7 +66,7 @@ fn table(folder: &Path) -> Vec<(&'static str, Vec<String>, Stream)> {
         (program, arguments.split_whitespace().map(str::to_owned).collect(), stream)
     };
     let mut rows = Vec::new();
-    for program in ["zephyrd", "zhm", "zephyrctl", "zwgc", "zwrite"] {
+    for program in ["zephyrd", "zhm", "zephyrctl", "zwgc", "zwrite", "zlocate", "znol", "zstat"] {
         rows.push(row(program, "--version", Stream::Out));
         if program != "zhm" {
             rows.push(row(program, "--help", Stream::Out));
@@ -82,6 +82,9 @@ fn table(folder: &Path) -> Vec<(&'static str, Vec<String>, Stream)> {
         ("zwgc", "-bad"),
         ("zwrite", "-bad"),
         ("zwrite", ""),
+        ("zlocate", "-bad"),
+        ("znol", "-bad"),
+        ("zstat", "-bad"),
     ] {
         rows.push(row(program, arguments, Stream::Err));
     }

@@ -18,8 +18,20 @@ use zephyr_testkit::{
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What scripts know from the C programs, as it begins.
-const OF_C: [&str; 4] =
-    ["Usage: ", "No recipients specified.", "No valid primary server found, exiting.", "Unknown server name: "];
+const OF_C: [&str; 12] = [
+    "Usage: ",
+    "No recipients specified.",
+    "No valid primary server found, exiting.",
+    "Unknown server name: ",
+    "-q and -l cannot both be used",
+    "-u and -f cannot both be used",
+    "No file name specified",
+    "No username specified",
+    "Can't open ",
+    "Unknown host: ",
+    "Only one of -s and -h may be specified",
+    "No response after 10 seconds.",
+];
 /// What is of use to nobody who does not read our sources.
 const OF_RUST: [&str; 10] = [
     "os error",
@@ -213,6 +225,51 @@ const RUNS: &[Run] = &[
     with(
         &[("ZEPHYR_POLICY", "FOLDER/none.toml")],
         run("zwgc", &["--json"], 3, &["zwgc: initializing Zephyr failed: FOLDER/none.toml: No such file or directory"]),
+    ),
+    run("zlocate", &[], 1, &["zlocate: nothing says who is to be located"]),
+    run("zlocate", &["-z", "bob"], 1, &["zlocate: there is no option -z"]),
+    run("zlocate", &["-a", "-d", "bob"], 1, &["zlocate: only one of -a and -d can be given, and once"]),
+    with(
+        &[("ZEPHYR_HM", "here:there")],
+        run("zlocate", &["bob"], 1, &["zlocate: initializing failed: ZEPHYR_HM=here:there: expected ADDRESS:PORT"]),
+    ),
+    run("znol", &["bob"], 1, &["znol: there is no option bob"]),
+    run("znol", &["off", "-l"], 1, &["znol: off and -l cannot both be used"]),
+    run("znol", &["-q", "-l"], 1, &["-q and -l cannot both be used"]),
+    run(
+        "znol",
+        &["-l"],
+        1,
+        &["Can't open FOLDER/.anyone for input", "znol: FOLDER/.anyone: No such file or directory"],
+    ),
+    run(
+        "znol",
+        &["-f", "FOLDER"],
+        1,
+        &["Can't open FOLDER for input", "znol: FOLDER: this is a directory, not a file"],
+    ),
+    with(
+        &[("WGFILE", "FOLDER/none")],
+        run(
+            "znol",
+            &["-u", "bob"],
+            1,
+            &[
+                "znol: No such file or directory while getting WindowGram port",
+                "znol: It is zwgc that tells who logs in and out: start it. To see who is there now, znol -l needs none.",
+            ],
+        ),
+    ),
+    run("zstat", &["-x"], 1, &["zstat: invalid option -- 'x'"]),
+    run("zstat", &["--jso"], 1, &["zstat: unrecognized option '--jso'"]),
+    run("zstat", &["-s", "nowhere.invalid"], 255, &["Unknown host: nowhere.invalid"]),
+    with(
+        &[("ZEPHYR_HM", "here:there")],
+        run("zstat", &[], 255, &["zstat: ZEPHYR_HM=here:there: expected ADDRESS:PORT"]),
+    ),
+    with(
+        &[("ZEPHYR_HM", "HERE:9")],
+        run("zstat", &["-h"], 255, &["zstat: Hostmanager not responding getting hostmanager status"]),
     ),
     run("zephyrctl", &["destroy"], 2, &["zephyrctl: unrecognized subcommand 'destroy'"]),
     run("zephyrctl", &["clients", "--limit", "-1"], 2, &["zephyrctl: unexpected argument '-1' found"]),

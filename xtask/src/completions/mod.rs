@@ -14,7 +14,8 @@ use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 use zephyr_testkit::{bins, packages};
 
 /// The commands, and their manual pages.
-const COMMANDS: [(&str, &str); 2] = [("zwrite", "zwrite.1"), ("zwgc", "zwgc.1")];
+const COMMANDS: [(&str, &str); 5] =
+    [("zwrite", "zwrite.1"), ("zwgc", "zwgc.1"), ("zlocate", "zlocate.1"), ("znol", "znol.1"), ("zstat", "zstat.8")];
 
 /// Writes the completions anew.
 pub(crate) fn write() -> Result<()> {

@@ -31,8 +31,9 @@ const VERSION: usize = 5;
 /// The index of `yes` or `no`: whether it looks for a server. What it waits for may follow, after a blank.
 const SEARCHING: usize = 6;
 
-/// The status query, whose answer also has the server's name.
-pub(super) const fn status_query(uid: Uid, port: u16) -> Notice<'static> {
+/// The query of a host manager's status, by a program that receives at `port`. The answer has the same header, and ten texts, of
+/// which the first is the server's name.
+pub const fn status_query(uid: Uid, port: u16) -> Notice<'static> {
     Notice {
         kind: Kind::Stat,
         uid,

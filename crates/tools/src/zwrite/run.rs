@@ -6,20 +6,20 @@ use super::{
     outcome::{Outcome, Status},
     report::{Awaited, Next, Report, Round},
 };
+use crate::{
+    connection::{HINT_DELAY, connect},
+    messages::Messages,
+};
 use std::{
     io::{self, IsTerminal as _, Write, stderr, stdin},
     process::ExitCode,
-    time::Duration,
 };
 use zephyr_client::{
-    Direct, Error, Kind, Message, Operation, OperationId, Receipt, Result, account::Account, blocking::Client, codeset,
-    names, system_text, terminal, variables::Variables,
+    Error, Kind, Message, Operation, OperationId, Receipt, Result, account::Account, blocking::Client, codeset, names,
+    system_text, terminal, variables::Variables,
 };
 use zephyr_core::charset::Charset;
 use zephyr_net::host;
-
-/// How long nothing need be said about what is waited for.
-const HINT_DELAY: Duration = Duration::from_secs(5);
 
 /// Sends the message of these options; the exit status tells whether it was delivered.
 pub fn run(
@@ -47,7 +47,8 @@ fn instance(options: &Options) -> Vec<u8> {
 
 /// Connects, sends pings and the message; true when the message was delivered.
 fn write(options: &Options, variables: &Variables, report: &mut Report<'_>) -> bool {
-    let mut client = match connect(options, report) {
+    let mut messages = Messages { program: report.program, err: &mut *report.err, screen: report.screen };
+    let mut client = match connect(options.no_direct, &mut messages) {
         Ok(client) => {
             report.connected(client.endpoint().server.as_ref());
             client
@@ -72,25 +73,6 @@ fn write(options: &Options, variables: &Variables, report: &mut Report<'_>) -> b
     let signature = message::signature(options, variables, Account::own().as_ref());
     let body = message::body(options, &signature, &text);
     send_round(&mut client, options, report, Round::Message, &body)
-}
-
-/// Connects; whoever sits before a terminal is told what takes so long.
-fn connect(options: &Options, report: &mut Report<'_>) -> Result<Client> {
-    let mut connection = zephyr_client::Options::from_environment()?;
-    if options.no_direct {
-        connection.direct = Direct::Never;
-    }
-    if !report.is_on_terminal() {
-        return Client::connect(connection);
-    }
-    let text = match connection.direct {
-        Direct::Never => format!("still waiting for the host manager (zhm) at {}", connection.host_manager),
-        Direct::Fallback => {
-            format!("still waiting for the host manager (zhm) at {}, or a server", connection.host_manager)
-        }
-        Direct::Always => "still waiting for a server".to_owned(),
-    };
-    Client::connect_slowly(connection, HINT_DELAY, || report.say(&text))
 }
 
 /// The text of the message: from the command line, from the terminal, or all of standard input.
