@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod messages;
+pub mod zaway;
 pub mod zwrite;
 
 use std::env;
