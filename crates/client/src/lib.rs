@@ -76,7 +76,7 @@ pub use zephyr_discovery::{Discovery, ServerName};
 pub use zephyr_engine::client::{
     DeliveryStatus, Direct, DirectServer, Endpoint, Hidden, LocationChange, Message, NakReason, Name, Operation,
     OperationError, OperationId, Outcome, Receipt, Received, SUBSCRIPTION_CHECK, Subscription, SubscriptionEvent,
-    SubscriptionRequest, TicketEvent,
+    SubscriptionRequest, TicketEvent, UserLocation,
 };
 
 use std::{future::Future, io};

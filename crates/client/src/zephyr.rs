@@ -8,7 +8,7 @@ use crate::{
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 use zephyr_core::exposure::Exposure;
 use zephyr_engine::client::{
-    Endpoint, Message, Operation, OperationError, Outcome, Receipt, Subscription, SubscriptionRequest,
+    Endpoint, Message, Operation, OperationError, Outcome, Receipt, Subscription, SubscriptionRequest, UserLocation,
 };
 
 /// Connects with the options of the environment; see [`Options::from_environment`] and [`Options::connect`].
@@ -177,6 +177,18 @@ impl Zephyr {
     /// As [`Zephyr::set_location`]; [`OperationError::NotLoggedIn`] when the server knows no such location.
     pub async fn unset_location(&self, location: &Location) -> Result<()> {
         self.done(location.change(None)).await.map(drop)
+    }
+
+    /// Asks, with proof of who asks, where a user is: `name` or `name@REALM`. The list is empty as well where this user may not know it.
+    ///
+    /// # Errors
+    ///
+    /// When the question cannot be proven or sent, is refused, or is not answered within 30 s.
+    pub async fn locate(&self, user: impl AsRef<[u8]>) -> Result<Vec<UserLocation>> {
+        match self.perform(Operation::Locate { user: user.as_ref().to_vec(), authenticated: true }).await? {
+            Outcome::Locations(list) => Ok(list),
+            _ => Err(OperationError::InvalidAnswer.into()),
+        }
     }
 
     /// Sends the server the key of the user's current tickets, with which it authenticates notices to this client from now on.

@@ -2,7 +2,7 @@
 
 use super::{
     Endpoint, LogEvent, Message, OperationError, Receipt, Received, Setup, SubscriptionEvent, TicketEvent,
-    location::LocationChange,
+    location::{LocationChange, UserLocation},
     subscription::{Subscription, SubscriptionRequest},
 };
 use crate::host_manager::{Discovered, Lookup, LookupAnswer, NotFound};
@@ -77,6 +77,13 @@ pub enum Operation {
         /// The port; `None`: this client's own.
         port: Option<u16>,
     },
+    /// Ask where a user is. Answers are the same whether he is nowhere or may not be seen by this user.
+    Locate {
+        /// The user's name; without a realm it is one of the server's.
+        user: Vec<u8>,
+        /// Whether to prove who asks. Else only what everybody may know is told.
+        authenticated: bool,
+    },
     /// Ask whether the server knows this client: whether it has subscribed, and was not forgotten since.
     CheckSubscriptions,
     /// Set or unset a location of the user.
@@ -92,6 +99,8 @@ pub enum Outcome {
     Sent(Receipt),
     /// Of [`Operation::ListSubscriptions`]: the list in the server's order.
     Subscriptions(Vec<Subscription>),
+    /// Of [`Operation::Locate`]: where the user is, in the server's order.
+    Locations(Vec<UserLocation>),
     /// Of [`Operation::CheckSubscriptions`]: the server knows the client.
     Known,
     /// Of [`Operation::CheckSubscriptions`]: the server does not know the client.

@@ -1,7 +1,12 @@
-//! Location changes: where a user is logged in, and at which exposure (client library, section 8).
+//! Where users are logged in: changes of one's own locations, with their exposure (client library, section 8), and what the server
+//! tells of anybody's.
 
 use super::Message;
-use zephyr_core::{body::Place, exposure::Exposure, names};
+use zephyr_core::{
+    body::{self, Place},
+    exposure::Exposure,
+    names,
+};
 
 const LOGIN_FORMAT: &[u8] = b"$sender logged in to $1 on $3 at $2";
 const LOGOUT_FORMAT: &[u8] = b"$sender logged out of $1 on $3 at $2";
@@ -32,6 +37,27 @@ impl LocationChange {
     }
 }
 
+/// A location of a user, as he has told it to the server: nothing says what the texts are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserLocation {
+    /// The host's name.
+    pub host: Vec<u8>,
+    /// When he has told it, as C's `ctime` formats it.
+    pub time: Vec<u8>,
+    /// The terminal or display.
+    pub tty: Vec<u8>,
+}
+
+/// The locations in a server's answer. An incomplete one at the end is left out.
+pub(super) fn decode(body: &[u8]) -> Vec<UserLocation> {
+    let texts: Vec<&[u8]> = body::texts(body).collect();
+    let locations = texts.chunks_exact(3).filter_map(|texts| match texts {
+        [host, time, tty] => Some(UserLocation { host: host.to_vec(), time: time.to_vec(), tty: tty.to_vec() }),
+        _ => None,
+    });
+    locations.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +79,22 @@ mod tests {
             (&b"LOGIN"[..], &b"alice@TEST"[..], &b"NET-ANNOUNCED"[..], 5)
         );
         assert_eq!(change(None).message(b"alice@TEST").notice().opcode, b"USER_LOGOUT");
+    }
+
+    #[test]
+    fn answers() {
+        let location =
+            |host: &str, time: &str, tty: &str| UserLocation { host: host.into(), time: time.into(), tty: tty.into() };
+        for (body, locations) in [
+            (&b""[..], vec![]),
+            (b"h\0t\0y\0", vec![location("h", "t", "y")]),
+            (b"h\0t\0y", vec![location("h", "t", "y")]),
+            (b"h\0t\0\0", vec![location("h", "t", "")]),
+            (b"\0\0\0", vec![location("", "", "")]),
+            (b"h\0t\0y\0i\0u\0", vec![location("h", "t", "y")]),
+            (b"h\0t\0y\0i\0u\0z\0", vec![location("h", "t", "y"), location("i", "u", "z")]),
+        ] {
+            assert_eq!(decode(body), locations, "{}", body.escape_ascii());
+        }
     }
 }

@@ -52,7 +52,7 @@ pub use direct::Connection;
 pub use endpoint::{Config, Direct, DirectServer, Endpoint, Settings, Setup};
 pub use error::OperationError;
 pub use interface::{Command, Done, Event, Job, Operation, OperationId, Outcome, Trust};
-pub use location::LocationChange;
+pub use location::{LocationChange, UserLocation};
 pub use log::{LogEvent, Severity};
 pub use message::Message;
 pub use policy::Hidden;

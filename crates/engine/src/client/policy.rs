@@ -60,8 +60,8 @@ pub(super) fn check_outgoing(
 }
 
 /// Checks whether a notice may be sent without proof after no session could be obtained; gives the error to log then.
-/// Messages to users are never sent without proof unless that was asked for; subscriptions and locations are where the
-/// policy allows it.
+/// Messages to users and questions where somebody is are never sent without proof unless that was asked for: the answer would be
+/// another one. Subscriptions and one's own locations are where the policy allows it.
 ///
 /// # Errors
 ///
@@ -82,7 +82,7 @@ pub(super) fn check_without_session(
     };
     match error {
         error if !possible => Err(OperationError::CannotProve(error)),
-        AuthError::NoCredentials | AuthError::Expired if action != Action::Send => Ok(error),
+        AuthError::NoCredentials | AuthError::Expired if !matches!(action, Action::Send | Action::Locate) => Ok(error),
         error => Err(error.into()),
     }
 }

@@ -1,13 +1,13 @@
 //! The procedure of one operation: its messages in sequence, each with the session and limits that it needs.
 
 use super::{
-    DeliveryStatus, Event, Message, Operation, OperationError, Outcome, Receipt,
+    DeliveryStatus, Endpoint, Event, Message, Operation, OperationError, Outcome, Receipt,
     exchange::{self, Exchange},
-    location::LocationChange,
+    location::{self, LocationChange},
     message::Proof,
     operations::Owner,
     policy,
-    receipt::{location_result, removal_result, request_result, subscribe_result},
+    receipt::{location_result, query_result, removal_result, request_result, subscribe_result},
     shared::Shared,
     subscription::{self, Subscription, SubscriptionRequest},
 };
@@ -20,6 +20,7 @@ use zephyr_core::{
     names,
     notice::{FormatError, Notice, Packet},
     policy::{Action, Demand, Refusal, Why},
+    realm::completed,
     time::Now,
     uid::Uid,
 };
@@ -47,15 +48,59 @@ enum Task {
     Cancel {
         port: Option<u16>,
     },
-    List {
-        port: Option<u16>,
+    Ask {
+        query: Query,
         /// The answer, which may come before the query is acknowledged.
-        answer: Option<Vec<Subscription>>,
+        answer: Option<Outcome>,
     },
     /// Whether the server knows the client.
     Check,
     Locate(LocationChange),
     Identify,
+}
+
+/// A query that the server answers with a notice.
+enum Query {
+    /// For the subscriptions of this user's client on a port.
+    Subscriptions { port: Option<u16> },
+    /// For the locations of a user.
+    Locations { user: Vec<u8>, authenticated: bool },
+}
+
+impl Query {
+    /// The notice that asks.
+    fn message(&self, endpoint: &Endpoint) -> Message {
+        match self {
+            Self::Subscriptions { port } => {
+                let mut body = Vec::new();
+                ascii::encode_u16(port.unwrap_or(endpoint.port), &mut body);
+                body.push(0);
+                Message::request(names::ZEPHYR_CTL).instance(names::CLIENT).opcode(names::GIMME).body(body)
+            }
+            Self::Locations { user, authenticated } => {
+                let user = completed(user, endpoint.realm.as_bytes());
+                let message = Message::request(names::USER_LOCATE).instance(user).opcode(names::LOCATE);
+                message.authenticated(*authenticated)
+            }
+        }
+    }
+
+    /// The result of the server's acknowledgement, before its answer.
+    fn acknowledged(&self, receipt: Receipt) -> Result<(), OperationError> {
+        match self {
+            Self::Subscriptions { .. } => request_result(receipt),
+            Self::Locations { .. } => query_result(receipt),
+        }
+        .map(drop)
+    }
+
+    /// The outcome that an answer's body is.
+    fn outcome(&self, body: &[u8]) -> Outcome {
+        match self {
+            Self::Subscriptions { .. } => Outcome::Subscriptions(subscription::decode(body)),
+            Self::Locations { .. } => Outcome::Locations(location::decode(body)),
+        }
+    }
 }
 
 /// The stage of an operation: what it waits for.
@@ -68,8 +113,8 @@ enum Stage {
     Limits,
     /// For acknowledgements.
     Sending(Box<Exchange>),
-    /// For the list of subscriptions.
-    Listing { query: Uid, deadline: Duration },
+    /// For the answer to a query that the server has acknowledged.
+    Asking { query: Uid, deadline: Duration },
     /// For the principal of the user's tickets.
     Principal,
 }
@@ -107,7 +152,10 @@ impl Procedure {
                 Task::Subscribe { request, list, port, parts: vec![whole], left_out: Vec::new(), is_sent: false }
             }
             Operation::CancelSubscriptions { port } => Task::Cancel { port },
-            Operation::ListSubscriptions { port } => Task::List { port, answer: None },
+            Operation::ListSubscriptions { port } => Task::Ask { query: Query::Subscriptions { port }, answer: None },
+            Operation::Locate { user, authenticated } => {
+                Task::Ask { query: Query::Locations { user, authenticated }, answer: None }
+            }
             Operation::CheckSubscriptions => Task::Check,
             Operation::ChangeLocation(change) => Task::Locate(change),
             Operation::Identify => Task::Identify,
@@ -129,12 +177,7 @@ impl Procedure {
             Task::Cancel { port } => self.message = request.opcode(names::CLEARSUB).port(*port),
             // From nothing, which changes nothing.
             Task::Check => self.message = request.opcode(names::UNSUBSCRIBE).unfragmented(Proof::With),
-            Task::List { port, .. } => {
-                let mut body = Vec::new();
-                ascii::encode_u16(port.unwrap_or(shared.endpoint.port), &mut body);
-                body.push(0);
-                self.message = request.opcode(names::GIMME).body(body).answer_timeout(ANSWER_TIMEOUT);
-            }
+            Task::Ask { query, .. } => self.message = query.message(&shared.endpoint).answer_timeout(ANSWER_TIMEOUT),
             Task::Locate(change) => {
                 let leaving_needs_proof = shared.policy.demand(Action::Logout) == Demand::Required;
                 let proves = change.exposure.is_some() || leaving_needs_proof;
@@ -383,38 +426,38 @@ impl Procedure {
                 DeliveryStatus::Refused(_) if self.session.is_some() => Ok(Some(shared.unknown(now))),
                 _ => request_result(receipt).map(|_| Some(Outcome::Known)),
             },
-            Task::List { answer, .. } => {
-                request_result(receipt)?;
+            Task::Ask { query, answer } => {
+                query.acknowledged(receipt)?;
                 let answer = answer.take();
                 if answer.is_none() {
-                    self.stage = Stage::Listing { query: exchange.uid(), deadline: now.monotonic + ANSWER_TIMEOUT };
+                    self.stage = Stage::Asking { query: exchange.uid(), deadline: now.monotonic + ANSWER_TIMEOUT };
                 }
-                Ok(answer.map(Outcome::Subscriptions))
+                Ok(answer)
             }
             Task::Locate(_) => location_result(receipt).map(|text| Some(Outcome::Done { text })),
             Task::Identify => Ok(None),
         }
     }
 
-    /// Handles a notice that is the requested list of subscriptions; `None` for other notices. Servers prove nothing with it, so
-    /// all that they repeat of the request must be there.
+    /// Handles a notice that is the answer to the query; `None` for other notices. Servers prove nothing with it, so all that they
+    /// repeat of the request must be there.
     pub(super) fn handle_answer(&mut self, notice: &Notice<'_>) -> Option<Progress> {
-        let Task::List { answer, .. } = &mut self.task else { return None };
-        let (query, is_acknowledged) = match &self.stage {
+        let Task::Ask { query, answer } = &mut self.task else { return None };
+        let (uid, is_acknowledged) = match &self.stage {
             Stage::Sending(exchange) => (exchange.uid(), false),
-            Stage::Listing { query, .. } => (*query, true),
+            Stage::Asking { query, .. } => (*query, true),
             _ => return None,
         };
         let asked = self.message.notice();
         let repeats = notice.class == asked.class && notice.instance == asked.instance && notice.opcode == asked.opcode;
-        if notice.multiuid != query || notice.kind != Kind::Acked || !repeats {
+        if notice.multiuid != uid || notice.kind != Kind::Acked || !repeats {
             return None;
         }
-        let list = subscription::decode(notice.body);
+        let outcome = query.outcome(notice.body);
         if is_acknowledged {
-            return Some(Ok(Some(Outcome::Subscriptions(list))));
+            return Some(Ok(Some(outcome)));
         }
-        *answer = Some(list);
+        *answer = Some(outcome);
         Some(Ok(None))
     }
 
@@ -450,7 +493,7 @@ impl Procedure {
     pub(super) const fn deadline(&self) -> Option<Duration> {
         match &self.stage {
             Stage::Sending(exchange) => exchange.deadline(),
-            Stage::Listing { deadline, .. } => Some(*deadline),
+            Stage::Asking { deadline, .. } => Some(*deadline),
             Stage::Start | Stage::Credentials | Stage::Limits | Stage::Principal => None,
         }
     }
@@ -459,7 +502,7 @@ impl Procedure {
     pub(super) fn expire(&mut self, now: Now, shared: &mut Shared) -> Progress {
         match &mut self.stage {
             Stage::Sending(exchange) => exchange.expire(now),
-            Stage::Listing { deadline, .. } if now.monotonic >= *deadline => return Err(OperationError::TimedOut),
+            Stage::Asking { deadline, .. } if now.monotonic >= *deadline => return Err(OperationError::TimedOut),
             _ => {}
         }
         self.settle(now, shared)

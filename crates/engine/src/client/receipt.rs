@@ -89,6 +89,14 @@ pub(super) fn request_result(receipt: Receipt) -> Result<Option<String>, Operati
     }
 }
 
+/// The result of a query for a user's locations, which is answered `LOST` where a realm cannot be asked.
+pub(super) fn query_result(receipt: Receipt) -> Result<Option<String>, OperationError> {
+    match receipt {
+        Receipt { status: DeliveryStatus::NobodyThere, text: Some(text) } => Err(OperationError::RefusedBecause(text)),
+        receipt => request_result(receipt),
+    }
+}
+
 /// The result of a location change, which is also done when nobody is notified of it.
 pub(super) fn location_result(receipt: Receipt) -> Result<Option<String>, OperationError> {
     match receipt.status {

@@ -1,6 +1,7 @@
 //! Tests of a client with a scripted clock and with test doubles of credentials.
 
 mod encrypting;
+mod locating;
 mod network;
 mod policy;
 mod receiving;
