@@ -5,7 +5,10 @@
 #![forbid(unsafe_code)]
 
 pub mod messages;
+pub mod sending;
 pub mod zaway;
+pub mod zleave;
+pub mod zshutdown_notify;
 pub mod zwrite;
 
 use std::env;

@@ -175,6 +175,7 @@ impl World {
         self.note(node, || match outcome {
             Ok(Outcome::Sent(receipt)) => format!("sent, delivered: {}", receipt.is_delivered()),
             Ok(Outcome::Subscriptions(list)) => format!("subscriptions: {list:?}"),
+            Ok(Outcome::Locations(list)) => format!("locations: {list:?}"),
             Ok(Outcome::Known) => "known".to_owned(),
             Ok(Outcome::Unknown { .. }) => "unknown".to_owned(),
             Ok(Outcome::Done { .. }) => "done".to_owned(),

@@ -5,7 +5,7 @@ use super::{
     options::Options,
     source::Source,
 };
-use crate::messages::Messages;
+use crate::{messages::Messages, sending::proven_if_possible};
 use std::{
     io,
     process::ExitCode,
@@ -16,8 +16,8 @@ use tokio::{
     time::timeout,
 };
 use zephyr_client::{
-    DeliveryStatus, Direct, Error, Inbox, Message, OperationError, Receipt, Received, Result, Zephyr, block_on,
-    codeset, names,
+    DeliveryStatus, Direct, Error, Inbox, Message, Operation, OperationError, Outcome, Receipt, Received, Result,
+    Zephyr, block_on, codeset, names,
 };
 use zephyr_core::{body, principal::Principal, sanitize};
 
@@ -160,6 +160,14 @@ impl Away<'_, '_> {
         }
         let Some(text) = self.source.text_for(Principal::parse(sender.name).name) else { return };
         let body = body::of_texts([SIGNATURE, &text]);
+        if self.options.watches_location {
+            match self.is_located().await {
+                Ok(false) => {}
+                Ok(true) => return,
+                // Whoever may be there needs no answer in his place.
+                Err(error) => return self.report(&error.describe("while locating self")),
+            }
+        }
         self.answered.record(sender, now);
         let answer = Message::to_class(notice.class)
             .instance(notice.instance)
@@ -168,7 +176,7 @@ impl Away<'_, '_> {
             .charset(codeset::label(self.options.charset.as_deref(), &body))
             .body(body);
         let to = sanitize::name(sender.name);
-        match self.send(answer).await {
+        match proven_if_possible(self.zephyr, answer).await {
             Ok(Receipt { status: DeliveryStatus::Refused(_), text, .. }) => {
                 self.report(&format!("Received authorization failure while sending to {to}"));
                 text.into_iter().for_each(|text| self.messages.say(&text));
@@ -179,12 +187,15 @@ impl Away<'_, '_> {
         }
     }
 
-    /// Sends with proof of who the user is, or without where there is none, as after the tickets have ended, and the policy asks for none.
-    async fn send(&self, answer: Message) -> Result<Receipt> {
-        match self.zephyr.send(answer.clone()).await {
-            Err(Error::Operation(OperationError::Auth(_))) => self.zephyr.send(answer.authenticated(false)).await,
-            sent => sent,
-        }
+    /// Whether the user has a location. Asked with proof, as those of some exposures are shown to nobody else, or without where there is
+    /// none.
+    async fn is_located(&self) -> Result<bool> {
+        let ask = |authenticated| self.zephyr.perform(Operation::Locate { user: self.own.clone(), authenticated });
+        let answer = match ask(true).await {
+            Err(Error::Operation(OperationError::Auth(_))) => ask(false).await?,
+            answer => answer?,
+        };
+        Ok(matches!(answer, Outcome::Locations(locations) if !locations.is_empty()))
     }
 
     fn report(&mut self, problem: &str) {

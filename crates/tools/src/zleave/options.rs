@@ -168,7 +168,9 @@ mod tests {
         ] {
             assert_eq!(Time::parse(typed.as_bytes()), Ok(time), "{typed}");
         }
-        for typed in ["", "+", "++5", "-5", "5-", " 5", "+ 5", "5x", "60", "+60", "+0160", "2500", "+100000", "99999999999"] {
+        for typed in
+            ["", "+", "++5", "-5", "5-", " 5", "+ 5", "5x", "60", "+60", "+0160", "2500", "+100000", "99999999999"]
+        {
             assert!(matches!(Time::parse(typed.as_bytes()), Err(UsageError::NoTime(_))), "{typed}");
         }
         for typed in ["+0", "+0000"] {

@@ -3,7 +3,7 @@
 use super::options::Time;
 use std::{
     collections::VecDeque,
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -11,6 +11,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 const TURN: u64 = 12 * 60 * 60;
 /// A time that is further ahead, in seconds, was meant as one that has passed.
 const MAX_AHEAD: u64 = 11 * 60 * 60;
+
+/// By how many seconds clocks may be put back.
+const MAX_CHANGE: u64 = TURN / 2;
 
 /// How often it is said that it is late.
 const LATE_REMINDERS: u32 = 10;
@@ -21,22 +24,32 @@ const FAREWELL: &str = "That was the last time I'll tell you. Bye.";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Passed;
 
-/// How long it is until a time. `second_of_day` is how many seconds of the local day have passed.
+/// When a time to leave is. `second_of_day` gives how many seconds a clock shows, counted from midnight.
 ///
 /// # Errors
 ///
 /// [`Passed`] when a clock shows it in more than eleven hours, or now.
-pub fn until(time: Time, second_of_day: u32) -> Result<Duration, Passed> {
+pub fn moment(time: Time, now: SystemTime, second_of_day: impl Fn(SystemTime) -> u32) -> Result<SystemTime, Passed> {
     match time {
-        Time::In { minutes } => Ok(MINUTE * minutes),
+        Time::In { minutes } => Ok(now + MINUTE * minutes),
         Time::At { hour, minute } => {
-            let (wanted, shown) = (u64::from((hour * 60 + minute) * 60), u64::from(second_of_day) % TURN);
-            match (wanted + TURN - shown) % TURN {
-                ahead @ 1..=MAX_AHEAD => Ok(Duration::from_secs(ahead)),
-                _ => Err(Passed),
-            }
+            let wanted = u64::from((hour * 60 + minute) * 60);
+            let ahead_of = |time| (wanted + TURN - u64::from(second_of_day(time)) % TURN) % TURN;
+            let now = whole_second(now);
+            let ahead @ 1..=MAX_AHEAD = ahead_of(now) else { return Err(Passed) };
+            let moment = now + Duration::from_secs(ahead);
+            // Where clocks are put forward or back before that.
+            Ok(match ahead_of(moment) {
+                missing @ 0..=MAX_CHANGE => moment + Duration::from_secs(missing),
+                missing => moment - Duration::from_secs(TURN - missing),
+            })
         }
     }
+}
+
+fn whole_second(time: SystemTime) -> SystemTime {
+    let fraction = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+    time - Duration::from_nanos(fraction.into())
 }
 
 /// What is to be done.
@@ -90,7 +103,6 @@ impl Reminders {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::UNIX_EPOCH;
 
     fn at(second: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(second)
@@ -111,11 +123,8 @@ mod tests {
 
     #[test]
     fn what_is_said_when() {
-        let mut expected = vec![
-            (300, "You have to leave in 5 minutes"),
-            (540, "Just one more minute!"),
-            (600, "Time to leave!"),
-        ];
+        let mut expected =
+            vec![(300, "You have to leave in 5 minutes"), (540, "Just one more minute!"), (600, "Time to leave!")];
         expected.extend((1..=10).map(|count| (600 + 60 * count, "You're going to be late!")));
         expected.push((1200, FAREWELL));
         assert_eq!(story(100_600, 100_000), expected);
@@ -141,8 +150,15 @@ mod tests {
 
     #[test]
     fn the_next_time_that_a_clock_shows_it() {
-        let clock = |hour: u32, minute: u32, second: u32| (hour * 60 + minute) * 60 + second;
-        let when = |hour, minute, now| until(Time::At { hour, minute }, now).map(|ahead| ahead.as_secs());
+        let clock = |hour: u64, minute: u64, second: u64| (hour * 60 + minute) * 60 + second;
+        // The clock shows the seconds since 1970.
+        let shown =
+            |time: SystemTime| u32::try_from(time.duration_since(UNIX_EPOCH).unwrap().as_secs() % 86_400).unwrap();
+        let when = |hour, minute, now| {
+            let now = at(now) + Duration::from_millis(700);
+            moment(Time::At { hour, minute }, now, shown)
+                .map(|moment| moment.duration_since(whole_second(now)).unwrap().as_secs())
+        };
         for now in [clock(1, 20, 30), clock(13, 20, 30)] {
             assert_eq!(when(1, 30, now), Ok(570), "at the full minute");
             assert_eq!(when(1, 21, now), Ok(30));
@@ -152,7 +168,20 @@ mod tests {
             assert_eq!(when(1, 0, now), Err(Passed));
         }
         assert_eq!(when(0, 0, clock(23, 59, 59)), Ok(1), "over midnight");
-        assert_eq!(when(0, 0, clock(0, 0, 0)), Err(Passed));
-        assert_eq!(until(Time::In { minutes: 720 }, 0), Ok(Duration::from_secs(43_200)));
+        assert_eq!(when(0, 0, clock(12, 0, 0)), Err(Passed));
+        assert_eq!(moment(Time::In { minutes: 720 }, at(7), shown), Ok(at(43_207)));
+    }
+
+    #[test]
+    fn clocks_that_are_put_forward_or_back_meanwhile() {
+        for change in [3600_i64, -3600] {
+            // At two o'clock.
+            let shown = |time: SystemTime| {
+                let second = i64::try_from(time.duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
+                u32::try_from(if second >= 7200 { second + change } else { second }).unwrap()
+            };
+            let moment = moment(Time::At { hour: 5, minute: 0 }, at(3600), shown).unwrap();
+            assert_eq!(shown(moment), 5 * 3600, "{change}");
+        }
     }
 }
