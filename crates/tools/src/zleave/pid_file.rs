@@ -24,7 +24,7 @@ use zephyr_client::{account, runtime_folders, system_text};
 
 /// The maximum number of octets read of a file.
 const MAX_LEN: u64 = 32;
-/// What the names of the program's processes begin with, C's as well.
+/// The name of the program's processes, C's as well, which may be `zleave.mit`.
 const NAME: &[u8] = b"zleave";
 
 /// The places of the file, the one that counts most first.
@@ -66,7 +66,8 @@ impl Running {
         let process = pidfd_open(Pid::from_raw(id)?, PidfdFlags::empty()).ok()?;
         let about = fs::metadata(format!("/proc/{id}")).ok()?;
         let name = fs::read(format!("/proc/{id}/comm")).ok()?;
-        (about.uid() == user && name.starts_with(NAME)).then_some(Self { id, process })
+        let is_zleave = name.split(|octet| b".\n".contains(octet)).next() == Some(NAME);
+        (about.uid() == user && is_zleave).then_some(Self { id, process })
     }
 
     /// Ends it.
@@ -155,7 +156,7 @@ pub fn remove(places: &[PathBuf], id: u32) {
 fn replace(path: &Path, id: u32) -> io::Result<()> {
     let Some(name) = path.file_name() else { return Err(io::ErrorKind::InvalidFilename.into()) };
     if fs::symlink_metadata(path).is_ok_and(|known| known.uid() != account::user_id()) {
-        return Err(io::ErrorKind::PermissionDenied.into());
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is somebody else's"));
     }
     let mut temporary = OsString::from(".");
     temporary.push(name);
@@ -193,7 +194,7 @@ mod tests {
     fn only_a_zleave_of_the_users_is_ended() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("zleave.1");
-        let (mut zleave, mut other) = (process(folder.path(), "zleave.mit"), process(folder.path(), "sleeping"));
+        let (mut zleave, mut other) = (process(folder.path(), "zleave.mit"), process(folder.path(), "zleaves"));
         replace(&path, zleave.id()).unwrap();
         assert!(matches!(find_for(&path, user() + 1), Found::Nothing), "somebody else's file");
         assert!(Running::find(i32::try_from(zleave.id()).unwrap(), user() + 1).is_none(), "somebody else's process");

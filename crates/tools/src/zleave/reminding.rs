@@ -52,7 +52,7 @@ enum After {
 async fn remind(state: &State, messages: &mut Messages<'_>) -> io::Result<()> {
     let (places, id) = (pid_file::places(), process::id());
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut reminders = Reminders::new(state.leave, SystemTime::now());
+    let mut reminders = Reminders::new(state.leave, state.begin);
     background::report_ready()?;
     loop {
         let after = match reminders.next(SystemTime::now()) {
@@ -129,7 +129,8 @@ mod tests {
 
     #[test]
     fn bodies() {
-        let state = State { leave: SystemTime::now(), way: Way::Notices, user: Vec::new(), text: None };
+        let begin = SystemTime::now();
+        let state = State { begin, leave: begin, way: Way::Notices, user: Vec::new(), text: None };
         assert_eq!(body(&state, "Time to leave!"), b"\0Time to leave!\n\0");
         let state = State { text: Some(b"now".to_vec()), ..state };
         assert_eq!(body(&state, "Time to leave!"), b"\0Time to leave!\nnow\0");

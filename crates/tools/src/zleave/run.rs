@@ -33,7 +33,8 @@ pub fn remind(options: &Options, out: &mut dyn Write, messages: &mut Messages<'_
         Ok(Err(error)) => return usage_error(&error, messages),
         Err(error) => return failure(messages, &format!("reading the time failed: {}", system_text(&error))),
     };
-    let Ok(leave) = moment(time, SystemTime::now(), localtime::second_of_day) else {
+    let begin = SystemTime::now();
+    let Ok(leave) = moment(time, begin, localtime::second_of_day) else {
         messages.line("That time has already passed!");
         return ExitCode::FAILURE;
     };
@@ -46,8 +47,8 @@ pub fn remind(options: &Options, out: &mut dyn Write, messages: &mut Messages<'_
             return failure(messages, "there is no terminal that the reminders could be written to");
         }
     };
-    let state = State { leave, way, user, text: options.text.clone() };
-    begin(&state, terminal, out, messages)
+    let state = State { begin, leave, way, user, text: options.text.clone() };
+    begin_reminding(&state, terminal, out, messages)
 }
 
 /// Asks for the time; `None` when nothing is typed.
@@ -103,7 +104,12 @@ async fn subscribe(messages: &mut Messages<'_>) -> Option<Vec<u8>> {
 }
 
 /// Starts the process that reminds. The one that runs is ended only once the new one does.
-fn begin(state: &State, terminal: Option<fs::File>, out: &mut dyn Write, messages: &mut Messages<'_>) -> ExitCode {
+fn begin_reminding(
+    state: &State,
+    terminal: Option<fs::File>,
+    out: &mut dyn Write,
+    messages: &mut Messages<'_>,
+) -> ExitCode {
     let places = pid_file::places();
     let mut child = match background::start(state, terminal) {
         Ok(child) => child,

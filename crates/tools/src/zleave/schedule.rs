@@ -71,14 +71,14 @@ pub struct Reminders {
 }
 
 impl Reminders {
-    /// The reminders of a time, without those that are past, or due just now.
-    pub fn new(leave: SystemTime, now: SystemTime) -> Self {
+    /// The reminders of a time to leave that somebody has named at `begin`, without those that were past by then, or due just then.
+    pub fn new(leave: SystemTime, begin: SystemTime) -> Self {
         let before = [(5 * MINUTE, "You have to leave in 5 minutes"), (MINUTE, "Just one more minute!")];
         let before = before.into_iter().filter_map(|(ahead, text)| Some((leave.checked_sub(ahead)?, text)));
         let late = (1..=LATE_REMINDERS).map(|count| (leave + MINUTE * count, "You're going to be late!"));
         let last = (leave + MINUTE * LATE_REMINDERS, FAREWELL);
         let all = before.chain([(leave, "Time to leave!")]).chain(late).chain([last]);
-        Self { due: all.filter(|(due, _)| *due > now).collect() }
+        Self { due: all.filter(|(due, _)| *due > begin).collect() }
     }
 
     /// What is to be done at this time. Of reminders that were missed, as while the machine slept, the last one is said.

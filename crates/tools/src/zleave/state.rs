@@ -18,6 +18,8 @@ pub enum Way {
 /// What to remind of, when, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
+    /// When zleave was started, in whole seconds: reminders before are left out.
+    pub begin: SystemTime,
     /// When to leave, in whole seconds.
     pub leave: SystemTime,
     /// How the reminders go.
@@ -31,12 +33,13 @@ pub struct State {
 impl State {
     /// The octets that [`State::read`] reads.
     pub fn to_octets(&self) -> Vec<u8> {
-        let seconds = self.leave.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().to_string();
+        let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().to_string();
+        let (begin, leave) = (seconds(self.begin), seconds(self.leave));
         let way = match self.way {
             Way::Notices => &b"notices"[..],
             Way::Terminal => b"terminal",
         };
-        body::of_texts([seconds.as_bytes(), way, &self.user].into_iter().chain(self.text.as_deref()))
+        body::of_texts([begin.as_bytes(), leave.as_bytes(), way, &self.user].into_iter().chain(self.text.as_deref()))
     }
 
     /// Reads it to the input's end.
@@ -53,14 +56,17 @@ impl State {
 
     fn parse(octets: &[u8]) -> Option<Self> {
         let mut texts = body::texts(octets);
-        let seconds = str::from_utf8(texts.next()?).ok()?.parse().ok()?;
+        let time = |text: &[u8]| {
+            let seconds = str::from_utf8(text).ok()?.parse().ok()?;
+            UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+        };
+        let (begin, leave) = (time(texts.next()?)?, time(texts.next()?)?);
         let way = match texts.next()? {
             b"notices" => Way::Notices,
             b"terminal" => Way::Terminal,
             _ => return None,
         };
-        let leave = UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
-        Some(Self { leave, way, user: texts.next()?.to_vec(), text: texts.next().map(<[u8]>::to_vec) })
+        Some(Self { begin, leave, way, user: texts.next()?.to_vec(), text: texts.next().map(<[u8]>::to_vec) })
     }
 }
 
@@ -70,16 +76,26 @@ mod tests {
 
     #[test]
     fn what_is_told_is_read() {
-        let leave = UNIX_EPOCH + Duration::from_secs(1_795_000_000);
+        let begin = UNIX_EPOCH + Duration::from_secs(1_795_000_000);
         for text in [None, Some(&b""[..]), Some(b"take\nthe \xff bins")] {
             for way in [Way::Notices, Way::Terminal] {
-                let state = State { leave, way, user: b"alice@R".to_vec(), text: text.map(<[u8]>::to_vec) };
+                let state = State {
+                    begin,
+                    leave: begin + Duration::from_secs(60),
+                    way,
+                    user: b"alice@R".to_vec(),
+                    text: text.map(<[u8]>::to_vec),
+                };
                 assert_eq!(State::read(state.to_octets().as_slice()).unwrap(), state);
             }
         }
-        for wrong in
-            [&b""[..], b"x\0notices\0a\0", b"5\0smoke\0a\0", b"5\0notices", b"99999999999999999999\0notices\0a\0"]
-        {
+        for wrong in [
+            &b""[..],
+            b"1\0x\0notices\0a\0",
+            b"1\05\0smoke\0a\0",
+            b"1\05\0notices",
+            b"1\099999999999999999999\0notices\0a\0",
+        ] {
             assert!(State::read(wrong).is_err(), "{}", wrong.escape_ascii());
         }
         assert!(State::read(io::repeat(b'1')).is_err());
