@@ -153,3 +153,31 @@ fn without_tickets_it_does_not_begin() -> Result<()> {
     ensure!(c.stderr.first() == ours.stderr.first(), "{c:?} {ours:?}");
     Ok(())
 }
+
+#[test]
+fn who_is_there_is_not_answered_for() -> Result<()> {
+    let Some(stage) = Stage::open()? else { return Ok(()) };
+    let alice = stage.bench.person("alice", Make::Ours)?;
+    // His own location is shown to himself, who has proven it, and C's zaway asks without.
+    fs::write(alice.home().join(".zephyr.vars"), "exposure = realm-visible\n")?;
+    let carol = stage.bench.person("carol", Make::Ours)?;
+    let others = carol.listen(&[("message", "*", &carol.recipient())])?;
+    let zaway = stage.away(Make::Ours, &["-w", "-m", "gone"])?;
+    let zwgc = alice.zwgc(&[])?;
+    carol.send(&["alice", "-m", "are you there?"])?;
+    zwgc.wait_for(TIMEOUT, |line| line.trim() == "are you there?")?;
+    // In order: when bob is answered, carol was, or never will be.
+    drop(zwgc);
+    let unlocated = || {
+        let found = alice.with(Make::C).run("zlocate", &["alice"])?;
+        Ok(found.stdout.contains("Hidden or not logged-in").then_some(()))
+    };
+    wait_until("alice gone", TIMEOUT, unlocated)?;
+    stage.write(&["-m", "and now?"])?;
+    stage.answers.receive("gone\0")?;
+    carol.send(&["carol", "-m", "end"])?;
+    let answers = others.all_before("end")?;
+    ensure!(answers.is_empty(), "{answers:?}");
+    end(zaway, Signal::SIGTERM)?;
+    Ok(())
+}
