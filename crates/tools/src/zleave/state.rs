@@ -92,9 +92,9 @@ mod tests {
         for wrong in [
             &b""[..],
             b"1\0x\0notices\0a\0",
-            b"1\05\0smoke\0a\0",
-            b"1\05\0notices",
-            b"1\099999999999999999999\0notices\0a\0",
+            b"1\x005\0smoke\0a\0",
+            b"1\x005\0notices",
+            b"1\x0099999999999999999999\0notices\0a\0",
         ] {
             assert!(State::read(wrong).is_err(), "{}", wrong.escape_ascii());
         }
