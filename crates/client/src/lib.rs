@@ -25,8 +25,8 @@
 //! * [`Tickets`]: for programs that renew their subscriptions themselves; by default the client does.
 //!   [`SubscriptionWatch`]: for those that want to know when the server had forgotten them
 //! * [`status`]: how a host manager or a server is, asked of itself
-//! * [`variables`], [`windowgram_port`], [`account`], [`codeset`], [`localtime`], [`location`], [`terminal`]: the user's
-//!   environment
+//! * [`variables`], [`windowgram_port`], [`account`], [`codeset`], [`localtime`], [`location`], [`runtime_folders`],
+//!   [`terminal`]: the user's environment
 //!
 //! The protocol is in the state machine [`zephyr_engine::client`]; this crate adds the socket, the clock and the files.
 
@@ -46,6 +46,7 @@ pub mod location;
 mod mailbox;
 mod options;
 mod policy_watch;
+pub mod runtime_folders;
 mod sending;
 pub mod status;
 mod subscription_watch;

@@ -30,6 +30,12 @@ pub fn time_of_day(time: SystemTime) -> String {
     format("%H:%M:%S", time)
 }
 
+/// The seconds of the day that a clock shows, counted from midnight.
+pub fn second_of_day(time: SystemTime) -> u32 {
+    let part = |pattern| format(pattern, time).parse::<u32>().unwrap_or_default();
+    (part("%H") * 60 + part("%M")) * 60 + part("%S")
+}
+
 /// The day with its name: `Sun Nov 22 2026`.
 pub fn named_day(time: SystemTime) -> String {
     format("%a %b %e %Y", time)

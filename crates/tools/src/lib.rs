@@ -7,8 +7,12 @@
 pub mod connection;
 pub mod locating;
 pub mod messages;
+pub mod sending;
+pub mod zaway;
+pub mod zleave;
 pub mod zlocate;
 pub mod znol;
+pub mod zshutdown_notify;
 pub mod zstat;
 pub mod zwrite;
 

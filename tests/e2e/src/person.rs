@@ -41,7 +41,10 @@ impl Make {
     pub fn program(self, name: &str) -> Result<PathBuf> {
         match self {
             Self::Ours => bins::path(name),
-            Self::C => Ok(Path::new("/usr/bin").join(name)),
+            Self::C => {
+                let places = ["/usr/bin", "/usr/sbin"].map(|folder| Path::new(folder).join(name));
+                places.into_iter().find(|place| place.exists()).with_context(|| format!("there is no {name} of C's"))
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use zephyr_testkit::{
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What scripts know from the C programs, as it begins.
-const OF_C: [&str; 12] = [
+const OF_C: [&str; 16] = [
     "Usage: ",
     "No recipients specified.",
     "No valid primary server found, exiting.",
@@ -31,6 +31,10 @@ const OF_C: [&str; 12] = [
     "Unknown host: ",
     "Only one of -s and -h may be specified",
     "No response after 10 seconds.",
+    "usage: zleave ",
+    "File ",
+    "No Zephyr! Will write directly to terminal.",
+    "That time has already passed!",
 ];
 /// What is of use to nobody who does not read our sources.
 const OF_RUST: [&str; 10] = [
@@ -221,6 +225,33 @@ const RUNS: &[Run] = &[
     with(
         &[("ZWGC_FORMAT", "html")],
         run("zwgc", &[], 1, &["zwgc: ZWGC_FORMAT: expected description, labelled, line or json, not \"html\""]),
+    ),
+    run("zaway", &["-z"], 1, &["zaway: invalid option -- 'z'", "Unrecognized option '-z'."]),
+    run("zaway", &["FOLDER/none"], 1, &["File FOLDER/none not found!"]),
+    run("zaway", &["FOLDER"], 1, &["zaway: FOLDER: this is a directory, not a file"]),
+    run("zaway", &["one", "two"], 1, &["zaway: one file is expected, not also two"]),
+    with(
+        &[("ZEPHYR_DIRECT", "0"), ("ZEPHYR_HM", "HERE:9")],
+        run("zaway", &["-m", "gone"], 1, &["zaway: Hostmanager not responding while initializing"]),
+    ),
+    run(
+        "zleave",
+        &["junk"],
+        1,
+        &["zleave: \"junk\" is no time: expected hhmm, or +hhmm for hours and minutes from now"],
+    ),
+    run("zleave", &["+0"], 1, &["zleave: +0 is now: expected at least a minute"]),
+    run("zleave", &["+5", "extra"], 1, &["zleave: nothing is expected after that: extra"]),
+    run("zleave", &["--remind"], 1, &["zleave: reminding in the background failed: invalid data"]),
+    run(
+        "zshutdown_notify",
+        &["now"],
+        1,
+        &["zshutdown_notify: no argument is expected, not now: the text is read from standard input"],
+    ),
+    with(
+        &[("ZEPHYR_DIRECT", "0"), ("ZEPHYR_HM", "HERE:9")],
+        run("zshutdown_notify", &[], 1, &["zshutdown_notify: Hostmanager not responding while initializing"]),
     ),
     with(
         &[("ZEPHYR_POLICY", "FOLDER/none.toml")],

@@ -1,16 +1,7 @@
 //! Where the port file is.
 
-use crate::account;
-use std::{
-    env,
-    ffi::OsString,
-    fs,
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
-};
-
-/// The permissions to write for others than the owner.
-const WRITABLE_BY_OTHERS: u32 = 0o022;
+use crate::{account, runtime_folders::folders_of};
+use std::{env, ffi::OsString, path::PathBuf};
 
 /// A place of the port file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,22 +21,18 @@ fn places_of(file: Option<OsString>, runtime_dir: Option<OsString>, user: u32) -
         return vec![Place { path: file.into() }];
     }
     let name = format!("wg.{user}");
-    let private = runtime_dir.map(PathBuf::from).filter(|folder| is_private(folder, user));
-    let folders = private.into_iter().chain([PathBuf::from("/tmp")]);
+    let folders = folders_of(runtime_dir, user).into_iter();
     folders.map(|folder| Place { path: folder.join(&name) }).collect()
-}
-
-/// Whether only this user, and root, can make files in a folder.
-fn is_private(folder: &Path, user: u32) -> bool {
-    let private =
-        |known: &fs::Metadata| known.is_dir() && known.uid() == user && known.mode() & WRITABLE_BY_OTHERS == 0;
-    folder.is_absolute() && fs::symlink_metadata(folder).is_ok_and(|known| private(&known))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::{
+        fs,
+        os::unix::fs::{PermissionsExt as _, symlink},
+        path::Path,
+    };
 
     #[test]
     fn a_private_folder_comes_before_the_one_that_is_everybodys() {

@@ -1,0 +1,50 @@
+//! zleave: reminds its user to leave (clients, section 6).
+//!
+//! [`options`] parses the command line, [`schedule`] says when there is something to be said; [`run`] prepares it and starts, by
+//! [`background`], the process that is told its [`state`] and does the [`reminding`]. [`pid_file`] is how the next one finds it.
+
+pub mod background;
+pub mod options;
+pub mod pid_file;
+pub mod reminding;
+pub mod run;
+pub mod schedule;
+pub mod state;
+
+use crate::messages::Messages;
+use options::{Parsed, USAGE, UsageError};
+use std::{
+    ffi::OsString,
+    io::{Write, stderr},
+    os::unix::ffi::OsStringExt as _,
+    process::ExitCode,
+};
+use zephyr_client::terminal;
+
+/// Runs zleave. Success is that there will be reminders, that the running ones are cancelled, or that nothing was typed.
+pub fn main(program: &str, arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+    let mut messages = Messages { program, err, screen: terminal::screen(&stderr()) };
+    let arguments: Vec<Vec<u8>> = arguments.into_iter().map(OsString::into_vec).collect();
+    // Errors of both outputs are theirs to remember.
+    match options::parse(&arguments) {
+        Ok(Parsed::Help) => {
+            let _ = write!(out, "{}", options::help());
+            ExitCode::SUCCESS
+        }
+        Ok(Parsed::Version) => {
+            let _ = writeln!(out, "zleave (zephyr-rs) {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Ok(Parsed::Cancel) => run::cancel(out, &mut messages),
+        Ok(Parsed::InBackground) => reminding::run(&mut messages),
+        Ok(Parsed::Remind(options)) => run::remind(&options, out, &mut messages),
+        Err(error) => usage_error(&error, &mut messages),
+    }
+}
+
+/// Writes the usage as C does, and then what is wrong.
+fn usage_error(error: &UsageError, messages: &mut Messages<'_>) -> ExitCode {
+    let _ = write!(messages.err, "{USAGE}");
+    messages.say(&error.to_string());
+    ExitCode::FAILURE
+}
