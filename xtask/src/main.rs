@@ -73,7 +73,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test(options) => test::run(&options),
         Command::Vectors { dir } => test::vectors(dir),
         Command::ZwgcVectors(options) => zwgc_vectors::run(&options),
-        Command::Completions => completions::write(),
+        Command::Completions => completions::write().and_then(|()| completions::check()),
         Command::Costs { word } => test::costs(word.as_deref()),
         Command::Fuzz { seconds } => fuzz::run(seconds),
     }

@@ -14,8 +14,16 @@ use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 use zephyr_testkit::{bins, packages};
 
 /// The commands, and their manual pages.
-const COMMANDS: [(&str, &str); 5] =
-    [("zwrite", "zwrite.1"), ("zwgc", "zwgc.1"), ("zlocate", "zlocate.1"), ("znol", "znol.1"), ("zstat", "zstat.8")];
+const COMMANDS: [(&str, &str); 8] = [
+    ("zwrite", "zwrite.1"),
+    ("zwgc", "zwgc.1"),
+    ("zlocate", "zlocate.1"),
+    ("znol", "znol.1"),
+    ("zstat", "zstat.8"),
+    ("zaway", "zaway.1"),
+    ("zleave", "zleave.1"),
+    ("zshutdown_notify", "zshutdown_notify.8"),
+];
 
 /// Writes the completions anew.
 pub(crate) fn write() -> Result<()> {
