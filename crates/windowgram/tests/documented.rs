@@ -35,5 +35,5 @@ fn those_of_the_guide() {
 fn that_of_the_manual_page() {
     let texts = between(&text_of("man/zwgc.desc.5"), ".Bd -literal -offset indent", ".Ed");
     assert_eq!(texts.len(), 1);
-    assert_eq!(parsed(&texts[0].replace("\\e", "\\")).statements.len(), 1);
+    assert_eq!(parsed(&texts[0].replace("\\e", "\\")).statements.len(), 2);
 }

@@ -5,7 +5,10 @@
 //! command was typed, with its exit status. Until then both are in the terminal's foreground; then the second one joins the group of
 //! the session's leader, as in C: it may write to the terminal, and is hung up with the session.
 
-use crate::options::{IN_BACKGROUND, Options};
+use crate::{
+    options::{IN_BACKGROUND, Options},
+    waiting::nobody_waits,
+};
 use nix::unistd::{self, Pid};
 use rustix::{
     io::{FdFlags, fcntl_setfd},
@@ -111,6 +114,7 @@ impl Background {
             tracing::debug!(%error, "cannot join the group of the session's leader");
         }
         self.is_there.set(true);
+        nobody_waits();
         waiting.write_all(READY)
     }
 }

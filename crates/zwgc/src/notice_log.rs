@@ -37,8 +37,17 @@ impl NoticeLog {
     /// Appends a notice to the file of today. That this cannot be done is said once, and keeps no notice from being shown.
     pub(crate) fn append(&mut self, received: &Received) {
         let text = labelled::render(&received.notice(), received.verdict(), Style::PLAIN);
+        self.write(&text);
+    }
+
+    /// Makes the directory and today's file. That it cannot be is reported.
+    pub(crate) fn check(&mut self) {
+        self.write("");
+    }
+
+    fn write(&mut self, text: &str) {
         let name = format!("{}.log", localtime::date(SystemTime::now()));
-        if let Some(line) = self.complaint(append_to(&self.directory, &name, &text)) {
+        if let Some(line) = self.complaint(append_to(&self.directory, &name, text)) {
             report(&line);
         }
     }

@@ -22,6 +22,13 @@ use zephyr_output::complain;
 #[derive(Debug)]
 pub(crate) struct PortRefused(pub(crate) Error);
 
+/// Whether the server has answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Some,
+    None,
+}
+
 /// The user's presence at the server.
 pub(crate) struct Presence<'a> {
     zephyr: &'a Zephyr,
@@ -70,6 +77,12 @@ impl<'a> Presence<'a> {
 
     /// Sets the location and subscribes; what cannot be done is reported.
     pub(crate) async fn begin(&mut self) -> Result<(), PortRefused> {
+        self.identify().await;
+        if self.set_location().await == Answer::None {
+            // Whoever waits need not wait as long once more.
+            self.subscribed.retry_at = Some(Instant::now());
+            return Ok(());
+        }
         self.establish().await
     }
 
@@ -159,15 +172,19 @@ impl<'a> Presence<'a> {
         }
     }
 
-    async fn set_location(&mut self) {
+    async fn set_location(&mut self) -> Answer {
         let setting = self.zephyr.set_location(self.wishes.exposure.get(), self.location);
         match telling("the server's answer about where you are", setting).await {
             Ok(()) | Err(Error::Operation(OperationError::NotLoggedIn)) => {
                 if self.located.succeed() {
                     complain!("zwgc: the server has taken your location now.");
                 }
+                Answer::Some
             }
-            Err(error) => self.located.fail(&error, "while setting location"),
+            Err(error) => {
+                self.located.fail(&error, "while setting location");
+                if matches!(error, Error::Operation(OperationError::TimedOut)) { Answer::None } else { Answer::Some }
+            }
         }
     }
 

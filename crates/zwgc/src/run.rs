@@ -100,19 +100,23 @@ async fn run_client(options: &Options, background: &Background) -> io::Result<u8
         }
     };
     let wishes = Wishes::of(&variables);
+    let mut log = options.log.clone().map(NoticeLog::new);
+    if let Some(log) = &mut log {
+        log.check();
+    }
     let mut session = Session {
         background,
         location: Location::here(options.tty.as_deref()),
         file: read_subscription_file(options),
         wishes,
         output,
-        log: options.log.clone().map(NoticeLog::new),
+        log,
         files,
         terminal,
         rewrite: rewrite_signal()?,
         first: Some(FirstTime { init_programs: variables.get("initprogs").map(<[u8]>::to_vec) }),
         hidden: HashSet::new(),
-        is_refusal_logged: false,
+        refused: None,
     };
     let mut may_move = true;
     let end = loop {

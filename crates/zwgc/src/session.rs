@@ -14,8 +14,11 @@ use crate::{
     wishes::Wishes,
     writer::Ended,
 };
-use std::{collections::HashSet, pin::pin};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use std::{collections::HashSet, pin::pin, time::Duration};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::Instant,
+};
 use zephyr_client::{Error, Inbox, Location, Received, Zephyr, account};
 use zephyr_core::sanitize;
 use zephyr_output::{Unwritten, complain};
@@ -60,8 +63,8 @@ pub(crate) struct Session<'a> {
     pub(crate) first: Option<FirstTime>,
     /// The reasons for hiding notices that were reported.
     pub(crate) hidden: HashSet<String>,
-    /// Whether it was logged that a control notice was not obeyed.
-    pub(crate) is_refusal_logged: bool,
+    /// When it was last said that a control notice was not obeyed.
+    pub(crate) refused: Option<Instant>,
 }
 
 /// What is done once.
@@ -115,7 +118,7 @@ impl Session<'_> {
             };
             if let Some(order) = Order::of(&received.notice()) {
                 if !control::is_obeyed(&received, account::user_id(), &zephyr.endpoint().sender) {
-                    log_refusal(&received, &mut self.is_refusal_logged);
+                    report_refusal(&received, &mut self.refused);
                     continue;
                 }
                 tracing::debug!(?order, from = %received.from(), "obeys a control notice");
@@ -167,11 +170,18 @@ fn obey(order: Order, received: &Received, zephyr: &Zephyr, wishes: &Wishes, out
     }
 }
 
-/// Logs a control notice that is not obeyed; once, as anybody can send them.
-fn log_refusal(received: &Received, is_logged: &mut bool) {
-    if !std::mem::replace(is_logged, true) {
-        let (from, opcode) = (received.from(), sanitize::name(received.notice().opcode));
-        tracing::info!(%from, %opcode, sender = ?received.local_user(), "a control notice is not obeyed, nor are others like it");
+/// Says that a control notice was not obeyed: seldom, as anybody can send them.
+fn report_refusal(received: &Received, last: &mut Option<Instant>) {
+    const INTERVAL: Duration = Duration::from_secs(60);
+    let (from, opcode) = (received.from(), sanitize::name(received.notice().opcode));
+    tracing::debug!(%from, %opcode, sender = ?received.local_user(), "a control notice is not obeyed");
+    if last.is_none_or(|last| last.elapsed() >= INTERVAL) {
+        *last = Some(Instant::now());
+        let why = match received.local_user() {
+            None if from.ip().is_loopback() => "its sender was gone before it could be asked whose it is: say it again",
+            _ => "it comes from somebody else",
+        };
+        report(&format!("zwgc: {opcode} of {from} was not obeyed: {why}"));
     }
 }
 

@@ -8,6 +8,12 @@ use super::value::Value;
 /// Programs whose first argument that is no option is a program, too.
 const SHELLS: [&[u8]; 10] = [b"sh", b"bash", b"dash", b"ash", b"ksh", b"mksh", b"zsh", b"csh", b"tcsh", b"fish"];
 
+/// Programs that run the program that their first argument names which is no option, no setting and no number.
+const WRAPPERS: [&[u8]; 13] = [
+    b"env", b"nice", b"ionice", b"chrt", b"nohup", b"setsid", b"timeout", b"time", b"stdbuf", b"xargs", b"sudo",
+    b"doas", b"busybox",
+];
+
 /// The name of a file: what may be a notice's is a part of the last component only, and is neither `.` nor `..`, nor makes it hidden.
 pub(super) fn file_name(name: &Value) -> Result<&[u8], String> {
     let (own, foreign) = name.parts();
@@ -25,14 +31,33 @@ pub(super) fn file_name(name: &Value) -> Result<&[u8], String> {
 pub(super) fn command(words: &[Value]) -> Result<Vec<Vec<u8>>, String> {
     let program = words.first().filter(|program| program.is_own());
     let Some(program) = program else { return Err("A notice cannot choose a program".to_owned()) };
-    let name = program.octets.rsplit(|&octet| octet == b'/').next().unwrap_or_default();
-    if SHELLS.contains(&name) {
-        let is_option = |word: &&Value| word.is_own() && matches!(word.octets.first(), Some(b'-' | b'+'));
-        if words.iter().skip(1).find(|word| !is_option(word)).is_some_and(|script| !script.is_own()) {
-            return Err("A notice cannot be run by a shell".to_owned());
-        }
+    let first_after = |index: usize, is_passed_over: fn(&Value) -> bool| {
+        words.iter().skip(index + 1).find(|word| !is_passed_over(word)).is_some_and(|word| !word.is_own())
+    };
+    if is_one_of(program, &WRAPPERS) && first_after(0, is_setting) {
+        return Err("A notice cannot choose a program".to_owned());
+    }
+    // A shell may be run by another program. After its script all is data.
+    let shell = words.iter().position(|word| is_one_of(word, &SHELLS));
+    if shell.is_some_and(|index| first_after(index, is_option)) {
+        return Err("A notice cannot be run by a shell".to_owned());
     }
     Ok(words.iter().map(argument).collect())
+}
+
+/// Whether a word of the description's own names one of these programs.
+fn is_one_of(word: &Value, programs: &[&[u8]]) -> bool {
+    let name = word.octets.rsplit(|&octet| octet == b'/').next().unwrap_or_default();
+    word.is_own() && programs.contains(&name)
+}
+
+fn is_option(word: &Value) -> bool {
+    word.is_own() && matches!(word.octets.first(), Some(b'-' | b'+'))
+}
+
+fn is_setting(word: &Value) -> bool {
+    let is_number = word.octets.first().is_some_and(u8::is_ascii_digit);
+    is_option(word) || word.is_own() && (is_number || word.octets.contains(&b'='))
 }
 
 fn argument(word: &Value) -> Vec<u8> {

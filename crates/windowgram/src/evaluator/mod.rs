@@ -23,10 +23,12 @@ const NUMBER_OF_FIELDS: &[u8] = b"number_of_fields";
 /// The variable with the text of the last error of a port.
 const ERROR: &[u8] = b"error";
 
-/// What lasts from one notice to the next: the variables.
+/// What lasts from one notice to the next: the variables, and what was said already.
 #[derive(Clone, Debug, Default)]
 pub struct Interpreter {
     variables: Variables,
+    /// Whether it was said that something was refused.
+    is_refusal_said: bool,
 }
 
 impl Interpreter {
@@ -58,8 +60,14 @@ impl Interpreter {
     pub fn run(&mut self, program: &Program, fields: &[Vec<u8>], host: &mut dyn Host) -> Result<(), Exhausted> {
         self.variables.number(fields);
         let unread = fields.iter();
-        let mut run =
-            Run { variables: &mut self.variables, buffer: Value::default(), unread, budget: Budget::new(), host };
+        let mut run = Run {
+            is_refusal_said: &mut self.is_refusal_said,
+            variables: &mut self.variables,
+            buffer: Value::default(),
+            unread,
+            budget: Budget::new(),
+            host,
+        };
         run.set_number_of_fields();
         // A `break` outside of `while` ends it, too.
         run.block(&program.statements).map(drop)
@@ -74,6 +82,7 @@ fn without_nul(mut value: Vec<u8>) -> Vec<u8> {
 /// A description that runs for a notice.
 struct Run<'r> {
     variables: &'r mut Variables,
+    is_refusal_said: &'r mut bool,
     buffer: Value,
     /// The fields that `fields` has not read.
     unread: slice::Iter<'r, Vec<u8>>,
@@ -84,6 +93,14 @@ struct Run<'r> {
 impl Run<'_> {
     fn set_number_of_fields(&mut self) {
         self.variables.set(NUMBER_OF_FIELDS, Value::own(self.unread.len().to_string().into_bytes()));
+    }
+
+    /// Notes that something of a notice was refused, and says so the first time.
+    fn refuse(&mut self, error: String) {
+        if !std::mem::replace(self.is_refusal_said, true) {
+            self.host.complain(format!("zwgc: the description was not obeyed: {error}").as_bytes());
+        }
+        self.note(error);
     }
 
     /// Notes the error of a port.

@@ -59,14 +59,18 @@ impl Run<'_> {
             Statement::FilePort { mode, port, file } => {
                 let (port, file) = (self.octets(port)?, self.value(file)?);
                 self.budget.take(STEPS_TO_OPEN)?;
-                let opened = foreign::file_name(&file).and_then(|file| self.host.open(&port, file, *mode));
-                opened.unwrap_or_else(|error| self.note(error));
+                match foreign::file_name(&file) {
+                    Ok(file) => self.host.open(&port, file, *mode).unwrap_or_else(|error| self.note(error)),
+                    Err(error) => self.refuse(error),
+                }
             }
             Statement::ProcessPort { port, command } => {
                 let (port, command) = (self.octets(port)?, self.values(command)?);
                 self.budget.take(STEPS_TO_EXECUTE)?;
-                let started = foreign::command(&command).and_then(|command| self.host.execute_port(&port, &command));
-                started.unwrap_or_else(|error| self.note(error));
+                match foreign::command(&command) {
+                    Ok(command) => self.host.execute_port(&port, &command).unwrap_or_else(|error| self.note(error)),
+                    Err(error) => self.refuse(error),
+                }
             }
             Statement::Put { port, values } => self.put(port.as_ref(), values)?,
             Statement::Close { directions, port } => {
@@ -78,7 +82,7 @@ impl Run<'_> {
                 self.budget.take(STEPS_TO_EXECUTE)?;
                 match foreign::command(&command) {
                     Ok(command) => self.host.execute(&command),
-                    Err(error) => self.note(error),
+                    Err(error) => self.refuse(error),
                 }
             }
             Statement::If { branches, otherwise } => return self.first_branch(branches, otherwise),

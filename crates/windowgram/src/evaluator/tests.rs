@@ -220,6 +220,10 @@ fn a_notice_chooses_no_file_and_no_program() {
         ("exec \"/bin/bash\" \"-e\" \"-c\" $1", NO_SHELL),
         ("exec \"sh\" $3", NO_SHELL),
         ("exec \"sh\" \"-c\" \"echo $1\" \"sh\" $1", "exec sh|-c|echo $1|sh|one"),
+        ("exec \"/usr/bin/env\" \"A=b\" $1", NO_PROGRAM),
+        ("exec \"timeout\" \"-k\" \"5\" \"9\" $1", NO_PROGRAM),
+        ("exec \"env\" \"sh\" \"-c\" $1", NO_SHELL),
+        ("exec \"nice\" \"prog\" $1", "exec nice|prog|one"),
     ] {
         let program = parse(format!("{statement} put \"\" $error").as_bytes()).unwrap();
         let (mut interpreter, mut host) = (Interpreter::new(), Recorder { lines: vec!["/x"], ..Recorder::default() });
@@ -231,7 +235,9 @@ fn a_notice_chooses_no_file_and_no_program() {
         let said = host.asked.iter().any(|asked| asked == expected || *asked == format!(": {expected}"));
         assert!(said, "{statement}: {:?}", host.asked);
         let is_refused = expected.starts_with("A notice");
-        assert_eq!(host.asked.len(), 2 - usize::from(is_refused), "{statement}: {:?}", host.asked);
+        assert_eq!(host.asked.len(), 2, "{statement}: {:?}", host.asked);
+        let complaint = format!("complaint: zwgc: the description was not obeyed: {expected}");
+        assert_eq!(host.asked.contains(&complaint), is_refused, "{statement}: {:?}", host.asked);
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is wrong in a description, and where.
 
 use std::fmt::{self, Display, Formatter};
-use zephyr_core::sanitize;
+use zephyr_core::{sanitize, screen};
 
 /// Maximum number of characters of a line that an excerpt shows.
 const MAX_SHOWN: usize = 100;
@@ -70,7 +70,7 @@ impl Problem {
         let skipped = if source.chars().count() > MAX_SHOWN { before.saturating_sub(SHOWN_BEFORE) } else { 0 };
         let shown = |from: usize, to: usize| sanitized(source.chars().skip(from).take(to.saturating_sub(from)));
         let (left, right) = (shown(skipped, before), shown(before, skipped + MAX_SHOWN));
-        let blanks = " ".repeat(left.chars().count());
+        let blanks = " ".repeat(screen::columns(&left));
         let name = sanitized(name.chars());
         let source = format!("  | {left}{right}");
         format!("{name}:{line}:{column}: {detail}\n{}\n  | {blanks}^\n", source.trim_end())
