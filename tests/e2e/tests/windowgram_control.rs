@@ -150,7 +150,7 @@ fn nobody_else_is_obeyed() -> Result<()> {
     room.tell("sport", "still here")?;
     room.shows("still here")?;
     let said = room.zwgc.transcript().text();
-    assert_eq!(said.matches("a control notice is not obeyed").count(), 1, "{said}");
+    assert_eq!(said.matches("was not obeyed: it comes from somebody else").count(), 1, "{said}");
     assert!(!said.contains("unknown control opcode"), "{said}");
     Ok(())
 }

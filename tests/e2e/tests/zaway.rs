@@ -164,15 +164,19 @@ fn who_is_there_is_not_answered_for() -> Result<()> {
     let others = carol.listen(&[("message", "*", &carol.recipient())])?;
     let zaway = stage.away(Make::Ours, &["-w", "-m", "gone"])?;
     let zwgc = alice.zwgc(&[])?;
-    carol.send(&["alice", "-m", "are you there?"])?;
-    zwgc.wait_for(TIMEOUT, |line| line.trim() == "are you there?")?;
+    let is_located = || -> Result<bool> {
+        let found = alice.with(Make::C).run("zlocate", &["alice"])?;
+        Ok(!found.stdout.contains("Hidden or not logged-in"))
+    };
+    // The pings that the start of zwgc waits for reach zaway, too.
+    wait_until("alice is there", TIMEOUT, || Ok(is_located()?.then_some(())))?;
+    wait_until("alice's zwgc is reached", TIMEOUT, || {
+        carol.send(&["alice", "-m", "are you there?"])?;
+        Ok(zwgc.transcript().text().contains("are you there?").then_some(()))
+    })?;
     // In order: when bob is answered, carol was, or never will be.
     drop(zwgc);
-    let unlocated = || {
-        let found = alice.with(Make::C).run("zlocate", &["alice"])?;
-        Ok(found.stdout.contains("Hidden or not logged-in").then_some(()))
-    };
-    wait_until("alice gone", TIMEOUT, unlocated)?;
+    wait_until("alice gone", TIMEOUT, || Ok((!is_located()?).then_some(())))?;
     stage.write(&["-m", "and now?"])?;
     stage.answers.receive("gone\0")?;
     carol.send(&["carol", "-m", "end"])?;
