@@ -9,10 +9,8 @@ use std::{
 };
 use zephyr_client::{Kind, Notice, Received, Subscription, names};
 use zephyr_core::{auth::AuthError, body, fragment::Cutter, limits::Limits, notice::Claim, sanitize, uid::UidSource};
-use zephyr_net::clock::Clock;
+use zephyr_net::{clock::Clock, services};
 
-/// The user who may do everything.
-const ROOT: u32 = 0;
 /// The recipient and the sender of an answer, as C's programs expect them.
 const ASKER: &[u8] = b"zctl?";
 const ANSWERER: &[u8] = b"Zwgc";
@@ -78,13 +76,19 @@ fn triple(body: &[u8]) -> Subscription {
 
 /// Whether a control notice is obeyed by the program of `user`, who is named `name` at the server.
 pub(crate) fn is_obeyed(received: &Received, user: u32, name: &[u8]) -> bool {
-    is_local_users(received.local_user(), user)
+    is_local_users(received.local_user(), user) && !is_passed_on(received.from().port())
         || received.is_authentic() && received.verdict().identity().is_some_and(|proven| proven.principal() == name)
 }
 
-/// Whether the sender on this machine may order this user's program around.
+/// Whether the sender on this machine may order this user's program around. Root's programs send nothing of their own: a server's is
+/// one of them.
 fn is_local_users(sender: Option<u32>, user: u32) -> bool {
-    sender.is_some_and(|sender| sender == user || sender == ROOT)
+    sender == Some(user)
+}
+
+/// Whether a server or a host manager on this machine has sent it: from whom it has it is not known.
+fn is_passed_on(port: u16) -> bool {
+    [services::ZEPHYR_CLT, services::ZEPHYR_HM].map(services::port).contains(&port)
 }
 
 /// Answers a question, as C's programs expect it.
@@ -157,8 +161,9 @@ mod tests {
     }
 
     #[test]
-    fn the_user_and_root_are_obeyed() {
+    fn the_user_alone_is_obeyed() {
         let obeyed = |sender| is_local_users(sender, 1000);
-        assert_eq!([Some(1000), Some(0), Some(1001), None].map(obeyed), [true, true, false, false]);
+        assert_eq!([Some(1000), Some(0), Some(1001), None].map(obeyed), [true, false, false, false]);
+        assert_eq!([2103, 2104, 40_000].map(is_passed_on), [true, true, false]);
     }
 }
