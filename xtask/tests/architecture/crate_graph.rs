@@ -42,7 +42,7 @@ const RULES: [Rule; 16] = [
             "zephyr-state",
         ],
     ),
-    rule("zephyr-tools", &["zephyr-core", "zephyr-output", "zephyr-net", "zephyr-client"]),
+    rule("zephyr-tools", &["zephyr-core", "zephyr-config", "zephyr-output", "zephyr-net", "zephyr-client"]),
     rule("zephyr-windowgram", &["zephyr-core"]),
     rule(
         "zephyr-zwgc",
