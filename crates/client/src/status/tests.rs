@@ -6,7 +6,7 @@ use zephyr_core::{notice::Packet, uid::Uid};
 use zephyr_testkit::loopback::Network;
 
 /// Longer than anything takes that happens.
-const LONG: Duration = Duration::from_mins(1);
+const LONG: Duration = Duration::from_secs(20);
 const ATONCE: [Duration; 3] = [Duration::ZERO, Duration::from_millis(1), Duration::from_millis(2)];
 
 /// Somebody who gets so many packets, and sends those that `answers` makes of each; gives what was sent to him.
@@ -18,6 +18,7 @@ fn asked(
 ) -> (Result<Status, StatusError>, Vec<Vec<u8>>) {
     let network = Network::claim().unwrap();
     let socket = UdpSocket::bind((network.here(), 0)).unwrap();
+    socket.set_read_timeout(Some(LONG)).unwrap();
     let at = socket.local_addr().unwrap();
     let program = thread::spawn(move || {
         let mut got = Vec::new();
