@@ -31,7 +31,7 @@ impl Stage {
     fn away(&self, make: Make, arguments: &[&str]) -> Result<Daemon> {
         let alice = self.bench.person("alice", make)?;
         let mut command = alice.command(make.program("zaway")?);
-        command.args(arguments);
+        command.args(arguments).env("RUST_LOG", "zephyr_tools=debug");
         let zaway = Daemon::spawn(command, alice.home().join("zaway.log"))?;
         let is_reached = || {
             let ping = self.bob.zwrite(&["-q", "-O", "PING", &alice.recipient(), "-m", ""])?;
@@ -163,20 +163,18 @@ fn who_is_there_is_not_answered_for() -> Result<()> {
     let carol = stage.bench.person("carol", Make::Ours)?;
     let others = carol.listen(&[("message", "*", &carol.recipient())])?;
     let zaway = stage.away(Make::Ours, &["-w", "-m", "gone"])?;
-    let zwgc = alice.zwgc(&[])?;
-    let is_located = || -> Result<bool> {
-        let found = alice.with(Make::C).run("zlocate", &["alice"])?;
-        Ok(!found.stdout.contains("Hidden or not logged-in"))
-    };
-    // The pings that the start of zwgc waits for reach zaway, too.
-    wait_until("alice is there", TIMEOUT, || Ok(is_located()?.then_some(())))?;
-    wait_until("alice's zwgc is reached", TIMEOUT, || {
-        carol.send(&["alice", "-m", "are you there?"])?;
-        Ok(zwgc.transcript().text().contains("are you there?").then_some(()))
-    })?;
-    // In order: when bob is answered, carol was, or never will be.
+    // What reaches alice may reach zaway alone: only zwgc has this class.
+    let zwgc = alice.zwgc(&[("there", "*", "*")])?;
+    let is_there = || Ok(carol.zwrite(&["-q", "-c", "there", "-m", "x"])?.status.success().then_some(()));
+    wait_until("zwgc subscribed", TIMEOUT, is_there)?;
+    carol.send(&["alice", "-m", "are you there?"])?;
+    zaway.wait_for(TIMEOUT, |line| line.contains("not answered: the user is there"))?;
     drop(zwgc);
-    wait_until("alice gone", TIMEOUT, || Ok((!is_located()?).then_some(())))?;
+    let unlocated = || {
+        let found = alice.with(Make::C).run("zlocate", &["alice"])?;
+        Ok(found.stdout.contains("Hidden or not logged-in").then_some(()))
+    };
+    wait_until("alice gone", TIMEOUT, unlocated)?;
     stage.write(&["-m", "and now?"])?;
     stage.answers.receive("gone\0")?;
     carol.send(&["carol", "-m", "end"])?;

@@ -1,7 +1,10 @@
 //! zleave beside the C program: what both say, that each ends the other, and the reminders.
 
 use anyhow::{Context, Result, ensure};
-use nix::sys::signal::{Signal, kill};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::{Pid, chown, getsid},
+};
 use std::{
     fs,
     io::Write as _,
@@ -181,7 +184,7 @@ fn each_ends_the_other_and_nothing_else() -> Result<()> {
         said.status == Some(1) && said.stderr.first().is_some_and(|line| line == "The zleave pid file is corrupted.")
     );
     // Somebody else's: it is neither read nor changed, and without a place for ours there is no alarm.
-    nix::unistd::chown(&stage.pid_file(), Some(4321.into()), None)?;
+    chown(&stage.pid_file(), Some(4321.into()), None)?;
     let said = stage.run(Make::Ours, &["+5"], "")?;
     let why = format!("zleave: {}: it is somebody else's", stage.pid_file().display());
     ensure!(said.status == Some(1) && said.stderr == ["Cannot open pid file.".to_owned(), why], "{said:?}");
@@ -222,7 +225,9 @@ fn it_outlives_its_terminal() -> Result<()> {
     ] {
         let output = run(&alice, "+5")?;
         ensure!(output.stdout.contains(said) && output.stdout.contains("Alarm set for "), "{output}");
-        let pid = fs::read_to_string(&file)?.trim().parse()?;
+        let pid: u32 = fs::read_to_string(&file)?.trim().parse()?;
+        let process = Pid::from_raw(i32::try_from(pid)?);
+        ensure!(getsid(Some(process))? == process, "it leads a session of its own");
         ensure!(process::exists(pid), "{output}");
         run(&alice, "cancel")?;
         wait_until("its end", TIMEOUT, || Ok((!process::exists(pid)).then_some(())))?;
@@ -250,7 +255,7 @@ impl Reminding {
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
-        Ok(kill(nix::unistd::Pid::from_raw(i32::try_from(self.child.id())?), signal)?)
+        Ok(kill(Pid::from_raw(i32::try_from(self.child.id())?), signal)?)
     }
 
     /// The exit status, once it has ended.

@@ -163,7 +163,9 @@ impl Away<'_, '_> {
         if self.options.watches_location {
             match self.is_located().await {
                 Ok(false) => {}
-                Ok(true) => return,
+                Ok(true) => {
+                    return tracing::debug!(sender = sanitize::name(sender.name), "not answered: the user is there");
+                }
                 // Whoever may be there needs no answer in his place.
                 Err(error) => return self.report(&error.describe("while locating self")),
             }
