@@ -84,6 +84,12 @@ impl Stage {
     fn both(&self, arguments: &[&str], input: &str) -> Result<[Said; 2]> {
         let run = |make| -> Result<Said> {
             let said = self.run(make, arguments, input)?;
+            // C's writes its process ID after the one that was started has ended.
+            if said.stdout.iter().any(|line| line.starts_with("Alarm set for ")) {
+                let is_written =
+                    || Ok(fs::read_to_string(self.pid_file()).is_ok_and(|pid| !pid.is_empty()).then_some(()));
+                wait_until("its process ID", TIMEOUT, is_written)?;
+            }
             self.run(Make::Ours, &["cancel"], "")?;
             Ok(said)
         };
