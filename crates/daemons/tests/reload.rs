@@ -366,6 +366,10 @@ fn systemd_understands_the_units() {
     let mut units = Vec::new();
     for entry in fs::read_dir(UNITS).unwrap() {
         let (unit, copy) = (entry.as_ref().unwrap().path(), folder.path().join(entry.unwrap().file_name()));
+        // Those of users are in a folder of their own, for another manager.
+        if unit.is_dir() {
+            continue;
+        }
         let content = fs::read_to_string(unit).unwrap();
         // The programs are where they were built.
         fs::write(&copy, content.replace("/usr/sbin", programs.to_str().unwrap())).unwrap();
