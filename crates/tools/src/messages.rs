@@ -1,7 +1,7 @@
 //! What a command says on standard error.
 
-use std::io::Write;
-use zephyr_client::Error;
+use std::io::{Write, stderr};
+use zephyr_client::{Error, terminal};
 use zephyr_core::{charset::Charset, sanitize, screen::Screen};
 
 /// The writer of a command's messages. That one cannot be written stops nothing: who gives the output looks at that in the end.
@@ -14,7 +14,12 @@ pub struct Messages<'a> {
     pub screen: Screen,
 }
 
-impl Messages<'_> {
+impl<'a> Messages<'a> {
+    /// The messages of a program to `err`, which is this process's standard error.
+    pub fn new(program: &'a str, err: &'a mut dyn Write) -> Self {
+        Self { program, err, screen: terminal::screen(&stderr()) }
+    }
+
     /// Whether somebody sits before it.
     pub fn is_on_terminal(&self) -> bool {
         matches!(self.screen, Screen::Columns(_))

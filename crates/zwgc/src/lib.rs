@@ -7,7 +7,7 @@
 //!   `waiting`: what is said to whoever waits for them
 //! * `control`: notices that control it; `punts`: what is not shown
 //! * `output`: who shows notices; `display`: descriptions, from a `description_file`, on a terminal of `terminfo`; `writer` writes the
-//!   other formats: [`labelled`], `status_line`, `json`
+//!   other formats: [`labelled`], `status_line`, `json`; `ending`: why either can show nothing any more
 //! * `notice_log`: the files with what was shown; [`port_files`]: the files with its port
 
 #![forbid(unsafe_code)]
@@ -19,6 +19,7 @@ mod connecting;
 mod control;
 mod description_file;
 mod display;
+mod ending;
 pub mod format;
 mod init_programs;
 mod json;

@@ -2,12 +2,13 @@
 
 use crate::{
     display::{Display, DisplaySettings, NoPort},
+    ending::Ended,
     format::Format,
     json,
     labelled::{self, Style},
     options::Options,
     status_line,
-    writer::{Ended, Writer},
+    writer::Writer,
 };
 use std::io::stdout;
 use zephyr_client::{Received, system_text, terminal, variables::Variables};

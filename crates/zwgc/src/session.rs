@@ -3,6 +3,7 @@
 use crate::{
     background::Background,
     control::{self, Order},
+    ending::Ended,
     init_programs,
     notice_log::NoticeLog,
     output::Output,
@@ -12,7 +13,6 @@ use crate::{
     subscription_file::SubscriptionFile,
     terminal_watch::TerminalWatch,
     wishes::Wishes,
-    writer::Ended,
 };
 use std::{collections::HashSet, pin::pin, time::Duration};
 use tokio::{

@@ -1,7 +1,8 @@
 //! Writing notices to standard output, on a thread of its own: a terminal that is stopped, or a reader who does not read, keeps the
 //! program from nothing else.
 
-use std::{future::pending, io, thread};
+use crate::ending::{Ended, Ending};
+use std::{io, thread};
 use tokio::sync::{mpsc, oneshot};
 use zephyr_client::Received;
 use zephyr_output::{Printed, Unwritten};
@@ -9,20 +10,10 @@ use zephyr_output::{Printed, Unwritten};
 /// The maximum number of notices that wait to be written.
 const MAX_WAITING: usize = 16;
 
-/// Why nothing can be shown any more.
-#[derive(Debug)]
-pub(crate) enum Ended {
-    /// The reader has closed the pipe.
-    NobodyReads,
-    /// What was to be shown cannot be written.
-    Unwritten(Unwritten),
-}
-
 /// Writes notices to standard output.
 pub(crate) struct Writer<T = Received> {
     waiting: mpsc::Sender<T>,
-    /// `None` once it was given.
-    end: Option<oneshot::Receiver<Option<Ended>>>,
+    ending: Ending,
 }
 
 impl<T: Send + 'static> Writer<T> {
@@ -53,7 +44,7 @@ impl<T: Send + 'static> Writer<T> {
             // The program may have ended.
             let _ = ended.send(reason);
         })?;
-        Ok(Self { waiting, end: Some(end) })
+        Ok(Self { waiting, ending: Ending::new(end) })
     }
 
     /// Has a notice written; waits while too many wait already.
@@ -64,21 +55,13 @@ impl<T: Send + 'static> Writer<T> {
 
     /// Waits until nothing can be written any more. Cancel safe.
     pub(crate) async fn ended(&mut self) -> Ended {
-        let Some(end) = &mut self.end else { return pending().await };
-        let reason = end.await;
-        self.end = None;
-        match reason {
-            Ok(Some(reason)) => reason,
-            _ => pending().await,
-        }
+        self.ending.told().await
     }
 
     /// Waits until all is written that was given.
     pub(crate) async fn finish(self) {
         drop(self.waiting);
-        if let Some(end) = self.end {
-            let _ = end.await;
-        }
+        self.ending.come().await;
     }
 }
 

@@ -7,6 +7,7 @@
 //! * [`client`]: a client of theirs that does what the test says
 //! * [`domain`]: a domain with several servers of either make, each on a machine of its own
 //! * [`failover`]: what must be so at a host manager whose server goes and comes back
+//! * [`lab`]: the daemons of either make in a lab
 //! * [`listener`]: what the `e2e-listener` program received, octet for octet
 //! * [`machine`]: a machine whose names, addresses and boots the test decides
 //! * [`middle`]: somebody between host manager and server, who changes what passes
@@ -21,6 +22,7 @@ pub mod client;
 pub mod domain;
 pub mod engines;
 pub mod failover;
+pub mod lab;
 pub mod listener;
 pub mod machine;
 pub mod middle;

@@ -1,15 +1,14 @@
 //! What a command of C's and ours say and leave in the same situation, line by line.
 
 use crate::{
+    lab,
     person::{Make, Person, TIMEOUT},
-    stack::READY,
 };
 use anyhow::Result;
 use std::{collections::BTreeMap, fs};
 use zephyr_testkit::{
-    bins,
     process::{self, Daemon},
-    reference::{self, HOST_MANAGER_PORT, Lab, LabOptions, SERVER_PORT},
+    reference::{self, Lab, LabOptions},
 };
 
 /// Maximum size of a file in a home directory that is looked at.
@@ -66,14 +65,8 @@ impl Bench {
     /// When something does not start.
     pub fn open() -> Result<Option<Self>> {
         let Some(lab) = reference::or_skip(LabOptions::default())? else { return Ok(None) };
-        let mut server = lab.command(bins::path("zephyrd")?);
-        server.arg("-n");
-        let zephyrd = lab.spawn_at_port("zephyrd", server, SERVER_PORT)?;
-        zephyrd.wait_for(TIMEOUT, |line| line.contains(READY))?;
-        let mut host_manager = lab.command(bins::path("zhm")?);
-        host_manager.args(["-n", lab.host_name()]);
-        let zhm = lab.spawn_at_port("zhm", host_manager, HOST_MANAGER_PORT)?;
-        zhm.wait_for(TIMEOUT, |line| line.ends_with("answers"))?;
+        let zephyrd = lab::start_server(&lab, Make::Ours)?;
+        let zhm = lab::start_host_manager(&lab, Make::Ours)?;
         Ok(Some(Self { _zhm: zhm, _zephyrd: zephyrd, lab }))
     }
 

@@ -3,14 +3,14 @@
 use anyhow::{Context, Result};
 use std::process::Command;
 use zephyr_e2e::{
+    lab,
     person::{Make, Person, TIMEOUT},
-    stack::READY,
 };
 use zephyr_testkit::{
     bins,
     process::{Daemon, Output, run},
     realm::RealmOptions,
-    reference::{self, HOST_MANAGER_PORT, Lab, LabOptions, SERVER_PORT},
+    reference::{self, Lab, LabOptions},
 };
 
 const MAKES: [Make; 2] = [Make::C, Make::Ours];
@@ -26,24 +26,8 @@ struct Site {
 impl Site {
     fn open(server: Make, host_manager: Make, options: LabOptions) -> Result<Option<Self>> {
         let Some(lab) = reference::or_skip(options)? else { return Ok(None) };
-        let zephyrd = match server {
-            Make::C => lab.start_c_zephyrd()?,
-            Make::Ours => {
-                let mut command = lab.command(bins::path("zephyrd")?);
-                command.arg("-n");
-                ready(lab.spawn_at_port("zephyrd", command, SERVER_PORT)?)?
-            }
-        };
-        let zhm = match host_manager {
-            Make::C => lab.start_c_zhm()?,
-            Make::Ours => {
-                let mut command = lab.command(bins::path("zhm")?);
-                command.args(["-n", lab.host_name()]);
-                let zhm = ready(lab.spawn_at_port("zhm", command, HOST_MANAGER_PORT)?)?;
-                zhm.wait_for(TIMEOUT, |line| line.ends_with("answers"))?;
-                zhm
-            }
-        };
+        let zephyrd = lab::start_server(&lab, server)?;
+        let zhm = lab::start_host_manager(&lab, host_manager)?;
         Ok(Some(Self { _zhm: zhm, _zephyrd: zephyrd, lab }))
     }
 
@@ -56,11 +40,6 @@ impl Site {
         command.args(arguments).env("TERM", "dumb");
         run(command, TIMEOUT)
     }
-}
-
-fn ready(daemon: Daemon) -> Result<Daemon> {
-    daemon.wait_for(TIMEOUT, |line| line.contains(READY))?;
-    Ok(daemon)
 }
 
 /// Whether a header as either zwgc shows it says that a notice is authentic: `AUTHENTIC class …` or `UNAUTHENTICATED

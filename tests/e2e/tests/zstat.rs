@@ -4,13 +4,12 @@ use anyhow::Result;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use zephyr_e2e::{
+    lab,
     person::{Make, TIMEOUT},
-    stack::READY,
 };
 use zephyr_testkit::{
-    bins,
     process::{self, Daemon},
-    reference::{self, HOST_MANAGER_PORT, Lab, LabOptions, SERVER_PORT},
+    reference::{self, Lab, LabOptions},
 };
 
 /// A machine with a server and a host manager of one make.
@@ -24,20 +23,8 @@ struct Machine {
 impl Machine {
     fn open(make: Make) -> Result<Option<Self>> {
         let Some(lab) = reference::or_skip(LabOptions::default())? else { return Ok(None) };
-        let (zephyrd, zhm) = match make {
-            Make::C => (lab.start_c_zephyrd()?, lab.start_c_zhm()?),
-            Make::Ours => {
-                let mut server = lab.command(bins::path("zephyrd")?);
-                server.arg("-n");
-                let zephyrd = lab.spawn_at_port("zephyrd", server, SERVER_PORT)?;
-                zephyrd.wait_for(TIMEOUT, |line| line.contains(READY))?;
-                let mut host_manager = lab.command(bins::path("zhm")?);
-                host_manager.args(["-n", lab.host_name()]);
-                let zhm = lab.spawn_at_port("zhm", host_manager, HOST_MANAGER_PORT)?;
-                zhm.wait_for(TIMEOUT, |line| line.ends_with("answers"))?;
-                (zephyrd, zhm)
-            }
-        };
+        let zephyrd = lab::start_server(&lab, make)?;
+        let zhm = lab::start_host_manager(&lab, make)?;
         // C's says that it has found its server to nobody: a program that starts waits for that.
         let mut zlocate = lab.as_user("alice", Make::Ours.program("zlocate")?)?;
         zlocate.args(["-d", "nobody"]);

@@ -1,13 +1,7 @@
 //! Reminds its user to leave (clients, section 6).
 
-use std::{env, process::ExitCode};
-use zephyr_output::Output;
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    zephyr_tools::log_to_stderr("zleave");
-    let (program, arguments) = (zephyr_tools::program_name(), env::args_os().skip(1).collect());
-    let (mut out, mut err) = (Output::stdout(), Output::stderr());
-    let status = zephyr_tools::zleave::main(&program, arguments, &mut out, &mut err);
-    let status = zephyr_output::exit_status(&program, out.finish(), status);
-    zephyr_output::exit_status(&program, err.finish(), status)
+    zephyr_tools::run("zleave", zephyr_tools::zleave::main)
 }

@@ -1,13 +1,7 @@
 //! Tells how host managers and servers are (clients, section 7).
 
-use std::{env, process::ExitCode};
-use zephyr_output::Output;
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    zephyr_tools::log_to_stderr("zstat");
-    let (program, arguments) = (zephyr_tools::program_name(), env::args_os().skip(1).collect());
-    let (mut out, mut err) = (Output::stdout(), Output::stderr());
-    let status = zephyr_tools::zstat::main(&program, arguments, &mut out, &mut err);
-    let status = zephyr_output::exit_status(&program, out.finish(), status);
-    zephyr_output::exit_status(&program, err.finish(), status)
+    zephyr_tools::run("zstat", zephyr_tools::zstat::main)
 }

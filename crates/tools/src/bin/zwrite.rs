@@ -1,13 +1,7 @@
 //! Sends a message to a person or to the subscribers of a class (clients, section 1).
 
-use std::{env, process::ExitCode};
-use zephyr_output::Output;
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    zephyr_tools::log_to_stderr("zwrite");
-    let (program, arguments) = (zephyr_tools::program_name(), env::args_os().skip(1).collect());
-    let (mut out, mut err) = (Output::stdout(), Output::stderr());
-    let status = zephyr_tools::zwrite::main(&program, arguments, &mut out, &mut err);
-    let status = zephyr_output::exit_status(&program, out.finish(), status);
-    zephyr_output::exit_status(&program, err.finish(), status)
+    zephyr_tools::run("zwrite", zephyr_tools::zwrite::main)
 }

@@ -11,30 +11,18 @@ pub mod run;
 pub mod schedule;
 pub mod state;
 
-use crate::messages::Messages;
+use crate::{messages::Messages, octets, write_help, write_version};
 use options::{Parsed, USAGE, UsageError};
-use std::{
-    ffi::OsString,
-    io::{Write, stderr},
-    os::unix::ffi::OsStringExt as _,
-    process::ExitCode,
-};
-use zephyr_client::terminal;
+use std::{ffi::OsString, io::Write, process::ExitCode};
 
 /// Runs zleave. Success is that there will be reminders, that the running ones are cancelled, or that nothing was typed.
 pub fn main(program: &str, arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
-    let mut messages = Messages { program, err, screen: terminal::screen(&stderr()) };
-    let arguments: Vec<Vec<u8>> = arguments.into_iter().map(OsString::into_vec).collect();
+    let mut messages = Messages::new(program, err);
+    let arguments = octets(arguments);
     // Errors of both outputs are theirs to remember.
     match options::parse(&arguments) {
-        Ok(Parsed::Help) => {
-            let _ = write!(out, "{}", options::help());
-            ExitCode::SUCCESS
-        }
-        Ok(Parsed::Version) => {
-            let _ = writeln!(out, "zleave (zephyr-rs) {}", env!("CARGO_PKG_VERSION"));
-            ExitCode::SUCCESS
-        }
+        Ok(Parsed::Help) => write_help(out, &options::help()),
+        Ok(Parsed::Version) => write_version(out, "zleave"),
         Ok(Parsed::Cancel) => run::cancel(out, &mut messages),
         Ok(Parsed::InBackground) => reminding::run(&mut messages),
         Ok(Parsed::Remind(options)) => run::remind(&options, out, &mut messages),

@@ -6,29 +6,17 @@ pub mod names;
 pub mod options;
 pub mod run;
 
-use crate::messages::Messages;
+use crate::{messages::Messages, octets, write_help, write_version};
 use options::Parsed;
-use std::{
-    ffi::OsString,
-    io::{Write, stderr},
-    os::unix::ffi::OsStringExt as _,
-    process::ExitCode,
-};
-use zephyr_client::terminal;
+use std::{ffi::OsString, io::Write, process::ExitCode};
 
 /// Runs znol. The exit status is success when all was done.
 pub fn main(program: &str, arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
-    let mut messages = Messages { program, err, screen: terminal::screen(&stderr()) };
+    let mut messages = Messages::new(program, err);
     // Errors of both outputs are theirs to remember.
-    match options::parse(arguments.into_iter().map(OsString::into_vec).collect()) {
-        Ok(Parsed::Help) => {
-            let _ = write!(out, "{}", options::help(program));
-            ExitCode::SUCCESS
-        }
-        Ok(Parsed::Version) => {
-            let _ = writeln!(out, "znol (zephyr-rs) {}", env!("CARGO_PKG_VERSION"));
-            ExitCode::SUCCESS
-        }
+    match options::parse(octets(arguments)) {
+        Ok(Parsed::Help) => write_help(out, &options::help(program)),
+        Ok(Parsed::Version) => write_version(out, "znol"),
         Ok(Parsed::Run(options)) => run::run(&options, out, &mut messages),
         Err(error) => {
             if error.is_of_c() {

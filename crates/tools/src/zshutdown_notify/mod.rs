@@ -1,13 +1,13 @@
 //! zshutdown_notify: tells who uses this machine that it will be shut down (clients, section 8).
 
-use crate::{messages::Messages, zwrite::message::read_all};
+use crate::{messages::Messages, write_help, write_version, zwrite::message::read_all};
 use std::{
     ffi::OsString,
-    io::{Write, stderr, stdin},
+    io::{Write, stdin},
     process::ExitCode,
     time::Duration,
 };
-use zephyr_client::{DeliveryStatus, Message, Receipt, Result, blocking::Client, codeset, system_text, terminal};
+use zephyr_client::{DeliveryStatus, Message, Receipt, Result, blocking::Client, codeset, system_text};
 use zephyr_core::{body, sanitize};
 use zephyr_net::host;
 
@@ -28,19 +28,18 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Sends what standard input has. Success is that the server has the notice, though nobody may have subscribed to it.
 pub fn main(program: &str, arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
-    let mut messages = Messages { program, err, screen: terminal::screen(&stderr()) };
+    let mut messages = Messages::new(program, err);
     // Errors of both outputs are theirs to remember.
     if let Some(argument) = arguments.first() {
-        let _ = match argument.to_str() {
-            Some("--help" | "-h") => write!(out, "{}", help(program)),
-            Some("--version") => writeln!(out, "zshutdown_notify (zephyr-rs) {}", env!("CARGO_PKG_VERSION")),
+        return match argument.to_str() {
+            Some("--help" | "-h") => write_help(out, &help(program)),
+            Some("--version") => write_version(out, "zshutdown_notify"),
             _ => {
                 let argument = sanitize::name(argument.as_encoded_bytes());
                 messages.say(&format!("no argument is expected, not {argument}: the text is read from standard input"));
-                return ExitCode::FAILURE;
+                ExitCode::FAILURE
             }
         };
-        return ExitCode::SUCCESS;
     }
     let host = match host::own_name() {
         Ok(name) => host::canonical_name(&name).unwrap_or(name),

@@ -9,8 +9,9 @@ pub mod outcome;
 pub mod report;
 pub mod run;
 
+use crate::{octets, write_help, write_version};
 use options::{Defaults, Parsed, UsageError};
-use std::{ffi::OsString, io::Write, os::unix::ffi::OsStringExt as _, process::ExitCode};
+use std::{ffi::OsString, io::Write, process::ExitCode};
 use zephyr_client::variables::Variables;
 use zephyr_core::sanitize;
 
@@ -20,17 +21,11 @@ pub fn main(program: &str, arguments: Vec<OsString>, out: &mut dyn Write, err: &
     for problem in variables.problems() {
         let _ = writeln!(err, "{program}: {}", sanitize::line(problem.to_string().as_bytes()));
     }
-    let arguments = arguments.into_iter().map(OsString::into_vec).collect();
+    let arguments = octets(arguments);
     // Errors of both outputs are theirs to remember.
     match options::parse(arguments, &Defaults::from_variables(&variables)) {
-        Ok(Parsed::Help) => {
-            let _ = write!(out, "{}", options::help(program));
-            ExitCode::SUCCESS
-        }
-        Ok(Parsed::Version) => {
-            let _ = writeln!(out, "zwrite (zephyr-rs) {}", env!("CARGO_PKG_VERSION"));
-            ExitCode::SUCCESS
-        }
+        Ok(Parsed::Help) => write_help(out, &options::help(program)),
+        Ok(Parsed::Version) => write_version(out, "zwrite"),
         Ok(Parsed::Write(options)) => run::run(program, &options, &variables, out, err),
         Err(error) => {
             if error == UsageError::NoRecipients {

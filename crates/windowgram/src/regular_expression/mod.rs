@@ -1,7 +1,7 @@
 //! POSIX basic regular expressions with the extensions of the GNU C library (zwgc, section 7.6).
 //!
-//! They are translated to those of the `fancy-regex` crate, which matches in linear time but for back-references, and limits how
-//! often those go back.
+//! They are translated to those of the `fancy-regex` crate, which matches in linear time but for back-references, `\<` and `\>`, and
+//! limits how often those go back.
 
 mod bracket;
 mod translation;

@@ -7,10 +7,12 @@ mod standard_ports;
 mod variables;
 mod worker;
 
-use crate::{description_file::DescriptionFile, writer::Ended};
+use crate::{
+    description_file::DescriptionFile,
+    ending::{Ended, Ending},
+};
 use host_names::HostNames;
 use std::{
-    future::pending,
     path::PathBuf,
     sync::{Arc, mpsc},
     thread,
@@ -51,8 +53,7 @@ pub(crate) struct Display {
     orders: mpsc::Sender<Order>,
     /// Limits what waits.
     room: Arc<Semaphore>,
-    /// `None` once it was given.
-    end: Option<oneshot::Receiver<Option<Ended>>>,
+    ending: Ending,
     host_names: HostNames,
 }
 
@@ -71,7 +72,7 @@ impl Display {
         let started = thread::Builder::new().name("display".to_owned()).spawn(work);
         started.map_err(|error| NoPort(vec![format!("zwgc: no thread: {}", system_text(&error))]))?;
         let room = Arc::new(Semaphore::new(MAX_WAITING as usize));
-        Ok(Self { orders, room, end: Some(ended), host_names: HostNames::default() })
+        Ok(Self { orders, room, ending: Ending::new(ended), host_names: HostNames::default() })
     }
 
     fn order(&self, order: Order) {
@@ -107,20 +108,12 @@ impl Display {
 
     /// Waits until nothing can be shown any more. Cancel safe.
     pub(crate) async fn ended(&mut self) -> Ended {
-        let Some(end) = &mut self.end else { return pending().await };
-        let reason = end.await;
-        self.end = None;
-        match reason {
-            Ok(Some(reason)) => reason,
-            _ => pending().await,
-        }
+        self.ending.told().await
     }
 
     /// Waits until all is shown that was given.
     pub(crate) async fn finish(self) {
         self.order(Order::Finish);
-        if let Some(end) = self.end {
-            let _ = end.await;
-        }
+        self.ending.come().await;
     }
 }

@@ -1,7 +1,7 @@
 //! The thread that runs descriptions. What they do may take its time: they write, read and start programs.
 
 use super::{ports::Ports, repetitions::Repetitions, variables::NoticeVariables};
-use crate::{description_file::DescriptionFile, writer::Ended};
+use crate::{description_file::DescriptionFile, ending::Ended};
 use std::{
     sync::{
         Arc,

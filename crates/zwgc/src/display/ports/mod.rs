@@ -7,7 +7,7 @@ mod terminal;
 pub(super) use port::{Port, Sink, Source};
 pub(super) use terminal::{Style, Terminal};
 
-use crate::writer::Ended;
+use crate::ending::Ended;
 use port::Side;
 use programs::Programs;
 use std::{
